@@ -1,0 +1,90 @@
+/**
+ * What the pure parts may ask of the world. The real ones are in this folder; the simulator has its
+ * own. Nothing here is a promise but the network: completions come back as calls, so that the node
+ * loop, the storage and the sessions run unmodified in simulated time.
+ */
+
+/** Time. Safety never depends on it. */
+export interface Clock {
+  /** Milliseconds since some start; never goes back. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970; may jump. Only key expiry looks at it. */
+  wallMs(): number;
+}
+
+/** Unsigned 32-bit random numbers; seeded from the system in production. */
+export interface Rng {
+  u32(): number;
+}
+
+/** A write found no room. What was written of it has to be cut off again by the caller. */
+export class DiskFullError extends Error {
+  override readonly name = "DiskFullError";
+}
+
+/** Any other failure of the disk: an input/output error, no permission, a missing file. */
+export class DiskError extends Error {
+  override readonly name = "DiskError";
+}
+
+/**
+ * One open file. Reads and writes go to the page cache and return at once; only `sync` makes bytes
+ * survive a crash, and a failed sync must never be retried (the pages may be marked clean).
+ */
+export interface DiskFile {
+  readonly path: string;
+  size(): number;
+  /** Reads up to `into.length` bytes from `offset`; returns how many there were. */
+  read(offset: number, into: Uint8Array): number;
+  /** Writes all of `bytes` at `offset`, or throws `DiskFullError` or `DiskError`. */
+  write(offset: number, bytes: Uint8Array): void;
+  truncate(size: number): void;
+  /** Makes contents and size durable; `done` is called later, never from within this call. */
+  sync(done: (error: Error | null) => void): void;
+  /** The same, blocking: for start-up and for rotating segments. Throws where it fails. */
+  syncNow(): void;
+  close(): void;
+}
+
+/** A file system. Paths are relative to a root that the disk was made with. */
+export interface Disk {
+  /** Names in a directory, sorted; an absent directory has none. */
+  list(directory: string): string[];
+  exists(path: string): boolean;
+  makeDirectory(path: string): void;
+  /** Opens for reading and writing; creates an empty file where `create` is set and none is there. */
+  open(path: string, options?: { create?: boolean; readOnly?: boolean }): DiskFile;
+  /** Replaces `to` where it exists. Durable only once the directory is synced. */
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  /** Makes created, renamed and removed names in `directory` durable. */
+  syncDirectory(directory: string): void;
+  /**
+   * Takes an exclusive lock for the life of the process (a crash releases it); false where another
+   * process has it.
+   */
+  lock(path: string): boolean;
+}
+
+/** A byte stream to a client or another server. */
+export interface Connection {
+  /** A name for logs: the other end's address. */
+  readonly remote: string;
+  /** Reads some bytes; null at the end of the stream. */
+  read(into: Uint8Array): Promise<number | null>;
+  /** Writes all of `bytes`. */
+  write(bytes: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+/** A listening socket: an async iterator of connections that survives running out of descriptors. */
+export interface Listener extends AsyncIterable<Connection> {
+  readonly port: number;
+  close(): void;
+}
+
+/** The network, for the shells in net/ alone. */
+export interface Transport {
+  listen(hostname: string, port: number): Listener;
+  connect(hostname: string, port: number, timeoutMs: number): Promise<Connection>;
+}

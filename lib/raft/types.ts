@@ -1,0 +1,150 @@
+/**
+ * The words of the consensus core: entries, messages, hard state, and what one turn hands out.
+ * Names follow the Raft thesis (Ongaro 2014) and etcd/raft.
+ */
+
+/** A server's number in the cluster file: a positive safe integer, not necessarily 1..N. */
+export type ServerId = number;
+
+/** No server: an unknown leader, a vote not given. */
+export const NOBODY: ServerId = 0;
+
+/** First byte of every entry's envelope. A server that does not know a kind stops (see envelope.ts). */
+export const EntryKind = { noop: 1, commands: 2, configuration: 3 } as const;
+export type EntryKind = typeof EntryKind[keyof typeof EntryKind];
+
+/**
+ * One entry of the shared log. `data` is its envelope (envelope.ts), encoded once by the leader; it
+ * travels unchanged into every server's write-ahead log and is never changed after it was made.
+ */
+export interface Entry {
+  readonly index: number;
+  readonly term: number;
+  readonly data: Uint8Array;
+}
+
+/** What a server must remember over a crash, besides the log (Raft paper, Figure 2). */
+export interface HardState {
+  readonly term: number;
+  /** Who got this server's vote in `term`, or NOBODY. */
+  readonly votedFor: ServerId;
+}
+
+/** The position of a snapshot: everything up to `index` is in it. Zeroes where there is none. */
+export interface SnapshotPosition {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** Who votes, and who only listens. The log's latest configuration rules (thesis chapter 4). */
+export interface Configuration {
+  readonly voters: readonly ServerId[];
+  readonly learners: readonly ServerId[];
+}
+
+interface Envelope {
+  readonly from: ServerId;
+  readonly to: ServerId;
+  /** The sender's term; for a pre-vote, the term that it would campaign in. */
+  readonly term: number;
+}
+
+/** RequestVote (paper §5.2, §5.4.1), or its pre-vote (thesis §9.6). */
+export interface VoteRequest extends Envelope {
+  readonly kind: "voteRequest";
+  readonly preVote: boolean;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  /** Sent by order of the leader (thesis §3.10): answered even while that leader is heard. */
+  readonly transfer: boolean;
+}
+
+export interface VoteResponse extends Envelope {
+  readonly kind: "voteResponse";
+  readonly preVote: boolean;
+  readonly granted: boolean;
+  /** The voter may have forgotten a vote: it counts only where every other voter grants too. */
+  readonly suspect: boolean;
+}
+
+/** AppendEntries with entries, or a probe without (paper §5.3). */
+export interface AppendRequest extends Envelope {
+  readonly kind: "appendRequest";
+  readonly prevIndex: number;
+  readonly prevTerm: number;
+  readonly entries: readonly Entry[];
+  readonly commitIndex: number;
+  /** The newest read round begun; an answer confirms it (thesis §6.4). */
+  readonly readRound: number;
+}
+
+export interface AppendResponse extends Envelope {
+  readonly kind: "appendResponse";
+  readonly success: boolean;
+  /** Success: the log is durable and equal to the leader's up to here. Else: the refused prevIndex. */
+  readonly index: number;
+  /** Refusal: where the leader should look next (greatest index at most `index` with a term at most
+   * the leader's prevTerm), and the term there. Zeroes with success. */
+  readonly hintIndex: number;
+  readonly hintTerm: number;
+  readonly readRound: number;
+}
+
+/** Keeps followers from campaigning, moves their commitIndex, carries read rounds. */
+export interface Heartbeat extends Envelope {
+  readonly kind: "heartbeat";
+  /** min(commitIndex, what this follower is known to hold). */
+  readonly commitIndex: number;
+  readonly readRound: number;
+}
+
+export interface HeartbeatResponse extends Envelope {
+  readonly kind: "heartbeatResponse";
+  readonly readRound: number;
+}
+
+/** The leader's order to campaign at once (thesis §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly kind: "timeoutNow";
+}
+
+export type Message =
+  | VoteRequest
+  | VoteResponse
+  | AppendRequest
+  | AppendResponse
+  | Heartbeat
+  | HeartbeatResponse
+  | TimeoutNow;
+
+/** What has to become durable together, in one write and one sync. */
+export interface PersistBatch {
+  /** Set where term or vote changed. */
+  readonly hardState: HardState | null;
+  /**
+   * Contiguous; the first may lie at or below the last index persisted before: then the log's
+   * suffix from there on is replaced.
+   */
+  readonly entries: readonly Entry[];
+  /** Messages that promise something about this batch: they may leave only once it is synced. */
+  readonly messagesAfterSync: readonly Message[];
+}
+
+/** One read batch whose leadership has been confirmed. */
+export interface ReadState {
+  readonly round: number;
+  /** Serve once applied up to here. */
+  readonly readIndex: number;
+}
+
+/** Everything that one turn of the core hands out. */
+export interface Ready {
+  /** These may leave now. */
+  readonly messages: readonly Message[];
+  /** Write and sync this; then call `advance(batch)`. Null while the batch before is under way. */
+  readonly persist: PersistBatch | null;
+  /** Apply these, in order. */
+  readonly committed: readonly Entry[];
+  /** Rounds confirmed, in order; a round that was lost with the leadership never appears. */
+  readonly reads: readonly ReadState[];
+}

@@ -1,0 +1,17 @@
+/** Thrown where an invariant of this program does not hold: a bug here, never an input's fault. */
+export class AssertionError extends Error {
+  override readonly name = "AssertionError";
+}
+
+/**
+ * Stops the server where an invariant is broken. Assertions stay on in production: a server that
+ * goes on after one may damage what the others hold.
+ */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message);
+}
+
+/** Marks a branch that the types say can't be reached. */
+export function unreachable(value: never): never {
+  throw new AssertionError(`Unreachable value: ${JSON.stringify(value)}`);
+}

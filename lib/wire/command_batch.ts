@@ -1,0 +1,71 @@
+/**
+ * What a codec makes of a chunk of a client's bytes: commands in the store's own encoding, back to
+ * back, with what the session has to know of each in plain arrays. Reused from chunk to chunk.
+ */
+import { ByteWriter } from "../util/bytes.ts";
+
+/** What the session does with a command. */
+export const Action = {
+  /** Into the log: the encoded command is in `bytes`. */
+  write: 1,
+  /** Answered by the leader from its store: the encoded command is in `bytes`. */
+  read: 2,
+  /** Answered at once with the error in `reply`; nothing in `bytes`. */
+  refuse: 3,
+  /** As refuse, then the connection is closed. */
+  refuseAndClose: 4,
+  /** Closed without a word (the first line looked like HTTP). */
+  close: 5,
+} as const;
+export type Action = typeof Action[keyof typeof Action];
+
+/** The errors that a client can see; each codec has its own words for them. */
+export const ClientError = {
+  redirect: 1,
+  noLeader: 2,
+  busy: 3,
+  noSpace: 4,
+  command: 5,
+  timeout: 6,
+  internal: 7,
+} as const;
+export type ClientError = typeof ClientError[keyof typeof ClientError];
+
+/** Reply modes that every codec shares; codecs number their own from 16 on. */
+export const ReplyMode = {
+  /** No reply at all, errors included. */
+  none: 0,
+  /** Whatever the codec says by default. */
+  plain: 1,
+  /** A read that shows version and time left as well. */
+  withMeta: 2,
+} as const;
+
+/** The most commands that one batch carries; the rest of the chunk is parsed into the next. */
+export const BATCH_COMMANDS_MAX = 1024;
+
+export class CommandBatch {
+  count = 0;
+  /** Commands as kv/command.ts has them, back to back. */
+  readonly bytes: ByteWriter = new ByteWriter(4096);
+  /** Where in `bytes` each command begins; `ends` where it ends. */
+  readonly starts: Int32Array = new Int32Array(BATCH_COMMANDS_MAX);
+  readonly ends: Int32Array = new Int32Array(BATCH_COMMANDS_MAX);
+  readonly actions: Uint8Array = new Uint8Array(BATCH_COMMANDS_MAX);
+  /** The reply mode of a write or read, the ClientError of a refusal. */
+  readonly replies: Uint8Array = new Uint8Array(BATCH_COMMANDS_MAX);
+
+  clear(): void {
+    this.count = 0;
+    this.bytes.clear();
+  }
+
+  /** Adds what was encoded into `bytes` since `start` (or nothing, for a refusal). */
+  add(action: Action, reply: number, start: number): void {
+    const at = this.count++;
+    this.actions[at] = action;
+    this.replies[at] = reply;
+    this.starts[at] = start;
+    this.ends[at] = this.bytes.length;
+  }
+}
