@@ -28,6 +28,12 @@ export interface HardState {
   readonly term: number;
   /** Who got this server's vote in `term`, or NOBODY. */
   readonly votedFor: ServerId;
+  /**
+   * True where recovery cut a tail that may have been synced: this server may have forgotten an ack
+   * or a vote. Durable, so that a second crash does not launder it; cleared once the log has matched
+   * a leader's committed index.
+   */
+  readonly suspect: boolean;
 }
 
 /** The position of a snapshot: everything up to `index` is in it. Zeroes where there is none. */

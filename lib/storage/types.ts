@@ -35,11 +35,6 @@ export interface RecoveredLog {
   readonly snapshot: SnapshotPosition;
   /** Contiguous, from `snapshot.index + 1` on. */
   readonly entries: readonly Entry[];
-  /**
-   * True where a tail was cut that no marker proves unsynced or synced: this server may have
-   * forgotten what it promised.
-   */
-  readonly suspect: boolean;
   /** Bytes cut off the tail, for the log line; 0 mostly. */
   readonly cutBytes: number;
 }

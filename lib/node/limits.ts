@@ -1,0 +1,77 @@
+/**
+ * Every bound and every time of a server, with its default; the cluster file can set each. Units last.
+ * The config is validated once (config.ts); the parts below trust it.
+ */
+export interface Timing {
+  /** The length of one tick; the other times are rounded up to ticks. */
+  readonly tickMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** A follower campaigns after a random time in [electionTimeoutMs, 2 * electionTimeoutMs). */
+  readonly electionTimeoutMs: number;
+  /** A command that is in the log but not confirmed after this long answers ERR_TIMEOUT. */
+  readonly commandTimeoutMs: number;
+  /** A client connection without traffic is closed after this long; 0 keeps it for ever. */
+  readonly idleTimeoutMs: number;
+  /** A command that arrived in part has to be whole within this time. */
+  readonly halfCommandTimeoutMs: number;
+  /** A client that takes no bytes of a waiting reply for this long is disconnected. */
+  readonly writeTimeoutMs: number;
+  /** A sync that takes longer is logged. */
+  readonly slowSyncMs: number;
+}
+
+export interface Limits {
+  readonly valueBytesMax: number;
+  readonly connectionsMax: number;
+  /** Commands of one connection that are not answered yet. */
+  readonly pipelineCommandsMax: number;
+  /** Reply bytes of one connection that are not taken yet; one reply may go beyond. */
+  readonly outputBytesMax: number;
+  /** Bytes of commands gathered or in the log but not committed, over all connections. */
+  readonly uncommittedBytesMax: number;
+  /** Bytes of commands in one log entry; a single larger command gets an entry of its own. */
+  readonly entryBytesMax: number;
+  /** Bytes of entries in one AppendEntries; a single larger entry goes alone. */
+  readonly appendBytesMax: number;
+  /** AppendEntries in flight to one follower: how many, and how many bytes. */
+  readonly appendsInFlightMax: number;
+  readonly appendBytesInFlightMax: number;
+  /** Frame bytes waiting for one peer's connection; more are dropped (Raft sends again). */
+  readonly outboxBytesMax: number;
+}
+
+export interface StorageLimits {
+  /** A write-ahead log segment is closed once it is larger than this. */
+  readonly segmentBytesMax: number;
+  /** Bytes set aside so that deletes, votes and the log's own end still fit on a full disk. */
+  readonly reserveBytes: number;
+}
+
+export const DEFAULT_TIMING: Timing = {
+  tickMs: 10,
+  heartbeatIntervalMs: 50,
+  electionTimeoutMs: 300,
+  commandTimeoutMs: 5_000,
+  idleTimeoutMs: 0,
+  halfCommandTimeoutMs: 30_000,
+  writeTimeoutMs: 30_000,
+  slowSyncMs: 100,
+};
+
+export const DEFAULT_LIMITS: Limits = {
+  valueBytesMax: 1_048_576,
+  connectionsMax: 10_000,
+  pipelineCommandsMax: 4_096,
+  outputBytesMax: 4_194_304,
+  uncommittedBytesMax: 67_108_864,
+  entryBytesMax: 1_048_576,
+  appendBytesMax: 1_048_576,
+  appendsInFlightMax: 64,
+  appendBytesInFlightMax: 16_777_216,
+  outboxBytesMax: 33_554_432,
+};
+
+export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
+  segmentBytesMax: 67_108_864,
+  reserveBytes: 8_388_608,
+};

@@ -1,0 +1,91 @@
+/**
+ * What the shells around the node may call: the async stages of net/ in production, the event heap of
+ * the simulator. All of it is synchronous; bytes in, bytes out.
+ */
+import type { CommandBatch } from "../wire/command_batch.ts";
+
+/** Bytes that wait to be written, by whoever owns the connection. */
+export interface ByteSource {
+  /**
+   * What may be written now, or null. It aliases an internal buffer and stays valid until
+   * `outputWritten()`, which must be called before the next `takeOutput()`.
+   */
+  takeOutput(): Uint8Array | null;
+  outputWritten(): void;
+  /** Called (at the end of a turn) when there is output again, room for input again, or an end. */
+  onActivity: (() => void) | null;
+  /** Set once this side wants the connection closed as soon as the output is out; why, for the log. */
+  readonly closing: string | null;
+}
+
+/** One client connection. */
+export interface ClientSession extends ByteSource {
+  /** Free space to read into; at least one byte long while `wantsInput`. */
+  inputSpace(): Uint8Array;
+  /** Says that `count` bytes were put at the front of the last `inputSpace()`. */
+  received(count: number): void;
+  /**
+   * False while a bound is reached (commands in flight, output not yet taken): stop reading, wait
+   * for `onActivity`.
+   */
+  readonly wantsInput: boolean;
+  /**
+   * The next batch out of what was received: null where nothing whole is there, or a bound is
+   * reached. The batch is this session's own and reused: submit it before the next call.
+   */
+  nextBatch(): CommandBatch | null;
+  /** Answers, redirects or puts into the log every command of a batch, in order. */
+  submit(batch: CommandBatch): void;
+  /** The client sends no more: replies that are still due go out, then the connection closes. */
+  inputEnded(): void;
+  /** The connection is gone. */
+  disconnected(): void;
+}
+
+/** The outgoing link to one other server (connectToServers). It reconnects: many connections, one link. */
+export interface OutboundLink extends ByteSource {
+  readonly peerId: number;
+  /** A connection is there: the handshake is put into the output. */
+  connected(): void;
+  /** Bytes that came back: a welcome or a refusal. */
+  receive(bytes: Uint8Array): void;
+  disconnected(reason: string): void;
+}
+
+/** One accepted connection on the log port (acceptRpc): frames come in, a welcome or refusal goes out. */
+export interface InboundLink extends ByteSource {
+  receive(bytes: Uint8Array): void;
+  disconnected(): void;
+}
+
+/** One line for the operator. Names of fields carry their units. */
+export interface LogEvent {
+  readonly level: "debug" | "info" | "warning" | "error";
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What the node asks of whoever runs it. */
+export interface NodeHost {
+  /** Call `node.turn()` soon, after what else has arrived by now; at most one call is outstanding. */
+  scheduleTurn(): void;
+  /** This server can't go on safely (disk, broken invariant): end the process at once, exit code 1. */
+  fatal(error: Error): void;
+  log(event: LogEvent): void;
+}
+
+/** The node as its shells see it. */
+export interface ServerNode {
+  /** Every `tickMs`. */
+  tick(): void;
+  turn(): void;
+  /** Null where the bound on connections is reached. */
+  openSession(remote: string): ClientSession | null;
+  readonly outboundLinks: readonly OutboundLink[];
+  openInboundLink(remote: string): InboundLink;
+  /**
+   * Hands the leadership over, finishes or refuses what is open; `done` is called once the process
+   * may end, within about 1.5 s at the most.
+   */
+  shutdown(done: () => void): void;
+}
