@@ -60,10 +60,15 @@ export interface Disk {
   /** Makes created, renamed and removed names in `directory` durable. */
   syncDirectory(directory: string): void;
   /**
-   * Takes an exclusive lock for the life of the process (a crash releases it); false where another
-   * process has it.
+   * Takes an exclusive lock for the life of the process (a crash releases it); false where somebody
+   * has it already, this process included. The real disk needs an awaited step before: see
+   * `DenoDisk.prepareLock`.
    */
   lock(path: string): boolean;
+  /** Gives a lock back. */
+  unlock(path: string): void;
+  /** Calls `run` later, never from within this call: for completions that need no input or output. */
+  defer(run: () => void): void;
 }
 
 /** A byte stream to a client or another server. */

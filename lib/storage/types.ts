@@ -52,6 +52,11 @@ export interface LogStorage {
   markSynced(done: (error: Error | null) => void): void;
   /** False while only the reserve is left: sets are refused, deletes and the log's own end go on. */
   hasRoom(): boolean;
+  /**
+   * Where the reserve was used up: tries to write it again (blocking; fails fast while the disk is
+   * full). Call it every few hundred milliseconds while `hasRoom()` is false. Returns `hasRoom()`.
+   */
+  tryRestoreReserve(): boolean;
   /** Bytes on disk. */
   bytes(): number;
   /** Marks the end as synced and closes the files; blocking. */
