@@ -1,0 +1,288 @@
+/**
+ * The cluster file: parsed and validated here, once; the parts below trust what they get. Every key
+ * is known by name, everything left out has a default (node/limits.ts), and whatever is wrong is
+ * refused with one sentence that names the key and what was meant.
+ */
+import * as v from "valibot";
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_STORAGE_LIMITS,
+  DEFAULT_TIMING,
+  type Limits,
+  type StorageLimits,
+  type Timing,
+} from "./node/limits.ts";
+
+/** One server of the cluster: where clients and where the other servers reach it. */
+export interface ServerConfig {
+  readonly id: number;
+  readonly hostname: string;
+  readonly clientPort: number;
+  /** Where the other servers' frames arrive. */
+  readonly logPort: number;
+}
+
+export interface Config {
+  /** Server n keeps its state in `<path>/<n>/`. Relative to the working directory. */
+  readonly path: string;
+  readonly servers: readonly ServerConfig[];
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly storage: StorageLimits;
+}
+
+/** The cluster file, or an argument that goes with it, can't be used; the message is for the operator. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Votes of more servers cost every write more than they add to its safety. */
+export const SERVERS_MAX = 15;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const HOUR_MS = 3_600_000;
+
+/** Smallest and greatest value of each number, per section. */
+type Ranges<T> = { readonly [K in keyof T]: readonly [number, number] };
+
+const TIMING_RANGES: Ranges<Timing> = {
+  tickMs: [1, 1_000],
+  heartbeatIntervalMs: [1, 60_000],
+  electionTimeoutMs: [10, 600_000],
+  commandTimeoutMs: [10, HOUR_MS],
+  idleTimeoutMs: [0, 24 * HOUR_MS],
+  halfCommandTimeoutMs: [100, HOUR_MS],
+  writeTimeoutMs: [100, HOUR_MS],
+  slowSyncMs: [1, HOUR_MS],
+};
+
+const LIMIT_RANGES: Ranges<Limits> = {
+  valueBytesMax: [1, 64 * MIB],
+  connectionsMax: [1, 1_000_000],
+  pipelineCommandsMax: [1, 1_000_000],
+  outputBytesMax: [KIB, GIB],
+  uncommittedBytesMax: [64 * KIB, 4 * GIB],
+  entryBytesMax: [KIB, 64 * MIB],
+  appendBytesMax: [KIB, 64 * MIB],
+  appendsInFlightMax: [1, 4_096],
+  appendBytesInFlightMax: [KIB, GIB],
+  outboxBytesMax: [64 * KIB, GIB],
+};
+
+const STORAGE_RANGES: Ranges<StorageLimits> = {
+  segmentBytesMax: [64 * KIB, GIB],
+  reserveBytes: [0, GIB],
+};
+
+function wholeNumber(low: number, high: number, what: string) {
+  const meant = `is no ${what} (${low} to ${high})`;
+  return v.pipe(
+    v.number(meant),
+    v.check((n) => Number.isSafeInteger(n) && n >= low && n <= high, meant),
+  );
+}
+
+function unitOf(key: string): string {
+  if (key.endsWith("Ms")) return "whole number of milliseconds";
+  return /Bytes/.test(key) ? "whole number of bytes" : "whole number";
+}
+
+/** An object that knows exactly `entries`. Valibot lets a list pass for an object: refused first. */
+function section<T extends v.ObjectEntries>(entries: T, what: string) {
+  const meant = `is no ${what} (an object with ${Object.keys(entries).join(", ")})`;
+  return v.pipe(
+    v.unknown(),
+    v.check((input) => typeof input === "object" && input !== null && !Array.isArray(input), meant),
+    v.strictObject(entries),
+  );
+}
+
+/** A section of numbers, each optional with its default. */
+function numbers<T extends object>(ranges: Ranges<T>, defaults: T, what: string) {
+  const entries: Record<string, v.GenericSchema<unknown, number>> = {};
+  for (const key of Object.keys(ranges) as (keyof T & string)[]) {
+    const [low, high] = ranges[key];
+    entries[key] = v.optional(wholeNumber(low, high, unitOf(key)), defaults[key] as number);
+  }
+  return v.optional(section(entries, what), {});
+}
+
+const PORT = wholeNumber(1, 65_535, "port");
+const HOSTNAME = "is no hostname or address (letters, digits, and . _ - : only)";
+
+const SERVER = section({
+  id: wholeNumber(1, Number.MAX_SAFE_INTEGER, "server id: a positive whole number"),
+  // The name travels in a reply line, so it must not carry a space or a line end.
+  hostname: v.pipe(
+    v.string(HOSTNAME),
+    v.check((name) => /^[A-Za-z0-9._:-]{1,253}$/.test(name), HOSTNAME),
+  ),
+  clientPort: PORT,
+  logPort: PORT,
+}, "server");
+
+const SERVERS = `is no list of 1 to ${SERVERS_MAX} servers`;
+const PATH = "is no directory (a name of 1 to 4096 characters)";
+
+const CONFIG = section({
+  path: v.pipe(
+    v.string(PATH),
+    v.check((path) => path.length > 0 && path.length <= 4_096 && !path.includes("\0"), PATH),
+  ),
+  servers: v.pipe(
+    v.array(SERVER, SERVERS),
+    v.check((servers) => servers.length >= 1 && servers.length <= SERVERS_MAX, SERVERS),
+  ),
+  timing: numbers(TIMING_RANGES, DEFAULT_TIMING, "timing"),
+  limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
+  storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
+}, "cluster file");
+
+/** The sections by the key path that leads to them, list positions left out; for the hint on unknown keys. */
+const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
+  "": ["path", "servers", "timing", "limits", "storage"],
+  servers: ["id", "hostname", "clientPort", "logPort"],
+  timing: Object.keys(TIMING_RANGES),
+  limits: Object.keys(LIMIT_RANGES),
+  storage: Object.keys(STORAGE_RANGES),
+};
+
+/** The cluster that is used where no file is there: three servers on this machine. */
+export function defaultConfig(): Config {
+  const server = (id: number, clientPort: number): ServerConfig => ({
+    id,
+    hostname: "127.0.0.1",
+    clientPort,
+    logPort: clientPort + 1,
+  });
+  return {
+    path: "data",
+    servers: [server(1, 9000), server(2, 9002), server(3, 9004)],
+    timing: DEFAULT_TIMING,
+    limits: DEFAULT_LIMITS,
+    storage: DEFAULT_STORAGE_LIMITS,
+  };
+}
+
+/**
+ * Parses the cluster file's text; `source` names it in messages.
+ * @throws {ConfigError} with one sentence that names the file, the key and what was meant.
+ */
+export function parseConfig(text: string, source: string): Config {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    // The engine quotes what it stumbled over, line ends included.
+    const why = (error as Error).message.replace(/\p{Cc}+/gu, " ");
+    throw new ConfigError(`${source}: no valid JSON: ${why}`);
+  }
+  const result = v.safeParse(CONFIG, json);
+  if (!result.success) throw new ConfigError(`${source}: ${describeIssue(result.issues[0])}`);
+  // The sections are built from tables with exactly these keys, which the types can't follow.
+  const config = result.output as unknown as Config;
+  const fault = addressFault(config.servers) ?? timingFault(config.timing) ??
+    limitsFault(config.limits);
+  if (fault !== null) throw new ConfigError(`${source}: ${fault}`);
+  return config;
+}
+
+/** The entry of server `id`. @throws {ConfigError} where the file does not list it. */
+export function findServer(config: Config, id: number): ServerConfig {
+  const found = config.servers.find((server) => server.id === id);
+  if (found !== undefined) return found;
+  const ids = config.servers.map((server) => server.id).join(", ");
+  throw new ConfigError(`There is no server ${id} in the cluster file: it lists ${ids}`);
+}
+
+function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const keys = (issue.path ?? []).map((item) => item.key as string | number);
+  const path = formatPath(keys);
+  if (issue.kind === "schema" && issue.type === "strict_object") {
+    const known = KNOWN_KEYS[keys.filter((key) => typeof key === "string").slice(0, -1).join(".")];
+    return issue.expected === "never"
+      ? `${path}: unknown key; known here: ${known?.join(", ")}`
+      : `${path}: missing; wanted here: ${known?.join(", ")}`;
+  }
+  return `${path === "" ? "" : `${path}: `}${shorten(issue.input)} ${issue.message}`;
+}
+
+/** `["servers", 1, "id"]` as `servers[1].id`; a key that is no plain word is quoted. */
+function formatPath(keys: readonly (string | number)[]): string {
+  let path = "";
+  for (const key of keys) {
+    if (typeof key === "number") path += `[${key}]`;
+    else {
+      const word = /^\w{1,64}$/.test(key) ? key : shorten(key);
+      path += path === "" ? word : `.${word}`;
+    }
+  }
+  return path;
+}
+
+function shorten(input: unknown): string {
+  const text = JSON.stringify(input) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function addressFault(servers: readonly ServerConfig[]): string | null {
+  const ids = new Map<number, string>();
+  const addresses = new Map<string, string>();
+  for (const [at, server] of servers.entries()) {
+    const first = ids.get(server.id);
+    if (first !== undefined) {
+      return `servers[${at}].id: ${server.id} is already the id of ${first}`;
+    }
+    ids.set(server.id, `servers[${at}]`);
+    const name = server.hostname.toLowerCase();
+    const hostname = name === "localhost" ? "127.0.0.1" : name;
+    for (const key of ["clientPort", "logPort"] as const) {
+      const address = `${hostname} ${server[key]}`;
+      const other = addresses.get(address);
+      if (other !== undefined) {
+        return `servers[${at}].${key}: ${server[key]} on ${server.hostname} is already ${other}`;
+      }
+      addresses.set(address, `servers[${at}].${key}`);
+    }
+  }
+  return null;
+}
+
+function timingFault(timing: Timing): string | null {
+  const { tickMs, heartbeatIntervalMs, electionTimeoutMs, commandTimeoutMs } = timing;
+  if (tickMs > heartbeatIntervalMs) {
+    return `timing.tickMs: ${tickMs} is more than timing.heartbeatIntervalMs ` +
+      `(${heartbeatIntervalMs}): heartbeats are counted in ticks`;
+  }
+  if (heartbeatIntervalMs * 3 > electionTimeoutMs) {
+    return `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
+      `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not cost the leader`;
+  }
+  if (commandTimeoutMs < electionTimeoutMs) {
+    return `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +
+      `timing.electionTimeoutMs (${electionTimeoutMs}): commands could not outlast an election`;
+  }
+  return null;
+}
+
+/** What a command adds to its value: key, numbers, envelope and frame heads, generously. */
+const COMMAND_OVERHEAD_BYTES = 4 * KIB;
+
+function limitsFault(limits: Limits): string | null {
+  const command = limits.valueBytesMax + COMMAND_OVERHEAD_BYTES;
+  for (const key of ["uncommittedBytesMax", "outboxBytesMax"] as const) {
+    if (limits[key] < command) {
+      return `limits.${key}: ${limits[key]} has no room for one command with a value of ` +
+        `limits.valueBytesMax (${limits.valueBytesMax}): at least ${command} is needed`;
+    }
+  }
+  for (const key of ["appendBytesInFlightMax", "outboxBytesMax"] as const) {
+    if (limits[key] < limits.appendBytesMax) {
+      return `limits.${key}: ${limits[key]} is less than limits.appendBytesMax ` +
+        `(${limits.appendBytesMax})`;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,201 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { ConfigError, defaultConfig, findServer, parseConfig } from "../lib/config.ts";
+import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../lib/node/limits.ts";
+
+const SERVERS = [
+  { id: 1, hostname: "127.0.0.1", clientPort: 9000, logPort: 9001 },
+  { id: 2, hostname: "127.0.0.1", clientPort: 9002, logPort: 9003 },
+];
+
+/** The refusal of a cluster file that is fine but for `change`. */
+function refusal(change: Record<string, unknown>): string {
+  return refusalOfText(JSON.stringify({ path: "data", servers: SERVERS, ...change }));
+}
+
+function refusalOfText(text: string): string {
+  const message = assertThrows(() => parseConfig(text, "c.json"), ConfigError).message;
+  assertEquals(message.includes("\n"), false, "one line");
+  assertStringIncludes(message, "c.json: ");
+  return message.slice("c.json: ".length);
+}
+
+function withServer(change: Record<string, unknown>): string {
+  return refusal({ servers: [SERVERS[0], { ...SERVERS[1], ...change }] });
+}
+
+Deno.test("config: the example file is the default cluster", () => {
+  const example = Deno.readTextFileSync(new URL("../cluster.example.json", import.meta.url));
+  assertEquals(parseConfig(example, "example"), defaultConfig());
+});
+
+Deno.test("config: what is left out has the defaults, what is there replaces them", () => {
+  const config = parseConfig(
+    JSON.stringify({
+      path: "/var/lib/raftkv",
+      servers: SERVERS,
+      timing: { electionTimeoutMs: 900 },
+      limits: { valueBytesMax: 2048 },
+      storage: { reserveBytes: 0 },
+    }),
+    "c.json",
+  );
+  assertEquals(config.path, "/var/lib/raftkv");
+  assertEquals(config.servers, SERVERS);
+  assertEquals(config.timing, { ...DEFAULT_TIMING, electionTimeoutMs: 900 });
+  assertEquals(config.limits, { ...DEFAULT_LIMITS, valueBytesMax: 2048 });
+  assertEquals(config.storage, { ...DEFAULT_STORAGE_LIMITS, reserveBytes: 0 });
+});
+
+Deno.test("config: every limit and every time can be set by its own name", () => {
+  const timing = { ...DEFAULT_TIMING };
+  const limits = { ...DEFAULT_LIMITS };
+  const storage = { ...DEFAULT_STORAGE_LIMITS };
+  const text = JSON.stringify({ path: "d", servers: SERVERS, timing, limits, storage });
+  assertEquals(parseConfig(text, "c.json"), {
+    path: "d",
+    servers: SERVERS,
+    timing,
+    limits,
+    storage,
+  });
+});
+
+Deno.test("config: ports outside 1 to 65535 are refused by their key", () => {
+  assertEquals(
+    withServer({ clientPort: 70000 }),
+    "servers[1].clientPort: 70000 is no port (1 to 65535)",
+  );
+  assertEquals(withServer({ logPort: 0 }), "servers[1].logPort: 0 is no port (1 to 65535)");
+  assertEquals(withServer({ logPort: "9" }), 'servers[1].logPort: "9" is no port (1 to 65535)');
+  assertEquals(withServer({ logPort: 1.5 }), "servers[1].logPort: 1.5 is no port (1 to 65535)");
+});
+
+Deno.test("config: server ids are positive safe integers, and unique", () => {
+  for (const id of [0, -1, 1.5, 2 ** 53, "1", null]) {
+    assertStringIncludes(withServer({ id }), "servers[1].id: ");
+    assertStringIncludes(withServer({ id }), "is no server id: a positive whole number");
+  }
+  assertEquals(withServer({ id: 1 }), "servers[1].id: 1 is already the id of servers[0]");
+});
+
+Deno.test("config: no address is given twice, localhost being 127.0.0.1", () => {
+  assertEquals(
+    withServer({ clientPort: 9001 }),
+    "servers[1].clientPort: 9001 on 127.0.0.1 is already servers[0].logPort",
+  );
+  assertEquals(
+    withServer({ hostname: "LOCALHOST", logPort: 9000 }),
+    "servers[1].logPort: 9000 on LOCALHOST is already servers[0].clientPort",
+  );
+  assertStringIncludes(withServer({ logPort: 9002 }), "is already servers[1].clientPort");
+  const spread = [{ ...SERVERS[0] }, { ...SERVERS[0], id: 2, hostname: "10.0.0.2" }];
+  parseConfig(JSON.stringify({ path: "d", servers: spread }), "c.json");
+});
+
+Deno.test("config: hostnames that could break a reply line are refused", () => {
+  for (const hostname of ["", "a b", "a\r\nb", "ü", "[::1]", "x".repeat(254), 7]) {
+    assertStringIncludes(withServer({ hostname }), "servers[1].hostname: ");
+  }
+  const servers = [{ ...SERVERS[0], hostname: "::1" }];
+  parseConfig(JSON.stringify({ path: "d", servers }), "c.json");
+});
+
+Deno.test("config: unknown and missing keys are named with those that are known", () => {
+  assertEquals(
+    refusal({ pat: 1 }),
+    "pat: unknown key; known here: path, servers, timing, limits, storage",
+  );
+  assertEquals(
+    withServer({ port: 1 }),
+    "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort",
+  );
+  assertStringIncludes(
+    refusal({ timing: { heartbeatMs: 5 } }),
+    "timing.heartbeatMs: unknown key; known here: tickMs, heartbeatIntervalMs,",
+  );
+  assertEquals(
+    refusal({ servers: [{ id: 1, hostname: "h", clientPort: 1 }] }),
+    "servers[0].logPort: missing; wanted here: id, hostname, clientPort, logPort",
+  );
+  assertStringIncludes(refusalOfText("{}"), "path: missing");
+  assertStringIncludes(
+    refusalOfText(`{"__proto__":{},"path":"d","servers":${JSON.stringify(SERVERS)}}`),
+    "__proto__: unknown key",
+  );
+  assertStringIncludes(refusal({ "a\nb": 1 }), '"a\\nb": unknown key');
+});
+
+Deno.test("config: sections and lists of the wrong shape are refused", () => {
+  assertStringIncludes(refusalOfText("[]"), "[] is no cluster file (an object with path");
+  assertStringIncludes(refusalOfText("null"), "null is no cluster file");
+  assertStringIncludes(refusal({ timing: [] }), "timing: [] is no timing");
+  assertStringIncludes(refusal({ limits: null }), "limits: null is no set of limits");
+  assertEquals(refusal({ servers: [] }), "servers: [] is no list of 1 to 15 servers");
+  assertStringIncludes(refusal({ servers: {} }), "servers: {} is no list of 1 to 15 servers");
+  assertStringIncludes(refusal({ servers: ["a"] }), 'servers[0]: "a" is no server');
+  assertStringIncludes(refusal({ path: "" }), 'path: "" is no directory');
+  assertStringIncludes(refusal({ path: "a\0b" }), "is no directory");
+  assertStringIncludes(refusalOfText("{"), "no valid JSON");
+  assertStringIncludes(refusalOfText("a\n\x1b[31mb"), "no valid JSON");
+});
+
+Deno.test("config: timings under which a cluster could not keep a leader are refused", () => {
+  assertStringIncludes(
+    refusal({ timing: { heartbeatIntervalMs: 101 } }),
+    "timing.heartbeatIntervalMs: 101 is more than a third of timing.electionTimeoutMs (300)",
+  );
+  parseConfig(
+    JSON.stringify({ path: "d", servers: SERVERS, timing: { heartbeatIntervalMs: 100 } }),
+    "c.json",
+  );
+  assertStringIncludes(
+    refusal({ timing: { tickMs: 60 } }),
+    "timing.tickMs: 60 is more than timing.heartbeatIntervalMs (50)",
+  );
+  assertStringIncludes(refusal({ timing: { commandTimeoutMs: 200 } }), "timing.commandTimeoutMs");
+  assertStringIncludes(
+    refusal({ timing: { tickMs: 0 } }),
+    "timing.tickMs: 0 is no whole number of milliseconds (1 to 1000)",
+  );
+});
+
+Deno.test("config: sizes out of range, or that contradict each other, are refused", () => {
+  assertStringIncludes(
+    refusal({ limits: { valueBytesMax: 2 ** 40 } }),
+    "limits.valueBytesMax: 1099511627776 is no whole number of bytes",
+  );
+  assertStringIncludes(
+    refusal({ storage: { segmentBytesMax: -1 } }),
+    "storage.segmentBytesMax: -1",
+  );
+  assertStringIncludes(
+    refusal({ limits: { uncommittedBytesMax: 65536 } }),
+    "limits.uncommittedBytesMax: 65536 has no room for one command",
+  );
+  assertStringIncludes(
+    refusal({ limits: { appendBytesInFlightMax: 1024 } }),
+    "limits.appendBytesInFlightMax: 1024 is less than limits.appendBytesMax (1048576)",
+  );
+});
+
+Deno.test("config: findServer names the ids that are there", () => {
+  assertEquals(findServer(defaultConfig(), 2).clientPort, 9002);
+  const message = assertThrows(() => findServer(defaultConfig(), 7), ConfigError).message;
+  assertEquals(message, "There is no server 7 in the cluster file: it lists 1, 2, 3");
+});
+
+Deno.test("config: any JSON is either a config or refused with one short line", () => {
+  fc.assert(
+    fc.property(fc.json(), fc.constantFrom("path", "servers", "timing", "limits"), (json, key) => {
+      for (const text of [json, `{"path":"d","servers":${json}}`, `{"${key}":${json}}`]) {
+        try {
+          parseConfig(text, "c.json");
+        } catch (error) {
+          if (!(error instanceof ConfigError)) throw error;
+          assertEquals(error.message.length < 1_000, true);
+        }
+      }
+    }),
+  );
+});
