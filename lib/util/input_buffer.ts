@@ -10,6 +10,9 @@ import { assert } from "./assert.ts";
 /** How far ahead of the bytes that it holds the buffer may grow. */
 const GROWTH_FACTOR = 4;
 
+/** What an idle connection's buffer holds, unless told otherwise. */
+const IDLE_BYTES = 16_384;
+
 export class InputBuffer {
   bytes: Uint8Array;
   /** The first byte that is not consumed. */
@@ -19,8 +22,8 @@ export class InputBuffer {
   readonly #bytesMin: number;
   readonly #bytesMax: number;
 
-  /** Holds `bytesMin` when idle; grows up to `bytesMax`, which a whole largest command must fit. */
-  constructor(bytesMin: number, bytesMax: number) {
+  /** Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle. */
+  constructor(bytesMax: number, bytesMin: number = Math.min(IDLE_BYTES, bytesMax)) {
     assert(
       Number.isSafeInteger(bytesMin) && bytesMin > 0 && bytesMax >= bytesMin,
       `Cannot make an input buffer of ${bytesMin} to ${bytesMax} bytes`,
