@@ -1,0 +1,118 @@
+/**
+ * Append: gathers the writes of one turn into one log entry (more where they are many) and puts it
+ * into the shared log. Remembers, per entry, whose commands it carries, until it is applied or the
+ * leadership is lost.
+ */
+import { ByteWriter } from "../util/bytes.ts";
+import { Deque } from "../util/deque.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
+import { EntryKind } from "../raft/types.ts";
+import type { ClientError } from "../wire/command_batch.ts";
+import type { Session } from "./session.ts";
+
+/** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
+export interface Ticket {
+  index: number;
+  term: number;
+  readonly sessions: Session[];
+  readonly firstPositions: number[];
+  readonly counts: number[];
+}
+
+interface Sealed {
+  readonly data: Uint8Array;
+  readonly ticket: Ticket;
+}
+
+/** How an entry came into the log, or why it did not (the core's ProposeResult, in our words). */
+export type Proposed = { readonly index: number; readonly term: number } | {
+  readonly error: ClientError;
+};
+
+/** A buffer that one huge command grew is given back beyond this. */
+const KEEP_BYTES = 4_194_304;
+
+export class Appender {
+  /** Entries in the log that wait to be applied, oldest first. */
+  readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
+  readonly #entryBytesMax: number;
+  readonly #sealed: Sealed[] = [];
+  #open = new ByteWriter(4096);
+  #ticket: Ticket = newTicket();
+  #sealedBytes = 0;
+
+  constructor(entryBytesMax: number) {
+    this.#entryBytesMax = entryBytesMax;
+    this.#open.length = ENVELOPE_BYTES;
+  }
+
+  /** Bytes gathered and not yet in the log. */
+  get gatheredBytes(): number {
+    return this.#sealedBytes + this.#open.length - ENVELOPE_BYTES;
+  }
+
+  /** Adds a run of encoded commands; copies them. */
+  append(
+    session: Session,
+    firstPosition: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+  ): void {
+    const isFull = this.#open.length + end - start > this.#entryBytesMax;
+    if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
+    this.#open.slice(bytes, start, end);
+    this.#ticket.sessions.push(session);
+    this.#ticket.firstPositions.push(firstPosition);
+    this.#ticket.counts.push(count);
+  }
+
+  /**
+   * Puts all that was gathered into the log, stamped only now so that stamps never run back along
+   * the log; what the log does not take is refused.
+   */
+  flush(stampMs: number, propose: (data: Uint8Array) => Proposed): void {
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    if (this.#sealed.length === 0) return;
+    for (const { data, ticket } of this.#sealed) {
+      writeEnvelope(data, EntryKind.commands, stampMs);
+      const result = propose(data);
+      if ("error" in result) refuse(ticket, result.error);
+      else {
+        ticket.index = result.index;
+        ticket.term = result.term;
+        this.tickets.push(ticket);
+      }
+    }
+    this.#sealed.length = 0;
+    this.#sealedBytes = 0;
+  }
+
+  /** The ticket of the entry at `index`, where it is this server's own; taken off. */
+  take(index: number, term: number): Ticket | null {
+    const oldest = this.tickets.at(0);
+    if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;
+    this.tickets.shift();
+    return oldest;
+  }
+
+  #seal(): void {
+    const data = this.#open.copy();
+    this.#sealed.push({ data, ticket: this.#ticket });
+    this.#sealedBytes += data.length;
+    this.#ticket = newTicket();
+    if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
+    this.#open.length = ENVELOPE_BYTES;
+  }
+}
+
+function newTicket(): Ticket {
+  return { index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
+}
+
+function refuse(ticket: Ticket, error: ClientError): void {
+  for (let i = 0; i < ticket.sessions.length; i++) {
+    ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, ticket.counts[i]!, error);
+  }
+}

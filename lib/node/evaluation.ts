@@ -1,0 +1,42 @@
+/**
+ * What a session asks of the node: the mission's Evaluator, seen from one connection. Commands go
+ * into the log, reads wait for a round, everything else is refused with the reason.
+ */
+import type { Result } from "../kv/result.ts";
+import type { ClientAddress } from "../wire/codec.ts";
+import type { ClientError } from "../wire/command_batch.ts";
+import type { Session } from "./session.ts";
+
+export interface Evaluation {
+  monotonicMs(): number;
+  /** The leader's own time for expiry, ms since 1970; never less than the log's last stamp. */
+  leaderNowMs(): number;
+  /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
+  refusal(): ClientError | 0;
+  /** Why it does not take a write with this operation code; 0 where it does. */
+  writeRefusal(op: number): ClientError | 0;
+  /** The leader's client address, from the configuration; null where none is known. */
+  leaderAddress(): ClientAddress | null;
+  /**
+   * Puts `count` encoded writes, `bytes[start, end)`, into the log's next entry; their positions in
+   * the session are `firstPosition` and on. The bytes are copied.
+   */
+  append(
+    session: Session,
+    firstPosition: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+  ): void;
+  /** The number of the read round that serves reads submitted now. */
+  readRound(session: Session): number;
+  /** Calls `session.confirmed(round)` once that round is. */
+  expectRound(session: Session, round: number): void;
+  /** Calls `session.advance()` once the passing of time up to now is committed. */
+  waitForTime(session: Session): void;
+  read(bytes: Uint8Array, offset: number, result: Result): void;
+  /** Wakes the session's shell at the end of the turn. */
+  markActive(session: Session): void;
+  forget(session: Session): void;
+}

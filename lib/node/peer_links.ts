@@ -1,0 +1,194 @@
+/**
+ * This server's links to the others: who may talk to whom, before and after the cluster is formed.
+ * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
+ * inbound links, which the others connect. Frames are whole or the connection ends.
+ */
+import type { Message, ServerId } from "../raft/types.ts";
+import type { DataDirectory } from "../storage/data_directory.ts";
+import { type Hello, RefusalReason } from "../wire/rpc.ts";
+import { Formation, type FormationNotice, FormationStage } from "./formation.ts";
+import { PeerInbound } from "./peer_inbound.ts";
+import { PeerOutbound } from "./peer_outbound.ts";
+import type { InboundLink, NodeHost } from "./shells.ts";
+
+export interface PeerLinksOptions {
+  readonly serverId: ServerId;
+  /** All ids of the cluster file, this server's included. */
+  readonly servers: readonly ServerId[];
+  readonly directory: DataDirectory;
+  readonly host: NodeHost;
+  readonly outboxBytesMax: number;
+  readonly frameBytesMax: number;
+  readonly onMessage: (message: Message) => void;
+  readonly onFormed: () => void;
+  readonly onPeerLost: (id: ServerId) => void;
+}
+
+/** Why a handshake is refused: the reason's number for the wire, a sentence for people. */
+export interface Refused {
+  readonly reason: RefusalReason;
+  readonly text: string;
+}
+
+const NOTICE_INTERVAL_MS = 100;
+/** How often a server that can't form says whom it waits for. */
+const WAITING_LOG_INTERVAL_MS = 5_000;
+
+export class PeerLinks {
+  readonly formation: Formation;
+  readonly outbound: readonly PeerOutbound[];
+  readonly #options: PeerLinksOptions;
+  readonly #byId = new Map<ServerId, PeerOutbound>();
+  readonly #inbound = new Set<PeerInbound>();
+  #lastNoticeMs = -NOTICE_INTERVAL_MS;
+  #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
+
+  constructor(options: PeerLinksOptions) {
+    this.#options = options;
+    const { directory, serverId, servers, host } = options;
+    this.formation = new Formation(directory.identity, directory.formation, servers, {
+      save: (record) => directory.saveFormation(record),
+      complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
+    });
+    const others = servers.filter((id) => id !== serverId);
+    this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
+    for (const link of this.outbound) this.#byId.set(link.peerId, link);
+    this.formation.advance();
+  }
+
+  get serverId(): ServerId {
+    return this.#options.serverId;
+  }
+
+  get frameBytesMax(): number {
+    return this.#options.frameBytesMax;
+  }
+
+  openInbound(remote: string): InboundLink {
+    const link = new PeerInbound(remote, this);
+    this.#inbound.add(link);
+    return link;
+  }
+
+  /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
+  send(message: Message): void {
+    this.#byId.get(message.to)?.send(message);
+  }
+
+  /** Wakes the shells of links with something to write. */
+  wake(): void {
+    for (const link of this.outbound) link.wake();
+  }
+
+  tick(nowMs: number): void {
+    if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
+    this.#lastNoticeMs = nowMs;
+    const notice = this.formation.notice();
+    for (const link of this.outbound) link.sendNotice(notice);
+    if (nowMs - this.#lastWaitingLogMs < WAITING_LOG_INTERVAL_MS) return;
+    this.#lastWaitingLogMs = nowMs;
+    this.#options.host.log({
+      level: "info",
+      message: "First start: waiting for every server of the cluster file once",
+      fields: { waitingFor: this.formation.waitingFor().join(", ") },
+    });
+  }
+
+  // What the links ask.
+
+  /** What this server says of itself at the start of a connection. */
+  hello(to: ServerId): Hello {
+    return {
+      clusterId: this.formation.clusterId,
+      from: this.#options.serverId,
+      to,
+      incarnation: this.#options.directory.identity.incarnation,
+    };
+  }
+
+  /** Checks what the other end says of itself; null where it may talk to this server. */
+  check(hello: Hello): Refused | null {
+    const { serverId, servers } = this.#options;
+    if (hello.to !== serverId) {
+      return refused(
+        RefusalReason.wrongServer,
+        `this is server ${serverId}, not ${hello.to}: check hostname and logPort in the cluster file`,
+      );
+    }
+    if (hello.from === serverId || !servers.includes(hello.from)) {
+      return refused(
+        RefusalReason.stranger,
+        `server ${hello.from} is not in the cluster file of server ${serverId}`,
+      );
+    }
+    if (!this.formation.isFormed) return null;
+    const isUnformed = /^0+$/.test(hello.clusterId);
+    if (!isUnformed && hello.clusterId !== this.formation.clusterId) {
+      return refused(
+        RefusalReason.otherCluster,
+        `server ${hello.from} belongs to cluster ${hello.clusterId}, this one to ` +
+          `${this.formation.clusterId}`,
+      );
+    }
+    if (this.formation.listedIncarnation(hello.from) !== hello.incarnation) {
+      return refused(
+        RefusalReason.wrongIncarnation,
+        `server ${hello.from} comes with another data directory than it joined with; if the old ` +
+          `one is lost, it stays out until it is added again as a new member`,
+      );
+    }
+    return null;
+  }
+
+  /** A raft message came in over a link whose handshake passed. */
+  receiveMessage(message: Message): void {
+    if (this.formation.isFormed) this.#options.onMessage(message);
+  }
+
+  /** A server tells how far its forming has come. */
+  receiveNotice(from: ServerId, notice: FormationNotice): void {
+    if (this.formation.isFormed) {
+      if (notice.stage !== FormationStage.formed) {
+        this.#byId.get(from)?.sendNotice(this.formation.notice());
+      }
+      return;
+    }
+    this.formation.hear(from, notice);
+    if (!this.formation.isFormed) return;
+    // Tell the others at once, then connect anew: from now on under the cluster's id.
+    for (const link of this.outbound) {
+      link.sendNotice(this.formation.notice());
+      link.reconnect("the cluster is formed");
+    }
+    for (const link of this.#inbound) link.reconnect("the cluster is formed");
+    this.#options.host.log({
+      level: "info",
+      message: "Cluster formed",
+      fields: { clusterId: this.formation.clusterId },
+    });
+    this.#options.onFormed();
+  }
+
+  peerUp(id: ServerId): void {
+    this.#options.host.log({ level: "info", message: "Peer up", fields: { peer: id } });
+  }
+
+  peerDown(id: ServerId, reason: string): void {
+    this.#options.host.log({ level: "info", message: "Peer down", fields: { peer: id, reason } });
+    this.#options.onPeerLost(id);
+  }
+
+  /** The link to a server could not be made, or was refused: said once per reason. */
+  peerProblem(id: ServerId, message: string, reason: string): void {
+    this.#options.host.log({ level: "warning", message, fields: { peer: id, reason } });
+  }
+
+  inboundClosed(link: PeerInbound, from: ServerId | null): void {
+    this.#inbound.delete(link);
+    if (from !== null) this.#options.onPeerLost(from);
+  }
+}
+
+function refused(reason: RefusalReason, text: string): Refused {
+  return { reason, text };
+}

@@ -1,0 +1,143 @@
+/**
+ * The link over which messages leave to one other server, through as many connections as it takes.
+ * While no handshake has passed, messages are dropped; while the connection is slower than what it is
+ * given, the outbox fills up to its bound and then drops: Raft sends again what matters.
+ */
+import type { Message, ServerId } from "../raft/types.ts";
+import { OutputBuffer } from "../util/output_buffer.ts";
+import {
+  encodeFormation,
+  encodeHello,
+  encodeMessage,
+  type Frame,
+  FrameDecoder,
+  ProtocolError,
+} from "../wire/rpc.ts";
+import type { FormationNotice } from "./formation.ts";
+import type { PeerLinks } from "./peer_links.ts";
+import type { OutboundLink } from "./shells.ts";
+
+/** A welcome or a refusal is small; the other end sends nothing else. */
+const ANSWER_BYTES_MAX = 4_096;
+
+export class PeerOutbound implements OutboundLink {
+  readonly peerId: ServerId;
+  onActivity: (() => void) | null = null;
+  closing: string | null = null;
+  readonly #links: PeerLinks;
+  readonly #outboxBytesMax: number;
+  #output = new OutputBuffer();
+  #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
+  #isUp = false;
+  #isConnected = false;
+  #lastProblem = "";
+  #hasNews = false;
+
+  constructor(peerId: ServerId, links: PeerLinks, outboxBytesMax: number) {
+    this.peerId = peerId;
+    this.#links = links;
+    this.#outboxBytesMax = outboxBytesMax;
+  }
+
+  /** True once the handshake has passed. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  connected(): void {
+    this.#isConnected = true;
+    this.closing = null;
+    this.#output = new OutputBuffer();
+    this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
+    encodeHello(this.#output.writer, this.#links.hello(this.peerId));
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  receive(bytes: Uint8Array): void {
+    try {
+      this.#decoder.push(bytes);
+      let frame = this.#decoder.next();
+      while (frame !== null) {
+        this.#onFrame(frame);
+        frame = this.#decoder.next();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#problem("A peer's answer makes no sense", error.message);
+      this.reconnect(error.message);
+    }
+  }
+
+  disconnected(reason: string): void {
+    const wasUp = this.#isUp;
+    this.#isUp = false;
+    this.#isConnected = false;
+    this.closing = null;
+    this.#output.clear();
+    if (wasUp) {
+      this.#lastProblem = "";
+      this.#links.peerDown(this.peerId, reason);
+    } else this.#problem("No connection to a peer", reason);
+  }
+
+  send(message: Message): void {
+    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeMessage(this.#output.writer, message);
+    this.#hasNews = true;
+  }
+
+  sendNotice(notice: FormationNotice): void {
+    if (!this.#isUp) return;
+    encodeFormation(this.#output.writer, notice);
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  /** Ends the present connection once its output is out; the shell connects anew. */
+  reconnect(reason: string): void {
+    if (!this.#isConnected) return;
+    this.closing = reason;
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  takeOutput(): Uint8Array | null {
+    return this.#output.take();
+  }
+
+  outputWritten(): void {
+    this.#output.written();
+    if (this.#output.pendingBytes > 0) this.onActivity?.();
+  }
+
+  wake(): void {
+    if (!this.#hasNews) return;
+    this.#hasNews = false;
+    this.onActivity?.();
+  }
+
+  #onFrame(frame: Frame): void {
+    if (frame.type === "welcome") {
+      const refused = this.#links.check(frame.hello);
+      if (refused !== null) {
+        this.#problem("A peer is not the server that the cluster file says", refused.text);
+        this.reconnect(refused.text);
+        return;
+      }
+      this.#isUp = true;
+      this.#lastProblem = "";
+      this.#links.peerUp(this.peerId);
+      return;
+    }
+    const reason = frame.type === "refusal" ? frame.text : `an unexpected ${frame.type} frame`;
+    this.#problem("A peer refuses this server", reason);
+    this.reconnect(reason);
+  }
+
+  #problem(message: string, reason: string): void {
+    if (reason === this.#lastProblem) return;
+    this.#lastProblem = reason;
+    this.#links.peerProblem(this.peerId, message, reason);
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Hands the core's batches to the write-ahead log, one at a time, and watches over the disk: a slow
+ * sync is said, a full disk is waited out, any other failure ends the process, never a second try.
+ */
+import { assert } from "../util/assert.ts";
+import { type Clock, DiskFullError } from "../host/ports.ts";
+import type { PersistBatch } from "../raft/types.ts";
+import type { LogStorage } from "../storage/types.ts";
+import type { NodeHost } from "./shells.ts";
+
+/** How long the log has to be quiet before its end is marked as synced. */
+const IDLE_BEFORE_MARK_MS = 50;
+/** How long to wait before a batch that found the disk full is offered again. */
+const FULL_RETRY_MS = 200;
+
+export interface PersisterOptions {
+  readonly log: LogStorage;
+  readonly clock: Clock;
+  readonly slowSyncMs: number;
+  readonly host: NodeHost;
+  readonly onPersisted: (batch: PersistBatch) => void;
+}
+
+export class Persister {
+  readonly #options: PersisterOptions;
+  /** The batch that is being written, or waits for the disk. */
+  #batch: PersistBatch | null = null;
+  #isWriting = false;
+  #startedMs = 0;
+  #finishedMs = 0;
+  #isMarked = true;
+  #isFull = false;
+  #retryAtMs = 0;
+
+  constructor(options: PersisterOptions) {
+    this.#options = options;
+  }
+
+  /** True while a batch is not durable yet. */
+  get isBusy(): boolean {
+    return this.#batch !== null || this.#isWriting;
+  }
+
+  /** Writes and syncs `batch`; the one before must be durable. */
+  persist(batch: PersistBatch): void {
+    assert(this.#batch === null, "A batch was handed out before the last one is durable");
+    this.#batch = batch;
+    if (!this.#isWriting) this.#write();
+  }
+
+  tick(nowMs: number): void {
+    const { log } = this.#options;
+    if (this.#isWriting) return;
+    if (this.#batch !== null) {
+      if (nowMs >= this.#retryAtMs) this.#write();
+      return;
+    }
+    if (this.#isFull && nowMs >= this.#retryAtMs) {
+      this.#retryAtMs = nowMs + FULL_RETRY_MS;
+      if (log.tryRestoreReserve()) this.#noteRoom();
+      return;
+    }
+    if (this.#isMarked || nowMs - this.#finishedMs < IDLE_BEFORE_MARK_MS) return;
+    this.#isWriting = true;
+    log.markSynced((error) => {
+      this.#isWriting = false;
+      if (error !== null && !(error instanceof DiskFullError)) {
+        this.#options.host.fatal(error);
+        return;
+      }
+      this.#isMarked = true;
+      if (this.#batch !== null) this.#write();
+    });
+  }
+
+  #write(): void {
+    const batch = this.#batch!;
+    const { log, clock } = this.#options;
+    this.#isWriting = true;
+    this.#isMarked = false;
+    this.#startedMs = clock.monotonicMs();
+    log.persist(batch, (error) => this.#written(batch, error));
+  }
+
+  #written(batch: PersistBatch, error: Error | null): void {
+    const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#isWriting = false;
+    this.#finishedMs = nowMs;
+    if (error instanceof DiskFullError) {
+      this.#noteFull(error.message);
+      this.#retryAtMs = nowMs + FULL_RETRY_MS;
+      return;
+    }
+    if (error !== null) {
+      host.fatal(error);
+      return;
+    }
+    const tookMs = nowMs - this.#startedMs;
+    if (tookMs >= slowSyncMs) {
+      const fields = { tookMs: Math.round(tookMs), entries: batch.entries.length };
+      host.log({ level: "warning", message: "Slow disk: writing and syncing took long", fields });
+    }
+    this.#batch = null;
+    if (!log.hasRoom()) this.#noteFull("the reserve is in use");
+    onPersisted(batch);
+  }
+
+  #noteFull(reason: string): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#options.host.log({
+      level: "error",
+      message: "Disk full: sets are refused until there is room; deletes and reads go on",
+      fields: { reason },
+    });
+  }
+
+  #noteRoom(): void {
+    this.#isFull = false;
+    this.#options.host.log({ level: "info", message: "There is room again", fields: {} });
+  }
+}

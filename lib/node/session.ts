@@ -1,0 +1,403 @@
+/**
+ * One client connection, synchronous: bytes in, bytes out. It decides parsing, order, windows and
+ * replies; the async stages of net/ and the simulator are thin shells around it.
+ *
+ * Commands of a connection act in their order. A read in front of a write must not see that write,
+ * and waits for its leadership's confirmation longer than the write may take to commit. So a read is
+ * evaluated, at the latest, just before a later write of its own connection is applied: the state
+ * then holds all up to its read index and nothing behind it. Its reply is held back until the round
+ * confirms, and replaced by a refusal where the leadership is lost first.
+ */
+import { ByteWriter } from "../util/bytes.ts";
+import { assert, unreachable } from "../util/assert.ts";
+import { InputBuffer } from "../util/input_buffer.ts";
+import { OutputBuffer } from "../util/output_buffer.ts";
+import { Result, Status } from "../kv/result.ts";
+import type { Codec } from "../wire/codec.ts";
+import {
+  Action,
+  BATCH_COMMANDS_MAX,
+  ClientError,
+  CommandBatch,
+  ReplyMode,
+} from "../wire/command_batch.ts";
+import type { Evaluation } from "./evaluation.ts";
+import { PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { ClientSession } from "./shells.ts";
+
+const INPUT_SPACE_BYTES = 4_096;
+
+export interface SessionLimits {
+  readonly pipelineCommandsMax: number;
+  readonly outputBytesMax: number;
+  /** The largest command of the codec: the input buffer never holds much more. */
+  readonly commandBytesMax: number;
+}
+
+export class Session implements ClientSession {
+  readonly remote: string;
+  onActivity: (() => void) | null = null;
+  closing: string | null = null;
+  /** Set by the evaluation while this session waits for the end of the turn or for time to pass. */
+  isMarkedActive = false;
+  isWaitingForTime = false;
+
+  readonly #codec: Codec;
+  readonly #evaluation: Evaluation;
+  readonly #limits: SessionLimits;
+  readonly #input: InputBuffer;
+  readonly #output = new OutputBuffer();
+  readonly #pending = new PendingCommands();
+  readonly #batch = new CommandBatch();
+  readonly #readResult = new Result();
+  /** Absolute output position of the first byte that waits in `#output`. */
+  #outputBase = 0;
+  /** Absolute output position up to which bytes may leave. */
+  #released = 0;
+  #confirmedRound = 0;
+  #isGone = false;
+  /** Nothing is parsed any more; close once the commands up to here are answered. */
+  #lastPosition = Infinity;
+  #lastReason = "";
+  #midCommandSinceMs = -1;
+
+  constructor(remote: string, codec: Codec, evaluation: Evaluation, limits: SessionLimits) {
+    this.remote = remote;
+    this.#codec = codec;
+    this.#evaluation = evaluation;
+    this.#limits = limits;
+    this.#input = new InputBuffer(limits.commandBytesMax + INPUT_SPACE_BYTES);
+  }
+
+  // Input.
+
+  inputSpace(): Uint8Array {
+    const wanted = this.#codec.bytesNeeded() - (this.#input.end - this.#input.start);
+    return this.#input.space(Math.max(wanted, INPUT_SPACE_BYTES));
+  }
+
+  received(count: number): void {
+    this.#input.commit(count);
+  }
+
+  get wantsInput(): boolean {
+    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom();
+  }
+
+  nextBatch(): CommandBatch | null {
+    if (this.closing !== null || this.#lastPosition !== Infinity || !this.#hasRoom()) return null;
+    const input = this.#input;
+    const batch = this.#batch;
+    batch.clear();
+    const room = Math.min(
+      BATCH_COMMANDS_MAX,
+      this.#limits.pipelineCommandsMax - this.#pending.length,
+    );
+    const consumed = this.#codec.parse(input.bytes, input.start, input.end, batch, room);
+    input.consume(consumed);
+    if (!this.#codec.midCommand()) this.#midCommandSinceMs = -1;
+    else if (this.#midCommandSinceMs < 0 || batch.count > 0) {
+      this.#midCommandSinceMs = this.#evaluation.monotonicMs();
+    }
+    return batch.count === 0 ? null : batch;
+  }
+
+  submit(batch: CommandBatch): void {
+    const evaluation = this.#evaluation;
+    const nowMs = evaluation.monotonicMs();
+    const refusal = evaluation.refusal();
+    const round = refusal === 0 ? evaluation.readRound(this) : 0;
+    for (let i = 0; i < batch.count;) {
+      const action = batch.actions[i] as Action;
+      switch (action) {
+        case Action.write:
+          i = this.#submitWrites(batch, i, refusal, nowMs);
+          break;
+        case Action.read:
+          if (refusal === 0) {
+            this.#pending.pushRead(
+              batch.replies[i]!,
+              nowMs,
+              round,
+              batch.bytes.bytes,
+              batch.starts[i]!,
+              batch.ends[i]!,
+            );
+          } else this.#pushRefusal(batch.replies[i]!, refusal, nowMs);
+          i++;
+          break;
+        case Action.refuse:
+          this.#pushRefusal(ReplyMode.plain, batch.replies[i] as ClientError, nowMs);
+          i++;
+          break;
+        case Action.refuseAndClose:
+          this.#pushRefusal(ReplyMode.plain, batch.replies[i] as ClientError, nowMs);
+          this.#endAfter(this.#pending.tail - 1, "a command that can't be skipped");
+          i = batch.count;
+          break;
+        case Action.close:
+          this.#endAfter(this.#pending.tail - 1, "this is no client of ours (HTTP?)");
+          i = batch.count;
+          break;
+        default:
+          unreachable(action);
+      }
+    }
+    this.advance();
+    if (this.#pending.waitingReads > 0) evaluation.expectRound(this, round);
+  }
+
+  inputEnded(): void {
+    this.#endAfter(this.#pending.tail - 1, "the client ended the connection");
+    this.advance();
+  }
+
+  disconnected(): void {
+    this.#isGone = true;
+    this.onActivity = null;
+    this.#evaluation.forget(this);
+  }
+
+  // Output.
+
+  takeOutput(): Uint8Array | null {
+    const bytes = this.#output.take(this.#released - this.#outputBase);
+    if (bytes !== null) this.#outputBase = this.#released;
+    return bytes;
+  }
+
+  outputWritten(): void {
+    const wasFull = !this.#hasRoom();
+    this.#output.written();
+    if (wasFull) this.advance();
+    if (wasFull || this.#released > this.#outputBase) this.#evaluation.markActive(this);
+  }
+
+  get hasPending(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  // Evaluation: called by the node.
+
+  /** Evaluates what stands in front of the write at `position`, which is about to be applied. */
+  beforeApply(position: number): void {
+    const pending = this.#pending;
+    if (this.#isGone || pending.evaluated >= position) return;
+    while (pending.evaluated < position) {
+      const kind = pending.kind(pending.evaluated);
+      assert(kind !== PendingKind.write, "A write was applied before one in front of it");
+      if (kind === PendingKind.read && this.#isOutputFull()) {
+        // The write can't wait and the reply has no room: the one read that may be turned away here.
+        pending.refuse(pending.evaluated, ClientError.busy);
+        this.#composeRefusal();
+      } else if (kind === PendingKind.refused) this.#composeRefusal();
+      else this.#composeRead(false);
+    }
+  }
+
+  /** Composes the reply to the write at `position`, which was just applied. */
+  applied(position: number, result: Result): void {
+    const pending = this.#pending;
+    if (this.#isGone || pending.evaluated !== position) return;
+    if (pending.kind(position) !== PendingKind.write) return;
+    const nowMs = this.#evaluation.leaderNowMs();
+    this.#codec.writeResult(this.#output.writer, pending.replyMode(position), result, nowMs);
+    pending.passEvaluated(this.#composedEnd());
+  }
+
+  /** A read round was confirmed, and the store holds all up to its read index. */
+  confirmed(round: number): void {
+    this.#confirmedRound = Math.max(this.#confirmedRound, round);
+    this.advance();
+  }
+
+  /** Composes all replies at the front that can be, and releases what may leave. */
+  advance(): void {
+    const pending = this.#pending;
+    while (pending.evaluated < pending.tail) {
+      const kind = pending.kind(pending.evaluated);
+      if (kind === PendingKind.write) break;
+      if (kind === PendingKind.refused) this.#composeRefusal();
+      else {
+        if (pending.round(pending.evaluated) > this.#confirmedRound) break;
+        if (this.#isOutputFull()) break; // outputWritten() goes on from here
+        if (!this.#composeRead(true)) {
+          this.#evaluation.waitForTime(this);
+          break;
+        }
+      }
+    }
+    this.#release();
+  }
+
+  /** Refuses writes that were gathered but never came into the log: nothing was done. */
+  refuseWrites(position: number, count: number, error: ClientError): void {
+    if (this.#isGone) return;
+    for (let p = position; p < position + count; p++) {
+      if (p >= this.#pending.evaluated) this.#pending.refuse(p, error);
+    }
+    this.advance();
+  }
+
+  /**
+   * Gives up on all commands submitted at or before `cutoffMs`: a write may be in the log, so its
+   * outcome is unknown; of a read nothing was done.
+   */
+  giveUp(cutoffMs: number, readError: ClientError): void {
+    const pending = this.#pending;
+    if (this.#isGone || pending.length === 0) return;
+    let recompose = false;
+    for (let p = pending.head; p < pending.tail && pending.submittedMs(p) <= cutoffMs; p++) {
+      const kind = pending.kind(p);
+      if (p < pending.evaluated) {
+        if (kind !== PendingKind.read || pending.round(p) <= this.#confirmedRound) continue;
+        pending.refuse(p, readError);
+        recompose = true;
+      } else if (kind === PendingKind.write) pending.refuse(p, ClientError.timeout);
+      else if (kind === PendingKind.read) pending.refuse(p, readError);
+    }
+    if (recompose) this.#recompose();
+    this.advance();
+  }
+
+  /** The leadership that gave out read rounds is gone; a later one counts anew. */
+  leadershipLost(readError: ClientError): void {
+    this.giveUp(Infinity, readError);
+    this.#confirmedRound = 0;
+  }
+
+  /** Closes once what is due has gone out. */
+  end(reason: string): void {
+    this.#endAfter(this.#pending.tail - 1, reason);
+    this.advance();
+  }
+
+  /** Looks at the session's deadlines; called every now and then. */
+  checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void {
+    const pending = this.#pending;
+    if (pending.length > 0 && pending.submittedMs(pending.head) <= nowMs - commandTimeoutMs) {
+      this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader);
+    }
+    const since = this.#midCommandSinceMs;
+    if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.wantsInput) {
+      this.end("half a command, and no more of it in time");
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#isOutputFull();
+  }
+
+  #isOutputFull(): boolean {
+    return this.#output.pendingBytes >= this.#limits.outputBytesMax;
+  }
+
+  /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
+  #submitWrites(batch: CommandBatch, from: number, refusal: number, nowMs: number): number {
+    const evaluation = this.#evaluation;
+    const bytes = batch.bytes.bytes;
+    const firstPosition = this.#pending.tail;
+    let i = from;
+    for (; i < batch.count && batch.actions[i] === Action.write; i++) {
+      const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
+      if (error !== 0) break;
+      this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs);
+    }
+    if (i > from) {
+      evaluation.append(
+        this,
+        firstPosition,
+        bytes,
+        batch.starts[from]!,
+        batch.ends[i - 1]!,
+        i - from,
+      );
+      return i;
+    }
+    const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
+    this.#pushRefusal(batch.replies[i]!, error as ClientError, nowMs);
+    return i + 1;
+  }
+
+  #pushRefusal(replyMode: number, error: ClientError, nowMs: number): void {
+    const position = this.#pending.push(PendingKind.refused, replyMode, nowMs);
+    this.#pending.refuse(position, error);
+  }
+
+  #composeRefusal(): void {
+    const pending = this.#pending;
+    const position = pending.evaluated;
+    this.#writeError(this.#output.writer, position);
+    pending.passEvaluated(this.#composedEnd());
+  }
+
+  #writeError(out: ByteWriter, position: number): void {
+    const pending = this.#pending;
+    let error = pending.error(position);
+    const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
+    if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
+    this.#codec.writeError(out, pending.replyMode(position), error, leader);
+  }
+
+  /**
+   * Composes the reply to the read at the front. False, where `strict`, if the key's time has come
+   * on this leader but is not committed yet: it must not be served, and not be denied either.
+   */
+  #composeRead(strict: boolean): boolean {
+    const pending = this.#pending;
+    const position = pending.evaluated;
+    const result = this.#readResult;
+    this.#evaluation.read(pending.readBytes.bytes, pending.readStart(position), result);
+    const nowMs = this.#evaluation.leaderNowMs();
+    const isDue = result.status === Status.found && result.deadlineMs !== 0 &&
+      result.deadlineMs <= nowMs;
+    if (strict && isDue) return false;
+    this.#codec.writeResult(this.#output.writer, pending.replyMode(position), result, nowMs);
+    pending.passEvaluated(this.#composedEnd());
+    return true;
+  }
+
+  #composedEnd(): number {
+    return this.#outputBase + this.#output.writer.length;
+  }
+
+  /** Moves the line behind which replies wait for their round. */
+  #release(): void {
+    const pending = this.#pending;
+    const before = pending.head;
+    while (pending.head < pending.evaluated) {
+      const isRead = pending.kind(pending.head) === PendingKind.read;
+      if (isRead && pending.round(pending.head) > this.#confirmedRound) break;
+      this.#released = pending.replyEnd(pending.head);
+      pending.head++;
+    }
+    if (pending.head > this.#lastPosition && this.closing === null) {
+      this.closing = this.#lastReason;
+    }
+    if (pending.head !== before || this.closing !== null) this.#evaluation.markActive(this);
+  }
+
+  /** Writes the waiting replies anew after some of them became refusals. */
+  #recompose(): void {
+    const pending = this.#pending;
+    const old = this.#output.writer;
+    const fresh = new ByteWriter(old.length + 256);
+    const base = this.#outputBase;
+    fresh.slice(old.bytes, 0, this.#released - base);
+    let from = this.#released;
+    for (let p = pending.head; p < pending.evaluated; p++) {
+      const to = pending.replyEnd(p);
+      if (pending.kind(p) === PendingKind.refused) this.#writeError(fresh, p);
+      else fresh.slice(old.bytes, from - base, to - base);
+      pending.setReplyEnd(p, base + fresh.length);
+      from = to;
+    }
+    this.#output.replace(fresh);
+  }
+
+  #endAfter(position: number, reason: string): void {
+    if (this.#lastPosition !== Infinity) return;
+    this.#lastPosition = position;
+    this.#lastReason = reason;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Bytes on their way to a connection, in two buffers that take turns: one is being written out while
+ * the other fills. An idle one holds no memory worth naming.
+ */
+import { assert } from "./assert.ts";
+import { ByteWriter } from "./bytes.ts";
+
+const START_BYTES = 512;
+/** A buffer that grew beyond this is given back to the collector once it is empty. */
+const KEEP_BYTES = 65_536;
+
+export class OutputBuffer {
+  #filling = new ByteWriter(0);
+  #spare: ByteWriter | null = null;
+  #flying: ByteWriter | null = null;
+  #flyingBytes = 0;
+
+  /** Append here. Do not keep it: it changes with `take()`. */
+  get writer(): ByteWriter {
+    return this.#filling;
+  }
+
+  /** Bytes that are not known to be written out yet. */
+  get pendingBytes(): number {
+    return this.#filling.length + this.#flyingBytes;
+  }
+
+  /** True between `take()` and `written()`. */
+  get isFlying(): boolean {
+    return this.#flying !== null;
+  }
+
+  /**
+   * The first `count` bytes of what is waiting (all unless said otherwise), or null where there are
+   * none or the bytes taken before are not written out yet. Valid until `written()`.
+   */
+  take(count = this.#filling.length): Uint8Array | null {
+    if (this.#flying !== null || count === 0) return null;
+    const full = this.#filling;
+    assert(count <= full.length, `Cannot take ${count} of ${full.length} bytes`);
+    const next = this.#spare ?? new ByteWriter(START_BYTES);
+    this.#spare = null;
+    if (count < full.length) next.slice(full.bytes, count, full.length);
+    this.#filling = next;
+    this.#flying = full;
+    this.#flyingBytes = count;
+    return full.bytes.subarray(0, count);
+  }
+
+  /** The bytes taken are written out. */
+  written(): void {
+    const flying = this.#flying;
+    if (flying === null) return;
+    this.#flying = null;
+    this.#flyingBytes = 0;
+    flying.clear();
+    if (flying.bytes.length <= KEEP_BYTES) this.#spare = flying;
+  }
+
+  /** Forgets what waits; what was taken stays taken. */
+  clear(): void {
+    this.#filling.clear();
+  }
+
+  /** Replaces all that waits by `replacement`'s bytes. */
+  replace(replacement: ByteWriter): void {
+    this.#filling = replacement;
+  }
+}
