@@ -27,7 +27,7 @@ import type { DataDirectory } from "../storage/data_directory.ts";
 import type { LogStorage } from "../storage/types.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { ClientAddress } from "../wire/codec.ts";
-import { LineCodec } from "../wire/line.ts";
+import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
 import { Appender, type Proposed } from "./append.ts";
 import { commit } from "./commit.ts";
 import type { Evaluation } from "./evaluation.ts";
@@ -64,9 +64,6 @@ export interface NodeOptions {
   readonly checkInvariants?: boolean;
 }
 
-const KEY_BYTES_MAX = 250;
-/** Room for the longest command line and the envelope's share. */
-const COMMAND_OVERHEAD_BYTES = 2_048;
 const SESSION_CHECK_INTERVAL_MS = 100;
 const SHUTDOWN_HANDOVER_MS = 700;
 const SHUTDOWN_DRAIN_MS = 1_300;
@@ -138,8 +135,8 @@ export class Node implements ServerNode, Evaluation {
   openSession(remote: string): ClientSession | null {
     if (this.#sessions.size >= this.#limits.connectionsMax || this.#shutdown !== null) return null;
     const { valueBytesMax, pipelineCommandsMax, outputBytesMax } = this.#limits;
-    const codec = new LineCodec({ valueBytesMax, keyBytesMax: KEY_BYTES_MAX });
-    const commandBytesMax = valueBytesMax + COMMAND_OVERHEAD_BYTES;
+    const codec = new LineCodec({ valueBytesMax });
+    const commandBytesMax = lineCommandBytesMax(valueBytesMax);
     const limits = { pipelineCommandsMax, outputBytesMax, commandBytesMax };
     const session = new Session(remote, codec, this, limits);
     this.#sessions.add(session);
