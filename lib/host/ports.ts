@@ -79,6 +79,8 @@ export interface Connection {
   read(into: Uint8Array): Promise<number | null>;
   /** Writes all of `bytes`. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Says that no more will be written; reading goes on. */
+  closeWrite(): Promise<void>;
   close(): void;
 }
 

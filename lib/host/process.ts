@@ -1,0 +1,75 @@
+/**
+ * The process as its command line sees it: arguments, environment, standard streams, signals, exit.
+ * An interface, so that the tests of lib/cli start no process.
+ */
+
+/** The environment variables that are read; the compiled program is permitted these and no others. */
+export const ENVIRONMENT = [
+  "RAFTKV_ID",
+  "RAFTKV_CONFIG",
+  "RAFTKV_DATA",
+  "RAFTKV_LOG",
+  "RAFTKV_LOG_LEVEL",
+] as const;
+export type EnvironmentName = typeof ENVIRONMENT[number];
+
+export interface HostProcess {
+  readonly args: readonly string[];
+  /** Undefined where it is not set, or empty. */
+  environment(name: EnvironmentName): string | undefined;
+  writeOut(text: string): void;
+  writeError(text: string): void;
+  readonly errorIsTerminal: boolean;
+  /** The file's text; null where there is none. Throws where it is there but can't be read. */
+  readTextFile(path: string): string | null;
+  /** SIGTERM and SIGINT. */
+  onStopSignal(run: (signal: string) => void): void;
+  /** Errors that nobody caught, from promises too. */
+  onUncaughtError(run: (error: unknown) => void): void;
+  exit(code: number): never;
+}
+
+const encoder = new TextEncoder();
+
+/** Writes all of `text`; a stream that nobody reads any more is no reason to stop. */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    let written = 0;
+    while (written < bytes.length) written += stream.writeSync(bytes.subarray(written));
+  } catch {
+    // Nowhere to report it to.
+  }
+}
+
+export const denoProcess: HostProcess = {
+  args: Deno.args,
+  environment: (name) => Deno.env.get(name) || undefined,
+  writeOut: (text) => writeAll(Deno.stdout, text),
+  writeError: (text) => writeAll(Deno.stderr, text),
+  errorIsTerminal: Deno.stderr.isTerminal(),
+  readTextFile(path) {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  },
+  onStopSignal(run) {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      Deno.addSignalListener(signal, () => run(signal));
+    }
+  },
+  onUncaughtError(run) {
+    globalThis.addEventListener("unhandledrejection", (event) => {
+      event.preventDefault();
+      run(event.reason);
+    });
+    globalThis.addEventListener("error", (event) => {
+      event.preventDefault();
+      run(event.error ?? event.message);
+    });
+  },
+  exit: (code) => Deno.exit(code),
+};

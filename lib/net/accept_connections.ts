@@ -1,0 +1,83 @@
+/** AcceptConnection: the accept loop on the client port, and the pipeline of each connection. */
+import type { Listener } from "../host/ports.ts";
+import type { ClientSession, LogEvent, ServerNode } from "../node/shells.ts";
+import { AssertionError } from "../util/assert.ts";
+import { clientListener } from "./client_listener.ts";
+import type { ConnectionWatch, WatchedConnection } from "./connection_watch.ts";
+import { dataWriter } from "./data_writer.ts";
+import { evaluator } from "./evaluator.ts";
+import { activityOf } from "./signal.ts";
+
+/**
+ * Serves every connection that comes, until the listener closes; resolves then, with connections
+ * still open. `watch` holds those: it enforces their time limits and can close them all. Whatever
+ * happens to one connection ends that connection alone; only a broken invariant is passed on, as a
+ * rejection that nobody catches, for it has to end the process.
+ */
+export async function acceptConnections(
+  listener: Listener,
+  node: Pick<ServerNode, "openSession">,
+  watch: ConnectionWatch,
+  log: (event: LogEvent) => void,
+): Promise<void> {
+  let full = false;
+  for await (const accepted of listener) {
+    const session = node.openSession(accepted.remote);
+    if (session !== null) {
+      full = false;
+      serve(watch.open(accepted), session).then((reason) => {
+        const fields = { remote: accepted.remote, reason, open: watch.size };
+        log({ level: "debug", message: "A client's connection ended", fields });
+      });
+      continue;
+    }
+    accepted.close();
+    if (!full) {
+      const message = "No more clients are let in: limits.connectionsMax is reached";
+      log({ level: "warning", message, fields: { open: watch.size } });
+    }
+    full = true;
+  }
+}
+
+/** The stages of one connection; resolves with the reason of its end. */
+async function serve(connection: WatchedConnection, session: ClientSession): Promise<string> {
+  const activity = activityOf(session);
+  let reason = "";
+  try {
+    const batches = clientListener(connection, session, activity);
+    const replies = evaluator(batches, session, activity);
+    await dataWriter(replies, connection, session);
+    reason = session.closing ?? "";
+    activity.end();
+    await linger(connection);
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    reason ||= connection.closedBecause ?? (error as Error).message;
+  } finally {
+    activity.end();
+    session.onActivity = null;
+    // Ends a read that is still under way, and with it the client listener.
+    connection.close(reason);
+    session.disconnected();
+  }
+  return reason;
+}
+
+const LINGER_MS = 1_000;
+const discarded = new Uint8Array(65_536);
+
+/**
+ * Takes what the client still sends, for a moment: closing with unread bytes makes the system reset
+ * the connection, and a reset can overtake the last reply (the refusal of a value that is too large,
+ * while the client still sends that value).
+ */
+async function linger(connection: WatchedConnection): Promise<void> {
+  const deadline = setTimeout(() => connection.close("the client went on sending"), LINGER_MS);
+  try {
+    await connection.closeWrite();
+    while (await connection.read(discarded) !== null) { /* not wanted */ }
+  } finally {
+    clearTimeout(deadline);
+  }
+}

@@ -1,0 +1,141 @@
+/** ConnectToServers: the outgoing links to the other servers. */
+import type { Connection, Rng, Transport } from "../host/ports.ts";
+import type { LogEvent, OutboundLink } from "../node/shells.ts";
+import type { ConnectionWatch } from "./connection_watch.ts";
+import { pumpLink } from "./pump_link.ts";
+import { activityOf } from "./signal.ts";
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const BACKOFF_MIN_MS = 20;
+const BACKOFF_MAX_MS = 1_000;
+
+/** Where another server listens for frames. */
+export interface PeerAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface LinkSurroundings {
+  readonly transport: Transport;
+  readonly rng: Rng;
+  readonly watch: ConnectionWatch;
+  readonly log: (event: LogEvent) => void;
+}
+
+/** A running set of links. */
+export interface ServerLinks {
+  /** Connects no more and closes what is open; resolves once every link has ended. */
+  stop(): Promise<void>;
+  /** Rejects where a link threw (a broken invariant); resolves after `stop()`. */
+  readonly ended: Promise<void>;
+}
+
+/** Keeps one connection per link up: connect, pump, and again after a growing pause. */
+export function connectToServers(
+  links: readonly OutboundLink[],
+  addressOf: (peerId: number) => PeerAddress,
+  surroundings: LinkSurroundings,
+): ServerLinks {
+  const loops = links.map((link) => new LinkLoop(link, addressOf(link.peerId), surroundings));
+  const ended = Promise.all(loops.map((loop) => loop.run())).then(() => {});
+  return {
+    ended,
+    stop() {
+      for (const loop of loops) loop.stop();
+      return ended;
+    },
+  };
+}
+
+class LinkLoop {
+  readonly #link: OutboundLink;
+  readonly #address: PeerAddress;
+  readonly #around: LinkSurroundings;
+  #stopped = false;
+  #backoffMs = BACKOFF_MIN_MS;
+  #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
+  #connection: Connection | null = null;
+  #isUp = false;
+  /** The last reason logged for being down: the same is not logged again. */
+  #downReason: string | null = null;
+
+  constructor(link: OutboundLink, address: PeerAddress, around: LinkSurroundings) {
+    this.#link = link;
+    this.#address = address;
+    this.#around = around;
+  }
+
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#logDown(await this.#once());
+      if (!this.#stopped) await this.#rest();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#connection?.close();
+    if (this.#pause !== null) {
+      clearTimeout(this.#pause.timer);
+      this.#pause.end();
+    }
+  }
+
+  /** One connection from its making to its end; returns why it ended, or was not made. */
+  async #once(): Promise<string> {
+    const { transport, watch } = this.#around;
+    let accepted: Connection;
+    try {
+      const { hostname, port } = this.#address;
+      accepted = await transport.connect(hostname, port, CONNECT_TIMEOUT_MS);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    const connection = watch.open(accepted);
+    this.#connection = connection;
+    if (this.#stopped) connection.close();
+    const link = this.#link;
+    const activity = activityOf(link);
+    link.connected();
+    // Bytes that came back and did not make the link close are a welcome.
+    const reason = await pumpLink(connection, link, activity, () => this.#logUp());
+    link.onActivity = null;
+    link.disconnected(reason);
+    return reason;
+  }
+
+  /** A pause that doubles from failure to failure, with as much again at random at the most. */
+  #rest(): Promise<void> {
+    const jitter = this.#around.rng.u32() / 0x1_0000_0000;
+    const pauseMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * (1 + jitter));
+    this.#backoffMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * 2);
+    return new Promise((resolve) => {
+      const end = () => {
+        this.#pause = null;
+        resolve();
+      };
+      this.#pause = { timer: setTimeout(end, pauseMs), end };
+    });
+  }
+
+  #logUp(): void {
+    this.#backoffMs = BACKOFF_MIN_MS;
+    if (this.#isUp) return;
+    this.#isUp = true;
+    this.#downReason = null;
+    this.#log("info", "Connected to a server", {});
+  }
+
+  #logDown(reason: string): void {
+    const isNews = this.#isUp || reason !== this.#downReason;
+    this.#isUp = false;
+    this.#downReason = reason;
+    if (isNews && !this.#stopped) this.#log("warning", "Not connected to a server", { reason });
+  }
+
+  #log(level: LogEvent["level"], message: string, fields: LogEvent["fields"]): void {
+    const { hostname, port } = this.#address;
+    const peer = { server: this.#link.peerId, address: `${hostname}:${port}` };
+    this.#around.log({ level, message, fields: { ...peer, ...fields } });
+  }
+}

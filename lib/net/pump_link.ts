@@ -1,0 +1,79 @@
+/** What both directions of peer links share: one connection between a link and the network. */
+import type { ByteSource } from "../node/shells.ts";
+import type { WatchedConnection } from "./connection_watch.ts";
+import type { Signal } from "./signal.ts";
+
+const READ_BUFFER_BYTES = 262_144;
+
+/** A link as this file sees it. It copies what it keeps of the bytes that it is given. */
+export interface PumpedLink extends ByteSource {
+  receive(bytes: Uint8Array): void;
+}
+
+/**
+ * Moves bytes between `link` and `connection` until either is done; closes the connection and
+ * resolves with the reason. `onReceived` is called after bytes came that did not make the link close.
+ * Rejects only with what the link itself throws: what the network does is a reason.
+ */
+export async function pumpLink(
+  connection: WatchedConnection,
+  link: PumpedLink,
+  activity: Signal,
+  onReceived: () => void = () => {},
+): Promise<string> {
+  try {
+    await Promise.all([
+      writeFrom(connection, link, activity),
+      readInto(connection, link, activity, onReceived),
+    ]);
+    return connection.closedBecause ?? "done";
+  } finally {
+    connection.close("its link failed");
+    activity.end();
+  }
+}
+
+/** Leaves a link that closes to the writer, which sends its last words (a refusal) first. */
+async function readInto(
+  connection: WatchedConnection,
+  link: PumpedLink,
+  activity: Signal,
+  onReceived: () => void,
+): Promise<void> {
+  const buffer = new Uint8Array(READ_BUFFER_BYTES);
+  while (true) {
+    let count: number | null = null;
+    try {
+      count = await connection.read(buffer);
+    } catch (error) {
+      connection.close((error as Error).message);
+    }
+    if (count === null) connection.close("the other end closed the connection");
+    if (count === null || activity.ended || connection.closedBecause !== null) break;
+    link.receive(buffer.subarray(0, count));
+    if (link.closing !== null) break;
+    onReceived();
+  }
+  activity.set();
+}
+
+async function writeFrom(
+  connection: WatchedConnection,
+  link: PumpedLink,
+  activity: Signal,
+): Promise<void> {
+  while (connection.closedBecause === null) {
+    const output = link.takeOutput();
+    if (output === null) {
+      if (link.closing === null) await activity.wait();
+      else connection.close(link.closing);
+      continue;
+    }
+    try {
+      await connection.write(output);
+    } catch (error) {
+      connection.close((error as Error).message);
+    }
+    link.outputWritten();
+  }
+}
