@@ -48,7 +48,7 @@ async function serve(connection: WatchedConnection, session: ClientSession): Pro
     const batches = clientListener(connection, session, activity);
     const replies = evaluator(batches, session, activity);
     await dataWriter(replies, connection, session);
-    reason = session.closing ?? "";
+    reason = connection.closedBecause ?? session.closing ?? "";
     activity.end();
     await linger(connection);
   } catch (error) {

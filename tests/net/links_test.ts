@@ -1,0 +1,164 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Connection, Transport } from "../../lib/host/ports.ts";
+import { acceptRpc } from "../../lib/net/accept_rpc.ts";
+import { connectToServers } from "../../lib/net/connect_to_servers.ts";
+import { ConnectionWatch } from "../../lib/net/connection_watch.ts";
+import { AssertionError } from "../../lib/util/assert.ts";
+import { Random } from "../../lib/util/random.ts";
+import { FakeClock, FakeConnection, FakeLink, FakeListener, logInto, settle } from "./fakes.ts";
+
+const LIMITS = { idleTimeoutMs: 0, writeTimeoutMs: 1_000 };
+
+/** Hands out connections as the test gives them; without one, connecting fails. */
+class FakeTransport implements Transport {
+  readonly next: FakeConnection[] = [];
+  attempts = 0;
+  #onAttempt = () => {};
+
+  listen(): never {
+    throw new Error("not wanted");
+  }
+
+  connect(hostname: string, port: number): Promise<Connection> {
+    this.attempts++;
+    this.#onAttempt();
+    const connection = this.next.shift();
+    return connection === undefined
+      ? Promise.reject(new Error(`Cannot connect to ${hostname} port ${port}: refused`))
+      : Promise.resolve(connection);
+  }
+
+  async attempted(count: number): Promise<void> {
+    while (this.attempts < count) {
+      await new Promise<void>((resolve) => this.#onAttempt = resolve);
+    }
+    await settle();
+  }
+}
+
+function setUp(link = new FakeLink()) {
+  const transport = new FakeTransport();
+  const lines: string[] = [];
+  const watch = new ConnectionWatch(new FakeClock(), LIMITS);
+  const rng = new Random(1);
+  const start = () =>
+    connectToServers(
+      [link],
+      (id) => ({ hostname: "10.0.0." + id, port: 9 }),
+      { transport, rng, watch, log: logInto(lines) },
+    );
+  return { transport, lines, link, start };
+}
+
+Deno.test("connectToServers: connects, writes what the link has, feeds what comes back", async () => {
+  const { transport, link, lines, start } = setUp();
+  const connection = new FakeConnection();
+  transport.next.push(connection);
+  const links = start();
+  await settle();
+  link.send(" frame");
+  connection.arrive("welcome");
+  await settle();
+  assertEquals(connection.written, "hello frame");
+  assertEquals(link.received, "welcome");
+  assertEquals(lines, ['info Connected to a server {"server":2,"address":"10.0.0.2:9"}']);
+  await links.stop();
+  assertEquals(connection.isClosed, true);
+  assertEquals(link.history, ["connected", "disconnected: closed"]);
+});
+
+Deno.test("connectToServers: reconnects after failures, logging each change once", async () => {
+  const { transport, link, lines, start } = setUp();
+  const links = start();
+  await transport.attempted(3);
+  assertEquals(lines.length, 1, "one line for many refused attempts");
+  const first = new FakeConnection();
+  transport.next.push(first);
+  await transport.attempted(4);
+  first.arrive("welcome");
+  await settle();
+  first.arrive(null);
+  await settle();
+  assertEquals(link.history, [
+    "connected",
+    "disconnected: the other end closed the connection",
+  ]);
+  assertEquals(lines.map((line) => line.split(" ")[0]), ["warning", "info", "warning"]);
+  const second = new FakeConnection();
+  transport.next.push(second);
+  await transport.attempted(5);
+  assertEquals(second.written, "hello");
+  await links.stop();
+});
+
+Deno.test("connectToServers: a refusal is logged once, however often it comes", async () => {
+  const { transport, lines, start } = setUp();
+  const refusing = () => {
+    const connection = new FakeConnection();
+    connection.arrive("refused");
+    return connection;
+  };
+  transport.next.push(refusing(), refusing(), refusing());
+  const links = start();
+  await transport.attempted(3);
+  assertEquals(lines, [
+    "warning Not connected to a server " +
+    '{"server":2,"address":"10.0.0.2:9","reason":"refused: another cluster"}',
+  ]);
+  await links.stop();
+});
+
+Deno.test("connectToServers: what the link throws is passed on", async () => {
+  class BrokenLink extends FakeLink {
+    override receive(): void {
+      throw new AssertionError("broken");
+    }
+  }
+  const { transport, start } = setUp(new BrokenLink());
+  const connection = new FakeConnection();
+  connection.arrive("x");
+  transport.next.push(connection);
+  await assertRejects(() => start().ended, AssertionError, "broken");
+  assertEquals(connection.isClosed, true);
+});
+
+Deno.test("acceptRpc: frames come in, the last words of a closing link go out", async () => {
+  const listener = new FakeListener();
+  const watch = new ConnectionWatch(new FakeClock(), LIMITS);
+  const links: FakeLink[] = [];
+  const lines: string[] = [];
+  const node = {
+    openInboundLink() {
+      const link = new FakeLink();
+      links.push(link);
+      return link;
+    },
+  };
+  const done = acceptRpc(listener, node, watch, logInto(lines));
+  const connection = new FakeConnection();
+  listener.arrive(connection);
+  connection.arrive("frames");
+  await settle();
+  const link = links[0]!;
+  assertEquals(link.received, "frames");
+  link.send("no: ");
+  connection.arrive("refused");
+  await settle();
+  assertEquals(connection.written, "no: ");
+  assertEquals(connection.isClosed, true);
+  assertEquals(link.history, ["disconnected: over"]);
+
+  const broken = new FakeConnection();
+  listener.arrive(broken);
+  await settle();
+  links[1]!.receive = () => {
+    throw new Error("a malformed frame");
+  };
+  broken.arrive("x");
+  await settle();
+  assertEquals(broken.isClosed, true);
+  assertEquals(lines.length, 2);
+  listener.close();
+  await done;
+  assertEquals(watch.size, 0);
+});
