@@ -1,0 +1,45 @@
+/**
+ * Which configuration rules: the newest one in the log, committed or not (thesis §4.1). Older ones
+ * are kept so that a truncation brings them back. Compaction will drop those that a snapshot covers
+ * but the newest of them.
+ */
+import { decodeConfiguration } from "./configuration.ts";
+import { ENVELOPE_BYTES } from "./envelope.ts";
+import { type Configuration, type Entry, EntryKind } from "./types.ts";
+
+interface Ruling {
+  /** The index of its entry; for the first one that of the snapshot. */
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
+export class ConfigurationHistory {
+  readonly rulings: Ruling[];
+
+  constructor(index: number, configuration: Configuration) {
+    this.rulings = [{ index, configuration }];
+  }
+
+  get current(): Configuration {
+    return this.rulings[this.rulings.length - 1]!.configuration;
+  }
+
+  /** Takes up the configurations among `entries`; true where there was one. */
+  append(entries: readonly Entry[]): boolean {
+    let changed = false;
+    for (const { index, data } of entries) {
+      if (data[0] !== EntryKind.configuration) continue;
+      const configuration = decodeConfiguration(data.subarray(ENVELOPE_BYTES));
+      this.rulings.push({ index, configuration });
+      changed = true;
+    }
+    return changed;
+  }
+
+  /** Forgets the configurations at `from` and behind it; the first one always stays. */
+  truncate(from: number): void {
+    while (this.rulings.length > 1 && this.rulings[this.rulings.length - 1]!.index >= from) {
+      this.rulings.pop();
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** What a server does with a leader's messages (paper §5.2, §5.3). */
+import { assert } from "../util/assert.ts";
+import { appendToLog, commitTo, truncateLog } from "./commit.ts";
+import { clearSuspect, send, sendOnceDurable } from "./outbox.ts";
+import { becomeFollower } from "./roles.ts";
+import { configurationOf, type RaftState } from "./state.ts";
+import { isVoter } from "./configuration.ts";
+import { campaign } from "./candidate.ts";
+import { type AppendRequest, type Heartbeat, NOBODY, type TimeoutNow } from "./types.ts";
+
+/** A message of the current term's leader: follow it, and be quiet for an election timeout. */
+function hearLeader(state: RaftState, message: AppendRequest | Heartbeat): void {
+  assert(
+    state.role !== "leader",
+    `Servers ${state.id} and ${message.from} both lead term ${state.term}`,
+  );
+  if (state.role !== "follower" || state.leaderId !== message.from) {
+    becomeFollower(state, state.term, message.from, `heard from leader ${message.from}`);
+  }
+  state.electionElapsed = 0;
+}
+
+export function handleAppendRequest(state: RaftState, message: AppendRequest): void {
+  hearLeader(state, message);
+  const { log } = state;
+  // What is committed equals every later leader's log, so only a previous entry behind it can differ.
+  const matches = message.prevIndex <= state.commitIndex ||
+    log.termAt(message.prevIndex) === message.prevTerm;
+  if (!matches) return refuse(state, message);
+
+  takeEntries(state, message);
+  const verifiedIndex = message.prevIndex + message.entries.length;
+  // This message vouches for the log up to here and no further: a tail behind it may differ.
+  commitTo(state, Math.min(message.commitIndex, verifiedIndex));
+  settleSuspicion(state, message, verifiedIndex);
+
+  const index = Math.max(verifiedIndex, state.commitIndex);
+  sendOnceDurable(state, {
+    kind: "appendResponse",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    success: true,
+    index,
+    hintIndex: 0,
+    hintTerm: 0,
+    readRound: message.readRound,
+  }, index);
+}
+
+/**
+ * Adds what is new. Entries that are there already stay, whatever follows them: a late or repeated
+ * message must not cut off what a newer one brought. Only a real conflict truncates.
+ */
+function takeEntries(state: RaftState, message: AppendRequest): void {
+  const { log } = state;
+  const { entries } = message;
+  let known = 0;
+  while (known < entries.length) {
+    const entry = entries[known]!;
+    if (entry.index > state.commitIndex && log.termAt(entry.index) !== entry.term) break;
+    known++;
+  }
+  if (known === entries.length) return;
+  const from = entries[known]!.index;
+  if (from <= log.lastIndex) truncateLog(state, from);
+  appendToLog(state, known === 0 ? entries : entries.slice(known));
+}
+
+/** Refuses, with the nearest index that could match (paper §5.3, last part). */
+function refuse(state: RaftState, message: AppendRequest): void {
+  if (state.suspect) tellSuspicion(state);
+  const hintIndex = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
+  send(state, {
+    kind: "appendResponse",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    success: false,
+    index: message.prevIndex,
+    hintIndex,
+    hintTerm: state.log.termAt(hintIndex),
+    readRound: message.readRound,
+  });
+}
+
+/**
+ * A suspect server is sound again once its log has matched an index that the leader committed in its
+ * own term: all that was ever committed before is in front of it. An older index would not do, as a
+ * new leader's commitIndex may lag behind entries that this server once acknowledged. Nor would a
+ * message from before the leader was told to forget those acks, hence the second condition.
+ */
+function settleSuspicion(state: RaftState, message: AppendRequest, verifiedIndex: number): void {
+  if (!state.suspect) return;
+  if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
+  const settled = message.commitIndex <= verifiedIndex &&
+    state.log.termAt(message.commitIndex) === message.term;
+  if (settled) clearSuspect(state);
+}
+
+/** Tells the leader, by a vote response that grants nothing, not to count on earlier acks. */
+function tellSuspicion(state: RaftState): void {
+  state.suspectToldTerm = state.term;
+  send(state, {
+    kind: "voteResponse",
+    from: state.id,
+    to: state.leaderId,
+    term: state.term,
+    preVote: true,
+    granted: false,
+    suspect: true,
+  });
+}
+
+export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
+  hearLeader(state, message);
+  // The leader counts on acks that a suspect server may have forgotten.
+  if (!state.suspect) commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
+  send(state, {
+    kind: "heartbeatResponse",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    readRound: message.readRound,
+  });
+}
+
+/** The leader orders this server to take over (thesis §3.10); without a pre-vote, since it agrees. */
+export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
+  const able = isVoter(configurationOf(state), state.id) && !state.suspect;
+  if (state.role !== "follower" || message.from !== state.leaderId || !able) return;
+  campaign(state, true, `leader ${message.from} hands over`);
+}
+
+/** The connection to `id` broke. Where that is the leader, its process has most likely died. */
+export function handleDisconnect(state: RaftState, id: number): void {
+  if (state.role !== "follower" || id !== state.leaderId) return;
+  becomeFollower(state, state.term, NOBODY, `connection to leader ${id} broke`);
+  const ticks = state.options.electionTimeoutTicks;
+  const low = Math.max(1, Math.floor(ticks / 10));
+  const high = Math.max(low, Math.floor(ticks / 3));
+  state.electionElapsed = 0;
+  state.electionTimeout = low + state.options.random() % (high - low + 1);
+}

@@ -1,0 +1,174 @@
+/**
+ * What must hold of one server at any time (`checkState`) and from one step to the next
+ * (`checkDelta`). What must hold between servers only a test that sees them all can check.
+ */
+import { assert } from "../util/assert.ts";
+import { members } from "./configuration.ts";
+import { NO_TERM } from "./log.ts";
+import { configurationOf, type RaftState, type Role } from "./state.ts";
+import { NOBODY, type ServerId } from "./types.ts";
+
+/** The part of a state that `checkDelta` compares with: cheap to take before each step. */
+export interface StateSummary {
+  readonly role: Role;
+  readonly term: number;
+  readonly votedFor: ServerId;
+  readonly leaderId: ServerId;
+  readonly suspect: boolean;
+  readonly commitIndex: number;
+  readonly commitTerm: number;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly appliedIndex: number;
+  readonly durableVersion: number;
+  readonly readStarted: number;
+  readonly readEnded: number;
+}
+
+export function summarize(state: RaftState): StateSummary {
+  const { role, term, votedFor, leaderId, suspect, commitIndex, log, outbox, reads } = state;
+  return {
+    role,
+    term,
+    votedFor,
+    leaderId,
+    suspect,
+    commitIndex,
+    commitTerm: log.termAt(commitIndex),
+    lastIndex: log.lastIndex,
+    lastTerm: log.lastTerm,
+    appliedIndex: outbox.appliedIndex,
+    durableVersion: outbox.durableVersion,
+    readStarted: reads.started,
+    readEnded: reads.ended,
+  };
+}
+
+/** Throws where the state contradicts itself. Linear in the log. */
+export function checkState(state: RaftState): void {
+  checkMarks(state);
+  checkLog(state);
+  if (state.role === "leader") checkLeader(state);
+  else {
+    hold(state, state.leaderId !== state.id, "believes itself leader without the role");
+    hold(state, state.progress.size === 0 && state.transfer === null, "keeps a leader's notes");
+    hold(state, state.reads.started === state.reads.ended, "has a read round without leading");
+    hold(state, !state.reads.wanted, "gathers reads without leading");
+  }
+  if (state.role === "candidate" || state.role === "preCandidate") {
+    hold(state, state.leaderId === NOBODY, "campaigns against a leader that it follows");
+  } else {
+    hold(state, state.ballots.size === 0, "keeps ballots without campaigning");
+  }
+  if (state.role === "candidate") hold(state, state.votedFor === state.id, "ran without own vote");
+}
+
+function hold(state: RaftState, condition: boolean, broken: string): void {
+  if (!condition) {
+    assert(false, `Server ${state.id} (${state.role}, term ${state.term}) ${broken}`);
+  }
+}
+
+function checkMarks(state: RaftState): void {
+  const { log, outbox, commitIndex } = state;
+  hold(state, commitIndex >= log.snapshot.index, "committed less than its snapshot holds");
+  hold(state, commitIndex <= log.lastIndex, "committed more than its log holds");
+  hold(state, outbox.appliedIndex <= commitIndex, "handed out what is not committed");
+  hold(state, log.durableIndex <= log.handedIndex, "counts as durable what storage never got");
+  hold(state, log.handedIndex <= log.lastIndex, "counts as handed over what is not in the log");
+  hold(state, outbox.durableVersion <= outbox.handedVersion, "counts an unwritten vote as durable");
+  hold(state, outbox.handedVersion <= outbox.hardStateVersion, "handed over a vote of the future");
+  if (outbox.batch === null) {
+    hold(state, outbox.durableVersion === outbox.handedVersion, "forgot a written hard state");
+    hold(state, log.durableIndex === log.handedIndex, "forgot written entries");
+  }
+  for (const { message } of outbox.promises) {
+    hold(state, message.term === state.term, "keeps a promise of another term");
+  }
+}
+
+function checkLog(state: RaftState): void {
+  const { log } = state;
+  let { index, term } = log.snapshot;
+  for (const entry of log.entries) {
+    hold(state, entry.index === ++index, `has entry ${entry.index} in the place of ${index}`);
+    hold(state, entry.term >= term, `has terms that fall at entry ${index}`);
+    term = entry.term;
+  }
+  hold(state, term <= state.term, "has entries of a term that it never reached");
+}
+
+function checkLeader(state: RaftState): void {
+  const { log } = state;
+  hold(state, state.leaderId === state.id, "leads but follows another");
+  hold(state, state.votedFor === state.id, "leads a term that it did not vote for itself in");
+  hold(state, log.lastTerm === state.term, "leads without an entry of its term");
+  hold(state, !state.suspect, "leads while suspect");
+  let bytes = 0;
+  for (let i = state.commitIndex + 1; i <= log.lastIndex; i++) bytes += log.at(i).data.length;
+  hold(state, bytes === state.uncommittedBytes, "miscounts its uncommitted bytes");
+  const others = members(configurationOf(state)).filter((id) => id !== state.id);
+  hold(
+    state,
+    others.length === state.progress.size && others.every((id) => state.progress.has(id)),
+    "keeps notes of others than the members",
+  );
+  for (const progress of state.progress.values()) {
+    const name = `follower ${progress.id}`;
+    hold(state, progress.matchIndex < progress.nextIndex, `next ≤ match for ${name}`);
+    hold(state, progress.nextIndex <= log.lastIndex + 1, `next is beyond the log for ${name}`);
+    hold(state, progress.readRound <= state.reads.started, `${name} answered a round not begun`);
+    hold(
+      state,
+      progress.inFlight.length <= state.options.appendsInFlightMax,
+      `too many appends in flight to ${name}`,
+    );
+    let inFlightBytes = 0;
+    let lastIndex = progress.matchIndex;
+    for (let i = 0; i < progress.inFlight.length; i++) {
+      const sent = progress.inFlight.at(i)!;
+      inFlightBytes += sent.bytes;
+      hold(state, sent.lastIndex > lastIndex, `appends in flight out of order to ${name}`);
+      lastIndex = sent.lastIndex;
+    }
+    hold(state, inFlightBytes === progress.inFlightBytes, `bytes in flight miscounted to ${name}`);
+    hold(state, lastIndex < progress.nextIndex, `in flight beyond next to ${name}`);
+  }
+}
+
+/** Throws where a step went backwards or changed what must stay (paper, Figure 3). */
+export function checkDelta(before: StateSummary, state: RaftState): void {
+  const { log, outbox, reads } = state;
+  hold(state, state.term >= before.term, `went back from term ${before.term}`);
+  if (state.term === before.term) {
+    hold(
+      state,
+      before.votedFor === NOBODY || state.votedFor === before.votedFor,
+      `took back its vote for ${before.votedFor}`,
+    );
+    hold(
+      state,
+      before.leaderId === NOBODY || state.leaderId === NOBODY ||
+        state.leaderId === before.leaderId,
+      `knows two leaders of one term, ${before.leaderId} and ${state.leaderId}`,
+    );
+    if (before.role === "leader" && state.role === "leader") {
+      hold(state, log.lastIndex >= before.lastIndex, "shortened its log while leading");
+      hold(state, log.termAt(before.lastIndex) === before.lastTerm, "rewrote its log as leader");
+    }
+  } else {
+    hold(state, before.role !== "leader" || state.role !== "leader", "led two terms in one step");
+  }
+  hold(state, !state.suspect || before.suspect, "became suspect while running");
+  hold(state, state.commitIndex >= before.commitIndex, `took back commit ${before.commitIndex}`);
+  const commitTerm = log.termAt(before.commitIndex);
+  hold(
+    state,
+    commitTerm === before.commitTerm || commitTerm === NO_TERM,
+    `replaced committed entry ${before.commitIndex}`,
+  );
+  hold(state, outbox.appliedIndex >= before.appliedIndex, "handed out committed entries twice");
+  hold(state, outbox.durableVersion >= before.durableVersion, "durability went back");
+  hold(state, reads.started >= before.readStarted, "reused a read round");
+  hold(state, reads.ended >= before.readEnded, "reopened a read round");
+}

@@ -1,0 +1,138 @@
+/**
+ * The log in memory: every entry behind the snapshot's position, with two marks for storage.
+ *
+ *   snapshot.index ≤ durableIndex ≤ handedIndex ≤ lastIndex
+ *
+ * `handedIndex`: up to here entries were given to storage. `durableIndex`: up to here storage said
+ * that they are synced. A truncation pulls both back, so a replaced entry never counts as durable.
+ *
+ * The place for compaction: everything reads through `snapshot` and `firstIndex`, so dropping a
+ * prefix is "move `snapshot`, splice `entries`"; it may go as far as the least of applied and
+ * durable. The place for InstallSnapshot: "replace `snapshot`, clear `entries`, set both marks".
+ */
+import { assert } from "../util/assert.ts";
+import type { Entry, SnapshotPosition } from "./types.ts";
+
+/** What `termAt` says of an index that the log does not hold; no entry ever has this term. */
+export const NO_TERM = -1;
+
+export class RaftLog {
+  snapshot: SnapshotPosition;
+  /** `entries[i]` has the index `snapshot.index + 1 + i`. Shared with whoever got them: immutable. */
+  readonly entries: Entry[];
+  handedIndex: number;
+  durableIndex: number;
+
+  /** `entries` are as recovered, so they are durable. */
+  constructor(snapshot: SnapshotPosition, entries: readonly Entry[]) {
+    this.snapshot = snapshot;
+    this.entries = [];
+    this.handedIndex = this.durableIndex = snapshot.index;
+    this.append(entries);
+    this.handedIndex = this.durableIndex = this.lastIndex;
+  }
+
+  get firstIndex(): number {
+    return this.snapshot.index + 1;
+  }
+
+  get lastIndex(): number {
+    return this.snapshot.index + this.entries.length;
+  }
+
+  get lastTerm(): number {
+    return this.entries.at(-1)?.term ?? this.snapshot.term;
+  }
+
+  /** The entry at `index`, which must be in the log. */
+  at(index: number): Entry {
+    const entry = this.entries[index - this.firstIndex];
+    assert(entry !== undefined, `No entry ${index} in ${this.firstIndex}..${this.lastIndex}`);
+    return entry;
+  }
+
+  /** The term at `index`; 0 in front of the first entry ever; `NO_TERM` where it isn't known. */
+  termAt(index: number): number {
+    if (index === this.snapshot.index) return this.snapshot.term;
+    return this.entries[index - this.firstIndex]?.term ?? NO_TERM;
+  }
+
+  /** Appends entries that follow the last one. */
+  append(entries: readonly Entry[]): void {
+    let { lastIndex, lastTerm } = this;
+    for (const entry of entries) {
+      assert(
+        entry.index === lastIndex + 1 && entry.term >= lastTerm,
+        `Entry ${entry.index}/t${entry.term} cannot follow ${lastIndex}/t${lastTerm}`,
+      );
+      this.entries.push(entry);
+      lastIndex = entry.index;
+      lastTerm = entry.term;
+    }
+  }
+
+  /** Drops the entry at `from` and all behind it. The caller has checked that none is committed. */
+  truncate(from: number): void {
+    assert(from >= this.firstIndex, `Cannot truncate at ${from}, behind the snapshot`);
+    this.entries.length = Math.min(this.entries.length, from - this.firstIndex);
+    this.handedIndex = Math.min(this.handedIndex, from - 1);
+    this.durableIndex = Math.min(this.durableIndex, from - 1);
+  }
+
+  /**
+   * Entries `from..to`, both included, as many as fit into `maxBytes` of data; always at least one
+   * where there is one, so that an entry above the limit still travels.
+   */
+  slice(from: number, to = this.lastIndex, maxBytes = Infinity): Entry[] {
+    const start = from - this.firstIndex;
+    let end = start;
+    const limit = Math.min(this.entries.length, to - this.firstIndex + 1);
+    for (let bytes = 0; end < limit; end++) {
+      bytes += this.entries[end]!.data.length;
+      if (bytes > maxBytes && end > start) break;
+    }
+    return this.entries.slice(start, end);
+  }
+
+  /** RequestVote's comparison (paper §5.4.1): the later last term wins, then the longer log. */
+  isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm;
+    return lastIndex >= this.lastIndex;
+  }
+
+  /**
+   * The greatest index at most `index` with a term at most `term` (both sides use it to skip whole
+   * terms after a refusal, paper §5.3). Terms never fall along the log, so it halves.
+   */
+  lastIndexWithTermAtMost(index: number, term: number): number {
+    let low = this.snapshot.index;
+    let high = Math.max(low, Math.min(index, this.lastIndex));
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.termAt(middle) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The entries that storage has not been given yet; they count as given from now on. */
+  handOver(): Entry[] {
+    const entries = this.slice(this.handedIndex + 1);
+    this.handedIndex = this.lastIndex;
+    return entries;
+  }
+
+  /**
+   * Storage synced `entries`. Some may have been replaced here meanwhile: an entry counts only where
+   * this log still has the same term at its index (then all in front of it are the same too).
+   */
+  confirm(entries: readonly Entry[]): void {
+    for (let i = entries.length - 1; i >= 0; i--) {
+      const entry = entries[i]!;
+      if (this.termAt(entry.index) !== entry.term) continue;
+      this.durableIndex = Math.max(this.durableIndex, entry.index);
+      this.handedIndex = Math.max(this.handedIndex, this.durableIndex);
+      return;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * What a leader knows of one follower, and how fast it may send to it.
+ *
+ *   probe       The follower's log is unknown: one append at a time, until one is accepted.
+ *   replicate   It follows: appends are sent ahead of their answers, within a window.
+ *   (snapshot)  To come: it needs entries that are compacted away; nothing is sent but the snapshot.
+ *
+ * matchIndex < nextIndex always. A loss is found by a stalled window, see `noteHeartbeat`.
+ */
+import { Deque } from "../util/deque.ts";
+import type { ServerId } from "./types.ts";
+
+interface InFlight {
+  readonly lastIndex: number;
+  readonly bytes: number;
+}
+
+export interface Progress {
+  readonly id: ServerId;
+  mode: "probe" | "replicate";
+  /** Durable on the follower and equal to the leader's log up to here. */
+  matchIndex: number;
+  nextIndex: number;
+  /** Probing: one append is out and unanswered. */
+  probeSent: boolean;
+  /** Replicating: the appends out and unanswered, oldest first. */
+  readonly inFlight: Deque<InFlight>;
+  inFlightBytes: number;
+  /** It answered since the last check of the quorum. */
+  recentlyActive: boolean;
+  /** The newest read round that it confirmed in this term. */
+  readRound: number;
+  /** matchIndex at the last periodic heartbeat, to see a stall; -1 where it was not waiting then. */
+  matchAtHeartbeat: number;
+  /** The next heartbeat response should trigger a resend. */
+  resendDue: boolean;
+}
+
+export function makeProgress(id: ServerId, nextIndex: number): Progress {
+  return {
+    id,
+    mode: "probe",
+    matchIndex: 0,
+    nextIndex,
+    probeSent: false,
+    inFlight: new Deque<InFlight>(8),
+    inFlightBytes: 0,
+    recentlyActive: false,
+    readRound: 0,
+    matchAtHeartbeat: -1,
+    resendDue: false,
+  };
+}
+
+/** Starts looking for the follower's log at `nextIndex`, which stays above matchIndex. */
+export function becomeProbe(progress: Progress, nextIndex: number): void {
+  progress.mode = "probe";
+  progress.probeSent = false;
+  progress.nextIndex = Math.max(nextIndex, progress.matchIndex + 1);
+  progress.inFlight.clear();
+  progress.inFlightBytes = 0;
+  progress.resendDue = false;
+  progress.matchAtHeartbeat = -1;
+}
+
+/** The follower may have lost what it acknowledged (its process died, or it says so). */
+export function forgetMatch(progress: Progress): void {
+  progress.matchIndex = 0;
+  becomeProbe(progress, progress.nextIndex);
+}
+
+/** Notes an append that leaves in replicate mode. */
+export function noteSent(progress: Progress, lastIndex: number, bytes: number): void {
+  progress.nextIndex = lastIndex + 1;
+  progress.inFlight.push({ lastIndex, bytes });
+  progress.inFlightBytes += bytes;
+}
+
+export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: number): boolean {
+  return progress.inFlight.length >= appendsMax ||
+    (progress.inFlight.length > 0 && progress.inFlightBytes >= bytesMax);
+}
+
+/** Notes that the follower holds everything up to `index`. */
+export function noteAccepted(progress: Progress, index: number): void {
+  progress.matchIndex = Math.max(progress.matchIndex, index);
+  if (progress.mode === "probe") {
+    if (index < progress.matchIndex) return;
+    becomeProbe(progress, progress.matchIndex + 1);
+    progress.mode = "replicate";
+    return;
+  }
+  progress.nextIndex = Math.max(progress.nextIndex, progress.matchIndex + 1);
+  let oldest = progress.inFlight.at(0);
+  while (oldest !== undefined && oldest.lastIndex <= index) {
+    progress.inFlightBytes -= oldest.bytes;
+    progress.inFlight.shift();
+    oldest = progress.inFlight.at(0);
+  }
+}
+
+/**
+ * Notes a refusal of an append behind `refusedIndex`; `lookAt` is the best guess of where the logs
+ * agree. False where the refusal is older than what is known.
+ */
+export function noteRefused(progress: Progress, refusedIndex: number, lookAt: number): boolean {
+  if (refusedIndex <= progress.matchIndex) return false;
+  if (progress.mode === "probe" && refusedIndex !== progress.nextIndex - 1) return false;
+  if (progress.mode === "replicate" && refusedIndex >= progress.nextIndex) return false;
+  becomeProbe(progress, Math.min(refusedIndex, lookAt + 1));
+  return true;
+}
+
+/** True while something sent has not been answered. */
+function isWaiting(progress: Progress): boolean {
+  return progress.mode === "probe"
+    ? progress.probeSent
+    : progress.matchIndex < progress.nextIndex - 1;
+}
+
+/**
+ * A periodic heartbeat leaves. Where the follower owes an answer and has not moved since the
+ * heartbeat before, its answer to this one shall trigger a resend: on an ordered link whatever was
+ * sent before that heartbeat has then either arrived or is lost.
+ */
+export function noteHeartbeat(progress: Progress): void {
+  const waiting = isWaiting(progress);
+  progress.resendDue = waiting && progress.matchAtHeartbeat === progress.matchIndex;
+  progress.matchAtHeartbeat = waiting ? progress.matchIndex : -1;
+}

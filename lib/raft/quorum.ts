@@ -1,0 +1,64 @@
+/**
+ * Majorities of a configuration's voters. Learners never count. Joint consensus (thesis §4.3) will
+ * take the least of two of these; nobody else counts heads.
+ */
+import type { Configuration, ServerId } from "./types.ts";
+
+/** How many voters make a majority. */
+export function majority(configuration: Configuration): number {
+  return Math.floor(configuration.voters.length / 2) + 1;
+}
+
+/** True where the voters for which `test` holds are a majority. */
+export function hasQuorum(
+  configuration: Configuration,
+  test: (id: ServerId) => boolean,
+): boolean {
+  let count = 0;
+  for (const id of configuration.voters) if (test(id)) count++;
+  return count >= majority(configuration);
+}
+
+/** The greatest number that a majority of voters has reached; 0 where there are no voters. */
+export function quorumValue(
+  configuration: Configuration,
+  valueOf: (id: ServerId) => number,
+): number {
+  const values = configuration.voters.map(valueOf).sort((a, b) => b - a);
+  return values[majority(configuration) - 1] ?? 0;
+}
+
+/** One voter's answer in an election. */
+export interface Ballot {
+  readonly granted: boolean;
+  readonly suspect: boolean;
+}
+
+export type Tally = "won" | "lost" | "open";
+
+/**
+ * Counts an election. A suspect voter may have forgotten a vote or an acknowledged entry, so its
+ * grant does not count towards the majority; but where every single voter grants, nobody is left who
+ * could know better, and a cluster whose servers are all suspect must not be dead for ever.
+ */
+export function tally(
+  configuration: Configuration,
+  ballots: ReadonlyMap<ServerId, Ballot>,
+): Tally {
+  let sound = 0;
+  let granted = 0;
+  let unanswered = 0;
+  for (const id of configuration.voters) {
+    const ballot = ballots.get(id);
+    if (ballot === undefined) unanswered++;
+    else if (ballot.granted) {
+      granted++;
+      if (!ballot.suspect) sound++;
+    }
+  }
+  const voters = configuration.voters.length;
+  if (sound >= majority(configuration) || (granted === voters && voters > 0)) return "won";
+  const mayStillWin = sound + unanswered >= majority(configuration) ||
+    granted + unanswered === voters;
+  return mayStillWin ? "open" : "lost";
+}

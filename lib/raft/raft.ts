@@ -1,0 +1,142 @@
+/**
+ * The consensus core: a facade over one plain state object and the functions that change it. It does
+ * nothing by itself: messages, time and finished writes come in, `ready()` hands out what is to be
+ * done. Start reading at step.ts, then follower.ts, votes.ts, candidate.ts, leader.ts.
+ */
+import { assert } from "../util/assert.ts";
+import { ConfigurationHistory } from "./configuration_history.ts";
+import { handleDisconnect } from "./follower.ts";
+import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
+import { forgetFollower, propose, type ProposeResult } from "./leader.ts";
+import { RaftLog } from "./log.ts";
+import { makeOutbox } from "./outbox.ts";
+import { makeReadRounds, requestRead } from "./read_index.ts";
+import { advance, hasReady, takeReady } from "./ready.ts";
+import { type RaftOptions, type RaftState, restartElectionTimer } from "./state.ts";
+import { step } from "./step.ts";
+import { tick } from "./tick.ts";
+import { transferLeadership } from "./transfer.ts";
+import { type Message, NOBODY, type PersistBatch, type Ready, type ServerId } from "./types.ts";
+
+export type { ProposeResult } from "./leader.ts";
+export type { RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
+
+export class Raft {
+  readonly state: RaftState;
+
+  /** A follower with what was recovered, all of it durable. */
+  constructor(options: RaftOptions) {
+    const { id, hardState, snapshot, entries } = options;
+    assert(Number.isSafeInteger(id) && id > NOBODY, `${id} is no server id`);
+    assert(
+      options.electionTimeoutTicks > options.heartbeatTicks && options.heartbeatTicks >= 1,
+      "The election timeout must be longer than the heartbeat interval, and that at least a tick",
+    );
+    const lastTerm = entries.at(-1)?.term ?? snapshot.term;
+    assert(
+      lastTerm <= hardState.term,
+      `The log's last term is ${lastTerm}, but the hard state knows ${hardState.term} only`,
+    );
+    const configurations = new ConfigurationHistory(snapshot.index, options.configuration);
+    configurations.append(entries);
+    this.state = {
+      options,
+      id,
+      role: "follower",
+      term: hardState.term,
+      votedFor: hardState.votedFor,
+      leaderId: NOBODY,
+      suspect: hardState.suspect,
+      suspectToldTerm: -1,
+      log: new RaftLog(snapshot, entries),
+      configurations,
+      commitIndex: snapshot.index,
+      electionElapsed: 0,
+      electionTimeout: 0,
+      ballots: new Map(),
+      ownVoteVersion: 0,
+      progress: new Map(),
+      heartbeatElapsed: 0,
+      uncommittedBytes: 0,
+      transfer: null,
+      reads: makeReadRounds(),
+      outbox: makeOutbox(snapshot.index),
+    };
+    restartElectionTimer(this.state);
+  }
+
+  /** One tick of time has passed. */
+  tick(): void {
+    const before = this.#before();
+    tick(this.state);
+    this.#check(before);
+  }
+
+  /** A message of another server has arrived; it was checked for form only. */
+  step(message: Message): void {
+    const before = this.#before();
+    step(this.state, message);
+    this.#check(before);
+  }
+
+  /** Appends an entry with this envelope, where this server leads and has room. */
+  propose(data: Uint8Array): ProposeResult {
+    const before = this.#before();
+    const result = propose(this.state, data);
+    this.#check(before);
+    return result;
+  }
+
+  /** The number of the read round that will serve a read asked for now; 0 where this can't. */
+  requestRead(): number {
+    return requestRead(this.state);
+  }
+
+  /** Hands over to `to`, or to the most up-to-date voter; false where there is none. */
+  transferLeadership(to?: ServerId): boolean {
+    const before = this.#before();
+    const begun = transferLeadership(this.state, to);
+    this.#check(before);
+    return begun;
+  }
+
+  /**
+   * The connection from or to that server broke: its process most likely died. The caller drops what
+   * it had queued for it, so that nothing older than this call reaches its next process.
+   */
+  peerDisconnected(id: ServerId): void {
+    const before = this.#before();
+    if (this.state.role === "leader") forgetFollower(this.state, id);
+    else handleDisconnect(this.state, id);
+    this.#check(before);
+  }
+
+  hasReady(): boolean {
+    return hasReady(this.state);
+  }
+
+  /** Everything that is to be done now, each thing once. */
+  ready(): Ready {
+    const before = this.#before();
+    const ready = takeReady(this.state);
+    this.#check(before);
+    return ready;
+  }
+
+  /** That batch is durable, so what it promises may be counted on. */
+  advance(batch: PersistBatch): void {
+    const before = this.#before();
+    advance(this.state, batch);
+    this.#check(before);
+  }
+
+  #before(): StateSummary | null {
+    return this.state.options.checkInvariants ? summarize(this.state) : null;
+  }
+
+  #check(before: StateSummary | null): void {
+    if (before === null) return;
+    checkState(this.state);
+    checkDelta(before, this.state);
+  }
+}

@@ -1,0 +1,88 @@
+/** What one turn hands out, and what happens when a batch is durable. */
+import { assert } from "../util/assert.ts";
+import { noteOwnVoteDurable } from "./candidate.ts";
+import { advanceCommit } from "./commit.ts";
+import { releasePromises } from "./outbox.ts";
+import { roundIsDue, startRound } from "./read_index.ts";
+import { sendDueAppends } from "./replication.ts";
+import type { RaftState } from "./state.ts";
+import type { Entry, HardState, Message, PersistBatch, ReadState, Ready } from "./types.ts";
+
+const NO_MESSAGES: readonly Message[] = [];
+const NO_ENTRIES: readonly Entry[] = [];
+const NO_READS: readonly ReadState[] = [];
+
+export function hasReady(state: RaftState): boolean {
+  const { outbox } = state;
+  return outbox.messages.length > 0 || outbox.appendsDue || outbox.reads.length > 0 ||
+    state.commitIndex > outbox.appliedIndex || roundIsDue(state) ||
+    (outbox.batch === null && hasUnpersisted(state));
+}
+
+function hasUnpersisted(state: RaftState): boolean {
+  return state.log.lastIndex > state.log.handedIndex ||
+    state.outbox.hardStateVersion > state.outbox.handedVersion;
+}
+
+/** Takes everything that waits; nothing is handed out twice. */
+export function takeReady(state: RaftState): Ready {
+  const { outbox } = state;
+  if (roundIsDue(state)) startRound(state);
+  if (outbox.appendsDue) sendDueAppends(state);
+  // The batch is made last: it counts what this very turn added.
+  const persist = outbox.batch === null ? takeBatch(state) : null;
+  const messages = outbox.messages.length > 0 ? outbox.messages : NO_MESSAGES;
+  if (messages.length > 0) outbox.messages = [];
+  const reads = outbox.reads.length > 0 ? outbox.reads : NO_READS;
+  if (reads.length > 0) outbox.reads = [];
+  return { messages, persist, committed: takeCommitted(state), reads };
+}
+
+/**
+ * Committed entries are handed out even where the own disk does not hold them yet: a majority does.
+ * A snapshot must not be taken beyond durableIndex, though.
+ */
+function takeCommitted(state: RaftState): readonly Entry[] {
+  const { outbox } = state;
+  if (state.commitIndex === outbox.appliedIndex) return NO_ENTRIES;
+  const committed = state.log.slice(outbox.appliedIndex + 1, state.commitIndex);
+  outbox.appliedIndex = state.commitIndex;
+  return committed;
+}
+
+function takeBatch(state: RaftState): PersistBatch | null {
+  const { outbox } = state;
+  if (!hasUnpersisted(state)) {
+    // No batch is under way and nothing is new, so all is durable and no promise can be waiting.
+    assert(outbox.promises.length === 0, "A message waits for a sync that nobody will ask for");
+    return null;
+  }
+  const changed = outbox.hardStateVersion > outbox.handedVersion;
+  const batch: PersistBatch = {
+    hardState: changed ? hardStateOf(state) : null,
+    entries: state.log.handOver(),
+    messagesAfterSync: outbox.promises.map((promise) => promise.message),
+  };
+  outbox.promises = [];
+  outbox.handedVersion = outbox.hardStateVersion;
+  outbox.batch = batch;
+  outbox.batchVersion = outbox.hardStateVersion;
+  outbox.batchTicks = 0;
+  return batch;
+}
+
+function hardStateOf(state: RaftState): HardState {
+  return { term: state.term, votedFor: state.votedFor, suspect: state.suspect };
+}
+
+/** The batch under way is durable; its messages after the sync are the caller's to send. */
+export function advance(state: RaftState, batch: PersistBatch): void {
+  const { outbox } = state;
+  assert(batch === outbox.batch, "advance() was called for a batch that is not under way");
+  outbox.batch = null;
+  outbox.durableVersion = outbox.batchVersion;
+  state.log.confirm(batch.entries);
+  releasePromises(state);
+  if (state.role === "candidate") noteOwnVoteDurable(state);
+  if (state.role === "leader") advanceCommit(state);
+}

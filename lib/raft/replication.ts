@@ -1,0 +1,85 @@
+/** The leader's messages to its followers: appends within a window, and heartbeats. */
+import { NO_TERM } from "./log.ts";
+import { assert } from "../util/assert.ts";
+import { send } from "./outbox.ts";
+import { becomeProbe, noteSent, type Progress, windowIsFull } from "./progress.ts";
+import type { RaftState } from "./state.ts";
+import type { Entry } from "./types.ts";
+
+/** Sends every follower what it may get now. Called once a turn, so a turn's proposals share. */
+export function sendDueAppends(state: RaftState): void {
+  state.outbox.appendsDue = false;
+  if (state.role !== "leader") return;
+  for (const progress of state.progress.values()) sendAppends(state, progress);
+}
+
+function sendAppends(state: RaftState, progress: Progress): void {
+  const { options, log } = state;
+  if (progress.mode === "probe") {
+    if (progress.probeSent) return;
+    const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
+    progress.probeSent = true;
+    sendAppend(state, progress, entries);
+    return;
+  }
+  const { appendsInFlightMax, appendBytesInFlightMax } = options;
+  while (
+    progress.nextIndex <= log.lastIndex &&
+    !windowIsFull(progress, appendsInFlightMax, appendBytesInFlightMax)
+  ) {
+    const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
+    sendAppend(state, progress, entries);
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.data.length;
+    noteSent(progress, progress.nextIndex + entries.length - 1, bytes);
+  }
+}
+
+/** Sends `entries`, which begin at nextIndex; none only asks whether the follower holds the one before. */
+function sendAppend(state: RaftState, progress: Progress, entries: readonly Entry[]): void {
+  const prevIndex = progress.nextIndex - 1;
+  const prevTerm = state.log.termAt(prevIndex);
+  // Where compaction comes, this is where a follower needs the snapshot instead.
+  assert(prevTerm !== NO_TERM, `Server ${progress.id} needs entry ${prevIndex}, which is not here`);
+  send(state, {
+    kind: "appendRequest",
+    from: state.id,
+    to: progress.id,
+    term: state.term,
+    prevIndex,
+    prevTerm,
+    entries,
+    commitIndex: state.commitIndex,
+    readRound: state.reads.started,
+  });
+}
+
+/** A heartbeat to every follower. */
+export function sendHeartbeats(state: RaftState): void {
+  for (const { id, matchIndex } of state.progress.values()) {
+    send(state, {
+      kind: "heartbeat",
+      from: state.id,
+      to: id,
+      term: state.term,
+      // Only what this follower is known to hold: its tail may differ behind that.
+      commitIndex: Math.min(state.commitIndex, matchIndex),
+      readRound: state.reads.started,
+    });
+  }
+}
+
+/**
+ * A follower answers heartbeats, but what it was sent stays unanswered: sends the probe again, or
+ * asks whether it holds everything sent. If not, its refusal says where to go on.
+ */
+export function resendStalled(state: RaftState, progress: Progress): void {
+  if (!progress.resendDue) return;
+  progress.resendDue = false;
+  if (progress.mode === "probe") {
+    becomeProbe(progress, progress.nextIndex);
+    state.outbox.appendsDue = true;
+  } else {
+    sendAppend(state, progress, []);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * All that a server knows, as one plain object that the files of this folder read and change: what
+ * each role does is in follower.ts, candidate.ts and leader.ts.
+ */
+import type { ConfigurationHistory } from "./configuration_history.ts";
+import type { RaftLog } from "./log.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Progress } from "./progress.ts";
+import type { Ballot } from "./quorum.ts";
+import type { ReadRounds } from "./read_index.ts";
+import type { Configuration, Entry, HardState, ServerId, SnapshotPosition } from "./types.ts";
+
+export type Role = "follower" | "preCandidate" | "candidate" | "leader";
+
+/** A change of role, term or leader, for the operator's log. */
+export interface RaftEvent {
+  readonly from: Role;
+  readonly to: Role;
+  readonly term: number;
+  /** NOBODY where no leader is known. */
+  readonly leaderId: ServerId;
+  readonly reason: string;
+}
+
+export interface RaftOptions {
+  readonly id: ServerId;
+  /** The first configuration or the snapshot's; configuration entries in the log override it. */
+  readonly configuration: Configuration;
+  readonly hardState: HardState;
+  readonly snapshot: SnapshotPosition;
+  /** As recovered, contiguous from `snapshot.index + 1` on, durable. */
+  readonly entries: readonly Entry[];
+  /** A follower campaigns after a random time in [this, twice this). */
+  readonly electionTimeoutTicks: number;
+  readonly heartbeatTicks: number;
+  /** Unsigned 32 bits. */
+  readonly random: () => number;
+  /** The envelope of the entry that a new leader begins its term with. */
+  readonly makeNoop: () => Uint8Array;
+  /** Bytes of entries in one AppendEntries; a single larger entry goes alone. */
+  readonly appendBytesMax: number;
+  /** AppendEntries in flight to one follower: how many, and how many bytes of entries. */
+  readonly appendsInFlightMax: number;
+  readonly appendBytesInFlightMax: number;
+  /** Bytes of entries in a leader's log that are not committed; one entry always fits. */
+  readonly uncommittedBytesMax: number;
+  readonly onEvent?: (event: RaftEvent) => void;
+  /** Check all invariants after each call: costs time linear in the log, for tests. */
+  readonly checkInvariants?: boolean;
+}
+
+/** A transfer of leadership under way (thesis §3.10). */
+export interface Transfer {
+  readonly target: ServerId;
+  elapsedTicks: number;
+}
+
+export interface RaftState {
+  readonly options: RaftOptions;
+  readonly id: ServerId;
+
+  role: Role;
+  term: number;
+  votedFor: ServerId;
+  leaderId: ServerId;
+  /** See HardState.suspect. */
+  suspect: boolean;
+  /** The leader and term that a suspect server has told of its state, so that it says it once. */
+  suspectToldTerm: number;
+
+  readonly log: RaftLog;
+  readonly configurations: ConfigurationHistory;
+  commitIndex: number;
+
+  /**
+   * Ticks since: a leader's message, a granted vote or the start of a campaign; for a leader, since
+   * its last check of the quorum.
+   */
+  electionElapsed: number;
+  /** This server campaigns once electionElapsed reaches this. */
+  electionTimeout: number;
+
+  /** Candidates: the answers so far, the own included. */
+  readonly ballots: Map<ServerId, Ballot>;
+  /** Candidates: the version of the hard state that holds the own vote, see outbox.ts. */
+  ownVoteVersion: number;
+
+  /** Leaders: one for each other member. */
+  readonly progress: Map<ServerId, Progress>;
+  heartbeatElapsed: number;
+  /** Leaders: bytes of entries behind commitIndex. */
+  uncommittedBytes: number;
+  transfer: Transfer | null;
+  readonly reads: ReadRounds;
+
+  readonly outbox: Outbox;
+}
+
+/** The configuration that rules now. */
+export function configurationOf(state: RaftState): Configuration {
+  return state.configurations.current;
+}
+
+/** True where this server is the only voter: it needs nobody's answer. */
+export function isOnlyVoter(state: RaftState): boolean {
+  const { voters } = configurationOf(state);
+  return voters.length === 1 && voters[0] === state.id;
+}
+
+/** Starts the election timer anew, with a random end in [T, 2T) (paper §5.2). */
+export function restartElectionTimer(state: RaftState): void {
+  const ticks = state.options.electionTimeoutTicks;
+  state.electionElapsed = 0;
+  state.electionTimeout = ticks + state.options.random() % ticks;
+}
+
+/**
+ * True where one sync has taken longer than an election timeout. Such a server must not lead: it
+ * would keep its followers quiet with heartbeats while nothing it proposes gets any further.
+ */
+export function isDiskStalled(state: RaftState): boolean {
+  return state.outbox.batch !== null &&
+    state.outbox.batchTicks > state.options.electionTimeoutTicks && !isOnlyVoter(state);
+}

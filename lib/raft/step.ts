@@ -1,0 +1,57 @@
+/** A message's way to its handler: first the terms are compared (paper §5.1), then the role acts. */
+import { unreachable } from "../util/assert.ts";
+import { handleVoteResponse } from "./candidate.ts";
+import { handleAppendRequest, handleHeartbeat, handleTimeoutNow } from "./follower.ts";
+import { handleAppendResponse, handleHeartbeatResponse, handleSuspicion } from "./leader.ts";
+import { send } from "./outbox.ts";
+import { becomeFollower } from "./roles.ts";
+import type { RaftState } from "./state.ts";
+import { handleVoteRequest } from "./votes.ts";
+import { type Message, NOBODY } from "./types.ts";
+
+export function step(state: RaftState, message: Message): void {
+  if (message.to !== state.id || message.from === state.id) return;
+  if (message.kind === "voteRequest") return handleVoteRequest(state, message);
+  if (message.term < state.term) return answerOldTerm(state, message);
+  if (message.term > state.term && !isGrantedPreVote(message)) {
+    becomeFollower(state, message.term, NOBODY, `server ${message.from} is in a later term`);
+  }
+  switch (message.kind) {
+    case "voteResponse":
+      if (state.role === "leader" && message.suspect) return handleSuspicion(state, message);
+      return handleVoteResponse(state, message);
+    case "appendRequest":
+      return handleAppendRequest(state, message);
+    case "appendResponse":
+      return handleAppendResponse(state, message);
+    case "heartbeat":
+      return handleHeartbeat(state, message);
+    case "heartbeatResponse":
+      return handleHeartbeatResponse(state, message);
+    case "timeoutNow":
+      return handleTimeoutNow(state, message);
+    default:
+      return unreachable(message);
+  }
+}
+
+/** It names the term that the campaign would be for, which nobody is in yet. */
+function isGrantedPreVote(message: Message): boolean {
+  return message.kind === "voteResponse" && message.preVote && message.granted;
+}
+
+/**
+ * An old leader learns the term from the answer and steps down. Without one, a server that got ahead
+ * of the others' term (it ignores their leader, they ignore its pre-votes) would stay outside.
+ * Answers and orders of an old term mean nothing any more.
+ */
+function answerOldTerm(state: RaftState, message: Message): void {
+  if (message.kind !== "appendRequest" && message.kind !== "heartbeat") return;
+  send(state, {
+    kind: "heartbeatResponse",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    readRound: 0,
+  });
+}

@@ -1,0 +1,51 @@
+/**
+ * Handing the leadership to another voter (thesis §3.10): stop taking proposals, wait until the
+ * target holds the whole log, then tell it to campaign at once. Given up after an election timeout.
+ */
+import { send } from "./outbox.ts";
+import type { Progress } from "./progress.ts";
+import { configurationOf, type RaftState } from "./state.ts";
+import type { ServerId } from "./types.ts";
+
+/**
+ * Begins to hand over to `to`, or to the voter that answers and holds the most. False where this
+ * server does not lead or there is no such voter.
+ */
+export function transferLeadership(state: RaftState, to?: ServerId): boolean {
+  if (state.role !== "leader") return false;
+  const target = chooseTarget(state, to);
+  if (target === undefined) return false;
+  if (state.transfer?.target === target.id) return true;
+  state.transfer = { target: target.id, elapsedTicks: 0 };
+  continueTransfer(state, target);
+  return true;
+}
+
+function chooseTarget(state: RaftState, to: ServerId | undefined): Progress | undefined {
+  let best: Progress | undefined;
+  for (const id of configurationOf(state).voters) {
+    const progress = state.progress.get(id);
+    if (progress === undefined || (to !== undefined && id !== to)) continue;
+    if (best === undefined || isBetter(progress, best)) best = progress;
+  }
+  return best;
+}
+
+function isBetter(a: Progress, b: Progress): boolean {
+  if (a.recentlyActive !== b.recentlyActive) return a.recentlyActive;
+  return a.matchIndex > b.matchIndex;
+}
+
+/** Orders the target to campaign where it has caught up. */
+export function continueTransfer(state: RaftState, progress: Progress): void {
+  if (state.transfer?.target !== progress.id) return;
+  if (progress.matchIndex !== state.log.lastIndex) return;
+  send(state, { kind: "timeoutNow", from: state.id, to: progress.id, term: state.term });
+}
+
+/** Takes proposals again where the target did not take over in time. */
+export function tickTransfer(state: RaftState): void {
+  if (state.transfer === null) return;
+  state.transfer.elapsedTicks++;
+  if (state.transfer.elapsedTicks >= state.options.electionTimeoutTicks) state.transfer = null;
+}

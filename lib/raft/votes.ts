@@ -1,0 +1,59 @@
+/** Answering vote requests (paper §5.2, §5.4.1) and pre-votes (thesis §9.6). */
+import { send, sendOnceDurable, setTerm } from "./outbox.ts";
+import { becomeFollower } from "./roles.ts";
+import type { RaftState } from "./state.ts";
+import { NOBODY, type VoteRequest } from "./types.ts";
+
+/**
+ * True while this server leads or has heard from a leader within the least election timeout: then
+ * the cluster is well, and whoever campaigns has lost touch or was removed (thesis §4.2.3).
+ */
+function hasLiveLeader(state: RaftState): boolean {
+  return state.leaderId !== NOBODY &&
+    state.electionElapsed < state.options.electionTimeoutTicks;
+}
+
+/** Handles requests of any term: they don't follow the common rule for higher terms. */
+export function handleVoteRequest(state: RaftState, request: VoteRequest): void {
+  // A lower term is always answered: a candidate that is behind learns the term only this way.
+  if (request.term < state.term) return respond(state, request, false);
+  if (!request.transfer && hasLiveLeader(state)) {
+    if (request.preVote) respond(state, request, false);
+    return;
+  }
+  if (request.preVote) return respond(state, request, canGrantPreVote(state, request));
+  if (request.term > state.term) {
+    becomeFollower(state, request.term, NOBODY, `server ${request.from} campaigns`);
+  }
+  const free = state.votedFor === request.from ||
+    (state.votedFor === NOBODY && state.leaderId === NOBODY);
+  const granted = free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
+  if (granted) {
+    if (state.votedFor === NOBODY) setTerm(state, state.term, request.from);
+    state.electionElapsed = 0;
+  }
+  respond(state, request, granted);
+}
+
+/** Would this server vote so? Neither term, vote nor timer change. */
+function canGrantPreVote(state: RaftState, request: VoteRequest): boolean {
+  const free = request.term > state.term || state.votedFor === request.from ||
+    (state.votedFor === NOBODY && state.leaderId === NOBODY);
+  return free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
+}
+
+function respond(state: RaftState, request: VoteRequest, granted: boolean): void {
+  const { preVote } = request;
+  const response = {
+    kind: "voteResponse",
+    from: state.id,
+    to: request.from,
+    // A granted pre-vote names the term it is for, a refusal the own term, which may be the news.
+    term: granted ? request.term : state.term,
+    preVote,
+    granted,
+    suspect: state.suspect,
+  } as const;
+  if (granted && !preVote) sendOnceDurable(state, response);
+  else send(state, response);
+}

@@ -1,0 +1,351 @@
+/**
+ * Several servers in one process: the real core, a queue of messages that a test may hold, drop,
+ * copy and reorder, and disks that sync at once or when told. `Safety` watches all of them.
+ */
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { Raft, type RaftEvent, type RaftOptions } from "../../lib/raft/raft.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  Message,
+  PersistBatch,
+  ReadState,
+  Ready,
+  ServerId,
+  SnapshotPosition,
+} from "../../lib/raft/types.ts";
+import { Random } from "../../lib/util/random.ts";
+import { Safety } from "./safety.ts";
+
+/** What one server's disk holds for certain. */
+export interface Disk {
+  hardState: HardState;
+  snapshot: SnapshotPosition;
+  entries: Entry[];
+}
+
+export const EMPTY_HARD_STATE: HardState = { term: 0, votedFor: 0, suspect: false };
+export const NO_SNAPSHOT: SnapshotPosition = { index: 0, term: 0 };
+
+export function emptyDisk(): Disk {
+  return { hardState: EMPTY_HARD_STATE, snapshot: NO_SNAPSHOT, entries: [] };
+}
+
+/** Brings a batch onto the disk, as the write-ahead log would. */
+export function writeBatch(disk: Disk, batch: PersistBatch): void {
+  if (batch.hardState !== null) disk.hardState = batch.hardState;
+  const first = batch.entries[0];
+  if (first === undefined) return;
+  const keep = first.index - disk.snapshot.index - 1;
+  if (keep > disk.entries.length) throw new Error(`A gap before entry ${first.index} on disk`);
+  disk.entries = [...disk.entries.slice(0, keep), ...batch.entries];
+}
+
+/** The bytes of a no-op in tests: one byte that is no entry kind with a meaning to the core. */
+export const NOOP = new Uint8Array([1]);
+
+/** Text as an entry's data. */
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function textOf(entry: Entry): string {
+  return entry.data[0] === 1 ? "noop" : new TextDecoder().decode(entry.data);
+}
+
+export const TICKS = 10;
+
+/** Options of a server with nothing in it; `overrides` say what a test cares about. */
+export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
+  const random = new Random(overrides.id ?? 1);
+  return {
+    id: 1,
+    configuration: makeConfiguration([1, 2, 3]),
+    hardState: EMPTY_HARD_STATE,
+    snapshot: NO_SNAPSHOT,
+    entries: [],
+    electionTimeoutTicks: TICKS,
+    heartbeatTicks: 2,
+    random: () => random.u32(),
+    makeNoop: () => NOOP,
+    appendBytesMax: 1_000,
+    appendsInFlightMax: 4,
+    appendBytesInFlightMax: 4_000,
+    uncommittedBytesMax: 10_000,
+    checkInvariants: true,
+    ...overrides,
+  };
+}
+
+export interface Server {
+  readonly id: ServerId;
+  raft: Raft;
+  readonly disk: Disk;
+  up: boolean;
+  /** Batches wait for `syncDisk` instead of being durable at once. */
+  held: boolean;
+  batch: PersistBatch | null;
+  applied: Entry[];
+  reads: ReadState[];
+  readonly events: RaftEvent[];
+}
+
+export interface ClusterOptions {
+  readonly voters?: readonly ServerId[];
+  readonly learners?: readonly ServerId[];
+  readonly seed?: number;
+  readonly disks?: ReadonlyMap<ServerId, Disk>;
+  readonly overrides?: Partial<RaftOptions>;
+  /** Sees every ready that a server hands out. */
+  readonly onReady?: (server: Server, ready: Ready) => void;
+}
+
+export class Cluster {
+  readonly servers = new Map<ServerId, Server>();
+  readonly configuration: Configuration;
+  readonly safety = new Safety();
+  readonly random: Random;
+  /** Messages under way, oldest first. */
+  queue: Message[] = [];
+  /** Messages that `process` put into the queue since the last `takeSent`. */
+  sent: Message[] = [];
+  /** One-way cuts, as `from>to`. */
+  readonly cuts = new Set<string>();
+  readonly #options: ClusterOptions;
+
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options;
+    this.configuration = makeConfiguration(options.voters ?? [1, 2, 3], options.learners);
+    this.random = new Random(options.seed ?? 1);
+    for (const id of [...this.configuration.voters, ...this.configuration.learners]) {
+      const disk = options.disks?.get(id) ?? emptyDisk();
+      const events: RaftEvent[] = [];
+      const raft = this.#boot(id, disk, events);
+      this.servers.set(id, {
+        id,
+        raft,
+        disk,
+        up: true,
+        held: false,
+        batch: null,
+        applied: [],
+        reads: [],
+        events,
+      });
+    }
+  }
+
+  #boot(id: ServerId, disk: Disk, events: RaftEvent[]): Raft {
+    const random = this.random.fork();
+    return new Raft(makeOptions({
+      configuration: this.configuration,
+      random: () => random.u32(),
+      ...this.#options.overrides,
+      id,
+      hardState: disk.hardState,
+      snapshot: disk.snapshot,
+      entries: [...disk.entries],
+      onEvent: (event) => events.push(event),
+    }));
+  }
+
+  at(id: ServerId): Server {
+    const server = this.servers.get(id);
+    if (server === undefined) throw new Error(`No server ${id}`);
+    return server;
+  }
+
+  raft(id: ServerId): Raft {
+    return this.at(id).raft;
+  }
+
+  /** Ids of those that are up and lead, by term. */
+  leaders(): ServerId[] {
+    return [...this.servers.values()]
+      .filter(({ up, raft }) => up && raft.state.role === "leader")
+      .sort((a, b) => a.raft.state.term - b.raft.state.term)
+      .map(({ id }) => id);
+  }
+
+  /** The leader of the newest term. */
+  leader(): Raft {
+    const id = this.leaders().at(-1);
+    if (id === undefined) throw new Error("Nobody leads");
+    return this.raft(id);
+  }
+
+  /** Takes all that a server hands out; a disk that is not held syncs at once. */
+  process(id: ServerId): void {
+    const server = this.at(id);
+    while (server.up && server.raft.hasReady()) {
+      const ready = server.raft.ready();
+      this.#options.onReady?.(server, ready);
+      this.#enqueue(ready.messages);
+      for (const entry of ready.committed) this.safety.apply(server.id, entry);
+      server.applied.push(...ready.committed);
+      server.reads.push(...ready.reads);
+      this.safety.watch(server.raft.state);
+      if (ready.persist === null) continue;
+      server.batch = ready.persist;
+      if (!server.held) this.#finishBatch(server);
+    }
+  }
+
+  processAll(): void {
+    for (const id of this.servers.keys()) this.process(id);
+  }
+
+  #enqueue(messages: readonly Message[]): void {
+    this.queue.push(...messages);
+    this.sent.push(...messages);
+  }
+
+  #finishBatch(server: Server): void {
+    const { batch } = server;
+    if (batch === null) return;
+    writeBatch(server.disk, batch);
+    server.batch = null;
+    this.#enqueue(batch.messagesAfterSync);
+    server.raft.advance(batch);
+    this.safety.watch(server.raft.state);
+  }
+
+  /** Ends the sync under way; the next batch is held again where the disk is. */
+  syncDisk(id: ServerId): void {
+    this.#finishBatch(this.at(id));
+    this.process(id);
+  }
+
+  holdDisk(id: ServerId, held = true): void {
+    this.at(id).held = held;
+    if (!held) this.syncDisk(id);
+  }
+
+  takeSent(): Message[] {
+    const sent = this.sent;
+    this.sent = [];
+    return sent;
+  }
+
+  isCut(from: ServerId, to: ServerId): boolean {
+    return this.cuts.has(`${from}>${to}`);
+  }
+
+  /** Cuts both ways between each of `a` and each of `b`; messages on the way are lost. */
+  cut(a: readonly ServerId[], b: readonly ServerId[]): void {
+    for (const from of a) {
+      for (const to of b) {
+        this.cutOneWay(from, to);
+        this.cutOneWay(to, from);
+      }
+    }
+  }
+
+  cutOneWay(from: ServerId, to: ServerId): void {
+    if (from !== to) this.cuts.add(`${from}>${to}`);
+  }
+
+  isolate(id: ServerId): void {
+    this.cut([id], [...this.servers.keys()].filter((other) => other !== id));
+  }
+
+  heal(): void {
+    this.cuts.clear();
+  }
+
+  /** Delivers the message at `position` of the queue, unless its link is cut or its target down. */
+  deliverAt(position: number): Message | undefined {
+    const [message] = this.queue.splice(position, 1);
+    if (message === undefined) return undefined;
+    const target = this.servers.get(message.to);
+    if (target?.up && !this.isCut(message.from, message.to)) {
+      target.raft.step(message);
+      this.safety.watch(target.raft.state);
+      this.process(message.to);
+    }
+    return message;
+  }
+
+  /** Delivers until nothing is under way. */
+  settle(most = 20_000): void {
+    this.processAll();
+    for (let i = 0; this.queue.length > 0; i++) {
+      if (i >= most) throw new Error(`Still talking after ${most} messages`);
+      this.deliverAt(0);
+    }
+  }
+
+  /** One tick on `ids` (all that are up unless named), without delivering. */
+  tick(ids: Iterable<ServerId> = this.servers.keys()): void {
+    for (const id of ids) {
+      const server = this.at(id);
+      if (!server.up) continue;
+      server.raft.tick();
+      this.safety.watch(server.raft.state);
+      this.process(id);
+    }
+  }
+
+  /** `ticks` ticks on all, delivering everything after each. */
+  run(ticks: number): void {
+    for (let i = 0; i < ticks; i++) {
+      this.tick();
+      this.settle();
+    }
+  }
+
+  /** Runs until `done` holds; throws where it does not within `most` ticks. */
+  runUntil(done: () => boolean, most = 20 * TICKS): number {
+    for (let i = 0; i < most; i++) {
+      if (done()) return i;
+      this.run(1);
+    }
+    if (!done()) throw new Error(`Not within ${most} ticks`);
+    return most;
+  }
+
+  /** Lets the election timer of `id` run out now. */
+  timeout(id: ServerId): void {
+    const { raft } = this.at(id);
+    raft.state.electionElapsed = raft.state.electionTimeout;
+    raft.tick();
+    this.process(id);
+  }
+
+  /** Lets `id` win an election: all other timers count as run out, too. */
+  elect(id: ServerId): Raft {
+    for (const other of this.servers.values()) {
+      if (other.raft.state.role !== "leader") other.raft.state.electionElapsed = TICKS;
+    }
+    this.timeout(id);
+    this.settle();
+    const raft = this.raft(id);
+    if (raft.state.role !== "leader") throw new Error(`Server ${id} was not elected`);
+    return raft;
+  }
+
+  /** Proposes on `id` (the newest leader unless named), without delivering. */
+  propose(text: string, id = this.leader().state.id): number {
+    const result = this.raft(id).propose(bytes(text));
+    if (!result.accepted) throw new Error(`Server ${id} refused: ${result.reason}`);
+    this.process(id);
+    return result.index;
+  }
+
+  /** Kills a process: what its disk does not hold is gone. */
+  crash(id: ServerId): void {
+    const server = this.at(id);
+    server.up = false;
+    server.batch = null;
+  }
+
+  restart(id: ServerId): void {
+    const server = this.at(id);
+    server.raft = this.#boot(id, server.disk, server.events);
+    server.up = true;
+    server.applied = [];
+    server.reads = [];
+    this.safety.restart(id);
+  }
+}
