@@ -1,0 +1,249 @@
+/**
+ * One server's data directory (docs/data-directory.md has every file, byte and crash case).
+ *
+ *   identity    who this server is: made first, never changed
+ *   formation   whom it forms its cluster with, then: formed
+ *   wal/        the log; exists from just before `formed` on
+ *   reserve     room for hard times
+ *   lock        empty; held while a server runs
+ *
+ * A part that is missing while a later one is there is refused: a server that lost a file is not a
+ * server that never had it.
+ */
+import type { ServerId } from "../raft/types.ts";
+import type { Disk } from "../host/ports.ts";
+import { assert } from "../util/assert.ts";
+import { DataDirectoryError } from "./errors.ts";
+import { FORMATION_FILE, readFormation, writeFormation } from "./formation_file.ts";
+import { IDENTITY_FILE, readIdentity, writeIdentity } from "./identity_file.ts";
+import { makeSegment, segmentLength } from "./make_segment.ts";
+import { recoverLog } from "./recover.ts";
+import { Reserve, RESERVE_FILE } from "./reserve.ts";
+import { listSegments } from "./scan.ts";
+import type { LogOwner } from "./segment_head.ts";
+import { removeTemporaries } from "./small_file.ts";
+import type { ClusterId, FormationRecord, Identity, Incarnation } from "./types.ts";
+import { type LogStorage, type RecoveredLog, UNFORMED } from "./types.ts";
+
+export { DataDirectoryError } from "./errors.ts";
+
+export const LOCK_FILE = "lock";
+export const LOG_DIRECTORY = "wal";
+
+export interface DataDirectoryOptions {
+  /** Relative to the disk's root, such as "1". */
+  readonly path: string;
+  readonly serverId: ServerId;
+  /** Draws 8 random bytes, as hexadecimal; called for an empty directory only. */
+  readonly makeIncarnation: () => Incarnation;
+  readonly segmentBytesMax: number;
+  readonly reserveBytes: number;
+  /** Refuses a directory of any other cluster, where it is known beforehand. */
+  readonly expectedClusterId?: ClusterId;
+}
+
+export class DataDirectory {
+  readonly identity: Identity;
+  #formation: FormationRecord | null;
+  readonly #disk: Disk;
+  readonly #options: DataDirectoryOptions;
+  #log: LogStorage | null = null;
+  #closed = false;
+
+  private constructor(disk: Disk, options: DataDirectoryOptions) {
+    this.#disk = disk;
+    this.#options = options;
+    this.identity = this.#readIdentity();
+    this.#formation = readFormation(disk, options.path, options.serverId);
+    this.#checkParts();
+  }
+
+  /**
+   * Opens the directory, making it where it is absent, and locks it; blocking. Throws
+   * `DataDirectoryError` where it is in use, damaged, or another server's or cluster's.
+   */
+  static open(disk: Disk, options: DataDirectoryOptions): DataDirectory {
+    const { path } = options;
+    if (!disk.exists(path)) disk.makeDirectory(path);
+    disk.syncDirectory(parentOf(path));
+    const lock = `${path}/${LOCK_FILE}`;
+    if (!disk.lock(lock)) {
+      throw new DataDirectoryError(
+        `${path} is in use by another server process. Stop that one first, or start this one with ` +
+          "another id or path.",
+      );
+    }
+    try {
+      removeTemporaries(disk, path);
+      // Names that can be read may not be durable yet: the last run may have died before its sync.
+      disk.syncDirectory(path);
+      return new DataDirectory(disk, options);
+    } catch (error) {
+      disk.unlock(lock);
+      throw error;
+    }
+  }
+
+  /** How far forming has come; null before it begins. */
+  get formation(): FormationRecord | null {
+    return this.#formation;
+  }
+
+  /**
+   * Makes `record` durable; blocking. It only goes forward: from nothing to prepared to formed, with
+   * the same cluster id and members. Saving what is there already changes nothing.
+   */
+  saveFormation(record: FormationRecord): void {
+    assert(!this.#closed, "The data directory was used after it was closed");
+    this.#checkForward(record);
+    const { path, serverId } = this.#options;
+    if (record.stage === this.#formation?.stage) return;
+    // The log comes before the word that it exists: `formed` without a log is a lost log.
+    if (record.stage === "formed") this.#makeLog(record.clusterId);
+    writeFormation(this.#disk, path, serverId, record);
+    this.#formation = record;
+  }
+
+  /**
+   * Recovers the log; blocking, and only once formed. Throws `DataDirectoryError` where the log is
+   * damaged. The log is closed with the directory, or before.
+   */
+  openLog(): { log: LogStorage; recovered: RecoveredLog } {
+    assert(!this.#closed, "The data directory was used after it was closed");
+    assert(this.#log === null, "The log is open already");
+    const formation = this.#formation;
+    assert(formation?.stage === "formed", "The log was opened before the cluster was formed");
+    const disk = this.#disk;
+    const { path, segmentBytesMax, reserveBytes } = this.#options;
+    const owner = this.#owner(formation.clusterId);
+    const directory = `${path}/${LOG_DIRECTORY}`;
+    removeTemporaries(disk, directory);
+    if (disk.exists(directory)) disk.syncDirectory(directory);
+    const reserve = new Reserve(disk, path, owner, reserveBytes);
+    reserve.open();
+    const opened = recoverLog({ disk, directory, owner, segmentBytesMax }, reserve);
+    this.#log = opened.log;
+    return opened;
+  }
+
+  /** Closes the log too, and gives the lock back. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#log?.close();
+    } finally {
+      this.#disk.unlock(`${this.#options.path}/${LOCK_FILE}`);
+    }
+  }
+
+  #owner(clusterId: ClusterId): LogOwner {
+    const { serverId, incarnation } = this.identity;
+    return { clusterId, serverId, incarnation };
+  }
+
+  #readIdentity(): Identity {
+    const disk = this.#disk;
+    const { path, serverId, makeIncarnation } = this.#options;
+    const found = readIdentity(disk, path, serverId);
+    if (found !== null) return found;
+    for (const name of [FORMATION_FILE, LOG_DIRECTORY, RESERVE_FILE]) {
+      if (!disk.exists(`${path}/${name}`)) continue;
+      throw new DataDirectoryError(
+        `${path} has lost its file ${IDENTITY_FILE}: ${name} is there and it is not. Restore it ` +
+          "from a copy; without it this server can't prove who it is.",
+      );
+    }
+    const identity = { serverId, incarnation: makeIncarnation() };
+    assert(/^[0-9a-f]{16}$/.test(identity.incarnation), "An incarnation is 16 hexadecimal digits");
+    writeIdentity(disk, path, identity);
+    return identity;
+  }
+
+  #checkParts(): void {
+    const { path, expectedClusterId } = this.#options;
+    const formation = this.#formation;
+    const hasLog = listSegments(this.#disk, `${path}/${LOG_DIRECTORY}`).length > 0;
+    if (formation === null) {
+      if (!hasLog) return;
+      throw new DataDirectoryError(
+        `${path} has lost its file ${FORMATION_FILE}: there is a log and no record of the cluster ` +
+          "that it belongs to. Restore the file from a copy.",
+      );
+    }
+    if (formation.stage === "formed" && !hasLog) {
+      throw new DataDirectoryError(
+        `${path} has lost its log: the server took part in cluster ${formation.clusterId}, and ` +
+          `${path}/${LOG_DIRECTORY} has no segments. It must not vote as if it were new. Restore ` +
+          "the log from a copy, or bring this server back with an empty directory as a new member.",
+      );
+    }
+    if (expectedClusterId !== undefined && formation.clusterId !== expectedClusterId) {
+      throw new DataDirectoryError(
+        `${path} belongs to cluster ${formation.clusterId}, but cluster ${expectedClusterId} was ` +
+          "expected. Point the server at the data directory of its own cluster.",
+      );
+    }
+    const { serverId, incarnation } = this.identity;
+    const self = formation.members.find((member) => member.serverId === serverId);
+    if (self?.incarnation !== incarnation) {
+      throw new DataDirectoryError(
+        `${path} mixes files of two lives of server ${serverId}: its identity has incarnation ` +
+          `${incarnation}, its formation record ${self?.incarnation ?? "does not list it"}. ` +
+          "Restore both files from the same copy.",
+      );
+    }
+  }
+
+  #checkForward(record: FormationRecord): void {
+    const { serverId, incarnation } = this.identity;
+    assert(/^[0-9a-f]{32}$/.test(record.clusterId), "A cluster id is 32 hexadecimal digits");
+    assert(record.clusterId !== UNFORMED, "A formation record needs a cluster id");
+    const ids = record.members.map((member) => member.serverId);
+    assert(ids.every((id, i) => i === 0 || id > ids[i - 1]!), "Members are not sorted by id");
+    const self = record.members.find((member) => member.serverId === serverId);
+    assert(self?.incarnation === incarnation, "A formation record does not list this server");
+    const before = this.#formation;
+    if (before === null) return;
+    const same = before.clusterId === record.clusterId &&
+      before.members.length === record.members.length &&
+      before.members.every((member, i) =>
+        member.serverId === record.members[i]!.serverId &&
+        member.incarnation === record.members[i]!.incarnation
+      );
+    if (!same || (before.stage === "formed" && record.stage === "prepared")) {
+      throw new DataDirectoryError(
+        `${this.#options.path} is ${before.stage} to form cluster ${before.clusterId}, and can't ` +
+          `become ${record.stage} with cluster ${record.clusterId} or other members. Servers that ` +
+          "were started for another cluster need empty directories of their own.",
+      );
+    }
+  }
+
+  /** Makes the log's first segment; one that is there was left by a crash on the way to `formed`. */
+  #makeLog(clusterId: ClusterId): void {
+    const disk = this.#disk;
+    const { path, segmentBytesMax } = this.#options;
+    const directory = `${path}/${LOG_DIRECTORY}`;
+    if (!disk.exists(directory)) disk.makeDirectory(directory);
+    disk.syncDirectory(path);
+    removeTemporaries(disk, directory);
+    if (listSegments(disk, directory).length > 0) {
+      disk.syncDirectory(directory);
+      return;
+    }
+    makeSegment(disk, directory, this.#owner(clusterId), {
+      sequence: 1,
+      firstIndex: 1,
+      previousTerm: 0,
+      length: segmentLength(segmentBytesMax, 0),
+      hardState: { term: 0, votedFor: 0, suspect: false },
+      previousChecksum: 0,
+    });
+  }
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? "." : path.slice(0, slash);
+}

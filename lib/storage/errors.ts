@@ -1,0 +1,4 @@
+/** Thrown where a data directory can't be used as it is. The message is for people. */
+export class DataDirectoryError extends Error {
+  override readonly name = "DataDirectoryError";
+}

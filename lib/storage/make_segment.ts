@@ -1,0 +1,52 @@
+/** Makes log segments. */
+import type { Disk } from "../host/ports.ts";
+import { assert } from "../util/assert.ts";
+import {
+  encodeSegmentHead,
+  type LogOwner,
+  SEGMENT_HEAD_BYTES,
+  SEGMENT_LENGTH_MAX,
+  type SegmentHead,
+  segmentName,
+} from "./segment_head.ts";
+import { HARD_STATE_BYTES, MARKER_BYTES } from "./records.ts";
+import { TEMPORARY_SUFFIX } from "./small_file.ts";
+
+/**
+ * Bytes that batches leave free at a segment's end. They hold the most that can come behind the last
+ * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end.
+ */
+export const TAIL_BYTES = 3 * MARKER_BYTES + HARD_STATE_BYTES;
+
+/** The length of a segment that has to take a batch of `batchBytes`. */
+export function segmentLength(segmentBytesMax: number, batchBytes: number): number {
+  const length = Math.max(segmentBytesMax, SEGMENT_HEAD_BYTES + batchBytes + TAIL_BYTES);
+  assert(length <= SEGMENT_LENGTH_MAX, `A segment of ${length} bytes is too long`);
+  return length;
+}
+
+/**
+ * Makes an empty segment durable under its name; blocking. Where it throws, nothing is left but
+ * perhaps a temporary file. Returns the segment's path.
+ */
+export function makeSegment(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  head: SegmentHead,
+): string {
+  const path = `${directory}/${segmentName(head.sequence)}`;
+  const temporary = path + TEMPORARY_SUFFIX;
+  const file = disk.open(temporary, { create: true });
+  try {
+    file.truncate(0);
+    file.truncate(head.length);
+    file.write(0, encodeSegmentHead(owner, head));
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, path);
+  disk.syncDirectory(directory);
+  return path;
+}

@@ -1,0 +1,220 @@
+/**
+ * The records of a segment, end to end. Each begins with:
+ *
+ *   0  4  checksum of bytes 4.. to the record's end, continued from the record before it
+ *         (the first record continues the segment head's, which covers the segment's generation)
+ *   4  4  length of the body
+ *   8  1  type
+ *   9  3  zero
+ *  12     body
+ *
+ * So a record counts only at its own place in its own segment: recycled bytes, swapped segments and
+ * a batch that was replaced never replay. Bodies:
+ *
+ *   1 entries     first index u64, count u32, then each entry: term u64, length u32, envelope.
+ *                 Replaces the log's suffix where the first index is not above the last one.
+ *   2 hard state  term u64, votedFor u64, suspect u8, zero u24
+ *   3 marker      see below
+ *   4 to 15       kept for snapshots and compaction
+ *
+ * A marker says that everything before `synced` was durable when the marker was written:
+ *
+ *   0  8  "SYNCMARK"
+ *   8  4  generation of the segment
+ *  12  8  offset of this record in its file
+ *  20  8  synced: an offset in this file
+ *  28  1  1 where the segment ends here and the next one exists, else 0
+ *  29  3  zero
+ *  32  4  checksum of bytes 0..31 of this body alone
+ *
+ * That last checksum does not depend on the chain, so a marker is found behind damage too.
+ */
+import type { Entry, HardState } from "../raft/types.ts";
+import { assert } from "../util/assert.ts";
+import { ByteReader, ByteWriter, readU32, writeU32 } from "../util/bytes.ts";
+import { checksum } from "../util/checksum.ts";
+
+export const RecordType = { entries: 1, hardState: 2, marker: 3 } as const;
+/** Types 4 to 15 are given out already, but not to this version. */
+export const RECORD_TYPE_MAX = 15;
+
+export const RECORD_HEAD_BYTES = 12;
+const MARKER_BODY_BYTES = 36;
+export const MARKER_BYTES = RECORD_HEAD_BYTES + MARKER_BODY_BYTES;
+export const HARD_STATE_BYTES = RECORD_HEAD_BYTES + 20;
+const MARKER_MAGIC = Uint8Array.from("SYNCMARK", (letter) => letter.charCodeAt(0));
+
+export interface Marker {
+  readonly synced: number;
+  readonly endOfSegment: boolean;
+}
+
+/**
+ * Gathers the records of one write in a buffer that is used again and again. `chain` is the checksum
+ * of the record before; it moves on with every record.
+ */
+export class RecordWriter {
+  readonly #out = new ByteWriter(65_536);
+  /** The checksum of the last record written here. */
+  chain = 0;
+
+  /** Begins a new write behind a record whose checksum is `chain`. */
+  begin(chain: number): void {
+    this.#out.clear();
+    this.chain = chain;
+  }
+
+  get length(): number {
+    return this.#out.length;
+  }
+
+  /** All records since `begin`; gone with the next `begin`. */
+  view(): Uint8Array {
+    return this.#out.view();
+  }
+
+  /** A marker that will stand at `offset` of the segment, and proves everything before it. */
+  marker(generation: number, offset: number, endOfSegment: boolean): void {
+    const start = this.#open();
+    const out = this.#out;
+    const body = out.length;
+    out.raw(MARKER_MAGIC);
+    out.u32(generation);
+    out.u64(offset);
+    out.u64(offset);
+    out.u32(endOfSegment ? 0x0100_0000 : 0);
+    out.u32(checksum(out.bytes.subarray(body, out.length)));
+    this.#close(start, RecordType.marker);
+  }
+
+  hardState(hardState: HardState): void {
+    const start = this.#open();
+    this.#out.u64(hardState.term);
+    this.#out.u64(hardState.votedFor);
+    this.#out.u32(hardState.suspect ? 0x0100_0000 : 0);
+    this.#close(start, RecordType.hardState);
+  }
+
+  /** One record with all `entries`, which are contiguous and not empty. */
+  entries(entries: readonly Entry[]): void {
+    const first = entries[0]!.index;
+    const start = this.#open();
+    const out = this.#out;
+    out.reserve(entriesBytes(entries));
+    out.u64(first);
+    out.u32(entries.length);
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      assert(entry.index === first + i, `Entry ${entry.index} follows ${first + i - 1} in a batch`);
+      out.u64(entry.term);
+      out.u32(entry.data.length);
+      out.raw(entry.data);
+    }
+    this.#close(start, RecordType.entries);
+  }
+
+  #open(): number {
+    const start = this.#out.length;
+    this.#out.reserve(RECORD_HEAD_BYTES);
+    this.#out.length = start + RECORD_HEAD_BYTES;
+    return start;
+  }
+
+  #close(start: number, type: number): void {
+    const { bytes, length } = this.#out;
+    writeU32(bytes, start + 4, length - start - RECORD_HEAD_BYTES);
+    writeU32(bytes, start + 8, type << 24);
+    this.chain = checksum(bytes.subarray(start + 4, length), this.chain);
+    writeU32(bytes, start, this.chain);
+  }
+}
+
+/** The size of the record that holds `entries`, bytes. */
+export function entriesBytes(entries: readonly Entry[]): number {
+  let total = RECORD_HEAD_BYTES + 12;
+  for (const entry of entries) total += 12 + entry.data.length;
+  return total;
+}
+
+/**
+ * The end of the record at `offset` of the segment `bytes` if it continues `chain`, else 0. Nothing
+ * in the record is to be trusted before.
+ */
+export function checkRecord(bytes: Uint8Array, offset: number, chain: number): number {
+  const body = offset + RECORD_HEAD_BYTES;
+  if (body > bytes.length) return 0;
+  const end = body + readU32(bytes, offset + 4);
+  if (end > bytes.length) return 0;
+  if ((readU32(bytes, offset + 8) & 0x00ff_ffff) !== 0) return 0;
+  const type = bytes[offset + 8]!;
+  if (type === 0 || type > RECORD_TYPE_MAX) return 0;
+  if (checksum(bytes.subarray(offset + 4, end), chain) !== readU32(bytes, offset)) return 0;
+  return end;
+}
+
+/** Reads a hard state's body. Throws `ByteFormatError`. */
+export function decodeHardState(body: ByteReader): HardState {
+  const hardState = { term: body.u64(), votedFor: body.u64(), suspect: body.u8() === 1 };
+  body.view(3);
+  body.finish();
+  return hardState;
+}
+
+/** Reads the entries of a body; their data are copies. Throws `ByteFormatError`. */
+export function decodeEntries(body: ByteReader): Entry[] {
+  const first = body.u64();
+  const count = body.u32();
+  const entries: Entry[] = [];
+  for (let i = 0; i < count; i++) {
+    const term = body.u64();
+    entries.push({ index: first + i, term, data: body.copy(body.u32()) });
+  }
+  body.finish();
+  return entries;
+}
+
+/**
+ * The marker whose record stands at `offset`, if it is whole and of this segment, else null. Looks at
+ * the marker's own checksum only, not at the chain.
+ */
+export function readMarker(bytes: Uint8Array, offset: number, generation: number): Marker | null {
+  if (offset < 0 || offset + MARKER_BYTES > bytes.length) return null;
+  const body = offset + RECORD_HEAD_BYTES;
+  for (let i = 0; i < MARKER_MAGIC.length; i++) {
+    if (bytes[body + i] !== MARKER_MAGIC[i]) return null;
+  }
+  const own = bytes.subarray(body, body + 32);
+  if (checksum(own) !== readU32(bytes, body + 32)) return null;
+  const reader = new ByteReader(own, 8);
+  if (reader.u32() !== generation || reader.u64() !== offset) return null;
+  const synced = reader.u64();
+  return synced > offset ? null : { synced, endOfSegment: reader.u8() === 1 };
+}
+
+/** The offset of the first whole marker record at or behind `from`, or -1. */
+export function findMarker(bytes: Uint8Array, from: number, generation: number): number {
+  const first = MARKER_MAGIC[0]!;
+  let at = bytes.indexOf(first, from + RECORD_HEAD_BYTES);
+  while (at !== -1) {
+    const offset = at - RECORD_HEAD_BYTES;
+    if (readMarker(bytes, offset, generation) !== null) return offset;
+    at = bytes.indexOf(first, at + 1);
+  }
+  return -1;
+}
+
+/** True where `bytes[from, to)` holds nothing but zeroes. */
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+/** Where all whole markers of a segment stand. */
+export function markerOffsets(bytes: Uint8Array, generation: number): number[] {
+  const offsets: number[] = [];
+  for (let at = findMarker(bytes, 0, generation); at !== -1;) {
+    offsets.push(at);
+    at = findMarker(bytes, at + MARKER_BYTES, generation);
+  }
+  return offsets;
+}

@@ -1,0 +1,271 @@
+/**
+ * The write-ahead log while the server runs: one batch is one write and one sync.
+ *
+ * Nothing is written while a sync is under way, so whenever a batch is written, everything before it
+ * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
+ * data-directory.md's subject, and recover.ts puts it right.
+ *
+ * Full disk: the write's remains are zeroed, the reserve is given up, and the batch is tried once
+ * more. If it still does not fit, `done` gets the `DiskFullError` and nothing of the batch is kept.
+ * From giving up the reserve until it could be written again, `hasRoom()` is false.
+ */
+import type { Entry, HardState, PersistBatch } from "../raft/types.ts";
+import { type Disk, DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
+import { assert } from "../util/assert.ts";
+import { makeSegment, segmentLength, TAIL_BYTES } from "./make_segment.ts";
+import { entriesBytes, HARD_STATE_BYTES, isZero, MARKER_BYTES, RecordWriter } from "./records.ts";
+import type { Reserve } from "./reserve.ts";
+import { encodeSegmentHead, type LogOwner, SEGMENT_HEAD_BYTES } from "./segment_head.ts";
+import { segmentGeneration, type SegmentHead } from "./segment_head.ts";
+import { readU32 } from "../util/bytes.ts";
+import type { LogStorage } from "./types.ts";
+
+export interface LogPlace {
+  readonly disk: Disk;
+  /** The directory of the segments. */
+  readonly directory: string;
+  readonly owner: LogOwner;
+  readonly segmentBytesMax: number;
+}
+
+/** Where a log goes on: behind the last record that is there and durable. */
+export interface LogPosition {
+  readonly head: SegmentHead;
+  /** The segment, open for writing. */
+  readonly file: DiskFile;
+  readonly offset: number;
+  readonly chain: number;
+  readonly endsWithMarker: boolean;
+  readonly hardState: HardState;
+  readonly nextIndex: number;
+  readonly lastTerm: number;
+  /** Bytes used in the segments before. */
+  readonly earlierBytes: number;
+}
+
+type Done = (error: Error | null) => void;
+
+export class SegmentedLog implements LogStorage {
+  readonly #place: LogPlace;
+  readonly #reserve: Reserve;
+  readonly #writer = new RecordWriter();
+  #head: SegmentHead;
+  #generation: number;
+  #file: DiskFile;
+  #offset: number;
+  #chain: number;
+  #endsWithMarker: boolean;
+  #hardState: HardState;
+  #nextIndex: number;
+  #lastTerm: number;
+  #earlierBytes: number;
+  #state: "idle" | "syncing" | "failed" | "closed" = "idle";
+
+  constructor(place: LogPlace, reserve: Reserve, position: LogPosition) {
+    this.#place = place;
+    this.#reserve = reserve;
+    this.#head = position.head;
+    this.#generation = segmentGeneration(place.owner, position.head.sequence);
+    this.#file = position.file;
+    this.#offset = position.offset;
+    this.#chain = position.chain;
+    this.#endsWithMarker = position.endsWithMarker;
+    this.#hardState = position.hardState;
+    this.#nextIndex = position.nextIndex;
+    this.#lastTerm = position.lastTerm;
+    this.#earlierBytes = position.earlierBytes;
+  }
+
+  persist(batch: PersistBatch, done: Done): void {
+    this.#expectIdle();
+    this.#checkEntries(batch.entries);
+    this.#run(() => this.#writeBatch(batch), done);
+  }
+
+  markSynced(done: Done): void {
+    this.#expectIdle();
+    if (this.#endsWithMarker) {
+      this.#later(null, done);
+      return;
+    }
+    this.#run(() => this.#writeMarker(), done);
+  }
+
+  hasRoom(): boolean {
+    return this.#reserve.held;
+  }
+
+  tryRestoreReserve(): boolean {
+    assert(this.#state !== "failed", "The log was used after its disk failed");
+    return this.#state !== "closed" && this.#reserve.restore();
+  }
+
+  bytes(): number {
+    return this.#earlierBytes + this.#offset + this.#reserve.bytes;
+  }
+
+  close(): void {
+    if (this.#state === "closed") return;
+    const idle = this.#state === "idle";
+    this.#state = "closed";
+    try {
+      if (idle && !this.#endsWithMarker) {
+        this.#writeMarker();
+        this.#file.syncNow();
+      }
+    } catch (error) {
+      // Without the marker the next start trusts the tail less; nothing is lost by that.
+      if (!(error instanceof DiskFullError)) throw error;
+    } finally {
+      this.#file.close();
+    }
+  }
+
+  #expectIdle(): void {
+    assert(this.#state !== "failed", "The log was used after its disk failed");
+    assert(this.#state !== "closed", "The log was used after it was closed");
+    assert(this.#state !== "syncing", "The log was used while a sync is under way");
+  }
+
+  #checkEntries(entries: readonly Entry[]): void {
+    const first = entries[0];
+    if (first === undefined) return;
+    assert(
+      first.index >= 1 && first.index <= this.#nextIndex,
+      `Entry ${first.index} would leave a gap behind entry ${this.#nextIndex - 1}`,
+    );
+  }
+
+  /** Writes, giving up the reserve where that helps, and then syncs. */
+  #run(write: () => void, done: Done): void {
+    try {
+      try {
+        write();
+      } catch (error) {
+        if (!(error instanceof DiskFullError) || !this.#reserve.release()) throw error;
+        write();
+      }
+    } catch (error) {
+      if (error instanceof DiskFullError) return this.#later(error, done);
+      if (!(error instanceof DiskError)) throw error;
+      return this.#later(error, done);
+    }
+    this.#state = "syncing";
+    this.#file.sync((error) => {
+      if (this.#state === "closed") return;
+      this.#state = error === null ? "idle" : "failed";
+      done(error);
+    });
+  }
+
+  /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
+  #later(error: Error | null, done: Done): void {
+    this.#state = "syncing";
+    this.#place.disk.defer(() => {
+      if (this.#state === "closed") return;
+      this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
+      done(error);
+    });
+  }
+
+  #writeBatch(batch: PersistBatch): void {
+    const { hardState, entries } = batch;
+    const size = MARKER_BYTES + HARD_STATE_BYTES +
+      (entries.length === 0 ? 0 : entriesBytes(entries));
+    if (this.#offset + size + TAIL_BYTES > this.#head.length) this.#rotate(size);
+    const writer = this.#writer;
+    writer.begin(this.#chain);
+    if (!this.#endsWithMarker) writer.marker(this.#generation, this.#offset, false);
+    if (hardState !== null) writer.hardState(hardState);
+    if (entries.length > 0) writer.entries(entries);
+    if (writer.length === 0) return;
+    this.#writeRecords();
+    this.#endsWithMarker = hardState === null && entries.length === 0;
+    if (hardState !== null) this.#hardState = hardState;
+    const last = entries.at(-1);
+    if (last !== undefined) {
+      this.#nextIndex = last.index + 1;
+      this.#lastTerm = last.term;
+    }
+  }
+
+  #writeMarker(): void {
+    this.#writer.begin(this.#chain);
+    this.#writer.marker(this.#generation, this.#offset, false);
+    this.#writeRecords();
+    this.#endsWithMarker = true;
+  }
+
+  /** Writes what the writer holds behind the last record, or nothing. */
+  #writeRecords(): void {
+    const records = this.#writer.view();
+    try {
+      this.#file.write(this.#offset, records);
+    } catch (error) {
+      if (error instanceof DiskFullError) this.#eraseRemains(records.length);
+      throw error;
+    }
+    this.#offset += records.length;
+    this.#chain = this.#writer.chain;
+  }
+
+  /**
+   * Zeroes what a write that found no room left behind. If even that finds none (some file systems
+   * need room to overwrite), the remains stay: they don't check out, so the worst that they can do
+   * is to make the server suspect after a crash.
+   */
+  #eraseRemains(count: number): void {
+    const remains = new Uint8Array(count);
+    this.#file.read(this.#offset, remains);
+    let end = count;
+    while (end > 0 && remains[end - 1] === 0) end--;
+    if (isZero(remains, 0, end)) return;
+    try {
+      this.#file.write(this.#offset, new Uint8Array(end));
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+    }
+  }
+
+  /**
+   * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
+   * says that it is followed, and that is durable before anything goes into the new one.
+   */
+  #rotate(batchBytes: number): void {
+    const { disk, directory, owner, segmentBytesMax } = this.#place;
+    this.#writer.begin(this.#chain);
+    this.#writer.marker(this.#generation, this.#offset, true);
+    const head: SegmentHead = {
+      sequence: this.#head.sequence + 1,
+      firstIndex: this.#nextIndex,
+      previousTerm: this.#lastTerm,
+      length: segmentLength(segmentBytesMax, batchBytes),
+      hardState: this.#hardState,
+      previousChecksum: this.#writer.chain,
+    };
+    const path = makeSegment(disk, directory, owner, head);
+    try {
+      this.#writeRecords();
+    } catch (error) {
+      if (error instanceof DiskFullError) {
+        disk.remove(path);
+        disk.syncDirectory(directory);
+      }
+      throw error;
+    }
+    this.#file.syncNow();
+    this.#file.close();
+    this.#earlierBytes += this.#offset;
+    this.#head = head;
+    this.#generation = segmentGeneration(owner, head.sequence);
+    this.#file = disk.open(path);
+    this.#offset = SEGMENT_HEAD_BYTES;
+    this.#chain = headChecksum(owner, head);
+    this.#endsWithMarker = true;
+  }
+}
+
+/** The checksum that the first record of a segment continues. */
+export function headChecksum(owner: LogOwner, head: SegmentHead): number {
+  return readU32(encodeSegmentHead(owner, head), SEGMENT_HEAD_BYTES - 4);
+}
