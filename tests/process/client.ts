@@ -1,0 +1,102 @@
+/** A client of the line protocol that finds the leader, follows redirects and reconnects. */
+import { RawSocket, REPLY_DEADLINE_MS, sleep, toBytes } from "./socket.ts";
+
+/** Nobody served in time, although nothing of the command was done. */
+export class NotServedError extends Error {
+  override readonly name = "NotServedError";
+}
+
+/** What became of a command. `unknown`: it may have been done, or may still be. */
+export type Outcome = string | "unknown";
+
+const PAUSE_MS = 25;
+
+export class Client {
+  readonly #ports: readonly number[];
+  #next = 0;
+  #socket: RawSocket | null = null;
+
+  constructor(ports: readonly number[]) {
+    this.#ports = ports;
+  }
+
+  /** The reply's first line; `unknown` where there is none, or one that leaves it open. */
+  set(key: string, value: string): Promise<Outcome> {
+    return this.#do(`set ${key} 0 ${value.length}\r\n${value}\r\n`);
+  }
+
+  cas(key: string, version: number, value: string): Promise<Outcome> {
+    return this.#do(`cas ${key} 0 ${version} ${value.length}\r\n${value}\r\n`);
+  }
+
+  delete(key: string): Promise<Outcome> {
+    return this.#do(`delete ${key}\r\n`);
+  }
+
+  /** The value, or null where there is no such key. Reads are repeated until they are decided. */
+  async get(key: string): Promise<string | null> {
+    for (let tries = 0; tries < 20; tries++) {
+      const line = await this.#do(`get ${key}\r\n`);
+      if (line === "ERR_NOT_FOUND") return null;
+      const size = /^VALUE (\d+)$/.exec(line)?.[1];
+      if (size === undefined) continue;
+      const value = await this.#socket!.readExact(Number(size) + 2);
+      return value.slice(0, -2);
+    }
+    throw new NotServedError(`get ${key}: not decided in 20 tries`);
+  }
+
+  close(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Sends until somebody takes it; what is not known to be undone is never sent again. */
+  async #do(command: string): Promise<Outcome> {
+    const start = performance.now();
+    const bytes = toBytes(command);
+    while (performance.now() - start < 2 * REPLY_DEADLINE_MS) {
+      if (this.#socket === null && !await this.#connect(this.#ports[this.#next]!)) {
+        await this.#turnAway();
+        continue;
+      }
+      let line: string;
+      try {
+        await this.#socket!.send(bytes);
+        line = await this.#socket!.readLine();
+      } catch {
+        await this.#turnAway();
+        return "unknown";
+      }
+      if (line.startsWith("ERR_REDIRECT ")) {
+        this.close();
+        if (!await this.#connect(Number(line.split(" ")[2]))) await this.#turnAway();
+      } else if (line === "ERR_NO_LEADER" || line === "ERR_BUSY") {
+        await this.#turnAway();
+      } else if (line === "ERR_TIMEOUT" || line === "ERR_INTERNAL") {
+        return "unknown";
+      } else return line;
+    }
+    throw new NotServedError(`${command.split("\r\n")[0]}: nobody took it`);
+  }
+
+  async #connect(port: number): Promise<boolean> {
+    try {
+      this.#socket = await RawSocket.connect(port);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** On to the next server, after a moment. */
+  async #turnAway(): Promise<void> {
+    this.close();
+    this.#next = (this.#next + 1) % this.#ports.length;
+    await sleep(PAUSE_MS);
+  }
+}

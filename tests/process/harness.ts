@@ -1,0 +1,258 @@
+/**
+ * Clusters of real processes in a directory of their own, with ports of their own. Whatever a test
+ * does, its processes end with it; where it fails, the tails of the servers' logs are printed.
+ */
+import { assert } from "../../lib/util/assert.ts";
+import { type Ended, ServerProcess } from "./server_process.ts";
+import { eventually, freePorts, RawSocket, sleep } from "./socket.ts";
+import { Client } from "./client.ts";
+
+export interface ClusterOptions {
+  /** How many servers: 3 unless given. */
+  readonly size?: number;
+  readonly timing?: Readonly<Record<string, number>>;
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly storage?: Readonly<Record<string, number>>;
+  /** Where the data goes, if not into the cluster's own directory. */
+  readonly path?: string;
+}
+
+/** Longer than the defaults: the tests share a busy machine, and none of them measures time. */
+const TIMING = { heartbeatIntervalMs: 100, electionTimeoutMs: 600 };
+const LOG_TAIL_LINES = 25;
+
+/** One server of a cluster, over all its lives. */
+export class Server {
+  readonly id: number;
+  readonly clientPort: number;
+  readonly logPort: number;
+  readonly #cluster: Cluster;
+  #process: ServerProcess | null = null;
+  #frozen = false;
+
+  constructor(cluster: Cluster, id: number, clientPort: number, logPort: number) {
+    this.#cluster = cluster;
+    this.id = id;
+    this.clientPort = clientPort;
+    this.logPort = logPort;
+  }
+
+  /** `<path>/<id>`, where the server keeps its state. */
+  get dataDirectory(): string {
+    return `${this.#cluster.dataPath}/${this.id}`;
+  }
+
+  get process(): ServerProcess {
+    assert(this.#process !== null, `Server ${this.id} was never started`);
+    return this.#process;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null && !this.#process.hasEnded;
+  }
+
+  get hasStarted(): boolean {
+    return this.#process !== null;
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen;
+  }
+
+  start(environment: Record<string, string> = {}): void {
+    assert(!this.isRunning, `Server ${this.id} is running`);
+    this.#frozen = false;
+    this.#process = new ServerProcess({
+      args: ["--id", `${this.id}`, "--config", this.#cluster.configFile],
+      directory: this.#cluster.directory,
+      environment,
+    });
+  }
+
+  /** SIGKILL: no chance to tidy up. */
+  async kill(): Promise<void> {
+    if (this.isRunning) await this.process.kill();
+  }
+
+  /** SIGTERM (or SIGINT), and what became of it. */
+  async terminate(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<Ended> {
+    this.process.signal(signal);
+    return await this.process.ended();
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    this.start();
+  }
+
+  /** SIGSTOP: the process holds its ports and connections, and does nothing. */
+  freeze(): void {
+    this.process.signal("SIGSTOP");
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.process.signal("SIGCONT");
+    this.#frozen = false;
+  }
+
+  connect(): Promise<RawSocket> {
+    return RawSocket.connect(this.clientPort);
+  }
+
+  /** Connects as soon as somebody listens. */
+  async connectEventually(): Promise<RawSocket> {
+    let socket: RawSocket | null = null;
+    await eventually(`server ${this.id} to listen`, async () => {
+      if (!this.isRunning) throw new Error(`Server ${this.id} ended: ${this.process.error}`);
+      socket = await this.connect().catch(() => null);
+      return socket !== null;
+    });
+    return socket!;
+  }
+}
+
+export class Cluster {
+  readonly directory: string;
+  readonly dataPath: string;
+  readonly configFile: string;
+  readonly servers: readonly Server[];
+
+  constructor(options: ClusterOptions = {}) {
+    const size = options.size ?? 3;
+    this.directory = Deno.makeTempDirSync({ prefix: "raftkv-test-" });
+    this.dataPath = options.path ?? `${this.directory}/data`;
+    this.configFile = `${this.directory}/cluster.json`;
+    const ports = freePorts(2 * size);
+    this.servers = Array.from(
+      { length: size },
+      (_, i) => new Server(this, i + 1, ports[2 * i]!, ports[2 * i + 1]!),
+    );
+    this.writeConfig(options);
+  }
+
+  /** Writes the cluster file anew; servers read it when they start. */
+  writeConfig(options: ClusterOptions): void {
+    const { timing, limits = {}, storage = {} } = options;
+    Deno.writeTextFileSync(
+      this.configFile,
+      JSON.stringify({
+        path: this.dataPath,
+        servers: this.servers.map(({ id, clientPort, logPort }) => (
+          { id, hostname: "127.0.0.1", clientPort, logPort }
+        )),
+        timing: { ...TIMING, ...timing },
+        limits,
+        storage,
+      }),
+    );
+  }
+
+  server(id: number): Server {
+    const found = this.servers.find((server) => server.id === id);
+    assert(found !== undefined, `There is no server ${id}`);
+    return found;
+  }
+
+  async startAll(): Promise<void> {
+    for (const server of this.servers) if (!server.isRunning) server.start();
+    await this.waitForLeader();
+  }
+
+  /** The server that answers reads itself, as soon as there is one. */
+  async waitForLeader(among: readonly Server[] = this.servers): Promise<Server> {
+    let leader: Server | null = null;
+    await eventually("a leader that serves", async () => {
+      for (const server of among) {
+        if (!server.isRunning || server.isFrozen) continue;
+        if (await isServing(server)) {
+          leader = server;
+          return true;
+        }
+      }
+      return false;
+    }, 30_000);
+    return leader!;
+  }
+
+  /** All but `server`. */
+  others(server: Server): Server[] {
+    return this.servers.filter((other) => other !== server);
+  }
+
+  client(among: readonly Server[] = this.servers): Client {
+    return new Client(among.map((server) => server.clientPort));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.kill()));
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+
+  printLogTails(): void {
+    for (const server of this.servers) {
+      console.error(`--- server ${server.id}${server.isRunning ? "" : " (not running)"}`);
+      const lines = server.hasStarted ? server.process.error.split("\n") : [];
+      console.error(lines.slice(-LOG_TAIL_LINES).join("\n"));
+    }
+  }
+}
+
+async function isServing(server: Server): Promise<boolean> {
+  try {
+    using socket = await server.connect();
+    await socket.send("get probe\r\n");
+    const line = await socket.readLine(2_000);
+    return line === "ERR_NOT_FOUND" || line.startsWith("VALUE ");
+  } catch {
+    return false;
+  }
+}
+
+/** Registers a test with a cluster of its own, not started; always cleaned up. */
+export function clusterTest(
+  name: string,
+  options: ClusterOptions,
+  run: (cluster: Cluster, t: Deno.TestContext) => Promise<void>,
+): void {
+  Deno.test(name, async (t) => {
+    const cluster = new Cluster(options);
+    try {
+      await run(cluster, t);
+    } catch (error) {
+      cluster.printLogTails();
+      throw error;
+    } finally {
+      await cluster.stop();
+    }
+  });
+}
+
+/** Registers a test whose steps share one started cluster; each step names what holds. */
+export function sharedClusterTest(
+  name: string,
+  options: ClusterOptions,
+  steps: Readonly<Record<string, (cluster: Cluster) => Promise<void>>>,
+): void {
+  clusterTest(name, options, async (cluster, t) => {
+    await cluster.startAll();
+    let failed = false;
+    for (const [stepName, step] of Object.entries(steps)) {
+      failed = !await t.step(stepName, () => step(cluster)) || failed;
+      for (const server of cluster.servers) if (server.isFrozen) server.thaw();
+      if (failed) break;
+    }
+    if (failed) cluster.printLogTails();
+  });
+}
+
+/** A read that every server answers one way or the other, until `server` follows a leader. */
+export async function redirectOf(server: Server): Promise<string> {
+  using socket = await server.connectEventually();
+  for (let tries = 0; tries < 200; tries++) {
+    const line = await socket.ask("get redirect\r\n");
+    if (line.startsWith("ERR_REDIRECT ")) return line;
+    await sleep(50);
+  }
+  throw new Error(`Server ${server.id} redirects nobody`);
+}

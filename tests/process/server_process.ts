@@ -1,0 +1,162 @@
+/** One server as a process of its own, with its log lines kept. */
+import { eventually, REPLY_DEADLINE_MS, within } from "./socket.ts";
+
+export const PROJECT = new URL("../../", import.meta.url).pathname;
+
+/** The permissions that the compiled program has. */
+const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+const ENVIRONMENT = [
+  "RAFTKV_ID",
+  "RAFTKV_CONFIG",
+  "RAFTKV_DATA",
+  "RAFTKV_LOG",
+  "RAFTKV_LOG_LEVEL",
+];
+
+export interface RunOptions {
+  readonly args: readonly string[];
+  /** The working directory. */
+  readonly directory: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** One line of a server's log, parsed. */
+export interface LogLine {
+  readonly time: string;
+  readonly level: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** Processes that were started and have not ended: whatever happens, none outlives the tests. */
+const running = new Set<Deno.ChildProcess>();
+
+function killAll(): void {
+  for (const child of running) {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+globalThis.addEventListener("unload", killAll);
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  Deno.addSignalListener(signal, () => {
+    killAll();
+    Deno.exit(1);
+  });
+}
+
+/** What a process left behind. */
+export interface Ended {
+  readonly code: number;
+  readonly signal: Deno.Signal | null;
+  readonly out: string;
+  readonly error: string;
+}
+
+export class ServerProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #ended: Promise<Ended>;
+  #out = "";
+  #error = "";
+  hasEnded = false;
+
+  constructor(options: RunOptions) {
+    const executable = Deno.env.get("RAFTKV_EXECUTABLE");
+    const program = executable === undefined || executable === ""
+      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
+        .concat(`${PROJECT}main.ts`)
+      : [executable];
+    const environment: Record<string, string> = {};
+    for (const name of ENVIRONMENT) environment[name] = "";
+    this.#child = new Deno.Command(program[0]!, {
+      args: [...program.slice(1), ...options.args],
+      cwd: options.directory,
+      env: { ...environment, NO_COLOR: "1", ...options.environment },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    running.add(this.#child);
+    this.#ended = this.#follow();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get error(): string {
+    return this.#error;
+  }
+
+  /** The log so far; lines that are no JSON are left out. */
+  get log(): LogLine[] {
+    const lines: LogLine[] = [];
+    for (const line of this.#error.split("\n")) {
+      if (line.startsWith("{")) lines.push(JSON.parse(line));
+    }
+    return lines;
+  }
+
+  signal(name: Deno.Signal): void {
+    if (!this.hasEnded) this.#child.kill(name);
+  }
+
+  /** Waits for the end of a process that ends by itself, or was told to. */
+  ended(deadlineMs = REPLY_DEADLINE_MS): Promise<Ended> {
+    return within(deadlineMs, `the end of process ${this.pid}`, this.#ended);
+  }
+
+  async kill(): Promise<Ended> {
+    this.signal("SIGKILL");
+    return await this.ended();
+  }
+
+  /** Waits for a line on standard error that holds `text`; an end of the process fails it. */
+  async logged(text: string, deadlineMs = REPLY_DEADLINE_MS): Promise<void> {
+    await eventually(`${JSON.stringify(text)} in the log`, () => {
+      if (this.#error.includes(text)) return true;
+      if (this.hasEnded) throw new Error(`Ended without ${JSON.stringify(text)}: ${this.#error}`);
+      return false;
+    }, deadlineMs);
+  }
+
+  /** Bytes of memory that the process holds; null where the system does not tell. */
+  residentBytes(): number | null {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
+      const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+      return kib === undefined ? null : Number(kib) * 1024;
+    } catch {
+      return null;
+    }
+  }
+
+  async #follow(): Promise<Ended> {
+    const gather = async (stream: ReadableStream<Uint8Array>, add: (text: string) => void) => {
+      const decoder = new TextDecoder();
+      for await (const bytes of stream) add(decoder.decode(bytes, { stream: true }));
+    };
+    const [status] = await Promise.all([
+      this.#child.status,
+      gather(this.#child.stdout, (text) => this.#out += text),
+      gather(this.#child.stderr, (text) => this.#error += text),
+    ]);
+    this.hasEnded = true;
+    running.delete(this.#child);
+    return { code: status.code, signal: status.signal, out: this.#out, error: this.#error };
+  }
+}
+
+/** Runs the program to its end. */
+export async function runToEnd(options: RunOptions): Promise<Ended> {
+  const process = new ServerProcess(options);
+  try {
+    return await process.ended();
+  } finally {
+    await process.kill();
+  }
+}

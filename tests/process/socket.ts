@@ -1,0 +1,179 @@
+/** Sockets for tests that look at bytes: every read has a deadline, every write may have one. */
+
+const encoder = new TextEncoder();
+
+/** How long a reply may take before a test fails; generous, for machines that are busy. */
+export const REPLY_DEADLINE_MS = 15_000;
+
+/** Text where every character is one byte, so that any bytes can be compared and printed. */
+export function fromBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** The bytes of a text as `fromBytes` makes it. */
+export function toBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Resolves after `ms`. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Rejects, with what was waited for, once `deadlineMs` have passed. */
+export async function within<T>(deadlineMs: number, what: string, wait: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${deadlineMs} ms`)), deadlineMs);
+  });
+  try {
+    return await Promise.race([wait, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks `condition` until it holds; throws, with `what`, where it does not in time. */
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = REPLY_DEADLINE_MS,
+): Promise<void> {
+  const start = performance.now();
+  while (!await condition()) {
+    if (performance.now() - start > deadlineMs) {
+      throw new Error(`${what}: not within ${deadlineMs} ms`);
+    }
+    await sleep(20);
+  }
+}
+
+/** Ports that nobody listens on at the moment, all different. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
+
+/** A TCP connection to 127.0.0.1 that is read by exact numbers of bytes, or by lines. */
+export class RawSocket {
+  readonly #conn: Deno.TcpConn;
+  #received = "";
+  #isClosed = false;
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+    conn.setNoDelay(true);
+  }
+
+  static async connect(port: number): Promise<RawSocket> {
+    return new RawSocket(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
+  /** Writes all of it; `deadlineMs` where the other end may refuse to take it. */
+  async send(data: string | Uint8Array, deadlineMs = REPLY_DEADLINE_MS): Promise<void> {
+    const bytes = typeof data === "string" ? encoder.encode(data) : data;
+    await within(deadlineMs, `sending ${bytes.length} bytes`, this.#write(bytes));
+  }
+
+  async readExact(count: number, deadlineMs = REPLY_DEADLINE_MS): Promise<string> {
+    await this.#fill(() => this.#received.length >= count, `${count} bytes`, deadlineMs);
+    return this.#take(count);
+  }
+
+  /** Up to and with `end`, however far that is. */
+  async readUntil(end: string, deadlineMs = REPLY_DEADLINE_MS): Promise<string> {
+    let from = 0;
+    const isThere = () => {
+      const at = this.#received.indexOf(end, from);
+      if (at === -1) from = Math.max(0, this.#received.length - end.length);
+      else from = at;
+      return at !== -1;
+    };
+    await this.#fill(isThere, JSON.stringify(end), deadlineMs);
+    return this.#take(from + end.length);
+  }
+
+  /** The next line, without its end. */
+  async readLine(deadlineMs = REPLY_DEADLINE_MS): Promise<string> {
+    return (await this.readUntil("\r\n", deadlineMs)).slice(0, -2);
+  }
+
+  /** Sends and reads the reply's first line. */
+  async ask(data: string | Uint8Array): Promise<string> {
+    await this.send(data);
+    return await this.readLine();
+  }
+
+  /** All that still comes, up to the end of the stream; a reset counts as an end. */
+  async readToEnd(deadlineMs = REPLY_DEADLINE_MS): Promise<string> {
+    const start = performance.now();
+    while (await this.#readMore(deadlineMs - (performance.now() - start))) { /* on */ }
+    return this.#take(this.#received.length);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#conn.closeWrite();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#conn.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+  }
+
+  async #fill(isThere: () => boolean, what: string, deadlineMs: number): Promise<void> {
+    const start = performance.now();
+    while (!isThere()) {
+      const leftMs = deadlineMs - (performance.now() - start);
+      if (await this.#readMore(leftMs)) continue;
+      throw new Error(`The server closed, waiting for ${what}; unread: ${this.#tail()}`);
+    }
+  }
+
+  /** False at the end of the stream. A read that is late closes this end. */
+  async #readMore(deadlineMs: number): Promise<boolean> {
+    const buffer = new Uint8Array(65_536);
+    const reading = this.#conn.read(buffer).catch((error: Error) => {
+      if (error instanceof Deno.errors.ConnectionReset || this.#isClosed) return null;
+      throw error;
+    });
+    let count: number | null;
+    try {
+      count = await within(Math.max(1, deadlineMs), "a reply", reading);
+    } catch (error) {
+      this.close();
+      await reading;
+      throw new Error(`${(error as Error).message}; unread: ${this.#tail()}`);
+    }
+    if (count === null) return false;
+    this.#received += fromBytes(buffer.subarray(0, count));
+    return true;
+  }
+
+  #take(count: number): string {
+    const text = this.#received.slice(0, count);
+    this.#received = this.#received.slice(count);
+    return text;
+  }
+
+  #tail(): string {
+    return JSON.stringify(this.#received.slice(-200));
+  }
+}
