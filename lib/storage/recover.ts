@@ -6,8 +6,8 @@
  * cache, and after a failed sync the kernel may call pages clean that never reached the disk. So
  * everything behind the last marker is written again before it is synced.
  *
- * A torn tail is overwritten in this order: first the suspect hard state and a marker over its
- * beginning, synced; then zeroes over the rest, synced. Whenever a crash comes between, the next
+ * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
+ * then zeroes over the rest, synced. Whenever a crash comes between, the next
  * start finds the suspect state, or the tail, or both; never a clean log.
  */
 import type { HardState } from "../raft/types.ts";
@@ -17,8 +17,8 @@ import { envelopeProblem } from "../raft/envelope.ts";
 import { RecordWriter } from "./records.ts";
 import type { Reserve } from "./reserve.ts";
 import { refuseDamage, scanLog, type SegmentScan } from "./scan.ts";
-import { segmentGeneration } from "./segment_head.ts";
-import { type LogPlace, SegmentedLog } from "./segmented_log.ts";
+import { SEGMENT_HEAD_BYTES, segmentGeneration } from "./segment_head.ts";
+import { type LogPlace, type LogPosition, SegmentedLog } from "./segmented_log.ts";
 import type { RecoveredLog } from "./types.ts";
 
 const NO_SNAPSHOT = { index: 0, term: 0 };
@@ -50,17 +50,19 @@ export function recoverLog(
   const hardState: HardState = cutBytes > 0
     ? { ...replay.hardState, suspect: true }
     : replay.hardState;
+  const newlySuspect = hardState.suspect && !replay.hardState.suspect ? hardState : null;
+  const before = scan.segments.at(-2);
   const file = disk.open(tail.path);
   try {
-    const write = () => settle(place, file, tail, hardState, !replay.hardState.suspect);
-    const { offset, chain } = withReserve(reserve, tail.path, write);
+    const resumed = withReserve(reserve, tail.path, () => {
+      if (before !== undefined && tail.end === SEGMENT_HEAD_BYTES) settleEnd(place, before);
+      return settle(place, file, tail, newlySuspect);
+    });
     const earlierBytes = scan.segments.slice(0, -1).reduce((sum, { end }) => sum + end, 0);
     const log = new SegmentedLog(place, reserve, {
       head: tail.head,
       file,
-      offset,
-      chain,
-      endsWithMarker: true,
+      ...resumed,
       hardState,
       nextIndex: replay.nextIndex,
       lastTerm: replay.lastTerm,
@@ -79,30 +81,41 @@ function settle(
   place: LogPlace,
   file: DiskFile,
   tail: SegmentScan,
-  hardState: HardState,
-  trustedBefore: boolean,
-): { offset: number; chain: number } {
+  newlySuspect: HardState | null,
+): Pick<LogPosition, "offset" | "chain" | "endsWithMarker"> {
   rewrite(file, tail.proven, tail.end);
+  file.syncNow();
   const writer = new RecordWriter();
   writer.begin(tail.chain);
-  if (hardState.suspect && trustedBefore) writer.hardState(hardState);
-  if (writer.length > 0 || !tail.endsWithMarker) {
-    // The marker stands behind the hard state that it is written with, and proves what is before
-    // that only: the two are synced together.
-    writer.marker(
-      segmentGeneration(place.owner, tail.head.sequence),
-      tail.end + writer.length,
-      false,
-    );
+  if (!tail.endsWithMarker) {
+    writer.marker(segmentGeneration(place.owner, tail.head.sequence), tail.end, false);
   }
+  // Behind the marker: a marker proves what was synced before it, and this is not yet.
+  if (newlySuspect !== null) writer.hardState(newlySuspect);
   const offset = tail.end + writer.length;
-  if (writer.length > 0) file.write(tail.end, writer.view());
-  file.syncNow();
+  if (writer.length > 0) {
+    file.write(tail.end, writer.view());
+    file.syncNow();
+  }
   if (tail.usedEnd > offset) {
     zero(file, offset, tail.usedEnd);
     file.syncNow();
   }
-  return { offset, chain: writer.chain };
+  return { offset, chain: writer.chain, endsWithMarker: newlySuspect === null };
+}
+
+/**
+ * Makes the marker that closes the segment before durable. Only a crash right behind it leaves that
+ * undone, and then the last segment has no records.
+ */
+function settleEnd(place: LogPlace, closed: SegmentScan): void {
+  const file = place.disk.open(closed.path);
+  try {
+    rewrite(file, closed.proven, closed.end);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
 }
 
 /** Runs `write`; where the disk is full, once more without the reserve. */

@@ -12,12 +12,17 @@
 import type { Entry, HardState, PersistBatch } from "../raft/types.ts";
 import { type Disk, DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
+import { readU32 } from "../util/bytes.ts";
 import { makeSegment, segmentLength, TAIL_BYTES } from "./make_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, isZero, MARKER_BYTES, RecordWriter } from "./records.ts";
 import type { Reserve } from "./reserve.ts";
-import { encodeSegmentHead, type LogOwner, SEGMENT_HEAD_BYTES } from "./segment_head.ts";
-import { segmentGeneration, type SegmentHead } from "./segment_head.ts";
-import { readU32 } from "../util/bytes.ts";
+import {
+  encodeSegmentHead,
+  type LogOwner,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+} from "./segment_head.ts";
 import type { LogStorage } from "./types.ts";
 
 export interface LogPlace {
@@ -146,8 +151,7 @@ export class SegmentedLog implements LogStorage {
         write();
       }
     } catch (error) {
-      if (error instanceof DiskFullError) return this.#later(error, done);
-      if (!(error instanceof DiskError)) throw error;
+      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
       return this.#later(error, done);
     }
     this.#state = "syncing";
@@ -199,6 +203,10 @@ export class SegmentedLog implements LogStorage {
   /** Writes what the writer holds behind the last record, or nothing. */
   #writeRecords(): void {
     const records = this.#writer.view();
+    assert(
+      this.#offset + records.length <= this.#head.length,
+      `${records.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`,
+    );
     try {
       this.#file.write(this.#offset, records);
     } catch (error) {
