@@ -1,0 +1,22 @@
+/** All that the links between servers need of the frames on the log port, in one place. */
+export { appendFrameBytesMax } from "./entries.ts";
+export { FrameDecoder } from "./frame_decoder.ts";
+export {
+  encodeFormation,
+  encodeHello,
+  encodeRefusal,
+  encodeWelcome,
+  escapeControls,
+} from "./rpc_handshake.ts";
+export { encodeMessage } from "./rpc_messages.ts";
+export {
+  type FormationNotice,
+  type Frame,
+  FrameType,
+  HANDSHAKE_MAGIC,
+  type Hello,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  REFUSAL_TEXT_BYTES_MAX,
+  RefusalReason,
+} from "./rpc_types.ts";
