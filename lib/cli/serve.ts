@@ -1,0 +1,55 @@
+/** `raftkv serve`: its flags. What it does is in run_server.ts, loaded when it runs. */
+import { buildCommand } from "@stricli/core";
+import type { CliContext } from "./app.ts";
+
+export interface ServeFlags {
+  readonly id?: number;
+  readonly config?: string;
+  readonly data?: string;
+}
+
+/** @throws {Error} where the text is no server id. */
+export function parseServerId(text: string): number {
+  const id = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(id) && id > 0) return id;
+  throw new Error(`${JSON.stringify(text)} is no server id: a positive whole number`);
+}
+
+export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
+  loader: async () => (await import("./run_server.ts")).runServer,
+  parameters: {
+    flags: {
+      id: {
+        kind: "parsed",
+        parse: parseServerId,
+        brief: "Which server of the cluster file this is [RAFTKV_ID]",
+        placeholder: "N",
+        optional: true,
+      },
+      config: {
+        kind: "parsed",
+        parse: String,
+        brief: "The cluster file; cluster.json unless said otherwise [RAFTKV_CONFIG]",
+        placeholder: "FILE",
+        optional: true,
+      },
+      data: {
+        kind: "parsed",
+        parse: String,
+        brief: "Replaces the file's path: server N keeps its state in DIR/N [RAFTKV_DATA]",
+        placeholder: "DIR",
+        optional: true,
+      },
+    },
+  },
+  docs: {
+    brief: "Run one server of the cluster",
+    fullDescription: [
+      "Runs one server of the cluster until SIGTERM or SIGINT.",
+      "",
+      "Each flag can be given by the environment variable in brackets; a flag goes before it, and",
+      "both go before the cluster file. Logs go to standard error: RAFTKV_LOG=text|json (text on a",
+      "terminal, else JSON lines), RAFTKV_LOG_LEVEL=debug|info|warning|error (info).",
+    ].join("\n"),
+  },
+});

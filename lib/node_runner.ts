@@ -1,0 +1,162 @@
+/**
+ * Runs a node on an event loop: its turns, its ticks, its listeners and links, and its end. Knows the
+ * ports of host/ alone; server.ts puts the real ones in.
+ */
+import { clearImmediate, setImmediate } from "node:timers";
+import { type Config, findServer } from "./config.ts";
+import type { Clock, Listener, Rng, Transport } from "./host/ports.ts";
+import { acceptConnections } from "./net/accept_connections.ts";
+import { acceptRpc } from "./net/accept_rpc.ts";
+import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
+import { ConnectionWatch } from "./net/connection_watch.ts";
+import type { LogEvent, NodeHost, ServerNode } from "./node/shells.ts";
+
+export interface NodeRunnerOptions {
+  readonly config: Config;
+  readonly serverId: number;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: (event: LogEvent) => void;
+  /** Ends the process at once, exit code 1. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** The node's own promise is 1.5 s; the process ends within 2 s whatever happens. */
+const SHUTDOWN_MAX_MS = 1_700;
+/** How long connections have to take their last replies. */
+const FLUSH_MAX_MS = 200;
+const FLUSH_LOOK_MS = 10;
+
+export class NodeRunner implements NodeHost {
+  readonly #options: NodeRunnerOptions;
+  readonly #clients: ConnectionWatch;
+  readonly #peers: ConnectionWatch;
+  #node: ServerNode | null = null;
+  #immediate: ReturnType<typeof setImmediate> | null = null;
+  #ticker: ReturnType<typeof setInterval> | null = null;
+  #listeners: Listener[] = [];
+  #links: ServerLinks | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: NodeRunnerOptions) {
+    this.#options = options;
+    const { idleTimeoutMs, writeTimeoutMs } = options.config.timing;
+    this.#clients = new ConnectionWatch(options.clock, { idleTimeoutMs, writeTimeoutMs });
+    this.#peers = new ConnectionWatch(options.clock, { idleTimeoutMs: 0, writeTimeoutMs });
+  }
+
+  // What the node asks of its host.
+
+  /** The turn runs behind the reads that are ready now, so one turn takes them all. */
+  scheduleTurn(): void {
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = null;
+      this.#guard((node) => node.turn());
+    });
+  }
+
+  fatal(error: Error): void {
+    this.#options.onFatal(error);
+  }
+
+  log(event: LogEvent): void {
+    this.#options.log(event);
+  }
+
+  // What the server asks.
+
+  /**
+   * Opens both ports and starts the node. The node may have called the host before.
+   * @throws {Error} where a port can't be had, with nothing left open.
+   */
+  start(node: ServerNode): void {
+    const { config, serverId, transport, clock, rng, log } = this.#options;
+    const { hostname, clientPort, logPort } = findServer(config, serverId);
+    try {
+      for (const port of [clientPort, logPort]) {
+        this.#listeners.push(transport.listen(hostname, port));
+      }
+    } catch (error) {
+      this.#closeListeners();
+      if (this.#immediate !== null) clearImmediate(this.#immediate);
+      throw error;
+    }
+    this.#node = node;
+    const [clientListener, logListener] = this.#listeners;
+    this.#essential(acceptConnections(clientListener!, node, this.#clients, log));
+    this.#essential(acceptRpc(logListener!, node, this.#peers, log));
+    const addressOf = (peerId: number) => {
+      const peer = findServer(config, peerId);
+      return { hostname: peer.hostname, port: peer.logPort };
+    };
+    const around = { transport, rng, watch: new ConnectionWatch(clock, this.#peerLimits()), log };
+    this.#links = connectToServers(node.outboundLinks, addressOf, around);
+    this.#essential(this.#links.ended);
+    this.#ticker = setInterval(() => this.#guard((n) => n.tick()), config.timing.tickMs);
+    this.scheduleTurn();
+  }
+
+  /**
+   * Stops in order: no more clients, the node hands over and answers what is open, replies go out,
+   * everything closes. Resolves within 2 s; a second call gets the same promise.
+   */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#listeners[0]?.close();
+    await this.#shutDownNode();
+    const flushUntilMs = this.#options.clock.monotonicMs() + FLUSH_MAX_MS;
+    while (this.#clients.size > 0 && this.#options.clock.monotonicMs() < flushUntilMs) {
+      await new Promise((resolve) => setTimeout(resolve, FLUSH_LOOK_MS));
+    }
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#node = null;
+    this.#closeListeners();
+    this.#clients.closeAll("this server is shutting down");
+    this.#peers.closeAll("this server is shutting down");
+    await this.#links?.stop();
+  }
+
+  #shutDownNode(): Promise<void> {
+    return new Promise((resolve) => {
+      const deadline = setTimeout(() => {
+        const message = "Shutting down took too long: stopping without the rest";
+        this.log({ level: "warning", message, fields: { shutdownMaxMs: SHUTDOWN_MAX_MS } });
+        resolve();
+      }, SHUTDOWN_MAX_MS);
+      const done = () => {
+        clearTimeout(deadline);
+        resolve();
+      };
+      this.#guard((node) => node.shutdown(done));
+    });
+  }
+
+  #closeListeners(): void {
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners = [];
+  }
+
+  #peerLimits() {
+    return { idleTimeoutMs: 0, writeTimeoutMs: this.#options.config.timing.writeTimeoutMs };
+  }
+
+  /** What the node throws is a broken invariant, or a disk that can't be trusted. */
+  #guard(run: (node: ServerNode) => void): void {
+    if (this.#node === null) return;
+    try {
+      run(this.#node);
+    } catch (error) {
+      this.fatal(error as Error);
+    }
+  }
+
+  /** A part that the server can't do without: where it fails, the server ends. */
+  #essential(running: Promise<void>): void {
+    running.catch((error: Error) => this.fatal(error));
+  }
+}

@@ -1,0 +1,79 @@
+/** Init: the composition root, the only file that knows the real clock, disk and network. */
+import type { Config } from "./config.ts";
+import { DenoDisk } from "./host/deno_disk.ts";
+import type { HostProcess } from "./host/process.ts";
+import { systemClock } from "./host/system_clock.ts";
+import { SystemRng } from "./host/system_rng.ts";
+import { TcpTransport } from "./host/tcp.ts";
+import { Node } from "./node/node.ts";
+import type { LogEvent } from "./node/shells.ts";
+import { NodeRunner } from "./node_runner.ts";
+import { DataDirectory } from "./storage/data_directory.ts";
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly serverId: number;
+  readonly process: HostProcess;
+  readonly log: (event: LogEvent) => void;
+}
+
+export interface RunningServer {
+  /** Resolves once a signal has stopped the server in order. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Opens the data directory, recovers what is in it, starts the parts and stops them on SIGTERM and
+ * SIGINT. Throws one sentence where it can't start.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, serverId, process, log } = options;
+  let isEnding = false;
+  const onFatal = (error: unknown) => {
+    if (isEnding) return;
+    isEnding = true;
+    log({ level: "error", message: "This server can't go on and ends", fields: describe(error) });
+    process.exit(1);
+  };
+  process.onUncaughtError(onFatal);
+
+  const rng = new SystemRng();
+  const clock = systemClock;
+  const disk = new DenoDisk(`${config.path}/${serverId}`);
+  await disk.prepareLock("lock");
+  const directory = DataDirectory.open({ disk, serverId, rng, storage: config.storage });
+  const transport = new TcpTransport((address, error) => {
+    const fields = { address, reason: error.message };
+    log({ level: "warning", message: "Cannot accept connections", fields });
+  });
+  const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
+  const node = new Node({ config, serverId, directory, clock, rng, host: runner });
+  runner.start(node);
+  log({ level: "info", message: "Serving", fields: servingFields(options) });
+  return { stopped: stopOnSignal(runner, options) };
+}
+
+function stopOnSignal(runner: NodeRunner, { process, log }: ServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let asked = false;
+    process.onStopSignal((signal) => {
+      if (asked) process.exit(1);
+      asked = true;
+      log({ level: "info", message: "Shutting down", fields: { signal } });
+      runner.stop().then(resolve, reject);
+    });
+  });
+}
+
+function servingFields({ config, serverId }: ServerOptions): LogEvent["fields"] {
+  const server = config.servers.find((one) => one.id === serverId)!;
+  const { hostname, clientPort, logPort } = server;
+  return { server: serverId, hostname, clientPort, logPort, path: `${config.path}/${serverId}` };
+}
+
+/** An error as fields: what happened and, for whoever mends it, where. */
+function describe(error: unknown): LogEvent["fields"] {
+  if (!(error instanceof Error)) return { reason: String(error) };
+  const where = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
+  return { reason: error.message, error: error.name, where: where?.trim() ?? "unknown" };
+}

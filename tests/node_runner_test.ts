@@ -1,0 +1,155 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { defaultConfig } from "../lib/config.ts";
+import type { Connection, Transport } from "../lib/host/ports.ts";
+import { NodeRunner } from "../lib/node_runner.ts";
+import type { ServerNode } from "../lib/node/shells.ts";
+import { Random } from "../lib/util/random.ts";
+import {
+  FakeClock,
+  FakeConnection,
+  FakeLink,
+  FakeListener,
+  FakeSession,
+  logInto,
+  settle,
+} from "./net/fakes.ts";
+
+class FakeTransport implements Transport {
+  readonly listeners = new Map<string, FakeListener>();
+  readonly dialled: string[] = [];
+  refusePort = 0;
+
+  listen(hostname: string, port: number): FakeListener {
+    if (port === this.refusePort) throw new Error(`Port ${port} on ${hostname} is in use`);
+    const listener = new FakeListener();
+    this.listeners.set(`${hostname}:${port}`, listener);
+    return listener;
+  }
+
+  connect(hostname: string, port: number): Promise<Connection> {
+    this.dialled.push(`${hostname}:${port}`);
+    return Promise.resolve(new FakeConnection());
+  }
+}
+
+class FakeNode implements ServerNode {
+  readonly sessions: FakeSession[] = [];
+  readonly inbound: FakeLink[] = [];
+  readonly outboundLinks = [new FakeLink(1), new FakeLink(3)];
+  turns = 0;
+  ticks = 0;
+  onTurn = () => {};
+
+  tick(): void {
+    this.ticks++;
+  }
+
+  turn(): void {
+    this.turns++;
+    this.onTurn();
+  }
+
+  openSession(): FakeSession {
+    const session = new FakeSession();
+    this.sessions.push(session);
+    return session;
+  }
+
+  openInboundLink(): FakeLink {
+    const link = new FakeLink();
+    this.inbound.push(link);
+    return link;
+  }
+
+  shutdown(done: () => void): void {
+    for (const session of this.sessions) session.reply("last words", "shutting down");
+    done();
+  }
+}
+
+function setUp() {
+  const transport = new FakeTransport();
+  const node = new FakeNode();
+  const fatal: string[] = [];
+  const lines: string[] = [];
+  const runner = new NodeRunner({
+    config: defaultConfig(),
+    serverId: 2,
+    transport,
+    clock: new FakeClock(),
+    rng: new Random(1),
+    log: logInto(lines),
+    onFatal: (error) => fatal.push(error.message),
+  });
+  return { transport, node, fatal, runner };
+}
+
+Deno.test("runner: listens on this server's two ports and dials the others' log ports", async () => {
+  const { transport, node, fatal, runner } = setUp();
+  runner.start(node);
+  await settle();
+  assertEquals([...transport.listeners.keys()], ["127.0.0.1:9002", "127.0.0.1:9003"]);
+  assertEquals(transport.dialled, ["127.0.0.1:9001", "127.0.0.1:9005"]);
+  assertEquals(node.outboundLinks.map((link) => link.history), [["connected"], ["connected"]]);
+  const peer = new FakeConnection();
+  transport.listeners.get("127.0.0.1:9003")!.arrive(peer);
+  peer.arrive("frame");
+  await settle();
+  assertEquals(node.inbound[0]!.received, "frame");
+  await runner.stop();
+  assertEquals(peer.isClosed, true);
+  assertEquals(fatal, []);
+});
+
+Deno.test("runner: many calls for a turn make one turn", async () => {
+  const { node, runner } = setUp();
+  runner.start(node);
+  await settle();
+  await settle();
+  const before = node.turns;
+  for (let i = 0; i < 5; i++) runner.scheduleTurn();
+  assertEquals(node.turns, before, "not from within the call");
+  await settle();
+  await settle();
+  assertEquals(node.turns, before + 1);
+  await runner.stop();
+});
+
+Deno.test("runner: stopping lets the last replies out, then closes everything", async () => {
+  const { transport, node, runner } = setUp();
+  runner.start(node);
+  const client = new FakeConnection();
+  transport.listeners.get("127.0.0.1:9002")!.arrive(client);
+  await settle();
+  client.arrive(null);
+  node.sessions[0]!.reply("");
+  await runner.stop();
+  assertStringIncludes(client.written, "last words");
+  assertEquals(client.isClosed, true);
+  assertEquals(runner.stop(), runner.stop());
+});
+
+Deno.test("runner: what a turn throws is fatal", async () => {
+  const { node, fatal, runner } = setUp();
+  node.onTurn = () => {
+    throw new Error("a broken invariant");
+  };
+  runner.start(node);
+  await settle();
+  await settle();
+  assertEquals(fatal, ["a broken invariant"]);
+  node.onTurn = () => {};
+  await runner.stop();
+});
+
+Deno.test("runner: a port in use leaves nothing open", async () => {
+  const { transport, node, runner } = setUp();
+  transport.refusePort = 9003;
+  runner.scheduleTurn();
+  const message = assertThrows(() => runner.start(node), Error).message;
+  assertEquals(message, "Port 9003 on 127.0.0.1 is in use");
+  await settle();
+  assertEquals(node.turns, 0);
+  const iterator = transport.listeners.get("127.0.0.1:9002")![Symbol.asyncIterator]();
+  assertEquals((await iterator.next()).done, true, "the other port is given back");
+});
