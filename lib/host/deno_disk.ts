@@ -26,6 +26,7 @@ export class DenoDisk implements Disk {
   constructor(root: string) {
     this.#root = root;
     attempt("make", root, () => Deno.mkdirSync(root, { recursive: true, mode: 0o700 }));
+    this.syncDirectory("..");
   }
 
   /**
@@ -205,7 +206,7 @@ class DenoFile implements DiskFile {
 /** Waits for a lock that only blocks. One that comes after the deadline is given back at once. */
 async function lockWithin(file: Deno.FsFile, deadlineMs: number): Promise<boolean> {
   let late = false;
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => {
       late = true;

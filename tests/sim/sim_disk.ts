@@ -1,0 +1,308 @@
+/**
+ * A disk in simulated time. It has what a real one has: a page cache (a write is seen at once and
+ * survives a power loss only once its file was synced), names that survive only once their directory
+ * was synced, sectors that tear, and an end.
+ *
+ * Nothing here happens by itself: completions go to the `schedule` hook, or wait in a queue for
+ * `completeAll()`. One disk lives as long as its server, over all restarts: `powerLoss` and `kill`
+ * end the process that uses it.
+ */
+import { type Disk, DiskError, type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
+import { assert } from "../../lib/util/assert.ts";
+import type { Random } from "../../lib/util/random.ts";
+import { SECTOR_BYTES, SimInode } from "./sim_inode.ts";
+import { SimNames } from "./sim_names.ts";
+
+/** Thrown at the operation where the process dies: see `SimDisk.crashAtOperation`. */
+export class SimCrash extends Error {
+  override readonly name = "SimCrash";
+}
+
+/** A completion that is due: a sync of `path`, or a deferred call. */
+export interface Completion {
+  readonly kind: "sync" | "defer";
+  readonly path: string;
+  /** Completes it; does nothing where the process that waited for it is gone. */
+  readonly complete: () => void;
+}
+
+export interface SimDiskOptions {
+  /** Bytes that fit, holes not counted; no limit unless set. */
+  capacityBytes?: number;
+  /** Takes over every completion, and calls it at some later time. */
+  schedule?: (completion: Completion) => void;
+}
+
+/** Faults that a test or the simulator switches on and off. */
+export interface DiskFaults {
+  /** Says whether the sync of `path` that completes now fails. Its pages are then marked clean. */
+  syncFails?: (path: string) => boolean;
+  /** Says whether a read of `path` fails. */
+  readFails?: (path: string, offset: number) => boolean;
+  /** Says whether a write of `path` fails with an input or output error. */
+  writeFails?: (path: string, offset: number) => boolean;
+}
+
+export class SimDisk implements Disk {
+  readonly faults: DiskFaults = {};
+  capacityBytes: number;
+  /** Operations so far that change anything or make anything durable. */
+  operations = 0;
+  /** The process dies just before this operation (the first is 1). */
+  crashAtOperation = Infinity;
+  readonly #names = new SimNames();
+  readonly #schedule: (completion: Completion) => void;
+  readonly #waiting: Completion[] = [];
+  readonly #locks = new Set<string>();
+  /** Grows with each end of a process; files and completions of the one before are dead. */
+  #life = 0;
+
+  constructor(options: SimDiskOptions = {}) {
+    this.capacityBytes = options.capacityBytes ?? Infinity;
+    this.#schedule = options.schedule ?? ((completion) => this.#waiting.push(completion));
+  }
+
+  /** Ends the process; what it wrote stays in the page cache. */
+  kill(): void {
+    this.#life++;
+    this.#locks.clear();
+    this.#waiting.length = 0;
+    this.crashAtOperation = Infinity;
+  }
+
+  /**
+   * Ends the process and the machine with it: each sector and each name that was not synced is kept
+   * or lost, a sector may also be torn in the middle, in any combination.
+   */
+  powerLoss(random: Random): void {
+    this.kill();
+    this.#names.powerLoss(random);
+    for (const inode of this.#names.inodes()) inode.powerLoss(random);
+  }
+
+  /** Completes everything that waits, in order, and what comes of it. */
+  completeAll(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      next.complete();
+    }
+  }
+
+  /** Bytes in use. */
+  usedBytes(): number {
+    let total = 0;
+    for (const inode of this.#names.inodes()) total += inode.allocatedBytes();
+    return total;
+  }
+
+  /** Changes a file behind everybody's back, durably: bit rot, lost and misdirected writes. */
+  corrupt(path: string, change: (bytes: Uint8Array) => Uint8Array): void {
+    const inode = this.#inode(path);
+    const bytes = new Uint8Array(inode.size);
+    inode.read(0, bytes);
+    inode.replace(change(bytes));
+  }
+
+  /** A file's contents as they are seen now. */
+  contents(path: string): Uint8Array {
+    const inode = this.#inode(path);
+    const bytes = new Uint8Array(inode.size);
+    inode.read(0, bytes);
+    return bytes;
+  }
+
+  /** Takes a name away behind everybody's back, durably. */
+  vanish(path: string): void {
+    this.#names.vanish(path);
+  }
+
+  /** Copies all durable and visible state, with no process on it. */
+  clone(): SimDisk {
+    const copy = new SimDisk({ capacityBytes: this.capacityBytes });
+    copy.#names.copyFrom(this.#names);
+    return copy;
+  }
+
+  list(directory: string): string[] {
+    return this.#names.list(directory);
+  }
+
+  exists(path: string): boolean {
+    return path === "." || this.#names.has(path);
+  }
+
+  makeDirectory(path: string): void {
+    this.#operation();
+    if (this.#names.has(path)) return;
+    this.#names.add(path, "directory");
+  }
+
+  open(path: string, options: { create?: boolean; readOnly?: boolean } = {}): DiskFile {
+    if (!this.#names.has(path)) {
+      if (options.create !== true || options.readOnly === true) {
+        throw new DiskError(`Could not open ${path}: there is no such file`);
+      }
+      if (!this.exists(parentOf(path))) {
+        throw new DiskError(`Could not open ${path}: there is no such directory`);
+      }
+      this.#operation();
+      this.#names.add(path, new SimInode());
+    }
+    return new SimFile(this, this.#life, path, this.#inode(path), options.readOnly === true);
+  }
+
+  rename(from: string, to: string): void {
+    this.#operation();
+    if (!this.#names.has(from)) throw new DiskError(`Could not rename ${from}: no such file`);
+    this.#names.rename(from, to);
+  }
+
+  remove(path: string): void {
+    this.#operation();
+    if (!this.#names.has(path)) throw new DiskError(`Could not remove ${path}: no such file`);
+    this.#names.remove(path);
+  }
+
+  syncDirectory(directory: string): void {
+    this.#operation();
+    if (!this.exists(directory)) throw new DiskError(`Could not sync ${directory}: none there`);
+    if (this.faults.syncFails?.(directory)) throw new DiskError(`Could not sync ${directory}`);
+    this.#names.sync(directory);
+  }
+
+  lock(path: string): boolean {
+    if (this.#locks.has(path)) return false;
+    this.open(path, { create: true }).close();
+    this.#locks.add(path);
+    return true;
+  }
+
+  unlock(path: string): void {
+    this.#locks.delete(path);
+  }
+
+  defer(run: () => void): void {
+    this.later("defer", "", run);
+  }
+
+  /** For `SimFile`: queues a completion that dies with this process. */
+  later(kind: Completion["kind"], path: string, run: () => void): void {
+    const life = this.#life;
+    const complete = () => {
+      if (life === this.#life) run();
+    };
+    this.#schedule({ kind, path, complete });
+  }
+
+  /** For `SimFile`: counts an operation, and dies where it was told to. */
+  operation(life: number): void {
+    assert(life === this.#life, "A process that has ended used its files");
+    this.#operation();
+  }
+
+  #operation(): void {
+    this.operations++;
+    if (this.operations >= this.crashAtOperation) {
+      throw new SimCrash(`The process ends at operation ${this.operations}`);
+    }
+  }
+
+  #inode(path: string): SimInode {
+    const found = this.#names.get(path);
+    if (!(found instanceof SimInode)) throw new DiskError(`Could not open ${path}: no file`);
+    return found;
+  }
+}
+
+class SimFile implements DiskFile {
+  readonly path: string;
+  readonly #disk: SimDisk;
+  readonly #life: number;
+  readonly #inode: SimInode;
+  readonly #readOnly: boolean;
+  #open = true;
+  #syncing = false;
+
+  constructor(disk: SimDisk, life: number, path: string, inode: SimInode, readOnly: boolean) {
+    this.#disk = disk;
+    this.#life = life;
+    this.path = path;
+    this.#inode = inode;
+    this.#readOnly = readOnly;
+  }
+
+  size(): number {
+    this.#use();
+    return this.#inode.size;
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    this.#use();
+    if (this.#disk.faults.readFails?.(this.path, offset)) {
+      throw new DiskError(`Could not read ${this.path}: input/output error`);
+    }
+    return this.#inode.read(offset, into);
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.#change();
+    if (this.#disk.faults.writeFails?.(this.path, offset)) {
+      throw new DiskError(`Could not write ${this.path}: input/output error`);
+    }
+    const room = this.#disk.capacityBytes - this.#disk.usedBytes();
+    const fits = this.#inode.fitting(offset, bytes.length, Math.floor(room / SECTOR_BYTES));
+    if (fits > 0) this.#inode.write(offset, bytes.subarray(0, fits));
+    if (fits < bytes.length) throw new DiskFullError(`No space left: could not write ${this.path}`);
+  }
+
+  truncate(size: number): void {
+    this.#change();
+    this.#inode.truncate(size);
+  }
+
+  sync(done: (error: Error | null) => void): void {
+    this.#change();
+    this.#syncing = true;
+    const captured = this.#inode.capture();
+    this.#disk.later("sync", this.path, () => {
+      this.#syncing = false;
+      // The completion is a moment of its own to die at.
+      this.#disk.operation(this.#life);
+      if (this.#disk.faults.syncFails?.(this.path)) {
+        this.#inode.markClean();
+        done(new DiskError(`Could not sync ${this.path}: input/output error`));
+        return;
+      }
+      this.#inode.settle(captured);
+      done(null);
+    });
+  }
+
+  syncNow(): void {
+    this.#change();
+    if (this.#disk.faults.syncFails?.(this.path)) {
+      this.#inode.markClean();
+      throw new DiskError(`Could not sync ${this.path}: input/output error`);
+    }
+    this.#inode.settle(this.#inode.capture());
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  #use(): void {
+    assert(this.#open, `${this.path} was used after it was closed`);
+    assert(!this.#syncing, `${this.path} was used while its sync is under way`);
+  }
+
+  #change(): void {
+    this.#use();
+    assert(!this.#readOnly, `${this.path} was opened for reading only`);
+    this.#disk.operation(this.#life);
+  }
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? "." : path.slice(0, slash);
+}

@@ -1,0 +1,117 @@
+/**
+ * The names of the simulated disk: as they are seen, and as they are durable. A change of names is
+ * durable once its directory was synced; before, a power loss keeps it or not.
+ */
+import type { Random } from "../../lib/util/random.ts";
+import { SimInode } from "./sim_inode.ts";
+
+export type SimNode = SimInode | "directory";
+
+interface NameChange {
+  readonly directory: string;
+  /** The name that goes away, or null. */
+  readonly from: string | null;
+  /** The name that appears, or null. */
+  readonly to: string | null;
+  readonly node: SimNode | null;
+}
+
+export class SimNames {
+  #visible = new Map<string, SimNode>();
+  #durable = new Map<string, SimNode>();
+  #pending: NameChange[] = [];
+
+  has(path: string): boolean {
+    return this.#visible.has(path);
+  }
+
+  get(path: string): SimNode | undefined {
+    return this.#visible.get(path);
+  }
+
+  list(directory: string): string[] {
+    const prefix = directory === "." ? "" : `${directory}/`;
+    const names: string[] = [];
+    for (const path of this.#visible.keys()) {
+      const name = path.slice(prefix.length);
+      if (path.startsWith(prefix) && !name.includes("/")) names.push(name);
+    }
+    return names.sort();
+  }
+
+  inodes(): SimInode[] {
+    return [...this.#visible.values()].filter((node) => node instanceof SimInode);
+  }
+
+  add(path: string, node: SimNode): void {
+    this.#change({ directory: parentOf(path), from: null, to: path, node });
+  }
+
+  rename(from: string, to: string): void {
+    const node = this.#visible.get(from) ?? null;
+    this.#change({ directory: parentOf(to), from, to, node });
+  }
+
+  remove(path: string): void {
+    this.#change({ directory: parentOf(path), from: path, to: null, node: null });
+  }
+
+  sync(directory: string): void {
+    for (const change of this.#pending) {
+      if (change.directory === directory) apply(this.#durable, change);
+    }
+    this.#pending = this.#pending.filter((change) => change.directory !== directory);
+  }
+
+  powerLoss(random: Random): void {
+    for (const change of this.#pending) {
+      if (random.chance(0.5)) apply(this.#durable, change);
+    }
+    this.#pending = [];
+    // A directory that was lost takes with it what was in it.
+    for (const path of [...this.#durable.keys()]) {
+      const parent = parentOf(path);
+      if (parent !== "." && !this.#durable.has(parent)) this.#durable.delete(path);
+    }
+    this.#visible = new Map(this.#durable);
+  }
+
+  vanish(path: string): void {
+    for (const key of [...this.#visible.keys()]) {
+      if (key !== path && !key.startsWith(`${path}/`)) continue;
+      this.#visible.delete(key);
+      this.#durable.delete(key);
+    }
+  }
+
+  copyFrom(other: SimNames): void {
+    const copies = new Map<SimNode, SimNode>();
+    const copy = (node: SimNode): SimNode => {
+      if (node === "directory") return node;
+      const found = copies.get(node) ?? node.copy();
+      copies.set(node, found);
+      return found;
+    };
+    for (const [path, node] of other.#visible) this.#visible.set(path, copy(node));
+    for (const [path, node] of other.#durable) this.#durable.set(path, copy(node));
+    this.#pending = other.#pending.map((change) => ({
+      ...change,
+      node: change.node === null ? null : copy(change.node),
+    }));
+  }
+
+  #change(change: NameChange): void {
+    apply(this.#visible, change);
+    this.#pending.push(change);
+  }
+}
+
+function apply(names: Map<string, SimNode>, change: NameChange): void {
+  if (change.from !== null) names.delete(change.from);
+  if (change.to !== null && change.node !== null) names.set(change.to, change.node);
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? "." : path.slice(0, slash);
+}
