@@ -184,8 +184,13 @@ export class Cluster {
     return new Client(among.map((server) => server.clientPort));
   }
 
-  async stop(): Promise<void> {
+  /** Ends all processes; the directory stays. */
+  async stopServers(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.kill()));
+  }
+
+  async stop(): Promise<void> {
+    await this.stopServers();
     Deno.removeSync(this.directory, { recursive: true });
   }
 

@@ -1,0 +1,261 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Cluster, clusterTest } from "./harness.ts";
+import { type Ended, runToEnd, ServerProcess } from "./server_process.ts";
+import { eventually, freePorts, sleep } from "./socket.ts";
+
+const VERSION = JSON.parse(
+  Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),
+).version;
+
+/** Runs in an empty directory and returns what is left. */
+async function run(
+  args: readonly string[],
+  setUp: (directory: string) => void = () => {},
+  environment: Record<string, string> = {},
+): Promise<Ended> {
+  const directory = Deno.makeTempDirSync({ prefix: "raftkv-test-" });
+  try {
+    setUp(directory);
+    return await runToEnd({ args, directory, environment });
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+/** A refusal at start: this exit code, nothing on standard output, one sentence with these words. */
+function assertRefused(ended: Ended, code: number, ...words: string[]): void {
+  assertEquals({ code: ended.code, out: ended.out }, { code, out: "" }, ended.error);
+  const sentences = ended.error.split("\n").filter((line) => line !== "" && !line.startsWith("{"));
+  assertEquals(sentences.length, 1, `one sentence: ${ended.error}`);
+  assertMatch(sentences[0]!, /^raftkv: /);
+  for (const word of words) assertStringIncludes(sentences[0]!, word);
+}
+
+function clusterFile(change: Record<string, unknown> = {}): (directory: string) => void {
+  const [clientPort, logPort] = freePorts(2);
+  const servers = [{ id: 1, hostname: "127.0.0.1", clientPort, logPort }];
+  return (directory) =>
+    Deno.writeTextFileSync(
+      `${directory}/cluster.json`,
+      JSON.stringify({ path: "data", servers, ...change }),
+    );
+}
+
+Deno.test("process: --help says how to start, --version says which", async () => {
+  for (const args of [["--help"], ["serve", "--help"], ["-h"]]) {
+    const help = await run(args);
+    assertEquals(help.code, 0, help.error);
+    assertStringIncludes(help.out, "raftkv");
+    assertEquals(help.error, "");
+  }
+  assertStringIncludes((await run(["serve", "--help"])).out, "--config");
+  const version = await run(["--version"]);
+  assertEquals({ code: version.code, out: version.out.trim() }, { code: 0, out: VERSION });
+});
+
+Deno.test("process: a wrong command line ends with exit code 2 and names what is wrong", async () => {
+  assertRefused(await run(["--id", "1", "--verbose"]), 2, "--verbose");
+  assertRefused(await run(["--id", "one"]), 2, "id", "one");
+  assertRefused(await run(["--id", "0"]), 2, "id", "0");
+  assertRefused(await run(["--id"]), 2, "--id");
+  assertRefused(await run([]), 2, "--id");
+  assertRefused(await run(["launch"]), 2, "launch");
+  assertRefused(await run([], undefined, { RAFTKV_ID: "x" }), 2, "RAFTKV_ID");
+  assertRefused(await run(["--id", "1"], undefined, { RAFTKV_LOG: "xml" }), 2, "RAFTKV_LOG");
+});
+
+Deno.test("process: a wrong cluster file ends with exit code 1 and names the key", async () => {
+  const refusal = (change: Record<string, unknown>) => run(["--id", "1"], clusterFile(change));
+  assertRefused(await refusal({ tming: {} }), 1, "cluster.json", "tming");
+  assertRefused(await refusal({ servers: [] }), 1, "cluster.json", "servers");
+  assertRefused(await refusal({ path: "" }), 1, "path");
+  assertRefused(
+    await refusal({ timing: { heartbeatIntervalMs: 300, electionTimeoutMs: 300 } }),
+    1,
+    "timing.heartbeatIntervalMs",
+  );
+  assertRefused(await refusal({ limits: { valueBytesMax: "1" } }), 1, "limits.valueBytesMax");
+  assertRefused(await run(["--id", "2"], clusterFile()), 1, "server 2");
+  const broken = (directory: string) =>
+    Deno.writeTextFileSync(`${directory}/cluster.json`, '{ "path": ');
+  assertRefused(await run(["--id", "1"], broken), 1, "cluster.json", "JSON");
+  assertRefused(await run(["--id", "1", "--config", "no.json"]), 1, "no.json");
+});
+
+Deno.test("process: without a cluster file the three default servers are used, and it says so", async () => {
+  // An id that they do not have: this test must not touch ports 9000 to 9005.
+  const ended = await run(["--id", "99"]);
+  assertEquals(ended.code, 1);
+  assertStringIncludes(ended.error, "1, 2, 3");
+});
+
+clusterTest("process: a port in use is named, with exit code 1", { size: 1 }, async (cluster) => {
+  const server = cluster.server(1);
+  for (const port of [server.clientPort, server.logPort]) {
+    const other = Deno.listen({ hostname: "127.0.0.1", port });
+    try {
+      server.start();
+      const ended = await server.process.ended();
+      assertRefused(ended, 1, `${port}`, "in use", "127.0.0.1");
+    } finally {
+      other.close();
+    }
+  }
+  await cluster.startAll();
+});
+
+clusterTest("process: a data directory that can't be made is named, with exit code 1", {
+  size: 1,
+}, async (cluster) => {
+  Deno.writeTextFileSync(cluster.dataPath, "a file is in the way");
+  cluster.server(1).start();
+  assertRefused(await cluster.server(1).process.ended(), 1, cluster.dataPath);
+});
+
+clusterTest("process: a data directory without write permission is named, with exit code 1", {
+  size: 1,
+}, async (cluster) => {
+  if (Deno.uid() === 0) {
+    console.log("not run: root may write everywhere");
+    return;
+  }
+  Deno.mkdirSync(cluster.dataPath, { mode: 0o500 });
+  cluster.server(1).start();
+  assertRefused(await cluster.server(1).process.ended(), 1, cluster.dataPath);
+});
+
+clusterTest("process: two servers never share a data directory", { size: 1 }, async (cluster) => {
+  await cluster.startAll();
+  const second = new Cluster({ size: 1, path: cluster.dataPath });
+  try {
+    second.server(1).start();
+    assertRefused(await second.server(1).process.ended(), 1, cluster.server(1).dataDirectory);
+    using socket = await cluster.server(1).connect();
+    assertMatch(await socket.ask("set a 0 1\r\nx\r\n"), /^OK 1$/);
+    // A crash gives the directory free.
+    await cluster.server(1).kill();
+    second.server(1).start();
+    const leader = await second.waitForLeader();
+    using again = await leader.connect();
+    assertEquals(await again.ask("get a\r\n"), "VALUE 1");
+  } finally {
+    await second.stop();
+  }
+});
+
+clusterTest("process: the data directory of another server id is refused", {
+  size: 1,
+}, async (cluster) => {
+  await cluster.startAll();
+  await cluster.server(1).terminate();
+  const other = new Cluster({ size: 2, path: cluster.dataPath });
+  try {
+    Deno.renameSync(`${cluster.dataPath}/1`, `${cluster.dataPath}/2`);
+    other.server(2).start();
+    assertRefused(await other.server(2).process.ended(), 1, "belongs to server 1", "server 2");
+  } finally {
+    await other.stop();
+  }
+});
+
+clusterTest("process: files of another cluster are refused", { size: 1 }, async (cluster) => {
+  const other = new Cluster({ size: 1 });
+  try {
+    await cluster.startAll();
+    await other.startAll();
+    await cluster.server(1).terminate();
+    await other.server(1).terminate();
+    Deno.removeSync(`${cluster.dataPath}/1/wal`, { recursive: true });
+    Deno.renameSync(`${other.dataPath}/1/wal`, `${cluster.dataPath}/1/wal`);
+    cluster.server(1).start();
+    assertRefused(await cluster.server(1).process.ended(), 1, "belongs to cluster");
+  } finally {
+    await other.stop();
+  }
+});
+
+clusterTest(
+  "process: a server with another cluster's directory is refused by the others",
+  {},
+  async (cluster) => {
+    const other = new Cluster({ size: 3 });
+    try {
+      await cluster.startAll();
+      await other.startAll();
+      await other.stopServers();
+      await cluster.server(3).terminate();
+      Deno.removeSync(`${cluster.dataPath}/3`, { recursive: true });
+      Deno.renameSync(`${other.dataPath}/3`, `${cluster.dataPath}/3`);
+      cluster.server(3).start();
+      await cluster.server(3).process.logged("belongs to cluster");
+      const leader = await cluster.waitForLeader([cluster.server(1), cluster.server(2)]);
+      await leader.process.logged("belongs to cluster");
+      using socket = await cluster.server(3).connect();
+      assertEquals(await socket.ask("get a\r\n"), "ERR_NO_LEADER");
+    } finally {
+      await other.stop();
+    }
+  },
+);
+
+clusterTest(
+  "process: a wiped server is refused with the reason, and the others go on",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const wiped = cluster.others(leader)[0]!;
+    using client = cluster.client();
+    assertEquals(await client.set("kept", "value"), "OK 1");
+    await wiped.kill();
+    Deno.removeSync(wiped.dataDirectory, { recursive: true });
+    wiped.start();
+    const sentence = "comes with another data directory than it joined with";
+    await wiped.process.logged(sentence);
+    await leader.process.logged(sentence);
+    // It must not help to elect anybody, or to found a new cluster: A and B wrote, B is wiped.
+    const third = cluster.others(leader).find((server) => server !== wiped)!;
+    assertEquals(await client.set("kept", "more"), "OK 2");
+    await leader.kill();
+    await eventually("the third server to give up on the leader", async () => {
+      using socket = await third.connect();
+      return await socket.ask("get kept\r\n") === "ERR_NO_LEADER";
+    });
+    await sleep(3_000);
+    for (const server of [third, wiped]) {
+      using socket = await server.connect();
+      assertEquals(await socket.ask("get kept\r\n"), "ERR_NO_LEADER", "no majority without it");
+    }
+    // How often it is refused must not fill the disk with log lines.
+    const refusals = third.process.log.filter((line) => JSON.stringify(line).includes(sentence));
+    assert(refusals.length <= 20, `${refusals.length} log lines about one refused server`);
+    leader.start();
+    assertEquals(await client.get("kept"), "more");
+  },
+);
+
+clusterTest("process: flags go before the environment, the environment before the cluster file", {
+  size: 1,
+}, async (cluster) => {
+  const server = new ServerProcess({
+    args: ["--data", `${cluster.directory}/flag`],
+    directory: cluster.directory,
+    environment: {
+      RAFTKV_ID: "1",
+      RAFTKV_CONFIG: cluster.configFile,
+      RAFTKV_DATA: `${cluster.directory}/environment`,
+      RAFTKV_LOG: "text",
+      RAFTKV_LOG_LEVEL: "debug",
+    },
+  });
+  try {
+    await server.logged("Serving");
+    assertMatch(server.error, /^\d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO ) /);
+    server.signal("SIGTERM");
+    assertEquals((await server.ended()).code, 0);
+    const made = [...Deno.readDirSync(cluster.directory)].map((entry) => entry.name).sort();
+    assertEquals(made, ["cluster.json", "flag"]);
+  } finally {
+    await server.kill();
+  }
+});
