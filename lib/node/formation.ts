@@ -21,17 +21,10 @@ import type {
   Incarnation,
 } from "../storage/types.ts";
 import { UNFORMED } from "../storage/types.ts";
+import type { FormationNotice } from "../wire/rpc.ts";
 import { clusterIdOf } from "./cluster_id.ts";
 
 export const FormationStage = { unformed: 0, prepared: 1, formed: 2 } as const;
-
-/** What a server tells the others while the cluster forms. */
-export interface FormationNotice {
-  readonly stage: number;
-  readonly incarnation: Incarnation;
-  readonly clusterId: ClusterId;
-  readonly members: readonly FoundingMember[];
-}
 
 interface Heard {
   readonly incarnation: Incarnation;

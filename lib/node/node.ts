@@ -7,12 +7,10 @@
 import { assert } from "../util/assert.ts";
 import { readU32 } from "../util/bytes.ts";
 import type { Clock, Rng } from "../host/ports.ts";
-import { DiskFullError } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
 import { Result } from "../kv/result.ts";
 import { Store } from "../kv/store.ts";
 import { makeConfiguration } from "../raft/configuration.ts";
-import { describeMessage } from "../raft/describe.ts";
 import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { Raft, type RaftEvent } from "../raft/raft.ts";
 import {
@@ -175,7 +173,7 @@ export class Node implements ServerNode, Evaluation {
     this.#shutdown = { sinceMs: this.#clock.monotonicMs(), done, isOver: false };
     if (this.raft?.state.role === "leader") {
       const handsOver = this.raft.transferLeadership();
-      this.#log_info(
+      this.#say(
         handsOver ? "Handing the leadership over" : "Nobody to hand the leadership to",
       );
     }
@@ -434,17 +432,18 @@ export class Node implements ServerNode, Evaluation {
 
   /** The core makes this entry when it becomes leader: the moment when a leader's clock starts. */
   #makeNoop(): Uint8Array {
-    const last = this.raft?.state.log.lastEntry();
+    const last = this.raft?.state.log.entries.at(-1);
     this.#leaderClock.beginTerm(last === undefined ? this.store!.clockMs : entryStampMs(last));
     return envelope(this.#leaderClock.nowMs());
   }
 
   #onRaftEvent(event: RaftEvent): void {
-    const { message, ...fields } = event;
-    this.#host.log({ level: "info", message, fields });
+    const { from, to, term, leaderId, reason } = event;
+    const message = from === to ? `Still ${to}` : `Now ${to}, was ${from}`;
+    this.#host.log({ level: "info", message, fields: { term, leader: leaderId, reason } });
   }
 
-  #log_info(message: string): void {
+  #say(message: string): void {
     this.#host.log({ level: "info", message, fields: {} });
   }
 }

@@ -7,6 +7,7 @@ import {
   type Frame,
   FrameDecoder,
   type Hello,
+  PROTOCOL_VERSION,
   ProtocolError,
   RefusalReason,
 } from "../wire/rpc.ts";
@@ -71,6 +72,7 @@ export class PeerInbound implements InboundLink {
   #onFrame(frame: Frame): void {
     if (this.#from === null) {
       if (frame.type === "hello") this.#onHello(frame.hello);
+      else if (frame.type === "otherVersion") this.#onOtherVersion(frame.protocolVersion);
       else this.#end(`a ${frame.type} frame before the handshake`);
       return;
     }
@@ -104,6 +106,12 @@ export class PeerInbound implements InboundLink {
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
     encodeWelcome(this.#output.writer, this.#links.hello(hello.from));
     this.onActivity?.();
+  }
+
+  #onOtherVersion(theirs: number): void {
+    const text = `this server speaks protocol ${PROTOCOL_VERSION}, not ${theirs}`;
+    encodeRefusal(this.#output.writer, RefusalReason.otherVersion, text);
+    this.#end(text);
   }
 
   #end(reason: string): void {

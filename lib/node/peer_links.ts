@@ -5,8 +5,8 @@
  */
 import type { Message, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import { type Hello, RefusalReason } from "../wire/rpc.ts";
-import { Formation, type FormationNotice, FormationStage } from "./formation.ts";
+import { type FormationNotice, type Hello, RefusalReason } from "../wire/rpc.ts";
+import { Formation, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import type { InboundLink, NodeHost } from "./shells.ts";

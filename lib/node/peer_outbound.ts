@@ -9,11 +9,11 @@ import {
   encodeFormation,
   encodeHello,
   encodeMessage,
+  type FormationNotice,
   type Frame,
   FrameDecoder,
   ProtocolError,
 } from "../wire/rpc.ts";
-import type { FormationNotice } from "./formation.ts";
 import type { PeerLinks } from "./peer_links.ts";
 import type { OutboundLink } from "./shells.ts";
 
