@@ -258,7 +258,7 @@ function timingFault(timing: Timing): string | null {
   }
   if (heartbeatIntervalMs * 3 > electionTimeoutMs) {
     return `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
-      `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not cost the leader`;
+      `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not end a term`;
   }
   if (commandTimeoutMs < electionTimeoutMs) {
     return `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +

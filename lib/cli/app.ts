@@ -29,8 +29,8 @@ const FULL_DESCRIPTION = [
   "  raftkv --id 1        starts server 1 (short for raftkv serve --id 1)",
   "  raftkv serve --help  shows the flags and the environment variables",
   "",
-  "Without --config and without a cluster.json here, the cluster is three servers on 127.0.0.1 with",
-  "the client ports 9000, 9002 and 9004.",
+  "Without --config and without a cluster.json here, the cluster is three servers on 127.0.0.1",
+  "with the client ports 9000, 9002 and 9004.",
 ].join("\n");
 
 const root = buildRouteMap({

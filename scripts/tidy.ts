@@ -1,0 +1,33 @@
+/**
+ * House rules as a check: `deno run --allow-read scripts/tidy.ts`. Prints one line a
+ * finding and exits with 1 where there is any. The rules are in tidy_rules.ts.
+ */
+import { checkFile } from "./tidy_rules.ts";
+
+const TEXT_FILE = /\.(ts|sh|md|json|txt|yml|yaml)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
+const SKIPPED = /^(\.git|data|\.sim|node_modules|dist)\//;
+
+/** Every file below the working directory that the rules look at, sorted. */
+function listFiles(directory = ""): string[] {
+  const found: string[] = [];
+  for (const entry of Deno.readDirSync(directory === "" ? "." : directory)) {
+    const path = directory + entry.name;
+    if (SKIPPED.test(`${path}/`)) continue;
+    if (entry.isDirectory) found.push(...listFiles(`${path}/`));
+    else if (entry.isFile && TEXT_FILE.test(path)) found.push(path);
+  }
+  return found.sort();
+}
+
+if (import.meta.main) {
+  let count = 0;
+  const files = listFiles();
+  for (const path of files) {
+    for (const { line, message } of checkFile(path, Deno.readTextFileSync(path))) {
+      console.log(`${path}:${line}: ${message}`);
+      count++;
+    }
+  }
+  console.log(`tidy: ${files.length} files, ${count} findings`);
+  if (count > 0) Deno.exit(1);
+}
