@@ -26,6 +26,7 @@ import type { LogStorage } from "../storage/types.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { ClientAddress } from "../wire/codec.ts";
 import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
+import { appendFrameBytesMax } from "../wire/rpc.ts";
 import { Appender, type Proposed } from "./append.ts";
 import { commit } from "./commit.ts";
 import type { Evaluation } from "./evaluation.ts";
@@ -34,7 +35,7 @@ import type { Limits, Timing } from "./limits.ts";
 import { Persister } from "./persister.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import { Session } from "./session.ts";
+import { Session, sessionInputBytesMax } from "./session.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
 /** A server as the cluster file names it. */
@@ -112,7 +113,7 @@ export class Node implements ServerNode, Evaluation {
       directory: options.directory,
       host: options.host,
       outboxBytesMax: this.#limits.outboxBytesMax,
-      frameBytesMax: this.#limits.appendBytesMax + this.#limits.valueBytesMax + 1_048_576,
+      frameBytesMax: frameBytesMax(this.#limits),
       onMessage: (message) => this.#onMessage(message),
       onFormed: () => this.#openLog(),
       onPeerLost: (id) => this.#onPeerLost(id),
@@ -446,6 +447,15 @@ export class Node implements ServerNode, Evaluation {
   #say(message: string): void {
     this.#host.log({ level: "info", message, fields: {} });
   }
+}
+
+/**
+ * The largest frame that a peer may send. An entry may be larger than `entryBytesMax` by one run of
+ * commands, which is at most what a session's input holds; encoded, it is never twice as long.
+ */
+function frameBytesMax(limits: Limits): number {
+  const runBytesMax = 2 * sessionInputBytesMax(lineCommandBytesMax(limits.valueBytesMax));
+  return appendFrameBytesMax(limits.appendBytesMax, limits.entryBytesMax + runBytesMax);
 }
 
 function envelope(stampMs: number): Uint8Array {

@@ -34,6 +34,11 @@ export interface SessionLimits {
   readonly commandBytesMax: number;
 }
 
+/** The most bytes that a session holds of what it received and has not parsed. */
+export function sessionInputBytesMax(commandBytesMax: number): number {
+  return commandBytesMax + INPUT_SPACE_BYTES;
+}
+
 export class Session implements ClientSession {
   readonly remote: string;
   onActivity: (() => void) | null = null;
@@ -66,7 +71,7 @@ export class Session implements ClientSession {
     this.#codec = codec;
     this.#evaluation = evaluation;
     this.#limits = limits;
-    this.#input = new InputBuffer(limits.commandBytesMax + INPUT_SPACE_BYTES);
+    this.#input = new InputBuffer(sessionInputBytesMax(limits.commandBytesMax));
   }
 
   // Input.

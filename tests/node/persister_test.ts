@@ -1,0 +1,161 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
+import { Persister } from "../../lib/node/persister.ts";
+import type { LogEvent } from "../../lib/node/shells.ts";
+import type { PersistBatch } from "../../lib/raft/types.ts";
+import type { LogStorage } from "../../lib/storage/types.ts";
+
+/** A log whose writes end when the test says so. */
+class FakeLog implements LogStorage {
+  readonly written: PersistBatch[] = [];
+  done: ((error: Error | null) => void) | null = null;
+  marks = 0;
+  room = true;
+  restores = 0;
+
+  persist(batch: PersistBatch, done: (error: Error | null) => void): void {
+    this.written.push(batch);
+    this.done = done;
+  }
+  markSynced(done: (error: Error | null) => void): void {
+    this.marks++;
+    this.done = done;
+  }
+  hasRoom(): boolean {
+    return this.room;
+  }
+  tryRestoreReserve(): boolean {
+    this.restores++;
+    return this.room;
+  }
+  bytes(): number {
+    return 0;
+  }
+  close(): void {}
+
+  finish(error: Error | null = null): void {
+    const done = this.done!;
+    this.done = null;
+    done(error);
+  }
+}
+
+function setup() {
+  const log = new FakeLog();
+  const clock = { now: 0, monotonicMs: () => clock.now, wallMs: () => clock.now };
+  const fatal: Error[] = [];
+  const events: LogEvent[] = [];
+  const persisted: PersistBatch[] = [];
+  const persister = new Persister({
+    log,
+    clock,
+    slowSyncMs: 100,
+    host: {
+      scheduleTurn: () => {},
+      fatal: (error) => fatal.push(error),
+      log: (event) => events.push(event),
+    },
+    onPersisted: (batch) => persisted.push(batch),
+  });
+  const tick = (ms: number) => {
+    clock.now += ms;
+    persister.tick(clock.now);
+  };
+  return { log, clock, fatal, events, persisted, persister, tick };
+}
+
+function batch(term: number): PersistBatch {
+  const hardState = { term, votedFor: 0, suspect: false };
+  return { hardState, entries: [], messagesAfterSync: [] };
+}
+
+Deno.test("a batch counts as persisted only once its sync has ended", () => {
+  const { log, persister, persisted } = setup();
+  const first = batch(1);
+  persister.persist(first);
+  assertEquals(persister.isBusy, true);
+  assertEquals(persisted, []);
+  log.finish();
+  assertEquals(persisted, [first]);
+  assertEquals(persister.isBusy, false);
+});
+
+Deno.test("two batches under way at once are a bug", () => {
+  const { persister } = setup();
+  persister.persist(batch(1));
+  assertThrows(() => persister.persist(batch(2)), Error, "before the last one is durable");
+});
+
+Deno.test("a failed sync ends the process and is never tried again", () => {
+  const { log, persister, fatal, persisted, tick } = setup();
+  persister.persist(batch(1));
+  log.finish(new DiskError("sync of wal/1.log failed"));
+  for (let i = 0; i < 10; i++) tick(1000);
+  assertEquals(fatal.length, 1);
+  assertEquals(log.written.length, 1);
+  assertEquals(persisted, []);
+});
+
+Deno.test("a full disk is waited out: the same batch is offered again until it fits", () => {
+  const { log, persister, fatal, persisted, events, tick } = setup();
+  const first = batch(1);
+  persister.persist(first);
+  log.finish(new DiskFullError("no room"));
+  tick(10);
+  assertEquals(log.written.length, 1);
+  tick(200);
+  assertEquals(log.written, [first, first]);
+  log.finish();
+  assertEquals(persisted, [first]);
+  assertEquals(fatal, []);
+  assertEquals(events.filter((event) => event.level === "error").length, 1);
+});
+
+Deno.test("where the reserve was used, it is restored as soon as there is room, and said", () => {
+  const { log, persister, events, tick } = setup();
+  log.room = false;
+  persister.persist(batch(1));
+  log.finish();
+  tick(250);
+  assertEquals(log.restores, 1);
+  log.room = true;
+  tick(250);
+  assertEquals(events.at(-1)?.message, "There is room again");
+});
+
+Deno.test("an idle log's end is marked as synced, once", () => {
+  const { log, persister, tick } = setup();
+  tick(1000);
+  assertEquals(log.marks, 0, "nothing was written, nothing to mark");
+  persister.persist(batch(1));
+  log.finish();
+  tick(10);
+  assertEquals(log.marks, 0);
+  tick(60);
+  assertEquals(log.marks, 1);
+  log.finish();
+  tick(1000);
+  assertEquals(log.marks, 1);
+});
+
+Deno.test("a batch that comes while the end is being marked waits for that", () => {
+  const { log, persister, persisted, tick } = setup();
+  persister.persist(batch(1));
+  log.finish();
+  tick(60);
+  const second = batch(2);
+  persister.persist(second);
+  assertEquals(log.written.length, 1);
+  log.finish();
+  assertEquals(log.written.length, 2);
+  log.finish();
+  assertEquals(persisted.at(-1), second);
+});
+
+Deno.test("a slow sync is said with how long it took", () => {
+  const { log, clock, persister, events } = setup();
+  persister.persist(batch(1));
+  clock.now = 150;
+  log.finish();
+  assertEquals(events.map((event) => event.fields.tookMs), [150]);
+});
