@@ -183,6 +183,15 @@ const ILLEGAL: { name: string; by: Refuser; history: () => Operation[] }[] = [
     ],
   },
   {
+    name: "a pipelined read that sees the write behind it",
+    by: "versions",
+    history: () => [
+      set(0, 1, 1, 1),
+      get(2, 7, 2, 2, { connection: 5 }),
+      set(2, 5, 2, 2, { connection: 5 }),
+    ],
+  },
+  {
     name: "a delete that finds nothing where a value is",
     by: "both",
     history: () => [set(0, 1, 1, 1), del(2, 3, { outcome: "notFound" }), get(4, 5, 1, 1)],

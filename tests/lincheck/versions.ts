@@ -179,20 +179,23 @@ function checkAbsence(
   return `version ${past} is missing and nobody deleted it: ${describeOperation(op)}`;
 }
 
-/** A write is seen by what its own connection sent behind it. */
+/** Commands of one connection act in their order: none sees an older version than one before it. */
 function checkConnections(
   operations: readonly Operation[],
   versionOf: ReadonlyMap<number, number>,
 ): Verdict {
-  const written = new Map<number, Operation>();
+  const latest = new Map<number, { place: number; op: Operation }>();
   for (const op of [...operations].sort((a, b) => a.id - b.id)) {
     const place = op.outcome === "ok" ? placeOf(op, versionOf) : 0;
-    const before = written.get(op.connection);
-    if (place > 0 && before !== undefined && place < before.version) {
-      return `a connection does not see its own write: ${describeOperation(op)}, behind ` +
-        describeOperation(before);
+    if (place === 0) continue;
+    const before = latest.get(op.connection);
+    if (
+      before !== undefined && (place < before.place || (op.value > 0 && place === before.place))
+    ) {
+      return `commands of one connection out of order: ${describeOperation(op)}, sent behind ` +
+        describeOperation(before.op);
     }
-    if (op.kind !== "get" && op.kind !== "delete" && place > 0) written.set(op.connection, op);
+    latest.set(op.connection, { place, op });
   }
   return null;
 }

@@ -1,0 +1,285 @@
+/**
+ * What has to hold of the servers' states after every step, against a ledger of everything that was
+ * ever committed anywhere. Only what changed since the last look is compared, so a step that changes
+ * nothing costs a few comparisons.
+ */
+import { checksum } from "../../lib/util/checksum.ts";
+import { CheckFailure } from "./world.ts";
+
+/** What a check may see of a server; make_node.ts fills it from the real node. */
+export interface ServerProbe {
+  /** False until the cluster is formed and the log open: the rest must not be asked then. */
+  isOpen(): boolean;
+  isLeader(): boolean;
+  term(): number;
+  votedFor(): number;
+  commitIndex(): number;
+  appliedIndex(): number;
+  /** The last index that a snapshot covers; 0 where there is none. */
+  snapshotIndex(): number;
+  lastIndex(): number;
+  termAt(index: number): number;
+  dataAt(index: number): Uint8Array;
+  /** Up to where this server promises its log to survive a crash. */
+  durableIndex(): number;
+  voters(): readonly number[];
+  /** The digest of the store's contents at `appliedIndex`, in two 32-bit halves. */
+  digestHigh(): number;
+  digestLow(): number;
+}
+
+/** The part of a server that is checked. */
+export interface CheckedServer {
+  readonly id: number;
+  readonly probe: ServerProbe | null;
+}
+
+/** What was last seen of one server; log and durable index outlive its crashes. */
+class Record {
+  isOpen = false;
+  isLeader = false;
+  term = 0;
+  votedFor = 0;
+  commitIndex = 0;
+  appliedIndex = 0;
+  lastIndex = 0;
+  durableIndex = 0;
+  /** The term of each entry, and a checksum of everything up to it. Index 0 stands for "nothing". */
+  readonly terms: number[] = [0];
+  readonly chain: number[] = [0];
+}
+
+/** Terms above this would make the keys of the log-matching map collide. */
+const TERM_SPAN = 0x40_0000;
+
+export class StateChecks {
+  /** Every entry ever seen committed: its term, the chain up to it, and the term that committed it. */
+  readonly ledgerTerms: number[] = [0];
+  readonly ledgerChain: number[] = [0];
+  readonly #committedIn: number[] = [0];
+  readonly #records = new Map<number, Record>();
+  readonly #leaders = new Map<number, number>();
+  readonly #chainAt = new Map<number, number>();
+  readonly #digestsHigh: (number | undefined)[] = [];
+  readonly #digestsLow: (number | undefined)[] = [];
+  /** Who got whose vote, by term, as it left the voter: a vote outlives crashes. */
+  readonly #votes = new Map<string, number>();
+  /** Elections won, and comparisons of digests made. */
+  elections = 0;
+  digestsCompared = 0;
+
+  get committedIndex(): number {
+    return this.ledgerTerms.length - 1;
+  }
+
+  #record(id: number): Record {
+    let record = this.#records.get(id);
+    if (record === undefined) {
+      record = new Record();
+      this.#records.set(id, record);
+    }
+    return record;
+  }
+
+  /** A process begins: what it knew in memory is gone. */
+  started(server: CheckedServer): void {
+    const record = this.#record(server.id);
+    Object.assign(record, { isOpen: false, isLeader: false, commitIndex: 0, appliedIndex: 0 });
+  }
+
+  crashed(server: CheckedServer): void {
+    this.started(server);
+  }
+
+  /** A vote that leaves a server: only one a term, whatever happened in between. */
+  voteSent(from: number, term: number, to: number): void {
+    const key = `${from}/${term}`;
+    const before = this.#votes.get(key);
+    if (before !== undefined && before !== to) {
+      fail("one vote per term", `server ${from} voted for ${before} and ${to} in term ${term}`);
+    }
+    this.#votes.set(key, to);
+  }
+
+  /** Looks at a server after one of its steps. */
+  afterStep(server: CheckedServer): void {
+    const probe = server.probe;
+    if (probe === null || !probe.isOpen()) return;
+    const record = this.#record(server.id);
+    if (!record.isOpen) this.#opened(server.id, probe, record);
+    this.#checkTerm(server.id, probe, record);
+    this.#checkLog(server.id, probe, record);
+    record.durableIndex = probe.durableIndex();
+    const commitIndex = probe.commitIndex();
+    if (commitIndex !== record.commitIndex) {
+      this.#checkCommit(server.id, probe, record, commitIndex);
+    }
+    const appliedIndex = probe.appliedIndex();
+    if (appliedIndex !== record.appliedIndex) {
+      this.#checkApplied(server.id, probe, record, appliedIndex);
+    }
+    const isLeader = probe.isLeader();
+    if (isLeader && !record.isLeader) this.#checkLeader(server.id, record);
+    record.isLeader = isLeader;
+  }
+
+  /** The log as recovery found it has to hold all that was promised before the crash. */
+  #opened(id: number, probe: ServerProbe, record: Record): void {
+    const { durableIndex, term } = record;
+    const durableChain = record.chain[durableIndex]!;
+    record.isOpen = true;
+    record.lastIndex = 0;
+    record.terms.length = 1;
+    record.chain.length = 1;
+    record.term = 0;
+    record.votedFor = 0;
+    this.#checkLog(id, probe, record);
+    if (record.lastIndex < durableIndex || record.chain[durableIndex] !== durableChain) {
+      fail(
+        "durability",
+        `server ${id} had promised its log up to ${durableIndex} (term ${term}); after its ` +
+          `restart it ends at ${record.lastIndex}` +
+          (record.lastIndex >= durableIndex ? " and differs" : ""),
+      );
+    }
+  }
+
+  #checkTerm(id: number, probe: ServerProbe, record: Record): void {
+    const term = probe.term();
+    const votedFor = probe.votedFor();
+    if (term === record.term) {
+      if (votedFor !== record.votedFor && record.votedFor !== 0) {
+        fail("one vote per term", `server ${id} changed its vote in term ${term}`);
+      }
+    } else if (term < record.term) {
+      fail("monotone term", `server ${id} went from term ${record.term} back to ${term}`);
+    } else {
+      record.isLeader = false;
+      record.term = term;
+    }
+    record.votedFor = votedFor;
+  }
+
+  /** Follows the log: log matching, leader append-only, and nothing committed is ever cut. */
+  #checkLog(id: number, probe: ServerProbe, record: Record): void {
+    const lastIndex = probe.lastIndex();
+    const { terms, chain } = record;
+    if (lastIndex === record.lastIndex && probe.termAt(lastIndex) === terms[lastIndex]) return;
+    let same = Math.min(lastIndex, record.lastIndex);
+    while (same > 0 && terms[same] !== probe.termAt(same)) same--;
+    if (same < record.lastIndex) {
+      if (same < record.commitIndex) {
+        fail(
+          "truncation",
+          `server ${id} cut its log behind ${same}, committed was ${record.commitIndex}`,
+        );
+      }
+      if (record.isLeader && probe.isLeader()) {
+        fail("leader append-only", `leader ${id} cut its own log behind ${same}`);
+      }
+    }
+    terms.length = same + 1;
+    chain.length = same + 1;
+    let link = chain[same]!;
+    for (let index = same + 1; index <= lastIndex; index++) {
+      const term = probe.termAt(index);
+      if (term < terms[index - 1]!) {
+        fail(
+          "log terms",
+          `server ${id}: entry ${index} has term ${term}, the one before a greater`,
+        );
+      }
+      link = checksum(probe.dataAt(index), (Math.imul(link, 0x01000193) ^ term) >>> 0);
+      terms.push(term);
+      chain.push(link);
+      const key = index * TERM_SPAN + term;
+      const known = this.#chainAt.get(key);
+      if (known === undefined) this.#chainAt.set(key, link);
+      else if (known !== link) {
+        fail("log matching", `server ${id}: logs differ up to entry ${index} of term ${term}`);
+      }
+    }
+    record.lastIndex = lastIndex;
+  }
+
+  #checkCommit(id: number, probe: ServerProbe, record: Record, commitIndex: number): void {
+    if (commitIndex < record.commitIndex || commitIndex > record.lastIndex) {
+      fail(
+        "monotone commit",
+        `server ${id} went from commit ${record.commitIndex} to ${commitIndex}, its log ends at ` +
+          `${record.lastIndex}`,
+      );
+    }
+    for (let index = record.commitIndex + 1; index <= commitIndex; index++) {
+      const link = record.chain[index]!;
+      if (index > this.committedIndex) {
+        this.ledgerTerms.push(record.terms[index]!);
+        this.ledgerChain.push(link);
+        this.#committedIn.push(probe.term());
+        if (index === commitIndex) this.#checkQuorum(id, probe, index, link);
+      } else if (this.ledgerChain[index] !== link) {
+        fail("state machine safety", `server ${id} committed another entry at ${index}`);
+      }
+    }
+    record.commitIndex = commitIndex;
+  }
+
+  /** Promise 1: what is committed is durable on a majority of the voters. */
+  #checkQuorum(id: number, probe: ServerProbe, index: number, link: number): void {
+    const voters = probe.voters();
+    let durable = 0;
+    for (const voter of voters) {
+      const record = this.#record(voter);
+      if (record.durableIndex >= index && record.chain[index] === link) durable++;
+    }
+    if (durable * 2 > voters.length) return;
+    fail(
+      "durable on a majority",
+      `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
+    );
+  }
+
+  #checkApplied(id: number, probe: ServerProbe, record: Record, appliedIndex: number): void {
+    if (appliedIndex < record.appliedIndex || appliedIndex > record.commitIndex) {
+      fail(
+        "monotone applied",
+        `server ${id} went from applied ${record.appliedIndex} to ${appliedIndex}, committed is ` +
+          `${record.commitIndex}`,
+      );
+    }
+    record.appliedIndex = appliedIndex;
+    const high = probe.digestHigh();
+    const low = probe.digestLow();
+    if (this.#digestsHigh[appliedIndex] === undefined) {
+      this.#digestsHigh[appliedIndex] = high;
+      this.#digestsLow[appliedIndex] = low;
+      return;
+    }
+    this.digestsCompared++;
+    if (this.#digestsHigh[appliedIndex] !== high || this.#digestsLow[appliedIndex] !== low) {
+      fail("digest", `server ${id} has other contents than another had at entry ${appliedIndex}`);
+    }
+  }
+
+  /** Election safety, and leader completeness against what was committed in earlier terms. */
+  #checkLeader(id: number, record: Record): void {
+    const before = this.#leaders.get(record.term);
+    if (before !== undefined && before !== id) {
+      fail("election safety", `servers ${before} and ${id} both lead term ${record.term}`);
+    }
+    this.#leaders.set(record.term, id);
+    this.elections++;
+    let index = this.committedIndex;
+    while (index > 0 && this.#committedIn[index]! >= record.term) index--;
+    if (record.chain[index] === this.ledgerChain[index]) return;
+    fail(
+      "leader completeness",
+      `leader ${id} of term ${record.term} lacks committed entries up to ${index}; its log ends ` +
+        `at ${record.lastIndex}`,
+    );
+  }
+}
+
+function fail(check: string, message: string): never {
+  throw new CheckFailure(check, message);
+}

@@ -1,0 +1,240 @@
+/**
+ * One client's connection: bytes both ways, in order, in pieces. The server's end does what the
+ * stages of net/ do: read while the session wants input, submit batch after batch, write what it has.
+ */
+import type { ClientSession } from "../../lib/node/shells.ts";
+import type { Random } from "../../lib/util/random.ts";
+import type { Fabric } from "./fabric.ts";
+import type { Handler, SimEvent } from "./heap.ts";
+import { Kind } from "./kinds.ts";
+import { type ClientEnd, type Part, pieceBytes, type SimServer } from "./sim_server.ts";
+
+/** The client's end. */
+export interface ConnectionOwner {
+  opened(connection: ClientConnection): void;
+  received(connection: ClientConnection, bytes: Uint8Array): void;
+  ended(connection: ClientConnection, reason: string): void;
+}
+
+export class ClientConnection implements Handler, Part, ClientEnd {
+  readonly id: number;
+  readonly server: SimServer;
+  readonly #fabric: Fabric;
+  readonly #random: Random;
+  readonly #owner: ConnectionOwner;
+  readonly #serverLife: number;
+  #session: ClientSession | null = null;
+  /** What arrived and was not read yet, as a slow or stopped reader leaves it. */
+  #arrived: Uint8Array[] = [];
+  #arrivedAt = 0;
+  #serverDone = false;
+  #clientDone = false;
+  #toServerUs = 0;
+  #toClientUs = 0;
+  /** A write to the client that is not through yet. */
+  #isWriting = false;
+
+  constructor(
+    fabric: Fabric,
+    random: Random,
+    owner: ConnectionOwner,
+    server: SimServer,
+    id: number,
+  ) {
+    this.id = id;
+    this.server = server;
+    this.#fabric = fabric;
+    this.#random = random;
+    this.#owner = owner;
+    this.#serverLife = server.life;
+    this.#toServer(Kind.clientOpen, null);
+  }
+
+  // The client's side.
+
+  /** Sends bytes; they may arrive in many pieces. */
+  send(bytes: Uint8Array): void {
+    if (this.#clientDone) return;
+    const { fragment } = this.#fabric.options;
+    if (fragment === 0 || !this.#random.chance(fragment)) {
+      return this.#toServer(Kind.toServer, bytes);
+    }
+    for (let at = 0; at < bytes.length;) {
+      const end = Math.min(bytes.length, at + pieceBytes(this.#random, bytes.length));
+      this.#toServer(Kind.toServer, bytes.subarray(at, end));
+      at = end;
+    }
+  }
+
+  /** The client gives up: it hears nothing more of this connection. */
+  close(): void {
+    if (this.#clientDone) return;
+    this.#clientDone = true;
+    this.#toServer(Kind.serverEnd, null);
+  }
+
+  // Faults.
+
+  /** Both ends see the connection end; what is under way is lost. */
+  reset(): void {
+    if (this.#serverDone) return;
+    this.#serverDone = true;
+    this.#fabric.world.schedule(this.#fabric.delayUs(), this, Kind.clientEnd);
+    this.#fabric.world.schedule(this.#fabric.delayUs(), this, Kind.serverEnd, 1);
+  }
+
+  serverGone(): void {
+    if (this.#serverDone) return;
+    this.#serverDone = true;
+    this.#session = null;
+    // Sometimes nobody tells the client, and only its timeout will.
+    if (this.#random.chance(0.9)) {
+      this.#fabric.world.schedule(this.#fabric.delayUs(), this, Kind.clientEnd);
+    }
+  }
+
+  handle(event: SimEvent): void {
+    switch (event.kind) {
+      case Kind.clientOpen:
+        if (this.server.isDown || this.server.life !== this.#serverLife) {
+          this.#serverDone = true;
+          return this.#toClient(Kind.clientEnd, null);
+        }
+        return this.server.deliver(event, this);
+      case Kind.toServer:
+      case Kind.taken:
+        if (!this.#serverDone && this.#session !== null) this.server.deliver(event, this);
+        return;
+      case Kind.serverEnd:
+        if (this.#session !== null) this.server.deliver(event, this);
+        return;
+      default:
+        return this.#atClient(event);
+    }
+  }
+
+  #atClient(event: SimEvent): void {
+    if (this.#clientDone) return;
+    const world = this.#fabric.world;
+    world.events++;
+    world.trace.hash.add(world.now);
+    world.trace.hash.add(event.kind);
+    if (event.bytes !== null) world.trace.hash.addBytes(event.bytes);
+    if (event.kind === Kind.clientOpened) this.#owner.opened(this);
+    else if (event.kind === Kind.toClient) this.#owner.received(this, event.bytes!);
+    else {
+      this.#clientDone = true;
+      this.#owner.ended(this, "the connection ended");
+    }
+  }
+
+  // The server's side; all of it inside a step of the server.
+
+  perform(event: SimEvent): void {
+    switch (event.kind) {
+      case Kind.clientOpen:
+        return this.#open();
+      case Kind.toServer:
+        if (this.#serverDone || this.#session === null) return;
+        this.#arrived.push(event.bytes!);
+        return this.#read(this.#session);
+      case Kind.taken:
+        if (this.#serverDone || this.#session === null) return;
+        this.#isWriting = false;
+        this.#session.outputWritten();
+        return this.server.markDirty(this);
+      case Kind.serverEnd:
+        return this.#end();
+    }
+  }
+
+  #open(): void {
+    const session = this.server.node!.openSession(`client-${this.id}`);
+    if (session === null) {
+      this.#serverDone = true;
+      return this.#toClient(Kind.clientEnd, null);
+    }
+    this.#session = session;
+    session.onActivity = () => this.server.markDirty(this);
+    this.server.clients.add(this);
+    this.#toClient(Kind.clientOpened, null);
+  }
+
+  #end(): void {
+    const session = this.#session;
+    this.#session = null;
+    this.#serverDone = true;
+    this.server.clients.delete(this);
+    if (session === null) return;
+    session.onActivity = null;
+    session.disconnected();
+  }
+
+  #read(session: ClientSession): void {
+    while (true) {
+      const batch = session.nextBatch();
+      if (batch !== null) {
+        session.submit(batch);
+        continue;
+      }
+      const chunk = this.#arrived[0];
+      if (chunk === undefined || !session.wantsInput || session.closing !== null) break;
+      const space = session.inputSpace();
+      const count = Math.min(space.length, chunk.length - this.#arrivedAt);
+      space.set(chunk.subarray(this.#arrivedAt, this.#arrivedAt + count));
+      this.#arrivedAt += count;
+      if (this.#arrivedAt === chunk.length) {
+        this.#arrived.shift();
+        this.#arrivedAt = 0;
+      }
+      session.received(count);
+    }
+    this.server.markDirty(this);
+  }
+
+  pump(): void {
+    const session = this.#session;
+    if (session === null || this.#serverDone) return;
+    if (!this.#isWriting) {
+      const output = session.takeOutput();
+      if (output !== null) {
+        // The write takes a moment: the bytes must stay as they are until it is through.
+        this.#isWriting = true;
+        this.#toClient(Kind.toClient, output.slice());
+        this.#fabric.world.schedule(this.#random.between(1, 300), this, Kind.taken, 0);
+      } else if (session.closing !== null) {
+        this.#toClient(Kind.clientEnd, null);
+        return this.#end();
+      }
+    }
+    if (this.#arrived.length > 0 && session.wantsInput) this.#read(session);
+    else this.#submitWhatFits(session);
+  }
+
+  /** Room again: what was parsed but held back goes on. */
+  #submitWhatFits(session: ClientSession): void {
+    let batch = session.nextBatch();
+    if (batch === null) return;
+    while (batch !== null) {
+      session.submit(batch);
+      batch = session.nextBatch();
+    }
+    this.server.markDirty(this);
+  }
+
+  #toServer(kind: Kind, bytes: Uint8Array | null): void {
+    const world = this.#fabric.world;
+    this.#toServerUs = Math.max(this.#toServerUs, world.now + this.#fabric.delayUs());
+    world.schedule(this.#toServerUs - world.now, this, kind, 0, 0, bytes);
+  }
+
+  #toClient(kind: Kind, bytes: Uint8Array | null): void {
+    const world = this.#fabric.world;
+    this.#toClientUs = Math.max(this.#toClientUs, world.now + this.#fabric.delayUs());
+    world.schedule(this.#toClientUs - world.now, this, kind, 0, 0, bytes);
+  }
+
+  describe(): string {
+    return `connection ${this.id}`;
+  }
+}

@@ -1,0 +1,70 @@
+/** The state of the network between servers: who is cut off from whom, what is clogged, and delays. */
+import type { Random } from "../../lib/util/random.ts";
+import type { NetworkOptions } from "./options.ts";
+import type { World } from "./world.ts";
+
+export class Fabric {
+  readonly world: World;
+  /** May be replaced while the world runs: healing takes the losses away. */
+  options: NetworkOptions;
+  readonly random: Random;
+  /** Sees every frame that leaves a server. */
+  onFrame: ((from: number, to: number, frame: Uint8Array) => void) | null = null;
+  readonly #servers: number;
+  /** How many faults cut the direction from one server to another. */
+  readonly #cuts: Uint16Array;
+  readonly #clogUntilUs: Float64Array;
+
+  constructor(world: World, servers: number, options: NetworkOptions, random: Random) {
+    this.world = world;
+    this.options = options;
+    this.random = random;
+    this.#servers = servers;
+    this.#cuts = new Uint16Array((servers + 1) * (servers + 1));
+    this.#clogUntilUs = new Float64Array((servers + 1) * (servers + 1));
+  }
+
+  #at(from: number, to: number): number {
+    return from * (this.#servers + 1) + to;
+  }
+
+  isCut(from: number, to: number): boolean {
+    return this.#cuts[this.#at(from, to)]! > 0;
+  }
+
+  cut(from: number, to: number): void {
+    this.#cuts[this.#at(from, to)]!++;
+  }
+
+  mend(from: number, to: number): void {
+    const at = this.#at(from, to);
+    if (this.#cuts[at]! > 0) this.#cuts[at]!--;
+  }
+
+  mendAll(): void {
+    this.#cuts.fill(0);
+    this.#clogUntilUs.fill(0);
+  }
+
+  clog(from: number, to: number, untilUs: number): void {
+    this.#clogUntilUs[this.#at(from, to)] = untilUs;
+  }
+
+  isLost(): boolean {
+    return this.options.loss > 0 && this.random.chance(this.options.loss);
+  }
+
+  /** A delay in microseconds, an exponential one on top of the least. */
+  delayUs(): number {
+    const { delayMinMs, delayMeanMs } = this.options;
+    const drawn = -Math.log(1 - this.random.unit()) * delayMeanMs;
+    return Math.floor((delayMinMs + Math.min(drawn, delayMeanMs * 8)) * 1000) + 1;
+  }
+
+  /** When something sent now arrives: after its delay, and after a clog is gone. */
+  arrivalUs(from: number, to: number): number {
+    const at = this.world.now + this.delayUs();
+    const clogUntil = this.#clogUntilUs[this.#at(from, to)]!;
+    return clogUntil > at ? clogUntil + this.random.between(0, 2_000) : at;
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * What one seed draws before its world begins (swarm testing): the size of the cluster, times, limits,
+ * and which faults there are at all. Each fault is off in at least 30 % of the seeds, because two
+ * faults often hide what one alone would show.
+ */
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_STORAGE_LIMITS,
+  DEFAULT_TIMING,
+  type Limits,
+  type StorageLimits,
+  type Timing,
+} from "../../lib/node/limits.ts";
+import { Random } from "../../lib/util/random.ts";
+
+/** Faults that come and go by themselves, with the mean time between two and how long one lasts. */
+export const FAULTS = [
+  "crash",
+  "crashInDisk",
+  "crashAll",
+  "pause",
+  "partition",
+  "oneWayCut",
+  "clog",
+  "connectionReset",
+  "clientCut",
+  "clockStep",
+  "clockDrift",
+  "clockFreeze",
+  "diskStall",
+  "diskError",
+  "diskFull",
+] as const;
+export type FaultName = typeof FAULTS[number];
+
+export interface FaultOptions {
+  readonly meanIntervalMs: number;
+  readonly durationMinMs: number;
+  readonly durationMaxMs: number;
+}
+
+export interface NetworkOptions {
+  readonly delayMinMs: number;
+  /** Mean of the exponential part on top of the least delay. */
+  readonly delayMeanMs: number;
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly reorder: number;
+  /** Chance that a delivery comes in several pieces. */
+  readonly fragment: number;
+}
+
+export interface DiskOptions {
+  readonly syncMinMs: number;
+  readonly syncMeanMs: number;
+}
+
+export interface ClientOptions {
+  readonly count: number;
+  readonly keys: number;
+  /** Further keys whose writes carry an exptime. */
+  readonly expiringKeys: number;
+  readonly thinkMeanMs: number;
+  /** Most commands in one write. */
+  readonly burstMax: number;
+  readonly timeoutMs: number;
+  readonly noreply: number;
+  readonly valueBytesMax: number;
+  readonly reads: number;
+  readonly cas: number;
+  readonly deletes: number;
+  /** Chance of a large value, up to the limit. */
+  readonly large: number;
+}
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly servers: number;
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly storage: StorageLimits;
+  readonly network: NetworkOptions;
+  readonly disk: DiskOptions;
+  readonly clients: ClientOptions;
+  readonly faults: Partial<Record<FaultName, FaultOptions>>;
+  /** The clocks' first differences: wall offset at most this, drift at most this part. */
+  readonly wallOffsetMaxMs: number;
+  readonly driftMax: number;
+  readonly faultsMs: number;
+  /** Acknowledged operations that the faulty phase has to bring; it is extended for them. */
+  readonly operationsMin: number;
+  /** Before all heals, only a core that is a majority does; the others stay broken. */
+  readonly coreFirst: boolean;
+  /** A server closes a client's connection with the last reply bytes still under way. */
+  readonly restartMaxMs: number;
+}
+
+/** The options of a seed; `overrides` replace whole parts, for fixed scenarios. */
+export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {
+  const random = new Random(seed);
+  const servers = overrides.servers ?? random.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]);
+  const timing = drawTiming(random.fork());
+  const isTiny = random.chance(0.5);
+  const clients = drawClients(random.fork(), isTiny);
+  const network = drawNetwork(random.fork(), timing);
+  const drawn: SimOptions = {
+    seed,
+    servers,
+    timing,
+    limits: isTiny ? drawTinyLimits(random.fork()) : DEFAULT_LIMITS,
+    storage: drawStorage(random.fork()),
+    network,
+    disk: drawDisk(random.fork(), timing),
+    clients,
+    faults: drawFaults(random.fork(), timing),
+    wallOffsetMaxMs: random.chance(0.5) ? 0 : 3_600_000,
+    driftMax: random.chance(0.4) ? 0 : random.unit() * 0.1,
+    faultsMs: 60_000,
+    operationsMin: 500,
+    coreFirst: servers >= 3 && random.chance(0.4),
+    restartMaxMs: random.pick([50, 1_000, 10_000]),
+  };
+  return { ...drawn, ...overrides };
+}
+
+function drawTiming(random: Random): Timing {
+  const tickMs = random.pick([10, 10, 10, 20, 25]);
+  const electionTimeoutMs = random.pick([150, 300, 300, 500, 1_000]);
+  const heartbeatIntervalMs = Math.max(
+    tickMs,
+    Math.floor(electionTimeoutMs / random.between(4, 8) / tickMs) * tickMs,
+  );
+  return {
+    ...DEFAULT_TIMING,
+    tickMs,
+    electionTimeoutMs,
+    heartbeatIntervalMs,
+    commandTimeoutMs: random.pick([1_000, 3_000, 5_000]),
+  };
+}
+
+function drawTinyLimits(random: Random): Limits {
+  return {
+    ...DEFAULT_LIMITS,
+    valueBytesMax: random.pick([2_000, 20_000]),
+    connectionsMax: random.pick([20, 1_000]),
+    pipelineCommandsMax: random.pick([4, 16, 128]),
+    outputBytesMax: random.pick([200, 4_096]),
+    uncommittedBytesMax: random.pick([2_000, 20_000, 1_000_000]),
+    entryBytesMax: random.pick([100, 1_000, 10_000]),
+    appendBytesMax: random.pick([100, 1_000, 10_000]),
+    appendsInFlightMax: random.pick([1, 2, 8]),
+    appendBytesInFlightMax: random.pick([200, 2_000, 20_000]),
+    outboxBytesMax: random.pick([40_000, 1_000_000]),
+  };
+}
+
+function drawStorage(random: Random): StorageLimits {
+  if (random.chance(0.4)) return { ...DEFAULT_STORAGE_LIMITS, reserveBytes: 65_536 };
+  return {
+    segmentBytesMax: random.pick([4_096, 20_000, 200_000]),
+    reserveBytes: 65_536,
+  };
+}
+
+function drawNetwork(random: Random, timing: Timing): NetworkOptions {
+  // A round trip has to fit well into an election timeout, or no leader could live.
+  const room = timing.electionTimeoutMs;
+  const sometimes = (max: number) => random.chance(0.35) ? 0 : random.unit() * max;
+  return {
+    delayMinMs: sometimes(Math.min(30, room / 20)),
+    delayMeanMs: 0.1 + sometimes(Math.min(100, room / 12)),
+    loss: random.chance(0.5) ? sometimes(0.03) : sometimes(0.3),
+    duplicate: random.chance(0.5) ? sometimes(0.05) : sometimes(0.5),
+    reorder: sometimes(0.5),
+    fragment: random.chance(0.5) ? 0 : random.pick([0.02, 0.2, 1]),
+  };
+}
+
+function drawDisk(random: Random, timing: Timing): DiskOptions {
+  return {
+    syncMinMs: random.pick([0.02, 0.2, 2]),
+    syncMeanMs: random.pick([0.05, 0.5, 5, timing.electionTimeoutMs / 20]),
+  };
+}
+
+function drawClients(random: Random, isTiny: boolean): ClientOptions {
+  const count = random.between(1, 8);
+  return {
+    count,
+    keys: random.between(1, 8),
+    expiringKeys: random.chance(0.5) ? 0 : random.between(1, 4),
+    // Some ten to some hundred operations a second over all clients.
+    thinkMeanMs: count * random.pick([3, 10, 25]),
+    burstMax: random.pick([1, 1, 4, 16]),
+    timeoutMs: random.pick([500, 2_000, 6_000]),
+    noreply: random.chance(0.4) ? 0 : random.unit() * 0.2,
+    valueBytesMax: random.pick([10, 100, 1_000]),
+    reads: random.pick([0.2, 0.5, 0.8]),
+    cas: random.pick([0, 0.2, 0.5]),
+    deletes: random.pick([0, 0.05, 0.3]),
+    large: isTiny && random.chance(0.3) ? 0.02 : 0,
+  };
+}
+
+function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
+  const faults: Partial<Record<FaultName, FaultOptions>> = {};
+  const election = timing.electionTimeoutMs;
+  for (const name of FAULTS) {
+    // Drawn for all, used for some: one more kind does not reshuffle the others.
+    const isOff = random.chance(0.4);
+    const interval = random.pick([2_000, 5_000, 15_000]);
+    const long = random.pick([election, 4 * election, 15_000]);
+    const short = random.unit();
+    if (isOff) continue;
+    faults[name] = {
+      meanIntervalMs: interval * INTERVAL_FACTOR[name],
+      durationMinMs: 1 + short * election,
+      durationMaxMs: name === "clog" ? Math.min(long, 5_000) : long,
+    };
+  }
+  return faults;
+}
+
+/** Some faults cost more progress than others and come less often. */
+const INTERVAL_FACTOR: Record<FaultName, number> = {
+  crash: 1.5,
+  crashInDisk: 2,
+  crashAll: 6,
+  pause: 1.5,
+  partition: 2,
+  oneWayCut: 2,
+  clog: 1,
+  connectionReset: 0.5,
+  clientCut: 2,
+  clockStep: 1,
+  clockDrift: 1,
+  clockFreeze: 2,
+  diskStall: 1.5,
+  diskError: 4,
+  diskFull: 3,
+};

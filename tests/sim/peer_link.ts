@@ -1,0 +1,265 @@
+/**
+ * The simulated connections of one server's outgoing link. Frames travel one by one: they are lost,
+ * doubled and overtake each other, which is more than TCP would do and all that Raft must bear. The
+ * handshake is not: its frames arrive in order, and where one is lost the connection breaks.
+ */
+import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
+import { readU32 } from "../../lib/util/bytes.ts";
+import type { Fabric } from "./fabric.ts";
+import type { Handler, SimEvent } from "./heap.ts";
+import { Kind } from "./kinds.ts";
+import type { Part, SimServer } from "./sim_server.ts";
+
+const CONNECT_TIMEOUT_US = 1_000_000;
+const BACKOFF_FIRST_US = 20_000;
+const BACKOFF_MAX_US = 500_000;
+const EMPTY: Uint8Array = new Uint8Array(0);
+
+export class PeerLink implements Handler, Part {
+  readonly #fabric: Fabric;
+  readonly #from: SimServer;
+  readonly #to: SimServer;
+  readonly #link: OutboundLink;
+  /** Grows with each attempt and each break: what belongs to an earlier one is void. */
+  #epoch = 0;
+  #state: "idle" | "connecting" | "up" = "idle";
+  #inbound: InboundLink | null = null;
+  /** Accepted ends that are still to be told that their connection is gone, with their server's life. */
+  readonly #gone: { inbound: InboundLink; life: number }[] = [];
+  #backoffUs = BACKOFF_FIRST_US;
+  #isDead = false;
+  #reason = "";
+  #isFirstFrame = true;
+  #rest: Uint8Array = EMPTY;
+
+  #lastArrivalUs = 0;
+  #handshakeArrivalUs = 0;
+  #lastAnswerUs = 0;
+
+  constructor(fabric: Fabric, from: SimServer, to: SimServer, link: OutboundLink) {
+    this.#fabric = fabric;
+    this.#from = from;
+    this.#to = to;
+    this.#link = link;
+    link.onActivity = () => from.markDirty(this);
+    this.#schedule(Kind.connect, fabric.random.between(0, 5_000));
+  }
+
+  get toId(): number {
+    return this.#to.id;
+  }
+
+  get isUp(): boolean {
+    return this.#state === "up";
+  }
+
+  /** The sending server's process is gone: so is this object, and the other end hears of it. */
+  die(): void {
+    this.#isDead = true;
+    this.#break("the other end's process ended");
+  }
+
+  /** Breaks the connection, if there is one. What is under way is lost. */
+  reset(reason: string): void {
+    if (this.#state === "idle") return;
+    this.#break(reason);
+  }
+
+  handle(event: SimEvent): void {
+    if (event.kind === Kind.inboundGone) return this.#to.deliver(event, this);
+    if (event.kind === Kind.broken && !this.#isDead) return this.#from.deliver(event, this);
+    if (event.life !== this.#epoch || this.#isDead) return;
+    const isAtReceiver = event.kind === Kind.accept || event.kind === Kind.frame;
+    if (isAtReceiver) this.#arriveAtReceiver(event);
+    else this.#from.deliver(event, this);
+  }
+
+  #arriveAtReceiver(event: SimEvent): void {
+    const isCut = this.#fabric.isCut(this.#from.id, this.#to.id);
+    if (event.kind === Kind.accept) {
+      // Nobody listens, or nothing gets through: the attempt runs into its timeout or is refused.
+      if (isCut || this.#fabric.isCut(this.#to.id, this.#from.id)) return;
+      if (this.#to.isDown) return this.#schedule(Kind.connectFailed, this.#fabric.delayUs());
+    } else if (isCut) {
+      if (event.a === 1) this.#break("the handshake was lost");
+      return;
+    }
+    this.#to.deliver(event, this);
+  }
+
+  /** Called inside the step of the server that the event belongs to. */
+  perform(event: SimEvent): void {
+    switch (event.kind) {
+      case Kind.connect:
+        this.#state = "connecting";
+        this.#schedule(Kind.accept, this.#fabric.delayUs());
+        return this.#schedule(Kind.connectFailed, CONNECT_TIMEOUT_US);
+      case Kind.connectFailed:
+        if (this.#state === "connecting") this.#break("no connection");
+        return;
+      case Kind.accept:
+        return this.#accept();
+      case Kind.connected:
+        return this.#connected();
+      case Kind.frame:
+        if (this.#inbound !== null) this.#to.receiveInto(this.#inbound, event.bytes!);
+        return;
+      case Kind.answer:
+        this.#backoffUs = BACKOFF_FIRST_US;
+        return this.#from.receiveInto(this.#link, event.bytes!);
+      case Kind.broken:
+        return this.#link.disconnected(this.#reason);
+      case Kind.closed:
+        return this.#break("the other server closed the connection");
+      case Kind.inboundGone: {
+        const gone = this.#gone.shift()!;
+        if (gone.life === this.#to.life) gone.inbound.disconnected();
+        return;
+      }
+    }
+  }
+
+  #accept(): void {
+    if (this.#inbound !== null) return;
+    const inbound = this.#to.node!.openInboundLink(`server-${this.#from.id}`);
+    this.#inbound = inbound;
+    inbound.onActivity = () => this.#to.markDirty(this);
+    this.#schedule(Kind.connected, this.#fabric.delayUs());
+  }
+
+  #connected(): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "up";
+    this.#isFirstFrame = true;
+    this.#rest = EMPTY;
+
+    this.#lastArrivalUs = 0;
+    this.#lastAnswerUs = 0;
+    this.#from.world.counters.add("peer connections");
+    this.#link.connected();
+    this.#from.markDirty(this);
+  }
+
+  /** Takes what either end wants to write; called at the end of a server's step. */
+  pump(server: SimServer): void {
+    if (server === this.#from && !this.#isDead) this.#pumpFrames();
+    if (server === this.#to && this.#inbound !== null) this.#pumpAnswers(this.#inbound);
+  }
+
+  #pumpFrames(): void {
+    if (this.#state !== "up") return;
+    while (this.#state === "up") {
+      const output = this.#link.takeOutput();
+      if (output === null) break;
+      const bytes = join(this.#rest, output);
+      this.#link.outputWritten();
+      this.#rest = bytes.subarray(this.#sendFrames(bytes));
+    }
+    if (this.#state === "up" && this.#link.closing !== null) this.#break(this.#link.closing);
+  }
+
+  /** Cuts whole frames off the front (a u32 length, that many bytes); returns how far it came. */
+  #sendFrames(bytes: Uint8Array): number {
+    let at = 0;
+    while (bytes.length - at >= 4 && this.#state === "up") {
+      const end = at + 4 + readU32(bytes, at);
+      if (end > bytes.length) break;
+      this.#sendFrame(bytes.subarray(at, end));
+      at = end;
+    }
+    return at;
+  }
+
+  #sendFrame(frame: Uint8Array): void {
+    const fabric = this.#fabric;
+    const isHandshake = this.#isFirstFrame;
+    this.#isFirstFrame = false;
+    const counters = fabric.world.counters;
+    fabric.onFrame?.(this.#from.id, this.#to.id, frame);
+    if (fabric.isCut(this.#from.id, this.#to.id) || fabric.isLost()) {
+      counters.add("frames lost");
+      if (isHandshake) this.#break("the handshake was lost");
+      return;
+    }
+    let at = fabric.arrivalUs(this.#from.id, this.#to.id);
+    const { reorder, duplicate } = fabric.options;
+    const overtakes = !isHandshake && reorder > 0 && fabric.random.chance(reorder);
+    at = Math.max(at, overtakes ? this.#handshakeArrivalUs : this.#lastArrivalUs);
+    if (isHandshake) this.#handshakeArrivalUs = at;
+    if (at > this.#lastArrivalUs) this.#lastArrivalUs = at;
+    else if (at < this.#lastArrivalUs) counters.add("frames overtaking");
+    this.#schedule(Kind.frame, at - fabric.world.now, frame, isHandshake ? 1 : 0);
+    if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
+      counters.add("frames doubled");
+      const again = Math.max(
+        fabric.arrivalUs(this.#from.id, this.#to.id),
+        this.#handshakeArrivalUs,
+      );
+      this.#schedule(Kind.frame, again - fabric.world.now, frame);
+    }
+  }
+
+  #pumpAnswers(inbound: InboundLink): void {
+    while (this.#inbound === inbound) {
+      const output = inbound.takeOutput();
+      if (output === null) break;
+      const bytes = output.slice();
+      inbound.outputWritten();
+      const fabric = this.#fabric;
+      if (fabric.isCut(this.#to.id, this.#from.id) || fabric.isLost()) {
+        return this.#break("the handshake's answer was lost");
+      }
+      this.#lastAnswerUs = Math.max(
+        fabric.arrivalUs(this.#to.id, this.#from.id),
+        this.#lastAnswerUs,
+        fabric.world.now,
+      );
+      this.#schedule(Kind.answer, this.#lastAnswerUs - fabric.world.now, bytes);
+    }
+    if (this.#inbound !== inbound || inbound.closing === null) return;
+    // Closed behind its last answer; from here on nothing is taken in any more.
+    this.#tellInbound();
+    const delay = Math.max(this.#lastAnswerUs - this.#fabric.world.now, 1_000);
+    this.#schedule(Kind.closed, delay);
+  }
+
+  #break(reason: string): void {
+    const wasUp = this.#state === "up";
+    this.#epoch++;
+    this.#state = "idle";
+    this.#tellInbound();
+    if (this.#isDead) return;
+    if (wasUp) {
+      this.#fabric.world.counters.add("peer connections broken");
+      this.#reason = reason;
+      this.#schedule(Kind.broken, 0);
+    }
+    this.#backoffUs = Math.min(this.#backoffUs * 2, BACKOFF_MAX_US);
+    this.#schedule(Kind.connect, this.#fabric.random.between(1_000, this.#backoffUs));
+  }
+
+  #tellInbound(): void {
+    const inbound = this.#inbound;
+    if (inbound === null) return;
+    this.#inbound = null;
+    inbound.onActivity = null;
+    this.#gone.push({ inbound, life: this.#to.life });
+    this.#schedule(Kind.inboundGone, this.#fabric.delayUs());
+  }
+
+  #schedule(kind: Kind, delayUs: number, bytes: Uint8Array | null = null, a = 0): void {
+    this.#fabric.world.schedule(delayUs, this, kind, this.#epoch, a, bytes);
+  }
+
+  describe(event: SimEvent): string {
+    return `${this.#from.id} -> ${this.#to.id}${event.a === 1 ? " hello" : ""}`;
+  }
+}
+
+function join(rest: Uint8Array, more: Uint8Array): Uint8Array {
+  if (rest.length === 0) return more.slice();
+  const joined = new Uint8Array(rest.length + more.length);
+  joined.set(rest);
+  joined.set(more, rest.length);
+  return joined;
+}

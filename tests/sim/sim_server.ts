@@ -1,0 +1,336 @@
+/**
+ * One server's process in simulated time: it starts on a disk, ticks by its own clock, is crashed,
+ * paused and started again. Every call into the node goes through `deliver`, which catches what it
+ * throws, takes its output and has the checks look at it.
+ */
+import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
+import type { LogEvent, NodeHost, ServerNode } from "../../lib/node/shells.ts";
+import type { Random } from "../../lib/util/random.ts";
+import type { ServerProbe, StateChecks } from "./checks.ts";
+import type { SimClock } from "./clock.ts";
+import type { Handler, SimEvent } from "./heap.ts";
+import { Kind, kindName } from "./kinds.ts";
+import { PeerLink } from "./peer_link.ts";
+import type { Fabric } from "./fabric.ts";
+import type { SimOptions } from "./options.ts";
+import type { ServerDisk, ServerFactory } from "./server_factory.ts";
+import { CheckFailure, type World } from "./world.ts";
+
+/** Something that has events inside a server's step, and output behind it. */
+export interface Part {
+  perform(event: SimEvent): void;
+  pump(server: SimServer): void;
+  /** For the trace. */
+  describe(event: SimEvent): string;
+}
+
+/** Thrown through the node where its process ends in the middle of a step. */
+export class ProcessEnded extends Error {
+  override readonly name = "ProcessEnded";
+}
+
+/** What all servers of a world share. */
+export interface ServerSetting {
+  readonly world: World;
+  readonly fabric: Fabric;
+  readonly options: SimOptions;
+  readonly factory: ServerFactory;
+  readonly checks: StateChecks;
+  /** All servers, in the order of their ids; filled after they are made. */
+  readonly servers: SimServer[];
+}
+
+/** A client connection, as far as a crash has to know it. */
+export interface ClientEnd {
+  serverGone(): void;
+}
+
+export class SimServer implements Handler, Part, NodeHost {
+  readonly id: number;
+  readonly world: World;
+  readonly clock: SimClock;
+  readonly disk: ServerDisk;
+  readonly random: Random;
+  /** Set where a fault gave this server a reason to end itself: without one, an exit is a failure. */
+  mayExit = false;
+  /** Grows with every start and every crash. */
+  life = 0;
+  node: ServerNode | null = null;
+  probe: ServerProbe | null = null;
+  links: PeerLink[] = [];
+  readonly clients = new Set<ClientEnd>();
+  readonly #setting: ServerSetting;
+  readonly #rng: Rng;
+  #isPaused = false;
+  #isRestarting = false;
+  #deferred: SimEvent[] = [];
+  #dirty: Part[] = [];
+  #tickStretch = 1;
+  #scratch = new Uint8Array(4_096);
+
+  constructor(
+    setting: ServerSetting,
+    id: number,
+    clock: SimClock,
+    random: Random,
+  ) {
+    this.#setting = setting;
+    this.id = id;
+    this.world = setting.world;
+    this.clock = clock;
+    this.random = random;
+    const drawn = random.fork();
+    this.#rng = { u32: () => drawn.u32() };
+    this.disk = setting.factory.makeDisk({
+      options: setting.options,
+      serverId: id,
+      random: random.fork(),
+      schedule: (delayMs, run) => this.#complete(delayMs, run),
+      nowMs: () => this.world.now / 1000,
+    });
+  }
+
+  get isDown(): boolean {
+    return this.node === null;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Starts the process; a disk that ends it on the way brings another start later. */
+  start(): void {
+    this.#isRestarting = false;
+    if (this.node !== null) return;
+    this.life++;
+    const { factory, options, checks } = this.#setting;
+    this.world.counters.add("starts");
+    this.#trace("start", `life ${this.life}`);
+    try {
+      const built = factory.makeServer({
+        options,
+        serverId: this.id,
+        disk: this.disk,
+        clock: this.clock,
+        rng: this.#rng,
+        host: this,
+      });
+      this.node = built.node;
+      this.probe = built.probe;
+      checks.started(this);
+      this.#connectAll(built.node);
+    } catch (error) {
+      this.#threw(error);
+      return;
+    }
+    this.#tickStretch = 1;
+    this.#schedule(Kind.tick, this.random.unit() * options.timing.tickMs * 1000);
+  }
+
+  #connectAll(node: ServerNode): void {
+    const { fabric, servers } = this.#setting;
+    this.links = node.outboundLinks.map((link) =>
+      new PeerLink(fabric, this, servers.find((server) => server.id === link.peerId)!, link)
+    );
+  }
+
+  /** Ends the process at once. What was not synced may be lost. */
+  crash(reason: string): void {
+    if (this.node === null) return;
+    this.#trace("crash", reason);
+    this.world.counters.add("crashes");
+    this.life++;
+    this.#setting.checks.crashed(this);
+    this.node = null;
+    this.probe = null;
+    this.#isPaused = false;
+    this.#deferred = [];
+    this.#dirty = [];
+    this.disk.crash();
+    for (const link of this.links) link.die();
+    this.links = [];
+    for (const other of this.#setting.servers) {
+      for (const link of other.links) {
+        if (link.toId === this.id) link.reset("the other end's process ended");
+      }
+    }
+    for (const client of [...this.clients]) client.serverGone();
+    this.clients.clear();
+  }
+
+  /** Starts again after a while; one start is outstanding at most. */
+  restartIn(delayUs: number): void {
+    if (this.#isRestarting) return;
+    this.#isRestarting = true;
+    this.world.schedule(delayUs, this, Kind.restart);
+  }
+
+  /** Nothing is delivered until `resume`. */
+  pause(): void {
+    if (this.node === null || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#trace("pause", "");
+  }
+
+  /** All that came meanwhile is delivered at once. */
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#trace("resume", `${this.#deferred.length} deferred`);
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const event of deferred) this.world.again(event);
+  }
+
+  handle(event: SimEvent): void {
+    if (event.kind === Kind.restart) {
+      if (this.#isRestarting) this.start();
+      return;
+    }
+    if (event.life === this.life) this.deliver(event, this);
+  }
+
+  /** One step of this server: an event of `part`, its output, the checks. */
+  deliver(event: SimEvent, part: Part): void {
+    if (this.node === null) return;
+    if (this.#isPaused) {
+      this.#deferred.push(event);
+      return;
+    }
+    const world = this.world;
+    world.events++;
+    const hash = world.trace.hash;
+    hash.add(world.now);
+    hash.add(this.id * 64 + event.kind);
+    if (event.bytes !== null) hash.addBytes(event.bytes);
+    if (world.trace.on && event.kind !== Kind.tick && event.kind !== Kind.turn) {
+      const bytes = event.bytes === null ? "" : `  ${world.trace.bytes(event.bytes)}`;
+      this.#trace(kindName(event.kind), part.describe(event) + bytes);
+    }
+    try {
+      part.perform(event);
+      this.#pumpAll();
+    } catch (error) {
+      this.#threw(error);
+    }
+    if (this.node !== null) this.#setting.checks.afterStep(this);
+  }
+
+  perform(event: SimEvent): void {
+    if (event.kind === Kind.tick) {
+      const tickUs = this.#setting.options.timing.tickMs * 1000;
+      this.#schedule(Kind.tick, tickUs / this.clock.rate * this.#tickStretch);
+      this.node!.tick();
+    } else if (event.kind === Kind.turn) this.node!.turn();
+    else event.call!();
+  }
+
+  pump(): void {}
+
+  describe(): string {
+    return "";
+  }
+
+  /** Output waits at `part`: it is taken at the end of this step. */
+  markDirty(part: Part): void {
+    this.#dirty.push(part);
+  }
+
+  #pumpAll(): void {
+    for (let i = 0; i < this.#dirty.length; i++) this.#dirty[i]!.pump(this);
+    this.#dirty.length = 0;
+  }
+
+  /**
+   * Hands bytes over in a buffer that is overwritten afterwards (what keeps a view of it will see
+   * that), sometimes in several pieces.
+   */
+  receiveInto(link: { receive(bytes: Uint8Array): void }, bytes: Uint8Array): void {
+    const { fabric } = this.#setting;
+    const { fragment } = fabric.options;
+    if (this.#scratch.length < bytes.length) this.#scratch = new Uint8Array(bytes.length * 2);
+    const scratch = this.#scratch;
+    if (fragment === 0 || !fabric.random.chance(fragment)) {
+      scratch.set(bytes);
+      link.receive(scratch.subarray(0, bytes.length));
+    } else {
+      for (let at = 0; at < bytes.length;) {
+        const end = Math.min(bytes.length, at + pieceBytes(fabric.random, bytes.length));
+        scratch.set(bytes.subarray(at, end));
+        link.receive(scratch.subarray(0, end - at));
+        scratch.fill(0xa5, 0, end - at);
+        at = end;
+      }
+    }
+    scratch.fill(0xa5, 0, bytes.length);
+  }
+
+  // What the node asks of its host.
+
+  scheduleTurn(): void {
+    this.#schedule(Kind.turn, this.random.between(1, 60));
+  }
+
+  fatal(error: Error): void {
+    this.world.counters.add("exits");
+    this.#trace("fatal", error.message);
+    if (!this.mayExit) {
+      // Kept as well as thrown: the node must not be able to swallow it.
+      this.world.failure = new CheckFailure(
+        "exit",
+        `server ${this.id} ended itself: ${error.message}`,
+        { cause: error },
+      );
+      throw this.world.failure;
+    }
+    this.crash(`it ended itself: ${error.message}`);
+    this.restartIn(this.random.between(10_000, this.#setting.options.restartMaxMs * 1000));
+    throw new ProcessEnded(error.message);
+  }
+
+  log(event: LogEvent): void {
+    if (!this.world.trace.on) return;
+    const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
+    this.#trace(`log ${event.level}`, `${event.message} ${fields.join(" ")}`);
+  }
+
+  #complete(delayMs: number, run: () => void): void {
+    this.#schedule(Kind.completion, delayMs * 1000, run);
+  }
+
+  #schedule(kind: Kind, delayUs: number, call: (() => void) | null = null): void {
+    this.world.schedule(delayUs, this, kind, this.life, 0, null, call);
+  }
+
+  #threw(error: unknown): void {
+    if (error instanceof ProcessEnded) return;
+    if (error instanceof CheckFailure) throw error;
+    const { factory, options } = this.#setting;
+    const isCrash = factory.isCrash(error);
+    const isDiskError = this.mayExit &&
+      (error instanceof DiskError || error instanceof DiskFullError);
+    if (isCrash || isDiskError) {
+      this.world.counters.add(isCrash ? "crashes in the disk" : "exits");
+      if (this.node === null) {
+        // It ended while starting.
+        this.life++;
+        this.disk.crash();
+      } else this.crash("in the middle of a disk operation");
+      this.restartIn(this.random.between(10_000, options.restartMaxMs * 1000));
+      return;
+    }
+    const text = error instanceof Error ? error.message : String(error);
+    throw new CheckFailure("exception", `server ${this.id} threw: ${text}`, { cause: error });
+  }
+
+  #trace(what: string, detail: string): void {
+    if (this.world.trace.on) {
+      this.world.trace.line(this.world.now, `server ${this.id}`, what, detail);
+    }
+  }
+}
+
+/** Mostly a few bytes, often one. */
+export function pieceBytes(random: Random, length: number): number {
+  return random.chance(0.5) ? random.between(1, 8) : random.between(1, Math.max(1, length));
+}

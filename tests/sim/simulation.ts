@@ -1,0 +1,271 @@
+/**
+ * One seed from beginning to end: form and warm up, break things, heal a majority or all of it, demand
+ * progress and convergence, read everything back, judge the history.
+ */
+import { Random } from "../../lib/util/random.ts";
+import { searchHistory } from "../lincheck/search.ts";
+import { checkVersions } from "../lincheck/versions.ts";
+import { StateChecks } from "./checks.ts";
+import { Client, type ClientSetting } from "./client.ts";
+import { SimClock } from "./clock.ts";
+import { Fabric } from "./fabric.ts";
+import { Faults } from "./faults.ts";
+import { withoutOutside } from "./globals.ts";
+import { History } from "./history.ts";
+import type { SimOptions } from "./options.ts";
+import { between } from "./partitions.ts";
+import type { ServerFactory } from "./server_factory.ts";
+import { type ServerSetting, SimServer } from "./sim_server.ts";
+import { type LineSink, Trace } from "./trace.ts";
+import { CheckFailure, World } from "./world.ts";
+
+const SECOND_US = 1_000_000;
+/** The search gives up on a key beyond this many states; the seed then counts as not searched. */
+const SEARCH_STATES_MAX = 1_000_000;
+
+/** What one seed came to; plain data, so that it travels between processes as JSON. */
+export interface SimResult {
+  readonly seed: number;
+  /** Null where all held; else the check that fired. */
+  readonly check: string | null;
+  readonly message: string;
+  readonly stack: string;
+  readonly hash: string;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly acknowledged: number;
+  readonly elections: number;
+  readonly digestsCompared: number;
+  readonly searched: boolean;
+  readonly counters: Record<string, number>;
+}
+
+export class Simulation {
+  readonly options: SimOptions;
+  readonly world: World;
+  readonly fabric: Fabric;
+  readonly servers: SimServer[] = [];
+  readonly clients: Client[] = [];
+  readonly history = new History();
+  readonly checks = new StateChecks();
+  readonly faults: Faults;
+  readonly #setting: ClientSetting;
+  readonly #random: Random;
+  searched = true;
+
+  constructor(options: SimOptions, factory: ServerFactory, sink: LineSink, verbose: boolean) {
+    this.options = options;
+    const random = new Random(options.seed ^ 0x5eed);
+    this.#random = random;
+    this.world = new World(new Trace(sink, verbose));
+    this.fabric = new Fabric(this.world, options.servers, options.network, random.fork());
+    const { world, fabric, checks, servers } = this;
+    fabric.onFrame = (from, to, frame) => {
+      const term = factory.voteTermOf(frame);
+      if (term > 0) checks.voteSent(from, term, to);
+    };
+    const setting: ServerSetting = { world, fabric, options, factory, checks, servers };
+    for (let id = 1; id <= options.servers; id++) {
+      const drawn = random.fork();
+      const offsetMs = (drawn.unit() * 2 - 1) * options.wallOffsetMaxMs;
+      const clock = new SimClock(world, offsetMs, 1 + (drawn.unit() * 2 - 1) * options.driftMax);
+      servers.push(new SimServer(setting, id, clock, drawn));
+    }
+    const unreachable = new Set<number>();
+    this.#setting = {
+      fabric,
+      options,
+      servers,
+      history: this.history,
+      unreachable,
+      connections: new Set(),
+      nextConnectionId: 1,
+    };
+    const { connections } = this.#setting;
+    this.faults = new Faults({ fabric, options, servers, unreachable, connections }, random.fork());
+  }
+
+  /** Starts servers and clients, and waits until the first operations are acknowledged. */
+  warmUp(): void {
+    for (const server of this.servers) server.restartIn(this.#random.between(0, SECOND_US));
+    for (let id = 1; id <= this.options.clients.count; id++) {
+      this.clients.push(new Client(this.#setting, id, this.#random.fork()));
+    }
+    this.#phase("forming");
+    this.demand("no formation", 120, () => this.history.acknowledged >= 20);
+  }
+
+  breakThings(): void {
+    this.#phase("faults");
+    const { faultsMs, operationsMin } = this.options;
+    const before = this.history.acknowledged;
+    const enough = () => this.history.acknowledged - before >= operationsMin;
+    this.faults.begin();
+    this.world.run(this.world.now + faultsMs * 1000);
+    if (!enough()) this.demand("no progress under faults", 1_800, enough);
+  }
+
+  /** A majority heals and the others stay out for good: it has to get along without them. */
+  healCore(): void {
+    this.#phase("core");
+    this.faults.healAll();
+    const ids = this.servers.map((server) => server.id);
+    const outside: number[] = [];
+    while (outside.length * 2 < ids.length - 2 && ids.length - outside.length > 1) {
+      const id = this.#random.pick(ids.filter((candidate) => !outside.includes(candidate)));
+      outside.push(id);
+      if (this.#random.chance(0.5)) break;
+    }
+    const core = ids.filter((id) => !outside.includes(id));
+    const cuts = between(core, outside);
+    // Outside servers are cut off wholly, or keep sending into the core, or only hear it.
+    const shape = this.#random.between(0, 2);
+    for (const [from, to] of cuts) {
+      const intoCore = core.includes(to);
+      if (shape === 0 || (shape === 1) === intoCore) this.fabric.cut(from, to);
+    }
+    for (const server of this.servers) {
+      if (outside.includes(server.id)) this.#setting.unreachable.add(server.id);
+    }
+    for (const connection of [...this.#setting.connections]) {
+      if (outside.includes(connection.server.id)) connection.reset();
+    }
+    this.#demandProgress("no progress of a healed majority");
+  }
+
+  healAll(): void {
+    this.#phase("heal");
+    this.faults.healAll();
+    this.#demandProgress("no progress after healing");
+  }
+
+  #demandProgress(check: string): void {
+    const { timing, clients } = this.options;
+    const writesBefore = this.history.acknowledgedWrites;
+    const before = this.history.acknowledged;
+    const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 + clients.timeoutMs * 2 / 1000 +
+      this.options.restartMaxMs / 1000;
+    this.demand(check, seconds, () =>
+      this.history.acknowledged >= before + 30 &&
+      this.history.acknowledgedWrites > writesBefore);
+  }
+
+  /** Stops the clients; then all servers have to hold and apply the same. */
+  converge(): void {
+    this.#phase("converge");
+    for (const client of this.clients) client.isStopped = true;
+    const { clients, timing } = this.options;
+    const seconds = 20 + (clients.timeoutMs * 2 + timing.electionTimeoutMs * 20) / 1000;
+    this.demand(
+      "a client waits for ever",
+      seconds,
+      () => this.clients.every((client) => client.waiting === 0),
+    );
+    this.demand("no convergence", seconds, () => this.#haveConverged());
+  }
+
+  #haveConverged(): boolean {
+    const target = this.checks.committedIndex;
+    return this.servers.every(({ probe }) =>
+      probe?.isOpen() === true && probe.appliedIndex() === target && probe.lastIndex() === target
+    );
+  }
+
+  /** A last client reads every key; what it sees becomes part of the history. */
+  readBack(): void {
+    this.#phase("read back");
+    const keys = [...new Set(this.history.operations.map((operation) => operation.key))];
+    const client = new Client(this.#setting, 0, this.#random.fork(), keys);
+    this.demand("no reading back", 60, () => client.hasReadAll);
+  }
+
+  judge(): void {
+    this.#phase("judge");
+    const { operations } = this.history;
+    const mayExpire = (key: string) => key.startsWith("expiring");
+    const claim = checkVersions(operations, (key) => ({ expires: mayExpire(key) }));
+    if (claim !== null) throw new CheckFailure("linearizability by versions", claim);
+    const verdict = searchHistory(operations, SEARCH_STATES_MAX, (key) => !mayExpire(key));
+    if (verdict.result === "illegal") throw new CheckFailure("linearizability", verdict.why);
+    this.searched = verdict.result === "legal";
+  }
+
+  /** Runs on until `holds`, for `seconds` at most: else `check` has failed. */
+  demand(check: string, seconds: number, holds: () => boolean): void {
+    const untilUs = this.world.now + seconds * SECOND_US;
+    while (!holds()) {
+      if (this.world.now >= untilUs) {
+        throw new CheckFailure(
+          check,
+          `not within ${seconds} simulated seconds. ${this.describe()}`,
+        );
+      }
+      this.world.run(this.world.now + SECOND_US / 20);
+    }
+  }
+
+  /** The servers' states, for a failure's message. */
+  describe(): string {
+    const states = this.servers.map(({ id, probe, isPaused }) => {
+      if (probe === null) return `server ${id} down`;
+      if (!probe.isOpen()) return `server ${id} unformed`;
+      return `server ${id}${isPaused ? " paused" : ""}${probe.isLeader() ? " LEADER" : ""} term ` +
+        `${probe.term()} last ${probe.lastIndex()} commit ${probe.commitIndex()} applied ` +
+        `${probe.appliedIndex()}`;
+    });
+    return `${states.join("; ")}; ${this.history.acknowledged} operations acknowledged`;
+  }
+
+  #phase(name: string): void {
+    this.world.trace.line(this.world.now, "world", "phase", name);
+  }
+
+  runAll(): void {
+    this.warmUp();
+    this.breakThings();
+    if (this.options.coreFirst) this.healCore();
+    this.healAll();
+    this.converge();
+    this.readBack();
+    this.judge();
+  }
+
+  result(failure: unknown): SimResult {
+    const { world, checks, history } = this;
+    const error = failure instanceof Error ? failure : null;
+    const cause = error?.cause instanceof Error ? error.cause : error;
+    return {
+      seed: this.options.seed,
+      check: error === null ? null : error instanceof CheckFailure ? error.check : "exception",
+      message: error?.message ?? "",
+      stack: cause?.stack ?? "",
+      hash: world.trace.hash.hex(),
+      events: world.events,
+      simulatedMs: world.now / 1000,
+      acknowledged: history.acknowledged,
+      elections: checks.elections,
+      digestsCompared: checks.digestsCompared,
+      searched: this.searched,
+      counters: world.counters.all(),
+    };
+  }
+}
+
+/** Runs one seed, or another `scenario` on its world. Never throws: what failed is in the result. */
+export function simulate(
+  options: SimOptions,
+  factory: ServerFactory,
+  sink: LineSink = null,
+  verbose = false,
+  scenario: (simulation: Simulation) => void = (simulation) => simulation.runAll(),
+): SimResult {
+  const simulation = new Simulation(options, factory, sink, verbose);
+  return withoutOutside(() => {
+    try {
+      scenario(simulation);
+      return simulation.result(null);
+    } catch (error) {
+      return simulation.result(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+}

@@ -1,0 +1,68 @@
+/** Sums over seeds, and what is printed of them. */
+import type { SimOptions } from "./options.ts";
+import type { SimResult } from "./simulation.ts";
+
+export class Summary {
+  seeds = 0;
+  failures: SimResult[] = [];
+  #events = 0;
+  #simulatedMs = 0;
+  #acknowledged = 0;
+  #elections = 0;
+  #digests = 0;
+  #unsearched = 0;
+  readonly #counters = new Map<string, number>();
+
+  add(result: SimResult): void {
+    this.seeds++;
+    this.#events += result.events;
+    this.#simulatedMs += result.simulatedMs;
+    this.#acknowledged += result.acknowledged;
+    this.#elections += result.elections;
+    this.#digests += result.digestsCompared;
+    if (!result.searched) this.#unsearched++;
+    if (result.check !== null) this.failures.push(result);
+    for (const [name, count] of Object.entries(result.counters)) {
+      this.#counters.set(name, (this.#counters.get(name) ?? 0) + count);
+    }
+  }
+
+  /** One line on how far it has come. */
+  progress(tookMs: number): string {
+    const hours = this.#simulatedMs / 3_600_000;
+    return `${this.seeds} seeds, ${this.failures.length} failed, ${hours.toFixed(2)} simulated ` +
+      `hours, ${this.#acknowledged} operations, ${(tookMs / 1000).toFixed(0)} s`;
+  }
+
+  /** All figures; `cores` is how many processes shared the work. */
+  text(tookMs: number, cores: number): string {
+    const rows: [string, string | number][] = [
+      ["seeds", this.seeds],
+      ["failed", this.failures.length],
+      ["simulated hours", (this.#simulatedMs / 3_600_000).toFixed(3)],
+      ["times real time", (this.#simulatedMs / tookMs).toFixed(0)],
+      ["events", this.#events],
+      ["events/s and core", Math.round(this.#events / (tookMs / 1000) / cores)],
+      ["acknowledged operations", this.#acknowledged],
+      ["elections won", this.#elections],
+      ["digests compared", this.#digests],
+      ["seeds not searched to the end", this.#unsearched],
+    ];
+    const sorted = [...this.#counters].sort((a, b) => a[0] < b[0] ? -1 : 1);
+    return [...rows, ...sorted]
+      .map(([name, value]) => `  ${name.padEnd(32)} ${String(value).padStart(14)}`).join("\n");
+  }
+}
+
+/** All that is needed to see and to repeat a failure. */
+export function failureText(result: SimResult, options: SimOptions, commit: string): string {
+  return [
+    `FAILED  seed ${result.seed}, commit ${commit}`,
+    `check   ${result.check}`,
+    `        ${result.message}`,
+    `at      ${(result.simulatedMs / 1000).toFixed(3)} simulated seconds, ${result.events} events`,
+    `options ${JSON.stringify(options)}`,
+    ...(result.check === "exception" || result.check === "exit" ? [result.stack] : []),
+    `replay  deno task sim ${result.seed}`,
+  ].join("\n");
+}
