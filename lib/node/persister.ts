@@ -63,11 +63,11 @@ export class Persister {
     if (this.#isMarked || nowMs - this.#finishedMs < IDLE_BEFORE_MARK_MS) return;
     this.#isWriting = true;
     log.markSynced((error) => {
-      this.#isWriting = false;
       if (error !== null && !(error instanceof DiskFullError)) {
         this.#options.host.fatal(error);
         return;
       }
+      this.#isWriting = false;
       this.#isMarked = true;
       if (this.#batch !== null) this.#write();
     });
@@ -85,15 +85,15 @@ export class Persister {
   #written(batch: PersistBatch, error: Error | null): void {
     const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
     const nowMs = clock.monotonicMs();
-    this.#isWriting = false;
-    this.#finishedMs = nowMs;
-    if (error instanceof DiskFullError) {
-      this.#noteFull(error.message);
-      this.#retryAtMs = nowMs + FULL_RETRY_MS;
+    if (error !== null && !(error instanceof DiskFullError)) {
+      host.fatal(error); // and `#isWriting` stays set: nothing is ever written behind a failed sync
       return;
     }
+    this.#isWriting = false;
+    this.#finishedMs = nowMs;
     if (error !== null) {
-      host.fatal(error);
+      this.#noteFull(error.message);
+      this.#retryAtMs = nowMs + FULL_RETRY_MS;
       return;
     }
     const tookMs = nowMs - this.#startedMs;
