@@ -1,0 +1,231 @@
+/**
+ * A fresh cluster of real servers, each a process, in a directory of its own, on free ports, with the
+ * default timings: what the benchmarks measure. Nothing outlives the benchmark.
+ */
+import { agreeOnLeader, findLeader, pauseMs } from "./find_leader.ts";
+import { freePorts } from "./free_ports.ts";
+import type { Address } from "./line_client.ts";
+
+const PROJECT = new URL("../", import.meta.url).pathname;
+const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+const FORM_TIMEOUT_MS = 60_000;
+const WHOLE_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 5_000;
+const POLL_MS = 50;
+/** Both streams go to a file of the server's own; the shell's pid becomes the server's. */
+const INTO_LOG = 'log=$1; shift; exec "$@" >>"$log" 2>&1';
+
+export interface ClusterServer {
+  readonly id: number;
+  readonly client: Address;
+  readonly logPort: number;
+}
+
+export interface ClusterOptions {
+  readonly servers: number;
+  /** An executable to run instead of this repository's main.ts. */
+  readonly executable?: string | undefined;
+  /** Where the cluster's directory is made; the system's temporary directory unless given. */
+  readonly parent?: string | undefined;
+  /**
+   * The address by which server `from` reaches server `to`, where that is not `to` itself: a proxy
+   * of somebody who wants to cut the link.
+   */
+  readonly route?: (from: number, to: ClusterServer) => number;
+}
+
+/** Everything that must be stopped if the benchmark ends early. */
+const running = new Set<Cluster>();
+
+function killAll(): void {
+  for (const cluster of running) cluster.killEverything();
+}
+
+globalThis.addEventListener("unload", killAll);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  Deno.addSignalListener(signal, () => {
+    killAll();
+    Deno.exit(130);
+  });
+}
+
+export class Cluster {
+  readonly directory: string;
+  readonly servers: readonly ClusterServer[];
+  readonly #options: ClusterOptions;
+  readonly #processes = new Map<number, Deno.ChildProcess>();
+
+  private constructor(directory: string, options: ClusterOptions) {
+    const ports = freePorts(options.servers * 2);
+    this.directory = directory;
+    this.#options = options;
+    this.servers = Array.from({ length: options.servers }, (_, i) => ({
+      id: i + 1,
+      client: { hostname: "127.0.0.1", port: ports[2 * i]! },
+      logPort: ports[2 * i + 1]!,
+    }));
+  }
+
+  /** Starts a cluster and waits until it has a leader that all servers agree on. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const directory = Deno.makeTempDirSync({
+      prefix: "raftkv-bench-",
+      ...(options.parent === undefined ? {} : { dir: options.parent }),
+    });
+    const cluster = new Cluster(directory, options);
+    running.add(cluster);
+    try {
+      for (const server of cluster.servers) cluster.startServer(server.id);
+      await findLeader(cluster.addresses, FORM_TIMEOUT_MS);
+      await cluster.untilWhole();
+    } catch (error) {
+      const logs = cluster.servers.map((server) => cluster.log(server.id).slice(-2_000));
+      await cluster.stop();
+      throw new Error(`${(error as Error).message}\n${logs.join("\n")}`);
+    }
+    return cluster;
+  }
+
+  get addresses(): Address[] {
+    return this.servers.map((server) => server.client);
+  }
+
+  server(id: number): ClusterServer {
+    const found = this.servers.find((server) => server.id === id);
+    if (found === undefined) throw new Error(`There is no server ${id} in this cluster`);
+    return found;
+  }
+
+  /** Starts a server that is not running. */
+  startServer(id: number): void {
+    if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
+    const config = `${this.directory}/cluster-${id}.json`;
+    Deno.writeTextFileSync(config, this.#configOf(id));
+    const { executable } = this.#options;
+    const program = executable === undefined
+      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
+        .concat(`${PROJECT}main.ts`)
+      : [executable];
+    const child = new Deno.Command("sh", {
+      args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
+        .concat("--id", String(id), "--config", config),
+      cwd: this.directory,
+      env: { RAFTKV_LOG: "json", RAFTKV_LOG_LEVEL: "info", RAFTKV_DATA: "", NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#processes.set(id, child);
+  }
+
+  pid(id: number): number {
+    const child = this.#processes.get(id);
+    if (child === undefined) throw new Error(`Server ${id} is not running`);
+    return child.pid;
+  }
+
+  /** SIGSTOP and SIGCONT, say. */
+  signal(id: number, signal: Deno.Signal): void {
+    Deno.kill(this.pid(id), signal);
+  }
+
+  /** Kills a server without a warning, and waits until it is gone. */
+  async kill(id: number): Promise<void> {
+    const child = this.#processes.get(id);
+    if (child === undefined) return;
+    // A stopped process is killed just the same.
+    child.kill("SIGKILL");
+    await child.status;
+    this.#processes.delete(id);
+  }
+
+  /** The id of the server that leads. */
+  async leader(): Promise<number> {
+    const address = await findLeader(this.addresses, WHOLE_TIMEOUT_MS);
+    const found = this.servers.find((server) => server.client.port === address.port);
+    if (found === undefined) throw new Error(`No server of this cluster has port ${address.port}`);
+    return found.id;
+  }
+
+  /** Waits until every server is there and all agree on the leader, twice in a row. */
+  async untilWhole(): Promise<void> {
+    const deadlineMs = performance.now() + WHOLE_TIMEOUT_MS;
+    for (let agreed = 0; agreed < 2;) {
+      agreed = await agreeOnLeader(this.addresses) ? agreed + 1 : 0;
+      if (performance.now() > deadlineMs) {
+        throw new Error(`The servers agree on no leader within ${WHOLE_TIMEOUT_MS} ms`);
+      }
+      if (agreed < 2) await pauseMs(POLL_MS);
+    }
+  }
+
+  /** All that a server has written to its log, over all its starts. */
+  log(id: number): string {
+    try {
+      return Deno.readTextFileSync(this.#logPath(id));
+    } catch {
+      return "";
+    }
+  }
+
+  /** The memory that a server's process has in use; 0 where it does not run. */
+  residentBytes(id: number): number {
+    const child = this.#processes.get(id);
+    if (child === undefined) return 0;
+    const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+  }
+
+  /** Stops all servers, by force where they don't end, and removes the directory. */
+  async stop(): Promise<void> {
+    const ends = [...this.#processes.values()].map(async (child) => {
+      trySignal(child, "SIGCONT");
+      trySignal(child, "SIGTERM");
+      const timer = setTimeout(() => trySignal(child, "SIGKILL"), STOP_TIMEOUT_MS);
+      await child.status;
+      clearTimeout(timer);
+    });
+    await Promise.all(ends);
+    this.#processes.clear();
+    this.#removeDirectory();
+  }
+
+  /** For an early end of the benchmark: nothing can be awaited any more. */
+  killEverything(): void {
+    for (const child of this.#processes.values()) trySignal(child, "SIGKILL");
+    this.#processes.clear();
+    this.#removeDirectory();
+  }
+
+  #removeDirectory(): void {
+    running.delete(this);
+    try {
+      Deno.removeSync(this.directory, { recursive: true });
+    } catch {
+      // A server that is just being killed may still write; the system cleans up.
+    }
+  }
+
+  #logPath(id: number): string {
+    return `${this.directory}/server-${id}.log`;
+  }
+
+  #configOf(id: number): string {
+    const route = this.#options.route ?? ((_from: number, to: ClusterServer) => to.logPort);
+    const servers = this.servers.map((server) => ({
+      id: server.id,
+      hostname: server.client.hostname,
+      clientPort: server.client.port,
+      logPort: server.id === id ? server.logPort : route(id, server),
+    }));
+    return JSON.stringify({ path: "data", servers }, null, 2);
+  }
+}
+
+function trySignal(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * A client of the line protocol for one request at a time, with a deadline for each. A request that
+ * missed its deadline leaves its connection useless (the reply may still come), so it is closed.
+ */
+
+export interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** One reply: its first line, and the value where it is a VALUE. */
+export interface Reply {
+  readonly line: string;
+  readonly value: Uint8Array | null;
+}
+
+/** No whole reply came in time. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const READ_BYTES = 65_536;
+const CRLF = encoder.encode("\r\n");
+
+export function formatAddress(address: Address): string {
+  return `${address.hostname}:${address.port}`;
+}
+
+/** Writes all of `bytes`: a connection's own write may take less than it was given. */
+export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  let written = await conn.write(bytes);
+  while (written < bytes.length) written += await conn.write(bytes.subarray(written));
+}
+
+/** Rejects with `DeadlineError` unless `work` is done within `timeoutMs`; `giveUp` ends the work. */
+export async function withDeadline<T>(
+  work: Promise<T>,
+  timeoutMs: number,
+  what: { readonly doing: string; readonly giveUp: () => void },
+): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new DeadlineError(`${what.doing}: no answer within ${timeoutMs} ms`));
+      what.giveUp();
+    }, timeoutMs);
+  });
+  // Whichever loses the race still settles later; nobody else hears of it.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export async function connectWithin(address: Address, timeoutMs: number): Promise<Deno.TcpConn> {
+  const abort = new AbortController();
+  const conn = await withDeadline(
+    Deno.connect({ ...address, signal: abort.signal }),
+    timeoutMs,
+    { doing: `Connecting to ${formatAddress(address)}`, giveUp: () => abort.abort() },
+  );
+  conn.setNoDelay(true);
+  return conn;
+}
+
+export class LineClient {
+  readonly address: Address;
+  readonly #conn: Deno.TcpConn;
+  #buffer = new Uint8Array(READ_BYTES);
+  #start = 0;
+  #end = 0;
+  #closed = false;
+
+  private constructor(address: Address, conn: Deno.TcpConn) {
+    this.address = address;
+    this.#conn = conn;
+  }
+
+  static async connect(address: Address, timeoutMs: number): Promise<LineClient> {
+    return new LineClient(address, await connectWithin(address, timeoutMs));
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** `set` for ever. Rejects where the connection failed or the deadline passed. */
+  set(key: string, value: Uint8Array, timeoutMs: number): Promise<Reply> {
+    const head = encoder.encode(`set ${key} 0 ${value.length}\r\n`);
+    const request = new Uint8Array(head.length + value.length + 2);
+    request.set(head);
+    request.set(value, head.length);
+    request.set(CRLF, head.length + value.length);
+    return this.#request(request, timeoutMs);
+  }
+
+  get(key: string, timeoutMs: number): Promise<Reply> {
+    return this.#request(encoder.encode(`get ${key}\r\n`), timeoutMs);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // Closed by the runtime after an error.
+    }
+  }
+
+  async #request(request: Uint8Array, timeoutMs: number): Promise<Reply> {
+    try {
+      return await withDeadline(this.#exchange(request), timeoutMs, {
+        doing: `A request to ${formatAddress(this.address)}`,
+        giveUp: () => this.close(),
+      });
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  async #exchange(request: Uint8Array): Promise<Reply> {
+    const writing = writeAll(this.#conn, request);
+    writing.catch(() => {});
+    const line = await this.#readLine();
+    let value: Uint8Array | null = null;
+    if (line.startsWith("VALUE ")) {
+      const bytes = Number(line.slice(line.lastIndexOf(" ") + 1));
+      value = (await this.#readBytes(bytes + 2)).subarray(0, bytes);
+    }
+    await writing;
+    return { line, value };
+  }
+
+  async #readLine(): Promise<string> {
+    let from = this.#start;
+    for (;;) {
+      const at = this.#buffer.subarray(0, this.#end).indexOf(0x0a, from);
+      if (at >= 0) {
+        const line = decoder.decode(this.#buffer.subarray(this.#start, at)).trimEnd();
+        this.#start = at + 1;
+        return line;
+      }
+      const seen = this.#end - this.#start;
+      await this.#readMore();
+      from = this.#start + seen;
+    }
+  }
+
+  /** A copy of the next `count` bytes. */
+  async #readBytes(count: number): Promise<Uint8Array> {
+    while (this.#end - this.#start < count) await this.#readMore();
+    const bytes = this.#buffer.slice(this.#start, this.#start + count);
+    this.#start += count;
+    return bytes;
+  }
+
+  async #readMore(): Promise<void> {
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    if (this.#end === this.#buffer.length) {
+      const larger = new Uint8Array(this.#buffer.length * 2);
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+    }
+    const count = await this.#conn.read(this.#buffer.subarray(this.#end));
+    if (count === null) throw new Error(`${formatAddress(this.address)} closed the connection`);
+    this.#end += count;
+  }
+}
+
+/** The address in `ERR_REDIRECT <host> <port>`, or null for any other line. */
+export function parseRedirect(line: string): Address | null {
+  const [word, hostname, port] = line.split(" ");
+  if (word !== "ERR_REDIRECT" || hostname === undefined || port === undefined) return null;
+  return { hostname, port: Number(port) };
+}
