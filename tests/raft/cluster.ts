@@ -99,6 +99,7 @@ export interface ClusterOptions {
   readonly overrides?: Partial<RaftOptions>;
   /** Sees every ready that a server hands out. */
   readonly onReady?: (server: Server, ready: Ready) => void;
+  readonly onEvent?: (id: ServerId, event: RaftEvent) => void;
 }
 
 export class Cluster {
@@ -146,7 +147,10 @@ export class Cluster {
       hardState: disk.hardState,
       snapshot: disk.snapshot,
       entries: [...disk.entries],
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => {
+        events.push(event);
+        this.#options.onEvent?.(id, event);
+      },
     }));
   }
 
@@ -340,8 +344,10 @@ export class Cluster {
     server.batch = null;
   }
 
-  restart(id: ServerId): void {
+  /** Starts the process again, `suspect` where recovery cut a tail that may have been synced. */
+  restart(id: ServerId, suspect = false): void {
     const server = this.at(id);
+    if (suspect) server.disk.hardState = { ...server.disk.hardState, suspect };
     server.raft = this.#boot(id, server.disk, server.events);
     server.up = true;
     server.applied = [];

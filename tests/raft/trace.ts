@@ -1,0 +1,167 @@
+/**
+ * Text traces: a file of blocks, each some commands, a line `----` and what the cluster then did.
+ *
+ *   campaign 1
+ *   ----
+ *   1 preCandidate t0 leader none: no leader was heard
+ *   ...
+ *
+ * Lines that begin with `#` explain and stay. The commands are the keys of `COMMANDS` below; `N` is a
+ * server. A received message is shown as `> 1→2 …`, what the server then does below it.
+ */
+import {
+  describeEvent,
+  describeMessage,
+  describeReady,
+  describeState,
+} from "../../lib/raft/describe.ts";
+import { disk } from "./builders.ts";
+import { bytes, Cluster, type Disk, TICKS } from "./cluster.ts";
+
+/** Runs a whole file and returns it with the output that the commands give now. */
+export function runTrace(text: string): string {
+  const trace = new Trace();
+  const blocks = text.trim().split(/\n\n+/).map((block) => {
+    const lines = block.split("\n");
+    const end = lines.indexOf("----");
+    const commands = end < 0 ? lines : lines.slice(0, end);
+    if (commands.every((line) => line.startsWith("#"))) return commands.join("\n");
+    const output = commands.filter((line) => !line.startsWith("#")).flatMap((line) =>
+      trace.run(line)
+    );
+    return [...commands, "----", ...(output.length === 0 ? ["nothing"] : output)].join("\n");
+  });
+  return blocks.join("\n\n") + "\n";
+}
+
+class Trace {
+  cluster = new Cluster();
+  out: string[] = [];
+
+  run(line: string): string[] {
+    const [name = "", ...words] = line.split(/\s+/);
+    const command = COMMANDS[name];
+    if (command === undefined) throw new Error(`Unknown command in a trace: ${line}`);
+    command(this, words);
+    const { out } = this;
+    this.out = [];
+    return out;
+  }
+
+  /** `1 2 3`, or `1:1,1,2` for a log with these terms, `!` behind it for a suspect server. */
+  start(words: string[]): void {
+    const disks = new Map<number, Disk>();
+    const voters = words.map((word) => {
+      const [id = "", terms = ""] = word.replace("!", "").split(":");
+      const list = terms === "" ? [] : terms.split(",").map(Number);
+      disks.set(Number(id), disk(list, list.at(-1) ?? 0, word.endsWith("!")));
+      return Number(id);
+    });
+    this.cluster = new Cluster({
+      voters,
+      disks,
+      onReady: ({ id }, ready) => this.out.push(...describeReady(ready).map((x) => `${id} ${x}`)),
+      onEvent: (id, event) => this.out.push(`${id} ${describeEvent(event)}`),
+    });
+  }
+
+  deliver(position: number): void {
+    const { cluster } = this;
+    const message = cluster.queue[position]!;
+    const lost = cluster.isCut(message.from, message.to) || !cluster.at(message.to).up;
+    this.out.push(`${lost ? "x" : ">"} ${describeMessage(message)}`);
+    cluster.deliverAt(position);
+  }
+
+  /** Positions of the messages on the link that `words` name; all where they name none. */
+  positions(words: string[]): number[] {
+    const [from, to] = words.map(Number);
+    return this.cluster.queue.flatMap((message, at) => {
+      const wanted = words.length === 0 || (message.from === from && message.to === to);
+      return wanted ? [at] : [];
+    });
+  }
+}
+
+const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
+  /** cluster 1 2 3: new servers; logs as in `start`. */
+  cluster: (trace, words) => trace.start(words),
+  /** campaign N: its election timer runs out. */
+  campaign: ({ cluster }, [id]) => cluster.timeout(Number(id)),
+  /** expire N...: these have not heard a leader for an election timeout. */
+  expire: ({ cluster }, ids) => {
+    for (const id of ids) cluster.raft(Number(id)).state.electionElapsed = TICKS;
+  },
+  /** tick N T, or tick all T: T ticks, nothing delivered. */
+  tick: ({ cluster }, [id, ticks]) => {
+    for (let i = 0; i < Number(ticks); i++) {
+      cluster.tick(id === "all" ? undefined : [Number(id)]);
+    }
+  },
+  /** propose N TEXT */
+  propose: (trace, [id, text = ""]) => {
+    const result = trace.cluster.raft(Number(id)).propose(bytes(text));
+    trace.out.push(
+      result.accepted ? `accepted ${result.index}/t${result.term}` : `refused: ${result.reason}`,
+    );
+    trace.cluster.process(Number(id));
+  },
+  /** read N */
+  read: (trace, [id]) => {
+    trace.out.push(`asked for round ${trace.cluster.raft(Number(id)).requestRead()}`);
+    trace.cluster.process(Number(id));
+  },
+  /** transfer N [M] */
+  transfer: (trace, [id, to]) => {
+    const target = to === undefined ? undefined : Number(to);
+    trace.out.push(`${trace.cluster.raft(Number(id)).transferLeadership(target)}`);
+    trace.cluster.process(Number(id));
+  },
+  /** deliver [N M]: what is under way now (from N to M), not what it causes. */
+  deliver: (trace, words) => {
+    const count = trace.positions(words).length;
+    for (let i = 0; i < count; i++) trace.deliver(trace.positions(words)[0]!);
+  },
+  /** deliver-last N M: only the newest message on that link. */
+  "deliver-last": (trace, words) => trace.deliver(trace.positions(words).at(-1)!),
+  /** stabilize: everything, until nothing is under way. */
+  stabilize: (trace) => {
+    while (trace.cluster.queue.length > 0) trace.deliver(0);
+  },
+  /** drop [N M] */
+  drop: (trace, words) => {
+    for (const at of trace.positions(words).reverse()) trace.cluster.queue.splice(at, 1);
+  },
+  /** copy [N M]: all under way arrive twice. */
+  copy: (trace, words) => {
+    const { queue } = trace.cluster;
+    queue.push(...trace.positions(words).map((at) => queue[at]!));
+  },
+  /** reverse: the newest arrives first. */
+  reverse: ({ cluster }) => void cluster.queue.reverse(),
+  /** isolate N, cut N M (both ways), cut-one-way N M, heal */
+  isolate: ({ cluster }, [id]) => cluster.isolate(Number(id)),
+  cut: ({ cluster }, [a, b]) => cluster.cut([Number(a)], [Number(b)]),
+  "cut-one-way": ({ cluster }, [a, b]) => cluster.cutOneWay(Number(a), Number(b)),
+  heal: ({ cluster }) => cluster.heal(),
+  /** hold-disk N, sync-disk N (ends the sync under way), release-disk N */
+  "hold-disk": ({ cluster }, [id]) => cluster.holdDisk(Number(id)),
+  "sync-disk": ({ cluster }, [id]) => cluster.syncDisk(Number(id)),
+  "release-disk": ({ cluster }, [id]) => cluster.holdDisk(Number(id), false),
+  /** crash N, restart N [suspect], disconnect N M: N sees the connection to M break. */
+  crash: ({ cluster }, [id]) => cluster.crash(Number(id)),
+  restart: (trace, [id, suspect]) => {
+    trace.cluster.restart(Number(id), suspect === "suspect");
+    trace.out.push(describeState(trace.cluster.raft(Number(id)).state));
+  },
+  disconnect: ({ cluster }, [id, peer]) => {
+    cluster.raft(Number(id)).peerDisconnected(Number(peer));
+    cluster.process(Number(id));
+  },
+  /** status: one line a server */
+  status: (trace) => {
+    for (const { raft, up } of trace.cluster.servers.values()) {
+      trace.out.push(up ? describeState(raft.state) : `${raft.state.id} down`);
+    }
+  },
+};
