@@ -1,0 +1,210 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { PeerLinks } from "../../lib/node/peer_links.ts";
+import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/shells.ts";
+import type { Heartbeat, Message } from "../../lib/raft/types.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { ByteWriter } from "../../lib/util/bytes.ts";
+import { Random } from "../../lib/util/random.ts";
+import { encodeHello, encodeMessage, FrameDecoder, RefusalReason } from "../../lib/wire/rpc.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+
+class Server {
+  readonly id: number;
+  readonly events: LogEvent[] = [];
+  readonly received: Message[] = [];
+  readonly lost: number[] = [];
+  formedCount = 0;
+  readonly links: PeerLinks;
+  directory: DataDirectory;
+
+  constructor(id: number, servers: readonly number[], random: Random) {
+    this.id = id;
+    const disk = new SimDisk();
+    this.directory = DataDirectory.open(disk, {
+      path: `${id}`,
+      serverId: id,
+      makeIncarnation: () => random.u32().toString(16).padStart(16, "0"),
+      segmentBytesMax: 1_000_000,
+      reserveBytes: 1_000,
+    });
+    this.links = new PeerLinks({
+      serverId: id,
+      servers,
+      directory: this.directory,
+      host: {
+        scheduleTurn: () => {},
+        fatal: (error) => {
+          throw error;
+        },
+        log: (event) => this.events.push(event),
+      },
+      outboxBytesMax: 10_000,
+      frameBytesMax: 100_000,
+      onMessage: (message) => this.received.push(message),
+      onFormed: () => this.formedCount++,
+      onPeerLost: (peer) => this.lost.push(peer),
+    });
+  }
+}
+
+/** One direction's connection, pumped by hand. */
+class Wire {
+  outbound: OutboundLink;
+  inbound: InboundLink;
+  readonly #server: Server;
+
+  constructor(from: Server, to: Server) {
+    this.#server = to;
+    this.outbound = from.links.outbound.find((link) => link.peerId === to.id)!;
+    this.inbound = to.links.openInbound(`server ${from.id}`);
+    this.outbound.connected();
+  }
+
+  /** Moves all bytes both ways; makes a fresh connection where one end asked for it. */
+  pump(): void {
+    for (let i = 0; i < 4; i++) {
+      move(this.outbound, this.inbound);
+      move(this.inbound, this.outbound);
+    }
+    const reason = this.outbound.closing ?? this.inbound.closing;
+    if (reason === null) return;
+    this.inbound.disconnected();
+    this.outbound.disconnected(reason);
+    this.inbound = this.#server.links.openInbound("again");
+    this.outbound.connected();
+  }
+}
+
+function move(
+  from: { takeOutput(): Uint8Array | null; outputWritten(): void },
+  to: { receive(bytes: Uint8Array): void },
+): void {
+  let bytes = from.takeOutput();
+  while (bytes !== null) {
+    to.receive(bytes.slice());
+    from.outputWritten();
+    bytes = from.takeOutput();
+  }
+}
+
+function connectAll(servers: readonly Server[]): Wire[] {
+  return servers.flatMap((a) => servers.filter((b) => b !== a).map((b) => new Wire(a, b)));
+}
+
+function form(count: number): { servers: Server[]; wires: Wire[] } {
+  const random = new Random(count);
+  const ids = Array.from({ length: count }, (_, i) => i + 1);
+  const servers = ids.map((id) => new Server(id, ids, random));
+  const wires = connectAll(servers);
+  for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
+    for (const server of servers) server.links.tick(nowMs);
+    for (const wire of wires) wire.pump();
+  }
+  return { servers, wires };
+}
+
+function heartbeat(from: number, to: number): Heartbeat {
+  return { kind: "heartbeat", from, to, term: 1, commitIndex: 0, readRound: 0 };
+}
+
+Deno.test("three servers form over their links and then exchange messages", () => {
+  const { servers, wires } = form(3);
+  assertEquals(servers.map((server) => server.formedCount), [1, 1, 1]);
+  assertEquals(servers.map((server) => server.directory.formation?.stage), Array(3).fill("formed"));
+  servers[0]!.links.send(heartbeat(1, 2));
+  for (const wire of wires) wire.pump();
+  assertEquals(servers[1]!.received, [heartbeat(1, 2)]);
+  assertEquals(servers[2]!.received, []);
+});
+
+Deno.test("while not formed, no message of the core passes", () => {
+  const random = new Random(1);
+  const a = new Server(1, [1, 2, 3], random);
+  const b = new Server(2, [1, 2, 3], random);
+  const wire = new Wire(a, b);
+  wire.pump();
+  a.links.send(heartbeat(1, 2));
+  wire.pump();
+  assertEquals(b.received, []);
+});
+
+Deno.test("a server with another data directory is refused with a sentence", () => {
+  const { servers } = form(3);
+  const wiped = new Server(2, [1, 2, 3], new Random(99));
+  const wire = new Wire(wiped, servers[0]!);
+  wire.pump();
+  const last = wiped.events.at(-1)!;
+  assertEquals(last.message, "A peer refuses this server");
+  assertMatch(String(last.fields.reason), /another data directory than it joined with/);
+});
+
+Deno.test("a server of another cluster is refused, naming both clusters", () => {
+  const { servers } = form(3);
+  const random = new Random(7);
+  const others = [1, 2, 3].map((id) => new Server(id, [1, 2, 3], random));
+  const wires = connectAll(others);
+  for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
+    for (const server of others) server.links.tick(nowMs);
+    for (const wire of wires) wire.pump();
+  }
+  new Wire(others[1]!, servers[0]!).pump();
+  assertMatch(String(others[1]!.events.at(-1)!.fields.reason), /belongs to cluster [0-9a-f]{32}/);
+});
+
+Deno.test("a stranger and a wrong address are refused", () => {
+  const { servers } = form(3);
+  const hello = { clusterId: "0".repeat(32), from: 9, to: 1, incarnation: "0".repeat(16) };
+  for (
+    const [changed, reason] of [
+      [{ ...hello }, RefusalReason.stranger],
+      [{ ...hello, from: 2, to: 3 }, RefusalReason.wrongServer],
+      [{ ...hello, from: 1 }, RefusalReason.stranger],
+    ] as const
+  ) {
+    const inbound = servers[0]!.links.openInbound("somewhere");
+    const out = new ByteWriter();
+    encodeHello(out, changed);
+    inbound.receive(out.copy());
+    const decoder = new FrameDecoder(1000);
+    decoder.push(inbound.takeOutput()!);
+    const frame = decoder.next();
+    assertEquals(frame?.type === "refusal" ? frame.reason : frame, reason);
+    assertEquals(inbound.closing !== null, true);
+  }
+});
+
+Deno.test("garbage, a message before the handshake, or under another name ends the link alone", () => {
+  const { servers, wires } = form(3);
+  const early = servers[0]!.links.openInbound("x");
+  const out = new ByteWriter();
+  encodeMessage(out, heartbeat(2, 1));
+  early.receive(out.copy());
+  assertMatch(early.closing ?? "", /before the handshake/);
+  const garbage = servers[0]!.links.openInbound("y");
+  garbage.receive(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  assertEquals(garbage.closing !== null, true);
+  const wire = wires.find((one) => one.outbound.peerId === 1)!;
+  out.clear();
+  encodeMessage(out, heartbeat(wire.outbound === servers[1]!.links.outbound[0] ? 3 : 2, 1));
+  wire.inbound.receive(out.copy());
+  assertMatch(wire.inbound.closing ?? "", /under another server's name/);
+  assertEquals(servers[0]!.received, []);
+});
+
+Deno.test("an outbox that nobody empties stays bounded, and drops", () => {
+  const { servers, wires } = form(3);
+  for (let i = 0; i < 10_000; i++) servers[0]!.links.send(heartbeat(1, 2));
+  for (const wire of wires) wire.pump();
+  const frames = servers[1]!.received.length;
+  assertEquals(frames > 50 && frames < 1000, true, `${frames} frames came through`);
+});
+
+Deno.test("a lost connection is told to the core, from either side", () => {
+  const { servers, wires } = form(3);
+  const wire = wires.find((one) => one.outbound === servers[0]!.links.outbound[0])!;
+  servers.forEach((server) => server.lost.splice(0));
+  wire.outbound.disconnected("reset");
+  wire.inbound.disconnected();
+  assertEquals(servers[0]!.lost, [2]);
+  assertEquals(servers[1]!.lost, [1]);
+});
