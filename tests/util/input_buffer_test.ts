@@ -1,0 +1,79 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { InputBuffer } from "../../lib/util/input_buffer.ts";
+import { Random } from "../../lib/util/random.ts";
+
+function put(input: InputBuffer, count: number, minimum = 1): void {
+  for (let left = count; left > 0;) {
+    const free = input.space(minimum);
+    const size = Math.min(left, free.length);
+    free.fill(7, 0, size);
+    input.commit(size);
+    left -= size;
+  }
+}
+
+Deno.test("input buffer: what goes in comes out in order, however it is read and consumed", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed);
+    const input = new InputBuffer(300, 16);
+    let written = 0;
+    let read = 0;
+    for (let step = 0; step < 200; step++) {
+      if (!input.full && random.chance(0.6)) {
+        const free = input.space(random.between(1, 400));
+        assert(free.length >= 1);
+        const count = random.between(0, Math.min(free.length, 300 - input.length));
+        for (let i = 0; i < count; i++) free[i] = written++;
+        input.commit(count);
+      } else {
+        const count = random.between(0, input.length);
+        for (let i = 0; i < count; i++) assertEquals(input.bytes[input.start + i], read++ & 0xff);
+        input.consume(count);
+      }
+      assertEquals(input.length, written - read);
+      assert(input.bytes.length <= 300);
+    }
+  }
+});
+
+Deno.test("input buffer: never grows beyond its maximum, and says when it is full", () => {
+  const input = new InputBuffer(1000, 64);
+  put(input, 1000);
+  assertEquals([input.length, input.full, input.bytes.length], [1000, true, 1000]);
+  assertThrows(() => input.space(1), Error, "full at 1000 bytes");
+  input.consume(1);
+  assertEquals(input.space(50).length, 1);
+});
+
+Deno.test("input buffer: an announced megabyte that never comes costs nothing", () => {
+  const input = new InputBuffer(2_000_000, 1024);
+  put(input, 20, 1_000_000);
+  assertEquals(input.bytes.length, 1024);
+  put(input, 1000, 1_000_000);
+  assert(input.bytes.length <= 4096);
+});
+
+Deno.test("input buffer: goes back to its smallest size once empty", () => {
+  const input = new InputBuffer(2_000_000, 1024);
+  put(input, 1_500_000, 1_000_000);
+  assert(input.bytes.length >= 1_500_000);
+  input.consume(1_499_999);
+  input.consume(1);
+  assertEquals([input.bytes.length, input.start, input.end], [1024, 0, 0]);
+});
+
+Deno.test("input buffer: moves what it holds to the front rather than grow", () => {
+  const input = new InputBuffer(2_000, 100);
+  put(input, 90);
+  input.consume(80);
+  assertEquals(input.space(60).length, 90);
+  assertEquals([input.start, input.end, input.bytes.length], [0, 10, 100]);
+});
+
+Deno.test("input buffer: wrong counts are refused", () => {
+  const input = new InputBuffer(100, 10);
+  assertThrows(() => input.commit(11), Error, "Cannot commit 11 bytes");
+  assertThrows(() => input.consume(1), Error, "Cannot consume 1 bytes");
+  assertThrows(() => new InputBuffer(5, 10), Error, "Cannot make an input buffer");
+  assertThrows(() => new InputBuffer(5, 0), Error, "Cannot make an input buffer");
+});
