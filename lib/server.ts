@@ -1,6 +1,7 @@
 /** Init: the composition root, the only file that knows the real clock, disk and network. */
 import type { Config } from "./config.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
+import type { Rng } from "./host/ports.ts";
 import type { HostProcess } from "./host/process.ts";
 import { systemClock } from "./host/system_clock.ts";
 import { SystemRng } from "./host/system_rng.ts";
@@ -8,7 +9,7 @@ import { TcpTransport } from "./host/tcp.ts";
 import { Node } from "./node/node.ts";
 import type { LogEvent } from "./node/shells.ts";
 import { NodeRunner } from "./node_runner.ts";
-import { DataDirectory } from "./storage/data_directory.ts";
+import { DataDirectory, DataDirectoryError, LOCK_FILE } from "./storage/data_directory.ts";
 
 export interface ServerOptions {
   readonly config: Config;
@@ -39,18 +40,44 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const rng = new SystemRng();
   const clock = systemClock;
-  const disk = new DenoDisk(`${config.path}/${serverId}`);
-  await disk.prepareLock("lock");
-  const directory = DataDirectory.open({ disk, serverId, rng, storage: config.storage });
+  const directory = await openDirectory(options, rng);
   const transport = new TcpTransport((address, error) => {
     const fields = { address, reason: error.message };
     log({ level: "warning", message: "Cannot accept connections", fields });
   });
   const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
-  const node = new Node({ config, serverId, directory, clock, rng, host: runner });
+  const node = named(config.path, () => {
+    return new Node({ config, serverId, directory, clock, rng, host: runner });
+  });
   runner.start(node);
   log({ level: "info", message: "Serving", fields: servingFields(options) });
-  return { stopped: stopOnSignal(runner, options) };
+  return { stopped: stopOnSignal(runner, options).then(() => directory.close()) };
+}
+
+async function openDirectory(options: ServerOptions, rng: Rng): Promise<DataDirectory> {
+  const { config, serverId } = options;
+  const disk = new DenoDisk(config.path);
+  const path = `${serverId}`;
+  await disk.prepareLock(`${path}/${LOCK_FILE}`);
+  const hex = () => rng.u32().toString(16).padStart(8, "0");
+  return named(config.path, () =>
+    DataDirectory.open(disk, {
+      path,
+      serverId,
+      makeIncarnation: () => hex() + hex(),
+      segmentBytesMax: config.storage.segmentBytesMax,
+      reserveBytes: config.storage.reserveBytes,
+    }));
+}
+
+/** The storage knows its directory below the root; the operator wants to read all of the path. */
+function named<T>(root: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof DataDirectoryError)) throw error;
+    throw new Error(`In ${root}: ${error.message}`, { cause: error });
+  }
 }
 
 function stopOnSignal(runner: NodeRunner, { process, log }: ServerOptions): Promise<void> {
