@@ -1,0 +1,164 @@
+/** One frame of each kind, and what a decoder has to make of it. */
+import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/command.ts";
+import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
+import { type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
+import { ByteWriter } from "../../lib/util/bytes.ts";
+import {
+  encodeFormation,
+  encodeHello,
+  encodeMessage,
+  encodeRefusal,
+  encodeWelcome,
+  type FormationNotice,
+  type Frame,
+  type Hello,
+  RefusalReason,
+} from "../../lib/wire/rpc.ts";
+
+export const FRAME_BYTES_MAX = 100_000;
+const LARGE = Number.MAX_SAFE_INTEGER;
+
+export const HELLO: Hello = {
+  clusterId: "00112233445566778899aabbccddeeff",
+  from: 1,
+  to: 3,
+  incarnation: "0123456789abcdef",
+};
+
+export const NOTICE: FormationNotice = {
+  stage: 1,
+  incarnation: "0123456789abcdef",
+  clusterId: "ffeeddccbbaa99887766554433221100",
+  members: [
+    { serverId: 1, incarnation: "0123456789abcdef" },
+    { serverId: 2, incarnation: "0000000000000001" },
+    { serverId: LARGE, incarnation: "ffffffffffffffff" },
+  ],
+};
+
+function data(kind: EntryKind, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(ENVELOPE_BYTES + payload.length);
+  writeEnvelope(bytes, kind, 1_700_000_000_000);
+  bytes.set(payload, ENVELOPE_BYTES);
+  return bytes;
+}
+
+export function noopData(): Uint8Array {
+  return data(EntryKind.noop, new Uint8Array(0));
+}
+
+export function commandsData(valueBytes: number): Uint8Array {
+  const out = new ByteWriter();
+  const source = new Uint8Array(3 + valueBytes).fill(0x76);
+  encodeSet(out, ExpiryKind.relative, 5000, source, 0, 3, 3, source.length);
+  encodeKeyOnly(out, Op.delete, source, 0, 3);
+  return data(EntryKind.commands, out.copy());
+}
+
+export function configurationData(voters: number[], learners: number[] = []): Uint8Array {
+  return data(
+    EntryKind.configuration,
+    encodeConfiguration(makeConfiguration(voters, learners)),
+  );
+}
+
+export function entriesFrom(firstIndex: number, terms: readonly number[]): Entry[] {
+  const makers = [noopData, () => commandsData(40), () => configurationData([1, 2], [7])];
+  return terms.map((term, i) => ({
+    index: firstIndex + i,
+    term,
+    data: makers[i % makers.length]!(),
+  }));
+}
+
+const TO = { from: 2, to: 1, term: 9 } as const;
+
+export const MESSAGES: readonly Message[] = [
+  {
+    kind: "voteRequest",
+    ...TO,
+    preVote: true,
+    transfer: false,
+    lastIndex: 4_294_967_300,
+    lastTerm: 8,
+  },
+  { kind: "voteRequest", ...TO, preVote: false, transfer: true, lastIndex: 0, lastTerm: 0 },
+  { kind: "voteResponse", ...TO, preVote: true, granted: false, suspect: false },
+  { kind: "voteResponse", ...TO, preVote: false, granted: true, suspect: false },
+  { kind: "voteResponse", ...TO, preVote: false, granted: true, suspect: true },
+  {
+    kind: "appendRequest",
+    ...TO,
+    prevIndex: 0,
+    prevTerm: 0,
+    entries: [],
+    commitIndex: 0,
+    readRound: 0,
+  },
+  {
+    kind: "appendRequest",
+    ...TO,
+    prevIndex: 41,
+    prevTerm: 2,
+    entries: entriesFrom(42, [2, 3, 3, 9]),
+    commitIndex: 41,
+    readRound: 77,
+  },
+  {
+    kind: "appendResponse",
+    ...TO,
+    success: true,
+    index: 45,
+    hintIndex: 0,
+    hintTerm: 0,
+    readRound: 5,
+  },
+  {
+    kind: "appendResponse",
+    ...TO,
+    term: LARGE,
+    success: false,
+    index: LARGE,
+    hintIndex: LARGE,
+    hintTerm: LARGE,
+    readRound: LARGE,
+  },
+  { kind: "heartbeat", ...TO, commitIndex: 41, readRound: 78 },
+  { kind: "heartbeatResponse", ...TO, readRound: 78 },
+  { kind: "timeoutNow", ...TO },
+];
+
+export interface Sample {
+  readonly bytes: Uint8Array;
+  readonly frame: Frame;
+}
+
+export function frameBytes(encode: (out: ByteWriter) => void): Uint8Array {
+  const out = new ByteWriter(0);
+  encode(out);
+  return out.copy();
+}
+
+export const SAMPLES: readonly Sample[] = [
+  {
+    bytes: frameBytes((out) => encodeHello(out, HELLO)),
+    frame: { type: "hello", hello: HELLO },
+  },
+  {
+    bytes: frameBytes((out) => encodeWelcome(out, HELLO)),
+    frame: { type: "welcome", hello: HELLO },
+  },
+  {
+    bytes: frameBytes((out) => encodeRefusal(out, RefusalReason.stranger, "server 9 is none")),
+    frame: { type: "refusal", reason: RefusalReason.stranger, text: "server 9 is none" },
+  },
+  {
+    bytes: frameBytes((out) => encodeFormation(out, NOTICE)),
+    frame: { type: "formation", notice: NOTICE },
+  },
+  ...MESSAGES.map((message) => ({
+    bytes: frameBytes((out) => encodeMessage(out, message)),
+    frame: { type: "message" as const, message },
+  })),
+];
