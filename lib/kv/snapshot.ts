@@ -1,0 +1,107 @@
+/**
+ * A snapshot of one index, read slice by slice while writes go on.
+ *
+ * The snapshot walks the table in the order of hashes. A record that is about to change, was there
+ * at the snapshot's index and is not walked past yet is saved first, as it was; when the walk comes
+ * by, the index of its last change tells that it is done. So nothing is copied at the start, and no
+ * record needs a mark. Records, back to back, in no particular order:
+ *
+ *   0  u16  length of the key          10  u64  index of the last change
+ *   2  u64  version                    18  u64  deadline, ms since 1970; 0 for never
+ *   26 u32  length of the value        30  key, value
+ */
+import { assert } from "../util/assert.ts";
+import { ByteWriter } from "../util/bytes.ts";
+import type { ChangeWatcher, Contents } from "./contents.ts";
+import { fromPosition, toPosition } from "./hash.ts";
+import { RecordHead } from "./record.ts";
+import { PAGE_SLOTS } from "./table.ts";
+
+const POSITIONS = 0x1_0000_0000;
+
+/** What a snapshot says besides its records; it belongs in front of them. */
+export interface SnapshotHead {
+  /** The last entry that is in it. */
+  readonly index: number;
+  readonly clockMs: number;
+  readonly floor: number;
+  /** How many records follow. */
+  readonly keys: number;
+  readonly digest: string;
+}
+
+export class Snapshot implements ChangeWatcher {
+  readonly head: SnapshotHead;
+  readonly #contents: Contents;
+  readonly #record = new RecordHead();
+  /** Records that changed before the walk came by, as they were. */
+  #saved = new ByteWriter();
+  /** All records whose hash lies below this position have been walked past. */
+  #position = 0;
+
+  /** Use `Store.beginSnapshot`. */
+  constructor(contents: Contents, head: SnapshotHead) {
+    assert(contents.watcher === null, "Cannot begin a snapshot: another one is not closed");
+    this.head = head;
+    this.#contents = contents;
+    contents.watcher = this;
+  }
+
+  /** Bytes saved of records that changed, waiting for the next slice. */
+  get savedBytes(): number {
+    return this.#saved.length;
+  }
+
+  /**
+   * Appends whole records to `out`, about `bytesMax` bytes or one record more, after those that were
+   * saved since the last call. Returns false once all are out: close the snapshot then.
+   */
+  next(out: ByteWriter, bytesMax: number): boolean {
+    const { table } = this.#contents;
+    const start = out.length;
+    out.slice(this.#saved.bytes, 0, this.#saved.length);
+    if (this.#saved.bytes.length > 1 << 16) this.#saved = new ByteWriter();
+    else this.#saved.clear();
+    // Records that came after the snapshot are passed over; they count too, so that a slice is bounded.
+    let looked = 0;
+    while (this.#position < POSITIONS && out.length - start < bytesMax && looked < bytesMax) {
+      if (!table.next(fromPosition(this.#position))) {
+        this.#position = POSITIONS;
+        break;
+      }
+      const { words, end } = table;
+      const hash = words[table.at]!;
+      for (let at = table.at; at < end && words[at] === hash; at++) {
+        looked += this.#write(out, words[at + PAGE_SLOTS]!);
+      }
+      this.#position = toPosition(hash) + 1;
+    }
+    return this.#position < POSITIONS;
+  }
+
+  /** Ends the snapshot, whole or not. */
+  close(): void {
+    if (this.#contents.watcher === this) this.#contents.watcher = null;
+    this.#saved = new ByteWriter(0);
+  }
+
+  beforeChange(hash: number, ref: number): void {
+    if (toPosition(hash) >= this.#position) this.#write(this.#saved, ref);
+  }
+
+  /** Appends the record at `ref`, unless it came after the snapshot. Returns 64: the cost of a look. */
+  #write(out: ByteWriter, ref: number): number {
+    const slab = this.#contents.slabs.bytesOf(ref);
+    const at = this.#contents.slabs.offsetOf(ref);
+    const head = this.#record;
+    head.read(slab, at);
+    if (head.index > this.head.index) return 64;
+    out.u16(head.keyLength);
+    out.u64(head.version);
+    out.u64(head.index);
+    out.u64(this.#contents.deadlineMs(ref));
+    out.u32(head.valueLength);
+    out.slice(slab, at + head.keyAt, at + head.recordBytes);
+    return 64;
+  }
+}

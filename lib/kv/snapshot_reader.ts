@@ -1,0 +1,58 @@
+/** From the records of a snapshot (snapshot.ts has their bytes) back to a store. */
+import { ByteFormatError, ByteReader } from "../util/bytes.ts";
+import { Contents, type WriteFields } from "./contents.ts";
+import { NO_REF } from "./slabs.ts";
+import type { SnapshotHead } from "./snapshot.ts";
+import { Store, type StoreOptions } from "./store.ts";
+
+/** Builds a store from a snapshot's records. The bytes may come from anywhere: all is checked. */
+export class SnapshotReader {
+  readonly #options: StoreOptions;
+  readonly #head: SnapshotHead;
+  readonly #contents: Contents;
+  readonly #fields: WriteFields = { version: 0, index: 0, deadlineMs: 0 };
+
+  constructor(options: StoreOptions, head: SnapshotHead) {
+    this.#options = options;
+    this.#head = head;
+    this.#contents = new Contents(options.hashSeed, options.capacityHint ?? 0);
+  }
+
+  /** Takes in whole records. Throws `ByteFormatError` where they are none. */
+  add(bytes: Uint8Array): void {
+    const reader = new ByteReader(bytes);
+    const contents = this.#contents;
+    const fields = this.#fields;
+    while (reader.remaining > 0) {
+      const keyLength = reader.u16();
+      fields.version = reader.u64();
+      fields.index = reader.u64();
+      fields.deadlineMs = reader.u64();
+      const valueLength = reader.u32();
+      if (keyLength === 0) throw new ByteFormatError("A record of the snapshot has no key");
+      if (fields.version === 0 || fields.index > this.#head.index) {
+        throw new ByteFormatError("A record of the snapshot has a version or index out of range");
+      }
+      const start = reader.offset;
+      reader.view(keyLength + valueLength);
+      const hash = contents.hash(bytes, start, keyLength);
+      if (contents.find(hash, bytes, start, keyLength) !== NO_REF) {
+        throw new ByteFormatError("A key is twice in the snapshot");
+      }
+      contents.put(NO_REF, hash, bytes, start, keyLength, reader.offset, fields);
+    }
+  }
+
+  /** The store, with the snapshot's position. Throws where records are missing or differ. */
+  finish(): Store {
+    const head = this.#head;
+    const { table, digest } = this.#contents;
+    if (table.length !== head.keys) {
+      throw new ByteFormatError(`The snapshot has ${table.length} of ${head.keys} keys`);
+    }
+    if (digest.toString() !== head.digest) {
+      throw new ByteFormatError("The snapshot's records don't have the digest that it names");
+    }
+    return new Store(this.#options, { contents: this.#contents, head });
+  }
+}
