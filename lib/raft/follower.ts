@@ -114,8 +114,10 @@ function tellSuspicion(state: RaftState): void {
 
 export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   hearLeader(state, message);
-  // The leader counts on acks that a suspect server may have forgotten.
-  if (!state.suspect) commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
+  // A heartbeat's commitIndex rests on acks that a suspect server may have forgotten. It says so
+  // again, and gets an append that shows whether it is sound by now.
+  if (state.suspect) tellSuspicion(state);
+  else commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
   send(state, {
     kind: "heartbeatResponse",
     from: state.id,
