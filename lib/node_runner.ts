@@ -85,7 +85,8 @@ export class NodeRunner implements NodeHost {
     this.#node = node;
     const [clientListener, logListener] = this.#listeners;
     this.#essential(acceptConnections(clientListener!, node, this.#clients, log));
-    this.#essential(acceptRpc(logListener!, node, this.#peers, log));
+    const retry = () => this.#links?.retryNow();
+    this.#essential(acceptRpc(logListener!, node, this.#peers, log, retry));
     const addressOf = (peerId: number) => {
       const peer = findServer(config, peerId);
       return { hostname: peer.hostname, port: peer.logPort };

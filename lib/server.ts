@@ -51,7 +51,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   runner.start(node);
   log({ level: "info", message: "Serving", fields: servingFields(options) });
-  return { stopped: stopOnSignal(runner, options).then(() => directory.close()) };
+  return {
+    stopped: stopOnSignal(runner, options).then(() => {
+      directory.close();
+      log({ level: "info", message: "Stopped", fields: { server: serverId } });
+    }),
+  };
 }
 
 async function openDirectory(options: ServerOptions, rng: Rng): Promise<DataDirectory> {

@@ -10,7 +10,7 @@ import { activityOf } from "./signal.ts";
 const CONNECTIONS_MAX = 128;
 
 /**
- * Serves every connection that comes, until the listener closes. Whatever a connection brings ends
+ * Serves every connection that comes, until the listener closes; `onConnection` hears of each. Whatever a connection brings ends
  * that connection alone; only a broken invariant is passed on, as a rejection that nobody catches.
  */
 export async function acceptRpc(
@@ -18,12 +18,14 @@ export async function acceptRpc(
   node: Pick<ServerNode, "openInboundLink">,
   watch: ConnectionWatch,
   log: (event: LogEvent) => void,
+  onConnection: () => void = () => {},
 ): Promise<void> {
   for await (const accepted of listener) {
     if (watch.size >= CONNECTIONS_MAX) {
       accepted.close();
       continue;
     }
+    onConnection();
     serve(watch.open(accepted), node.openInboundLink(accepted.remote)).then((reason) => {
       const fields = { remote: accepted.remote, reason };
       log({ level: "debug", message: "A connection on the log port ended", fields });

@@ -24,6 +24,8 @@ export interface LinkSurroundings {
 
 /** A running set of links. */
 export interface ServerLinks {
+  /** Another server is there (it just connected to us): links that pause try again at once. */
+  retryNow(): void;
   /** Connects no more and closes what is open; resolves once every link has ended. */
   stop(): Promise<void>;
   /** Rejects where a link threw (a broken invariant); resolves after `stop()`. */
@@ -40,6 +42,9 @@ export function connectToServers(
   const ended = Promise.all(loops.map((loop) => loop.run())).then(() => {});
   return {
     ended,
+    retryNow() {
+      for (const loop of loops) loop.retryNow();
+    },
     stop() {
       for (const loop of loops) loop.stop();
       return ended;
@@ -75,10 +80,20 @@ class LinkLoop {
   stop(): void {
     this.#stopped = true;
     this.#connection?.close();
-    if (this.#pause !== null) {
-      clearTimeout(this.#pause.timer);
-      this.#pause.end();
-    }
+    this.#endPause();
+  }
+
+  /** Whoever connects to us can bring this about, so no pause gets shorter than the shortest. */
+  retryNow(): void {
+    if (this.#pause === null || this.#backoffMs <= 2 * BACKOFF_MIN_MS) return;
+    this.#backoffMs = BACKOFF_MIN_MS;
+    this.#endPause();
+  }
+
+  #endPause(): void {
+    if (this.#pause === null) return;
+    clearTimeout(this.#pause.timer);
+    this.#pause.end();
   }
 
   /** One connection from its making to its end; returns why it ended, or was not made. */
@@ -123,14 +138,14 @@ class LinkLoop {
     if (this.#isUp) return;
     this.#isUp = true;
     this.#downReason = null;
-    this.#log("info", "Connected to a server", {});
+    this.#log("debug", "Connected to a server", {});
   }
 
   #logDown(reason: string): void {
     const isNews = this.#isUp || reason !== this.#downReason;
     this.#isUp = false;
     this.#downReason = reason;
-    if (isNews && !this.#stopped) this.#log("warning", "Not connected to a server", { reason });
+    if (isNews && !this.#stopped) this.#log("info", "Not connected to a server", { reason });
   }
 
   #log(level: LogEvent["level"], message: string, fields: LogEvent["fields"]): void {

@@ -61,7 +61,7 @@ Deno.test("connectToServers: connects, writes what the link has, feeds what come
   await settle();
   assertEquals(connection.written, "hello frame");
   assertEquals(link.received, "welcome");
-  assertEquals(lines, ['info Connected to a server {"server":2,"address":"10.0.0.2:9"}']);
+  assertEquals(lines, ['debug Connected to a server {"server":2,"address":"10.0.0.2:9"}']);
   await links.stop();
   assertEquals(connection.isClosed, true);
   assertEquals(link.history, ["connected", "disconnected: closed"]);
@@ -83,7 +83,7 @@ Deno.test("connectToServers: reconnects after failures, logging each change once
     "connected",
     "disconnected: the other end closed the connection",
   ]);
-  assertEquals(lines.map((line) => line.split(" ")[0]), ["warning", "info", "warning"]);
+  assertEquals(lines.map((line) => line.split(" ")[0]), ["info", "debug", "info"]);
   const second = new FakeConnection();
   transport.next.push(second);
   await transport.attempted(5);
@@ -102,9 +102,23 @@ Deno.test("connectToServers: a refusal is logged once, however often it comes", 
   const links = start();
   await transport.attempted(3);
   assertEquals(lines, [
-    "warning Not connected to a server " +
+    "info Not connected to a server " +
     '{"server":2,"address":"10.0.0.2:9","reason":"refused: another cluster"}',
   ]);
+  await links.stop();
+});
+
+Deno.test("connectToServers: a server that came back is tried again without the rest of the pause", async () => {
+  const { transport, start } = setUp();
+  const links = start();
+  await transport.attempted(4);
+  // The pause under way is at least 160 ms long: these come in its first moments.
+  links.retryNow();
+  await settle();
+  assertEquals(transport.attempts, 5);
+  links.retryNow();
+  await settle();
+  assertEquals(transport.attempts, 5, "the shortest pause is kept");
   await links.stop();
 });
 
