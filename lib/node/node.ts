@@ -144,6 +144,7 @@ export class Node implements ServerNode, Evaluation {
 
   /** Every `tickMs`. */
   tick(): void {
+    if (this.#isOver) return;
     const nowMs = this.#clock.monotonicMs();
     this.links.tick(nowMs);
     this.raft?.tick();
@@ -157,7 +158,7 @@ export class Node implements ServerNode, Evaluation {
   turn(): void {
     this.#isTurnScheduled = false;
     const raft = this.raft;
-    if (raft !== null) {
+    if (raft !== null && !this.#isOver) {
       this.#appender.flush(this.#leaderClock.nowMs(), (data) => this.#propose(raft, data));
       // What is handed out may make the core ready again: a single voter commits at once.
       do {
@@ -258,6 +259,11 @@ export class Node implements ServerNode, Evaluation {
 
   // The loop.
 
+  /** The log is closed and the last replies leave: nothing may ask the core for more to persist. */
+  get #isOver(): boolean {
+    return this.#shutdown?.isOver === true;
+  }
+
   #scheduleTurn(): void {
     if (this.#isTurnScheduled) return;
     this.#isTurnScheduled = true;
@@ -290,7 +296,7 @@ export class Node implements ServerNode, Evaluation {
   }
 
   #onMessage(message: Message): void {
-    if (this.raft === null) return;
+    if (this.raft === null || this.#isOver) return;
     this.raft.step(message);
     this.#scheduleTurn();
   }
