@@ -1,0 +1,59 @@
+/** docs/protocol.md against the code: what the page says in numbers has to be true. */
+import { assert, assertEquals } from "@std/assert";
+import { ClientError, ReplyMode } from "../../lib/wire/command_batch.ts";
+import { ByteWriter } from "../../lib/util/bytes.ts";
+import { KEY_BYTES_MAX, LineCodec } from "../../lib/wire/line.ts";
+import { EXPTIME_SECONDS_MAX, LINE_BYTES_MAX } from "../../lib/wire/line_parser.ts";
+import { encodeMessage, FrameType, RefusalReason } from "../../lib/wire/rpc.ts";
+import { unlatin } from "./line_driver.ts";
+import { decodeCut } from "./rpc_driver.ts";
+import { frameBytes } from "./rpc_samples.ts";
+
+const page = Deno.readTextFileSync(new URL("../../docs/protocol.md", import.meta.url));
+/** The tables without their padding. */
+const tables = page.replaceAll(/ +/g, " ");
+
+Deno.test("protocol page: its example frame is what the encoder writes and the decoder reads", () => {
+  const block = /```hex\n([\s\S]*?)```/.exec(page)![1]!;
+  const digits = block.split("\n").flatMap((line) =>
+    line.match(/^(?:[0-9a-f]{2} ?)+(?= |$)/) ?? []
+  );
+  const bytes = Uint8Array.from(
+    digits.join(" ").trim().split(/\s+/),
+    (byte) => parseInt(byte, 16),
+  );
+  const message = {
+    kind: "heartbeat",
+    from: 1,
+    to: 2,
+    term: 5,
+    commitIndex: 1000,
+    readRound: 7,
+  } as const;
+  assertEquals(bytes, frameBytes((out) => encodeMessage(out, message)));
+  assertEquals(decodeCut(bytes, []), [{ type: "message", message }]);
+});
+
+Deno.test("protocol page: every frame type and refusal stands there with its number", () => {
+  for (const [name, number] of Object.entries(FrameType)) {
+    assert(tables.includes(`| ${number} | ${name} |`), name);
+  }
+  for (const [name, number] of Object.entries(RefusalReason)) {
+    assert(tables.includes(`| ${number} | ${name} |`), name);
+  }
+});
+
+Deno.test("protocol page: every error line and limit stands there", () => {
+  const codec = new LineCodec({ valueBytesMax: 1 });
+  for (const error of Object.values(ClientError)) {
+    const out = new ByteWriter();
+    codec.writeError(out, ReplyMode.plain, error, null);
+    assert(tables.includes(`| \`${unlatin(out.view()).trim()}\` |`), String(error));
+  }
+  for (const line of ["ERR_REDIRECT <host> <port>", "ERR_NOT_FOUND", "ERR_VERSION"]) {
+    assert(tables.includes(`| \`${line}\` |`), line);
+  }
+  assert(page.includes(`1 to ${KEY_BYTES_MAX} bytes`));
+  assert(page.includes(`at most ${EXPTIME_SECONDS_MAX}`));
+  assert(page.includes(`longer than ${LINE_BYTES_MAX} bytes`));
+});
