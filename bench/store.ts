@@ -1,0 +1,211 @@
+/**
+ * The store by itself: time and memory a key. One measure a run, so that they don't disturb each
+ * other:
+ *
+ *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts fill|heap|churn|small|expiry [keys]
+ */
+import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
+import { Result } from "../lib/kv/result.ts";
+import { Store } from "../lib/kv/store.ts";
+import { shortChecksum, viewChecksum } from "../lib/kv/content_checksum.ts";
+import { Digest } from "../lib/kv/digest.ts";
+import { RecordHead } from "../lib/kv/record.ts";
+import { ByteWriter } from "../lib/util/bytes.ts";
+import { Random } from "../lib/util/random.ts";
+
+const MEBIBYTE = 1024 * 1024;
+const ENTRY_COMMANDS = 16;
+const source = new Uint8Array(64 * 1024);
+for (let i = 0; i < source.length; i++) source[i] = 97 + i % 26;
+const out = new ByteWriter(1 << 16);
+const result = new Result();
+const store = new Store({ hashSeed: 4711 });
+let commandsInEntry = 0;
+let nowMs = 1;
+let longestMs = 0;
+
+/** Writes key number `n` as 16 bytes, so that each is another one. */
+function writeKey(n: number): void {
+  let rest = n;
+  for (let i = 15; i >= 0; i--) {
+    source[i] = 48 + rest % 10;
+    rest = Math.floor(rest / 10);
+  }
+}
+
+function set(n: number, valueBytes: number, ttlMs = 0): void {
+  writeKey(n);
+  out.clear();
+  const kind = ttlMs === 0 ? ExpiryKind.never : ExpiryKind.relative;
+  encodeSet(out, kind, ttlMs, source, 0, 16, 16, 16 + valueBytes);
+  apply();
+}
+
+function remove(n: number): void {
+  writeKey(n);
+  out.clear();
+  encodeKeyOnly(out, Op.delete, source, 0, 16);
+  apply();
+}
+
+function apply(): void {
+  const start = performance.now();
+  if (commandsInEntry === 0) store.beginEntry(store.appliedIndex + 1, nowMs);
+  store.applyCommand(out.bytes, 0, result);
+  if (++commandsInEntry === ENTRY_COMMANDS) {
+    store.endEntry();
+    commandsInEntry = 0;
+  }
+  longestMs = Math.max(longestMs, performance.now() - start);
+}
+
+function get(n: number): void {
+  writeKey(n);
+  out.clear();
+  encodeKeyOnly(out, Op.get, source, 0, 16);
+  store.read(out.bytes, 0, result);
+}
+
+function timed(name: string, count: number, work: () => void): void {
+  longestMs = 0;
+  const start = performance.now();
+  work();
+  const elapsedMs = performance.now() - start;
+  const pause = longestMs > 0 ? `, longest ${longestMs.toFixed(2)} ms` : "";
+  console.log(`${name}: ${(elapsedMs * 1e6 / count).toFixed(0)} ns each${pause}`);
+}
+
+function collect(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}
+
+function report(name: string): void {
+  collect();
+  const figures = store.memory();
+  const { rss, heapUsed } = Deno.memoryUsage();
+  const megabytes = (bytes: number) => (bytes / MEBIBYTE).toFixed(1);
+  const held = figures.tableBytes + figures.slabBytes + figures.expiryBytes;
+  const overhead = ((held - figures.contentBytes) / Math.max(1, store.keys)).toFixed(1);
+  console.log(
+    `${name}: ${store.keys} keys, RSS ${megabytes(rss)} MiB, heap ${megabytes(heapUsed)}; table ` +
+      `${megabytes(figures.tableBytes)}, slabs ${megabytes(figures.slabBytes)} ` +
+      `(slots ${megabytes(figures.slotBytes)}), expiry ${megabytes(figures.expiryBytes)}, ` +
+      `contents ${megabytes(figures.contentBytes)}; ${overhead} bytes over a key`,
+  );
+}
+
+function fill(keys: number, valueBytes: number): void {
+  const random = new Random(1);
+  report("before");
+  timed("set, new", keys, () => {
+    for (let i = 0; i < keys; i++) set(i, valueBytes);
+  });
+  report("filled");
+  timed("set, same size", keys, () => {
+    for (let i = 0; i < keys; i++) set(random.between(0, keys - 1), valueBytes);
+  });
+  timed("get", keys, () => {
+    for (let i = 0; i < keys; i++) get(random.between(0, keys - 1));
+  });
+  timed("get, absent", keys, () => {
+    for (let i = 0; i < keys; i++) get(keys + i);
+  });
+  timed("the loop alone", keys, () => {
+    for (let i = 0; i < keys; i++) {
+      writeKey(random.between(0, keys - 1));
+      out.clear();
+      encodeSet(out, ExpiryKind.never, 0, source, 0, 16, 16, 16 + valueBytes);
+    }
+  });
+  report("end");
+}
+
+/** What stays on the collector's heap over a million operations. */
+function heap(): void {
+  for (let i = 0; i < 100_000; i++) set(i % 20_000, 32);
+  for (const [name, work] of [["set", (n: number) => set(n, 32)], ["get", get]] as const) {
+    collect();
+    const before = Deno.memoryUsage().heapUsed;
+    for (let i = 0; i < 1_000_000; i++) work(i % 20_000);
+    const without = Deno.memoryUsage().heapUsed;
+    collect();
+    const after = Deno.memoryUsage().heapUsed;
+    console.log(
+      `${name}: ${((after - before) / 1e6).toFixed(3)} bytes an operation stay on the heap ` +
+        `(${((without - before) / 1e6).toFixed(3)} before the collection)`,
+    );
+  }
+  const head = new RecordHead();
+  head.prepare(16, 256, 7, 1000, false);
+  const digest = new Digest();
+  timed("digest of 16 + 256 bytes: checksum, take off, add", 1e6, () => {
+    for (let i = 0; i < 1e6; i++) {
+      head.checksum = viewChecksum(source.subarray(i & 1023, (i & 1023) + 272));
+      digest.subtract(i, head, 0);
+      digest.add(i, head, 0);
+    }
+  });
+  timed("digest of 16 + 32 bytes: checksum, take off, add", 1e6, () => {
+    for (let i = 0; i < 1e6; i++) {
+      head.checksum = shortChecksum(source, i & 1023, (i & 1023) + 48);
+      digest.subtract(i, head, 0);
+      digest.add(i, head, 0);
+    }
+  });
+}
+
+/** Five overwrites with other sizes, a third deleted and set again. */
+function churn(keys: number): void {
+  const random = new Random(1);
+  const size = (round: number) => random.between(16, 256) + 32 * (round % 3);
+  for (let i = 0; i < keys; i++) set(i, size(0));
+  report("fresh");
+  for (let round = 1; round <= 5; round++) {
+    timed("set, other sizes", keys, () => {
+      for (let i = 0; i < keys; i++) set(random.between(0, keys - 1), size(round));
+    });
+  }
+  for (let i = 0; i < keys; i++) set(i, size(0));
+  timed("delete", keys / 3, () => {
+    for (let i = 0; i < keys; i += 3) remove(i);
+  });
+  report("a third deleted");
+  for (let i = 0; i < keys; i += 3) set(i, size(0));
+  report("set again");
+}
+
+/** All keys due in the same millisecond, swept entry by entry. */
+function expiry(keys: number): void {
+  timed("set with a deadline", keys, () => {
+    for (let i = 0; i < keys; i++) set(i, 16, 1000 - i % 10);
+  });
+  report("filled");
+  while (commandsInEntry !== 0) set(0, 16, 1000);
+  nowMs = 5000;
+  longestMs = 0;
+  const start = performance.now();
+  let entries = 0;
+  do {
+    const entryStart = performance.now();
+    store.beginEntry(store.appliedIndex + 1, nowMs);
+    store.endEntry();
+    store.nextDeadlineMs();
+    longestMs = Math.max(longestMs, performance.now() - entryStart);
+    entries++;
+  } while (store.hasDueKeys());
+  const elapsedMs = performance.now() - start;
+  console.log(
+    `swept in ${entries} entries, ${(elapsedMs / entries).toFixed(3)} ms each, ` +
+      `longest ${longestMs.toFixed(2)} ms`,
+  );
+  report("swept");
+}
+
+const [measure = "fill", keysText = "1000000"] = Deno.args;
+const keys = Number(keysText);
+if (measure === "fill") fill(keys, 256);
+else if (measure === "heap") heap();
+else if (measure === "churn") churn(keys);
+else if (measure === "small") fill(keys, 16);
+else if (measure === "expiry") expiry(keys);
+else throw new Error(`Unknown measure ${measure}: take fill, heap, churn, small or expiry`);
