@@ -11,11 +11,11 @@
 # Environment: RAFTKV_CONFIG (the cluster file), RAFTKV_DATA (the data directory), RAFTKV_EXECUTABLE
 # (what to run; ./raftkv of the project where it was built, else Deno). Logs and pid files are in the
 # data directory. Only processes that this script started are ever stopped: a pid file counts only
-# while that process is a raftkv server of that id.
+# while that process is a raftkv server of that id and directory.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-permissions=(--allow-net --allow-read --allow-write --allow-env)
+source "$project/scripts/permissions.sh"
 start_seconds=30
 stop_seconds=5
 
@@ -109,33 +109,23 @@ running_pid() {
   local pid arguments
   [[ -r $(pid_file "$1") ]] && read -r pid <"$(pid_file "$1")" || return 1
   [[ $pid =~ ^[0-9]+$ ]] && arguments=$(ps -o args= -p "$pid" 2>/dev/null) || return 1
-  [[ $arguments == *raftkv* || $arguments == *main.ts* ]] || return 1
-  [[ " $arguments " == *" --id $1 "* ]] || return 1
+  [[ " $arguments " == *" serve --id $1 --data $data "* ]] || return 1
   echo "$pid"
 }
 
-# Sets the array program: what runs a server. The real executable is asked for, because the one that
-# npx offers is a wrapper, and killing a wrapper would leave its server alive.
+# Sets the array program: what runs a server.
 find_program() {
-  local deno=() binary
+  local deno
   if [[ -n ${RAFTKV_EXECUTABLE:-} ]]; then
     [[ -x $RAFTKV_EXECUTABLE ]] || fail "RAFTKV_EXECUTABLE: cannot run $RAFTKV_EXECUTABLE"
     program=("$RAFTKV_EXECUTABLE")
-    return
-  fi
-  if [[ -x $project/raftkv ]]; then
+  elif [[ -x $project/raftkv ]]; then
     program=("$project/raftkv")
-    return
-  fi
-  if command -v deno >/dev/null; then
-    deno=(deno)
-  elif command -v npx >/dev/null; then
-    deno=(npx -y deno@2.9.6)
   else
-    fail "neither deno nor npx is on the PATH"
+    deno=$("$project/scripts/find_deno.sh") || exit 1
+    program=("$deno" run --quiet --config "$project/deno.json" "${raftkv_permissions[@]}")
+    program+=("$project/main.ts")
   fi
-  binary=$("${deno[@]}" eval 'console.log(Deno.execPath())')
-  program=("$binary" run --quiet "${permissions[@]}" "$project/main.ts")
 }
 
 launch() {
@@ -226,7 +216,7 @@ check_port() {
 
 # What the data directory says about the number of servers that stored something in it.
 stored_servers() {
-  find "$data" -mindepth 1 -maxdepth 1 -type d -name '[1-9]*' 2>/dev/null | wc -l
+  { find "$data" -mindepth 1 -maxdepth 1 -type d -name '[1-9]*' 2>/dev/null || true; } | wc -l
 }
 
 choose_size() {
