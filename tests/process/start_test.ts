@@ -129,7 +129,7 @@ clusterTest("process: two servers never share a data directory", { size: 1 }, as
   const second = new Cluster({ size: 1, path: cluster.dataPath });
   try {
     second.server(1).start();
-    assertRefused(await second.server(1).process.ended(), 1, cluster.server(1).dataDirectory);
+    assertRefused(await second.server(1).process.ended(), 1, cluster.dataPath, "in use");
     using socket = await cluster.server(1).connect();
     assertMatch(await socket.ask("set a 0 1\r\nx\r\n"), /^OK 1$/);
     // A crash gives the directory free.
