@@ -129,12 +129,12 @@ export class Cluster {
     Deno.kill(this.pid(id), signal);
   }
 
-  /** Kills a server without a warning, and waits until it is gone. */
+  /** Kills a server without a warning, where it still runs, and waits until it is gone. */
   async kill(id: number): Promise<void> {
     const child = this.#processes.get(id);
     if (child === undefined) return;
-    // A stopped process is killed just the same.
-    child.kill("SIGKILL");
+    // A stopped process is killed just the same; one that has ended only has to be awaited.
+    trySignal(child, "SIGKILL");
     await child.status;
     this.#processes.delete(id);
   }

@@ -11,6 +11,7 @@ import {
   RaftkvSubject,
 } from "./failover_subject.ts";
 import { pauseMs } from "./find_leader.ts";
+import { median } from "./median.ts";
 import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:failover [flags]
@@ -44,12 +45,6 @@ export interface FailoverResult {
   readonly longestGapMs: readonly number[];
   readonly acknowledged: number;
   readonly lost: readonly string[];
-}
-
-/** The value that half of `values` do not exceed. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.ceil(sorted.length / 2) - 1] ?? NaN;
 }
 
 /** One fault of the leader and its mending; the two times of a round. */
