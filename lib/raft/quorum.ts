@@ -57,7 +57,8 @@ export function tally(
     }
   }
   const voters = configuration.voters.length;
-  if (sound >= majority(configuration) || (granted === voters && voters > 0)) return "won";
+  if (voters === 0) return "lost";
+  if (sound >= majority(configuration) || granted === voters) return "won";
   const mayStillWin = sound + unanswered >= majority(configuration) ||
     granted + unanswered === voters;
   return mayStillWin ? "open" : "lost";

@@ -35,8 +35,20 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
   respond(state, request, granted);
 }
 
+/**
+ * Two servers with equal logs that time out together would split the vote, the likelier the fewer
+ * are left: the one with the lower id goes first. Only while its own campaign is fresh, since it may
+ * have no majority within reach where the other has.
+ */
+function goesFirst(state: RaftState, request: VoteRequest): boolean {
+  return state.role === "preCandidate" && state.id < request.from &&
+    state.electionElapsed < state.options.heartbeatTicks &&
+    request.lastIndex === state.log.lastIndex && request.lastTerm === state.log.lastTerm;
+}
+
 /** Would this server vote so? Neither term, vote nor timer change. */
 function canGrantPreVote(state: RaftState, request: VoteRequest): boolean {
+  if (goesFirst(state, request)) return false;
   const free = request.term > state.term || state.votedFor === request.from ||
     (state.votedFor === NOBODY && state.leaderId === NOBODY);
   return free && state.log.isUpToDate(request.lastIndex, request.lastTerm);

@@ -1,0 +1,64 @@
+import { assertEquals } from "@std/assert";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { type Ballot, hasQuorum, quorumValue, tally } from "../../lib/raft/quorum.ts";
+import { Random } from "../../lib/util/random.ts";
+
+/** Every subset of `ids`. */
+function subsets(ids: number[]): number[][] {
+  return ids.reduce<number[][]>((all, id) => [...all, ...all.map((one) => [...one, id])], [[]]);
+}
+
+Deno.test("quorumValue is the greatest number that more than half of the voters reach", () => {
+  const random = new Random(1);
+  for (let run = 0; run < 2_000; run++) {
+    const voters = Array.from({ length: random.between(1, 7) }, (_, i) => i * 3 + 1);
+    const values = new Map(voters.map((id) => [id, random.between(0, 9)]));
+    values.set(99, 100); // a learner: must not count
+    const configuration = makeConfiguration(voters, [99]);
+    let expected = 0;
+    for (const set of subsets(voters)) {
+      if (set.length * 2 > voters.length) {
+        expected = Math.max(expected, Math.min(...set.map((id) => values.get(id)!)));
+      }
+    }
+    assertEquals(quorumValue(configuration, (id) => values.get(id)!), expected);
+    const test = (id: number) => values.get(id)! >= 5;
+    assertEquals(hasQuorum(configuration, test), expected >= 5);
+  }
+});
+
+/** Tries all ways that the missing answers could come out. */
+function dumbTally(voters: number[], ballots: Map<number, Ballot>): string {
+  const wins = (given: Map<number, Ballot>) => {
+    const granted = voters.filter((id) => given.get(id)?.granted);
+    const sound = granted.filter((id) => !given.get(id)!.suspect);
+    return sound.length * 2 > voters.length || granted.length === voters.length;
+  };
+  if (wins(ballots)) return "won";
+  const all = new Map(ballots);
+  for (const id of voters) if (!all.has(id)) all.set(id, { granted: true, suspect: false });
+  return wins(all) ? "open" : "lost";
+}
+
+Deno.test("tally agrees with trying all outcomes, suspect voters included", () => {
+  const random = new Random(2);
+  const seen = new Set<string>();
+  for (let run = 0; run < 3_000; run++) {
+    const voters = Array.from({ length: random.between(1, 6) }, (_, i) => i + 1);
+    const ballots = new Map<number, Ballot>();
+    for (const id of [...voters, 50]) {
+      if (random.chance(0.7)) {
+        ballots.set(id, { granted: random.chance(0.6), suspect: random.chance(0.4) });
+      }
+    }
+    const expected = dumbTally(voters, ballots);
+    seen.add(expected);
+    assertEquals(tally(makeConfiguration(voters, [50]), ballots), expected);
+  }
+  assertEquals(seen.size, 3);
+});
+
+Deno.test("nobody wins without voters", () => {
+  assertEquals(tally(makeConfiguration([]), new Map()), "lost");
+  assertEquals(quorumValue(makeConfiguration([]), () => 9), 0);
+});
