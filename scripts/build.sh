@@ -14,7 +14,8 @@ cd "$project"
 rm -f -- "$output"
 # Deno 2.4 overflows its usual stack where it embeds npm packages. The types are checked by the gate.
 export RUST_MIN_STACK=67108864
-if log=$("$deno" compile --frozen --no-check "${raftkv_permissions[@]}" --output "$output" main.ts 2>&1); then
+options=(--frozen --no-check "${raftkv_permissions[@]}" --output "$output")
+if log=$("$deno" compile "${options[@]}" main.ts 2>&1); then
   echo "Built $output ($(du -h -- "$output" | cut -f 1))"
 elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; then
   {
@@ -25,7 +26,7 @@ elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; the
     echo ' "$@"'
   } >"$output"
   chmod +x "$output"
-  echo "Deno's base runtime can't be downloaded here: $output is a launcher for this machine's Deno"
+  echo "Deno's base runtime can't be downloaded: $output is a launcher for this machine's Deno"
 else
   echo "$log" >&2
   exit 1

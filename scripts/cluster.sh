@@ -221,7 +221,8 @@ stored_servers() {
 
 choose_size() {
   local wanted=$1 stored
-  [[ $wanted =~ ^[1-9][0-9]?$ ]] && ((wanted <= 15)) || fail "$wanted is no number of servers (1 to 15)"
+  [[ $wanted =~ ^[1-9][0-9]?$ ]] && ((wanted <= 15)) ||
+    fail "$wanted is no number of servers (1 to 15)"
   ((wanted != ${#ids[@]})) || return 0
   [[ -z ${RAFTKV_CONFIG:-} ]] ||
     fail "RAFTKV_CONFIG=$RAFTKV_CONFIG lists ${#ids[@]} servers, not $wanted"
@@ -258,12 +259,13 @@ start() {
 
 print_leader() {
   local host=${hosts[leader]} port=${client_ports[leader]}
+  local commands='set greeting 0 5\r\nhello\r\nget greeting\r\n'
   cat <<EOF
 Server ${ids[leader]} leads: clients go to $host port $port. To try it, paste one of these:
 
-  printf 'set greeting 0 5\r\nhello\r\nget greeting\r\n' | nc -N $host $port
+  printf '$commands' | nc -N $host $port
 
-  exec 3<>/dev/tcp/$host/$port; printf 'set greeting 0 5\r\nhello\r\nget greeting\r\n' >&3; head -n 3 <&3; exec 3>&-
+  exec 3<>/dev/tcp/$host/$port; printf '$commands' >&3; head -n 3 <&3; exec 3>&-
 
 Logs: $data/server-*.log. Stop with: scripts/cluster.sh stop
 EOF

@@ -114,7 +114,7 @@ function* checkText(path: string, text: string): Generator<Finding> {
     if (SILENCED.test(content)) {
       yield { line, message: "silences the checker: mend what it found" };
     }
-    const most = /^\s*(\*|\/\/|\/\*)/.test(content) ? COMMENT_COLUMNS_MAX : LINE_COLUMNS_MAX;
+    const most = /^\s*(\*|\/\/|\/\*|#)/.test(content) ? COMMENT_COLUMNS_MAX : LINE_COLUMNS_MAX;
     if (!mayBeLong && content.length > most) {
       yield { line, message: `${content.length} columns, at most ${most}` };
     }

@@ -10,8 +10,9 @@ import { activityOf } from "./signal.ts";
 const CONNECTIONS_MAX = 128;
 
 /**
- * Serves every connection that comes, until the listener closes; `onConnection` hears of each. Whatever a connection brings ends
- * that connection alone; only a broken invariant is passed on, as a rejection that nobody catches.
+ * Serves every connection that comes, until the listener closes; `onConnection` hears of each.
+ * Whatever a connection brings ends that connection alone; only a broken invariant is passed on, as
+ * a rejection that nobody catches.
  */
 export async function acceptRpc(
   listener: Listener,
