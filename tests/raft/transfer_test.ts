@@ -1,0 +1,54 @@
+import { assertEquals } from "@std/assert";
+import { Bench } from "./builders.ts";
+import { bytes, Cluster, TICKS } from "./cluster.ts";
+
+Deno.test("the leadership goes to the named server, although the old leader lives", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  assertEquals(leader.transferLeadership(3), true);
+  cluster.settle();
+  assertEquals([cluster.leaders(), leader.state.term], [[3], 2]);
+});
+
+Deno.test("without a name it goes to whoever holds the most", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.cut([1], [2]);
+  cluster.propose("x");
+  cluster.settle();
+  cluster.heal();
+  assertEquals(leader.transferLeadership(), true);
+  cluster.settle();
+  assertEquals(cluster.leaders(), [3]);
+});
+
+Deno.test("followers, unknown targets, learners and the server itself are refused", () => {
+  const cluster = new Cluster({ learners: [9] });
+  const leader = cluster.elect(1);
+  assertEquals([1, 4, 9].map((id) => leader.transferLeadership(id)), [false, false, false]);
+  assertEquals(cluster.raft(2).transferLeadership(3), false);
+  const alone = new Cluster({ voters: [1] });
+  alone.tick();
+  assertEquals(alone.raft(1).transferLeadership(), false);
+});
+
+Deno.test("proposals are refused meanwhile, and taken again after an election timeout", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.crash(3);
+  leader.transferLeadership(3);
+  assertEquals(leader.propose(bytes("x")), { accepted: false, reason: "transferring" });
+  cluster.run(TICKS);
+  assertEquals(leader.propose(bytes("x")).accepted, true);
+});
+
+Deno.test("only the current leader may order a server to campaign", () => {
+  const bench = new Bench();
+  bench.step({ kind: "heartbeat", from: 3 });
+  bench.step({ kind: "timeoutNow", from: 2 });
+  assertEquals(bench.state.role, "follower");
+  bench.step({ kind: "timeoutNow", from: 3, term: 0 });
+  assertEquals(bench.state.role, "follower");
+  bench.step({ kind: "timeoutNow", from: 3 });
+  assertEquals([bench.state.role, bench.state.term], ["candidate", 2]);
+});
