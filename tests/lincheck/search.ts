@@ -4,10 +4,13 @@
  * memory of states seen, as in Porcupine). It knows nothing of versions: a cas compares with the
  * value that its client had seen under the version it named.
  *
- * An operation of unknown outcome may be placed anywhere behind its invocation, or nowhere.
+ * An operation of unknown outcome may be placed anywhere behind its invocation, or nowhere: see
+ * open_writes.ts for how that is kept from exploding.
  */
 import { Random } from "../../lib/util/random.ts";
-import { ABSENT, byKey, describeOperation, NO_KNOWN_VALUE, type Operation } from "./history.ts";
+import { ABSENT, byKey, describeOperation, type Operation } from "./history.ts";
+import { type OpenWrite, OpenWrites } from "./open_writes.ts";
+import { REFUSED, stepOf } from "./register.ts";
 
 export type SearchVerdict =
   | { readonly result: "legal"; readonly states: number }
@@ -35,101 +38,84 @@ export function searchHistory(
   return { result: unknown ? "unknown" : "legal", states };
 }
 
-/** What the register holds after `op`, or `REFUSED` where `op` could not have been answered so. */
-const REFUSED = -2;
-
-function step(op: Operation, held: number): number {
-  switch (op.kind) {
-    case "set":
-      return op.value;
-    case "get":
-      return (op.outcome === "ok" ? op.seen : ABSENT) === held ? held : REFUSED;
-    case "delete":
-      if (op.outcome === "unknown") return ABSENT;
-      return (op.outcome === "ok") === (held !== ABSENT) ? ABSENT : REFUSED;
-    case "cas":
-      return stepCas(op, held);
-  }
-}
-
-function stepCas(op: Operation, held: number): number {
-  const creates = op.expectedVersion === 0;
-  if (!creates && op.expectedValue === NO_KNOWN_VALUE) return stepGuess(op, held);
-  const matches = creates ? held === ABSENT : held !== ABSENT && held === op.expectedValue;
-  if (op.outcome === "unknown") return matches ? op.value : held;
-  if (op.outcome === "ok") return matches ? op.value : REFUSED;
-  if (op.outcome === "notFound") return !creates && held === ABSENT ? held : REFUSED;
-  return !matches && held !== ABSENT ? held : REFUSED;
-}
-
-/** A cas with a version that its client never saw: it may match whatever is held. */
-function stepGuess(op: Operation, held: number): number {
-  if (op.outcome === "notFound") return held === ABSENT ? held : REFUSED;
-  if (op.outcome === "unknown") return held === ABSENT ? held : op.value;
-  if (held === ABSENT) return REFUSED;
-  return op.outcome === "ok" ? op.value : held;
-}
-
 /** A call or a return, in one doubly linked list in the order of time. */
 class Mark {
   previous: Mark | null = null;
   next: Mark | null = null;
-  /** The return that belongs to a call; null for a return, and for a call that stays open. */
+  /** The return that belongs to a call; null for a return. */
   match: Mark | null = null;
   readonly op: Operation;
-  readonly isCall: boolean;
   readonly high: number;
   readonly low: number;
 
-  constructor(op: Operation, isCall: boolean, high: number, low: number) {
+  constructor(op: Operation, high: number, low: number) {
     this.op = op;
-    this.isCall = isCall;
     this.high = high;
     this.low = low;
   }
 }
 
+/** One step of the search: helpers of unknown outcome, then an operation of known outcome. */
+interface Placed {
+  readonly mark: Mark;
+  /** The ways to place it, and which one is taken. */
+  readonly moves: readonly (readonly OpenWrite[])[];
+  move: number;
+  /** What was before it. */
+  readonly held: number;
+  readonly high: number;
+  readonly low: number;
+}
+
 /** Searches one key. */
 export function searchKey(operations: readonly Operation[], statesMax: number): SearchVerdict {
-  const relevant = operations.filter((op) =>
-    op.outcome !== "nothing" && !(op.kind === "get" && op.outcome === "unknown")
-  );
-  const head = link(relevant);
-  let left = relevant.filter((op) => op.outcome !== "unknown").length;
+  const known = operations.filter((op) => op.outcome !== "nothing" && op.outcome !== "unknown");
+  const open = new OpenWrites(operations);
+  const head = link(known);
   const seen = new Set<number>();
-  const placed: { mark: Mark; held: number; high: number; low: number }[] = [];
-  let held = ABSENT;
-  let high = 0;
-  let low = 0;
-  let deepest = 0;
+  const placed: Placed[] = [];
+  let [held, high, low] = [ABSENT, 0, 0];
+  let deepest = -1;
   let stuckAt: Operation | null = null;
   let mark = head.next;
-  while (left > 0) {
-    if (mark !== null && mark.isCall) {
-      const after = step(mark.op, held);
-      if (after !== REFUSED) {
-        const newHigh = (high ^ mark.high) >>> 0;
-        const newLow = (low ^ mark.low) >>> 0;
-        const key = fingerprint(newHigh, newLow, after);
-        if (!seen.has(key)) {
-          if (seen.size >= statesMax) return { result: "unknown", states: seen.size };
-          seen.add(key);
-          placed.push({ mark, held, high, low });
-          [held, high, low] = [after, newHigh, newLow];
-          lift(mark);
-          if (mark.match !== null) left--;
-          mark = head.next;
-          continue;
-        }
+  let left = known.length;
+  /** Goes on with the first way from `move` on that leads to a state not seen; false without one. */
+  const take = (step: Placed): boolean => {
+    for (; step.move < step.moves.length; step.move++) {
+      const helpers = step.moves[step.move]!;
+      let [after, newHigh, newLow] = [
+        step.held,
+        step.high ^ step.mark.high,
+        step.low ^ step.mark.low,
+      ];
+      for (const helper of helpers) {
+        after = stepOf(helper.op, after);
+        newHigh ^= helper.high;
+        newLow ^= helper.low;
       }
-      mark = mark.next;
+      after = stepOf(step.mark.op, after);
+      const key = fingerprint(newHigh >>> 0, newLow >>> 0, after);
+      if (after === REFUSED || seen.has(key)) continue;
+      seen.add(key);
+      for (const helper of helpers) helper.isUsed = true;
+      [held, high, low] = [after, newHigh >>> 0, newLow >>> 0];
+      placed.push(step);
+      lift(step.mark);
+      left--;
+      return true;
+    }
+    return false;
+  };
+  while (left > 0) {
+    if (seen.size >= statesMax) return { result: "unknown", states: seen.size };
+    if (mark !== null && mark.match !== null) {
+      const moves = open.moves(mark.op, held, barrierOf(head));
+      const isTaken = take({ mark, moves, move: 0, held, high, low });
+      mark = isTaken ? head.next : mark.next;
       continue;
     }
-    // A return was met (or the end): whatever must come before it can't be placed; step back.
-    if (placed.length >= deepest) {
-      deepest = placed.length;
-      stuckAt = mark?.op ?? null;
-    }
+    // A return was met: what must come before it can't be placed. Step back.
+    if (placed.length > deepest) [deepest, stuckAt] = [placed.length, mark?.op ?? null];
     const last = placed.pop();
     if (last === undefined) {
       const why = stuckAt === null
@@ -137,12 +123,21 @@ export function searchKey(operations: readonly Operation[], statesMax: number): 
         : `no legal order has ${describeOperation(stuckAt)}`;
       return { result: "illegal", states: seen.size, why };
     }
+    for (const helper of last.moves[last.move]!) helper.isUsed = false;
     [held, high, low] = [last.held, last.high, last.low];
     unlift(last.mark);
-    if (last.mark.match !== null) left++;
-    mark = last.mark.next;
+    left++;
+    last.move++;
+    mark = take(last) ? head.next : last.mark.next;
   }
   return { result: "legal", states: seen.size };
+}
+
+/** When the first of the operations not yet placed returned: a later invocation must wait for it. */
+function barrierOf(head: Mark): number {
+  let mark = head.next;
+  while (mark !== null && mark.match !== null) mark = mark.next;
+  return mark?.op.returnedAt ?? Infinity;
 }
 
 /** Which operations are placed and what is held, in 53 bits; collisions are a matter of 2^-53. */
@@ -157,15 +152,14 @@ function link(operations: readonly Operation[]): Mark {
   const random = new Random(operations.length);
   const marks: { at: number; isReturn: number; mark: Mark }[] = [];
   for (const op of operations) {
-    const call = new Mark(op, true, random.u32(), random.u32());
+    const call = new Mark(op, random.u32(), random.u32());
+    call.match = new Mark(op, 0, 0);
     marks.push({ at: op.invokedAt, isReturn: 0, mark: call });
-    if (op.outcome === "unknown") continue;
-    call.match = new Mark(op, false, 0, 0);
     marks.push({ at: op.returnedAt, isReturn: 1, mark: call.match });
   }
   // At equal times calls come first: such operations count as concurrent.
   marks.sort((a, b) => a.at - b.at || a.isReturn - b.isReturn || a.mark.op.id - b.mark.op.id);
-  const head = new Mark(NO_OPERATION, false, 0, 0);
+  const head = new Mark(NO_OPERATION, 0, 0);
   let tail = head;
   for (const { mark } of marks) {
     tail.next = mark;
@@ -177,23 +171,18 @@ function link(operations: readonly Operation[]): Mark {
 
 /** Takes a call and its return out of the list; both remember their places. */
 function lift(call: Mark): void {
-  call.previous!.next = call.next;
-  if (call.next !== null) call.next.previous = call.previous;
-  const end = call.match;
-  if (end === null) return;
-  end.previous!.next = end.next;
-  if (end.next !== null) end.next.previous = end.previous;
+  for (const mark of [call, call.match!]) {
+    mark.previous!.next = mark.next;
+    if (mark.next !== null) mark.next.previous = mark.previous;
+  }
 }
 
 /** Undoes the last `lift`: strictly in reverse order. */
 function unlift(call: Mark): void {
-  const end = call.match;
-  if (end !== null) {
-    end.previous!.next = end;
-    if (end.next !== null) end.next.previous = end;
+  for (const mark of [call.match!, call]) {
+    mark.previous!.next = mark;
+    if (mark.next !== null) mark.next.previous = mark;
   }
-  call.previous!.next = call;
-  if (call.next !== null) call.next.previous = call;
 }
 
 const NO_OPERATION: Operation = {

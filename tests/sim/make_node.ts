@@ -11,9 +11,6 @@ import { FaultyDisk } from "./server_disk.ts";
 import type { BuiltServer, ServerEnvironment, ServerFactory } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
 
-/** Of so many seeds one has the core check all its invariants after each call: that is slow. */
-const CHECKED_SEEDS = 20;
-
 export const realServers: ServerFactory = {
   makeDisk: (environment) => new FaultyDisk(environment),
   makeServer,
@@ -44,7 +41,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     clock,
     rng,
     host,
-    checkInvariants: options.seed % CHECKED_SEEDS === 0,
+    checkInvariants: options.checkInvariants,
   });
   return { node, probe: probeOf(node) };
 }

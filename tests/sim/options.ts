@@ -91,8 +91,10 @@ export interface SimOptions {
   readonly operationsMin: number;
   /** Before all heals, only a core that is a majority does; the others stay broken. */
   readonly coreFirst: boolean;
-  /** A server closes a client's connection with the last reply bytes still under way. */
+  /** A crashed server starts again within this time. */
   readonly restartMaxMs: number;
+  /** Has the core check all its invariants after each call: slow with long logs. */
+  readonly checkInvariants: boolean;
 }
 
 /** The options of a seed; `overrides` replace whole parts, for fixed scenarios. */
@@ -119,6 +121,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     operationsMin: 500,
     coreFirst: servers >= 3 && random.chance(0.4),
     restartMaxMs: random.pick([50, 1_000, 10_000]),
+    checkInvariants: false,
   };
   return { ...drawn, ...overrides };
 }
@@ -186,13 +189,14 @@ function drawDisk(random: Random, timing: Timing): DiskOptions {
 
 function drawClients(random: Random, isTiny: boolean): ClientOptions {
   const count = random.between(1, 8);
+  const burstMax = random.pick([1, 1, 4, 16]);
   return {
     count,
     keys: random.between(1, 8),
     expiringKeys: random.chance(0.5) ? 0 : random.between(1, 4),
-    // Some ten to some hundred operations a second over all clients.
-    thinkMeanMs: count * random.pick([3, 10, 25]),
-    burstMax: random.pick([1, 1, 4, 16]),
+    // From 20 to about 120 operations a second over all clients.
+    thinkMeanMs: count * (1 + burstMax) / 2 * random.pick([8, 20, 50]),
+    burstMax,
     timeoutMs: random.pick([500, 2_000, 6_000]),
     noreply: random.chance(0.4) ? 0 : random.unit() * 0.2,
     valueBytesMax: random.pick([10, 100, 1_000]),
