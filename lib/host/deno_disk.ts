@@ -119,8 +119,10 @@ export class DenoDisk implements Disk {
     const write = options.readOnly !== true;
     const create = write && options.create === true;
     return attempt("open", full, () => {
-      if (present(full) && !Deno.lstatSync(full).isFile) {
-        throw new Error("it is no ordinary file (symbolic links are refused)");
+      if (present(full)) {
+        const { isSymlink, isDirectory } = Deno.lstatSync(full);
+        if (isSymlink) throw new Error("it is a symbolic link, and those are refused");
+        if (isDirectory) throw new Error("it is a directory");
       }
       return Deno.openSync(full, { read: true, write, create, mode: 0o600 });
     });

@@ -231,3 +231,26 @@ Deno.test("a crash while the disk is full keeps what was acknowledged", () => {
     }
   }
 });
+
+Deno.test("what a start after a kill reported survives a power loss right behind it", () => {
+  let reported = 0;
+  for (let operation = 1;; operation++) {
+    const { disk, finished } = runUntil(operation);
+    disk.kill();
+    const directory = DataDirectory.open(disk, options(SMALL));
+    const { formation, identity } = directory;
+    const found = formation?.stage === "formed" ? directory.openLog().recovered : null;
+    if (found !== null) reported++;
+    for (let seed = 0; seed < 8; seed++) {
+      const copy = disk.clone();
+      copy.powerLoss(new Random(operation * 100 + seed));
+      const note = `operation ${operation}, outcome ${seed}`;
+      const again = DataDirectory.open(copy, options({ ...SMALL, makeIncarnation: () => "" }));
+      assertEquals(again.identity, identity, note);
+      assertEquals(again.formation, formation, note);
+      if (found !== null) assertEquals(again.openLog().recovered, { ...found, cutBytes: 0 }, note);
+    }
+    if (finished) break;
+  }
+  assert(reported > 150, `only ${reported} starts had a log`);
+});

@@ -82,16 +82,17 @@ Deno.test("a failed sync is reported once, and the log refuses all further use",
 Deno.test("what a failed sync left in the page cache alone is made durable before it is trusted", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk);
+  const long = entry(2, 3, "long".repeat(500));
   persist(disk, log, batch(null, entry(1, 1)));
   disk.faults.syncFails = () => true;
-  assertThrows(() => persist(disk, log, batch(vote(3, 2), entry(2, 3))), DiskError);
+  assertThrows(() => persist(disk, log, batch(vote(3, 2), long)), DiskError);
   disk.faults.syncFails = undefined;
   disk.kill();
   const second = openFormed(disk);
-  assertEquals(second.recovered.entries, [entry(1, 1), entry(2, 3)]);
+  assertEquals(second.recovered.entries, [entry(1, 1), long]);
   disk.powerLoss(new Random(1));
   const third = openFormed(disk);
-  assertEquals(third.recovered.entries, [entry(1, 1), entry(2, 3)]);
+  assertEquals(third.recovered.entries, [entry(1, 1), long]);
   assertEquals(third.recovered.hardState, vote(3, 2));
 });
 
@@ -119,6 +120,10 @@ Deno.test("a full disk: the reserve carries on, then the batch is refused, then 
   assert(!log.hasRoom());
   // Small things still fit, and go where the refused batch would have been.
   persist(disk, log, batch(vote(2, 2)), batch(null, entry(index, 2)));
+  const copy = disk.clone();
+  copy.powerLoss(new Random(2));
+  copy.capacityBytes = Infinity;
+  assertEquals(openFormed(copy).recovered.cutBytes, 0);
   disk.capacityBytes = Infinity;
   assert(log.tryRestoreReserve());
   assert(log.hasRoom());

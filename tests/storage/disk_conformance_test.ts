@@ -1,0 +1,137 @@
+/** What every disk has to do, asked of the simulated one and of the real one. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DenoDisk } from "../../lib/host/deno_disk.ts";
+import { type Disk, DiskError, type DiskFile } from "../../lib/host/ports.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { makeRoot } from "./temporary.ts";
+
+interface Subject {
+  readonly name: string;
+  make(): { disk: Disk; settle(): Promise<void>; prepare(path: string): Promise<void> };
+}
+
+const SUBJECTS: Subject[] = [
+  {
+    name: "simulated disk",
+    make() {
+      const disk = new SimDisk();
+      const settle = () => Promise.resolve(disk.completeAll());
+      return { disk, settle, prepare: () => Promise.resolve() };
+    },
+  },
+  {
+    name: "real disk",
+    make() {
+      const disk = new DenoDisk(makeRoot());
+      const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 50));
+      return { disk, settle, prepare: (path) => disk.prepareLock(path) };
+    },
+  },
+];
+
+function readAll(file: DiskFile): number[] {
+  const bytes = new Uint8Array(file.size());
+  assertEquals(file.read(0, bytes), bytes.length);
+  return [...bytes];
+}
+
+/** A completion to wait for, which says whether it came too early. */
+function completion() {
+  let resolve: (error: Error | null) => void = () => {};
+  const came = new Promise<Error | null>((done) => resolve = done);
+  return { came, done: (error: Error | null) => resolve(error) };
+}
+
+for (const { name, make } of SUBJECTS) {
+  Deno.test(`${name}: bytes are seen where they were written, holes as zeroes`, () => {
+    const { disk } = make();
+    const file = disk.open("a", { create: true });
+    assertEquals(file.size(), 0);
+    assertEquals(file.read(0, new Uint8Array(4)), 0);
+    file.write(3, Uint8Array.of(1, 2));
+    assertEquals(readAll(file), [0, 0, 0, 1, 2]);
+    file.write(1, Uint8Array.of(9, 9, 9));
+    assertEquals(readAll(file), [0, 9, 9, 9, 2]);
+    const part = new Uint8Array(4);
+    assertEquals(file.read(3, part), 2);
+    assertEquals([...part], [9, 2, 0, 0]);
+    file.close();
+  });
+
+  Deno.test(`${name}: truncating cuts, and grows with zeroes`, () => {
+    const { disk } = make();
+    const file = disk.open("a", { create: true });
+    file.write(0, new Uint8Array(1500).fill(7));
+    file.truncate(700);
+    assertEquals(file.size(), 700);
+    file.truncate(1200);
+    const bytes = readAll(file);
+    assertEquals(bytes.length, 1200);
+    assert(bytes.every((byte, i) => byte === (i < 700 ? 7 : 0)));
+    file.close();
+  });
+
+  Deno.test(`${name}: a sync calls back later, once, and a deferred call comes later too`, async () => {
+    const { disk, settle } = make();
+    const file = disk.open("a", { create: true });
+    file.write(0, Uint8Array.of(1));
+    const synced = completion();
+    let calls = 0;
+    file.sync((error) => {
+      calls++;
+      synced.done(error);
+    });
+    assertEquals(calls, 0);
+    let deferred = 0;
+    disk.defer(() => deferred++);
+    assertEquals(deferred, 0);
+    await settle();
+    assertEquals(await synced.came, null);
+    assertEquals([calls, deferred], [1, 1]);
+    file.syncNow();
+    file.close();
+  });
+
+  Deno.test(`${name}: names: made, listed in order, renamed over another, removed`, () => {
+    const { disk } = make();
+    assertEquals(disk.list("d"), []);
+    disk.makeDirectory("d");
+    disk.makeDirectory("d");
+    disk.syncDirectory(".");
+    for (const file of ["d/b", "d/a", "d/c"]) {
+      const opened = disk.open(file, { create: true });
+      opened.write(0, new TextEncoder().encode(file));
+      opened.close();
+    }
+    assertEquals(disk.list("d"), ["a", "b", "c"]);
+    assert(disk.exists("d") && disk.exists("d/a") && !disk.exists("d/x"));
+    disk.rename("d/a", "d/b");
+    disk.remove("d/c");
+    disk.syncDirectory("d");
+    assertEquals(disk.list("d"), ["b"]);
+    const file = disk.open("d/b", { readOnly: true });
+    assertEquals(new TextDecoder().decode(Uint8Array.from(readAll(file))), "d/a");
+    file.close();
+  });
+
+  Deno.test(`${name}: what is not there is an error that names it`, () => {
+    const { disk } = make();
+    assertThrows(() => disk.open("missing"), DiskError, "missing");
+    assertThrows(() => disk.open("no/such", { create: true }), DiskError, "no/such");
+    assertThrows(() => disk.remove("missing"), DiskError, "missing");
+    assertThrows(() => disk.rename("missing", "b"), DiskError, "missing");
+    assertThrows(() => disk.syncDirectory("missing"), DiskError, "missing");
+  });
+
+  Deno.test(`${name}: a lock is given once until it is given back`, async () => {
+    const { disk, prepare } = make();
+    await prepare("lock");
+    assert(disk.lock("lock"));
+    await prepare("lock");
+    assert(!disk.lock("lock"));
+    disk.unlock("lock");
+    await prepare("lock");
+    assert(disk.lock("lock"));
+    disk.unlock("lock");
+  });
+}
