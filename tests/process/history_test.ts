@@ -1,0 +1,102 @@
+import { assert, assertEquals } from "@std/assert";
+import { Random } from "../../lib/util/random.ts";
+import { searchHistory } from "../lincheck/search.ts";
+import { checkVersions } from "../lincheck/versions.ts";
+import { type Cluster, clusterTest, type Server } from "./harness.ts";
+import { Recorder } from "./recorder.ts";
+import { sleep } from "./socket.ts";
+
+const CLIENTS = 6;
+const STATES_MAX = 2_000_000;
+
+/** Runs `faults` while clients write a history, and checks that history in both ways. */
+async function recordDuring(cluster: Cluster, faults: () => Promise<void>): Promise<void> {
+  await cluster.startAll();
+  const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+  const recorder = new Recorder();
+  const ports = cluster.servers.map((server) => server.clientPort);
+  const clients = Promise.all(Array.from(
+    { length: CLIENTS },
+    (_, i) => recorder.run(i, ports, new Random(seed + i)),
+  ));
+  try {
+    await Promise.race([faults(), clients]);
+    await cluster.waitForLeader();
+    await sleep(300);
+  } finally {
+    recorder.isOver = true;
+    await clients;
+  }
+  const { history } = recorder;
+  const decided = history.filter(({ outcome }) => outcome !== "nothing" && outcome !== "unknown");
+  assert(decided.length > 500, `only ${decided.length} of ${history.length} were decided`);
+  try {
+    assertEquals(checkVersions(history), null);
+    const verdict = searchHistory(history, STATES_MAX);
+    if (verdict.result === "illegal") throw new Error(verdict.why);
+    assertEquals(verdict.result, "legal", "the search came to an end");
+  } catch (error) {
+    const file = Deno.makeTempFileSync({ prefix: "raftkv-history-", suffix: ".json" });
+    Deno.writeTextFileSync(file, JSON.stringify(history));
+    console.error(`The history is in ${file}`);
+    throw error;
+  }
+}
+
+/** `server` dies, and comes back after a moment. */
+async function killFor(server: Server, ms: number): Promise<void> {
+  await server.kill();
+  await sleep(ms);
+  server.start();
+}
+
+async function freezeFor(server: Server, ms: number): Promise<void> {
+  server.freeze();
+  await sleep(ms);
+  server.thaw();
+}
+
+clusterTest("process: histories are linearizable while servers are killed", {}, async (cluster) => {
+  await recordDuring(cluster, async () => {
+    for (let round = 0; round < 3; round++) {
+      await killFor(await cluster.waitForLeader(), 1_200);
+      await sleep(500);
+      const leader = await cluster.waitForLeader();
+      await killFor(cluster.others(leader)[round % 2]!, 300);
+    }
+    await Promise.all(cluster.servers.map((server) => killFor(server, 100)));
+    await cluster.waitForLeader();
+    await sleep(500);
+  });
+});
+
+clusterTest(
+  "process: histories are linearizable while leaders freeze and thaw",
+  {},
+  async (cluster) => {
+    await recordDuring(cluster, async () => {
+      for (const ms of [300, 1_500, 700, 2_000, 1_000]) {
+        await freezeFor(await cluster.waitForLeader(), ms);
+        await sleep(300);
+      }
+    });
+  },
+);
+
+clusterTest(
+  "process: rolling restarts end with code 0 and keep histories linearizable",
+  {},
+  async (cluster) => {
+    await recordDuring(cluster, async () => {
+      for (let round = 0; round < 3; round++) {
+        for (const server of cluster.servers) {
+          assertEquals((await server.terminate()).code, 0, server.process.error);
+          server.start();
+          await cluster.waitForLeader();
+          // Two of three must be up to date before the next goes.
+          await sleep(300);
+        }
+      }
+    });
+  },
+);
