@@ -7,10 +7,35 @@ import { crc32 } from "node:zlib";
 /** The byte that names this algorithm in file and frame heads. */
 export const CHECKSUM_CRC32 = 1;
 
+const SEED_MAX = 0x7fff_ffff;
+
 /**
  * CRC-32 of `bytes`, continued from `seed` (the CRC of what came before; 0 at the start), so
  * `checksum(b, checksum(a))` is the checksum of `a` followed by `b`. Unsigned 32 bits.
+ *
+ * Deno 2.4 takes every seed above 2^31 - 1 for 2^31 - 1, once the calling code is hot. So such a
+ * seed is first carried over a byte, or the few that it takes to get below, in the old way.
  */
 export function checksum(bytes: Uint8Array, seed = 0): number {
-  return crc32(bytes, seed);
+  if (seed <= SEED_MAX) return crc32(bytes, seed);
+  let carried = seed;
+  let offset = 0;
+  while (carried > SEED_MAX && offset < bytes.length) {
+    carried = (TABLE[(~carried ^ bytes[offset++]!) & 0xff]! ^ (~carried >>> 8)) >>> 0;
+    carried = ~carried >>> 0;
+  }
+  return offset === bytes.length ? carried : crc32(bytes.subarray(offset), carried);
+}
+
+/** By the low byte of the running value: what it turns into (polynomial 0xEDB88320, reflected). */
+const TABLE = makeTable();
+
+function makeTable(): Uint32Array {
+  const table = new Uint32Array(256);
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte;
+    for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0xedb8_8320 : 0);
+    table[byte] = value;
+  }
+  return table;
 }
