@@ -1,0 +1,114 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { clusterTest } from "./harness.ts";
+import { eventually, RawSocket, sleep } from "./socket.ts";
+
+const MIB = 1_048_576;
+
+clusterTest(
+  "process: connections beyond connectionsMax are closed, and let in once there is room",
+  {
+    size: 1,
+    limits: { connectionsMax: 5 },
+  },
+  async (cluster) => {
+    await cluster.startAll();
+    const server = cluster.server(1);
+    const sockets: RawSocket[] = [];
+    await eventually("five connections to be let in", async () => {
+      for (const socket of sockets.splice(0)) socket.close();
+      for (let i = 0; i < 5; i++) sockets.push(await server.connect());
+      const replies = await Promise.all(
+        sockets.map((socket) => socket.ask("get a\r\n").catch(() => "closed")),
+      );
+      return replies.every((reply) => reply === "ERR_NOT_FOUND");
+    });
+    for (let i = 0; i < 3; i++) {
+      using sixth = await server.connect();
+      assertEquals(await sixth.readToEnd(), "");
+    }
+    assertEquals(await sockets[4]!.ask("get a\r\n"), "ERR_NOT_FOUND");
+    sockets[0]!.close();
+    await eventually("a place to be free", async () => {
+      using next = await server.connect();
+      return await next.ask("get a\r\n").catch(() => "closed") === "ERR_NOT_FOUND";
+    });
+    for (const socket of sockets) socket.close();
+    await server.process.logged("limits.connectionsMax");
+  },
+);
+
+clusterTest("process: idle and deaf clients are disconnected where the timing says so", {
+  size: 1,
+  timing: { idleTimeoutMs: 1_000, writeTimeoutMs: 1_000 },
+}, async (cluster) => {
+  await cluster.startAll();
+  const server = cluster.server(1);
+  using idle = await server.connect();
+  assertEquals(await idle.ask("get a\r\n"), "ERR_NOT_FOUND");
+  assertEquals(await idle.readToEnd(), "");
+  using deaf = await server.connect();
+  assertEquals(await deaf.ask(`set big 0 ${MIB}\r\n${"b".repeat(MIB)}\r\n`), "OK 1");
+  await deaf.send("get big\r\n".repeat(100));
+  await sleep(3_000);
+  // What was under way before the end may still be in the system's buffers; all of it can't be.
+  const read = await deaf.readToEnd();
+  assert(read.length < 90 * MIB, `${read.length} bytes reached a client that did not read`);
+});
+
+clusterTest("process: a server out of file descriptors goes on, and recovers", {
+  size: 1,
+}, async (cluster) => {
+  await cluster.startAll();
+  const server = cluster.server(1);
+  if (Deno.build.os !== "linux") {
+    console.log("not run: prlimit is Linux's");
+    return;
+  }
+  const limit = await new Deno.Command("prlimit", {
+    args: [`--pid=${server.process.pid}`, "--nofile=64:64"],
+  }).output().catch(() => null);
+  if (limit === null || !limit.success) {
+    console.log("not run: there is no prlimit, or it may not");
+    return;
+  }
+  using before = await server.connect();
+  assertEquals(await before.ask("set a 0 1\r\nx\r\n"), "OK 1");
+  const sockets: RawSocket[] = [];
+  for (let i = 0; i < 100; i++) sockets.push(await server.connect());
+  await server.process.logged("Cannot accept connections");
+  assertEquals(await before.ask("set a 0 1\r\ny\r\n"), "OK 2");
+  for (const socket of sockets) socket.close();
+  await eventually("new connections to be served again", async () => {
+    using after = await server.connect();
+    await after.send("get a\r\n");
+    return await after.readLine(1_000).catch(() => "") === "VALUE 1";
+  });
+});
+
+clusterTest("process: a frozen follower does not stop the others, nor fill the leader's memory", {
+  limits: { outboxBytesMax: 8 * MIB, appendBytesInFlightMax: 4 * MIB },
+}, async (cluster) => {
+  await cluster.startAll();
+  const leader = await cluster.waitForLeader();
+  const frozen = cluster.others(leader)[0]!;
+  frozen.freeze();
+  using socket = await leader.connect();
+  const value = "v".repeat(MIB);
+  const before = leader.process.residentBytes();
+  for (let i = 0; i < 64; i++) {
+    assertEquals(await socket.ask(`set frozen${i} 0 ${MIB}\r\n${value}\r\n`), "OK 1");
+  }
+  const after = leader.process.residentBytes();
+  if (before !== null && after !== null) {
+    // The log and the store keep 64 MiB each; what waits for the follower is bounded.
+    const grownMib = Math.round((after - before) / MIB);
+    assert(grownMib < 450, `memory grew by ${grownMib} MiB`);
+  }
+  frozen.thaw();
+  // With the third dead, nothing commits without the one that was frozen.
+  const third = cluster.others(leader).find((server) => server !== frozen)!;
+  await third.kill();
+  using client = cluster.client([leader, frozen]);
+  assertMatch(await client.set("after", "x"), /^OK 1$/);
+  assertEquals(await client.get("frozen63") === value, true);
+});

@@ -1,0 +1,83 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type Cluster, clusterTest, type Server } from "./harness.ts";
+
+/** Ends in order, within the promised 2 seconds. */
+async function assertEndsInOrder(server: Server): Promise<void> {
+  const start = performance.now();
+  const ended = await server.terminate();
+  const tookMs = Math.round(performance.now() - start);
+  assertEquals({ code: ended.code, signal: ended.signal }, { code: 0, signal: null }, ended.error);
+  assert(tookMs < 2_000, `the end took ${tookMs} ms`);
+}
+
+/** One client that reads nothing, one in the middle of a command, one idle. */
+async function connectStubborn(server: Server) {
+  const [deaf, half, idle] = await Promise.all([0, 1, 2].map(() => server.connect()));
+  const value = "b".repeat(1_048_576);
+  assertMatch(await deaf!.ask(`set big 0 ${value.length}\r\n${value}\r\n`), /^OK \d+$/);
+  await deaf!.send("get big\r\n".repeat(100));
+  await half!.send("set half 0 100\r\nnot all of it");
+  assertEquals(await idle!.ask("get none\r\n"), "ERR_NOT_FOUND");
+  return [deaf!, half!, idle!];
+}
+
+clusterTest(
+  "process: clients that read nothing or stop half way don't hold up a stop",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const sockets = await connectStubborn(leader);
+    try {
+      await assertEndsInOrder(leader);
+      assertEquals(await sockets[2]!.readToEnd(), "");
+    } finally {
+      for (const socket of sockets) socket.close();
+    }
+  },
+);
+
+clusterTest("process: a stop in order needs no majority", {}, async (cluster) => {
+  await cluster.startAll();
+  const leader = await cluster.waitForLeader();
+  const [first, second] = cluster.others(leader) as [Server, Server];
+  using socket = await leader.connect();
+  assertEquals(await socket.ask("get open\r\n"), "ERR_NOT_FOUND");
+  first.freeze();
+  second.freeze();
+  await socket.send("set open 0 1\r\nx\r\nget open\r\n");
+  await assertEndsInOrder(leader);
+  assertMatch(await socket.readLine(), /^ERR_(TIMEOUT|NO_LEADER)$/);
+  assertEquals(await socket.readLine(), "ERR_NO_LEADER");
+  assertEquals(await socket.readToEnd(), "");
+});
+
+clusterTest(
+  "process: a server that still waits for its cluster stops in order",
+  {},
+  async (cluster) => {
+    cluster.server(1).start();
+    using socket = await cluster.server(1).connectEventually();
+    assertEquals(await socket.ask("get a\r\n"), "ERR_NO_LEADER");
+    await assertEndsInOrder(cluster.server(1));
+  },
+);
+
+clusterTest(
+  "process: all three stop in order at once, and start again with everything",
+  {},
+  async (cluster: Cluster) => {
+    await cluster.startAll();
+    using client = cluster.client();
+    assertEquals(await client.set("kept", "value"), "OK 1");
+    await Promise.all(cluster.servers.map(assertEndsInOrder));
+    await cluster.startAll();
+    assertEquals(await client.get("kept"), "value");
+    // A log that was closed in order ends in a marker: nothing is cut off, nobody is suspect.
+    for (const server of cluster.servers) {
+      const recovered = server.process.log.find((line) => line.message.startsWith("Log recovered"));
+      assertEquals(recovered?.cutBytes, 0, `server ${server.id}`);
+      assertEquals(recovered?.level, "info");
+    }
+  },
+);
