@@ -18,6 +18,10 @@ import { RecordHead } from "./record.ts";
 import { PAGE_SLOTS } from "./table.ts";
 
 const POSITIONS = 0x1_0000_0000;
+/** What passing a record over counts for, in bytes of a slice. */
+const PASSED_COST_BYTES = 64;
+/** The buffer of saved records is used again up to this size. */
+const SAVED_BYTES_KEPT = 64 * 1024;
 
 /** What a snapshot says besides its records; it belongs in front of them. */
 export interface SnapshotHead {
@@ -53,29 +57,31 @@ export class Snapshot implements ChangeWatcher {
   }
 
   /**
-   * Appends whole records to `out`, about `bytesMax` bytes or one record more, after those that were
-   * saved since the last call. Returns false once all are out: close the snapshot then.
+   * Appends whole records to `out`: those saved since the last call, and on top about `bytesMax`
+   * bytes, at least one record, of those that the walk comes to. Returns false once all are out:
+   * close the snapshot then.
    */
   next(out: ByteWriter, bytesMax: number): boolean {
     const { table } = this.#contents;
-    const start = out.length;
     out.slice(this.#saved.bytes, 0, this.#saved.length);
-    if (this.#saved.bytes.length > 1 << 16) this.#saved = new ByteWriter();
+    if (this.#saved.bytes.length > SAVED_BYTES_KEPT) this.#saved = new ByteWriter();
     else this.#saved.clear();
-    // Records that came after the snapshot are passed over; they count too, so that a slice is bounded.
-    let looked = 0;
-    while (this.#position < POSITIONS && out.length - start < bytesMax && looked < bytesMax) {
+    if (this.#position === POSITIONS) return false;
+    const end = out.length + bytesMax;
+    // Records that are passed over cost time too: counted, so that the slice is bounded.
+    let passedBytes = 0;
+    do {
       if (!table.next(fromPosition(this.#position))) {
         this.#position = POSITIONS;
         break;
       }
-      const { words, end } = table;
+      const { words, end: pageEnd } = table;
       const hash = words[table.at]!;
-      for (let at = table.at; at < end && words[at] === hash; at++) {
-        looked += this.#write(out, words[at + PAGE_SLOTS]!);
+      for (let at = table.at; at < pageEnd && words[at] === hash; at++) {
+        if (!this.#write(out, words[at + PAGE_SLOTS]!)) passedBytes += PASSED_COST_BYTES;
       }
       this.#position = toPosition(hash) + 1;
-    }
+    } while (this.#position < POSITIONS && out.length + passedBytes < end);
     return this.#position < POSITIONS;
   }
 
@@ -89,19 +95,19 @@ export class Snapshot implements ChangeWatcher {
     if (toPosition(hash) >= this.#position) this.#write(this.#saved, ref);
   }
 
-  /** Appends the record at `ref`, unless it came after the snapshot. Returns 64: the cost of a look. */
-  #write(out: ByteWriter, ref: number): number {
+  /** Appends the record at `ref`, unless it came after the snapshot. Returns whether it was written. */
+  #write(out: ByteWriter, ref: number): boolean {
     const slab = this.#contents.slabs.bytesOf(ref);
     const at = this.#contents.slabs.offsetOf(ref);
     const head = this.#record;
     head.read(slab, at);
-    if (head.index > this.head.index) return 64;
+    if (head.index > this.head.index) return false;
     out.u16(head.keyLength);
     out.u64(head.version);
     out.u64(head.index);
     out.u64(this.#contents.deadlineMs(ref));
     out.u32(head.valueLength);
     out.slice(slab, at + head.keyAt, at + head.recordBytes);
-    return 64;
+    return true;
   }
 }
