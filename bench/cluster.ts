@@ -41,12 +41,19 @@ function killAll(): void {
   for (const cluster of running) cluster.killEverything();
 }
 
-globalThis.addEventListener("unload", killAll);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.addSignalListener(signal, () => {
-    killAll();
-    Deno.exit(130);
-  });
+let watchesEnd = false;
+
+/** Sees to it that no server outlives this process, however it ends. */
+function watchEnd(): void {
+  if (watchesEnd) return;
+  watchesEnd = true;
+  globalThis.addEventListener("unload", killAll);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      killAll();
+      Deno.exit(130);
+    });
+  }
 }
 
 export class Cluster {
@@ -68,6 +75,7 @@ export class Cluster {
 
   /** Starts a cluster and waits until it has a leader that all servers agree on. */
   static async start(options: ClusterOptions): Promise<Cluster> {
+    watchEnd();
     const directory = Deno.makeTempDirSync({
       prefix: "raftkv-bench-",
       ...(options.parent === undefined ? {} : { dir: options.parent }),

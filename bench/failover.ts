@@ -16,8 +16,8 @@ import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:failover [flags]
 
-A client writes without pause to three servers; again and again their leader fails. Per round: the time
-from the fault to the first write that a new leader acknowledged.
+A client writes without pause to three servers; again and again their leader fails. Per round: the
+time from the fault to the first write that a new leader acknowledged.
   --rounds N           rounds of each fault (20)
   --faults LIST        of kill,stop,drop (all three)
   --etcd               the same for kill -9 with three servers of etcd and its default timings
