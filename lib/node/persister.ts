@@ -55,6 +55,8 @@ export class Persister {
       if (nowMs >= this.#retryAtMs) this.#write();
       return;
     }
+    // Also found where this process started on a full disk, and wrote nothing that would tell it.
+    if (!log.hasRoom()) this.#noteFull("the reserve is in use");
     if (this.#isFull && nowMs >= this.#retryAtMs) {
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
       if (log.tryRestoreReserve()) this.#noteRoom();
