@@ -59,6 +59,7 @@ class LinkLoop {
   #stopped = false;
   #backoffMs = BACKOFF_MIN_MS;
   #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
+  /** The last try's connection, open or not; null where none came about. */
   #connection: Connection | null = null;
   #isUp = false;
   /** The last reason logged for being down: the same is not logged again. */
@@ -83,9 +84,14 @@ class LinkLoop {
     this.#endPause();
   }
 
-  /** Whoever connects to us can bring this about, so no pause gets shorter than the shortest. */
+  /**
+   * Only where nobody listened at the last try: two servers that refuse each other would otherwise
+   * call each other back without a pause. Whoever connects to us can bring this about, so no pause
+   * gets shorter than the shortest.
+   */
   retryNow(): void {
-    if (this.#pause === null || this.#backoffMs <= 2 * BACKOFF_MIN_MS) return;
+    if (this.#connection !== null || this.#pause === null) return;
+    if (this.#backoffMs <= 2 * BACKOFF_MIN_MS) return;
     this.#backoffMs = BACKOFF_MIN_MS;
     this.#endPause();
   }
@@ -99,6 +105,7 @@ class LinkLoop {
   /** One connection from its making to its end; returns why it ended, or was not made. */
   async #once(): Promise<string> {
     const { transport, watch } = this.#around;
+    this.#connection = null;
     let accepted: Connection;
     try {
       const { hostname, port } = this.#address;

@@ -122,6 +122,21 @@ Deno.test("connectToServers: a server that came back is tried again without the 
   await links.stop();
 });
 
+Deno.test("connectToServers: a server that refuses is not called back at once", async () => {
+  const { transport, start } = setUp();
+  for (let i = 0; i < 4; i++) {
+    const connection = new FakeConnection();
+    connection.arrive("refused");
+    transport.next.push(connection);
+  }
+  const links = start();
+  await transport.attempted(4);
+  links.retryNow();
+  await settle();
+  assertEquals(transport.attempts, 4);
+  await links.stop();
+});
+
 Deno.test("connectToServers: what the link throws is passed on", async () => {
   class BrokenLink extends FakeLink {
     override receive(): void {
