@@ -24,7 +24,10 @@ export class EtcdSubject implements FailoverSubject {
   readonly #servers: readonly EtcdServer[];
   readonly #directory: string;
   readonly #processes = new Map<number, Deno.ChildProcess>();
-  readonly #onUnload = () => this.#killAll();
+  readonly #onUnload = () => {
+    this.#killAll();
+    Deno.removeSync(this.#directory, { recursive: true });
+  };
 
   private constructor(count: number, parent: string | undefined) {
     const ports = freePorts(2 * count);
