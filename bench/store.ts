@@ -2,10 +2,11 @@
  * The store by itself: time and memory a key. One measure a run, so that they don't disturb each
  * other:
  *
- *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts fill|heap|churn|small|expiry [keys]
+ *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts fill|load|pause|heap|churn|small|expiry [keys]
  */
+import { cpuUsage } from "node:process";
 import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
-import { Result } from "../lib/kv/result.ts";
+import { Result, Status } from "../lib/kv/result.ts";
 import { Store } from "../lib/kv/store.ts";
 import { shortChecksum, viewChecksum } from "../lib/kv/content_checksum.ts";
 import { Digest } from "../lib/kv/digest.ts";
@@ -15,6 +16,8 @@ import { Random } from "../lib/util/random.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const ENTRY_COMMANDS = 16;
+/** Longer calls are counted; on a busy machine most of them are the scheduler's. */
+const PAUSE_MS = 5;
 const source = new Uint8Array(64 * 1024);
 for (let i = 0; i < source.length; i++) source[i] = 97 + i % 26;
 const out = new ByteWriter(1 << 16);
@@ -23,6 +26,7 @@ const store = new Store({ hashSeed: 4711 });
 let commandsInEntry = 0;
 let nowMs = 1;
 let longestMs = 0;
+let pauses = 0;
 
 /** Writes key number `n` as 16 bytes, so that each is another one. */
 function writeKey(n: number): void {
@@ -56,7 +60,9 @@ function apply(): void {
     store.endEntry();
     commandsInEntry = 0;
   }
-  longestMs = Math.max(longestMs, performance.now() - start);
+  const elapsedMs = performance.now() - start;
+  if (elapsedMs > longestMs) longestMs = elapsedMs;
+  if (elapsedMs > PAUSE_MS) pauses++;
 }
 
 function get(n: number): void {
@@ -68,10 +74,13 @@ function get(n: number): void {
 
 function timed(name: string, count: number, work: () => void): void {
   longestMs = 0;
+  pauses = 0;
   const start = performance.now();
   work();
   const elapsedMs = performance.now() - start;
-  const pause = longestMs > 0 ? `, longest ${longestMs.toFixed(2)} ms` : "";
+  const pause = longestMs > 0
+    ? `, longest ${longestMs.toFixed(2)} ms, ${pauses} above ${PAUSE_MS}`
+    : "";
   console.log(`${name}: ${(elapsedMs * 1e6 / count).toFixed(0)} ns each${pause}`);
 }
 
@@ -118,6 +127,47 @@ function fill(keys: number, valueBytes: number): void {
     }
   });
   report("end");
+}
+
+/** Many small keys: only the load, and a look at some of them. */
+function load(keys: number): void {
+  timed("set, new", keys, () => {
+    for (let i = 0; i < keys; i++) set(i, 16);
+  });
+  for (let i = 0; i < keys; i += 9973) {
+    get(i);
+    if (result.status !== Status.found) throw new Error(`Key ${i} is missing`);
+  }
+  report("loaded");
+}
+
+/**
+ * The longest single call in processor time, so that a busy machine does not count. It is the whole
+ * process's time, the collector's threads included: an upper bound.
+ */
+function pause(keys: number): void {
+  const random = new Random(1);
+  const slowest = [0, 0, 0, 0, 0];
+  const usedMs = () => {
+    const { user, system } = cpuUsage();
+    return (user + system) / 1000;
+  };
+  const measure = (work: () => void) => {
+    const before = usedMs();
+    work();
+    slowest.push(usedMs() - before);
+    slowest.sort((a, b) => b - a).pop();
+  };
+  const show = (name: string) => {
+    console.log(`${name}: slowest calls ${slowest.map((ms) => ms.toFixed(2)).join(", ")} ms`);
+    slowest.fill(0);
+  };
+  for (let i = 0; i < keys; i++) measure(() => set(i, 64));
+  show("set, new");
+  for (let i = 0; i < keys; i++) measure(() => set(random.between(0, keys), i % 200));
+  show("set, other sizes");
+  for (let i = 0; i < keys; i++) measure(() => remove(i));
+  show("delete");
 }
 
 /** What stays on the collector's heap over a million operations. */
@@ -204,8 +254,12 @@ function expiry(keys: number): void {
 const [measure = "fill", keysText = "1000000"] = Deno.args;
 const keys = Number(keysText);
 if (measure === "fill") fill(keys, 256);
+else if (measure === "load") load(keys);
+else if (measure === "pause") pause(keys);
 else if (measure === "heap") heap();
 else if (measure === "churn") churn(keys);
 else if (measure === "small") fill(keys, 16);
 else if (measure === "expiry") expiry(keys);
-else throw new Error(`Unknown measure ${measure}: take fill, heap, churn, small or expiry`);
+else {throw new Error(
+    `Unknown measure ${measure}: take fill, load, pause, heap, churn, small or expiry`,
+  );}
