@@ -42,10 +42,13 @@ export function describeMessage(message: Message): string {
       return `${head} append ${term} prev ${message.prevIndex}/t${message.prevTerm} entries ${
         describeTerms(message.entries)
       } commit ${message.commitIndex} round ${message.readRound}`;
-    case "appendResponse":
-      return message.success
-        ? `${head} append ok ${term} index ${message.index} round ${message.readRound}`
-        : `${head} append refused ${term} prev ${message.index} hint ${message.hintIndex}/t${message.hintTerm} round ${message.readRound}`;
+    case "appendResponse": {
+      const { index, hintIndex, hintTerm } = message;
+      const round = `round ${message.readRound}`;
+      if (message.success) return `${head} append ok ${term} index ${index} ${round}`;
+      const hint = `hint ${hintIndex}/t${hintTerm}`;
+      return `${head} append refused ${term} prev ${index} ${hint} ${round}`;
+    }
     case "heartbeat":
       return `${head} heartbeat ${term} commit ${message.commitIndex} round ${message.readRound}`;
     case "heartbeatResponse":

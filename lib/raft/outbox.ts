@@ -9,7 +9,7 @@
 import type { RaftState } from "./state.ts";
 import type { AppendResponse, Message, PersistBatch, ReadState, ServerId } from "./types.ts";
 
-interface Promise {
+interface Pledge {
   readonly message: Message;
   readonly hardStateVersion: number;
   readonly logIndex: number;
@@ -19,7 +19,7 @@ export interface Outbox {
   /** May leave now. */
   messages: Message[];
   /** May leave once durable, in order. */
-  promises: Promise[];
+  promises: Pledge[];
   reads: ReadState[];
   /** Committed entries up to here were handed out. */
   appliedIndex: number;
@@ -68,7 +68,7 @@ export function sendOnceDurable(state: RaftState, message: Message, logIndex = 0
 }
 
 /** One ack of the whole batch does for all appends in it: merges with an ack that waits already. */
-function mergeAck(promises: Promise[], message: Message, hardStateVersion: number): boolean {
+function mergeAck(promises: Pledge[], message: Message, hardStateVersion: number): boolean {
   if (message.kind !== "appendResponse" || !message.success) return false;
   const at = promises.findIndex(({ message: other }) =>
     other.kind === "appendResponse" && other.success && other.to === message.to &&
@@ -87,7 +87,7 @@ function mergeAck(promises: Promise[], message: Message, hardStateVersion: numbe
 export function releasePromises(state: RaftState): void {
   const { outbox, log } = state;
   if (outbox.promises.length === 0) return;
-  const waiting: Promise[] = [];
+  const waiting: Pledge[] = [];
   for (const promise of outbox.promises) {
     const durable = outbox.durableVersion >= promise.hardStateVersion &&
       log.durableIndex >= promise.logIndex;

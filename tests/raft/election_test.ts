@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { Bench } from "./builders.ts";
 import { Cluster, textOf } from "./cluster.ts";
 
 Deno.test("three servers elect one leader, replicate, commit and apply", () => {
@@ -28,4 +30,29 @@ Deno.test("a single voter leads at its first tick and commits once its own sync 
   const round = cluster.raft(7).requestRead();
   cluster.process(7);
   assertEquals(cluster.at(7).reads, [{ round, readIndex: 2 }]);
+});
+
+Deno.test("a learner's timer runs out without a campaign", () => {
+  const bench = new Bench([1], { configuration: makeConfiguration([2, 3], [1]) });
+  assertEquals(bench.timeout(), []);
+  assertEquals([bench.state.role, bench.state.term], ["follower", 1]);
+});
+
+Deno.test("a pre-vote is granted however far the candidate's term is ahead", () => {
+  const bench = new Bench([1]);
+  const request = { kind: "voteRequest", preVote: true, lastIndex: 1, lastTerm: 1 } as const;
+  const answers = bench.step({ ...request, term: 40 });
+  assertEquals(answers.map((m) => m.kind === "voteResponse" && m.granted), [true]);
+  assertEquals(bench.state.term, 1);
+});
+
+Deno.test("a voter that hears its leader refuses pre-votes and ignores votes, but for a transfer", () => {
+  const bench = new Bench();
+  bench.step({ kind: "heartbeat" });
+  const request = { kind: "voteRequest", from: 3, term: 2 } as const;
+  const [preVote] = bench.step({ ...request, preVote: true });
+  assertEquals(preVote?.kind === "voteResponse" && preVote.granted, false);
+  assertEquals([bench.step(request), bench.state.term], [[], 1]);
+  const [vote] = bench.step({ ...request, transfer: true });
+  assertEquals(vote?.kind === "voteResponse" && vote.granted, true);
 });

@@ -193,7 +193,6 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
     terms += done.cluster.safety.leaders.size;
   }
   // A walk in which nothing happens would prove nothing.
-  console.log(proposals, reads, terms);
   assert(proposals > 3_000, `only ${proposals} proposals`);
   assert(reads > 500, `only ${reads} reads`);
   assert(terms > 600, `only ${terms} leaders`);

@@ -62,14 +62,15 @@ Deno.test("row 19: an answer of an earlier round never confirms a later one", ()
 });
 
 Deno.test("the read index is that of the round's start, not of its end", () => {
-  const cluster = new Cluster();
-  const leader = cluster.elect(1);
-  const round = leader.requestRead();
-  cluster.process(1);
-  cluster.propose("x");
-  cluster.settle();
-  assertEquals(cluster.at(1).reads, [{ round, readIndex: 1 }]);
-  assertEquals(leader.state.commitIndex, 2);
+  const bench = leading();
+  bench.raft.requestRead();
+  bench.take();
+  bench.raft.propose(new Uint8Array(1));
+  bench.take();
+  bench.step({ kind: "appendResponse", index: 2 });
+  assertEquals(bench.state.commitIndex, 2);
+  bench.raft.step(message({ kind: "heartbeatResponse", readRound: 1 }));
+  assertEquals(bench.raft.ready().reads, [{ round: 1, readIndex: 1 }]);
 });
 
 Deno.test("lost heartbeats of a round are made good by the periodic ones", () => {
