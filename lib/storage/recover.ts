@@ -132,6 +132,7 @@ function withReserve<T>(reserve: Reserve, path: string, write: () => T): T {
     throw new DataDirectoryError(
       `The disk is full: ${path} could not even take the few bytes that a start needs. Free some ` +
         "space on this disk and start again; nothing was lost.",
+      { cause: error },
     );
   }
 }

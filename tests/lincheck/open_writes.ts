@@ -115,6 +115,8 @@ export class OpenWrites {
     for (const open of this.#sets) {
       if (open.op.invokedAt > barrier) break;
       if (open.isUsed) continue;
+      // Within a chain, only what does it at once: or chains of guesses would multiply.
+      if (depth > 0 && stepOf(open.op, held) === held) continue;
       const isPlain = open.op.kind === "set" && !open.isNamed;
       if (isPlain && hasUnnamed) continue;
       if (isPlain) hasUnnamed = true;

@@ -23,9 +23,8 @@ export interface ServerProbe {
   /** Up to where this server promises its log to survive a crash. */
   durableIndex(): number;
   voters(): readonly number[];
-  /** The digest of the store's contents at `appliedIndex`, in two 32-bit halves. */
-  digestHigh(): number;
-  digestLow(): number;
+  /** The digest of the store's contents at `appliedIndex`. */
+  digest(): string;
 }
 
 /** The part of a server that is checked. */
@@ -60,8 +59,7 @@ export class StateChecks {
   readonly #records = new Map<number, Record>();
   readonly #leaders = new Map<number, number>();
   readonly #chainAt = new Map<number, number>();
-  readonly #digestsHigh: (number | undefined)[] = [];
-  readonly #digestsLow: (number | undefined)[] = [];
+  readonly #digests = new Map<number, string>();
   /** Who got whose vote, by term, as it left the voter: a vote outlives crashes. */
   readonly #votes = new Map<string, number>();
   /** Elections won, and comparisons of digests made. */
@@ -248,15 +246,14 @@ export class StateChecks {
       );
     }
     record.appliedIndex = appliedIndex;
-    const high = probe.digestHigh();
-    const low = probe.digestLow();
-    if (this.#digestsHigh[appliedIndex] === undefined) {
-      this.#digestsHigh[appliedIndex] = high;
-      this.#digestsLow[appliedIndex] = low;
+    const digest = probe.digest();
+    const known = this.#digests.get(appliedIndex);
+    if (known === undefined) {
+      this.#digests.set(appliedIndex, digest);
       return;
     }
     this.digestsCompared++;
-    if (this.#digestsHigh[appliedIndex] !== high || this.#digestsLow[appliedIndex] !== low) {
+    if (known !== digest) {
       fail("digest", `server ${id} has other contents than another had at entry ${appliedIndex}`);
     }
   }

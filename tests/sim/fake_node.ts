@@ -272,7 +272,6 @@ function closedProbe(): ServerProbe {
     dataAt: () => new Uint8Array(0),
     durableIndex: () => 0,
     voters: () => [],
-    digestHigh: () => 0,
-    digestLow: () => 0,
+    digest: () => "",
   };
 }

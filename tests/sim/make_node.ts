@@ -63,8 +63,7 @@ function probeOf(node: Node): ServerProbe {
     dataAt: (index) => log().at(index).data,
     durableIndex: () => log().durableIndex,
     voters: () => state().configurations.current.voters,
-    digestHigh: () => store().digest.high,
-    digestLow: () => store().digest.low,
+    digest: () => store().digest(),
   };
 }
 

@@ -13,6 +13,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   readonly #random: Random;
   #stalledUntilMs = 0;
   #failsNext = false;
+  /** Completions behind a stall. */
+  readonly #held = new Set<{ readonly complete: () => void }>();
 
   constructor(environment: DiskEnvironment) {
     super({ schedule: (completion) => this.#complete(completion) });
@@ -30,7 +32,14 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     if (completion.kind === "defer") return schedule(0, completion.complete);
     const { syncMinMs, syncMeanMs } = options.disk;
     const drawn = syncMinMs - Math.log(1 - this.#random.unit()) * syncMeanMs;
-    schedule(Math.max(drawn, this.#stalledUntilMs - nowMs()), completion.complete);
+    const stalledMs = this.#stalledUntilMs - nowMs();
+    if (stalledMs <= drawn) return schedule(drawn, completion.complete);
+    // Held until the stall ends or is healed, whichever comes first.
+    const held = { complete: completion.complete };
+    this.#held.add(held);
+    schedule(stalledMs, () => {
+      if (this.#held.delete(held)) held.complete();
+    });
   }
 
   /** Mostly the machine loses power; sometimes only the process dies and the page cache stays. */
@@ -38,6 +47,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     if (this.#random.chance(0.75)) this.powerLoss(this.#random);
     else this.kill();
     this.#failsNext = false;
+    this.#held.clear();
   }
 
   crashSoon(): void {
@@ -63,5 +73,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#failsNext = false;
     this.crashAtOperation = Infinity;
     this.capacityBytes = Infinity;
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const { complete } of held) this.#environment.schedule(1, complete);
   }
 }

@@ -308,7 +308,9 @@ export class SimServer implements Handler, Part, NodeHost {
     const { factory, options } = this.#setting;
     const isCrash = factory.isCrash(error);
     const isDiskError = this.mayExit &&
-      (error instanceof DiskError || error instanceof DiskFullError);
+      [error, (error as Error).cause].some((reason) =>
+        reason instanceof DiskError || reason instanceof DiskFullError
+      );
     if (isCrash || isDiskError) {
       this.world.counters.add(isCrash ? "crashes in the disk" : "exits");
       if (this.node === null) {
