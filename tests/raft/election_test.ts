@@ -39,7 +39,7 @@ Deno.test("a learner's timer runs out without a campaign", () => {
 });
 
 Deno.test("a pre-vote is granted however far the candidate's term is ahead", () => {
-  const bench = new Bench([1]);
+  const bench = new Bench([1], { hardState: { term: 1, votedFor: 3, suspect: false } });
   const request = { kind: "voteRequest", preVote: true, lastIndex: 1, lastTerm: 1 } as const;
   const answers = bench.step({ ...request, term: 40 });
   assertEquals(answers.map((m) => m.kind === "voteResponse" && m.granted), [true]);
