@@ -69,8 +69,8 @@ export class DataDirectory {
     const lock = `${path}/${LOCK_FILE}`;
     if (!disk.lock(lock)) {
       throw new DataDirectoryError(
-        `${path} is in use by another server process. Stop that one first, or start this one with ` +
-          "another id or path.",
+        `${path} is in use by another server process. Stop that one first, or start this one ` +
+          "with another id or path.",
       );
     }
     try {
@@ -150,8 +150,8 @@ export class DataDirectory {
     for (const name of [FORMATION_FILE, LOG_DIRECTORY, RESERVE_FILE]) {
       if (!disk.exists(`${path}/${name}`)) continue;
       throw new DataDirectoryError(
-        `${path} has lost its file ${IDENTITY_FILE}: ${name} is there and it is not. Restore it ` +
-          "from a copy; without it this server can't prove who it is.",
+        `${path} has lost its file ${IDENTITY_FILE}: ${name} is there and it is not. Restore ` +
+          "it from a copy; without it this server can't prove who it is.",
       );
     }
     const identity = { serverId, incarnation: makeIncarnation() };
@@ -213,8 +213,8 @@ export class DataDirectory {
       );
     if (!same || (before.stage === "formed" && record.stage === "prepared")) {
       throw new DataDirectoryError(
-        `${this.#options.path} is ${before.stage} to form cluster ${before.clusterId}, and can't ` +
-          `become ${record.stage} with cluster ${record.clusterId} or other members. Servers that ` +
+        `${this.#options.path} is ${before.stage} to form cluster ${before.clusterId}, and ` +
+          `can't become ${record.stage} with cluster ${record.clusterId} or other members. Servers that ` +
           "were started for another cluster need empty directories of their own.",
       );
     }
