@@ -16,6 +16,8 @@ import type { InboundLink } from "./shells.ts";
 
 /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
 const HELLO_BYTES_MAX = 256;
+/** Who has not said who it is by then is closed: strangers must not use up the connections. */
+const HANDSHAKE_MAX_MS = 5_000;
 
 export class PeerInbound implements InboundLink {
   onActivity: (() => void) | null = null;
@@ -26,6 +28,8 @@ export class PeerInbound implements InboundLink {
   #decoder = new FrameDecoder(HELLO_BYTES_MAX);
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
+  /** When this connection was first looked at; -1 before. */
+  #seenMs = -1;
 
   constructor(remote: string, links: PeerLinks) {
     this.#remote = remote;
@@ -54,6 +58,15 @@ export class PeerInbound implements InboundLink {
     this.onActivity = null;
     this.#links.inboundClosed(this, this.#from);
     this.#from = null;
+  }
+
+  /** Ends a connection whose handshake takes too long; called every now and then. */
+  checkDeadline(nowMs: number): void {
+    if (this.#from !== null) return;
+    if (this.#seenMs < 0) this.#seenMs = nowMs;
+    else if (nowMs - this.#seenMs >= HANDSHAKE_MAX_MS) {
+      this.#end(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
+    }
   }
 
   /** Ends this connection so that the other end makes a fresh handshake. */

@@ -81,6 +81,7 @@ export class PeerLinks {
   }
 
   tick(nowMs: number): void {
+    for (const link of this.#inbound) link.checkDeadline(nowMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
     const notice = this.formation.notice();

@@ -112,3 +112,30 @@ clusterTest("process: a frozen follower does not stop the others, nor fill the l
   assertMatch(await client.set("after", "x"), /^OK 1$/);
   assertEquals(await client.get("frozen63") === value, true);
 });
+
+clusterTest(
+  "process: silent strangers on the log port don't keep a server out for long",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const [first, second] = cluster.others(leader);
+    await first!.kill();
+    await second!.kill();
+    await eventually("the leader to miss the others", async () => {
+      using socket = await leader.connect();
+      return await socket.ask("get a\r\n") === "ERR_NO_LEADER";
+    });
+    // More than a server takes: it has none left for those who belong there.
+    const strangers: RawSocket[] = [];
+    for (let i = 0; i < 150; i++) strangers.push(await RawSocket.connect(leader.logPort));
+    try {
+      first!.start();
+      using client = cluster.client([leader, first!]);
+      assertMatch(await client.set("a", "x"), /^OK 1$/);
+      assertEquals(leader.isRunning, true);
+    } finally {
+      for (const stranger of strangers) stranger.close();
+    }
+  },
+);
