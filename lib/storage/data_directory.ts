@@ -167,8 +167,8 @@ export class DataDirectory {
     if (formation === null) {
       if (!hasLog) return;
       throw new DataDirectoryError(
-        `${path} has lost its file ${FORMATION_FILE}: there is a log and no record of the cluster ` +
-          "that it belongs to. Restore the file from a copy.",
+        `${path} has lost its file ${FORMATION_FILE}: there is a log and no record of the ` +
+          "cluster that it belongs to. Restore the file from a copy.",
       );
     }
     if (formation.stage === "formed" && !hasLog) {
@@ -214,8 +214,8 @@ export class DataDirectory {
     if (!same || (before.stage === "formed" && record.stage === "prepared")) {
       throw new DataDirectoryError(
         `${this.#options.path} is ${before.stage} to form cluster ${before.clusterId}, and ` +
-          `can't become ${record.stage} with cluster ${record.clusterId} or other members. Servers that ` +
-          "were started for another cluster need empty directories of their own.",
+          `can't become ${record.stage} with cluster ${record.clusterId} or other members. ` +
+          "Servers that were started for another cluster need empty directories of their own.",
       );
     }
   }
