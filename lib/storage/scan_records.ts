@@ -124,8 +124,9 @@ function readRecord(
   }
   if (problem !== null) {
     throw new DataDirectoryError(
-      `${path} has a record at byte ${offset} whose checksum is right and whose ` +
-        `contents are not: ${problem}. That is a fault of the program that wrote it: keep the file and report it.`,
+      `${path} has a record at byte ${offset} whose checksum is right and whose contents are ` +
+        `not: ${problem}. That is a fault of the program that wrote it: keep the file and ` +
+        "report it.",
     );
   }
   return null;
