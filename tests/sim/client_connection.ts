@@ -100,13 +100,15 @@ export class ClientConnection implements Handler, Part, ClientEnd {
           this.#serverDone = true;
           return this.#toClient(Kind.clientEnd, null);
         }
+        if (this.#serverDone) return;
         return this.server.deliver(event, this);
       case Kind.toServer:
       case Kind.taken:
         if (!this.#serverDone && this.#session !== null) this.server.deliver(event, this);
         return;
       case Kind.serverEnd:
-        if (this.#session !== null) this.server.deliver(event, this);
+        // Also where nothing is open yet: a paused server still has the opening in front of this.
+        if (this.server.life === this.#serverLife) this.server.deliver(event, this);
         return;
       default:
         return this.#atClient(event);

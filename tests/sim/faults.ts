@@ -24,6 +24,8 @@ export class Faults implements Handler {
   /** How to take back what lasts, by the number in its end event. */
   readonly #active = new Map<number, () => void>();
   #nextId = 1;
+  /** Times between faults are stretched by this: see `ease`. */
+  #stretch = 1;
   #isOn = false;
 
   constructor(setting: FaultSetting, random: Random) {
@@ -36,6 +38,11 @@ export class Faults implements Handler {
     for (const [at, name] of FAULTS.entries()) {
       if (this.#setting.options.faults[name] !== undefined) this.#scheduleNext(at, name);
     }
+  }
+
+  /** Fewer faults from here on. */
+  ease(): void {
+    this.#stretch *= 1.5;
   }
 
   /** No new faults, and all that last are taken back but those that `core` leaves out. */
@@ -58,7 +65,7 @@ export class Faults implements Handler {
 
   #scheduleNext(at: number, name: FaultName): void {
     const { meanIntervalMs } = this.#setting.options.faults[name]!;
-    const drawn = -Math.log(1 - this.#random.unit()) * meanIntervalMs;
+    const drawn = -Math.log(1 - this.#random.unit()) * meanIntervalMs * this.#stretch;
     this.#setting.fabric.world.schedule(drawn * 1000, this, Kind.faultBegin, 0, at);
   }
 
