@@ -1,10 +1,11 @@
 /**
  * Which configuration rules: the newest one in the log, committed or not (thesis §4.1). Older ones
- * are kept so that a truncation brings them back. Compaction will drop those that a snapshot covers
- * but the newest of them.
+ * are kept so that a truncation brings them back and a snapshot can be given the one of its position;
+ * compaction drops those that it covers but the newest of them.
  */
 import { decodeConfiguration } from "./configuration.ts";
 import { ENVELOPE_BYTES } from "./envelope.ts";
+import { assert } from "../util/assert.ts";
 import { type Configuration, type Entry, EntryKind } from "./types.ts";
 
 interface Ruling {
@@ -34,6 +35,24 @@ export class ConfigurationHistory {
       changed = true;
     }
     return changed;
+  }
+
+  /** The configuration as of `index`. */
+  at(index: number): Configuration {
+    const ruling = this.rulings.findLast((known) => known.index <= index);
+    assert(ruling !== undefined, `The configuration at ${index} is forgotten`);
+    return ruling.configuration;
+  }
+
+  /** Forgets the configurations that ruled in front of `index` only. */
+  compact(index: number): void {
+    while (this.rulings.length > 1 && this.rulings[1]!.index <= index) this.rulings.shift();
+  }
+
+  /** Begins anew with the configuration of a snapshot that ends at `index`. */
+  restart(index: number, configuration: Configuration): void {
+    this.rulings.length = 0;
+    this.rulings.push({ index, configuration });
   }
 
   /** Forgets the configurations at `from` and behind it; the first one always stays. */

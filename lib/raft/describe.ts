@@ -55,6 +55,15 @@ export function describeMessage(message: Message): string {
       return `${head} heartbeat ok ${term} round ${message.readRound}`;
     case "timeoutNow":
       return `${head} timeout now ${term}`;
+    case "snapshotChunk": {
+      const { index, snapshotTerm, offset, data, totalBytes } = message;
+      const range = `bytes ${offset}..${offset + data.length} of ${totalBytes}`;
+      return `${head} snapshot ${term} at ${index}/t${snapshotTerm} ${range}`;
+    }
+    case "snapshotChunkResponse": {
+      const { index, snapshotTerm, offset } = message;
+      return `${head} snapshot ok ${term} at ${index}/t${snapshotTerm} holds ${offset}`;
+    }
     default:
       return unreachable(message);
   }
@@ -73,6 +82,9 @@ export function describeState(state: RaftState): string {
   if (log.snapshot.index > 0) parts.push(`snapshot ${log.snapshot.index}/t${log.snapshot.term}`);
   parts.push(`log ${describeTerms(log.entries)}`, `commit ${state.commitIndex}`);
   if (log.durableIndex < log.lastIndex) parts.push(`durable ${log.durableIndex}`);
+  for (const { id, mode } of state.progress.values()) {
+    if (mode === "snapshot") parts.push(`snapshot to ${id}`);
+  }
   return parts.join(" ");
 }
 
@@ -98,5 +110,8 @@ export function describeReady(ready: Ready): string[] {
   }
   if (ready.committed.length > 0) lines.push(`apply ${describeTerms(ready.committed)}`);
   for (const { round, readIndex } of ready.reads) lines.push(`read round ${round} at ${readIndex}`);
+  for (const id of ready.snapshotsNeeded) lines.push(`snapshot needed by ${id}`);
+  for (const chunk of ready.snapshotChunks) lines.push(`take ${describeMessage(chunk)}`);
+  for (const answer of ready.snapshotAnswers) lines.push(`take ${describeMessage(answer)}`);
   return lines;
 }

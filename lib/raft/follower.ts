@@ -6,10 +6,19 @@ import { becomeFollower } from "./roles.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 import { isVoter } from "./configuration.ts";
 import { campaign } from "./candidate.ts";
-import { type AppendRequest, type Heartbeat, NOBODY, type TimeoutNow } from "./types.ts";
+import {
+  type AppendRequest,
+  type Heartbeat,
+  NOBODY,
+  type SnapshotChunk,
+  type TimeoutNow,
+} from "./types.ts";
 
 /** A message of the current term's leader: follow it, and be quiet for an election timeout. */
-function hearLeader(state: RaftState, message: AppendRequest | Heartbeat): void {
+export function hearLeader(
+  state: RaftState,
+  message: AppendRequest | Heartbeat | SnapshotChunk,
+): void {
   assert(
     state.role !== "leader",
     `Servers ${state.id} and ${message.from} both lead term ${state.term}`,

@@ -15,6 +15,7 @@ export interface StateSummary {
   readonly votedFor: ServerId;
   readonly leaderId: ServerId;
   readonly suspect: boolean;
+  readonly compactedIndex: number;
   readonly commitIndex: number;
   readonly commitTerm: number;
   readonly lastIndex: number;
@@ -33,6 +34,7 @@ export function summarize(state: RaftState): StateSummary {
     votedFor,
     leaderId,
     suspect,
+    compactedIndex: log.snapshot.index,
     commitIndex,
     commitTerm: log.termAt(commitIndex),
     lastIndex: log.lastIndex,
@@ -72,6 +74,16 @@ function hold(state: RaftState, condition: boolean, broken: string): void {
 function checkMarks(state: RaftState): void {
   const { log, outbox, commitIndex } = state;
   hold(state, commitIndex >= log.snapshot.index, "committed less than its snapshot holds");
+  hold(state, log.snapshot.index <= outbox.appliedIndex, "compacted what was not handed out");
+  hold(state, log.snapshot.index <= log.durableIndex, "compacted what is not durable");
+  const { rulings } = state.configurations;
+  hold(
+    state,
+    rulings.every(({ index }, i) => i === 0 || rulings[i - 1]!.index < index),
+    "has configurations out of order",
+  );
+  hold(state, rulings[0]!.index <= outbox.appliedIndex, "forgot a configuration too early");
+  hold(state, rulings.at(-1)!.index <= log.lastIndex, "follows a configuration that is gone");
   hold(state, commitIndex <= log.lastIndex, "committed more than its log holds");
   hold(state, outbox.appliedIndex <= commitIndex, "handed out what is not committed");
   hold(state, log.durableIndex <= log.handedIndex, "counts as durable what storage never got");
@@ -117,6 +129,10 @@ function checkLeader(state: RaftState): void {
     const name = `follower ${progress.id}`;
     hold(state, progress.matchIndex < progress.nextIndex, `next ≤ match for ${name}`);
     hold(state, progress.nextIndex <= log.lastIndex + 1, `next is beyond the log for ${name}`);
+    if (progress.mode === "snapshot") {
+      hold(state, progress.nextIndex <= log.snapshot.index, `${name} needs no snapshot`);
+      hold(state, progress.inFlight.length === 0, `appends in flight beside a snapshot to ${name}`);
+    }
     hold(state, progress.readRound <= state.reads.started, `${name} answered a round not begun`);
     hold(
       state,
@@ -167,6 +183,7 @@ export function checkDelta(before: StateSummary, state: RaftState): void {
     commitTerm === before.commitTerm || commitTerm === NO_TERM,
     `replaced committed entry ${before.commitIndex}`,
   );
+  hold(state, log.snapshot.index >= before.compactedIndex, "brought back compacted entries");
   hold(state, outbox.appliedIndex >= before.appliedIndex, "handed out committed entries twice");
   hold(state, outbox.durableVersion >= before.durableVersion, "durability went back");
   hold(state, reads.started >= before.readStarted, "reused a read round");

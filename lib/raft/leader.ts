@@ -3,6 +3,7 @@ import { advanceCommit, appendToLog } from "./commit.ts";
 import { members } from "./configuration.ts";
 import { clearSuspect } from "./outbox.ts";
 import {
+  becomePausedProbe,
   forgetMatch,
   makeProgress,
   noteAccepted,
@@ -21,6 +22,7 @@ import {
   type HeartbeatResponse,
   NOBODY,
   type ServerId,
+  type SnapshotChunkResponse,
   type VoteResponse,
 } from "./types.ts";
 
@@ -69,11 +71,13 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
   // Nobody can hold more of this term than its only leader.
   if (progress === undefined || message.index > state.log.lastIndex) return;
   if (message.success) {
-    noteAccepted(progress, message.index);
+    noteAccepted(progress, message.index, state.log.snapshot.index);
     advanceCommit(state);
     continueTransfer(state, progress);
   } else {
-    const lookAt = state.log.lastIndexWithTermAtMost(message.hintIndex, message.hintTerm);
+    const { hintIndex, hintTerm } = message;
+    // A hint in front of the log stays one: the log knows nothing there that could match.
+    const lookAt = Math.min(hintIndex, state.log.lastIndexWithTermAtMost(hintIndex, hintTerm));
     if (!noteRefused(progress, message.index, lookAt)) return;
   }
   state.outbox.appendsDue = true;
@@ -87,12 +91,13 @@ export function handleHeartbeatResponse(state: RaftState, message: HeartbeatResp
 /** Any answer in this term shows that the follower follows, and confirms the round that it echoes. */
 function hearFollower(
   state: RaftState,
-  message: AppendResponse | HeartbeatResponse,
+  message: AppendResponse | HeartbeatResponse | SnapshotChunkResponse,
 ): Progress | undefined {
   if (state.role !== "leader") return undefined;
   const progress = state.progress.get(message.from);
   if (progress === undefined) return undefined;
   progress.recentlyActive = true;
+  if (message.kind === "snapshotChunkResponse") return progress;
   if (message.readRound > progress.readRound && message.readRound <= state.reads.started) {
     progress.readRound = message.readRound;
     confirmRound(state);
@@ -100,13 +105,34 @@ function hearFollower(
   return progress;
 }
 
+/** The caller streams the snapshot, so the answer is its; one to no stream of today is dropped. */
+export function handleSnapshotChunkResponse(
+  state: RaftState,
+  message: SnapshotChunkResponse,
+): void {
+  const progress = hearFollower(state, message);
+  if (progress?.mode === "snapshot") state.outbox.snapshotAnswers.push(message);
+}
+
+/** The stream of a snapshot ended before its end: tries again once the follower is heard. */
+export function snapshotFailed(state: RaftState, id: ServerId): void {
+  const progress = state.progress.get(id);
+  if (progress?.mode === "snapshot") becomePausedProbe(progress);
+}
+
 /** A follower says that it may have lost what it acknowledged: nothing of it counts any more. */
 export function handleSuspicion(state: RaftState, message: VoteResponse): void {
   forgetFollower(state, message.from);
 }
 
-/** The connection to a follower broke: its process may come back with less than it acknowledged. */
-export function forgetFollower(state: RaftState, id: ServerId): void {
+/** The connection to a follower broke, and a snapshot's stream with it: its process may have died. */
+export function handleFollowerDisconnect(state: RaftState, id: ServerId): void {
+  forgetFollower(state, id);
+  snapshotFailed(state, id);
+}
+
+/** What a follower acknowledged does not count: its process may have forgotten it. */
+function forgetFollower(state: RaftState, id: ServerId): void {
   const progress = state.progress.get(id);
   if (progress === undefined) return;
   forgetMatch(progress);

@@ -1,14 +1,14 @@
 /**
- * The log in memory: every entry behind the snapshot's position, with two marks for storage.
+ * The log in memory: the entries that are not compacted away, with two marks for storage.
  *
  *   snapshot.index ≤ durableIndex ≤ handedIndex ≤ lastIndex
  *
  * `handedIndex`: up to here entries were given to storage. `durableIndex`: up to here storage said
  * that they are synced. A truncation pulls both back, so a replaced entry never counts as durable.
  *
- * The place for compaction: everything reads through `snapshot` and `firstIndex`, so dropping a
- * prefix is "move `snapshot`, splice `entries`"; it may go as far as the least of applied and
- * durable. The place for InstallSnapshot: "replace `snapshot`, clear `entries`, set both marks".
+ * `snapshot` is the position in front of the first entry. A snapshot covers it; the newest snapshot
+ * may lie further on, since some entries that it covers are kept for followers that lag a little.
+ * Terms in front of it are unknown: `termAt` says so, and never passes for a term that could match.
  */
 import { assert } from "../util/assert.ts";
 import type { Entry, SnapshotPosition } from "./types.ts";
@@ -23,13 +23,19 @@ export class RaftLog {
   handedIndex: number;
   durableIndex: number;
 
-  /** `entries` are as recovered, so they are durable. */
+  /** `entries` are as recovered, so they are durable. They may begin in front of the snapshot's end. */
   constructor(snapshot: SnapshotPosition, entries: readonly Entry[]) {
-    this.snapshot = snapshot;
+    const first = entries[0];
+    const isInside = first !== undefined && first.index <= snapshot.index;
+    this.snapshot = isInside ? positionInFront(first) : snapshot;
     this.entries = [];
-    this.handedIndex = this.durableIndex = snapshot.index;
-    this.append(entries);
+    this.handedIndex = this.durableIndex = this.snapshot.index;
+    this.append(isInside && first.index === this.snapshot.index ? entries.slice(1) : entries);
     this.handedIndex = this.durableIndex = this.lastIndex;
+    assert(
+      this.termAt(snapshot.index) === snapshot.term,
+      `Recovered entries up to ${this.lastIndex} don't hold the snapshot's ${snapshot.index}/t${snapshot.term}`,
+    );
   }
 
   get firstIndex(): number {
@@ -71,6 +77,25 @@ export class RaftLog {
     }
   }
 
+  /** Drops the entries up to `index`, which stays known with its term. */
+  compact(index: number): void {
+    if (index <= this.snapshot.index) return;
+    assert(
+      index <= this.durableIndex,
+      `Cannot compact to ${index}: the log is durable up to ${this.durableIndex} only`,
+    );
+    const term = this.termAt(index);
+    this.entries.splice(0, index - this.snapshot.index);
+    this.snapshot = { index, term };
+  }
+
+  /** Begins anew behind `position`, the end of an installed and durable snapshot. */
+  restart(position: SnapshotPosition): void {
+    this.entries.length = 0;
+    this.snapshot = position;
+    this.handedIndex = this.durableIndex = position.index;
+  }
+
   /** Drops the entry at `from` and all behind it. The caller has checked that none is committed. */
   truncate(from: number): void {
     assert(from >= this.firstIndex, `Cannot truncate at ${from}, behind the snapshot`);
@@ -85,6 +110,7 @@ export class RaftLog {
    */
   slice(from: number, to = this.lastIndex, maxBytes = Infinity): Entry[] {
     const start = from - this.firstIndex;
+    assert(start >= 0, `Entry ${from} was asked for, the log begins with ${this.firstIndex}`);
     let end = start;
     const limit = Math.min(this.entries.length, to - this.firstIndex + 1);
     for (let bytes = 0; end < limit; end++) {
@@ -102,7 +128,8 @@ export class RaftLog {
 
   /**
    * The greatest index at most `index` with a term at most `term` (both sides use it to skip whole
-   * terms after a refusal, paper §5.3). Terms never fall along the log, so it halves.
+   * terms after a refusal, paper §5.3). Terms never fall along the log, so it halves. Where no index
+   * of the log is such a one it says `snapshot.index`: whoever asks there learns whether it matches.
    */
   lastIndexWithTermAtMost(index: number, term: number): number {
     let low = this.snapshot.index;
@@ -135,4 +162,9 @@ export class RaftLog {
       return;
     }
   }
+}
+
+/** What a log whose first kept entry is `first` begins behind. Only in front of entry 1 is that known. */
+function positionInFront(first: Entry): SnapshotPosition {
+  return first.index === 1 ? { index: 0, term: 0 } : { index: first.index, term: first.term };
 }

@@ -7,7 +7,15 @@
  * losing a message is always safe.
  */
 import type { RaftState } from "./state.ts";
-import type { AppendResponse, Message, PersistBatch, ReadState, ServerId } from "./types.ts";
+import type {
+  AppendResponse,
+  Message,
+  PersistBatch,
+  ReadState,
+  ServerId,
+  SnapshotChunk,
+  SnapshotChunkResponse,
+} from "./types.ts";
 
 interface Pledge {
   readonly message: Message;
@@ -21,6 +29,10 @@ export interface Outbox {
   /** May leave once durable, in order. */
   promises: Pledge[];
   reads: ReadState[];
+  /** See Ready. */
+  snapshotsNeeded: ServerId[];
+  snapshotChunks: SnapshotChunk[];
+  snapshotAnswers: SnapshotChunkResponse[];
   /** Committed entries up to here were handed out. */
   appliedIndex: number;
   /** Grows with each change of the hard state. */
@@ -31,6 +43,8 @@ export interface Outbox {
   batch: PersistBatch | null;
   batchVersion: number;
   batchTicks: number;
+  /** A snapshot replaced the log while the batch was under way: its entries don't count any more. */
+  batchOvertaken: boolean;
   /** A leader may have appends to send: looked at when the turn ends, so a turn's proposals share. */
   appendsDue: boolean;
 }
@@ -40,6 +54,9 @@ export function makeOutbox(appliedIndex: number): Outbox {
     messages: [],
     promises: [],
     reads: [],
+    snapshotsNeeded: [],
+    snapshotChunks: [],
+    snapshotAnswers: [],
     appliedIndex,
     hardStateVersion: 0,
     handedVersion: 0,
@@ -47,6 +64,7 @@ export function makeOutbox(appliedIndex: number): Outbox {
     batch: null,
     batchVersion: 0,
     batchTicks: 0,
+    batchOvertaken: false,
     appendsDue: false,
   };
 }

@@ -3,7 +3,7 @@
  *
  *   probe       The follower's log is unknown: one append at a time, until one is accepted.
  *   replicate   It follows: appends are sent ahead of their answers, within a window.
- *   (snapshot)  To come: it needs entries that are compacted away; nothing is sent but the snapshot.
+ *   snapshot    It needs entries that are compacted away: only the snapshot and heartbeats are sent.
  *
  * matchIndex < nextIndex always. A loss is found by a stalled window, see `noteHeartbeat`.
  */
@@ -17,11 +17,11 @@ interface InFlight {
 
 export interface Progress {
   readonly id: ServerId;
-  mode: "probe" | "replicate";
+  mode: "probe" | "replicate" | "snapshot";
   /** Durable on the follower and equal to the leader's log up to here. */
   matchIndex: number;
   nextIndex: number;
-  /** Probing: one append is out and unanswered. */
+  /** Probing: one append is out and unanswered, or the follower has to give a sign of life first. */
   probeSent: boolean;
   /** Replicating: the appends out and unanswered, oldest first. */
   readonly inFlight: Deque<InFlight>;
@@ -63,10 +63,22 @@ export function becomeProbe(progress: Progress, nextIndex: number): void {
   progress.matchAtHeartbeat = -1;
 }
 
-/** The follower may have lost what it acknowledged (its process died, or it says so). */
+/** Probes again, but not before the follower has answered a heartbeat or two. */
+export function becomePausedProbe(progress: Progress): void {
+  becomeProbe(progress, progress.nextIndex);
+  progress.probeSent = true;
+}
+
+/** Sends nothing more until the snapshot is there, or has failed. */
+export function becomeSnapshot(progress: Progress): void {
+  becomeProbe(progress, progress.nextIndex);
+  progress.mode = "snapshot";
+}
+
+/** The follower may have lost what it acknowledged; a snapshot on its way does not rest on that. */
 export function forgetMatch(progress: Progress): void {
   progress.matchIndex = 0;
-  becomeProbe(progress, progress.nextIndex);
+  if (progress.mode !== "snapshot") becomeProbe(progress, progress.nextIndex);
 }
 
 /** Notes an append that leaves in replicate mode. */
@@ -81,8 +93,19 @@ export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: n
     (progress.inFlight.length > 0 && progress.inFlightBytes >= bytesMax);
 }
 
-/** Notes that the follower holds everything up to `index`. */
-export function noteAccepted(progress: Progress, index: number): void {
+/**
+ * Notes that the follower holds everything up to `index`; `compactedIndex` is where the leader's own
+ * log begins.
+ */
+export function noteAccepted(progress: Progress, index: number, compactedIndex: number): void {
+  if (progress.mode === "snapshot") {
+    if (index <= progress.matchIndex) return;
+    // It goes on behind what it has now; where that is compacted away too, by the next snapshot.
+    progress.matchIndex = index;
+    becomeProbe(progress, index + 1);
+    if (index >= compactedIndex) progress.mode = "replicate";
+    return;
+  }
   progress.matchIndex = Math.max(progress.matchIndex, index);
   if (progress.mode === "probe") {
     if (index < progress.matchIndex) return;
@@ -104,7 +127,7 @@ export function noteAccepted(progress: Progress, index: number): void {
  * agree. False where the refusal is older than what is known.
  */
 export function noteRefused(progress: Progress, refusedIndex: number, lookAt: number): boolean {
-  if (refusedIndex <= progress.matchIndex) return false;
+  if (refusedIndex <= progress.matchIndex || progress.mode === "snapshot") return false;
   if (progress.mode === "probe" && refusedIndex !== progress.nextIndex - 1) return false;
   if (progress.mode === "replicate" && refusedIndex >= progress.nextIndex) return false;
   becomeProbe(progress, Math.min(refusedIndex, lookAt + 1));
@@ -113,6 +136,7 @@ export function noteRefused(progress: Progress, refusedIndex: number, lookAt: nu
 
 /** True while something sent has not been answered. */
 function isWaiting(progress: Progress): boolean {
+  if (progress.mode === "snapshot") return false;
   return progress.mode === "probe"
     ? progress.probeSent
     : progress.matchIndex < progress.nextIndex - 1;

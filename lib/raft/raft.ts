@@ -7,16 +7,25 @@ import { assert } from "../util/assert.ts";
 import { ConfigurationHistory } from "./configuration_history.ts";
 import { handleDisconnect } from "./follower.ts";
 import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
-import { forgetFollower, propose, type ProposeResult } from "./leader.ts";
+import { handleFollowerDisconnect, propose, type ProposeResult, snapshotFailed } from "./leader.ts";
 import { RaftLog } from "./log.ts";
 import { makeOutbox } from "./outbox.ts";
 import { makeReadRounds, requestRead } from "./read_index.ts";
 import { advance, hasReady, takeReady } from "./ready.ts";
 import { type RaftOptions, type RaftState, restartElectionTimer } from "./state.ts";
+import { compact, restore } from "./snapshot.ts";
 import { step } from "./step.ts";
 import { tick } from "./tick.ts";
 import { transferLeadership } from "./transfer.ts";
-import { type Message, NOBODY, type PersistBatch, type Ready, type ServerId } from "./types.ts";
+import {
+  type Configuration,
+  type Message,
+  NOBODY,
+  type PersistBatch,
+  type Ready,
+  type ServerId,
+  type SnapshotPosition,
+} from "./types.ts";
 
 export type { ProposeResult } from "./leader.ts";
 export type { RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
@@ -38,7 +47,8 @@ export class Raft {
       `The log's last term is ${lastTerm}, but the hard state knows ${hardState.term} only`,
     );
     const configurations = new ConfigurationHistory(snapshot.index, options.configuration);
-    configurations.append(entries);
+    // What the snapshot covers has no say: its configuration is the newest of all in front.
+    configurations.append(entries.filter(({ index }) => index > snapshot.index));
     this.state = {
       options,
       id,
@@ -106,8 +116,53 @@ export class Raft {
    */
   peerDisconnected(id: ServerId): void {
     const before = this.#before();
-    if (this.state.role === "leader") forgetFollower(this.state, id);
+    if (this.state.role === "leader") handleFollowerDisconnect(this.state, id);
     else handleDisconnect(this.state, id);
+    this.#check(before);
+  }
+
+  /**
+   * Drops the entries up to `toIndex` from memory: at most the index of the newest durable snapshot,
+   * less where followers that lag a little shall do without one. Throws beyond what was handed out
+   * to be applied, or what is durable.
+   */
+  compact(toIndex: number): void {
+    const before = this.#before();
+    compact(this.state, toIndex);
+    this.#check(before);
+  }
+
+  /**
+   * A snapshot from a leader is here whole: checked, durable, its contents ready to be taken over.
+   *
+   * True: the log is empty and begins behind `position`, all up to there counts as committed, applied
+   * and durable, and `configuration` rules; the caller replaces its contents and restarts its log
+   * there. A batch under way stays under way: `advance()` is to be called once its hard state is
+   * durable, but its entries count no more, written or not.
+   *
+   * False: this server has all that already, or leads; the caller drops the snapshot's contents.
+   */
+  restore(position: SnapshotPosition, configuration: Configuration): boolean {
+    const before = this.#before();
+    const replaced = restore(this.state, position, configuration);
+    this.#check(before);
+    return replaced;
+  }
+
+  /** The configuration as of `index`, for a snapshot that ends there: not in front of the last one. */
+  configurationAt(index: number): Configuration {
+    return this.state.configurations.at(index);
+  }
+
+  /** True while this server leads and that follower waits for a snapshot. */
+  needsSnapshot(id: ServerId): boolean {
+    return this.state.progress.get(id)?.mode === "snapshot";
+  }
+
+  /** The snapshot for that follower can't go on; its id is handed out again once it is heard. */
+  snapshotFailed(id: ServerId): void {
+    const before = this.#before();
+    snapshotFailed(this.state, id);
     this.#check(before);
   }
 

@@ -6,17 +6,31 @@ import { releasePromises } from "./outbox.ts";
 import { roundIsDue, startRound } from "./read_index.ts";
 import { sendDueAppends } from "./replication.ts";
 import type { RaftState } from "./state.ts";
-import type { Entry, HardState, Message, PersistBatch, ReadState, Ready } from "./types.ts";
+import type {
+  Entry,
+  HardState,
+  Message,
+  PersistBatch,
+  ReadState,
+  Ready,
+  ServerId,
+  SnapshotChunk,
+  SnapshotChunkResponse,
+} from "./types.ts";
 
 const NO_MESSAGES: readonly Message[] = [];
 const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
+const NO_SERVERS: readonly ServerId[] = [];
+const NO_CHUNKS: readonly SnapshotChunk[] = [];
+const NO_ANSWERS: readonly SnapshotChunkResponse[] = [];
 
 export function hasReady(state: RaftState): boolean {
   const { outbox } = state;
   return outbox.messages.length > 0 || outbox.appendsDue || outbox.reads.length > 0 ||
     state.commitIndex > outbox.appliedIndex || roundIsDue(state) ||
-    (outbox.batch === null && hasUnpersisted(state));
+    (outbox.batch === null && hasUnpersisted(state)) || outbox.snapshotChunks.length > 0 ||
+    outbox.snapshotsNeeded.length > 0 || outbox.snapshotAnswers.length > 0;
 }
 
 function hasUnpersisted(state: RaftState): boolean {
@@ -35,7 +49,28 @@ export function takeReady(state: RaftState): Ready {
   if (messages.length > 0) outbox.messages = [];
   const reads = outbox.reads.length > 0 ? outbox.reads : NO_READS;
   if (reads.length > 0) outbox.reads = [];
-  return { messages, persist, committed: takeCommitted(state), reads };
+  const snapshotChunks = outbox.snapshotChunks.length > 0 ? outbox.snapshotChunks : NO_CHUNKS;
+  if (snapshotChunks.length > 0) outbox.snapshotChunks = [];
+  const snapshotAnswers = outbox.snapshotAnswers.length > 0 ? outbox.snapshotAnswers : NO_ANSWERS;
+  if (snapshotAnswers.length > 0) outbox.snapshotAnswers = [];
+  return {
+    messages,
+    persist,
+    committed: takeCommitted(state),
+    reads,
+    snapshotsNeeded: takeSnapshotsNeeded(state),
+    snapshotChunks,
+    snapshotAnswers,
+  };
+}
+
+/** Those that came into the mode and have not left it since. */
+function takeSnapshotsNeeded(state: RaftState): readonly ServerId[] {
+  const { outbox, progress } = state;
+  if (outbox.snapshotsNeeded.length === 0) return NO_SERVERS;
+  const needed = outbox.snapshotsNeeded.filter((id) => progress.get(id)?.mode === "snapshot");
+  outbox.snapshotsNeeded = [];
+  return needed;
 }
 
 /**
@@ -68,6 +103,7 @@ function takeBatch(state: RaftState): PersistBatch | null {
   outbox.batch = batch;
   outbox.batchVersion = outbox.hardStateVersion;
   outbox.batchTicks = 0;
+  outbox.batchOvertaken = false;
   return batch;
 }
 
@@ -81,7 +117,7 @@ export function advance(state: RaftState, batch: PersistBatch): void {
   assert(batch === outbox.batch, "advance() was called for a batch that is not under way");
   outbox.batch = null;
   outbox.durableVersion = outbox.batchVersion;
-  state.log.confirm(batch.entries);
+  if (!outbox.batchOvertaken) state.log.confirm(batch.entries);
   releasePromises(state);
   if (state.role === "candidate") noteOwnVoteDurable(state);
   if (state.role === "leader") advanceCommit(state);

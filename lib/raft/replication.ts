@@ -2,7 +2,14 @@
 import { NO_TERM } from "./log.ts";
 import { assert } from "../util/assert.ts";
 import { send } from "./outbox.ts";
-import { becomeProbe, noteSent, type Progress, windowIsFull } from "./progress.ts";
+import {
+  becomePausedProbe,
+  becomeProbe,
+  becomeSnapshot,
+  noteSent,
+  type Progress,
+  windowIsFull,
+} from "./progress.ts";
 import type { RaftState } from "./state.ts";
 import type { Entry } from "./types.ts";
 
@@ -15,8 +22,9 @@ export function sendDueAppends(state: RaftState): void {
 
 function sendAppends(state: RaftState, progress: Progress): void {
   const { options, log } = state;
+  if (progress.mode === "snapshot" || (progress.mode === "probe" && progress.probeSent)) return;
+  if (progress.nextIndex <= log.snapshot.index) return wantSnapshot(state, progress);
   if (progress.mode === "probe") {
-    if (progress.probeSent) return;
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
     progress.probeSent = true;
     sendAppend(state, progress, entries);
@@ -35,11 +43,21 @@ function sendAppends(state: RaftState, progress: Progress): void {
   }
 }
 
+/**
+ * The entry in front of what this follower gets next is compacted away, so nothing could be appended
+ * behind it: it needs a snapshot. One that is silent gets none before it has answered a heartbeat.
+ */
+function wantSnapshot(state: RaftState, progress: Progress): void {
+  if (!progress.recentlyActive) return becomePausedProbe(progress);
+  becomeSnapshot(progress);
+  const { snapshotsNeeded } = state.outbox;
+  if (!snapshotsNeeded.includes(progress.id)) snapshotsNeeded.push(progress.id);
+}
+
 /** Sends `entries`, which begin at nextIndex; none only asks whether the follower holds the one before. */
 function sendAppend(state: RaftState, progress: Progress, entries: readonly Entry[]): void {
   const prevIndex = progress.nextIndex - 1;
   const prevTerm = state.log.termAt(prevIndex);
-  // Where compaction comes, this is where a follower needs the snapshot instead.
   assert(prevTerm !== NO_TERM, `Server ${progress.id} needs entry ${prevIndex}, which is not here`);
   send(state, {
     kind: "appendRequest",
@@ -78,6 +96,8 @@ export function resendStalled(state: RaftState, progress: Progress): void {
   progress.resendDue = false;
   if (progress.mode === "probe") {
     becomeProbe(progress, progress.nextIndex);
+    state.outbox.appendsDue = true;
+  } else if (progress.nextIndex <= state.log.snapshot.index) {
     state.outbox.appendsDue = true;
   } else {
     sendAppend(state, progress, []);

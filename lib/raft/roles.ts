@@ -16,6 +16,7 @@ export function changeRole(
     state.progress.clear();
     state.transfer = null;
     state.uncommittedBytes = 0;
+    state.outbox.snapshotAnswers = [];
     dropRounds(state);
   }
   state.ballots.clear();

@@ -24,11 +24,14 @@ export interface RaftEvent {
 
 export interface RaftOptions {
   readonly id: ServerId;
-  /** The first configuration or the snapshot's; configuration entries in the log override it. */
+  /** The first configuration or the snapshot's; configuration entries behind that override it. */
   readonly configuration: Configuration;
   readonly hardState: HardState;
   readonly snapshot: SnapshotPosition;
-  /** As recovered, contiguous from `snapshot.index + 1` on, durable. */
+  /**
+   * As recovered: contiguous, durable, from `snapshot.index + 1` on or from in front of that; then
+   * the entry at `snapshot.index` is among them, with the snapshot's term.
+   */
   readonly entries: readonly Entry[];
   /** A follower campaigns after a random time in [this, twice this). */
   readonly electionTimeoutTicks: number;

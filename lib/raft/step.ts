@@ -2,7 +2,13 @@
 import { unreachable } from "../util/assert.ts";
 import { handleVoteResponse } from "./candidate.ts";
 import { handleAppendRequest, handleHeartbeat, handleTimeoutNow } from "./follower.ts";
-import { handleAppendResponse, handleHeartbeatResponse, handleSuspicion } from "./leader.ts";
+import {
+  handleAppendResponse,
+  handleHeartbeatResponse,
+  handleSnapshotChunkResponse,
+  handleSuspicion,
+} from "./leader.ts";
+import { handleSnapshotChunk } from "./snapshot.ts";
 import { send } from "./outbox.ts";
 import { becomeFollower } from "./roles.ts";
 import type { RaftState } from "./state.ts";
@@ -30,6 +36,10 @@ export function step(state: RaftState, message: Message): void {
       return handleHeartbeatResponse(state, message);
     case "timeoutNow":
       return handleTimeoutNow(state, message);
+    case "snapshotChunk":
+      return handleSnapshotChunk(state, message);
+    case "snapshotChunkResponse":
+      return handleSnapshotChunkResponse(state, message);
     default:
       return unreachable(message);
   }
@@ -46,7 +56,8 @@ function isGrantedPreVote(message: Message): boolean {
  * Answers and orders of an old term mean nothing any more.
  */
 function answerOldTerm(state: RaftState, message: Message): void {
-  if (message.kind !== "appendRequest" && message.kind !== "heartbeat") return;
+  const { kind } = message;
+  if (kind !== "appendRequest" && kind !== "heartbeat" && kind !== "snapshotChunk") return;
   send(state, {
     kind: "heartbeatResponse",
     from: state.id,

@@ -114,6 +114,31 @@ export interface TimeoutNow extends Envelope {
   readonly kind: "timeoutNow";
 }
 
+/**
+ * A piece of a snapshot (paper §7, InstallSnapshot). The caller builds and sends these: the core only
+ * judges what arrives. No data asks how much the follower holds already.
+ */
+export interface SnapshotChunk extends Envelope {
+  readonly kind: "snapshotChunk";
+  /** The snapshot's position: everything up to here is in it. */
+  readonly index: number;
+  readonly snapshotTerm: number;
+  /** Where `data` begins in the snapshot's body. */
+  readonly offset: number;
+  /** Of the whole body; `offset + data.length` never exceeds it. */
+  readonly totalBytes: number;
+  readonly data: Uint8Array;
+}
+
+export interface SnapshotChunkResponse extends Envelope {
+  readonly kind: "snapshotChunkResponse";
+  /** The position of the snapshot that is meant. */
+  readonly index: number;
+  readonly snapshotTerm: number;
+  /** The follower holds the body up to here without a gap: go on there. */
+  readonly offset: number;
+}
+
 export type Message =
   | VoteRequest
   | VoteResponse
@@ -121,7 +146,9 @@ export type Message =
   | AppendResponse
   | Heartbeat
   | HeartbeatResponse
-  | TimeoutNow;
+  | TimeoutNow
+  | SnapshotChunk
+  | SnapshotChunkResponse;
 
 /** What has to become durable together, in one write and one sync. */
 export interface PersistBatch {
@@ -153,4 +180,15 @@ export interface Ready {
   readonly committed: readonly Entry[];
   /** Rounds confirmed, in order; a round that was lost with the leadership never appears. */
   readonly reads: readonly ReadState[];
+  /**
+   * Leader: these followers need entries that are compacted away. Stream them the newest snapshot,
+   * until `needsSnapshot(id)` is false; call `snapshotFailed(id)` where that can't go on. An id comes
+   * again where the follower needs a newer one: a stream under way may go on while its snapshot lies
+   * beyond the follower's matchIndex.
+   */
+  readonly snapshotsNeeded: readonly ServerId[];
+  /** Follower: pieces of a snapshot that is newer than what this server has. Keep and answer them. */
+  readonly snapshotChunks: readonly SnapshotChunk[];
+  /** Leader: answers to the chunks sent. */
+  readonly snapshotAnswers: readonly SnapshotChunkResponse[];
 }

@@ -8,7 +8,7 @@ export {
   encodeWelcome,
   escapeControls,
 } from "./rpc_handshake.ts";
-export { encodeMessage } from "./rpc_messages.ts";
+export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export {
   type FormationNotice,
   type Frame,

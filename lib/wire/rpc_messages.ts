@@ -1,9 +1,9 @@
 /** Raft's messages as frames. Each body begins with u64 from, u64 to, u64 term. */
-import type { AppendRequest, Message } from "../raft/types.ts";
+import type { AppendRequest, Message, SnapshotChunk } from "../raft/types.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../util/bytes.ts";
 import { decodeEntries, encodeEntries } from "./entries.ts";
-import { beginFrame, endFrame, readFlags, readServerId } from "./frame.ts";
+import { beginFrame, CHECKSUM_BYTES, endFrame, readFlags, readServerId } from "./frame.ts";
 import { FrameType, ProtocolError } from "./rpc_types.ts";
 
 const PRE_VOTE = 1;
@@ -64,6 +64,19 @@ function encodeBody(out: ByteWriter, message: Message): void {
       return;
     case "timeoutNow":
       return;
+    case "snapshotChunk":
+      out.u64(message.index);
+      out.u64(message.snapshotTerm);
+      out.u64(message.offset);
+      out.u64(message.totalBytes);
+      out.u32(message.data.length);
+      out.raw(message.data);
+      return;
+    case "snapshotChunkResponse":
+      out.u64(message.index);
+      out.u64(message.snapshotTerm);
+      out.u64(message.offset);
+      return;
     default:
       unreachable(message);
   }
@@ -71,7 +84,16 @@ function encodeBody(out: ByteWriter, message: Message): void {
 
 /** True for the types that carry a message. */
 export function isMessageType(type: number): boolean {
-  return type >= FrameType.voteRequest && type <= FrameType.timeoutNow;
+  return (type >= FrameType.voteRequest && type <= FrameType.timeoutNow) ||
+    type === FrameType.snapshotChunk || type === FrameType.snapshotChunkResponse;
+}
+
+/** All of a snapshotChunk's frame that its length field counts, but the data: type, numbers, checksum. */
+const SNAPSHOT_CHUNK_FRAME_BYTES = 1 + 7 * 8 + 4 + CHECKSUM_BYTES;
+
+/** The most data that a chunk may carry where a frame's length may say `frameBytesMax`. */
+export function snapshotChunkBytesMax(frameBytesMax: number): number {
+  return frameBytesMax - SNAPSHOT_CHUNK_FRAME_BYTES;
 }
 
 /**
@@ -126,9 +148,51 @@ export function decodeMessage(type: number, reader: ByteReader, owned: boolean):
       };
     case FrameType.heartbeatResponse:
       return { kind: "heartbeatResponse", ...envelope, readRound: reader.u64() };
+    case FrameType.snapshotChunk:
+      return decodeSnapshotChunk(reader, envelope, owned);
+    case FrameType.snapshotChunkResponse:
+      return {
+        kind: "snapshotChunkResponse",
+        ...envelope,
+        ...readSnapshotPosition(reader, envelope),
+        offset: reader.u64(),
+      };
     default:
       return { kind: "timeoutNow", ...envelope };
   }
+}
+
+function readSnapshotPosition(
+  reader: ByteReader,
+  envelope: Envelope,
+): { index: number; snapshotTerm: number } {
+  const index = reader.u64();
+  const snapshotTerm = reader.u64();
+  if (index === 0 || snapshotTerm === 0 || snapshotTerm > envelope.term) {
+    throw new ProtocolError(
+      `a snapshot at ${index} of term ${snapshotTerm} comes in term ${envelope.term}`,
+    );
+  }
+  return { index, snapshotTerm };
+}
+
+function decodeSnapshotChunk(
+  reader: ByteReader,
+  envelope: Envelope,
+  owned: boolean,
+): SnapshotChunk {
+  const position = readSnapshotPosition(reader, envelope);
+  const offset = reader.u64();
+  const totalBytes = reader.u64();
+  const length = reader.u32();
+  // Written so that no sum can pass 2^53.
+  if (offset > totalBytes || length > totalBytes - offset) {
+    throw new ProtocolError(
+      `${length} bytes at ${offset} do not fit into a snapshot of ${totalBytes}`,
+    );
+  }
+  const data = owned ? reader.view(length) : reader.copy(length);
+  return { kind: "snapshotChunk", ...envelope, ...position, offset, totalBytes, data };
 }
 
 function decodeAppendRequest(

@@ -21,8 +21,10 @@ export const FrameType = {
   heartbeat: 20,
   heartbeatResponse: 21,
   timeoutNow: 22,
-  // Reserved: 32 and 33 for a snapshot's chunks and their answers, 48 and 49 for digests of the
-  // contents, 64 to 67 for changes of membership. Refused until a version of ours speaks them.
+  snapshotChunk: 32,
+  snapshotChunkResponse: 33,
+  // Reserved: 48 and 49 for digests of the contents, 64 to 67 for changes of membership. Refused
+  // until a version of ours speaks them.
 } as const;
 export type FrameType = typeof FrameType[keyof typeof FrameType];
 

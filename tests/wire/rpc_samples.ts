@@ -127,6 +127,31 @@ export const MESSAGES: readonly Message[] = [
   { kind: "heartbeat", ...TO, commitIndex: 41, readRound: 78 },
   { kind: "heartbeatResponse", ...TO, readRound: 78 },
   { kind: "timeoutNow", ...TO },
+  {
+    kind: "snapshotChunk",
+    ...TO,
+    index: 4_294_967_300,
+    snapshotTerm: 9,
+    offset: 4_294_967_301,
+    totalBytes: 4_294_967_301 + 5,
+    data: new Uint8Array([1, 2, 3, 0xff, 0]),
+  },
+  {
+    kind: "snapshotChunk",
+    ...TO,
+    index: 1,
+    snapshotTerm: 1,
+    offset: 0,
+    totalBytes: 0,
+    data: new Uint8Array(0),
+  },
+  {
+    kind: "snapshotChunkResponse",
+    ...TO,
+    index: 4_294_967_300,
+    snapshotTerm: 8,
+    offset: LARGE,
+  },
 ];
 
 export interface Sample {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { AppendRequest, Entry } from "../../lib/raft/types.ts";
+import type { AppendRequest, Entry, SnapshotChunk } from "../../lib/raft/types.ts";
 import { ByteWriter, writeU32 } from "../../lib/util/bytes.ts";
 import {
   appendFrameBytesMax,
@@ -13,6 +13,7 @@ import {
   FrameType,
   ProtocolError,
   RefusalReason,
+  snapshotChunkBytesMax,
 } from "../../lib/wire/rpc.ts";
 import { decodeCut, problemOf, rawFrame, RpcDriver, withBody } from "./rpc_driver.ts";
 import {
@@ -74,11 +75,13 @@ Deno.test("rpc: type numbers are fixed", () => {
     heartbeat: 20,
     heartbeatResponse: 21,
     timeoutNow: 22,
+    snapshotChunk: 32,
+    snapshotChunkResponse: 33,
   });
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 5, 15, 23, 32, 33, 48, 64, 255]) {
+  for (const type of [0, 5, 15, 23, 31, 34, 48, 64, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });
@@ -143,7 +146,8 @@ Deno.test("rpc: numbers above 2^53 - 1 are refused in every field", () => {
     if (frame.type !== "message" || frame.message.kind === "appendRequest") continue;
     const { kind } = frame.message;
     const flags = kind.startsWith("vote") || kind === "appendResponse" ? 1 : 0;
-    const bodyBytes = bytes.length - 9;
+    // A chunk's numbers are followed by its data's length and its data.
+    const bodyBytes = kind === "snapshotChunk" ? 56 : bytes.length - 9;
     const fields = [0, 8, 16];
     for (let at = 24 + flags; at < bodyBytes; at += 8) fields.push(at);
     for (const at of fields) refuses(withBody(bytes, at, U64_TOO_LARGE), "above 2^53 - 1");
@@ -294,6 +298,71 @@ Deno.test("rpc: the computed frame size holds the fullest append there can be", 
   assert(many.length - 4 <= appendFrameBytesMax(count * entryBytes, 0));
   const one = appendOf(commandsData(5000));
   assert(one.length - 4 <= appendFrameBytesMax(0, commandsData(5000).length));
+});
+
+/** A snapshotChunk frame with the given fields. */
+function chunkBytes(fields: Partial<SnapshotChunk>): Uint8Array {
+  const data = new Uint8Array([1, 2, 3]);
+  const position = { index: 7, snapshotTerm: 2, offset: 10, totalBytes: 13 };
+  const chunk: SnapshotChunk = {
+    ...{ kind: "snapshotChunk", from: 1, to: 2, term: 5, data },
+    ...{ ...position, ...fields },
+  };
+  return frameBytes((out) => encodeMessage(out, chunk));
+}
+
+Deno.test("rpc: a chunk lies inside its snapshot", () => {
+  const empty = new Uint8Array(0);
+  for (
+    const fields of [
+      {},
+      { offset: 13, data: empty },
+      { offset: 0, totalBytes: 0, data: empty },
+      { offset: Number.MAX_SAFE_INTEGER - 3, totalBytes: Number.MAX_SAFE_INTEGER },
+    ]
+  ) assertEquals(problemOf(chunkBytes(fields)), null);
+  refuses(chunkBytes({ offset: 11 }), "3 bytes at 11 do not fit into a snapshot of 13");
+  refuses(chunkBytes({ offset: 14, data: empty }), "0 bytes at 14 do not fit");
+  refuses(chunkBytes({ offset: 0, totalBytes: 0 }), "3 bytes at 0 do not fit");
+  refuses(
+    chunkBytes({ offset: Number.MAX_SAFE_INTEGER, totalBytes: Number.MAX_SAFE_INTEGER }),
+    "do not fit",
+  );
+});
+
+Deno.test("rpc: a chunk announces no more data than its frame holds", () => {
+  const bytes = chunkBytes({ totalBytes: 1_000_000 });
+  refuses(withBody(bytes, 56, [0, 0, 0, 4]), "Wanted 4 bytes, 3 are left");
+  refuses(withBody(bytes, 56, [0, 0, 0, 2]), "1 bytes left over");
+  refuses(withBody(bytes, 56, [0xff, 0xff, 0xff, 0xff]), "do not fit");
+});
+
+Deno.test("rpc: a snapshot has a position, of a term that the sender has reached", () => {
+  refuses(chunkBytes({ index: 0 }), "a snapshot at 0 of term 2 comes in term 5");
+  refuses(chunkBytes({ snapshotTerm: 0 }), "a snapshot at 7 of term 0 comes in term 5");
+  refuses(chunkBytes({ snapshotTerm: 6 }), "a snapshot at 7 of term 6 comes in term 5");
+  const answer = { kind: "snapshotChunkResponse", from: 2, to: 1, term: 5, offset: 0 } as const;
+  for (const position of [{ index: 7, snapshotTerm: 6 }, { index: 0, snapshotTerm: 0 }]) {
+    refuses(frameBytes((out) => encodeMessage(out, { ...answer, ...position })), "comes in term 5");
+  }
+});
+
+Deno.test("rpc: the computed chunk size fills a frame to the byte", () => {
+  const limit = 200;
+  const data = new Uint8Array(snapshotChunkBytesMax(limit));
+  const full = chunkBytes({ data, totalBytes: 1_000 });
+  assertEquals(new RpcDriver(limit).push(full).frames.length, 1);
+  const one = chunkBytes({ data: new Uint8Array(data.length + 1), totalBytes: 1_000 });
+  assertThrows(() => new RpcDriver(limit).push(one), ProtocolError, "201 bytes is announced");
+});
+
+Deno.test("rpc: a chunk's data is never a view of what was pushed", () => {
+  const bytes = chunkBytes({});
+  for (const cut of [0, 30]) {
+    const [frame] = decodeCut(bytes, [cut]);
+    const message = frame?.type === "message" ? frame.message : undefined;
+    assertEquals(message?.kind === "snapshotChunk" && [...message.data], [1, 2, 3]);
+  }
 });
 
 function entriesOf(count: number, data: Uint8Array): Entry[] {
