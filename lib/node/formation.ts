@@ -102,7 +102,7 @@ export class Formation {
     const listed = this.listedIncarnation(from);
     if (listed !== null && listed !== notice.incarnation) {
       this.#complain(
-        `Cannot form the cluster: server ${from} lost its data directory while the cluster formed. ` +
+        `Cannot form the cluster: server ${from} lost its data directory while it formed. ` +
           `If no server of this cluster ever served, stop all, remove their data directories and ` +
           `start again.`,
       );
@@ -141,8 +141,8 @@ export class Formation {
     if (own?.incarnation !== this.#identity.incarnation) {
       this.#complain(
         `Server ${from} belongs to a cluster that does not know this data directory: it formed ` +
-          `with another one under id ${this.#identity.serverId}. If that one was lost, this server ` +
-          `stays out until it is added again as a new member; if it was moved, put it back.`,
+          `with another one under id ${this.#identity.serverId}. If that one was lost, this ` +
+          `server stays out until it is added again as a new member; if it was moved, put it back.`,
       );
       return false;
     }

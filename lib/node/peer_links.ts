@@ -113,7 +113,7 @@ export class PeerLinks {
     if (hello.to !== serverId) {
       return refused(
         RefusalReason.wrongServer,
-        `this is server ${serverId}, not ${hello.to}: check hostname and logPort in the cluster file`,
+        `this is server ${serverId}, not ${hello.to}: check hostname and logPort in the file`,
       );
     }
     if (hello.from === serverId || !servers.includes(hello.from)) {

@@ -8,11 +8,9 @@
  * then holds all up to its read index and nothing behind it. Its reply is held back until the round
  * confirms, and replaced by a refusal where the leadership is lost first.
  */
-import { ByteWriter } from "../util/bytes.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { InputBuffer } from "../util/input_buffer.ts";
-import { OutputBuffer } from "../util/output_buffer.ts";
-import { Result, Status } from "../kv/result.ts";
+import type { Result } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
 import {
   Action,
@@ -23,6 +21,7 @@ import {
 } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
+import { ReplyComposer } from "./reply_composer.ts";
 import type { ClientSession } from "./shells.ts";
 
 const INPUT_SPACE_BYTES = 4_096;
@@ -51,14 +50,9 @@ export class Session implements ClientSession {
   readonly #evaluation: Evaluation;
   readonly #limits: SessionLimits;
   readonly #input: InputBuffer;
-  readonly #output = new OutputBuffer();
+  readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
   readonly #batch = new CommandBatch();
-  readonly #readResult = new Result();
-  /** Absolute output position of the first byte that waits in `#output`. */
-  #outputBase = 0;
-  /** Absolute output position up to which bytes may leave. */
-  #released = 0;
   #confirmedRound = 0;
   #isGone = false;
   /** Nothing is parsed any more; close once the commands up to here are answered. */
@@ -71,6 +65,7 @@ export class Session implements ClientSession {
     this.#codec = codec;
     this.#evaluation = evaluation;
     this.#limits = limits;
+    this.#replies = new ReplyComposer(codec, evaluation, this.#pending, limits.outputBytesMax);
     this.#input = new InputBuffer(sessionInputBytesMax(limits.commandBytesMax));
   }
 
@@ -166,16 +161,14 @@ export class Session implements ClientSession {
   // Output.
 
   takeOutput(): Uint8Array | null {
-    const bytes = this.#output.take(this.#released - this.#outputBase);
-    if (bytes !== null) this.#outputBase = this.#released;
-    return bytes;
+    return this.#replies.stream.take();
   }
 
   outputWritten(): void {
     const wasFull = !this.#hasRoom();
-    this.#output.written();
+    this.#replies.stream.written();
     if (wasFull) this.advance();
-    if (wasFull || this.#released > this.#outputBase) this.#evaluation.markActive(this);
+    if (wasFull || this.#replies.stream.hasReleased) this.#evaluation.markActive(this);
   }
 
   get hasPending(): boolean {
@@ -191,12 +184,12 @@ export class Session implements ClientSession {
     while (pending.evaluated < position) {
       const kind = pending.kind(pending.evaluated);
       assert(kind !== PendingKind.write, "A write was applied before one in front of it");
-      if (kind === PendingKind.read && this.#isOutputFull()) {
+      if (kind === PendingKind.read && this.#replies.isFull) {
         // The write can't wait and the reply has no room: the one read that may be turned away here.
         pending.refuse(pending.evaluated, ClientError.busy);
-        this.#composeRefusal();
-      } else if (kind === PendingKind.refused) this.#composeRefusal();
-      else this.#composeRead(false);
+        this.#replies.composeRefusal();
+      } else if (kind === PendingKind.refused) this.#replies.composeRefusal();
+      else this.#replies.composeRead(false);
     }
   }
 
@@ -205,9 +198,7 @@ export class Session implements ClientSession {
     const pending = this.#pending;
     if (this.#isGone || pending.evaluated !== position) return;
     if (pending.kind(position) !== PendingKind.write) return;
-    const nowMs = this.#evaluation.leaderNowMs();
-    this.#codec.writeResult(this.#output.writer, pending.replyMode(position), result, nowMs);
-    pending.passEvaluated(this.#composedEnd());
+    this.#replies.composeResult(result);
   }
 
   /** A read round was confirmed, and the store holds all up to its read index. */
@@ -222,11 +213,11 @@ export class Session implements ClientSession {
     while (pending.evaluated < pending.tail) {
       const kind = pending.kind(pending.evaluated);
       if (kind === PendingKind.write) break;
-      if (kind === PendingKind.refused) this.#composeRefusal();
+      if (kind === PendingKind.refused) this.#replies.composeRefusal();
       else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
-        if (this.#isOutputFull()) break; // outputWritten() goes on from here
-        if (!this.#composeRead(true)) {
+        if (this.#replies.isFull) break; // outputWritten() goes on from here
+        if (!this.#replies.composeRead(true)) {
           this.#evaluation.waitForTime(this);
           break;
         }
@@ -261,7 +252,7 @@ export class Session implements ClientSession {
       } else if (kind === PendingKind.write) pending.refuse(p, ClientError.timeout);
       else if (kind === PendingKind.read) pending.refuse(p, readError);
     }
-    if (recompose) this.#recompose();
+    if (recompose) this.#replies.recompose();
     this.advance();
   }
 
@@ -290,11 +281,7 @@ export class Session implements ClientSession {
   }
 
   #hasRoom(): boolean {
-    return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#isOutputFull();
-  }
-
-  #isOutputFull(): boolean {
-    return this.#output.pendingBytes >= this.#limits.outputBytesMax;
+    return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#replies.isFull;
   }
 
   /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
@@ -329,43 +316,6 @@ export class Session implements ClientSession {
     this.#pending.refuse(position, error);
   }
 
-  #composeRefusal(): void {
-    const pending = this.#pending;
-    const position = pending.evaluated;
-    this.#writeError(this.#output.writer, position);
-    pending.passEvaluated(this.#composedEnd());
-  }
-
-  #writeError(out: ByteWriter, position: number): void {
-    const pending = this.#pending;
-    let error = pending.error(position);
-    const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
-    if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
-    this.#codec.writeError(out, pending.replyMode(position), error, leader);
-  }
-
-  /**
-   * Composes the reply to the read at the front. False, where `strict`, if the key's time has come
-   * on this leader but is not committed yet: it must not be served, and not be denied either.
-   */
-  #composeRead(strict: boolean): boolean {
-    const pending = this.#pending;
-    const position = pending.evaluated;
-    const result = this.#readResult;
-    this.#evaluation.read(pending.readBytes.bytes, pending.readStart(position), result);
-    const nowMs = this.#evaluation.leaderNowMs();
-    const isDue = result.status === Status.found && result.deadlineMs !== 0 &&
-      result.deadlineMs <= nowMs;
-    if (strict && isDue) return false;
-    this.#codec.writeResult(this.#output.writer, pending.replyMode(position), result, nowMs);
-    pending.passEvaluated(this.#composedEnd());
-    return true;
-  }
-
-  #composedEnd(): number {
-    return this.#outputBase + this.#output.writer.length;
-  }
-
   /** Moves the line behind which replies wait for their round. */
   #release(): void {
     const pending = this.#pending;
@@ -373,31 +323,13 @@ export class Session implements ClientSession {
     while (pending.head < pending.evaluated) {
       const isRead = pending.kind(pending.head) === PendingKind.read;
       if (isRead && pending.round(pending.head) > this.#confirmedRound) break;
-      this.#released = pending.replyEnd(pending.head);
+      this.#replies.stream.release(pending.replyEnd(pending.head));
       pending.head++;
     }
     if (pending.head > this.#lastPosition && this.closing === null) {
       this.closing = this.#lastReason;
     }
     if (pending.head !== before || this.closing !== null) this.#evaluation.markActive(this);
-  }
-
-  /** Writes the waiting replies anew after some of them became refusals. */
-  #recompose(): void {
-    const pending = this.#pending;
-    const old = this.#output.writer;
-    const fresh = new ByteWriter(old.length + 256);
-    const base = this.#outputBase;
-    fresh.slice(old.bytes, 0, this.#released - base);
-    let from = this.#released;
-    for (let p = pending.head; p < pending.evaluated; p++) {
-      const to = pending.replyEnd(p);
-      if (pending.kind(p) === PendingKind.refused) this.#writeError(fresh, p);
-      else fresh.slice(old.bytes, from - base, to - base);
-      pending.setReplyEnd(p, base + fresh.length);
-      from = to;
-    }
-    this.#output.replace(fresh);
   }
 
   #endAfter(position: number, reason: string): void {

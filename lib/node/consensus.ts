@@ -1,0 +1,119 @@
+/**
+ * What a formed server runs: the core, the store it feeds, the log under it. Opened once the cluster
+ * is formed, from what the data directory holds.
+ */
+import { readU32 } from "../util/bytes.ts";
+import type { Clock, Rng } from "../host/ports.ts";
+import { Store } from "../kv/store.ts";
+import { makeConfiguration } from "../raft/configuration.ts";
+import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
+import { Raft, type RaftEvent } from "../raft/raft.ts";
+import { EntryKind, type PersistBatch, type ServerId } from "../raft/types.ts";
+import type { DataDirectory } from "../storage/data_directory.ts";
+import type { FormationRecord, LogStorage, RecoveredLog } from "../storage/types.ts";
+import type { LeaderClock } from "./leader_clock.ts";
+import type { Limits, Timing } from "./limits.ts";
+import { Persister } from "./persister.ts";
+import type { NodeHost } from "./shells.ts";
+
+export interface Consensus {
+  readonly raft: Raft;
+  readonly store: Store;
+  readonly log: LogStorage;
+  readonly persister: Persister;
+}
+
+export interface ConsensusOptions {
+  readonly serverId: ServerId;
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly directory: DataDirectory;
+  readonly formation: FormationRecord;
+  readonly clock: Clock;
+  readonly leaderClock: LeaderClock;
+  readonly rng: Rng;
+  readonly host: NodeHost;
+  readonly checkInvariants: boolean;
+  readonly onPersisted: (batch: PersistBatch) => void;
+}
+
+/** Recovers the log; throws `DataDirectoryError` where it can't be trusted. */
+export function openConsensus(options: ConsensusOptions): Consensus {
+  const { clock, host, timing, formation, onPersisted } = options;
+  const { log, recovered } = options.directory.openLog();
+  const store = new Store({ hashSeed: hashSeed(formation.clusterId) });
+  const raft = makeRaft(options, recovered, store);
+  const persister = new Persister({ log, clock, slowSyncMs: timing.slowSyncMs, host, onPersisted });
+  sayRecovered(options, recovered, log);
+  return { raft, store, log, persister };
+}
+
+function makeRaft(options: ConsensusOptions, recovered: RecoveredLog, store: Store): Raft {
+  const { timing, limits, formation, leaderClock, rng, host } = options;
+  const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
+  const raft: Raft = new Raft({
+    id: options.serverId,
+    configuration: makeConfiguration(formation.members.map((member) => member.serverId)),
+    hardState: recovered.hardState,
+    snapshot: recovered.snapshot,
+    entries: recovered.entries,
+    electionTimeoutTicks: toTicks(timing.electionTimeoutMs),
+    heartbeatTicks: toTicks(timing.heartbeatIntervalMs),
+    random: () => rng.u32(),
+    // The core makes this entry when it becomes leader: the moment when a leader's clock starts.
+    makeNoop: () => {
+      const last = raft.state.log.entries.at(-1);
+      leaderClock.beginTerm(last === undefined ? store.clockMs : entryStampMs(last));
+      return timeEntry(leaderClock.nowMs());
+    },
+    appendBytesMax: limits.appendBytesMax,
+    appendsInFlightMax: limits.appendsInFlightMax,
+    appendBytesInFlightMax: limits.appendBytesInFlightMax,
+    uncommittedBytesMax: limits.uncommittedBytesMax,
+    checkInvariants: options.checkInvariants,
+    onEvent: (event) => sayRoleChange(host, event),
+  });
+  return raft;
+}
+
+/** The envelope of an entry that does nothing but let time pass up to `stampMs`. */
+export function timeEntry(stampMs: number): Uint8Array {
+  const data = new Uint8Array(ENVELOPE_BYTES);
+  writeEnvelope(data, EntryKind.noop, stampMs);
+  return data;
+}
+
+function sayRoleChange(host: NodeHost, event: RaftEvent): void {
+  const { from, to, term, leaderId, reason } = event;
+  const message = from === to ? `Still ${to}` : `Now ${to}, was ${from}`;
+  host.log({ level: "info", message, fields: { term, leader: leaderId, reason } });
+}
+
+function sayRecovered(
+  { host, formation }: ConsensusOptions,
+  { hardState, entries, snapshot, cutBytes }: RecoveredLog,
+  log: LogStorage,
+): void {
+  host.log({
+    level: hardState.suspect ? "warning" : "info",
+    message: hardState.suspect
+      ? "Log recovered with its tail cut off: this server's vote counts only with all others' " +
+        "until it has caught up"
+      : "Log recovered",
+    fields: {
+      clusterId: formation.clusterId,
+      term: hardState.term,
+      lastIndex: entries.at(-1)?.index ?? snapshot.index,
+      entries: entries.length,
+      logBytes: log.bytes(),
+      cutBytes,
+    },
+  });
+}
+
+/** The seed of the store's hash: a secret of the cluster, the same on all its servers. */
+function hashSeed(clusterId: string): number {
+  const bytes = new Uint8Array(4);
+  for (let i = 0; i < 4; i++) bytes[i] = parseInt(clusterId.slice(i * 2, i * 2 + 2), 16);
+  return readU32(bytes, 0);
+}

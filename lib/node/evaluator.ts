@@ -1,0 +1,111 @@
+/** The Evaluator: what becomes of a command on this server now. */
+import { assert } from "../util/assert.ts";
+import type { Clock } from "../host/ports.ts";
+import { Op } from "../kv/command.ts";
+import type { Result } from "../kv/result.ts";
+import { NOBODY, type ServerId } from "../raft/types.ts";
+import type { ClientAddress } from "../wire/codec.ts";
+import { ClientError } from "../wire/command_batch.ts";
+import type { Appender } from "./append.ts";
+import type { Consensus } from "./consensus.ts";
+import type { Evaluation } from "./evaluation.ts";
+import type { LeaderClock } from "./leader_clock.ts";
+import type { ReadRounds } from "./read_rounds.ts";
+import type { Session } from "./session.ts";
+import type { Sessions } from "./sessions.ts";
+
+export interface EvaluatorParts {
+  readonly serverId: ServerId;
+  readonly addresses: ReadonlyMap<ServerId, ClientAddress>;
+  readonly uncommittedBytesMax: number;
+  readonly clock: Clock;
+  readonly leaderClock: LeaderClock;
+  readonly appender: Appender;
+  readonly rounds: ReadRounds;
+  readonly sessions: Sessions;
+  /** Null until the cluster is formed. */
+  readonly consensus: () => Consensus | null;
+  readonly isStopping: () => boolean;
+  readonly scheduleTurn: () => void;
+  /** Commits the passing of time where a key is due. */
+  readonly letTimePass: () => void;
+}
+
+export class Evaluator implements Evaluation {
+  readonly #parts: EvaluatorParts;
+
+  constructor(parts: EvaluatorParts) {
+    this.#parts = parts;
+  }
+
+  monotonicMs(): number {
+    return this.#parts.clock.monotonicMs();
+  }
+
+  leaderNowMs(): number {
+    return this.#parts.leaderClock.nowMs();
+  }
+
+  refusal(): ClientError | 0 {
+    const { consensus, isStopping, appender, uncommittedBytesMax } = this.#parts;
+    const state = consensus()?.raft.state;
+    if (state === undefined) return ClientError.noLeader;
+    if (state.role !== "leader") {
+      return state.leaderId === NOBODY ? ClientError.noLeader : ClientError.redirect;
+    }
+    if (isStopping()) return ClientError.noLeader;
+    const waitingBytes = appender.gatheredBytes + state.uncommittedBytes;
+    return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
+  }
+
+  writeRefusal(op: number): ClientError | 0 {
+    if (op === Op.delete) return 0;
+    return this.#parts.consensus()?.log.hasRoom() === false ? ClientError.noSpace : 0;
+  }
+
+  leaderAddress(): ClientAddress | null {
+    const { consensus, serverId, addresses } = this.#parts;
+    const leaderId = consensus()?.raft.state.leaderId ?? NOBODY;
+    return leaderId === serverId ? null : addresses.get(leaderId) ?? null;
+  }
+
+  append(
+    session: Session,
+    firstPosition: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+  ): void {
+    this.#parts.appender.append(session, firstPosition, bytes, start, end, count);
+    this.#parts.scheduleTurn();
+  }
+
+  readRound(_session: Session): number {
+    return this.#parts.consensus()?.raft.requestRead() ?? 0;
+  }
+
+  expectRound(session: Session, round: number): void {
+    this.#parts.rounds.expect(round, session);
+    this.#parts.scheduleTurn();
+  }
+
+  waitForTime(session: Session): void {
+    this.#parts.sessions.waitForTime(session);
+    this.#parts.letTimePass();
+  }
+
+  read(bytes: Uint8Array, offset: number, result: Result): void {
+    const consensus = this.#parts.consensus();
+    assert(consensus !== null, "A read before the cluster is formed");
+    consensus.store.read(bytes, offset, result);
+  }
+
+  markActive(session: Session): void {
+    if (this.#parts.sessions.markActive(session)) this.#parts.scheduleTurn();
+  }
+
+  forget(session: Session): void {
+    this.#parts.sessions.forget(session);
+  }
+}

@@ -1,0 +1,87 @@
+/** Composes the replies of one connection, in the order of its commands, and keeps them in order. */
+import type { ByteWriter } from "../util/bytes.ts";
+import { Result, Status } from "../kv/result.ts";
+import type { Codec } from "../wire/codec.ts";
+import { ClientError } from "../wire/command_batch.ts";
+import type { Evaluation } from "./evaluation.ts";
+import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import { ReplyStream } from "./reply_stream.ts";
+
+export class ReplyComposer {
+  readonly stream = new ReplyStream();
+  readonly #codec: Codec;
+  readonly #evaluation: Evaluation;
+  readonly #pending: PendingCommands;
+  readonly #outputBytesMax: number;
+  readonly #readResult = new Result();
+
+  constructor(
+    codec: Codec,
+    evaluation: Evaluation,
+    pending: PendingCommands,
+    outputBytesMax: number,
+  ) {
+    this.#codec = codec;
+    this.#evaluation = evaluation;
+    this.#pending = pending;
+    this.#outputBytesMax = outputBytesMax;
+  }
+
+  /** True while the client takes its replies more slowly than it asks. */
+  get isFull(): boolean {
+    return this.stream.pendingBytes >= this.#outputBytesMax;
+  }
+
+  /** Composes the reply to the write at the front, which came to `result`. */
+  composeResult(result: Result): void {
+    const replyMode = this.#pending.replyMode(this.#pending.evaluated);
+    const nowMs = this.#evaluation.leaderNowMs();
+    this.#codec.writeResult(this.stream.writer, replyMode, result, nowMs);
+    this.#pending.passEvaluated(this.stream.composed);
+  }
+
+  composeRefusal(): void {
+    this.#writeError(this.stream.writer, this.#pending.evaluated);
+    this.#pending.passEvaluated(this.stream.composed);
+  }
+
+  /**
+   * Composes the reply to the read at the front. False, where `strict`, if the key's time has come
+   * on this leader but is not committed yet: it must not be served, and not be denied either.
+   */
+  composeRead(strict: boolean): boolean {
+    const pending = this.#pending;
+    const result = this.#readResult;
+    const start = pending.readStart(pending.evaluated);
+    this.#evaluation.read(pending.readBytes.bytes, start, result);
+    const isDue = result.status === Status.found && result.deadlineMs !== 0 &&
+      result.deadlineMs <= this.#evaluation.leaderNowMs();
+    if (strict && isDue) return false;
+    this.composeResult(result);
+    return true;
+  }
+
+  /** Composes what is not released anew, after some of it became refusals. */
+  recompose(): void {
+    const { stream } = this;
+    const pending = this.#pending;
+    stream.rewrite((out, copy) => {
+      let from = stream.released;
+      for (let p = pending.head; p < pending.evaluated; p++) {
+        const to = pending.replyEnd(p);
+        if (pending.kind(p) === PendingKind.refused) this.#writeError(out, p);
+        else copy(from, to);
+        pending.setReplyEnd(p, stream.positionOf(out));
+        from = to;
+      }
+    });
+  }
+
+  #writeError(out: ByteWriter, position: number): void {
+    const pending = this.#pending;
+    let error = pending.error(position);
+    const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
+    if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
+    this.#codec.writeError(out, pending.replyMode(position), error, leader);
+  }
+}

@@ -1,0 +1,95 @@
+/** All client sessions of a server: who has something to write, who waits for time, who is late. */
+import type { ClientError } from "../wire/command_batch.ts";
+import type { Session } from "./session.ts";
+
+/** Deadlines are looked at this often, so they are kept to this. */
+const CHECK_INTERVAL_MS = 100;
+
+export interface SessionTimes {
+  readonly commandTimeoutMs: number;
+  readonly halfCommandTimeoutMs: number;
+}
+
+export class Sessions {
+  readonly #all = new Set<Session>();
+  #active: Session[] = [];
+  #waitingForTime: Session[] = [];
+  #lastCheckMs = 0;
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** True while any command is not answered. */
+  get havePending(): boolean {
+    for (const session of this.#all) {
+      if (session.hasPending) return true;
+    }
+    return false;
+  }
+
+  add(session: Session): void {
+    this.#all.add(session);
+  }
+
+  forget(session: Session): void {
+    this.#all.delete(session);
+  }
+
+  /** Remembers to wake the session's shell at the end of the turn; false where it is known already. */
+  markActive(session: Session): boolean {
+    if (session.isMarkedActive) return false;
+    session.isMarkedActive = true;
+    this.#active.push(session);
+    return true;
+  }
+
+  /** Wakes the shells of all marked sessions, also of those that this marks anew. */
+  wake(): void {
+    while (this.#active.length > 0) {
+      const active = this.#active;
+      this.#active = [];
+      for (const session of active) {
+        session.isMarkedActive = false;
+        session.onActivity?.();
+      }
+    }
+  }
+
+  waitForTime(session: Session): void {
+    if (session.isWaitingForTime) return;
+    session.isWaitingForTime = true;
+    this.#waitingForTime.push(session);
+  }
+
+  /** Something was committed: time may have passed for those that wait for it. */
+  resumeAfterTime(): void {
+    if (this.#waitingForTime.length === 0) return;
+    const waiting = this.#waitingForTime;
+    this.#waitingForTime = [];
+    for (const session of waiting) {
+      session.isWaitingForTime = false;
+      session.advance();
+    }
+  }
+
+  checkDeadlines(nowMs: number, times: SessionTimes): void {
+    if (nowMs - this.#lastCheckMs < CHECK_INTERVAL_MS) return;
+    this.#lastCheckMs = nowMs;
+    for (const session of this.#all) {
+      session.checkDeadlines(nowMs, times.commandTimeoutMs, times.halfCommandTimeoutMs);
+    }
+  }
+
+  /** Answers everything that waits; reads with `readError`, writes with an unknown outcome. */
+  leadershipLost(readError: ClientError): void {
+    for (const session of this.#waitingForTime) session.isWaitingForTime = false;
+    this.#waitingForTime = [];
+    for (const session of this.#all) session.leadershipLost(readError);
+  }
+
+  /** Closes every session once what is due has gone out. */
+  endAll(reason: string): void {
+    for (const session of this.#all) session.end(reason);
+  }
+}
