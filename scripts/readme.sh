@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 for port in 9000 9001 9002 9003 9004 9005; do
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    echo "readme.sh: port $port is in use: stop what listens there (a cluster?) and run this again" >&2
+    echo "readme.sh: port $port is in use: stop what listens there and run this again" >&2
     exit 1
   fi
 done
@@ -30,8 +30,8 @@ clean_up() {
   trap - EXIT INT TERM
   for directory in /proc/[0-9]*; do
     pid=${directory#/proc/}
-    if [[ $pid != "$$" && $pid != "$BASHPID" && $(readlink "$directory/cwd" 2>/dev/null) == "$copy"* ]]
-    then
+    [[ $pid != "$$" && $pid != "$BASHPID" ]] || continue
+    if [[ $(readlink "$directory/cwd" 2>/dev/null) == "$copy"* ]]; then
       kill -KILL "$pid" 2>/dev/null || true
     fi
   done
