@@ -9,11 +9,13 @@ import type {
   HeartbeatResponse,
   Message,
   PersistBatch,
+  SnapshotChunk,
+  SnapshotChunkResponse,
   TimeoutNow,
   VoteRequest,
   VoteResponse,
 } from "../../lib/raft/types.ts";
-import { bytes, type Disk, makeOptions, NO_SNAPSHOT } from "./cluster.ts";
+import { bytes, type Disk, makeOptions } from "./cluster.ts";
 
 /** `log(4).terms(2, 2, 3)` are the entries 4/t2 5/t2 6/t3; data is the same for the same position. */
 export function log(first: number): { terms(...terms: number[]): Entry[] } {
@@ -36,7 +38,8 @@ export function entry(index: number, term: number): Entry {
 export function disk(terms: number[], term = terms.at(-1) ?? 0, suspect = false): Disk {
   return {
     hardState: { term, votedFor: 0, suspect },
-    snapshot: NO_SNAPSHOT,
+    snapshot: null,
+    firstIndex: 1,
     entries: log(1).terms(...terms),
   };
 }
@@ -52,6 +55,8 @@ const DEFAULTS = {
   heartbeat: { commitIndex: 0, readRound: 0 },
   heartbeatResponse: { readRound: 0 },
   timeoutNow: {},
+  snapshotChunk: { index: 1, snapshotTerm: 1, offset: 0, totalBytes: 1, data: new Uint8Array(1) },
+  snapshotChunkResponse: { index: 1, snapshotTerm: 1, offset: 1 },
 } as const;
 
 /** A message from server 2 to server 1 in term 1, unless the sketch says otherwise. */
@@ -63,7 +68,9 @@ export function message(
     | Sketch<AppendResponse>
     | Sketch<Heartbeat>
     | Sketch<HeartbeatResponse>
-    | Sketch<TimeoutNow>,
+    | Sketch<TimeoutNow>
+    | Sketch<SnapshotChunk>
+    | Sketch<SnapshotChunkResponse>,
 ): Message {
   return { from: 2, to: 1, term: 1, ...DEFAULTS[sketch.kind], ...sketch } as Message;
 }

@@ -17,11 +17,20 @@ import type {
 } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { Safety } from "./safety.ts";
+import {
+  makeSnapshotState,
+  type SnapshotFile,
+  Snapshots,
+  type SnapshotState,
+} from "./snapshots.ts";
 
 /** What one server's disk holds for certain. */
 export interface Disk {
   hardState: HardState;
-  snapshot: SnapshotPosition;
+  /** The newest snapshot. */
+  snapshot: SnapshotFile | null;
+  /** The index of the first of `entries`, or of the one to come. */
+  firstIndex: number;
   entries: Entry[];
 }
 
@@ -29,7 +38,7 @@ export const EMPTY_HARD_STATE: HardState = { term: 0, votedFor: 0, suspect: fals
 export const NO_SNAPSHOT: SnapshotPosition = { index: 0, term: 0 };
 
 export function emptyDisk(): Disk {
-  return { hardState: EMPTY_HARD_STATE, snapshot: NO_SNAPSHOT, entries: [] };
+  return { hardState: EMPTY_HARD_STATE, snapshot: null, firstIndex: 1, entries: [] };
 }
 
 /** Brings a batch onto the disk, as the write-ahead log would. */
@@ -37,9 +46,19 @@ export function writeBatch(disk: Disk, batch: PersistBatch): void {
   if (batch.hardState !== null) disk.hardState = batch.hardState;
   const first = batch.entries[0];
   if (first === undefined) return;
-  const keep = first.index - disk.snapshot.index - 1;
+  const keep = first.index - disk.firstIndex;
+  if (keep < 0) throw new Error(`Entry ${first.index} is compacted away on disk`);
   if (keep > disk.entries.length) throw new Error(`A gap before entry ${first.index} on disk`);
   disk.entries = [...disk.entries.slice(0, keep), ...batch.entries];
+}
+
+/** Recovery: a log that doesn't hold the newest snapshot's position is discarded. */
+function discardOvertakenLog(disk: Disk): void {
+  const position = disk.snapshot?.position;
+  if (position === undefined || disk.firstIndex === position.index + 1) return;
+  if (disk.entries[position.index - disk.firstIndex]?.term === position.term) return;
+  disk.firstIndex = position.index + 1;
+  disk.entries = [];
 }
 
 /** The bytes of a no-op in tests: one byte that is no entry kind with a meaning to the core. */
@@ -86,6 +105,9 @@ export interface Server {
   /** Batches wait for `syncDisk` instead of being durable at once. */
   held: boolean;
   batch: PersistBatch | null;
+  /** A snapshot replaced the log meanwhile: of the batch only the hard state is written. */
+  batchOvertaken: boolean;
+  readonly snapshots: SnapshotState;
   applied: Entry[];
   reads: ReadState[];
   readonly events: RaftEvent[];
@@ -106,6 +128,7 @@ export class Cluster {
   readonly servers = new Map<ServerId, Server>();
   readonly configuration: Configuration;
   readonly safety = new Safety();
+  readonly snapshots = new Snapshots((messages) => this.#enqueue(messages));
   readonly random: Random;
   /** Messages under way, oldest first. */
   queue: Message[] = [];
@@ -130,7 +153,9 @@ export class Cluster {
         up: true,
         held: false,
         batch: null,
-        applied: [],
+        batchOvertaken: false,
+        snapshots: makeSnapshotState(),
+        applied: [...disk.snapshot?.contents ?? []],
         reads: [],
         events,
       });
@@ -139,13 +164,15 @@ export class Cluster {
 
   #boot(id: ServerId, disk: Disk, events: RaftEvent[]): Raft {
     const random = this.random.fork();
+    discardOvertakenLog(disk);
+    this.safety.restart(id, disk.snapshot?.position.index ?? 0);
     return new Raft(makeOptions({
-      configuration: this.configuration,
+      configuration: disk.snapshot?.configuration ?? this.configuration,
       random: () => random.u32(),
       ...this.#options.overrides,
       id,
       hardState: disk.hardState,
-      snapshot: disk.snapshot,
+      snapshot: disk.snapshot?.position ?? NO_SNAPSHOT,
       entries: [...disk.entries],
       onEvent: (event) => {
         events.push(event);
@@ -190,10 +217,55 @@ export class Cluster {
       server.applied.push(...ready.committed);
       server.reads.push(...ready.reads);
       this.safety.watch(server.raft.state);
-      if (ready.persist === null) continue;
-      server.batch = ready.persist;
+      if (ready.persist !== null) server.batch = ready.persist;
       if (!server.held) this.#finishBatch(server);
+      this.snapshots.handle(server, ready);
+      if (!server.snapshots.held) this.#install(server);
     }
+  }
+
+  #install(server: Server): boolean | null {
+    const replaced = this.snapshots.install(server);
+    if (replaced) this.safety.restart(server.id, server.applied.length);
+    this.safety.watch(server.raft.state);
+    return replaced;
+  }
+
+  /** Takes over the snapshot that is held; null where there is none. */
+  install(id: ServerId): boolean | null {
+    const replaced = this.#install(this.at(id));
+    this.process(id);
+    return replaced;
+  }
+
+  /** Whether installs wait for `install` between being durable and taking over. */
+  holdInstall(id: ServerId, held = true): void {
+    this.at(id).snapshots.held = held;
+    if (!held) this.install(id);
+  }
+
+  /** A durable snapshot up to `index`, or of all that can be in one. */
+  snapshot(id: ServerId, index?: number): SnapshotPosition {
+    return this.snapshots.take(this.at(id), index);
+  }
+
+  /** Drops entries up to `index` from memory and disk; the newest snapshot must cover them. */
+  compact(id: ServerId, index: number): void {
+    const { raft, disk } = this.at(id);
+    if (index > (disk.snapshot?.position.index ?? 0)) throw new Error(`No snapshot holds ${index}`);
+    raft.compact(index);
+    const count = Math.max(0, index + 1 - disk.firstIndex);
+    disk.entries = disk.entries.slice(count);
+    disk.firstIndex += count;
+    this.safety.watch(raft.state);
+    this.process(id);
+  }
+
+  snapshotFailed(id: ServerId, follower: ServerId): void {
+    const { raft, snapshots } = this.at(id);
+    snapshots.streams.delete(follower);
+    raft.snapshotFailed(follower);
+    this.process(id);
   }
 
   processAll(): void {
@@ -208,8 +280,9 @@ export class Cluster {
   #finishBatch(server: Server): void {
     const { batch } = server;
     if (batch === null) return;
-    writeBatch(server.disk, batch);
+    writeBatch(server.disk, server.batchOvertaken ? { ...batch, entries: [] } : batch);
     server.batch = null;
+    server.batchOvertaken = false;
     this.#enqueue(batch.messagesAfterSync);
     server.raft.advance(batch);
     this.safety.watch(server.raft.state);
@@ -286,6 +359,7 @@ export class Cluster {
       const server = this.at(id);
       if (!server.up) continue;
       server.raft.tick();
+      this.snapshots.tick(server);
       this.safety.watch(server.raft.state);
       this.process(id);
     }
@@ -342,6 +416,9 @@ export class Cluster {
     const server = this.at(id);
     server.up = false;
     server.batch = null;
+    server.batchOvertaken = false;
+    server.snapshots.streams.clear();
+    server.snapshots.part = server.snapshots.installing = null;
   }
 
   /** Starts the process again, `suspect` where recovery cut a tail that may have been synced. */
@@ -350,8 +427,7 @@ export class Cluster {
     if (suspect) server.disk.hardState = { ...server.disk.hardState, suspect };
     server.raft = this.#boot(id, server.disk, server.events);
     server.up = true;
-    server.applied = [];
+    server.applied = [...server.disk.snapshot?.contents ?? []];
     server.reads = [];
-    this.safety.restart(id);
   }
 }

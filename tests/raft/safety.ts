@@ -35,6 +35,13 @@ export class Safety {
         throw new Error(`Log matching: entry ${key} of server ${state.id} differs from another's`);
       }
     }
+    const { index, term } = log.snapshot;
+    const compacted = this.committed.get(index);
+    if (index > 0 && compacted?.term !== term) {
+      throw new Error(
+        `Server ${state.id} begins behind ${index}/t${term}, committed is t${compacted?.term}`,
+      );
+    }
     for (let i = state.commitIndex; i >= log.firstIndex; i--) {
       const entry = log.at(i);
       const known = this.committed.get(i);
@@ -71,7 +78,8 @@ export class Safety {
     }
   }
 
-  restart(id: ServerId): void {
-    this.#applied.set(id, 0);
+  /** That server's contents are those of a snapshot that ends at `index`. */
+  restart(id: ServerId, index: number): void {
+    this.#applied.set(id, index);
   }
 }
