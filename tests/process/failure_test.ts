@@ -5,22 +5,29 @@ import { eventually, REPLY_DEADLINE_MS } from "./socket.ts";
 /** Every key is written once, so that what was acknowledged can be read back exactly. */
 class Load {
   readonly acknowledged = new Map<string, string>();
-  readonly #workers: Promise<void>[];
+  readonly #workers: Promise<unknown>;
+  #failure: Error | null = null;
   #isOver = false;
 
   constructor(cluster: Cluster, name: string, workers = 8) {
-    this.#workers = Array.from({ length: workers }, (_, i) => this.#run(cluster, `${name}-${i}`));
+    this.#workers = Promise.all(
+      Array.from({ length: workers }, (_, i) => this.#run(cluster, `${name}-${i}`)),
+    ).catch((error) => this.#failure = error);
   }
 
   /** Waits until `count` more writes are acknowledged. */
   async more(count: number): Promise<void> {
     const goal = this.acknowledged.size + count;
-    await eventually(`${count} more writes`, () => this.acknowledged.size >= goal, 30_000);
+    await eventually(`${count} more writes`, () => {
+      if (this.#failure !== null) throw this.#failure;
+      return this.acknowledged.size >= goal;
+    }, 30_000);
   }
 
   async end(): Promise<void> {
     this.#isOver = true;
-    await Promise.all(this.#workers);
+    await this.#workers;
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #run(cluster: Cluster, name: string): Promise<void> {

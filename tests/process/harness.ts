@@ -163,6 +163,7 @@ export class Cluster {
   async waitForLeader(among: readonly Server[] = this.servers): Promise<Server> {
     let leader: Server | null = null;
     await eventually("a leader that serves", async () => {
+      if (!among.some((server) => server.isRunning)) throw new Error("No server runs any more");
       for (const server of among) {
         if (!server.isRunning || server.isFrozen) continue;
         if (await isServing(server)) {
