@@ -9,7 +9,7 @@ import { handleDisconnect } from "./follower.ts";
 import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
 import { handleFollowerDisconnect, propose, type ProposeResult, snapshotFailed } from "./leader.ts";
 import { RaftLog } from "./log.ts";
-import { makeOutbox } from "./outbox.ts";
+import { makeOutbox, setTerm } from "./outbox.ts";
 import { makeReadRounds, requestRead } from "./read_index.ts";
 import { advance, hasReady, takeReady } from "./ready.ts";
 import { type RaftOptions, type RaftState, restartElectionTimer } from "./state.ts";
@@ -41,7 +41,7 @@ export class Raft {
       options.electionTimeoutTicks > options.heartbeatTicks && options.heartbeatTicks >= 1,
       "The election timeout must be longer than the heartbeat interval, and that at least a tick",
     );
-    const lastTerm = entries.at(-1)?.term ?? snapshot.term;
+    const lastTerm = entries.at(-1)?.term ?? 0;
     assert(
       lastTerm <= hardState.term,
       `The log's last term is ${lastTerm}, but the hard state knows ${hardState.term} only`,
@@ -72,6 +72,9 @@ export class Raft {
       reads: makeReadRounds(),
       outbox: makeOutbox(snapshot.index),
     };
+    // A snapshot may have become durable before the term that it came in: then nothing was promised
+    // in that term yet, and this server has voted for nobody there.
+    if (snapshot.term > hardState.term) setTerm(this.state, snapshot.term, NOBODY);
     restartElectionTimer(this.state);
   }
 

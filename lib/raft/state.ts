@@ -27,6 +27,7 @@ export interface RaftOptions {
   /** The first configuration or the snapshot's; configuration entries behind that override it. */
   readonly configuration: Configuration;
   readonly hardState: HardState;
+  /** Its term may be ahead of the hard state's. */
   readonly snapshot: SnapshotPosition;
   /**
    * As recovered: contiguous, durable, from `snapshot.index + 1` on or from in front of that; then

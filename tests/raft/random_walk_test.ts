@@ -1,6 +1,7 @@
 /**
  * Random walks: 3 to 5 servers, messages lost, copied and reordered, syncs held back, processes
- * killed at any point and restarted from what their disks hold. Each server checks its invariants
+ * killed at any point and restarted from what their disks hold, logs compacted and followers that lag
+ * given snapshots, which may be held, overtaken and repeated. Each server checks its invariants
  * at every step, `Safety` the properties that hold between servers. After each walk the faults end,
  * and the cluster must elect a leader, commit, and agree.
  */
@@ -16,6 +17,7 @@ interface Rates {
   readonly crash: number;
   readonly hold: number;
   readonly partition: number;
+  readonly snapshot: number;
 }
 
 /** Each fault is off in some walks, so that rare combinations are not always drowned by all. */
@@ -28,6 +30,7 @@ function drawRates(random: Random): Rates {
     crash: rate(0.5),
     hold: rate(0.8),
     partition: rate(0.8),
+    snapshot: rate(1),
   };
 }
 
@@ -67,7 +70,8 @@ class Walk {
     if (dice < 0.72 && cluster.queue.length > 0) this.deliver();
     else if (dice < 0.80) cluster.tick([id]);
     else if (dice < 0.88) this.propose();
-    else if (dice < 0.91) this.read();
+    else if (dice < 0.90) this.read();
+    else if (dice < 0.92) this.snapshot(id);
     else if (dice < 0.93) {
       if (server.up) cluster.holdDisk(id, random.chance(this.rates.hold));
     } else if (dice < 0.95) {
@@ -97,6 +101,22 @@ class Walk {
     }
     const id = random.pick(ids);
     if (cluster.at(id).up && cluster.raft(id).state.role !== "leader") cluster.timeout(id);
+  }
+
+  /** Snapshots and compacts as far as some entries in front of it, or meddles with those on the way. */
+  snapshot(id: number): void {
+    const { cluster, random, rates } = this;
+    const { up, raft, snapshots } = cluster.at(id);
+    if (!up) return;
+    if (snapshots.held) cluster.holdInstall(id, random.chance(0.7));
+    else if (random.chance(0.1)) cluster.snapshotFailed(id, random.pick(this.ids));
+    else if (random.chance(0.2)) cluster.holdInstall(id, random.chance(rates.hold));
+    else if (random.chance(rates.snapshot)) {
+      const { outbox, log } = raft.state;
+      if (Math.min(outbox.appliedIndex, log.durableIndex) <= log.snapshot.index) return;
+      const { index } = cluster.snapshot(id);
+      cluster.compact(id, random.chance(0.5) ? index : random.between(0, index));
+    }
   }
 
   deliver(): void {
@@ -155,6 +175,7 @@ class Walk {
     for (const id of this.ids) {
       if (!cluster.at(id).up) cluster.restart(id);
       cluster.holdDisk(id, false);
+      cluster.holdInstall(id, false);
     }
     cluster.settle();
     // Whoever led alone has noticed by then, so that the last proposal goes to the one real leader.
@@ -164,7 +185,8 @@ class Walk {
       return leader !== undefined && cluster.raft(leader).propose(bytes("end")).accepted;
     }, 40 * TICKS);
     cluster.settle();
-    cluster.run(6);
+    const isDone = (id: number) => textOf(cluster.at(id).applied.at(-1)!) === "end";
+    cluster.runUntil(() => this.ids.every(isDone), 10 * TICKS);
     const texts = this.ids.map((id) => cluster.at(id).applied.map(textOf).join(" "));
     assert(texts[0]!.endsWith("end"), "the last proposal was not committed");
     assertEquals(new Set(texts).size, 1);
@@ -186,14 +208,20 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
   let proposals = 0;
   let reads = 0;
   let terms = 0;
+  let replaced = 0;
+  let refused = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const done = walk(seed, 1_500);
     proposals += done.proposals;
     reads += done.reads;
     terms += done.cluster.safety.leaders.size;
+    replaced += done.cluster.snapshots.replaced;
+    refused += done.cluster.snapshots.refused;
   }
   // A walk in which nothing happens would prove nothing.
   assert(proposals > 3_000, `only ${proposals} proposals`);
   assert(reads > 500, `only ${reads} reads`);
   assert(terms > 600, `only ${terms} leaders`);
+  assert(replaced > 60, `only ${replaced} logs replaced by a snapshot`);
+  assert(refused > 0, "no snapshot came too late to replace a log");
 });

@@ -158,6 +158,23 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
     cluster.raft(Number(id)).peerDisconnected(Number(peer));
     cluster.process(Number(id));
   },
+  /** snapshot N [I]: a durable snapshot of all that is applied, or up to I. */
+  snapshot: (trace, [id, index]) => {
+    const at = trace.cluster.snapshot(Number(id), index === undefined ? undefined : Number(index));
+    trace.out.push(`${id} snapshot at ${at.index}/t${at.term}`);
+  },
+  /** compact N I: drops entries up to I. */
+  compact: ({ cluster }, [id, index]) => cluster.compact(Number(id), Number(index)),
+  /** hold-install N, install N: a snapshot is durable there, but not taken over before `install`. */
+  "hold-install": ({ cluster }, [id]) => cluster.holdInstall(Number(id)),
+  install: (trace, [id]) => {
+    const replaced = trace.cluster.install(Number(id));
+    trace.out.push(replaced ? "the log is replaced" : "nothing is replaced");
+  },
+  /** snapshot-failed N M: N's stream to M broke. */
+  "snapshot-failed": ({ cluster }, [id, follower]) => {
+    cluster.snapshotFailed(Number(id), Number(follower));
+  },
   /** status: one line a server */
   status: (trace) => {
     for (const { raft, up } of trace.cluster.servers.values()) {
