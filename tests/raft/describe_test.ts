@@ -19,6 +19,8 @@ Deno.test("every message has a line of its own", () => {
     message({ kind: "heartbeat", commitIndex: 3, readRound: 2 }),
     message({ kind: "heartbeatResponse", readRound: 2 }),
     message({ kind: "timeoutNow" }),
+    message({ kind: "snapshotChunk", index: 9, offset: 4, totalBytes: 8, data: new Uint8Array(3) }),
+    message({ kind: "snapshotChunkResponse", index: 9, offset: 7 }),
   ].map(describeMessage);
   assertEquals(lines, [
     "1→2 append t3 prev 5/t2 entries 6/t2 7..8/t3 commit 0 round 4",
@@ -29,6 +31,8 @@ Deno.test("every message has a line of its own", () => {
     "2→1 heartbeat t1 commit 3 round 2",
     "2→1 heartbeat ok t1 round 2",
     "2→1 timeout now t1",
+    "2→1 snapshot t1 at 9/t1 bytes 4..7 of 8",
+    "2→1 snapshot ok t1 at 9/t1 holds 7",
   ]);
 });
 

@@ -209,19 +209,16 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
   let reads = 0;
   let terms = 0;
   let replaced = 0;
-  let refused = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const done = walk(seed, 1_500);
     proposals += done.proposals;
     reads += done.reads;
     terms += done.cluster.safety.leaders.size;
     replaced += done.cluster.snapshots.replaced;
-    refused += done.cluster.snapshots.refused;
   }
   // A walk in which nothing happens would prove nothing.
   assert(proposals > 3_000, `only ${proposals} proposals`);
   assert(reads > 500, `only ${reads} reads`);
   assert(terms > 600, `only ${terms} leaders`);
   assert(replaced > 60, `only ${replaced} logs replaced by a snapshot`);
-  assert(refused > 0, "no snapshot came too late to replace a log");
 });

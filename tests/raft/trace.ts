@@ -15,6 +15,7 @@ import {
   describeReady,
   describeState,
 } from "../../lib/raft/describe.ts";
+import type { Message } from "../../lib/raft/types.ts";
 import { disk } from "./builders.ts";
 import { bytes, Cluster, type Disk, TICKS } from "./cluster.ts";
 
@@ -37,6 +38,7 @@ export function runTrace(text: string): string {
 class Trace {
   cluster = new Cluster();
   out: string[] = [];
+  delayed: Message[] = [];
 
   run(line: string): string[] {
     const [name = "", ...words] = line.split(/\s+/);
@@ -131,6 +133,16 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   /** drop [N M] */
   drop: (trace, words) => {
     for (const at of trace.positions(words).reverse()) trace.cluster.queue.splice(at, 1);
+  },
+  /** delay [N M]: all under way stays away until `arrive`, which puts it in front of the rest. */
+  delay: (trace, words) => {
+    for (const at of trace.positions(words).reverse()) {
+      trace.delayed.unshift(...trace.cluster.queue.splice(at, 1));
+    }
+  },
+  arrive: (trace) => {
+    trace.cluster.queue.unshift(...trace.delayed);
+    trace.delayed = [];
   },
   /** copy [N M]: all under way arrive twice. */
   copy: (trace, words) => {

@@ -1,0 +1,439 @@
+/** Compaction and snapshots (paper §7; rows 27 to 29 of the known bugs), one server at a time. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { describeMessage, describeState } from "../../lib/raft/describe.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
+import type { Raft } from "../../lib/raft/raft.ts";
+import { type Configuration, type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
+import { AssertionError } from "../../lib/util/assert.ts";
+import { Bench, entry, log, message } from "./builders.ts";
+import { bytes, TICKS } from "./cluster.ts";
+
+const VOTERS = makeConfiguration([1, 2, 3]);
+const WIDE = makeConfiguration([1, 2, 3, 4, 5], [6]);
+
+const texts = (messages: readonly Message[]) => messages.map(describeMessage);
+
+/** A follower whose log has these terms, of which the first `commitIndex` are applied. */
+function follower(terms: number[], commitIndex: number): Bench {
+  const bench = new Bench(terms);
+  const term = terms.at(-1)!;
+  const prev = { prevIndex: terms.length, prevTerm: term };
+  bench.step({ kind: "appendRequest", term, ...prev, commitIndex });
+  return bench;
+}
+
+/** A leader of term 2 that has committed 1..5 and dropped 1..4; server 3 has answered nothing yet. */
+function compacted(): Bench {
+  const bench = new Bench([1, 1, 1, 1]);
+  bench.lead();
+  bench.step({ kind: "appendResponse", term: 2, index: 5 });
+  bench.raft.compact(4);
+  return bench;
+}
+
+/** Server 3 refuses with a hint that lies in front of the log. */
+function lag(bench: Bench): void {
+  bench.raft.step(message({
+    ...{ kind: "appendResponse", from: 3, term: 2, success: false },
+    ...{ index: 4, hintIndex: 1, hintTerm: 1 },
+  }));
+}
+
+/** Takes a ready and forgets its messages; syncs end at once. */
+function takeReady(bench: Bench): ReturnType<Raft["ready"]> {
+  const ready = bench.raft.ready();
+  if (ready.persist !== null) bench.raft.advance(ready.persist);
+  return ready;
+}
+
+function configurationEntry(index: number, term: number, configuration: Configuration): Entry {
+  const payload = encodeConfiguration(configuration);
+  const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
+  writeEnvelope(data, EntryKind.configuration, 0);
+  data.set(payload, ENVELOPE_BYTES);
+  return { index, term, data };
+}
+
+Deno.test("compaction keeps the term in front of the log, and goes no further than applied and durable", () => {
+  const bench = follower([1, 1, 2, 2], 3);
+  bench.raft.compact(2);
+  bench.raft.compact(1);
+  assertEquals(
+    describeState(bench.state),
+    "1 follower t2 vote none leader 2 snapshot 2/t1 log 3..4/t2 commit 3",
+  );
+  assertThrows(() => bench.raft.compact(4), AssertionError, "handed out up to 3 only");
+  const prev = { prevIndex: 4, prevTerm: 2 };
+  const append = { kind: "appendRequest", term: 2, ...prev, entries: [entry(5, 2)] } as const;
+  bench.raft.step(message({ ...append, commitIndex: 5 }));
+  bench.raft.ready();
+  assertThrows(() => bench.raft.compact(5), AssertionError, "durable up to 4 only");
+  bench.raft.compact(4);
+});
+
+Deno.test("compaction while a batch is under way leaves the batch alone", () => {
+  const bench = follower([1, 1], 2);
+  const append = { kind: "appendRequest", prevIndex: 2, prevTerm: 1 } as const;
+  bench.raft.step(message({ ...append, entries: log(3).terms(1, 1) }));
+  bench.takeHeld();
+  bench.raft.compact(2);
+  assertEquals(texts(bench.sync()), ["1→2 append ok t1 index 4 round 0"]);
+  assertEquals([bench.state.log.durableIndex, bench.state.log.firstIndex], [4, 3]);
+});
+
+Deno.test("recovered entries may begin in front of the snapshot's index; they stay, but are not applied", () => {
+  const position = { index: 3, term: 1 };
+  const hardState = { term: 2, votedFor: 0, suspect: false };
+  const all = new Bench([], { hardState, snapshot: position, entries: log(1).terms(1, 1, 1, 2) });
+  const { state } = all;
+  assertEquals([state.log.firstIndex, state.commitIndex, state.log.durableIndex], [1, 3, 4]);
+  assertEquals(takeReady(all).committed, []);
+  const some = new Bench([], { hardState, snapshot: position, entries: log(2).terms(1, 1, 2) });
+  // The term in front of entry 2 is unknown, so entry 2 itself serves as what the log begins behind.
+  assertEquals(some.state.log.snapshot, { index: 2, term: 1 });
+  assertEquals([some.state.log.firstIndex, some.state.commitIndex], [3, 3]);
+});
+
+Deno.test("recovered entries that contradict the snapshot, or end in front of it, are refused", () => {
+  const hardState = { term: 2, votedFor: 0, suspect: false };
+  for (const entries of [log(1).terms(1, 1, 1), log(1).terms(1, 1)]) {
+    assertThrows(
+      () => new Bench([], { hardState, snapshot: { index: 3, term: 2 }, entries }),
+      AssertionError,
+      "don't hold the snapshot's 3/t2",
+    );
+  }
+  const gap = { hardState, snapshot: { index: 3, term: 2 }, entries: log(5).terms(2) };
+  assertThrows(() => new Bench([], gap), AssertionError, "cannot follow 3/t2");
+});
+
+Deno.test("a snapshot of a later term than the hard state's: that term counts, without a vote", () => {
+  const hardState = { term: 2, votedFor: 3, suspect: false };
+  const bench = new Bench([], { hardState, snapshot: { index: 7, term: 5 }, entries: [] });
+  assertEquals(bench.raft.ready().persist?.hardState, { term: 5, votedFor: 0, suspect: false });
+});
+
+Deno.test("row 29: terms in front of the log are unknown, neither 0 nor a match", () => {
+  const bench = follower([1, 1, 2, 2], 4);
+  bench.raft.compact(3);
+  const { log: raftLog } = bench.state;
+  assertEquals([0, 1, 2, 3].map((index) => raftLog.termAt(index)), [-1, -1, -1, 2]);
+  assertThrows(() => raftLog.slice(3), AssertionError, "begins with 4");
+  assertThrows(() => raftLog.at(3), AssertionError);
+});
+
+Deno.test("row 29: an append behind a compacted entry is taken: that entry is committed", () => {
+  const bench = follower([1, 1, 2, 2], 4);
+  bench.raft.compact(4);
+  const append = { kind: "appendRequest", term: 2, prevIndex: 1, prevTerm: 1 } as const;
+  const entries = log(2).terms(1, 2, 2, 2);
+  assertEquals(texts(bench.step({ ...append, entries, commitIndex: 4 })), [
+    "1→2 append ok t2 index 5 round 0",
+  ]);
+  assertEquals(bench.state.log.entries, log(5).terms(2));
+});
+
+Deno.test("row 29: a leader sends no append behind an entry that is gone, but asks for a snapshot, once", () => {
+  const bench = compacted();
+  lag(bench);
+  const ready = takeReady(bench);
+  assertEquals([ready.messages.length, ready.snapshotsNeeded], [0, [3]]);
+  assertEquals([bench.raft.needsSnapshot(3), bench.raft.needsSnapshot(2)], [true, false]);
+  bench.raft.propose(bytes("x"));
+  lag(bench);
+  const next = takeReady(bench);
+  assertEquals([next.messages.map(({ to }) => to), next.snapshotsNeeded], [[2], []]);
+  bench.raft.tick();
+  bench.raft.tick();
+  assertEquals(texts(takeReady(bench).messages).filter((text) => text.startsWith("1→3")), [
+    "1→3 heartbeat t2 commit 0 round 0",
+  ]);
+});
+
+Deno.test("a follower that is in flight when its entries are compacted gets a snapshot, too", () => {
+  const bench = new Bench([1, 1]);
+  bench.lead();
+  for (const from of [2, 3]) bench.step({ kind: "appendResponse", from, term: 2, index: 3 });
+  for (const text of ["a", "b"]) bench.raft.propose(bytes(text));
+  bench.take();
+  bench.step({ kind: "appendResponse", term: 2, index: 5 });
+  bench.raft.compact(5);
+  // All that 3 was sent is in front of the log's end: nothing is wrong until that turns out lost.
+  for (let i = 0; i < 4; i++) bench.raft.tick();
+  bench.take();
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
+  assertEquals(texts(bench.take()), ["1→3 append t2 prev 5/t2 entries none commit 5 round 0"]);
+  const refusal = { kind: "appendResponse", from: 3, term: 2, success: false } as const;
+  bench.raft.step(message({ ...refusal, index: 5, hintIndex: 3, hintTerm: 2 }));
+  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
+});
+
+Deno.test("one whose window is full when the log moves on without it: a stall leads to a snapshot", () => {
+  const bench = new Bench([1, 1], { appendsInFlightMax: 1 });
+  bench.lead();
+  for (const from of [2, 3]) bench.step({ kind: "appendResponse", from, term: 2, index: 3 });
+  for (let index = 4; index <= 7; index++) {
+    bench.raft.propose(bytes("x"));
+    bench.take();
+    bench.step({ kind: "appendResponse", term: 2, index });
+  }
+  assertEquals(bench.state.progress.get(3)?.nextIndex, 5);
+  bench.raft.compact(7);
+  for (let i = 0; i < 4; i++) bench.raft.tick();
+  bench.take();
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
+  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
+});
+
+Deno.test("a silent follower gets no snapshot before it has answered heartbeats", () => {
+  const bench = compacted();
+  lag(bench);
+  takeReady(bench);
+  bench.raft.snapshotFailed(3);
+  bench.raft.propose(bytes("x"));
+  assertEquals(takeReady(bench).snapshotsNeeded, []);
+  assertEquals(bench.raft.needsSnapshot(3), false);
+  for (let i = 0; i < 4; i++) bench.raft.tick();
+  bench.take();
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
+  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
+});
+
+Deno.test("a broken connection ends the stream; a suspect follower's word does not", () => {
+  const bench = compacted();
+  lag(bench);
+  takeReady(bench);
+  const told = { kind: "voteResponse", preVote: true, granted: false, suspect: true } as const;
+  bench.raft.step(message({ ...told, from: 3, term: 2 }));
+  assertEquals([bench.raft.needsSnapshot(3), takeReady(bench).snapshotsNeeded], [true, []]);
+  bench.raft.peerDisconnected(3);
+  assertEquals([bench.raft.needsSnapshot(3), takeReady(bench).snapshotsNeeded], [false, []]);
+});
+
+Deno.test("an ack at or behind where the log begins ends the wait, one in front asks for a newer snapshot", () => {
+  for (const [index, needed, sent] of [[4, [], 1], [3, [3], 0], [5, [], 0]] as const) {
+    const bench = compacted();
+    lag(bench);
+    takeReady(bench);
+    bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index }));
+    const ready = takeReady(bench);
+    assertEquals([ready.snapshotsNeeded, ready.messages.length], [needed, sent], `index ${index}`);
+    assertEquals(bench.state.progress.get(3)?.mode, needed.length > 0 ? "snapshot" : "replicate");
+  }
+});
+
+Deno.test("answers to chunks come out while the stream lasts, and keep the leader's quorum", () => {
+  const bench = compacted();
+  const answer = { kind: "snapshotChunkResponse", from: 3, term: 2 } as const;
+  const at = { index: 4, snapshotTerm: 1, offset: 7 };
+  bench.raft.step(message({ ...answer, ...at }));
+  assertEquals(takeReady(bench).snapshotAnswers, []);
+  lag(bench);
+  takeReady(bench);
+  bench.raft.step(message({ ...answer, ...at }));
+  bench.raft.step(message({ ...answer, ...at, from: 42 }));
+  bench.raft.step(message({ ...answer, ...at, term: 1 }));
+  assertEquals(takeReady(bench).snapshotAnswers.map(({ offset }) => offset), [7]);
+  for (let round = 0; round < 5; round++) {
+    for (let i = 0; i < TICKS - 1; i++) bench.raft.tick();
+    bench.raft.step(message({ ...answer, ...at }));
+    bench.raft.tick();
+    takeReady(bench);
+  }
+  assertEquals(bench.state.role, "leader");
+  bench.raft.step(message({ ...answer, ...at, term: 3 }));
+  assertEquals([bench.state.role, bench.state.term], ["follower", 3]);
+  assertEquals(takeReady(bench).snapshotAnswers, []);
+});
+
+Deno.test("a chunk is heard like an append: it makes a follower and stops the election timer", () => {
+  const bench = new Bench([1]);
+  bench.timeout();
+  assertEquals(bench.state.role, "preCandidate");
+  bench.state.electionElapsed = 3;
+  bench.raft.step(message({ kind: "snapshotChunk", term: 4, index: 9, snapshotTerm: 3 }));
+  const { role, term, leaderId, electionElapsed } = bench.state;
+  assertEquals([role, term, leaderId, electionElapsed], ["follower", 4, 2, 0]);
+  assertEquals(takeReady(bench).snapshotChunks.map(({ index }) => index), [9]);
+  assertEquals(bench.raft.hasReady(), false);
+});
+
+Deno.test("a chunk of an older term is answered with the term, and dropped", () => {
+  const bench = new Bench([1, 3]);
+  bench.raft.step(message({ kind: "snapshotChunk", term: 2, index: 9 }));
+  const ready = takeReady(bench);
+  assertEquals(texts(ready.messages), ["1→2 heartbeat ok t3 round 0"]);
+  assertEquals(ready.snapshotChunks, []);
+});
+
+Deno.test("row 28: what a chunk and an install may change, by what the log holds", () => {
+  // The log is 1/t1 2/t1 3/t2 4/t2 with 2 committed; the leader is in term 3.
+  const cases = [
+    // index, term, taken, commit afterwards, last index afterwards
+    [1, 1, false, 2, 4],
+    [2, 1, false, 2, 4],
+    [2, 2, false, 2, 4], // no such snapshot can be, yet what is committed stays
+    [3, 2, false, 3, 4], // matches: what is behind it stays
+    [4, 2, false, 4, 4],
+    [3, 3, true, 3, 3], // differs: nothing behind it can be right
+    [4, 3, true, 4, 4],
+    [5, 2, true, 5, 5],
+    [9, 3, true, 9, 9],
+  ] as const;
+  for (const [index, snapshotTerm, taken, commit, last] of cases) {
+    for (const byChunk of [true, false]) {
+      const bench = new Bench([1, 1, 2, 2]);
+      const prev = { prevIndex: 2, prevTerm: 1 };
+      bench.step({ kind: "appendRequest", term: 3, ...prev, commitIndex: 2 });
+      const name = `${index}/t${snapshotTerm} ${byChunk ? "chunk" : "restore"}`;
+      if (byChunk) {
+        bench.raft.step(message({ kind: "snapshotChunk", term: 3, index, snapshotTerm }));
+        const ready = takeReady(bench);
+        assertEquals(ready.snapshotChunks.length, taken ? 1 : 0, name);
+        const ack = `1→2 append ok t3 index ${commit} round 0`;
+        assertEquals(texts(ready.messages), taken ? [] : [ack], name);
+        if (!taken) assertEquals(bench.state.log.lastIndex, last, name);
+      } else {
+        const restored = bench.raft.restore({ index, term: snapshotTerm }, VOTERS);
+        assertEquals(restored, taken, name);
+        const { log, commitIndex } = bench.state;
+        assertEquals([log.lastIndex, commitIndex], [last, commit], name);
+        assertEquals(texts(bench.take()), [`1→2 append ok t3 index ${commit} round 0`], name);
+      }
+    }
+  }
+});
+
+Deno.test("after a restore all up to there counts as applied and durable, and the log goes on behind", () => {
+  const bench = follower([1, 1], 1);
+  assertEquals(bench.raft.restore({ index: 7, term: 1 }, WIDE), true);
+  const { log: raftLog, outbox } = bench.state;
+  assertEquals([raftLog.durableIndex, outbox.appliedIndex, raftLog.lastTerm], [7, 7, 1]);
+  assertEquals(bench.state.configurations.current, WIDE);
+  assertEquals(takeReady(bench).committed, []);
+  const prev = { prevIndex: 7, prevTerm: 1 };
+  bench.raft.step(
+    message({ kind: "appendRequest", ...prev, entries: [entry(8, 1)], commitIndex: 8 }),
+  );
+  const ready = takeReady(bench);
+  assertEquals([ready.persist?.entries, ready.committed], [[entry(8, 1)], [entry(8, 1)]]);
+});
+
+Deno.test("the ack of a restore waits for the term that it speaks in", () => {
+  const bench = new Bench([1]);
+  bench.raft.step(message({ kind: "snapshotChunk", term: 4, index: 9, snapshotTerm: 3 }));
+  bench.takeHeld();
+  assertEquals(bench.raft.restore({ index: 9, term: 3 }, VOTERS), true);
+  assertEquals(bench.takeHeld(), []);
+  bench.sync();
+  assertEquals(texts(bench.take()), ["1→2 append ok t4 index 9 round 0"]);
+});
+
+Deno.test("a batch under way at a restore does not count: not its entries, but its hard state", () => {
+  const bench = new Bench([1]);
+  const append = { kind: "appendRequest", prevIndex: 1, prevTerm: 1 } as const;
+  bench.raft.step(message({ ...append, term: 2, entries: log(2).terms(1, 1, 2, 2, 2) }));
+  bench.takeHeld();
+  assertEquals(bench.batch?.entries.length, 5);
+  // Another leader's snapshot: of the five entries some agree with it and some do not.
+  bench.raft.step(message({ kind: "heartbeat", from: 3, term: 3 }));
+  assertEquals(bench.raft.restore({ index: 4, term: 3 }, VOTERS), true);
+  const prev = { prevIndex: 4, prevTerm: 3 };
+  bench.raft.step(
+    message({ kind: "appendRequest", from: 3, term: 3, ...prev, entries: [entry(5, 3)] }),
+  );
+  bench.sync();
+  const { log: raftLog, outbox } = bench.state;
+  assertEquals([raftLog.durableIndex, raftLog.handedIndex, outbox.durableVersion], [4, 4, 1]);
+  bench.takeHeld();
+  assertEquals(bench.batch?.entries, [entry(5, 3)]);
+  assertEquals(bench.batch?.hardState?.term, 3);
+  assertEquals(texts(bench.sync()), ["1→3 append ok t3 index 5 round 0"]);
+});
+
+Deno.test("an ack that waits for entries which a restore drops is dropped with them", () => {
+  const bench = new Bench([1]);
+  const append = { kind: "appendRequest", prevIndex: 1, prevTerm: 1 } as const;
+  bench.raft.step(message({ ...append, entries: log(2).terms(1) }));
+  bench.takeHeld();
+  bench.raft.step(message({ ...append, entries: log(2).terms(1, 1, 1) }));
+  // No honest leader sends this: its log would hold the snapshot's entry.
+  assertEquals(bench.raft.restore({ index: 3, term: 0 }, VOTERS), true);
+  bench.sync();
+  assertEquals(texts(bench.take()), ["1→2 append ok t1 index 3 round 0"]);
+});
+
+Deno.test("a server that caught up or was elected meanwhile keeps its log", () => {
+  const bench = follower([1, 1, 1], 3);
+  assertEquals(bench.raft.restore({ index: 3, term: 1 }, VOTERS), false);
+  const leader = compacted();
+  assertEquals(leader.raft.restore({ index: 9, term: 1 }, VOTERS), false);
+  assertEquals([leader.state.role, leader.state.commitIndex], ["leader", 5]);
+  assertThrows(
+    () => follower([1], 1).raft.restore({ index: 9, term: 2 }, VOTERS),
+    AssertionError,
+    "knows 1 only",
+  );
+});
+
+Deno.test("a suspect server is not cleared by a snapshot, but by the append behind it", () => {
+  const hardState = { term: 1, votedFor: 0, suspect: true };
+  for (const [term, cleared] of [[3, true], [2, false]] as const) {
+    const bench = new Bench([1], { hardState });
+    bench.step({ kind: "heartbeat", term: 3 });
+    bench.raft.restore({ index: 9, term }, VOTERS);
+    bench.take();
+    assertEquals(bench.state.suspect, true);
+    const prev = { prevIndex: 9, prevTerm: term };
+    bench.step({ kind: "appendRequest", term: 3, ...prev, commitIndex: 9 });
+    assertEquals(bench.state.suspect, !cleared, `snapshot of term ${term}`);
+  }
+});
+
+Deno.test("row 12: configurations survive compaction, and a snapshot gets the one of its position", () => {
+  const bench = new Bench([1]);
+  const prev = { prevIndex: 1, prevTerm: 1 };
+  const later = makeConfiguration([1, 2, 3, 4]);
+  const entries = [
+    ...[configurationEntry(2, 1, WIDE), entry(3, 1), configurationEntry(4, 1, later)],
+    ...[entry(5, 1), configurationEntry(6, 1, VOTERS)],
+  ];
+  bench.step({ kind: "appendRequest", ...prev, entries, commitIndex: 5 });
+  const at = (index: number) => bench.raft.configurationAt(index);
+  assertEquals([1, 2, 3, 4, 5, 6].map(at), [VOTERS, WIDE, WIDE, later, later, VOTERS]);
+  bench.raft.compact(3);
+  assertThrows(() => at(1), AssertionError, "forgotten");
+  assertEquals([3, 4, 6].map(at), [WIDE, later, VOTERS]);
+  bench.raft.compact(5);
+  assertEquals(at(5), later);
+  // The newest one was never committed and is cut off again.
+  const cut = { prevIndex: 5, prevTerm: 1, entries: [entry(6, 2)] };
+  bench.step({ kind: "appendRequest", from: 3, term: 2, ...cut });
+  assertEquals(bench.state.configurations.current, later);
+});
+
+Deno.test("row 12: after a restore nothing of the old log's configurations is left", () => {
+  const bench = new Bench([1]);
+  const prev = { prevIndex: 1, prevTerm: 1 };
+  const entries = [configurationEntry(2, 1, makeConfiguration([1, 7])), entry(3, 1)];
+  bench.step({ kind: "appendRequest", ...prev, entries });
+  bench.step({ kind: "heartbeat", from: 3, term: 2 });
+  assertEquals(bench.raft.restore({ index: 2, term: 2 }, WIDE), true);
+  assertEquals(bench.state.configurations.current, WIDE);
+  const append = { prevIndex: 2, prevTerm: 2, entries: [entry(3, 2)] };
+  bench.step({ kind: "appendRequest", from: 3, term: 2, ...append });
+  assertEquals(bench.raft.configurationAt(3), WIDE);
+});
+
+Deno.test("a snapshot's configuration rules over recovered entries in front, not over those behind", () => {
+  const hardState = { term: 1, votedFor: 0, suspect: false };
+  const snapshot = { index: 2, term: 1 };
+  const other = makeConfiguration([1, 7]);
+  for (const [at, expected] of [[2, WIDE], [3, other]] as const) {
+    const entries = log(1).terms(1, 1, 1);
+    entries[at - 1] = configurationEntry(at, 1, other);
+    const bench = new Bench([], { hardState, snapshot, entries, configuration: WIDE });
+    assertEquals(bench.state.configurations.current, expected, `entry ${at}`);
+  }
+});
