@@ -71,7 +71,7 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
   // Nobody can hold more of this term than its only leader.
   if (progress === undefined || message.index > state.log.lastIndex) return;
   if (message.success) {
-    noteAccepted(progress, message.index, state.log.snapshot.index);
+    noteAccepted(progress, message.index);
     advanceCommit(state);
     continueTransfer(state, progress);
   } else {

@@ -29,7 +29,7 @@ export interface Outbox {
   /** May leave once durable, in order. */
   promises: Pledge[];
   reads: ReadState[];
-  /** See Ready. */
+  /** See Ready; filled with the appends when a turn ends. */
   snapshotsNeeded: ServerId[];
   snapshotChunks: SnapshotChunk[];
   snapshotAnswers: SnapshotChunkResponse[];

@@ -93,17 +93,14 @@ export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: n
     (progress.inFlight.length > 0 && progress.inFlightBytes >= bytesMax);
 }
 
-/**
- * Notes that the follower holds everything up to `index`; `compactedIndex` is where the leader's own
- * log begins.
- */
-export function noteAccepted(progress: Progress, index: number, compactedIndex: number): void {
+/** Notes that the follower holds everything up to `index`. */
+export function noteAccepted(progress: Progress, index: number): void {
   if (progress.mode === "snapshot") {
     if (index <= progress.matchIndex) return;
     // It goes on behind what it has now; where that is compacted away too, by the next snapshot.
     progress.matchIndex = index;
     becomeProbe(progress, index + 1);
-    if (index >= compactedIndex) progress.mode = "replicate";
+    progress.mode = "replicate";
     return;
   }
   progress.matchIndex = Math.max(progress.matchIndex, index);
@@ -136,7 +133,6 @@ export function noteRefused(progress: Progress, refusedIndex: number, lookAt: nu
 
 /** True while something sent has not been answered. */
 function isWaiting(progress: Progress): boolean {
-  if (progress.mode === "snapshot") return false;
   return progress.mode === "probe"
     ? progress.probeSent
     : progress.matchIndex < progress.nextIndex - 1;

@@ -30,7 +30,7 @@ export function hasReady(state: RaftState): boolean {
   return outbox.messages.length > 0 || outbox.appendsDue || outbox.reads.length > 0 ||
     state.commitIndex > outbox.appliedIndex || roundIsDue(state) ||
     (outbox.batch === null && hasUnpersisted(state)) || outbox.snapshotChunks.length > 0 ||
-    outbox.snapshotsNeeded.length > 0 || outbox.snapshotAnswers.length > 0;
+    outbox.snapshotAnswers.length > 0;
 }
 
 function hasUnpersisted(state: RaftState): boolean {
@@ -49,6 +49,8 @@ export function takeReady(state: RaftState): Ready {
   if (messages.length > 0) outbox.messages = [];
   const reads = outbox.reads.length > 0 ? outbox.reads : NO_READS;
   if (reads.length > 0) outbox.reads = [];
+  const snapshotsNeeded = outbox.snapshotsNeeded.length > 0 ? outbox.snapshotsNeeded : NO_SERVERS;
+  if (snapshotsNeeded.length > 0) outbox.snapshotsNeeded = [];
   const snapshotChunks = outbox.snapshotChunks.length > 0 ? outbox.snapshotChunks : NO_CHUNKS;
   if (snapshotChunks.length > 0) outbox.snapshotChunks = [];
   const snapshotAnswers = outbox.snapshotAnswers.length > 0 ? outbox.snapshotAnswers : NO_ANSWERS;
@@ -58,19 +60,10 @@ export function takeReady(state: RaftState): Ready {
     persist,
     committed: takeCommitted(state),
     reads,
-    snapshotsNeeded: takeSnapshotsNeeded(state),
+    snapshotsNeeded,
     snapshotChunks,
     snapshotAnswers,
   };
-}
-
-/** Those that came into the mode and have not left it since. */
-function takeSnapshotsNeeded(state: RaftState): readonly ServerId[] {
-  const { outbox, progress } = state;
-  if (outbox.snapshotsNeeded.length === 0) return NO_SERVERS;
-  const needed = outbox.snapshotsNeeded.filter((id) => progress.get(id)?.mode === "snapshot");
-  outbox.snapshotsNeeded = [];
-  return needed;
 }
 
 /**

@@ -50,8 +50,7 @@ function sendAppends(state: RaftState, progress: Progress): void {
 function wantSnapshot(state: RaftState, progress: Progress): void {
   if (!progress.recentlyActive) return becomePausedProbe(progress);
   becomeSnapshot(progress);
-  const { snapshotsNeeded } = state.outbox;
-  if (!snapshotsNeeded.includes(progress.id)) snapshotsNeeded.push(progress.id);
+  state.outbox.snapshotsNeeded.push(progress.id);
 }
 
 /** Sends `entries`, which begin at nextIndex; none only asks whether the follower holds the one before. */

@@ -223,6 +223,17 @@ Deno.test("an ack at or behind where the log begins ends the wait, one in front 
   }
 });
 
+Deno.test("an ack from before the stream does not begin it anew", () => {
+  const bench = compacted();
+  bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index: 2 }));
+  takeReady(bench);
+  assertEquals(bench.raft.needsSnapshot(3), true);
+  for (const index of [1, 2]) {
+    bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index }));
+    assertEquals([takeReady(bench).snapshotsNeeded, bench.raft.needsSnapshot(3)], [[], true]);
+  }
+});
+
 Deno.test("answers to chunks come out while the stream lasts, and keep the leader's quorum", () => {
   const bench = compacted();
   const answer = { kind: "snapshotChunkResponse", from: 3, term: 2 } as const;
@@ -242,6 +253,7 @@ Deno.test("answers to chunks come out while the stream lasts, and keep the leade
     takeReady(bench);
   }
   assertEquals(bench.state.role, "leader");
+  bench.raft.step(message({ ...answer, ...at }));
   bench.raft.step(message({ ...answer, ...at, term: 3 }));
   assertEquals([bench.state.role, bench.state.term], ["follower", 3]);
   assertEquals(takeReady(bench).snapshotAnswers, []);
@@ -352,6 +364,37 @@ Deno.test("a batch under way at a restore does not count: not its entries, but i
   assertEquals(texts(bench.sync()), ["1→3 append ok t3 index 5 round 0"]);
 });
 
+Deno.test("nor where the same entries come again behind the snapshot", () => {
+  const bench = new Bench([1]);
+  const entries = log(2).terms(2, 2, 2, 2, 2);
+  const prev = { prevIndex: 1, prevTerm: 1 };
+  bench.raft.step(message({ kind: "appendRequest", term: 2, ...prev, entries }));
+  bench.takeHeld();
+  // Server 3 leads term 3 without those entries, then server 2 term 4 with them.
+  const other = { from: 3, term: 3, prevIndex: 2, prevTerm: 2, entries: log(3).terms(3) };
+  bench.raft.step(message({ kind: "appendRequest", ...other }));
+  bench.raft.step(message({ kind: "heartbeat", term: 4 }));
+  assertEquals(bench.raft.restore({ index: 4, term: 2 }, VOTERS), true);
+  const behind = { term: 4, prevIndex: 4, prevTerm: 2, entries: log(5).terms(2, 2) };
+  bench.raft.step(message({ kind: "appendRequest", ...behind }));
+  bench.sync();
+  assertEquals(bench.state.log.durableIndex, 4, "the log on disk begins anew behind 4");
+  bench.takeHeld();
+  assertEquals(bench.batch?.entries.map(({ index }) => index), [5, 6]);
+});
+
+Deno.test("an ack that waits for a write which a restore makes needless leaves at once", () => {
+  const bench = new Bench([1]);
+  const append = { kind: "appendRequest", prevIndex: 1, prevTerm: 1 } as const;
+  bench.raft.step(message({ ...append, entries: log(2).terms(1, 1) }));
+  assertEquals(bench.raft.restore({ index: 9, term: 1 }, VOTERS), true);
+  assertEquals(texts(bench.takeHeld()), [
+    "1→2 append ok t1 index 3 round 0",
+    "1→2 append ok t1 index 9 round 0",
+  ]);
+  assertEquals(bench.batch, null);
+});
+
 Deno.test("an ack that waits for entries which a restore drops is dropped with them", () => {
   const bench = new Bench([1]);
   const append = { kind: "appendRequest", prevIndex: 1, prevTerm: 1 } as const;
@@ -405,7 +448,8 @@ Deno.test("row 12: configurations survive compaction, and a snapshot gets the on
   bench.raft.compact(3);
   assertThrows(() => at(1), AssertionError, "forgotten");
   assertEquals([3, 4, 6].map(at), [WIDE, later, VOTERS]);
-  bench.raft.compact(5);
+  bench.raft.compact(4);
+  assertThrows(() => at(3), AssertionError, "forgotten");
   assertEquals(at(5), later);
   // The newest one was never committed and is cut off again.
   const cut = { prevIndex: 5, prevTerm: 1, entries: [entry(6, 2)] };
