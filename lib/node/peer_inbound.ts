@@ -110,7 +110,7 @@ export class PeerInbound implements InboundLink {
     if (refused !== null) {
       encodeRefusal(this.#output.writer, refused.reason, refused.text);
       if (refused.reason !== RefusalReason.wrongServer) {
-        this.#links.peerProblem(hello.from, "A server is refused", refused.text);
+        this.#links.peerRefused(hello.from, refused.text);
       }
       this.#end(refused.text);
       return;

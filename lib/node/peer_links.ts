@@ -3,7 +3,7 @@
  * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
  * inbound links, which the others connect. Frames are whole or the connection ends.
  */
-import type { Message, ServerId } from "../raft/types.ts";
+import { type Message, NOBODY, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import { type FormationNotice, type Hello, RefusalReason } from "../wire/rpc.ts";
 import { Formation, FormationStage } from "./formation.ts";
@@ -33,6 +33,10 @@ export interface Refused {
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
+/** A refused server comes back every second: the same is said again after so long, */
+const REFUSAL_LOG_INTERVAL_MS = 60_000;
+/** and something else no earlier than this. */
+const REFUSAL_LOG_PAUSE_MS = 1_000;
 
 export class PeerLinks {
   readonly formation: Formation;
@@ -40,6 +44,9 @@ export class PeerLinks {
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<PeerInbound>();
+  /** The last refusal that was logged, by server; those of strangers under NOBODY. */
+  readonly #refusals = new Map<ServerId, { readonly text: string; readonly atMs: number }>();
+  #nowMs = 0;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
   #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
 
@@ -81,6 +88,7 @@ export class PeerLinks {
   }
 
   tick(nowMs: number): void {
+    this.#nowMs = nowMs;
     for (const link of this.#inbound) link.checkDeadline(nowMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
@@ -182,6 +190,19 @@ export class PeerLinks {
   /** The link to a server could not be made, or was refused: said once per reason. */
   peerProblem(id: ServerId, message: string, reason: string): void {
     this.#options.host.log({ level: "warning", message, fields: { peer: id, reason } });
+  }
+
+  /** A server, or somebody who says so, was turned away. */
+  peerRefused(id: ServerId, text: string): void {
+    const who = this.#options.servers.includes(id) ? id : NOBODY;
+    const last = this.#refusals.get(who);
+    if (last !== undefined) {
+      const isNews = who !== NOBODY && text !== last.text;
+      const intervalMs = isNews ? REFUSAL_LOG_PAUSE_MS : REFUSAL_LOG_INTERVAL_MS;
+      if (this.#nowMs - last.atMs < intervalMs) return;
+    }
+    this.#refusals.set(who, { text, atMs: this.#nowMs });
+    this.peerProblem(id, "A server is refused", text);
   }
 
   inboundClosed(link: PeerInbound, from: ServerId | null): void {
