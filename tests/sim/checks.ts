@@ -11,6 +11,8 @@ export interface ServerProbe {
   /** False until the cluster is formed and the log open: the rest must not be asked then. */
   isOpen(): boolean;
   isLeader(): boolean;
+  /** It may have forgotten a vote or an ack, see HardState.suspect. */
+  isSuspect(): boolean;
   term(): number;
   votedFor(): number;
   commitIndex(): number;

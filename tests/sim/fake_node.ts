@@ -262,6 +262,7 @@ function closedProbe(): ServerProbe {
   return {
     isOpen: () => true,
     isLeader: () => false,
+    isSuspect: () => false,
     term: () => 0,
     votedFor: () => 0,
     commitIndex: () => 0,

@@ -169,9 +169,10 @@ export class Faults implements Handler {
 
   #cut(oneWay: boolean): (() => void) | null {
     const { fabric, servers } = this.#setting;
-    const ids = servers.map((server) => server.id);
-    if (ids.length < 2) return null;
-    const cuts = cutsOf(ids, oneWay, this.#random);
+    if (servers.length < 2) return null;
+    // The first is the one that most shapes set apart: often the leader, as long as clients reach it.
+    const first = this.#victim().id;
+    const cuts = cutsOf(first, servers.map((server) => server.id), oneWay, this.#random);
     for (const [from, to] of cuts) fabric.cut(from, to);
     this.#line("cuts", cuts.map(([from, to]) => `${from}>${to}`).join(" "));
     if (this.#random.chance(0.4)) this.resetLinks(cuts);

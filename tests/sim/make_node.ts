@@ -53,6 +53,7 @@ function probeOf(node: Node): ServerProbe {
   return {
     isOpen: () => node.raft !== null,
     isLeader: () => state().role === "leader",
+    isSuspect: () => state().suspect,
     term: () => state().term,
     votedFor: () => state().votedFor,
     commitIndex: () => state().commitIndex,

@@ -191,10 +191,10 @@ function drawClients(random: Random, isTiny: boolean): ClientOptions {
   const burstMax = random.pick([1, 1, 4, 16]);
   return {
     count,
-    keys: random.between(1, 8),
+    keys: random.pick([1, 2, 3, 8]),
     expiringKeys: random.chance(0.5) ? 0 : random.between(1, 4),
-    // From 20 to about 120 operations a second over all clients.
-    thinkMeanMs: count * (1 + burstMax) / 2 * random.pick([8, 20, 50]),
+    // From 25 to about 250 operations a second over all clients.
+    thinkMeanMs: count * (1 + burstMax) / 2 * random.pick([4, 12, 40]),
     burstMax,
     timeoutMs: random.pick([500, 2_000, 6_000]),
     noreply: random.chance(0.4) ? 0 : random.unit() * 0.2,
@@ -212,7 +212,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
   for (const name of FAULTS) {
     // Drawn for all, used for some: one more kind does not reshuffle the others.
     const isOff = random.chance(0.4);
-    const interval = random.pick([2_000, 5_000, 15_000]);
+    const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
     const short = random.unit();
     if (isOff) continue;

@@ -3,9 +3,17 @@ import type { Random } from "../../lib/util/random.ts";
 
 export type Cut = readonly [from: number, to: number];
 
-/** Draws a partition of `ids` (two at least): whom it separates, in one direction or both. */
-export function cutsOf(ids: readonly number[], oneWay: boolean, random: Random): Cut[] {
-  const shuffled = shuffle(ids, random);
+/**
+ * Draws a partition of `ids` (two at least): whom it separates, in one direction or both. `first` is
+ * the one that is set apart where the shape sets one apart, and the bridge where there is one.
+ */
+export function cutsOf(
+  first: number,
+  ids: readonly number[],
+  oneWay: boolean,
+  random: Random,
+): Cut[] {
+  const shuffled = [first, ...shuffle(ids.filter((id) => id !== first), random)];
   if (oneWay) return random.chance(0.5) ? onePair(shuffled) : oneServer(shuffled, random);
   const shapes = [isolate, randomSplit, bridge, ring];
   return random.pick(shapes)(shuffled, random);

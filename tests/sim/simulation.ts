@@ -113,10 +113,18 @@ export class Simulation {
     this.demand("no progress under faults", 10, enough);
   }
 
-  /** A majority heals and the others stay out for good: it has to get along without them. */
+  /**
+   * A majority heals and the others stay out for good: it has to get along without them. Not where
+   * one of it is suspect: its vote counts only together with those of all others.
+   */
   healCore(): void {
     this.#phase("core");
     this.faults.healAll();
+    this.demand(
+      "no recovery of suspect servers",
+      60,
+      () => this.servers.every(({ probe }) => probe?.isOpen() === true && !probe.isSuspect()),
+    );
     const ids = this.servers.map((server) => server.id);
     const outside: number[] = [];
     while (outside.length * 2 < ids.length - 2 && ids.length - outside.length > 1) {
