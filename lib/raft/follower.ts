@@ -1,9 +1,10 @@
 /** What a server does with a leader's messages (paper §5.2, §5.3). */
 import { assert } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
-import { clearSuspect, send, sendOnceDurable } from "./outbox.ts";
+import { send, sendOnceDurable } from "./outbox.ts";
 import { becomeFollower } from "./roles.ts";
 import { configurationOf, type RaftState } from "./state.ts";
+import { settleSuspicion, tellSuspicion } from "./suspicion.ts";
 import { isVoter } from "./configuration.ts";
 import { campaign } from "./candidate.ts";
 import {
@@ -90,34 +91,6 @@ function refuse(state: RaftState, message: AppendRequest): void {
     hintIndex,
     hintTerm: state.log.termAt(hintIndex),
     readRound: message.readRound,
-  });
-}
-
-/**
- * A suspect server is sound again once its log has matched an index that the leader committed in its
- * own term: all that was ever committed before is in front of it. An older index would not do, as a
- * new leader's commitIndex may lag behind entries that this server once acknowledged. Nor would a
- * message from before the leader was told to forget those acks, hence the second condition.
- */
-function settleSuspicion(state: RaftState, message: AppendRequest, verifiedIndex: number): void {
-  if (!state.suspect) return;
-  if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
-  const settled = message.commitIndex <= verifiedIndex &&
-    state.log.termAt(message.commitIndex) === message.term;
-  if (settled) clearSuspect(state);
-}
-
-/** Tells the leader, by a vote response that grants nothing, not to count on earlier acks. */
-function tellSuspicion(state: RaftState): void {
-  state.suspectToldTerm = state.term;
-  send(state, {
-    kind: "voteResponse",
-    from: state.id,
-    to: state.leaderId,
-    term: state.term,
-    preVote: true,
-    granted: false,
-    suspect: true,
   });
 }
 

@@ -58,6 +58,8 @@ export class Raft {
       leaderId: NOBODY,
       suspect: hardState.suspect,
       suspectToldTerm: -1,
+      heardSinceStart: new Set(),
+      suspectTicks: options.electionTimeoutTicks,
       log: new RaftLog(snapshot, entries),
       configurations,
       commitIndex: snapshot.index,

@@ -71,6 +71,13 @@ export interface RaftState {
   suspect: boolean;
   /** The leader and term that a suspect server has told of its state, so that it says it once. */
   suspectToldTerm: number;
+  /**
+   * While suspect: the voters that answered since this process started, so that this server's term
+   * is at least theirs. A vote that it forgot was for one of them, in a term that this one knows.
+   */
+  readonly heardSinceStart: Set<ServerId>;
+  /** Ticks since it last asked those it has not heard. */
+  suspectTicks: number;
 
   readonly log: RaftLog;
   readonly configurations: ConfigurationHistory;

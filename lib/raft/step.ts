@@ -18,6 +18,8 @@ import { type Message, NOBODY } from "./types.ts";
 export function step(state: RaftState, message: Message): void {
   if (message.to !== state.id || message.from === state.id) return;
   if (message.kind === "voteRequest") return handleVoteRequest(state, message);
+  // Whatever is no grant of a pre-vote leaves this server's term no lower than the sender's.
+  if (state.suspect && !isGrantedPreVote(message)) state.heardSinceStart.add(message.from);
   if (message.term < state.term) return answerOldTerm(state, message);
   if (message.term > state.term && !isGrantedPreVote(message)) {
     becomeFollower(state, message.term, NOBODY, `server ${message.from} is in a later term`);

@@ -1,12 +1,14 @@
 /** The passing of time: election timeouts and, for leaders, heartbeats and checks. */
 import { preCampaign } from "./candidate.ts";
 import { tickLeader } from "./leader.ts";
+import { askTermsNowAndThen } from "./suspicion.ts";
 import { isOnlyVoter, type RaftState } from "./state.ts";
 
 export function tick(state: RaftState): void {
   state.electionElapsed++;
   if (state.outbox.batch !== null) state.outbox.batchTicks++;
   if (state.role === "leader") return tickLeader(state);
+  if (state.suspect) askTermsNowAndThen(state);
   if (isOnlyVoter(state)) {
     // Nobody else could lead, so there is nothing to wait for but the own vote's sync.
     if (state.role === "follower") preCampaign(state, "this is the only voter");

@@ -1,0 +1,74 @@
+/**
+ * How a suspect server (see HardState.suspect) becomes sound again. It may have forgotten an ack and
+ * a vote, so it needs to know both of the log and of the terms:
+ *
+ * - its log has matched an index that the leader committed in its own term: all that was ever
+ *   committed before is in front of it. An older index would not do, as a new leader's commitIndex
+ *   may lag behind entries that this server once acknowledged. Nor would a message from before the
+ *   leader was told to forget those acks;
+ * - every other voter has answered since this process started, and this server's term is at least
+ *   theirs. Whoever got the forgotten vote was in that vote's term before it asked, durably; so a
+ *   vote in a later term is no second one, and the vote of this term is given to its leader.
+ */
+import { clearSuspect, send, setTerm } from "./outbox.ts";
+import { configurationOf, type RaftState } from "./state.ts";
+import { type AppendRequest, NOBODY } from "./types.ts";
+
+/** An append of the leader was taken in and verified the log up to `verifiedIndex`. */
+export function settleSuspicion(
+  state: RaftState,
+  message: AppendRequest,
+  verifiedIndex: number,
+): void {
+  if (!state.suspect) return;
+  if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
+  const isLogSound = message.commitIndex <= verifiedIndex &&
+    state.log.termAt(message.commitIndex) === message.term;
+  if (!isLogSound || unheardVoters(state).length > 0) return;
+  // Whom this server voted for in this term it can't know; its leader is the only safe answer.
+  if (state.votedFor === NOBODY) setTerm(state, state.term, message.from);
+  state.heardSinceStart.clear();
+  clearSuspect(state);
+}
+
+/** Tells the leader, by a vote response that grants nothing, not to count on earlier acks. */
+export function tellSuspicion(state: RaftState): void {
+  state.suspectToldTerm = state.term;
+  send(state, {
+    kind: "voteResponse",
+    from: state.id,
+    to: state.leaderId,
+    term: state.term,
+    preVote: true,
+    granted: false,
+    suspect: true,
+  });
+}
+
+/**
+ * Asks the voters that were not heard yet for their terms, once an election timeout: followers have
+ * nothing else to say to each other. A request of term 0 is always refused, with the own term.
+ */
+export function askTermsNowAndThen(state: RaftState): void {
+  if (state.role !== "follower" || state.leaderId === NOBODY) return;
+  if (++state.suspectTicks < state.options.electionTimeoutTicks) return;
+  state.suspectTicks = 0;
+  for (const to of unheardVoters(state)) {
+    send(state, {
+      kind: "voteRequest",
+      from: state.id,
+      to,
+      term: 0,
+      preVote: true,
+      lastIndex: 0,
+      lastTerm: 0,
+      transfer: false,
+    });
+  }
+}
+
+function unheardVoters(state: RaftState): number[] {
+  return configurationOf(state).voters.filter((id) =>
+    id !== state.id && !state.heardSinceStart.has(id)
+  );
+}
