@@ -9,6 +9,7 @@ import type {
   HeartbeatResponse,
   Message,
   PersistBatch,
+  Ready,
   SnapshotChunk,
   SnapshotChunkResponse,
   TimeoutNow,
@@ -105,6 +106,13 @@ export class Bench {
       if (this.batch !== null) out.push(...this.sync());
     }
     return out;
+  }
+
+  /** One ready; its sync ends at once, and its messages are the caller's to look at. */
+  takeReady(): Ready {
+    const ready = this.raft.ready();
+    if (ready.persist !== null) this.raft.advance(ready.persist);
+    return ready;
   }
 
   /** The messages that may leave now; the batch stays under way in `batch`. */

@@ -1,13 +1,10 @@
 /** Compaction and snapshots (paper §7; rows 27 to 29 of the known bugs), one server at a time. */
 import { assertEquals, assertThrows } from "@std/assert";
-import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
 import { describeMessage, describeState } from "../../lib/raft/describe.ts";
-import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
-import type { Raft } from "../../lib/raft/raft.ts";
-import { type Configuration, type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
+import type { Message } from "../../lib/raft/types.ts";
 import { AssertionError } from "../../lib/util/assert.ts";
 import { Bench, entry, log, message } from "./builders.ts";
-import { bytes, TICKS } from "./cluster.ts";
 
 const VOTERS = makeConfiguration([1, 2, 3]);
 const WIDE = makeConfiguration([1, 2, 3, 4, 5], [6]);
@@ -21,38 +18,6 @@ function follower(terms: number[], commitIndex: number): Bench {
   const prev = { prevIndex: terms.length, prevTerm: term };
   bench.step({ kind: "appendRequest", term, ...prev, commitIndex });
   return bench;
-}
-
-/** A leader of term 2 that has committed 1..5 and dropped 1..4; server 3 has answered nothing yet. */
-function compacted(): Bench {
-  const bench = new Bench([1, 1, 1, 1]);
-  bench.lead();
-  bench.step({ kind: "appendResponse", term: 2, index: 5 });
-  bench.raft.compact(4);
-  return bench;
-}
-
-/** Server 3 refuses with a hint that lies in front of the log. */
-function lag(bench: Bench): void {
-  bench.raft.step(message({
-    ...{ kind: "appendResponse", from: 3, term: 2, success: false },
-    ...{ index: 4, hintIndex: 1, hintTerm: 1 },
-  }));
-}
-
-/** Takes a ready and forgets its messages; syncs end at once. */
-function takeReady(bench: Bench): ReturnType<Raft["ready"]> {
-  const ready = bench.raft.ready();
-  if (ready.persist !== null) bench.raft.advance(ready.persist);
-  return ready;
-}
-
-function configurationEntry(index: number, term: number, configuration: Configuration): Entry {
-  const payload = encodeConfiguration(configuration);
-  const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
-  writeEnvelope(data, EntryKind.configuration, 0);
-  data.set(payload, ENVELOPE_BYTES);
-  return { index, term, data };
 }
 
 Deno.test("compaction keeps the term in front of the log, and goes no further than applied and durable", () => {
@@ -88,7 +53,7 @@ Deno.test("recovered entries may begin in front of the snapshot's index; they st
   const all = new Bench([], { hardState, snapshot: position, entries: log(1).terms(1, 1, 1, 2) });
   const { state } = all;
   assertEquals([state.log.firstIndex, state.commitIndex, state.log.durableIndex], [1, 3, 4]);
-  assertEquals(takeReady(all).committed, []);
+  assertEquals(all.takeReady().committed, []);
   const some = new Bench([], { hardState, snapshot: position, entries: log(2).terms(1, 1, 2) });
   // The term in front of entry 2 is unknown, so entry 2 itself serves as what the log begins behind.
   assertEquals(some.state.log.snapshot, { index: 2, term: 1 });
@@ -134,131 +99,6 @@ Deno.test("row 29: an append behind a compacted entry is taken: that entry is co
   assertEquals(bench.state.log.entries, log(5).terms(2));
 });
 
-Deno.test("row 29: a leader sends no append behind an entry that is gone, but asks for a snapshot, once", () => {
-  const bench = compacted();
-  lag(bench);
-  const ready = takeReady(bench);
-  assertEquals([ready.messages.length, ready.snapshotsNeeded], [0, [3]]);
-  assertEquals([bench.raft.needsSnapshot(3), bench.raft.needsSnapshot(2)], [true, false]);
-  bench.raft.propose(bytes("x"));
-  lag(bench);
-  const next = takeReady(bench);
-  assertEquals([next.messages.map(({ to }) => to), next.snapshotsNeeded], [[2], []]);
-  bench.raft.tick();
-  bench.raft.tick();
-  assertEquals(texts(takeReady(bench).messages).filter((text) => text.startsWith("1→3")), [
-    "1→3 heartbeat t2 commit 0 round 0",
-  ]);
-});
-
-Deno.test("a follower that is in flight when its entries are compacted gets a snapshot, too", () => {
-  const bench = new Bench([1, 1]);
-  bench.lead();
-  for (const from of [2, 3]) bench.step({ kind: "appendResponse", from, term: 2, index: 3 });
-  for (const text of ["a", "b"]) bench.raft.propose(bytes(text));
-  bench.take();
-  bench.step({ kind: "appendResponse", term: 2, index: 5 });
-  bench.raft.compact(5);
-  // All that 3 was sent is in front of the log's end: nothing is wrong until that turns out lost.
-  for (let i = 0; i < 4; i++) bench.raft.tick();
-  bench.take();
-  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
-  assertEquals(texts(bench.take()), ["1→3 append t2 prev 5/t2 entries none commit 5 round 0"]);
-  const refusal = { kind: "appendResponse", from: 3, term: 2, success: false } as const;
-  bench.raft.step(message({ ...refusal, index: 5, hintIndex: 3, hintTerm: 2 }));
-  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
-});
-
-Deno.test("one whose window is full when the log moves on without it: a stall leads to a snapshot", () => {
-  const bench = new Bench([1, 1], { appendsInFlightMax: 1 });
-  bench.lead();
-  for (const from of [2, 3]) bench.step({ kind: "appendResponse", from, term: 2, index: 3 });
-  for (let index = 4; index <= 7; index++) {
-    bench.raft.propose(bytes("x"));
-    bench.take();
-    bench.step({ kind: "appendResponse", term: 2, index });
-  }
-  assertEquals(bench.state.progress.get(3)?.nextIndex, 5);
-  bench.raft.compact(7);
-  for (let i = 0; i < 4; i++) bench.raft.tick();
-  bench.take();
-  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
-  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
-});
-
-Deno.test("a silent follower gets no snapshot before it has answered heartbeats", () => {
-  const bench = compacted();
-  lag(bench);
-  takeReady(bench);
-  bench.raft.snapshotFailed(3);
-  bench.raft.propose(bytes("x"));
-  assertEquals(takeReady(bench).snapshotsNeeded, []);
-  assertEquals(bench.raft.needsSnapshot(3), false);
-  for (let i = 0; i < 4; i++) bench.raft.tick();
-  bench.take();
-  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
-  assertEquals(takeReady(bench).snapshotsNeeded, [3]);
-});
-
-Deno.test("a broken connection ends the stream; a suspect follower's word does not", () => {
-  const bench = compacted();
-  lag(bench);
-  takeReady(bench);
-  const told = { kind: "voteResponse", preVote: true, granted: false, suspect: true } as const;
-  bench.raft.step(message({ ...told, from: 3, term: 2 }));
-  assertEquals([bench.raft.needsSnapshot(3), takeReady(bench).snapshotsNeeded], [true, []]);
-  bench.raft.peerDisconnected(3);
-  assertEquals([bench.raft.needsSnapshot(3), takeReady(bench).snapshotsNeeded], [false, []]);
-});
-
-Deno.test("an ack at or behind where the log begins ends the wait, one in front asks for a newer snapshot", () => {
-  for (const [index, needed, sent] of [[4, [], 1], [3, [3], 0], [5, [], 0]] as const) {
-    const bench = compacted();
-    lag(bench);
-    takeReady(bench);
-    bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index }));
-    const ready = takeReady(bench);
-    assertEquals([ready.snapshotsNeeded, ready.messages.length], [needed, sent], `index ${index}`);
-    assertEquals(bench.state.progress.get(3)?.mode, needed.length > 0 ? "snapshot" : "replicate");
-  }
-});
-
-Deno.test("an ack from before the stream does not begin it anew", () => {
-  const bench = compacted();
-  bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index: 2 }));
-  takeReady(bench);
-  assertEquals(bench.raft.needsSnapshot(3), true);
-  for (const index of [1, 2]) {
-    bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index }));
-    assertEquals([takeReady(bench).snapshotsNeeded, bench.raft.needsSnapshot(3)], [[], true]);
-  }
-});
-
-Deno.test("answers to chunks come out while the stream lasts, and keep the leader's quorum", () => {
-  const bench = compacted();
-  const answer = { kind: "snapshotChunkResponse", from: 3, term: 2 } as const;
-  const at = { index: 4, snapshotTerm: 1, offset: 7 };
-  bench.raft.step(message({ ...answer, ...at }));
-  assertEquals(takeReady(bench).snapshotAnswers, []);
-  lag(bench);
-  takeReady(bench);
-  bench.raft.step(message({ ...answer, ...at }));
-  bench.raft.step(message({ ...answer, ...at, from: 42 }));
-  bench.raft.step(message({ ...answer, ...at, term: 1 }));
-  assertEquals(takeReady(bench).snapshotAnswers.map(({ offset }) => offset), [7]);
-  for (let round = 0; round < 5; round++) {
-    for (let i = 0; i < TICKS - 1; i++) bench.raft.tick();
-    bench.raft.step(message({ ...answer, ...at }));
-    bench.raft.tick();
-    takeReady(bench);
-  }
-  assertEquals(bench.state.role, "leader");
-  bench.raft.step(message({ ...answer, ...at }));
-  bench.raft.step(message({ ...answer, ...at, term: 3 }));
-  assertEquals([bench.state.role, bench.state.term], ["follower", 3]);
-  assertEquals(takeReady(bench).snapshotAnswers, []);
-});
-
 Deno.test("a chunk is heard like an append: it makes a follower and stops the election timer", () => {
   const bench = new Bench([1]);
   bench.timeout();
@@ -267,14 +107,14 @@ Deno.test("a chunk is heard like an append: it makes a follower and stops the el
   bench.raft.step(message({ kind: "snapshotChunk", term: 4, index: 9, snapshotTerm: 3 }));
   const { role, term, leaderId, electionElapsed } = bench.state;
   assertEquals([role, term, leaderId, electionElapsed], ["follower", 4, 2, 0]);
-  assertEquals(takeReady(bench).snapshotChunks.map(({ index }) => index), [9]);
+  assertEquals(bench.takeReady().snapshotChunks.map(({ index }) => index), [9]);
   assertEquals(bench.raft.hasReady(), false);
 });
 
 Deno.test("a chunk of an older term is answered with the term, and dropped", () => {
   const bench = new Bench([1, 3]);
   bench.raft.step(message({ kind: "snapshotChunk", term: 2, index: 9 }));
-  const ready = takeReady(bench);
+  const ready = bench.takeReady();
   assertEquals(texts(ready.messages), ["1→2 heartbeat ok t3 round 0"]);
   assertEquals(ready.snapshotChunks, []);
 });
@@ -301,7 +141,7 @@ Deno.test("row 28: what a chunk and an install may change, by what the log holds
       const name = `${index}/t${snapshotTerm} ${byChunk ? "chunk" : "restore"}`;
       if (byChunk) {
         bench.raft.step(message({ kind: "snapshotChunk", term: 3, index, snapshotTerm }));
-        const ready = takeReady(bench);
+        const ready = bench.takeReady();
         assertEquals(ready.snapshotChunks.length, taken ? 1 : 0, name);
         const ack = `1→2 append ok t3 index ${commit} round 0`;
         assertEquals(texts(ready.messages), taken ? [] : [ack], name);
@@ -323,12 +163,12 @@ Deno.test("after a restore all up to there counts as applied and durable, and th
   const { log: raftLog, outbox } = bench.state;
   assertEquals([raftLog.durableIndex, outbox.appliedIndex, raftLog.lastTerm], [7, 7, 1]);
   assertEquals(bench.state.configurations.current, WIDE);
-  assertEquals(takeReady(bench).committed, []);
+  assertEquals(bench.takeReady().committed, []);
   const prev = { prevIndex: 7, prevTerm: 1 };
   bench.raft.step(
     message({ kind: "appendRequest", ...prev, entries: [entry(8, 1)], commitIndex: 8 }),
   );
-  const ready = takeReady(bench);
+  const ready = bench.takeReady();
   assertEquals([ready.persist?.entries, ready.committed], [[entry(8, 1)], [entry(8, 1)]]);
 });
 
@@ -410,9 +250,10 @@ Deno.test("an ack that waits for entries which a restore drops is dropped with t
 Deno.test("a server that caught up or was elected meanwhile keeps its log", () => {
   const bench = follower([1, 1, 1], 3);
   assertEquals(bench.raft.restore({ index: 3, term: 1 }, VOTERS), false);
-  const leader = compacted();
+  const leader = new Bench([1]);
+  leader.lead();
   assertEquals(leader.raft.restore({ index: 9, term: 1 }, VOTERS), false);
-  assertEquals([leader.state.role, leader.state.commitIndex], ["leader", 5]);
+  assertEquals([leader.state.role, leader.state.commitIndex], ["leader", 0]);
   assertThrows(
     () => follower([1], 1).raft.restore({ index: 9, term: 2 }, VOTERS),
     AssertionError,
@@ -425,59 +266,12 @@ Deno.test("a suspect server is not cleared by a snapshot, but by the append behi
   for (const [term, cleared] of [[3, true], [2, false]] as const) {
     const bench = new Bench([1], { hardState });
     bench.step({ kind: "heartbeat", term: 3 });
+    bench.step({ kind: "heartbeatResponse", from: 3, term: 3 });
     bench.raft.restore({ index: 9, term }, VOTERS);
     bench.take();
     assertEquals(bench.state.suspect, true);
     const prev = { prevIndex: 9, prevTerm: term };
     bench.step({ kind: "appendRequest", term: 3, ...prev, commitIndex: 9 });
     assertEquals(bench.state.suspect, !cleared, `snapshot of term ${term}`);
-  }
-});
-
-Deno.test("row 12: configurations survive compaction, and a snapshot gets the one of its position", () => {
-  const bench = new Bench([1]);
-  const prev = { prevIndex: 1, prevTerm: 1 };
-  const later = makeConfiguration([1, 2, 3, 4]);
-  const entries = [
-    ...[configurationEntry(2, 1, WIDE), entry(3, 1), configurationEntry(4, 1, later)],
-    ...[entry(5, 1), configurationEntry(6, 1, VOTERS)],
-  ];
-  bench.step({ kind: "appendRequest", ...prev, entries, commitIndex: 5 });
-  const at = (index: number) => bench.raft.configurationAt(index);
-  assertEquals([1, 2, 3, 4, 5, 6].map(at), [VOTERS, WIDE, WIDE, later, later, VOTERS]);
-  bench.raft.compact(3);
-  assertThrows(() => at(1), AssertionError, "forgotten");
-  assertEquals([3, 4, 6].map(at), [WIDE, later, VOTERS]);
-  bench.raft.compact(4);
-  assertThrows(() => at(3), AssertionError, "forgotten");
-  assertEquals(at(5), later);
-  // The newest one was never committed and is cut off again.
-  const cut = { prevIndex: 5, prevTerm: 1, entries: [entry(6, 2)] };
-  bench.step({ kind: "appendRequest", from: 3, term: 2, ...cut });
-  assertEquals(bench.state.configurations.current, later);
-});
-
-Deno.test("row 12: after a restore nothing of the old log's configurations is left", () => {
-  const bench = new Bench([1]);
-  const prev = { prevIndex: 1, prevTerm: 1 };
-  const entries = [configurationEntry(2, 1, makeConfiguration([1, 7])), entry(3, 1)];
-  bench.step({ kind: "appendRequest", ...prev, entries });
-  bench.step({ kind: "heartbeat", from: 3, term: 2 });
-  assertEquals(bench.raft.restore({ index: 2, term: 2 }, WIDE), true);
-  assertEquals(bench.state.configurations.current, WIDE);
-  const append = { prevIndex: 2, prevTerm: 2, entries: [entry(3, 2)] };
-  bench.step({ kind: "appendRequest", from: 3, term: 2, ...append });
-  assertEquals(bench.raft.configurationAt(3), WIDE);
-});
-
-Deno.test("a snapshot's configuration rules over recovered entries in front, not over those behind", () => {
-  const hardState = { term: 1, votedFor: 0, suspect: false };
-  const snapshot = { index: 2, term: 1 };
-  const other = makeConfiguration([1, 7]);
-  for (const [at, expected] of [[2, WIDE], [3, other]] as const) {
-    const entries = log(1).terms(1, 1, 1);
-    entries[at - 1] = configurationEntry(at, 1, other);
-    const bench = new Bench([], { hardState, snapshot, entries, configuration: WIDE });
-    assertEquals(bench.state.configurations.current, expected, `entry ${at}`);
   }
 });
