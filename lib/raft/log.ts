@@ -32,9 +32,10 @@ export class RaftLog {
     this.handedIndex = this.durableIndex = this.snapshot.index;
     this.append(isInside && first.index === this.snapshot.index ? entries.slice(1) : entries);
     this.handedIndex = this.durableIndex = this.lastIndex;
+    const { index, term } = snapshot;
     assert(
-      this.termAt(snapshot.index) === snapshot.term,
-      `Recovered entries up to ${this.lastIndex} don't hold the snapshot's ${snapshot.index}/t${snapshot.term}`,
+      this.termAt(index) === term,
+      `Recovered entries up to ${this.lastIndex} don't hold the snapshot's ${index}/t${term}`,
     );
   }
 
