@@ -55,7 +55,7 @@ function makeRaft(options: ConsensusOptions, recovered: RecoveredLog, store: Sto
     id: options.serverId,
     configuration: makeConfiguration(formation.members.map((member) => member.serverId)),
     hardState: recovered.hardState,
-    snapshot: recovered.snapshot,
+    snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
     entries: recovered.entries,
     electionTimeoutTicks: toTicks(timing.electionTimeoutMs),
     heartbeatTicks: toTicks(timing.heartbeatIntervalMs),
@@ -103,7 +103,7 @@ function sayRecovered(
     fields: {
       clusterId: formation.clusterId,
       term: hardState.term,
-      lastIndex: entries.at(-1)?.index ?? snapshot.index,
+      lastIndex: entries.at(-1)?.index ?? snapshot?.position.index ?? 0,
       entries: entries.length,
       logBytes: log.bytes(),
       cutBytes,

@@ -4,6 +4,8 @@
  *   identity    who this server is: made first, never changed
  *   formation   whom it forms its cluster with, then: formed
  *   wal/        the log; exists from just before `formed` on
+ *   snapshot/   the two newest snapshots
+ *   repairing   there while damaged entries are fetched again
  *   reserve     room for hard times
  *   lock        empty; held while a server runs
  *
@@ -18,17 +20,31 @@ import { FORMATION_FILE, readFormation, writeFormation } from "./formation_file.
 import { IDENTITY_FILE, readIdentity, writeIdentity } from "./identity_file.ts";
 import { makeSegment, segmentLength } from "./make_segment.ts";
 import { recoverLog } from "./recover.ts";
+import { readRepairRecord, removeAside, removeRepairRecord, REPAIR_FILE } from "./repair_record.ts";
 import { Reserve, RESERVE_FILE } from "./reserve.ts";
 import { listSegments } from "./scan.ts";
 import type { LogOwner } from "./segment_head.ts";
+import { SNAPSHOT_DIRECTORY, SnapshotDirectory } from "./snapshot_files.ts";
 import { removeTemporaries } from "./small_file.ts";
-import type { ClusterId, FormationRecord, Identity, Incarnation } from "./types.ts";
-import { type LogStorage, type RecoveredLog, UNFORMED } from "./types.ts";
+import {
+  type ClusterId,
+  type DamagedLog,
+  type FormationRecord,
+  type Identity,
+  type Incarnation,
+  type LogStorage,
+  type OpenLogOptions,
+  type RecoveredLog,
+  type SnapshotFiles,
+  UNFORMED,
+} from "./types.ts";
 
 export { DataDirectoryError } from "./errors.ts";
 
 export const LOCK_FILE = "lock";
 export const LOG_DIRECTORY = "wal";
+/** What can't be there without an identity. */
+const PARTS = [FORMATION_FILE, LOG_DIRECTORY, RESERVE_FILE, SNAPSHOT_DIRECTORY, REPAIR_FILE];
 
 export interface DataDirectoryOptions {
   /** Relative to the disk's root, such as "1". */
@@ -48,6 +64,7 @@ export class DataDirectory {
   readonly #disk: Disk;
   readonly #options: DataDirectoryOptions;
   #log: LogStorage | null = null;
+  #snapshots: SnapshotDirectory | null = null;
   #closed = false;
 
   private constructor(disk: Disk, options: DataDirectoryOptions) {
@@ -105,10 +122,10 @@ export class DataDirectory {
   }
 
   /**
-   * Recovers the log; blocking, and only once formed. Throws `DataDirectoryError` where the log is
-   * damaged. The log is closed with the directory, or before.
+   * Recovers snapshot and log; blocking, and only once formed. Throws `DataDirectoryError` where
+   * they are damaged (unless `repair` is set). The log is closed with the directory, or before.
    */
-  openLog(): { log: LogStorage; recovered: RecoveredLog } {
+  openLog(options: OpenLogOptions = {}): { log: LogStorage; recovered: RecoveredLog } {
     assert(!this.#closed, "The data directory was used after it was closed");
     assert(this.#log === null, "The log is open already");
     const formation = this.#formation;
@@ -119,11 +136,38 @@ export class DataDirectory {
     const directory = `${path}/${LOG_DIRECTORY}`;
     removeTemporaries(disk, directory);
     if (disk.exists(directory)) disk.syncDirectory(directory);
+    const repairing = readRepairRecord(disk, path, owner);
+    if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
     reserve.open();
-    const opened = recoverLog({ disk, directory, owner, segmentBytesMax }, reserve);
+    const snapshots = new SnapshotDirectory(disk, path, owner);
+    snapshots.start();
+    const place = { disk, directory, owner, segmentBytesMax };
+    const opened = recoverLog({
+      ...options,
+      place,
+      parent: path,
+      reserve,
+      snapshots,
+      repairing,
+      surroundings: {
+        fallbackIndex: () => snapshots.fallbackIndex,
+        restarted: (position) => snapshots.keepOnly(position),
+        finishRepair() {
+          removeRepairRecord(disk, path);
+          removeAside(disk, directory);
+        },
+      },
+    });
     this.#log = opened.log;
+    this.#snapshots = snapshots;
     return opened;
+  }
+
+  /** The snapshots; once the log is open. */
+  get snapshots(): SnapshotFiles {
+    assert(this.#snapshots !== null, "The snapshots were used before the log was opened");
+    return this.#snapshots;
   }
 
   /** Closes the log too, and gives the lock back. */
@@ -147,7 +191,7 @@ export class DataDirectory {
     const { path, serverId, makeIncarnation } = this.#options;
     const found = readIdentity(disk, path, serverId);
     if (found !== null) return found;
-    for (const name of [FORMATION_FILE, LOG_DIRECTORY, RESERVE_FILE]) {
+    for (const name of PARTS) {
       if (!disk.exists(`${path}/${name}`)) continue;
       throw new DataDirectoryError(
         `${path} has lost its file ${IDENTITY_FILE}: ${name} is there and it is not. Restore ` +
@@ -239,8 +283,16 @@ export class DataDirectory {
       length: segmentLength(segmentBytesMax, 0),
       hardState: { term: 0, votedFor: 0, suspect: false },
       previousChecksum: 0,
+      restarts: false,
     });
   }
+}
+
+function refuseRepair(path: string, { reason }: DamagedLog): never {
+  throw new DataDirectoryError(
+    `${path} is being repaired: ${reason} This build can't go on with that. Run the build that ` +
+      "began the repair, or a newer one.",
+  );
 }
 
 function parentOf(path: string): string {

@@ -2,3 +2,6 @@
 export class DataDirectoryError extends Error {
   override readonly name = "DataDirectoryError";
 }
+
+/** The file is whole, and another's: of another server, cluster, or version. No damage. */
+export class ForeignFileError extends DataDirectoryError {}

@@ -15,7 +15,7 @@
 import type { ServerId } from "../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../util/bytes.ts";
 import { checksum, CHECKSUM_CRC32 } from "../util/checksum.ts";
-import { DataDirectoryError } from "./errors.ts";
+import { DataDirectoryError, ForeignFileError } from "./errors.ts";
 import { bytesToHex, hexToBytes } from "./hex.ts";
 import type { ClusterId } from "./types.ts";
 
@@ -23,13 +23,15 @@ export const FILE_HEAD_BYTES = 40;
 export const FORMAT_VERSION = 1;
 
 /** The last two letters of the magic. */
-export type FileKind = "ID" | "FO" | "WA" | "RE";
+export type FileKind = "ID" | "FO" | "WA" | "RE" | "SN" | "RP";
 
 const KIND_NAMES: Record<FileKind, string> = {
   ID: "identity file",
   FO: "formation record",
   WA: "log segment",
   RE: "reserve file",
+  SN: "snapshot",
+  RP: "record of repair",
 };
 
 /** Whose file it has to be. */
@@ -64,22 +66,30 @@ export function checkFileHead(
   clusterId: ClusterId | null,
 ): ClusterId {
   const problem = headDamage(bytes, kind);
-  if (problem !== null) throw new DataDirectoryError(`${path}: ${problem}`);
+  if (problem !== null) {
+    const kind = isFileHeadIntact(bytes) ? ForeignFileError : DataDirectoryError;
+    throw new kind(`${path}: ${problem}`);
+  }
   const foundServer = readU64(bytes, 28);
   if (foundServer !== serverId) {
-    throw new DataDirectoryError(
+    throw new ForeignFileError(
       `${path} belongs to server ${foundServer}, but this is server ${serverId}. ` +
         `Start it with --id ${foundServer}, or give server ${serverId} a directory of its own.`,
     );
   }
   const foundCluster = bytesToHex(bytes, 12, 16);
   if (clusterId !== null && foundCluster !== clusterId) {
-    throw new DataDirectoryError(
+    throw new ForeignFileError(
       `${path} belongs to cluster ${foundCluster}, but cluster ${clusterId} was expected. ` +
         "Point the server at the data directory of its own cluster.",
     );
   }
   return foundCluster;
+}
+
+/** False where the head's own checksum is wrong: damage, and not another kind or version. */
+export function isFileHeadIntact(bytes: Uint8Array): boolean {
+  return bytes.length >= FILE_HEAD_BYTES && checksum(bytes.subarray(0, 36)) === readU32(bytes, 36);
 }
 
 /** Says what is wrong with a head, whoever's file it is, or null. */
@@ -97,7 +107,7 @@ function headDamage(bytes: Uint8Array, kind: FileKind): string | null {
     }
   }
   const version = bytes[8];
-  const intact = checksum(bytes.subarray(0, 36)) === readU32(bytes, 36);
+  const intact = isFileHeadIntact(bytes);
   if (intact && version !== FORMAT_VERSION) {
     return `this ${name} has format version ${version}, and this build knows version ` +
       `${FORMAT_VERSION} only. Run the build that wrote it.`;

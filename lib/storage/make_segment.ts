@@ -26,14 +26,15 @@ export function segmentLength(segmentBytesMax: number, batchBytes: number): numb
 }
 
 /**
- * Makes an empty segment durable under its name; blocking. Where it throws, nothing is left but
- * perhaps a temporary file. Returns the segment's path.
+ * Makes a segment durable under its name, empty unless `records` are given; blocking. Where it
+ * throws, nothing is left but perhaps a temporary file. Returns the segment's path.
  */
 export function makeSegment(
   disk: Disk,
   directory: string,
   owner: LogOwner,
   head: SegmentHead,
+  records: Uint8Array | null = null,
 ): string {
   const path = `${directory}/${segmentName(head.sequence)}`;
   const temporary = path + TEMPORARY_SUFFIX;
@@ -42,6 +43,7 @@ export function makeSegment(
     file.truncate(0);
     file.truncate(head.length);
     file.write(0, encodeSegmentHead(owner, head));
+    if (records !== null) file.write(SEGMENT_HEAD_BYTES, records);
     file.syncNow();
   } finally {
     file.close();

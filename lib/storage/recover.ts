@@ -10,70 +10,185 @@
  * then zeroes over the rest, synced. Whenever a crash comes between, the next
  * start finds the suspect state, or the tail, or both; never a clean log.
  */
-import type { HardState } from "../raft/types.ts";
+import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../host/ports.ts";
 import { DataDirectoryError } from "./errors.ts";
-import { envelopeProblem } from "../raft/envelope.ts";
+import { type Examination, examine } from "./examine.ts";
+import { makeSegment, segmentLength } from "./make_segment.ts";
 import { RecordWriter } from "./records.ts";
+import { beginRepair } from "./repair.ts";
+import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "./reserve.ts";
-import { refuseDamage, scanLog, type SegmentScan } from "./scan.ts";
-import { SEGMENT_HEAD_BYTES, segmentGeneration } from "./segment_head.ts";
-import { type LogPlace, type LogPosition, SegmentedLog } from "./segmented_log.ts";
-import type { RecoveredLog } from "./types.ts";
+import { listSegments, type SegmentScan } from "./scan.ts";
+import {
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+  segmentName,
+} from "./segment_head.ts";
+import {
+  headChecksum,
+  type LogPlace,
+  type LogPosition,
+  type LogSurroundings,
+  SegmentedLog,
+} from "./segmented_log.ts";
+import type { SnapshotDirectory } from "./snapshot_files.ts";
+import type { DamagedLog, OpenLogOptions, RecoveredLog } from "./types.ts";
 
-const NO_SNAPSHOT = { index: 0, term: 0 };
 const COPY_BYTES = 1_048_576;
 
+export interface RecoveryOptions extends OpenLogOptions {
+  readonly place: LogPlace;
+  /** The data directory. */
+  readonly parent: string;
+  readonly reserve: Reserve;
+  readonly snapshots: SnapshotDirectory;
+  readonly surroundings: LogSurroundings;
+  /** From an earlier start that found damage; null mostly. */
+  readonly repairing: DamagedLog | null;
+}
+
+export interface Recovery {
+  readonly log: SegmentedLog;
+  readonly recovered: RecoveredLog;
+}
+
 /** Blocking. Throws `DataDirectoryError` where the log is damaged or can't be understood. */
-export function recoverLog(
-  place: LogPlace,
-  reserve: Reserve,
-): { log: SegmentedLog; recovered: RecoveredLog } {
-  const { disk, directory, owner } = place;
-  const scan = scanLog(disk, directory, owner, NO_SNAPSHOT);
-  refuseDamage(scan);
-  const { replay } = scan;
-  for (const entry of replay.entries) {
-    const problem = envelopeProblem(entry.data);
-    if (problem === null) continue;
+export function recoverLog(options: RecoveryOptions): Recovery {
+  const { place, snapshots, repair, load } = options;
+  const found = examine(place, snapshots, load ?? (() => {}));
+  if (found.damage === null) return resume(options, found);
+  if (repair !== true) {
     throw new DataDirectoryError(
-      `Entry ${entry.index} of the log in ${directory} can't be applied: ${problem}. ` +
-        "Run the build that wrote it, or a newer one.",
+      `${found.damage} Nothing was changed. The other servers go on without this one; put back a ` +
+        "copy of this file, or keep this server stopped until it can be repaired from its peers. " +
+        "Do not delete the directory while another server is down.",
     );
   }
+  const begun = withReserve(options.reserve, place.directory, () => beginRepair(options, found));
+  return resume({ ...options, repairing: begun.repairing }, begun.found);
+}
+
+/** Goes on from a log that is not damaged, or not any more. */
+function resume(options: RecoveryOptions, found: Examination): Recovery {
+  const { place, reserve } = options;
+  const { scan, snapshot, bad } = found;
+  const { replay } = scan;
   if (scan.unused !== null) {
-    disk.remove(scan.unused);
-    disk.syncDirectory(directory);
+    place.disk.remove(scan.unused);
+    place.disk.syncDirectory(place.directory);
   }
   const tail = scan.segments.at(-1)!;
   const cutBytes = tail.usedEnd - tail.end;
-  const hardState: HardState = cutBytes > 0
-    ? { ...replay.hardState, suspect: true }
-    : replay.hardState;
+  // What a snapshot that can't be read had, and the log has not, may have been promised.
+  const forgot = cutBytes > 0 || (bad[0]?.index ?? 0) >= replay.nextIndex;
+  const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
+  const position = snapshot?.position ?? { index: 0, term: 0 };
+  const goesOn = position.index === 0 || replay.termAt(position.index) === position.term;
+  const open = (): LogPosition => {
+    if (goesOn) return settleTail(place, found, hardState);
+    return beginBehind(place, hardState, position);
+  };
+  const opened = withReserve(reserve, tail.path, open);
+  tidy(options, found, goesOn);
+  const log = new SegmentedLog(place, reserve, options.surroundings, opened);
+  const recovered: RecoveredLog = {
+    hardState,
+    snapshot,
+    entries: goesOn ? replay.entries : [],
+    previousTerm: goesOn ? replay.previousTerm : position.term,
+    cutBytes,
+    notes: found.notes,
+    damaged: options.repairing,
+  };
+  return { log, recovered };
+}
+/** Goes on in the last segment, its tail put right. */
+function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState): LogPosition {
+  const { replay, segments } = scan;
+  const tail = segments.at(-1)!;
+  const before = segments.at(-2);
   const newlySuspect = hardState.suspect && !replay.hardState.suspect ? hardState : null;
-  const before = scan.segments.at(-2);
-  const file = disk.open(tail.path);
+  const file = place.disk.open(tail.path);
   try {
-    const resumed = withReserve(reserve, tail.path, () => {
-      if (before !== undefined && tail.end === SEGMENT_HEAD_BYTES) settleEnd(place, before);
-      return settle(place, file, tail, newlySuspect);
-    });
-    const earlierBytes = scan.segments.slice(0, -1).reduce((sum, { end }) => sum + end, 0);
-    const log = new SegmentedLog(place, reserve, {
+    if (before !== undefined && tail.end === SEGMENT_HEAD_BYTES) settleEnd(place, before);
+    return {
       head: tail.head,
       file,
-      ...resumed,
+      ...settle(place, file, tail, newlySuspect),
       hardState,
       nextIndex: replay.nextIndex,
       lastTerm: replay.lastTerm,
-      earlierBytes,
-    });
-    const recovered = { hardState, snapshot: NO_SNAPSHOT, entries: replay.entries, cutBytes };
-    return { log, recovered };
+      lastIndex: tail.lastIndex,
+      earlier: segments.slice(0, -1).map(({ path, lastIndex, end }) => ({
+        path,
+        lastIndex,
+        bytes: end,
+      })),
+    };
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/**
+ * Begins the log anew behind a snapshot that it does not lead to: one from another server, where a
+ * crash came before the log had been restarted. What it held is not in front of that snapshot, and
+ * nobody was told that it goes on behind it.
+ */
+function beginBehind(
+  place: LogPlace,
+  hardState: HardState,
+  position: SnapshotPosition,
+): LogPosition {
+  const { disk, directory, owner, segmentBytesMax } = place;
+  const sequences = listSegments(disk, directory);
+  const head: SegmentHead = {
+    sequence: sequences.at(-1)! + 1,
+    firstIndex: position.index + 1,
+    previousTerm: position.term,
+    length: segmentLength(segmentBytesMax, 0),
+    hardState,
+    previousChecksum: 0,
+    restarts: true,
+  };
+  const path = makeSegment(disk, directory, owner, head);
+  for (const sequence of sequences) {
+    disk.remove(`${directory}/${segmentName(sequence)}`);
+    disk.syncDirectory(directory);
+  }
+  return {
+    head,
+    file: disk.open(path),
+    offset: SEGMENT_HEAD_BYTES,
+    chain: headChecksum(owner, head),
+    endsWithMarker: true,
+    hardState,
+    nextIndex: head.firstIndex,
+    lastTerm: head.previousTerm,
+    lastIndex: position.index,
+    earlier: [],
+  };
+}
+
+/** Removes what the log that is open now has no use for. */
+function tidy(options: RecoveryOptions, { scan, snapshot, bad }: Examination, goesOn: boolean) {
+  const { place, snapshots, repairing } = options;
+  const { disk, directory } = place;
+  const leftovers = scan.leftovers.filter((path) => disk.exists(path));
+  if (repairing !== null) setSegmentsAside(disk, directory, leftovers);
+  else {
+    for (const path of leftovers) {
+      disk.remove(path);
+      disk.syncDirectory(directory);
+    }
+    removeAside(disk, directory);
+  }
+  for (const position of bad) snapshots.setAside(position);
+  if (goesOn) snapshots.removeBefore(scan.replay.firstIndex - 1);
+  else if (snapshot !== null) snapshots.keepOnly(snapshot.position);
 }
 
 /** Makes the tail durable and clean; returns where the log goes on. */

@@ -6,42 +6,64 @@ export class LogReplay {
   /** Contiguous, from `firstIndex` on. */
   readonly entries: Entry[] = [];
   readonly firstIndex: number;
-  readonly #previousTerm: number;
+  /** Term of the entry in front of `firstIndex`. */
+  previousTerm: number;
+  /** The index that the next appended entry has. */
+  nextIndex: number;
+  /** The term of the last entry. */
+  lastTerm: number;
 
   /** A log whose first entry will be `firstIndex`, behind one of `previousTerm`. */
   constructor(firstIndex: number, previousTerm: number, hardState: HardState) {
     this.firstIndex = firstIndex;
-    this.#previousTerm = previousTerm;
+    this.previousTerm = previousTerm;
+    this.nextIndex = firstIndex;
+    this.lastTerm = previousTerm;
     this.hardState = hardState;
   }
 
-  /** The index that the next appended entry has. */
-  get nextIndex(): number {
-    return this.firstIndex + this.entries.length;
-  }
-
-  /** The term of the last entry. */
-  get lastTerm(): number {
-    return this.entries.at(-1)?.term ?? this.#previousTerm;
+  /** The term of the entry at `index`, or -1 where the log does not say. */
+  termAt(index: number): number {
+    if (index >= this.nextIndex || index < this.firstIndex - 1) return -1;
+    return index === this.firstIndex - 1
+      ? this.previousTerm
+      : this.entries[index - this.firstIndex]!.term;
   }
 
   /**
    * Appends `batch`, replacing the suffix from its first index on. Returns what is wrong where it
    * does not fit; the checksums were right then, so whoever wrote it was.
+   *
+   * Where older files were removed, a batch may begin in front of `firstIndex`: those entries once
+   * replaced a suffix that began in a file which is gone. They are in the snapshot that allowed the
+   * removal, and are passed over.
    */
   append(batch: readonly Entry[]): string | null {
     const first = batch[0];
     if (first === undefined) return "a record of entries holds none";
-    if (first.index < this.firstIndex || first.index > this.nextIndex) {
+    const isCompacted = this.firstIndex > 1;
+    if (first.index < (isCompacted ? 1 : this.firstIndex) || first.index > this.nextIndex) {
       return `entry ${first.index} does not follow entry ${this.nextIndex - 1}`;
     }
-    this.entries.length = first.index - this.firstIndex;
+    if (first.index < this.nextIndex) {
+      this.entries.length = Math.max(0, first.index - this.firstIndex);
+      this.lastTerm = this.#termBefore(first.index);
+    }
     for (const entry of batch) {
       if (entry.term < this.lastTerm) {
         return `entry ${entry.index} of term ${entry.term} follows one of term ${this.lastTerm}`;
       }
-      this.entries.push(entry);
+      this.lastTerm = entry.term;
+      if (entry.index >= this.firstIndex) this.entries.push(entry);
+      else this.previousTerm = entry.term;
     }
+    this.nextIndex = first.index + batch.length;
     return null;
+  }
+
+  /** The term in front of an entry that replaces the log's suffix; 0 where that is not known. */
+  #termBefore(index: number): number {
+    if (index < this.firstIndex) return 0;
+    return index === this.firstIndex ? this.previousTerm : this.entries.at(-1)!.term;
   }
 }

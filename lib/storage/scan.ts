@@ -9,9 +9,8 @@
  *  - a segment of another length than its head says, or without a head that checks out;
  *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor.
  */
-import type { HardState, SnapshotPosition } from "../raft/types.ts";
-import type { Disk } from "../host/ports.ts";
-import { DataDirectoryError } from "./errors.ts";
+import { type HardState, NOBODY, type ServerId, type SnapshotPosition } from "../raft/types.ts";
+import type { Disk, DiskFile } from "../host/ports.ts";
 import { LogReplay } from "./replay.ts";
 import { isZero } from "./records.ts";
 import { scanRecords } from "./scan_records.ts";
@@ -53,6 +52,15 @@ export interface SegmentScan {
   readonly closed: boolean;
   /** Offset behind the last byte that is not zero; above `end` where a tail is torn. */
   readonly usedEnd: number;
+  /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
+  readonly lastIndex: number;
+}
+
+/** What comes up while segments are walked. */
+export interface Findings {
+  readonly replay: LogReplay;
+  readonly damage: Damage[];
+  readonly seen: Seen;
 }
 
 export interface LogScan {
@@ -60,6 +68,10 @@ export interface LogScan {
   /** Entries and hard state up to the first damage. */
   readonly replay: LogReplay;
   readonly damage: readonly Damage[];
+  /** What was there, behind damage too. */
+  readonly seen: Seen;
+  /** Segments in front of the one where the log began anew: nothing in them counts. */
+  readonly leftovers: readonly string[];
   /**
    * A last segment without records that its predecessor does not know of: a crash interrupted the
    * rotation. It goes, and the predecessor is the last one. Null mostly.
@@ -69,68 +81,169 @@ export interface LogScan {
 
 /**
  * Scans the log in `directory`. `floor` is the newest snapshot: the log may begin right behind it.
- * Throws `DataDirectoryError` for what no scan can go past: another server's files, an unknown
- * version.
+ * Segments before `fromSequence` count as leftovers. Throws `DataDirectoryError` for what no scan
+ * can go past: another server's files, an unknown version.
  */
 export function scanLog(
   disk: Disk,
   directory: string,
   owner: LogOwner,
   floor: SnapshotPosition,
+  fromSequence = 1,
 ): LogScan {
-  const sequences = listSegments(disk, directory);
-  const damage: Damage[] = [];
-  const segments: SegmentScan[] = [];
-  if (sequences.length === 0) {
-    damage.push(missing(`${directory}/${segmentName(1)}`, 1));
-    return { segments, replay: new LogReplay(1, 0, NEW_HARD_STATE), damage, unused: null };
+  const all = listSegments(disk, directory);
+  const start = Math.max(fromSequence, lastRestart(disk, directory, owner, all));
+  const scan = new LogScanner(disk, directory, owner, floor);
+  const sequences = all.filter((sequence) => sequence >= start);
+  sequences.forEach((sequence, i) => scan.segment(sequence, i === sequences.length - 1));
+  const leftovers = all.filter((sequence) => sequence < start);
+  return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
+}
+
+/** The last segment that begins the log anew, or 1. */
+function lastRestart(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  sequences: readonly number[],
+): number {
+  for (let i = sequences.length - 1; i > 0; i--) {
+    const head = readSegmentHead(disk, directory, owner, sequences[i]!);
+    if (typeof head !== "string" && head.restarts) return sequences[i]!;
   }
-  let replay: LogReplay | null = null;
-  let unused: string | null = null;
-  for (let i = 0; i < sequences.length; i++) {
-    const sequence = sequences[i]!;
-    const path = `${directory}/${segmentName(sequence)}`;
-    const previous = segments.at(-1);
-    if (previous !== undefined && sequence !== previous.head.sequence + 1) {
-      const name = segmentName(previous.head.sequence + 1);
-      damage.push(missing(`${directory}/${name}`, replay?.nextIndex ?? 1));
-    }
-    const loaded = loadSegment(disk, path, owner, sequence);
+  return 1;
+}
+
+/** A segment's head, or a sentence that says how it is damaged. */
+export function readSegmentHead(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  sequence: number,
+): SegmentHead | string {
+  const path = `${directory}/${segmentName(sequence)}`;
+  const file = disk.open(path, { readOnly: true });
+  try {
+    return readHead(file, path, owner, sequence);
+  } finally {
+    file.close();
+  }
+}
+
+class LogScanner {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #owner: LogOwner;
+  readonly #floor: SnapshotPosition;
+  readonly #damage: Damage[] = [];
+  readonly #segments: SegmentScan[] = [];
+  readonly #seen = new Seen();
+  #replay: LogReplay | null = null;
+  #nextSequence: number | null = null;
+  #unused: string | null = null;
+
+  constructor(disk: Disk, directory: string, owner: LogOwner, floor: SnapshotPosition) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#owner = owner;
+    this.#floor = floor;
+  }
+
+  segment(sequence: number, last: boolean): void {
+    const damage = this.#damage;
+    const path = this.#path(sequence);
+    const previous = this.#segments.at(-1);
+    const nextIndex = this.#replay?.nextIndex ?? this.#floor.index + 1;
+    const expected = this.#nextSequence ?? sequence;
+    if (sequence !== expected) damage.push(missing(this.#path(expected), nextIndex));
+    this.#nextSequence = sequence + 1;
+    const loaded = loadSegment(this.#disk, path, this.#owner, sequence);
     if (typeof loaded === "string") {
-      damage.push({ ...missing(path, replay?.nextIndex ?? 1), reason: loaded });
-      continue;
+      damage.push({ ...missing(path, nextIndex), reason: loaded });
+      return;
     }
     const { bytes, head } = loaded;
-    const last = i === sequences.length - 1;
+    this.#seen.head(head);
     if (last && previous !== undefined && !previous.closed && damage.length === 0) {
       if (isZero(bytes, SEGMENT_HEAD_BYTES, bytes.length)) {
-        unused = path;
-        break;
+        this.#unused = path;
+        return;
       }
     }
-    if (previous !== undefined) refuseOpenEnd(previous, damage, replay!.nextIndex);
-    if (replay === null) {
-      replay = new LogReplay(head.firstIndex, head.previousTerm, head.hardState);
-      if (head.firstIndex > floor.index + 1) {
-        damage.push(missing(`${directory}/${segmentName(sequence - 1)}`, floor.index + 1));
-      }
-    } else if (damage.length === 0) {
-      const problem = continues(head, previous!, replay);
-      if (problem !== null) {
-        damage.push({ ...missing(path, replay.nextIndex), end: head.length, reason: problem });
-      }
-    }
+    if (previous !== undefined) refuseOpenEnd(previous, damage, nextIndex);
+    this.#continue(head, path, previous);
     const open = damage.at(-1);
     if (open !== undefined && open.lastIndex === null) closeRange(open, head.firstIndex);
-    segments.push(scanRecords(path, bytes, owner, head, replay, damage));
+    const findings = { replay: this.#replay!, damage, seen: this.#seen };
+    this.#segments.push(scanRecords(path, bytes, this.#owner, head, findings));
   }
-  const final = segments.at(-1);
-  if (final !== undefined && final.closed) {
-    const name = segmentName(final.head.sequence + 1);
-    damage.push(missing(`${directory}/${name}`, replay!.nextIndex));
+
+  finish(leftovers: string[]): LogScan {
+    const damage = this.#damage;
+    const final = this.#segments.at(-1);
+    if (final === undefined && damage.length === 0) damage.push(missing(this.#path(1), 1));
+    if (final !== undefined && final.closed) {
+      damage.push(missing(this.#path(final.head.sequence + 1), this.#replay!.nextIndex));
+    }
+    return {
+      segments: this.#segments,
+      replay: this.#replay ?? new LogReplay(1, 0, NEW_HARD_STATE),
+      damage,
+      seen: this.#seen,
+      leftovers,
+      unused: this.#unused,
+    };
   }
-  replay ??= new LogReplay(1, 0, NEW_HARD_STATE);
-  return { segments, replay, damage, unused };
+
+  /** Begins the replay at `head`, or checks that the head goes on where it is. */
+  #continue(head: SegmentHead, path: string, previous: SegmentScan | undefined): void {
+    const damage = this.#damage;
+    if (this.#replay === null) {
+      this.#replay = new LogReplay(head.firstIndex, head.previousTerm, head.hardState);
+      if (head.firstIndex > this.#floor.index + 1) {
+        damage.push(missing(this.#path(head.sequence - 1), this.#floor.index + 1));
+      }
+      return;
+    }
+    if (damage.length > 0) return;
+    const problem = continues(head, previous!, this.#replay);
+    if (problem === null) return;
+    const { nextIndex } = this.#replay;
+    damage.push({ ...missing(path, nextIndex), end: head.length, reason: problem });
+  }
+
+  #path(sequence: number): string {
+    return `${this.#directory}/${segmentName(sequence)}`;
+  }
+}
+
+/** The most that was seen anywhere: what a server with a damaged log may have promised. */
+export class Seen {
+  term = 0;
+  /** A vote in `term`, or nobody where none was seen. */
+  votedFor: ServerId = NOBODY;
+  lastIndex = 0;
+
+  hardState({ term, votedFor }: HardState): void {
+    this.#term(term);
+    if (term === this.term && votedFor !== NOBODY) this.votedFor = votedFor;
+  }
+
+  entry(index: number, term: number): void {
+    this.#term(term);
+    this.lastIndex = Math.max(this.lastIndex, index);
+  }
+
+  head(head: SegmentHead): void {
+    this.hardState(head.hardState);
+    this.entry(head.firstIndex - 1, head.previousTerm);
+  }
+
+  #term(term: number): void {
+    if (term <= this.term) return;
+    this.term = term;
+    this.votedFor = NOBODY;
+  }
 }
 
 const NEW_HARD_STATE: HardState = { term: 0, votedFor: 0, suspect: false };
@@ -164,9 +277,7 @@ function loadSegment(
   const file = disk.open(path, { readOnly: true });
   try {
     const size = file.size();
-    const headBytes = new Uint8Array(Math.min(size, SEGMENT_HEAD_BYTES));
-    if (file.read(0, headBytes) !== headBytes.length) return "it can't be read whole";
-    const head = decodeSegmentHead(path, headBytes, owner, sequence);
+    const head = readHead(file, path, owner, sequence);
     if (typeof head === "string") return head;
     if (size !== head.length || size > SEGMENT_LENGTH_MAX) {
       return `it is ${size} bytes long, but was made with ${head.length}`;
@@ -177,6 +288,17 @@ function loadSegment(
   } finally {
     file.close();
   }
+}
+
+function readHead(
+  file: DiskFile,
+  path: string,
+  owner: LogOwner,
+  sequence: number,
+): SegmentHead | string {
+  const bytes = new Uint8Array(Math.min(file.size(), SEGMENT_HEAD_BYTES));
+  if (file.read(0, bytes) !== bytes.length) return "it can't be read whole";
+  return decodeSegmentHead(path, bytes, owner, sequence);
 }
 
 /** A segment that has a successor with records ends with a marker that says so. */
@@ -200,20 +322,14 @@ function continues(head: SegmentHead, previous: SegmentScan, replay: LogReplay):
   return same ? null : "it does not continue the file before it";
 }
 
-/** Throws for the first damage, in a sentence that says where and what to do. */
-export function refuseDamage(scan: LogScan): void {
-  const first = scan.damage[0];
-  if (first === undefined) return;
-  const { path, offset, end, firstIndex, lastIndex } = first;
+/** Says of the first damage where it is and what it means. */
+export function damageSentence({ damage }: Pick<LogScan, "damage">): string {
+  const { path, offset, end, reason, firstIndex, lastIndex } = damage[0]!;
   const bytes = end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
   const entries = lastIndex === null
     ? `entry ${firstIndex} and those after it`
     : `the entries ${firstIndex} to ${lastIndex}`;
-  const more = scan.damage.length > 1 ? ` ${scan.damage.length} places are damaged in all.` : "";
-  throw new DataDirectoryError(
-    `${path} is damaged${bytes}: ${first.reason}. This was durable once, so it is no trace of a ` +
-      `crash, and ${entries} may be lost here.${more} Nothing was changed. The other servers go ` +
-      "on without this one; put back a copy of this file, or keep this server stopped until it " +
-      "can be repaired from its peers. Do not delete the directory while another server is down.",
-  );
+  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
+  return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
+    `crash, and ${entries} may be lost here.${more}`;
 }

@@ -12,8 +12,7 @@ import {
   RECORD_HEAD_BYTES,
   RecordType,
 } from "./records.ts";
-import type { LogReplay } from "./replay.ts";
-import { closeRange, type Damage, type SegmentScan } from "./scan.ts";
+import { closeRange, type Findings, type SegmentScan } from "./scan.ts";
 import {
   type LogOwner,
   SEGMENT_HEAD_BYTES,
@@ -23,23 +22,25 @@ import {
 
 /**
  * Walks the records of a segment whose head checks out. Before the first damage they go into
- * `replay`; behind it they only tell which entries the damage took. What is found to be damaged is
- * added to `damage`; bytes behind the last record that nothing proves are left to the caller.
+ * `replay`; behind it they only tell which entries the damage took, and what there was. What is
+ * found to be damaged is added to `damage`; bytes behind the last record that nothing proves are
+ * left to the caller.
  */
 export function scanRecords(
   path: string,
   bytes: Uint8Array,
   owner: LogOwner,
   head: SegmentHead,
-  replay: LogReplay,
-  damage: Damage[],
+  findings: Findings,
 ): SegmentScan {
+  const { replay, damage } = findings;
   const generation = segmentGeneration(owner, head.sequence);
   let chain = readU32(bytes, SEGMENT_HEAD_BYTES - 4);
   let offset = SEGMENT_HEAD_BYTES;
   let proven = SEGMENT_HEAD_BYTES;
   let endsWithMarker = true;
   let closed = false;
+  let lastIndex = head.firstIndex - 1;
   let nextIndex = damage.length === 0 ? replay.nextIndex : head.firstIndex;
   while (!closed) {
     const end = checkRecord(bytes, offset, chain);
@@ -62,19 +63,20 @@ export function scanRecords(
       closed = readMarker(bytes, resume, generation)!.endOfSegment;
       continue;
     }
-    const marker = readRecord(path, bytes, offset, end, generation, replay, damage);
-    if (marker !== null) {
+    const marker = readRecord(path, bytes, offset, end, generation, findings);
+    if (typeof marker === "number") lastIndex = Math.max(lastIndex, marker);
+    else if (marker !== null) {
       proven = Math.max(proven, marker.synced);
       closed = marker.endOfSegment;
     }
     if (damage.length === 0) nextIndex = replay.nextIndex;
-    endsWithMarker = marker !== null;
+    endsWithMarker = marker !== null && typeof marker !== "number";
     chain = readU32(bytes, offset);
     offset = end;
   }
   let usedEnd = bytes.length;
   while (usedEnd > offset && bytes[usedEnd - 1] === 0) usedEnd--;
-  return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd };
+  return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd, lastIndex };
 }
 
 /** The first marker behind `offset` which proves that the byte at `offset` was synced, or -1. */
@@ -86,16 +88,19 @@ function laterMarker(bytes: Uint8Array, offset: number, generation: number): num
   return at;
 }
 
-/** Takes in a record whose checksum is right; returns it where it is a marker. */
+/**
+ * Takes in a record whose checksum is right. Returns it where it is a marker, and the last index
+ * where it has entries.
+ */
 function readRecord(
   path: string,
   bytes: Uint8Array,
   offset: number,
   end: number,
   generation: number,
-  replay: LogReplay,
-  damage: readonly Damage[],
-): Marker | null {
+  findings: Findings,
+): Marker | number | null {
+  const { replay, damage, seen } = findings;
   const body = new ByteReader(bytes, offset + RECORD_HEAD_BYTES, end);
   const type = bytes[offset + 8]!;
   let problem: string | null = null;
@@ -106,12 +111,18 @@ function readRecord(
       problem = "a marker that is none";
     } else if (type === RecordType.hardState) {
       const hardState = decodeHardState(body);
+      seen.hardState(hardState);
       if (damage.length === 0) replay.hardState = hardState;
     } else if (type === RecordType.entries) {
       const entries = decodeEntries(body);
       const open = damage.at(-1);
       if (open === undefined) problem = replay.append(entries);
       else if (open.lastIndex === null && entries.length > 0) closeRange(open, entries[0]!.index);
+      const last = entries.at(-1);
+      if (problem === null && last !== undefined) {
+        seen.entry(last.index, last.term);
+        return last.index;
+      }
     } else {
       throw new DataDirectoryError(
         `${path} has a record of type ${type} at byte ${offset}, which this build does not know. ` +

@@ -10,7 +10,9 @@
  *   76   8  hard state: term
  *   84   8  hard state: votedFor
  *   92   1  hard state: suspect, 0 or 1
- *   93   3  zero
+ *   93   1  1 where the log begins anew here: files in front of it do not count any more (restart,
+ *           after a snapshot from another server or a repair); else 0
+ *   94   2  zero
  *   96   4  checksum of the last record of the segment before (0 in the first segment)
  *  100   4  checksum of bytes 0..99; the first record's checksum continues it
  *  104      records (records.ts), then zeroes up to the length
@@ -22,7 +24,7 @@
 import type { HardState, ServerId } from "../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
-import { checkFileHead, writeFileHead } from "./file_head.ts";
+import { checkFileHead, isFileHeadIntact, writeFileHead } from "./file_head.ts";
 import { hexToBytes } from "./hex.ts";
 import type { ClusterId, Incarnation } from "./types.ts";
 
@@ -44,6 +46,8 @@ export interface SegmentHead {
   readonly length: number;
   readonly hardState: HardState;
   readonly previousChecksum: number;
+  /** The log begins anew here, whatever files are in front. */
+  readonly restarts: boolean;
 }
 
 /** The file name of segment `sequence`. */
@@ -81,6 +85,7 @@ export function encodeSegmentHead(owner: LogOwner, head: SegmentHead): Uint8Arra
   writeU64(bytes, 76, head.hardState.term);
   writeU64(bytes, 84, head.hardState.votedFor);
   bytes[92] = head.hardState.suspect ? 1 : 0;
+  bytes[93] = head.restarts ? 1 : 0;
   writeU32(bytes, 96, head.previousChecksum);
   writeU32(bytes, 100, checksum(bytes.subarray(0, 100)));
   return bytes;
@@ -88,7 +93,7 @@ export function encodeSegmentHead(owner: LogOwner, head: SegmentHead): Uint8Arra
 
 /**
  * Reads the head of segment `sequence`. A string says what is damaged. Throws `DataDirectoryError`
- * where the file head is damaged, of an unknown version, or another server's or cluster's.
+ * where the file head is of an unknown version, or another server's or cluster's.
  */
 export function decodeSegmentHead(
   path: string,
@@ -96,8 +101,9 @@ export function decodeSegmentHead(
   owner: LogOwner,
   sequence: number,
 ): SegmentHead | string {
-  checkFileHead(path, bytes, "WA", owner.serverId, owner.clusterId);
   if (bytes.length < SEGMENT_HEAD_BYTES) return "the file ends inside its head";
+  if (!isFileHeadIntact(bytes)) return "the checksum of its file head is wrong";
+  checkFileHead(path, bytes, "WA", owner.serverId, owner.clusterId);
   if (checksum(bytes.subarray(0, 100)) !== readU32(bytes, 100)) {
     return "the checksum of its head is wrong";
   }
@@ -118,6 +124,7 @@ export function decodeSegmentHead(
       suspect: bytes[92] === 1,
     },
     previousChecksum: readU32(bytes, 96),
+    restarts: bytes[93] === 1,
   };
   const numbers = [
     head.firstIndex,
@@ -126,6 +133,9 @@ export function decodeSegmentHead(
     head.hardState.votedFor,
   ];
   if (!numbers.every(Number.isSafeInteger)) return "a number in its head is above 2^53 - 1";
+  if (bytes[93]! > 1 || bytes[94] !== 0 || bytes[95] !== 0) {
+    return "its head says something that this build does not know";
+  }
   if (head.firstIndex < 1 || head.length < SEGMENT_HEAD_BYTES || head.length > SEGMENT_LENGTH_MAX) {
     return "a number in its head is out of range";
   }

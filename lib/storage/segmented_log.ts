@@ -9,7 +9,7 @@
  * more. If it still does not fit, `done` gets the `DiskFullError` and nothing of the batch is kept.
  * From giving up the reserve until it could be written again, `hasRoom()` is false.
  */
-import type { Entry, HardState, PersistBatch } from "../raft/types.ts";
+import type { Entry, HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import { type Disk, DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { readU32 } from "../util/bytes.ts";
@@ -22,8 +22,9 @@ import {
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
   type SegmentHead,
+  segmentName,
 } from "./segment_head.ts";
-import type { LogStorage } from "./types.ts";
+import type { Done, LogStorage } from "./types.ts";
 
 export interface LogPlace {
   readonly disk: Disk;
@@ -44,15 +45,34 @@ export interface LogPosition {
   readonly hardState: HardState;
   readonly nextIndex: number;
   readonly lastTerm: number;
-  /** Bytes used in the segments before. */
-  readonly earlierBytes: number;
+  /** The highest index of an entry in this segment; its first index less one where it has none. */
+  readonly lastIndex: number;
+  /** The segments before, ascending. */
+  readonly earlier: readonly EarlierSegment[];
 }
 
-type Done = (error: Error | null) => void;
+/** A segment that is not written to any more. */
+export interface EarlierSegment {
+  readonly path: string;
+  /** The highest index that any entry in it has. */
+  readonly lastIndex: number;
+  /** Bytes in use. */
+  readonly bytes: number;
+}
+
+/** What the log needs to know about the rest of its directory. */
+export interface LogSurroundings {
+  /** Entries behind this index are kept, whatever is asked. */
+  fallbackIndex(): number;
+  /** The log goes on behind `position`: older snapshots are of no use any more. */
+  restarted(position: SnapshotPosition): void;
+  finishRepair(): void;
+}
 
 export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
   readonly #reserve: Reserve;
+  readonly #surroundings: LogSurroundings;
   readonly #writer = new RecordWriter();
   #head: SegmentHead;
   #generation: number;
@@ -63,12 +83,19 @@ export class SegmentedLog implements LogStorage {
   #hardState: HardState;
   #nextIndex: number;
   #lastTerm: number;
-  #earlierBytes: number;
+  #lastIndex: number;
+  #earlier: EarlierSegment[];
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
 
-  constructor(place: LogPlace, reserve: Reserve, position: LogPosition) {
+  constructor(
+    place: LogPlace,
+    reserve: Reserve,
+    surroundings: LogSurroundings,
+    position: LogPosition,
+  ) {
     this.#place = place;
     this.#reserve = reserve;
+    this.#surroundings = surroundings;
     this.#head = position.head;
     this.#generation = segmentGeneration(place.owner, position.head.sequence);
     this.#file = position.file;
@@ -78,7 +105,8 @@ export class SegmentedLog implements LogStorage {
     this.#hardState = position.hardState;
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
-    this.#earlierBytes = position.earlierBytes;
+    this.#lastIndex = position.lastIndex;
+    this.#earlier = [...position.earlier];
   }
 
   persist(batch: PersistBatch, done: Done): void {
@@ -106,7 +134,40 @@ export class SegmentedLog implements LogStorage {
   }
 
   bytes(): number {
-    return this.#earlierBytes + this.#offset + this.#reserve.bytes;
+    const earlierBytes = this.#earlier.reduce((sum, { bytes }) => sum + bytes, 0);
+    return earlierBytes + this.#offset + this.#reserve.bytes;
+  }
+
+  compact(keepFromIndex: number): void {
+    this.#expectIdle();
+    const keepFrom = Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1);
+    while (this.#earlier.length > 0 && this.#earlier[0]!.lastIndex < keepFrom) {
+      this.#removeOldest();
+    }
+  }
+
+  restart(position: SnapshotPosition, done: Done): void {
+    this.#expectIdle();
+    let path = "";
+    try {
+      path = this.#withReserve(() => this.#makeRestart(position));
+    } catch (error) {
+      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
+      return this.#later(error, done);
+    }
+    this.#file.close();
+    this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
+    this.#nextIndex = position.index + 1;
+    this.#lastTerm = position.term;
+    this.#goOn(path, this.#restartHead(position));
+    while (this.#earlier.length > 0) this.#removeOldest();
+    this.#surroundings.restarted(position);
+    this.#later(null, done);
+  }
+
+  finishRepair(): void {
+    this.#expectIdle();
+    this.#surroundings.finishRepair();
   }
 
   close(): void {
@@ -144,12 +205,7 @@ export class SegmentedLog implements LogStorage {
   /** Writes, giving up the reserve where that helps, and then syncs. */
   #run(write: () => void, done: Done): void {
     try {
-      try {
-        write();
-      } catch (error) {
-        if (!(error instanceof DiskFullError) || !this.#reserve.release()) throw error;
-        write();
-      }
+      this.#withReserve(write);
     } catch (error) {
       if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
       return this.#later(error, done);
@@ -160,6 +216,16 @@ export class SegmentedLog implements LogStorage {
       this.#state = error === null ? "idle" : "failed";
       done(error);
     });
+  }
+
+  /** Runs `write`; where the disk is full, once more without the reserve. */
+  #withReserve<T>(write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      if (!(error instanceof DiskFullError) || !this.#reserve.release()) throw error;
+      return write();
+    }
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
@@ -189,6 +255,7 @@ export class SegmentedLog implements LogStorage {
     const last = entries.at(-1);
     if (last !== undefined) {
       this.#nextIndex = last.index + 1;
+      this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
     }
   }
@@ -250,6 +317,7 @@ export class SegmentedLog implements LogStorage {
       length: segmentLength(segmentBytesMax, batchBytes),
       hardState: this.#hardState,
       previousChecksum: this.#writer.chain,
+      restarts: false,
     };
     const path = makeSegment(disk, directory, owner, head);
     try {
@@ -263,13 +331,58 @@ export class SegmentedLog implements LogStorage {
     }
     this.#file.syncNow();
     this.#file.close();
-    this.#earlierBytes += this.#offset;
+    this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
+    this.#goOn(path, head);
+  }
+
+  /** Takes the new, empty segment at `path` into use. */
+  #goOn(path: string, head: SegmentHead): void {
+    const { disk, owner } = this.#place;
     this.#head = head;
     this.#generation = segmentGeneration(owner, head.sequence);
     this.#file = disk.open(path);
     this.#offset = SEGMENT_HEAD_BYTES;
     this.#chain = headChecksum(owner, head);
     this.#endsWithMarker = true;
+    this.#lastIndex = head.firstIndex - 1;
+  }
+
+  #path(): string {
+    return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
+  }
+
+  #restartHead(position: SnapshotPosition): SegmentHead {
+    return {
+      sequence: this.#head.sequence + 1,
+      firstIndex: position.index + 1,
+      previousTerm: position.term,
+      length: segmentLength(this.#place.segmentBytesMax, 0),
+      hardState: this.#hardState,
+      previousChecksum: 0,
+      restarts: true,
+    };
+  }
+
+  /** Once it has its name, the log begins there: from then on a failure can't be taken back. */
+  #makeRestart(position: SnapshotPosition): string {
+    const { disk, directory, owner } = this.#place;
+    const head = this.#restartHead(position);
+    try {
+      return makeSegment(disk, directory, owner, head);
+    } catch (error) {
+      const path = `${directory}/${segmentName(head.sequence)}`;
+      if (!(error instanceof DiskFullError) || !disk.exists(path)) throw error;
+      throw new DiskError(`The log's new beginning ${path} is not known to be durable`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The oldest goes first, each for good before the next: what is left has no gaps at any time. */
+  #removeOldest(): void {
+    const { disk, directory } = this.#place;
+    disk.remove(this.#earlier.shift()!.path);
+    disk.syncDirectory(directory);
   }
 }
 

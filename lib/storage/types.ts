@@ -1,5 +1,13 @@
 /** What the storage hands to the node, and what it is asked to keep. */
-import type { Entry, HardState, PersistBatch, ServerId, SnapshotPosition } from "../raft/types.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  PersistBatch,
+  ServerId,
+  SnapshotPosition,
+} from "../raft/types.ts";
+import type { SnapshotHead } from "../kv/snapshot.ts";
 
 /** 16 bytes as 32 hexadecimal digits; all zeroes while unformed. */
 export type ClusterId = string;
@@ -29,14 +37,146 @@ export interface FormationRecord {
   readonly members: readonly FoundingMember[];
 }
 
-/** What recovery found in the write-ahead log. */
+/** Called from the event loop once it is durable, or with what went wrong. */
+export type Done = (error: Error | null) => void;
+
+/** What recovery found: the newest good snapshot, and the write-ahead log around it. */
 export interface RecoveredLog {
   readonly hardState: HardState;
-  readonly snapshot: SnapshotPosition;
-  /** Contiguous, from `snapshot.index + 1` on. */
+  /** The snapshot that was loaded; null where there is none: the contents begin empty. */
+  readonly snapshot: RecoveredSnapshot | null;
+  /**
+   * Contiguous, from the first that is kept on. That one lies at most one behind the snapshot's
+   * index, and may lie in front of it: those are kept for followers that lag, and are in the
+   * snapshot already.
+   */
   readonly entries: readonly Entry[];
+  /** Term of the entry in front of the first of `entries`. */
+  readonly previousTerm: number;
   /** Bytes cut off the tail, for the log line; 0 mostly. */
   readonly cutBytes: number;
+  /** What was put right without a loss, one sentence each, for the log; empty mostly. */
+  readonly notes: readonly string[];
+  /**
+   * Set where entries that were durable once can't be read any more, until `finishRepair()`. Such a
+   * server must not vote, campaign or serve before its log has been verified again, see
+   * docs/data-directory.md. Always null unless `openLog` was told that the node can repair.
+   */
+  readonly damaged: DamagedLog | null;
+}
+
+export interface RecoveredSnapshot {
+  readonly position: SnapshotPosition;
+  /** The configuration that was in force at `position`. */
+  readonly configuration: Configuration;
+  readonly head: SnapshotHead;
+}
+
+/** What a repairing server knows about what it lost. */
+export interface DamagedLog {
+  /** Everything in front of it is sound; this entry and those behind it may be lost. */
+  readonly fromIndex: number;
+  /** The highest index that was seen anywhere, behind the damage too. */
+  readonly lastIndexSeen: number;
+  /** One sentence: which file, which bytes, what is wrong. */
+  readonly reason: string;
+}
+
+export interface OpenLogOptions {
+  /**
+   * Loads a snapshot into a new store, by `nextSection()` until it is null. Called for the newest
+   * one; where that one turns out damaged (`DataDirectoryError` or `ByteFormatError`), once more for
+   * the one before it, beginning anew. Without it snapshots are only read and checked.
+   */
+  readonly load?: (file: SnapshotFile) => void;
+  /** The node can fetch again what is damaged: start with `damaged` set instead of refusing. */
+  readonly repair?: boolean;
+}
+
+/**
+ * The snapshots of a data directory. Two are kept, so that damage to the newest is no loss. What is
+ * written here never takes the log's reserve.
+ */
+export interface SnapshotFiles {
+  /** Durable snapshots, the newest first. */
+  list(): readonly SnapshotPosition[];
+  /** Bytes on disk, of temporary files too. */
+  bytes(): number;
+  /**
+   * Begins to write the snapshot at `position`, which lies behind the newest one. Throws
+   * `DiskFullError` or `DiskError`. One at a time.
+   */
+  begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter;
+  /** Opens one that `list()` has; throws `DataDirectoryError` where its head is damaged. */
+  open(position: SnapshotPosition): SnapshotFile;
+  /**
+   * Receives the body of another server's snapshot. A part of the same position and size that was
+   * left by a broken link goes on where it ended; any other part is removed. One at a time.
+   */
+  receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart;
+  /** Removes one that can't be loaded; blocking. */
+  remove(position: SnapshotPosition): void;
+}
+
+/**
+ * Writes one snapshot: `head` once, `records` any number of times, `finish`. Where a call throws
+ * (`DiskFullError` above all), the writer has aborted itself and its file is gone.
+ */
+export interface SnapshotWriter {
+  readonly position: SnapshotPosition;
+  head(head: SnapshotHead): void;
+  /** Whole records, about 256 KiB each time (`SECTION_BYTES_MAX` at most); copied to the file. */
+  records(bytes: Uint8Array): void;
+  /**
+   * Syncs what is written so far, so that `finish` has less to do and the log's syncs wait less;
+   * nothing else may be called before `done`. An error means that the process must end.
+   */
+  flush(done: Done): void;
+  /**
+   * Ends the file and makes it durable; then it is in `list()`, and those before the previous one
+   * are gone. `DiskFullError`: aborted, nothing is left; any other error: the process must end.
+   */
+  finish(done: Done): void;
+  /** Removes what was written. Allowed at any time; a `done` under way is not called any more. */
+  abort(): void;
+}
+
+/** One snapshot, open for reading. */
+export interface SnapshotFile extends RecoveredSnapshot {
+  /** The part that travels to other servers, byte for byte: everything behind the file head. */
+  readonly bodyBytes: number;
+  /**
+   * The records of the next section, checked, in a buffer that the next call uses again; null once
+   * the end was reached and everything was as it was written. Throws `DataDirectoryError` that
+   * names file and byte.
+   */
+  nextSection(): Uint8Array | null;
+  /** Reads a piece of the body, unchecked: the receiver checks. Returns how many bytes there were. */
+  readBody(offset: number, into: Uint8Array): number;
+  close(): void;
+}
+
+/** A snapshot on its way here. Every byte is checked while it comes. */
+export interface SnapshotPart {
+  readonly position: SnapshotPosition;
+  readonly bodyBytes: number;
+  /** Bytes held without a gap: the next chunk begins here. */
+  readonly heldBytes: number;
+  /**
+   * Takes a chunk that begins at `heldBytes`; any other is dropped. Returns `heldBytes`. Throws
+   * `DataDirectoryError` where the bytes are no such snapshot (the part is removed then: begin
+   * anew), `DiskFullError` (removed too) or `DiskError`.
+   */
+  write(offset: number, bytes: Uint8Array): number;
+  /** See `SnapshotWriter.flush`. */
+  flush(done: Done): void;
+  /**
+   * Makes the whole snapshot durable; then it is in `list()`. Only then load it; then
+   * `LogStorage.restart`; and only once that is done may anybody be told that it is here. Where it
+   * can't be loaded: `SnapshotFiles.remove`. Errors as with `SnapshotWriter.finish`.
+   */
+  finish(done: Done): void;
+  abort(): void;
 }
 
 /** The write-ahead log, as the node uses it. */
@@ -47,9 +187,26 @@ export interface LogStorage {
    * call, and nothing of the batch kept; any other error means that this disk can't be trusted any
    * more: the process must end.
    */
-  persist(batch: PersistBatch, done: (error: Error | null) => void): void;
+  persist(batch: PersistBatch, done: Done): void;
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
-  markSynced(done: (error: Error | null) => void): void;
+  markSynced(done: Done): void;
+  /**
+   * Removes files all of whose entries lie in front of `keepFromIndex`; blocking, not while a call
+   * above is under way. What the previous snapshot needs behind it is kept whatever is asked.
+   */
+  compact(keepFromIndex: number): void;
+  /**
+   * After a snapshot from another server was made durable and loaded: drops all entries; the log
+   * goes on behind `position`, which is in `SnapshotFiles.list()`. Older snapshots are removed.
+   * Called like `persist`, and answered like it: with a `DiskFullError` nothing has changed.
+   */
+  restart(position: SnapshotPosition, done: Done): void;
+  /**
+   * The log was repaired (`RecoveredLog.damaged`): the next start is an ordinary one, and what was
+   * set aside is removed. Blocking, not while a call above is under way. The caller has made sure
+   * that the log is durable and equal to a leader's, see docs/data-directory.md.
+   */
+  finishRepair(): void;
   /** False while only the reserve is left: sets are refused, deletes and the log's own end go on. */
   hasRoom(): boolean;
   /**
@@ -57,7 +214,7 @@ export interface LogStorage {
    * full). Call it every few hundred milliseconds while `hasRoom()` is false. Returns `hasRoom()`.
    */
   tryRestoreReserve(): boolean;
-  /** Bytes on disk. */
+  /** Bytes on disk, snapshots not counted. */
   bytes(): number;
   /** Marks the end as synced and closes the files; blocking. */
   close(): void;

@@ -31,6 +31,9 @@ class FakeLog implements LogStorage {
   bytes(): number {
     return 0;
   }
+  compact(): void {}
+  restart(): void {}
+  finishRepair(): void {}
   close(): void {}
 
   finish(error: Error | null = null): void {

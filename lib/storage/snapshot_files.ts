@@ -1,0 +1,188 @@
+/**
+ * `snapshot/`: the snapshots of a data directory, and the two that may be on their way: one that
+ * this server writes (`*.snap.new`), one that it receives (`*.snap.part`). One that turned out
+ * damaged is set aside as `*.snap.damaged` until the next one is there.
+ */
+import type { Configuration, SnapshotPosition } from "../raft/types.ts";
+import type { Disk } from "../host/ports.ts";
+import { assert } from "../util/assert.ts";
+import type { FileOwner } from "./file_head.ts";
+import { SnapshotFileReader } from "./snapshot_file.ts";
+import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.ts";
+import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
+import { SnapshotFileWriter } from "./snapshot_writer.ts";
+import { removeTemporaries } from "./small_file.ts";
+import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "./types.ts";
+
+export const SNAPSHOT_DIRECTORY = "snapshot";
+export const DAMAGED_SUFFIX = ".damaged";
+const KEPT = 2;
+
+export class SnapshotDirectory implements SnapshotFiles {
+  readonly #disk: Disk;
+  /** The data directory. */
+  readonly #parent: string;
+  readonly #directory: string;
+  readonly #owner: FileOwner;
+  /** The newest first. */
+  #positions: SnapshotPosition[] = [];
+  readonly #sizes = new Map<string, number>();
+  #writer: SnapshotFileWriter | null = null;
+  #part: SnapshotFilePart | null = null;
+
+  constructor(disk: Disk, parent: string, owner: FileOwner) {
+    this.#disk = disk;
+    this.#parent = parent;
+    this.#directory = `${parent}/${SNAPSHOT_DIRECTORY}`;
+    this.#owner = owner;
+  }
+
+  /** Finds what is there, and removes what was on its way; blocking. */
+  start(): void {
+    const disk = this.#disk;
+    const directory = this.#directory;
+    removeTemporaries(disk, directory);
+    for (const name of disk.list(directory)) {
+      if (name.endsWith(PART_SUFFIX)) disk.remove(`${directory}/${name}`);
+    }
+    this.#positions = listSnapshots(disk, directory);
+    for (const position of this.#positions) this.#measure(position);
+    if (disk.exists(directory)) disk.syncDirectory(directory);
+  }
+
+  list(): readonly SnapshotPosition[] {
+    return this.#positions;
+  }
+
+  bytes(): number {
+    let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0);
+    for (const size of this.#sizes.values()) total += size;
+    return total;
+  }
+
+  /** The log behind this index is needed, should the newest snapshot turn out damaged. */
+  get fallbackIndex(): number {
+    return this.#positions[1]?.index ?? 0;
+  }
+
+  begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter {
+    assert(this.#writer === null, "Two snapshots were begun at once");
+    const newest = this.#positions[0]?.index ?? 0;
+    assert(position.index > newest, `Snapshot ${position.index} is not newer than ${newest}`);
+    this.#makeDirectory();
+    const path = this.pathOf(position);
+    const writer = new SnapshotFileWriter(
+      this.#disk,
+      path,
+      this.#owner,
+      position,
+      configuration,
+      (durable) => {
+        this.#writer = null;
+        if (durable) this.#added(position);
+      },
+    );
+    this.#writer = writer;
+    return writer;
+  }
+
+  open(position: SnapshotPosition): SnapshotFile {
+    return new SnapshotFileReader(this.#disk, this.pathOf(position), this.#owner, position);
+  }
+
+  receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart {
+    const held = this.#part;
+    if (held !== null) {
+      if (samePosition(held.position, position) && held.bodyBytes === bodyBytes) return held;
+      held.abort();
+    }
+    this.#makeDirectory();
+    const path = this.pathOf(position);
+    const part = new SnapshotFilePart(
+      this.#disk,
+      path,
+      this.#owner,
+      position,
+      bodyBytes,
+      (durable) => {
+        this.#part = null;
+        if (durable) this.#added(position);
+      },
+    );
+    this.#part = part;
+    return part;
+  }
+
+  remove(position: SnapshotPosition): void {
+    this.#drop([position]);
+  }
+
+  /** Sets one aside that can't be loaded. */
+  setAside(position: SnapshotPosition): void {
+    const path = this.pathOf(position);
+    this.#disk.rename(path, path + DAMAGED_SUFFIX);
+    this.#disk.syncDirectory(this.#directory);
+    this.#forget(position);
+  }
+
+  /** Removes all that lie in front of `index`; blocking. */
+  removeBefore(index: number): void {
+    this.#drop(this.#positions.filter((one) => one.index < index));
+  }
+
+  /** Removes all but the one at `position`; blocking. */
+  keepOnly(position: SnapshotPosition): void {
+    this.#drop(this.#positions.filter((one) => !samePosition(one, position)));
+  }
+
+  pathOf(position: SnapshotPosition): string {
+    return `${this.#directory}/${snapshotName(position)}`;
+  }
+
+  /** A snapshot is durable: those before the previous one go, and any that was set aside. */
+  #added(position: SnapshotPosition): void {
+    this.#forget(position);
+    this.#positions = [...this.#positions, position].sort(newestFirst);
+    this.#measure(position);
+    const disk = this.#disk;
+    for (const name of disk.list(this.#directory)) {
+      if (name.endsWith(DAMAGED_SUFFIX)) disk.remove(`${this.#directory}/${name}`);
+    }
+    this.#drop(this.#positions.slice(KEPT));
+  }
+
+  #drop(positions: readonly SnapshotPosition[]): void {
+    if (positions.length === 0) return;
+    for (const position of positions) {
+      this.#disk.remove(this.pathOf(position));
+      this.#forget(position);
+    }
+    this.#disk.syncDirectory(this.#directory);
+  }
+
+  #forget(position: SnapshotPosition): void {
+    this.#positions = this.#positions.filter((one) => !samePosition(one, position));
+    this.#sizes.delete(snapshotName(position));
+  }
+
+  #measure(position: SnapshotPosition): void {
+    const file = this.#disk.open(this.pathOf(position), { readOnly: true });
+    this.#sizes.set(snapshotName(position), file.size());
+    file.close();
+  }
+
+  #makeDirectory(): void {
+    if (this.#disk.exists(this.#directory)) return;
+    this.#disk.makeDirectory(this.#directory);
+    this.#disk.syncDirectory(this.#parent);
+  }
+}
+
+/** The positions of all snapshots in `directory`, by their names, the newest first. */
+export function listSnapshots(disk: Disk, directory: string): SnapshotPosition[] {
+  return disk.list(directory).map(snapshotPosition).filter((one) => one !== null).sort(newestFirst);
+}
+
+function newestFirst(a: SnapshotPosition, b: SnapshotPosition): number {
+  return b.index - a.index || b.term - a.term;
+}
