@@ -67,6 +67,9 @@ interface Placed {
   readonly low: number;
 }
 
+/** The one way to place an operation that changes nothing. */
+const IDLE: readonly (readonly OpenWrite[])[] = [[]];
+
 /** Searches one key. */
 export function searchKey(operations: readonly Operation[], statesMax: number): SearchVerdict {
   const known = operations.filter((op) => op.outcome !== "nothing" && op.outcome !== "unknown");
@@ -77,7 +80,7 @@ export function searchKey(operations: readonly Operation[], statesMax: number): 
   let [held, high, low] = [ABSENT, 0, 0];
   let deepest = -1;
   let stuckAt: Operation | null = null;
-  let mark = head.next;
+  let mark = nextOf(head, held);
   let left = known.length;
   /** Goes on with the first way from `move` on that leads to a state not seen; false without one. */
   const take = (step: Placed): boolean => {
@@ -109,13 +112,15 @@ export function searchKey(operations: readonly Operation[], statesMax: number): 
   while (left > 0) {
     if (seen.size >= statesMax) return { result: "unknown", states: seen.size };
     if (mark !== null && mark.match !== null) {
-      const moves = open.moves(mark.op, held, barrierOf(head));
+      const moves = stepOf(mark.op, held) === held
+        ? IDLE
+        : open.moves(mark.op, held, barrierOf(head));
       const isTaken = take({ mark, moves, move: 0, held, high, low });
-      mark = isTaken ? head.next : mark.next;
+      mark = isTaken ? nextOf(head, held) : moves === IDLE ? null : mark.next;
       continue;
     }
     // A return was met: what must come before it can't be placed. Step back.
-    if (placed.length > deepest) [deepest, stuckAt] = [placed.length, mark?.op ?? null];
+    if (placed.length > deepest) [deepest, stuckAt] = [placed.length, firstReturn(head)];
     const last = placed.pop();
     if (last === undefined) {
       const why = stuckAt === null
@@ -128,16 +133,33 @@ export function searchKey(operations: readonly Operation[], statesMax: number): 
     unlift(last.mark);
     left++;
     last.move++;
-    mark = take(last) ? head.next : last.mark.next;
+    // What changes nothing had no alternative: where it leads nowhere, so does what was before it.
+    const isIdle = last.moves === IDLE;
+    mark = !isIdle && take(last) ? nextOf(head, held) : isIdle ? null : last.mark.next;
   }
   return { result: "legal", states: seen.size };
 }
 
+/**
+ * Where to go on: an operation that changes nothing and fits now can as well be placed now, so it is
+ * tried first and alone; else from the front.
+ */
+function nextOf(head: Mark, held: number): Mark | null {
+  for (let mark = head.next; mark !== null && mark.match !== null; mark = mark.next) {
+    if (stepOf(mark.op, held) === held) return mark;
+  }
+  return head.next;
+}
+
 /** When the first of the operations not yet placed returned: a later invocation must wait for it. */
 function barrierOf(head: Mark): number {
+  return firstReturn(head)?.returnedAt ?? Infinity;
+}
+
+function firstReturn(head: Mark): Operation | null {
   let mark = head.next;
   while (mark !== null && mark.match !== null) mark = mark.next;
-  return mark?.op.returnedAt ?? Infinity;
+  return mark?.op ?? null;
 }
 
 /** Which operations are placed and what is held, in 53 bits; collisions are a matter of 2^-53. */

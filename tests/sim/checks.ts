@@ -45,6 +45,8 @@ class Record {
   appliedIndex = 0;
   lastIndex = 0;
   durableIndex = 0;
+  /** The last index that its snapshot covers. */
+  snapshotIndex = 0;
   /** The term of each entry, and a checksum of everything up to it. Index 0 stands for "nothing". */
   readonly terms: number[] = [0];
   readonly chain: number[] = [0];
@@ -129,6 +131,7 @@ export class StateChecks {
     const durableChain = record.chain[durableIndex]!;
     record.isOpen = true;
     record.lastIndex = 0;
+    record.snapshotIndex = 0;
     record.terms.length = 1;
     record.chain.length = 1;
     record.term = 0;
@@ -164,9 +167,13 @@ export class StateChecks {
   #checkLog(id: number, probe: ServerProbe, record: Record): void {
     const lastIndex = probe.lastIndex();
     const { terms, chain } = record;
+    const snapshotIndex = probe.snapshotIndex();
+    if (snapshotIndex !== record.snapshotIndex) {
+      this.#checkSnapshot(id, probe, record, snapshotIndex);
+    }
     if (lastIndex === record.lastIndex && probe.termAt(lastIndex) === terms[lastIndex]) return;
     let same = Math.min(lastIndex, record.lastIndex);
-    while (same > 0 && terms[same] !== probe.termAt(same)) same--;
+    while (same > snapshotIndex && terms[same] !== probe.termAt(same)) same--;
     if (same < record.lastIndex) {
       if (same < record.commitIndex) {
         fail(
@@ -200,6 +207,28 @@ export class StateChecks {
       }
     }
     record.lastIndex = lastIndex;
+  }
+
+  /** A snapshot holds what was committed, and stands for that part of the log. */
+  #checkSnapshot(id: number, probe: ServerProbe, record: Record, snapshotIndex: number): void {
+    const { terms, chain } = record;
+    const known = this.ledgerTerms[snapshotIndex];
+    if (snapshotIndex < record.snapshotIndex || known !== probe.termAt(snapshotIndex)) {
+      fail(
+        "snapshot",
+        `server ${id} went from a snapshot at ${record.snapshotIndex} to one at ${snapshotIndex}` +
+          ` of term ${probe.termAt(snapshotIndex)}; committed there is term ${known}`,
+      );
+    }
+    record.snapshotIndex = snapshotIndex;
+    if (chain[snapshotIndex] === this.ledgerChain[snapshotIndex]) return;
+    // It came from somebody else, or from the disk: what it covers is what the ledger says.
+    terms.length = chain.length = 0;
+    for (let index = 0; index <= snapshotIndex; index++) {
+      terms.push(this.ledgerTerms[index]!);
+      chain.push(this.ledgerChain[index]!);
+    }
+    record.lastIndex = snapshotIndex;
   }
 
   #checkCommit(id: number, probe: ServerProbe, record: Record, commitIndex: number): void {

@@ -42,7 +42,7 @@ Deno.test("reading along does not change a run", () => {
   const quiet = simulate(drawOptions(8), fakeFactory());
   const told = simulate(drawOptions(8), fakeFactory(), () => lines++, true);
   assertEquals(told, quiet);
-  assert(lines > 1_000);
+  assert(lines > 100);
 });
 
 for (const flaw of ["staleReads", "lostWrites", "appliesTwice", "ignoresCas"] as Flaw[]) {
