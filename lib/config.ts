@@ -74,6 +74,11 @@ const LIMIT_RANGES: Ranges<Limits> = {
 const STORAGE_RANGES: Ranges<StorageLimits> = {
   segmentBytesMax: [64 * KIB, GIB],
   reserveBytes: [0, GIB],
+  snapshotLogBytesMin: [4 * KIB, 64 * GIB],
+  snapshotSliceBytes: [64, MIB],
+  snapshotChunkBytes: [64, 8 * MIB],
+  logMemoryBytes: [4 * KIB, 4 * GIB],
+  dataBytesMax: [0, 1024 * GIB],
 };
 
 function wholeNumber(low: number, high: number, what: string) {

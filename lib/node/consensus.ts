@@ -4,21 +4,25 @@
  */
 import { readU32 } from "../util/bytes.ts";
 import type { Clock, Rng } from "../host/ports.ts";
-import { Store } from "../kv/store.ts";
+import { SnapshotReader } from "../kv/snapshot_reader.ts";
+import { Store, type StoreOptions } from "../kv/store.ts";
 import { makeConfiguration } from "../raft/configuration.ts";
 import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { Raft, type RaftEvent } from "../raft/raft.ts";
-import { EntryKind, type PersistBatch, type ServerId } from "../raft/types.ts";
+import { EntryKind, type Message, type PersistBatch, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import type { FormationRecord, LogStorage, RecoveredLog } from "../storage/types.ts";
+import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
 import type { LeaderClock } from "./leader_clock.ts";
-import type { Limits, Timing } from "./limits.ts";
+import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister } from "./persister.ts";
 import type { NodeHost } from "./shells.ts";
+import { Snapshots } from "./snapshots.ts";
 
 export interface Consensus {
   readonly raft: Raft;
-  readonly store: Store;
+  /** Replaced where a leader's snapshot is taken over. */
+  store: Store;
+  readonly snapshots: Snapshots;
   readonly log: LogStorage;
   readonly persister: Persister;
 }
@@ -27,6 +31,7 @@ export interface ConsensusOptions {
   readonly serverId: ServerId;
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly storage: StorageLimits;
   readonly directory: DataDirectory;
   readonly formation: FormationRecord;
   readonly clock: Clock;
@@ -34,26 +39,53 @@ export interface ConsensusOptions {
   readonly rng: Rng;
   readonly host: NodeHost;
   readonly checkInvariants: boolean;
+  readonly send: (message: Message) => void;
   readonly onPersisted: (batch: PersistBatch) => void;
 }
 
-/** Recovers the log; throws `DataDirectoryError` where it can't be trusted. */
+/** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
 export function openConsensus(options: ConsensusOptions): Consensus {
-  const { clock, host, timing, formation, onPersisted } = options;
-  const { log, recovered } = options.directory.openLog();
-  const store = new Store({ hashSeed: hashSeed(formation.clusterId) });
-  const raft = makeRaft(options, recovered, store);
+  const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
+  const storeOptions = { hashSeed: hashSeed(formation.clusterId) };
+  const consensus = { store: new Store(storeOptions) };
+  const { log, recovered } = directory.openLog({
+    load: (file) => consensus.store = loadStore(storeOptions, file),
+  });
+  const raft = makeRaft(options, recovered, consensus);
   const persister = new Persister({ log, clock, slowSyncMs: timing.slowSyncMs, host, onPersisted });
+  const snapshots = new Snapshots({
+    raft,
+    files: directory.snapshots,
+    storeOptions,
+    limits: storage,
+    host,
+    send,
+    compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
+  });
   sayRecovered(options, recovered, log);
-  return { raft, store, log, persister };
+  return Object.assign(consensus, { raft, snapshots, log, persister });
 }
 
-function makeRaft(options: ConsensusOptions, recovered: RecoveredLog, store: Store): Raft {
+/** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
+function loadStore(options: StoreOptions, file: SnapshotFile): Store {
+  const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);
+  for (let records = file.nextSection(); records !== null; records = file.nextSection()) {
+    reader.add(records);
+  }
+  return reader.finish();
+}
+
+function makeRaft(
+  options: ConsensusOptions,
+  recovered: RecoveredLog,
+  contents: { readonly store: Store },
+): Raft {
   const { timing, limits, formation, leaderClock, rng, host } = options;
   const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
   const raft: Raft = new Raft({
     id: options.serverId,
-    configuration: makeConfiguration(formation.members.map((member) => member.serverId)),
+    configuration: recovered.snapshot?.configuration ??
+      makeConfiguration(formation.members.map((member) => member.serverId)),
     hardState: recovered.hardState,
     snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
     entries: recovered.entries,
@@ -63,7 +95,7 @@ function makeRaft(options: ConsensusOptions, recovered: RecoveredLog, store: Sto
     // The core makes this entry when it becomes leader: the moment when a leader's clock starts.
     makeNoop: () => {
       const last = raft.state.log.entries.at(-1);
-      leaderClock.beginTerm(last === undefined ? store.clockMs : entryStampMs(last));
+      leaderClock.beginTerm(last === undefined ? contents.store.clockMs : entryStampMs(last));
       return timeEntry(leaderClock.nowMs());
     },
     appendBytesMax: limits.appendBytesMax,

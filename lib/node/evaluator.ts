@@ -18,6 +18,8 @@ export interface EvaluatorParts {
   readonly serverId: ServerId;
   readonly addresses: ReadonlyMap<ServerId, ClientAddress>;
   readonly uncommittedBytesMax: number;
+  /** Sets are refused once keys and values take so much. */
+  readonly dataBytesMax: number;
   readonly clock: Clock;
   readonly leaderClock: LeaderClock;
   readonly appender: Appender;
@@ -60,7 +62,10 @@ export class Evaluator implements Evaluation {
 
   writeRefusal(op: number): ClientError | 0 {
     if (op === Op.delete) return 0;
-    return this.#parts.consensus()?.log.hasRoom() === false ? ClientError.noSpace : 0;
+    const consensus = this.#parts.consensus();
+    if (consensus === null) return 0; // refused by `refusal()`
+    const hasRoom = consensus.log.hasRoom() && consensus.store.bytes < this.#parts.dataBytesMax;
+    return hasRoom ? 0 : ClientError.noSpace;
   }
 
   leaderAddress(): ClientAddress | null {

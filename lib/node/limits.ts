@@ -45,6 +45,19 @@ export interface StorageLimits {
   readonly segmentBytesMax: number;
   /** Bytes set aside so that deletes, votes and the log's own end still fit on a full disk. */
   readonly reserveBytes: number;
+  /**
+   * A snapshot is taken once the log behind the last one is longer than this, and longer than half
+   * of what that one took.
+   */
+  readonly snapshotLogBytesMin: number;
+  /** Bytes of a snapshot written at once, while commands wait: bounds the pause. */
+  readonly snapshotSliceBytes: number;
+  /** Bytes of a snapshot in one frame to a follower; four are on their way at the most. */
+  readonly snapshotChunkBytes: number;
+  /** Entries kept in memory behind the oldest that is needed, for followers that lag a little. */
+  readonly logMemoryBytes: number;
+  /** A soft quota on keys and values: sets are refused beyond it, deletes go on; 0: none. */
+  readonly dataBytesMax: number;
 }
 
 export const DEFAULT_TIMING: Timing = {
@@ -74,4 +87,9 @@ export const DEFAULT_LIMITS: Limits = {
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   segmentBytesMax: 67_108_864,
   reserveBytes: 8_388_608,
+  snapshotLogBytesMin: 67_108_864,
+  snapshotSliceBytes: 131_072,
+  snapshotChunkBytes: 262_144,
+  logMemoryBytes: 16_777_216,
+  dataBytesMax: 0,
 };

@@ -20,7 +20,7 @@ import { commit } from "./commit.ts";
 import { type Consensus, openConsensus, timeEntry } from "./consensus.ts";
 import { Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
-import type { Limits, Timing } from "./limits.ts";
+import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, sessionInputBytesMax } from "./session.ts";
@@ -39,6 +39,7 @@ export interface NodeConfig {
   readonly servers: readonly ServerAddress[];
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly storage: StorageLimits;
 }
 
 export interface NodeOptions {
@@ -52,6 +53,8 @@ export interface NodeOptions {
   readonly checkInvariants?: boolean;
 }
 
+/** What the store can hold, with room for what is in the log already. */
+const STORE_BYTES_MAX = 20 * 1024 ** 3;
 const SHUTDOWN_HANDOVER_MS = 700;
 const SHUTDOWN_DRAIN_MS = 1_300;
 
@@ -88,6 +91,7 @@ export class Node implements ServerNode {
       serverId,
       addresses: clientAddresses(config.servers),
       uncommittedBytesMax: this.#limits.uncommittedBytesMax,
+      dataBytesMax: Math.min(config.storage.dataBytesMax || Infinity, STORE_BYTES_MAX),
       clock,
       leaderClock: this.#leaderClock,
       appender: this.#appender,
@@ -150,6 +154,7 @@ export class Node implements ServerNode {
     this.links.tick(nowMs);
     this.#consensus?.raft.tick();
     this.#consensus?.persister.tick(nowMs);
+    this.#consensus?.snapshots.tick(nowMs, this.#consensus.store);
     this.#letTimePass();
     this.#sessions.checkDeadlines(nowMs, this.#options.config.timing);
     if (this.#shutdown !== null) this.#goOnShuttingDown(nowMs);
@@ -160,12 +165,14 @@ export class Node implements ServerNode {
     this.#isTurnScheduled = false;
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
-      const { raft, persister } = consensus;
+      const { raft, persister, snapshots } = consensus;
       this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
+      if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);
       // What is handed out may make the core ready again: a single voter commits at once.
-      do {
+      while (raft.hasReady() && !persister.isRestarting) {
         this.#take(consensus, raft.ready());
-      } while (raft.hasReady() && !persister.isBusy);
+        if (persister.isBusy) break;
+      }
       this.#noticeLeadership(raft);
     }
     this.#sessions.wake();
@@ -198,18 +205,28 @@ export class Node implements ServerNode {
     this.#host.scheduleTurn();
   }
 
-  #take({ raft, store, persister }: Consensus, ready: Ready): void {
+  /** A leader's snapshot takes the place of store and log; the core goes on once that is durable. */
+  #install(consensus: Consensus): void {
+    const received = consensus.snapshots.takeReceived();
+    if (received === null) return;
+    consensus.store = received.store;
+    consensus.persister.restart(received.position);
+  }
+
+  #take({ raft, store, persister, snapshots }: Consensus, ready: Ready): void {
     for (const message of ready.messages) this.links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist);
     for (const entry of ready.committed) {
       const ticket = this.#appender.take(entry.index, entry.term);
       commit(store, entry, ticket, this.#result);
+      snapshots.noteApplied(entry);
       if (entry.index >= this.#timeEntryIndex) this.#timeEntryIndex = 0;
     }
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       this.#rounds.confirm(round);
     }
+    snapshots.take(ready, this.#clock.monotonicMs());
     if (ready.committed.length > 0) this.#sessions.resumeAfterTime();
     if (raft.hasReady()) this.#scheduleTurn();
   }
@@ -222,6 +239,7 @@ export class Node implements ServerNode {
 
   #onPeerLost(id: ServerId): void {
     this.raft?.peerDisconnected(id);
+    this.#consensus?.snapshots.peerLost(id);
     this.#scheduleTurn();
   }
 
@@ -240,6 +258,7 @@ export class Node implements ServerNode {
       this.#rounds.clear();
       this.#timeEntryIndex = 0;
       this.#sessions.leadershipLost(ClientError.redirect);
+      this.#consensus?.snapshots.leadershipLost();
     }
     this.#ledTerm = ledTerm;
   }
@@ -279,6 +298,7 @@ export class Node implements ServerNode {
       serverId,
       timing: config.timing,
       limits: config.limits,
+      storage: config.storage,
       directory,
       formation: this.links.formation.record!,
       clock: this.#clock,
@@ -286,6 +306,7 @@ export class Node implements ServerNode {
       rng,
       host: this.#host,
       checkInvariants: checkInvariants ?? false,
+      send: (message) => this.links.send(message),
       onPersisted: (batch) => this.#onPersisted(batch),
     });
     this.#scheduleTurn();

@@ -4,7 +4,7 @@
  */
 import { assert } from "../util/assert.ts";
 import { type Clock, DiskFullError } from "../host/ports.ts";
-import type { PersistBatch } from "../raft/types.ts";
+import type { PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
@@ -25,6 +25,8 @@ export class Persister {
   readonly #options: PersisterOptions;
   /** The batch that is being written, or waits for the disk. */
   #batch: PersistBatch | null = null;
+  #restartAt: SnapshotPosition | null = null;
+  #keepFromIndex = 0;
   #isWriting = false;
   #startedMs = 0;
   #finishedMs = 0;
@@ -38,7 +40,25 @@ export class Persister {
 
   /** True while a batch is not durable yet. */
   get isBusy(): boolean {
-    return this.#batch !== null || this.#isWriting;
+    return this.#batch !== null || this.#restartAt !== null || this.#isWriting;
+  }
+
+  /** True while the log is being restarted behind a snapshot: nothing may be asked of the core. */
+  get isRestarting(): boolean {
+    return this.#restartAt !== null;
+  }
+
+  /** Empties the log, which goes on behind `position`. Not while a batch is under way. */
+  restart(position: SnapshotPosition): void {
+    assert(!this.isBusy, "The log was restarted while a batch is under way");
+    this.#restartAt = position;
+    this.#restart();
+  }
+
+  /** Lets go of the log's files in front of an index, as soon as nothing is being written. */
+  compact(keepFromIndex: number): void {
+    this.#keepFromIndex = keepFromIndex;
+    this.#compactIfIdle();
   }
 
   /** Writes and syncs `batch`; the one before must be durable. */
@@ -51,6 +71,10 @@ export class Persister {
   tick(nowMs: number): void {
     const { log } = this.#options;
     if (this.#isWriting) return;
+    if (this.#restartAt !== null) {
+      if (nowMs >= this.#retryAtMs) this.#restart();
+      return;
+    }
     if (this.#batch !== null) {
       if (nowMs >= this.#retryAtMs) this.#write();
       return;
@@ -71,7 +95,34 @@ export class Persister {
       }
       this.#isWriting = false;
       this.#isMarked = true;
+      this.#compactIfIdle();
       if (this.#batch !== null) this.#write();
+    });
+  }
+
+  #compactIfIdle(): void {
+    if (this.#isWriting || this.#restartAt !== null || this.#keepFromIndex === 0) return;
+    this.#options.log.compact(this.#keepFromIndex);
+    this.#keepFromIndex = 0;
+  }
+
+  #restart(): void {
+    const { log, host, clock } = this.#options;
+    this.#isWriting = true;
+    log.restart(this.#restartAt!, (error) => {
+      if (error !== null && !(error instanceof DiskFullError)) {
+        host.fatal(error);
+        return;
+      }
+      this.#isWriting = false;
+      if (error !== null) {
+        this.#noteFull(error.message);
+        this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
+        return;
+      }
+      this.#restartAt = null;
+      this.#keepFromIndex = 0;
+      host.scheduleTurn();
     });
   }
 
@@ -104,6 +155,7 @@ export class Persister {
       host.log({ level: "warning", message: "Slow disk: writing and syncing took long", fields });
     }
     this.#batch = null;
+    this.#compactIfIdle();
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
     onPersisted(batch);
   }

@@ -35,7 +35,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
   }));
   const { timing, limits } = options;
   const node = new Node({
-    config: { servers, timing, limits },
+    config: { servers, timing, limits, storage: options.storage },
     serverId,
     directory,
     clock,

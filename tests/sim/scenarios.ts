@@ -1,6 +1,6 @@
 /** What the fixed scenarios share: a calm world, and ways to say what happens in it. */
 import { assertEquals } from "@std/assert";
-import { DEFAULT_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { realServers } from "./make_node.ts";
 import { drawOptions, type SimOptions } from "./options.ts";
 import type { SimServer } from "./sim_server.ts";
@@ -12,7 +12,7 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
     servers: 3,
     timing: { ...DEFAULT_TIMING, commandTimeoutMs: 2_000 },
     limits: DEFAULT_LIMITS,
-    storage: { segmentBytesMax: 50_000, reserveBytes: 65_536 },
+    storage: { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 50_000, reserveBytes: 65_536 },
     network: { delayMinMs: 0.1, delayMeanMs: 0.5, loss: 0, duplicate: 0, reorder: 0, fragment: 0 },
     disk: { syncMinMs: 0.1, syncMeanMs: 0.3 },
     clients: {

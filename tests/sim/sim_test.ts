@@ -1,5 +1,6 @@
 /** Real servers in the simulator: replay, seeds, and fixed scenarios. */
 import { assert, assertEquals } from "@std/assert";
+import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
 import { realServers } from "./make_node.ts";
 import { drawOptions } from "./options.ts";
 import { between } from "./partitions.ts";
@@ -144,7 +145,7 @@ Deno.test("servers that start on full disks take writes again once there is room
     runFor(simulation, 5_000);
     for (const server of simulation.servers) server.disk.setFull(false);
     demandWrites(simulation, 20);
-  }, { storage: { segmentBytesMax: 4_096, reserveBytes: 8_192 } });
+  }, { storage: { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 4_096, reserveBytes: 8_192 } });
 });
 
 Deno.test("a cluster forms only with all its servers, whatever crashes on the way", () => {

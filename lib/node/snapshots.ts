@@ -1,0 +1,183 @@
+/**
+ * All that a node does with snapshots: takes its own, streams the newest to followers that need
+ * entries which are gone, takes in those of a leader, and keeps the log short in memory and on disk.
+ */
+import type { Store, StoreOptions } from "../kv/store.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Entry, Message, Ready, ServerId, SnapshotPosition } from "../raft/types.ts";
+import type { SnapshotFiles } from "../storage/types.ts";
+import type { StorageLimits } from "./limits.ts";
+import { LogTrimmer } from "./log_trimmer.ts";
+import type { NodeHost } from "./shells.ts";
+import { SnapshotMaker } from "./snapshot_maker.ts";
+import { type ReceivedSnapshot, SnapshotReceiver } from "./snapshot_receiver.ts";
+import { SnapshotSender } from "./snapshot_sender.ts";
+
+export interface SnapshotsOptions {
+  readonly raft: Raft;
+  readonly files: SnapshotFiles;
+  readonly storeOptions: StoreOptions;
+  readonly limits: StorageLimits;
+  readonly host: NodeHost;
+  readonly send: (message: Message) => void;
+  /** The log on disk is not needed in front of this index any more. */
+  readonly compactLog: (keepFromIndex: number) => void;
+}
+
+/** What an entry takes in the log besides its data. */
+const ENTRY_OVERHEAD_BYTES = 20;
+/** While a follower is served a snapshot, the log in memory may grow to so many times its bound. */
+const PINNED_FACTOR = 16;
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #raft: Raft;
+  readonly #maker: SnapshotMaker;
+  readonly #receiver: SnapshotReceiver;
+  readonly #trimmer: LogTrimmer;
+  readonly #senders = new Map<ServerId, SnapshotSender>();
+  /** Followers that need a newer snapshot than there is yet. */
+  readonly #waiting = new Set<ServerId>();
+
+  constructor(options: SnapshotsOptions) {
+    const { raft, files, storeOptions, limits, host, send } = options;
+    this.#options = options;
+    this.#raft = raft;
+    const newest = files.list()[0]?.index ?? 0;
+    let bytesInFront = 0;
+    let bytesBehind = 0;
+    for (const entry of raft.state.log.entries) {
+      if (entry.index <= newest) bytesInFront += entry.data.length;
+      else bytesBehind += entry.data.length + ENTRY_OVERHEAD_BYTES;
+    }
+    this.#trimmer = new LogTrimmer(limits.logMemoryBytes, bytesInFront);
+    this.#maker = new SnapshotMaker({
+      files,
+      host,
+      logBytesMin: limits.snapshotLogBytesMin,
+      sliceBytes: limits.snapshotSliceBytes,
+      onDone: (position) => options.compactLog(position.index + 1),
+    }, bytesBehind);
+    this.#receiver = new SnapshotReceiver({
+      files,
+      storeOptions,
+      host,
+      answer: (chunk, offset) =>
+        send({
+          kind: "snapshotChunkResponse",
+          from: raft.state.id,
+          to: chunk.from,
+          term: raft.state.term,
+          index: chunk.index,
+          snapshotTerm: chunk.snapshotTerm,
+          offset,
+        }),
+    });
+  }
+
+  noteApplied(entry: Entry): void {
+    this.#maker.noteApplied(entry.data.length + ENTRY_OVERHEAD_BYTES);
+    this.#trimmer.noteApplied(entry.data.length);
+  }
+
+  /** Takes what the core hands out. */
+  take(ready: Ready, nowMs: number): void {
+    for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
+    for (const id of ready.snapshotsNeeded) this.#waiting.add(id);
+    for (const answer of ready.snapshotAnswers) {
+      this.#senders.get(answer.from)?.answered(this.#raft, answer, nowMs);
+    }
+  }
+
+  tick(nowMs: number, store: Store): void {
+    this.#receiver.tick();
+    this.#tickSenders(nowMs);
+    this.#serveWaiting(nowMs);
+    this.#maker.tick(nowMs, this.#raft, store);
+    const appliedIndex = store.appliedIndex;
+    this.#trimmer.trim(this.#raft, appliedIndex, this.#pinnedIndex());
+  }
+
+  /** True once a leader's snapshot is whole and waits to replace what this server has. */
+  get hasReceived(): boolean {
+    return this.#receiver.isReady;
+  }
+
+  /**
+   * Lets the core take the leader's snapshot over; null where it is no news any more. The caller
+   * replaces the store and restarts the log.
+   */
+  takeReceived(): ReceivedSnapshot | null {
+    const received = this.#receiver.takeReady();
+    if (received === null) return null;
+    if (!this.#raft.restore(received.position, received.configuration)) return null;
+    this.#maker.abort();
+    this.#trimmer.reset();
+    return received;
+  }
+
+  /** The link to a follower broke: what is on its way is lost. */
+  peerLost(id: ServerId): void {
+    this.#closeSender(id);
+    this.#waiting.delete(id);
+  }
+
+  /** Only a leader streams snapshots. */
+  leadershipLost(): void {
+    for (const id of [...this.#senders.keys()]) this.#closeSender(id);
+    this.#waiting.clear();
+  }
+
+  #tickSenders(nowMs: number): void {
+    for (const [id, sender] of this.#senders) {
+      if (!this.#raft.needsSnapshot(id)) this.#closeSender(id);
+      else sender.tick(this.#raft, nowMs);
+    }
+  }
+
+  #serveWaiting(nowMs: number): void {
+    if (this.#waiting.size === 0) return;
+    const { limits, send, files, host } = this.#options;
+    const newest = this.#newest();
+    for (const id of this.#waiting) {
+      const matchIndex = this.#raft.state.progress.get(id)?.matchIndex ?? Infinity;
+      if (!this.#raft.needsSnapshot(id)) {
+        this.#waiting.delete(id);
+      } else if (newest !== null && newest.index > matchIndex && this.#isEnough(newest)) {
+        this.#waiting.delete(id);
+        this.#closeSender(id);
+        const file = files.open(newest);
+        const sender = new SnapshotSender(id, file, limits.snapshotChunkBytes, nowMs, send);
+        this.#senders.set(id, sender);
+        const fields = { peer: id, index: newest.index, bytes: file.bodyBytes };
+        host.log({ level: "info", message: "Sending a snapshot", fields });
+        sender.begin(this.#raft);
+      } else this.#maker.want();
+    }
+  }
+
+  /** True where the log in memory goes on behind the snapshot without a gap. */
+  #isEnough(position: SnapshotPosition): boolean {
+    return position.index >= this.#raft.state.log.firstIndex - 1;
+  }
+
+  #newest(): SnapshotPosition | null {
+    return this.#options.files.list()[0] ?? null;
+  }
+
+  /** Up to here the log in memory may be dropped: what follows a snapshot under way is needed. */
+  #pinnedIndex(): number {
+    const { limits } = this.#options;
+    let index = this.#maker.runningIndex;
+    if (this.#waiting.size > 0) index = Math.min(index, this.#newest()?.index ?? 0);
+    for (const sender of this.#senders.values()) {
+      index = Math.min(index, sender.file.position.index);
+    }
+    return this.#trimmer.bytes > limits.logMemoryBytes * PINNED_FACTOR ? Infinity : index;
+  }
+
+  #closeSender(id: ServerId): void {
+    this.#senders.get(id)?.close();
+    this.#senders.delete(id);
+  }
+}
