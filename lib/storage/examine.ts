@@ -12,7 +12,7 @@ import { ByteFormatError } from "../util/bytes.ts";
 import { DiskError } from "../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "./errors.ts";
 import { damageSentence, listSegments, type LogScan, readSegmentHead, scanLog } from "./scan.ts";
-import type { LogPlace } from "./segmented_log.ts";
+import type { LogPlace } from "./log_place.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
 import { samePosition } from "./snapshot_format.ts";
 import type { RecoveredSnapshot, SnapshotFile } from "./types.ts";

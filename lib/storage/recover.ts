@@ -26,13 +26,8 @@ import {
   type SegmentHead,
   segmentName,
 } from "./segment_head.ts";
-import {
-  headChecksum,
-  type LogPlace,
-  type LogPosition,
-  type LogSurroundings,
-  SegmentedLog,
-} from "./segmented_log.ts";
+import type { LogPlace, LogPosition, LogSurroundings } from "./log_place.ts";
+import { headChecksum, SegmentedLog } from "./segmented_log.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
 import type { DamagedLog, OpenLogOptions, RecoveredLog } from "./types.ts";
 

@@ -21,7 +21,8 @@ import {
   type SegmentHead,
   segmentName,
 } from "./segment_head.ts";
-import { headChecksum, type LogPlace } from "./segmented_log.ts";
+import type { LogPlace } from "./log_place.ts";
+import { headChecksum } from "./segmented_log.ts";
 import type { DamagedLog } from "./types.ts";
 
 /** Sound entries beyond this are fetched again as well; they have to fit into one segment. */

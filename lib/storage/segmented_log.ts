@@ -10,9 +10,15 @@
  * From giving up the reserve until it could be written again, `hasRoom()` is false.
  */
 import type { Entry, HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
-import { type Disk, DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
+import { DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { readU32 } from "../util/bytes.ts";
+import {
+  EarlierSegments,
+  type LogPlace,
+  type LogPosition,
+  type LogSurroundings,
+} from "./log_place.ts";
 import { makeSegment, segmentLength, TAIL_BYTES } from "./make_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, isZero, MARKER_BYTES, RecordWriter } from "./records.ts";
 import type { Reserve } from "./reserve.ts";
@@ -25,49 +31,6 @@ import {
   segmentName,
 } from "./segment_head.ts";
 import type { Done, LogStorage } from "./types.ts";
-
-export interface LogPlace {
-  readonly disk: Disk;
-  /** The directory of the segments. */
-  readonly directory: string;
-  readonly owner: LogOwner;
-  readonly segmentBytesMax: number;
-}
-
-/** Where a log goes on: behind the last record that is there and durable. */
-export interface LogPosition {
-  readonly head: SegmentHead;
-  /** The segment, open for writing. */
-  readonly file: DiskFile;
-  readonly offset: number;
-  readonly chain: number;
-  readonly endsWithMarker: boolean;
-  readonly hardState: HardState;
-  readonly nextIndex: number;
-  readonly lastTerm: number;
-  /** The highest index of an entry in this segment; its first index less one where it has none. */
-  readonly lastIndex: number;
-  /** The segments before, ascending. */
-  readonly earlier: readonly EarlierSegment[];
-}
-
-/** A segment that is not written to any more. */
-export interface EarlierSegment {
-  readonly path: string;
-  /** The highest index that any entry in it has. */
-  readonly lastIndex: number;
-  /** Bytes in use. */
-  readonly bytes: number;
-}
-
-/** What the log needs to know about the rest of its directory. */
-export interface LogSurroundings {
-  /** Entries behind this index are kept, whatever is asked. */
-  fallbackIndex(): number;
-  /** The log goes on behind `position`: older snapshots are of no use any more. */
-  restarted(position: SnapshotPosition): void;
-  finishRepair(): void;
-}
 
 export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
@@ -84,7 +47,7 @@ export class SegmentedLog implements LogStorage {
   #nextIndex: number;
   #lastTerm: number;
   #lastIndex: number;
-  #earlier: EarlierSegment[];
+  readonly #earlier: EarlierSegments;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
 
   constructor(
@@ -106,7 +69,7 @@ export class SegmentedLog implements LogStorage {
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
     this.#lastIndex = position.lastIndex;
-    this.#earlier = [...position.earlier];
+    this.#earlier = new EarlierSegments(place, position.earlier);
   }
 
   persist(batch: PersistBatch, done: Done): void {
@@ -134,16 +97,12 @@ export class SegmentedLog implements LogStorage {
   }
 
   bytes(): number {
-    const earlierBytes = this.#earlier.reduce((sum, { bytes }) => sum + bytes, 0);
-    return earlierBytes + this.#offset + this.#reserve.bytes;
+    return this.#earlier.bytes + this.#offset + this.#reserve.bytes;
   }
 
   compact(keepFromIndex: number): void {
-    this.#expectIdle();
-    const keepFrom = Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1);
-    while (this.#earlier.length > 0 && this.#earlier[0]!.lastIndex < keepFrom) {
-      this.#removeOldest();
-    }
+    this.#expectUsable();
+    this.#earlier.removeBefore(Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1));
   }
 
   restart(position: SnapshotPosition, done: Done): void {
@@ -160,13 +119,13 @@ export class SegmentedLog implements LogStorage {
     this.#nextIndex = position.index + 1;
     this.#lastTerm = position.term;
     this.#goOn(path, this.#restartHead(position));
-    while (this.#earlier.length > 0) this.#removeOldest();
+    this.#earlier.removeBefore(Infinity);
     this.#surroundings.restarted(position);
     this.#later(null, done);
   }
 
   finishRepair(): void {
-    this.#expectIdle();
+    this.#expectUsable();
     this.#surroundings.finishRepair();
   }
 
@@ -187,9 +146,13 @@ export class SegmentedLog implements LogStorage {
     }
   }
 
-  #expectIdle(): void {
+  #expectUsable(): void {
     assert(this.#state !== "failed", "The log was used after its disk failed");
     assert(this.#state !== "closed", "The log was used after it was closed");
+  }
+
+  #expectIdle(): void {
+    this.#expectUsable();
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
@@ -376,13 +339,6 @@ export class SegmentedLog implements LogStorage {
         cause: error,
       });
     }
-  }
-
-  /** The oldest goes first, each for good before the next: what is left has no gaps at any time. */
-  #removeOldest(): void {
-    const { disk, directory } = this.#place;
-    disk.remove(this.#earlier.shift()!.path);
-    disk.syncDirectory(directory);
   }
 }
 

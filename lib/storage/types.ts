@@ -191,8 +191,8 @@ export interface LogStorage {
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
   markSynced(done: Done): void;
   /**
-   * Removes files all of whose entries lie in front of `keepFromIndex`; blocking, not while a call
-   * above is under way. What the previous snapshot needs behind it is kept whatever is asked.
+   * Removes files all of whose entries lie in front of `keepFromIndex`; blocking, at any
+   * time. What the previous snapshot needs behind it is kept whatever is asked.
    */
   compact(keepFromIndex: number): void;
   /**
@@ -203,8 +203,8 @@ export interface LogStorage {
   restart(position: SnapshotPosition, done: Done): void;
   /**
    * The log was repaired (`RecoveredLog.damaged`): the next start is an ordinary one, and what was
-   * set aside is removed. Blocking, not while a call above is under way. The caller has made sure
-   * that the log is durable and equal to a leader's, see docs/data-directory.md.
+   * set aside is removed. Blocking, at any time. The caller has made sure that the log is durable
+   * and equal to a leader's, see docs/data-directory.md.
    */
   finishRepair(): void;
   /** False while only the reserve is left: sets are refused, deletes and the log's own end go on. */

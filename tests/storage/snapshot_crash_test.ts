@@ -1,0 +1,185 @@
+/**
+ * A life with snapshots: votes, appends, snapshots of its own, compaction, one from another server,
+ * a restart of the log behind it, a replaced suffix. It is ended by a power loss or a kill at every
+ * operation of its disk. What comes back is what was acknowledged, or that and what was under way.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Entry, HardState, PersistBatch } from "../../lib/raft/types.ts";
+import { Random } from "../../lib/util/random.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
+import { batch, entry, FORMED, options, persist, PREPARED, vote } from "./helpers.ts";
+import {
+  bodyOf,
+  CONFIGURATION,
+  contentsOf,
+  Loaded,
+  settled,
+  takeSnapshot,
+} from "./snapshot_helpers.ts";
+
+const SMALL = { segmentBytesMax: 700, reserveBytes: 600 };
+const RECEIVED = { index: 40, term: 2 };
+
+/** What the cluster commits: term 1 up to entry 20, then term 2. */
+const HISTORY: Entry[] = Array.from({ length: 60 }, (_, i) => entry(i + 1, i < 20 ? 1 : 2));
+const BODY = makeBody();
+
+function makeBody(): Uint8Array {
+  const disk = new SimDisk();
+  const directory = DataDirectory.open(disk, options(SMALL));
+  directory.saveFormation(PREPARED);
+  directory.saveFormation(FORMED);
+  const { log } = directory.openLog();
+  persist(disk, log, batch(vote(2, 0), ...HISTORY.slice(0, 40)));
+  takeSnapshot(disk, directory, RECEIVED, contentsOf(HISTORY, 40));
+  return bodyOf(directory, RECEIVED);
+}
+
+/** What may be there after a crash: all entries from 1 on, those in the snapshot included. */
+interface Ledger {
+  formed: boolean;
+  logs: (readonly Entry[])[];
+  hardStates: HardState[];
+}
+
+function live(disk: SimDisk, ledger: Ledger): void {
+  const directory = DataDirectory.open(disk, options(SMALL));
+  directory.saveFormation(PREPARED);
+  directory.saveFormation(FORMED);
+  ledger.formed = true;
+  const { log } = directory.openLog();
+  const { snapshots } = directory;
+  const write = (one: PersistBatch) => {
+    const before = ledger.logs.at(-1)!;
+    const first = one.entries[0]?.index ?? before.length + 1;
+    const next = [...before.slice(0, first - 1), ...one.entries];
+    ledger.logs.push(next);
+    if (one.hardState !== null) ledger.hardStates.push(one.hardState);
+    persist(disk, log, one);
+    ledger.logs = [next];
+    ledger.hardStates = [ledger.hardStates.at(-1)!];
+  };
+  const own = (index: number) => {
+    const { term } = HISTORY[index - 1]!;
+    takeSnapshot(disk, directory, { index, term }, contentsOf(HISTORY, index), 200);
+  };
+  write(batch(vote(1, 2)));
+  for (let i = 0; i < 10; i++) write(batch(null, HISTORY[i]!));
+  own(6);
+  log.compact(6);
+  for (let i = 10; i < 18; i++) write(batch(i % 3 === 0 ? vote(1, 2) : null, HISTORY[i]!));
+  own(14);
+  log.compact(15);
+  // A snapshot that is given up, and one that is begun and left behind.
+  snapshots.begin({ index: 16, term: 1 }, CONFIGURATION).abort();
+  // Entries of a leader that does not prevail, over several segments: the snapshot replaces them.
+  for (let index = 19; index < 44; index++) write(batch(null, entry(index, 1, `stale ${index}`)));
+  snapshots.receive({ index: 30, term: 2 }, 4000).write(0, BODY.subarray(0, 10));
+  const part = snapshots.receive(RECEIVED, BODY.length);
+  for (let at = 0; at < BODY.length; at += 900) part.write(at, BODY.subarray(at, at + 900));
+  ledger.logs.push(HISTORY.slice(0, 40));
+  settled(disk, (done) => part.finish(done));
+  settled(disk, (done) => log.restart(RECEIVED, done));
+  ledger.logs = [ledger.logs.at(-1)!];
+  write(batch(vote(3, 3)));
+  for (let i = 40; i < 52; i++) write(batch(null, HISTORY[i]!, entry(i + 2, 2, "lost")));
+  write(batch(vote(3, 3), ...HISTORY.slice(50, 54)));
+  own(48);
+  log.compact(49);
+  own(53);
+  log.compact(54);
+  write(batch(null, ...HISTORY.slice(54)));
+  directory.close();
+}
+
+function check(disk: SimDisk, ledger: Ledger, note: string): number {
+  let directory = DataDirectory.open(disk, options(SMALL));
+  if (directory.formation?.stage !== "formed") {
+    assert(!ledger.formed, note);
+    return 0;
+  }
+  const loaded = new Loaded();
+  const { recovered, log } = directory.openLog(loaded.options);
+  const index = recovered.snapshot?.position.index ?? 0;
+  assertEquals(loaded.text, contentsOf(HISTORY, index), note);
+  assertEquals(recovered.notes, [], note);
+  const first = recovered.entries[0]?.index ?? index + 1;
+  assert(first <= index + 1, note);
+  const found = [...HISTORY.slice(0, first - 1), ...recovered.entries];
+  assert(ledger.logs.some((expected) => same(found, expected)), `${note}: other entries`);
+  const { term, votedFor } = recovered.hardState;
+  assert(ledger.hardStates.some((one) => one.term === term && one.votedFor === votedFor), note);
+  const next = entry(found.length + 1, 9);
+  persist(disk, log, batch(vote(9, 1), next));
+  directory.close();
+  directory = DataDirectory.open(disk, options(SMALL));
+  const second = directory.openLog().recovered;
+  assertEquals(second.entries.at(-1), next, note);
+  assertEquals(second.snapshot, recovered.snapshot, note);
+  directory.close();
+  return index;
+}
+
+function same(found: readonly Entry[], expected: readonly Entry[]): boolean {
+  return found.length === expected.length && found.every((one, i) => {
+    const other = expected[i]!;
+    return one.index === other.index && one.term === other.term &&
+      one.data.length === other.data.length &&
+      one.data.every((byte, at) => byte === other.data[at]);
+  });
+}
+
+function runUntil(operation: number) {
+  const disk = new SimDisk();
+  const ledger: Ledger = { formed: false, logs: [[]], hardStates: [vote(0, 0)] };
+  disk.crashAtOperation = operation;
+  try {
+    live(disk, ledger);
+    return { disk, ledger, finished: true };
+  } catch (error) {
+    if (!(error instanceof SimCrash)) throw error;
+    return { disk, ledger, finished: false };
+  }
+}
+
+Deno.test("a crash at every operation of a life with snapshots keeps what was acknowledged", () => {
+  const loaded = new Set<number>();
+  let operation = 0;
+  for (let finished = false; !finished;) {
+    operation++;
+    const run = runUntil(operation);
+    finished = run.finished;
+    for (let seed = 0; seed < 4; seed++) {
+      const copy = run.disk.clone();
+      copy.powerLoss(new Random(operation * 1000 + seed));
+      loaded.add(check(copy, run.ledger, `operation ${operation}, outcome ${seed}`));
+    }
+    run.disk.kill();
+    check(run.disk, run.ledger, `operation ${operation}, killed`);
+  }
+  assert(operation > 300, `only ${operation} operations`);
+  assertEquals([...loaded].sort((a, b) => a - b), [0, 6, 14, 40, 48, 53]);
+});
+
+Deno.test("a second crash at any operation of the start after the first keeps it too", () => {
+  for (let operation = 200; operation < 800; operation += 7) {
+    const { disk, ledger, finished } = runUntil(operation);
+    if (finished) break;
+    disk.powerLoss(new Random(operation));
+    for (let second = 1; second < 60; second++) {
+      const copy = disk.clone();
+      copy.crashAtOperation = second;
+      let through = true;
+      try {
+        DataDirectory.open(copy, options(SMALL)).openLog();
+      } catch (error) {
+        if (!(error instanceof SimCrash)) throw error;
+        through = false;
+      }
+      copy.powerLoss(new Random(second));
+      check(copy, ledger, `operations ${operation} and ${second}`);
+      if (through) break;
+    }
+  }
+});
