@@ -9,23 +9,26 @@
  * Versions never repeat for a key: the floor is the highest version that any deleted or expired key
  * ever had, and a new key starts above it.
  */
-import { assert, unreachable } from "../util/assert.ts";
-import { readU32, readU64 } from "../util/bytes.ts";
+import { assert } from "../util/assert.ts";
 import {
   CAS_KEY_OFFSET,
   COMMAND_HEAD_BYTES,
   commandLength,
-  ExpiryKind,
+  FIRST_READ_OP,
+  keyLength,
   Op,
   SET_KEY_OFFSET,
 } from "./command.ts";
-import { Contents, type WriteFields } from "./contents.ts";
+import { readU64 } from "../util/bytes.ts";
+import { Contents } from "./contents.ts";
 import { DigestHistory } from "./digest.ts";
-import { fromPosition, toPosition } from "./hash.ts";
-import { recordKeyLength, recordKeyStart } from "./record.ts";
-import { RecordHead } from "./record.ts";
+import { Edits } from "./edits.ts";
+import { deadlineOf } from "./expiry_time.ts";
+import { Groups } from "./groups.ts";
+import { Keyspace } from "./keyspace.ts";
+import { Lookups } from "./lookups.ts";
 import { type Result, Status } from "./result.ts";
-import { NO_REF } from "./slabs.ts";
+import { type KeyVisitor, scanKeys } from "./scan.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
 import { PAGE_SLOTS } from "./table.ts";
 
@@ -39,7 +42,6 @@ export interface StoreOptions {
 }
 
 export const SWEEP_KEYS_MAX_DEFAULT = 100;
-const POSITIONS = 0x1_0000_0000;
 
 /** Where the store's memory goes, in bytes. */
 export interface MemoryFigures {
@@ -53,18 +55,16 @@ export interface MemoryFigures {
   readonly contentBytes: number;
 }
 
-/** Called with each key of a scan; the bytes are valid during the call only. */
-export type KeyVisitor = (bytes: Uint8Array, keyStart: number, keyLength: number) => void;
+export type { KeyVisitor };
 
 export class Store {
   readonly #contents: Contents;
+  readonly #keys: Keyspace;
+  readonly #edits: Edits;
+  readonly #groups: Groups;
+  readonly #lookups: Lookups;
   readonly #sweepKeysMax: number;
   readonly #digests = new DigestHistory();
-  readonly #head = new RecordHead();
-  readonly #fields: WriteFields = { version: 0, index: 0, deadlineMs: 0 };
-  #appliedIndex = 0;
-  #clockMs = 0;
-  #floor = 0;
   #isInEntry = false;
 
   /** `restored`: contents and position to begin with, from `SnapshotReader`. */
@@ -72,31 +72,43 @@ export class Store {
     this.#sweepKeysMax = options.sweepKeysMax ?? SWEEP_KEYS_MAX_DEFAULT;
     this.#contents = restored?.contents ??
       new Contents(options.hashSeed, options.capacityHint ?? 0);
+    const keys = new Keyspace(this.#contents);
+    this.#keys = keys;
+    this.#edits = new Edits(keys);
+    this.#groups = new Groups(keys, (bytes, offset, result) => this.#run(bytes, offset, result));
+    this.#lookups = new Lookups(keys, (cursor, keysMax, visit) => {
+      return scanKeys(keys, cursor, keysMax, visit);
+    });
     if (restored === undefined) return;
-    this.#appliedIndex = restored.head.index;
-    this.#clockMs = restored.head.clockMs;
-    this.#floor = restored.head.floor;
-    this.#digests.remember(this.#appliedIndex, this.#contents.digest);
+    keys.index = restored.head.index;
+    keys.clockMs = restored.head.clockMs;
+    keys.floor = restored.head.floor;
+    this.#digests.remember(keys.index, this.#contents.digest);
   }
 
   /** The last entry applied. */
   get appliedIndex(): number {
-    return this.#appliedIndex;
+    return this.#keys.index;
   }
 
   /** The highest stamp applied, ms since 1970. */
   get clockMs(): number {
-    return this.#clockMs;
+    return this.#keys.clockMs;
   }
 
   /** The highest version that any deleted or expired key ever had. */
   get floor(): number {
-    return this.#floor;
+    return this.#keys.floor;
   }
 
   /** Keys held, due ones that are not swept yet included. */
   get keys(): number {
     return this.#contents.table.length;
+  }
+
+  /** Of these, keys that expire. */
+  get expiringKeys(): number {
+    return this.#contents.expiry.length;
   }
 
   /** Bytes of the keys and values held. */
@@ -108,31 +120,21 @@ export class Store {
   beginEntry(index: number, stampMs: number): void {
     assert(!this.#isInEntry, `Cannot begin entry ${index}: another one is not ended`);
     assert(
-      index === this.#appliedIndex + 1,
-      `Cannot apply entry ${index}: the last one applied is ${this.#appliedIndex}`,
+      index === this.#keys.index + 1,
+      `Cannot apply entry ${index}: the last one applied is ${this.#keys.index}`,
     );
     this.#isInEntry = true;
-    this.#appliedIndex = index;
-    if (stampMs > this.#clockMs) this.#clockMs = stampMs;
+    this.#keys.index = index;
+    if (stampMs > this.#keys.clockMs) this.#keys.clockMs = stampMs;
   }
 
-  /** Applies the set, cas or delete at `bytes[offset]`, which `commandsProblem` has passed. */
+  /** Applies the write at `bytes[offset]`, which `commandsProblem` has passed. */
   applyCommand(bytes: Uint8Array, offset: number, result: Result): void {
     assert(this.#isInEntry, "Cannot apply a command outside an entry: call beginEntry first");
-    const op = bytes[offset + 4] as Op;
-    switch (op) {
-      case Op.set:
-        return this.#set(bytes, offset, offset + SET_KEY_OFFSET, result);
-      case Op.cas:
-        return this.#set(bytes, offset, offset + CAS_KEY_OFFSET, result);
-      case Op.delete:
-        return this.#delete(bytes, offset, result);
-      case Op.get:
-      case Op.getm:
-        return assert(false, `Cannot apply operation ${op}: reads are not in the log`);
-      default:
-        return unreachable(op);
-    }
+    const op = bytes[offset + 4]!;
+    assert(op < FIRST_READ_OP, `Cannot apply operation ${op}: reads are not in the log`);
+    if (op === Op.transaction) this.#groups.transact(bytes, offset, result);
+    else this.#run(bytes, offset, result);
   }
 
   /** Sweeps due keys, at most so many, and remembers the digest. */
@@ -140,35 +142,15 @@ export class Store {
     assert(this.#isInEntry, "Cannot end an entry: none was begun");
     const contents = this.#contents;
     for (let swept = 0; swept < this.#sweepKeysMax && this.hasDueKeys(); swept++) {
-      const ref = contents.expiry.refAt(0);
-      const hash = contents.hashOf(ref);
-      contents.table.seekRef(hash, ref);
-      this.#raiseFloor(contents.removeHere(hash, ref));
+      this.#keys.removeRecord(contents.expiry.refAt(0));
     }
-    this.#digests.remember(this.#appliedIndex, contents.digest);
+    this.#digests.remember(this.#keys.index, contents.digest);
     this.#isInEntry = false;
   }
 
-  /** Answers the get or getm at `bytes[offset]` from the present state. */
+  /** Answers the read at `bytes[offset]` from the present state. */
   read(bytes: Uint8Array, offset: number, result: Result): void {
-    const contents = this.#contents;
-    const start = offset + COMMAND_HEAD_BYTES;
-    const length = keyLengthOf(bytes, offset);
-    const ref = contents.find(contents.hash(bytes, start, length), bytes, start, length);
-    if (ref === NO_REF || this.#isDue(ref)) {
-      result.status = Status.notFound;
-      return;
-    }
-    const slab = contents.slabs.bytesOf(ref);
-    const at = contents.slabs.offsetOf(ref);
-    const head = this.#head;
-    head.read(slab, at);
-    result.status = Status.found;
-    result.version = head.version;
-    result.deadlineMs = contents.deadlineMs(ref);
-    result.bytes = slab;
-    result.offset = at + head.keyAt + head.keyLength;
-    result.length = head.valueLength;
+    this.#lookups.read(bytes, offset, result);
   }
 
   /**
@@ -176,13 +158,13 @@ export class Store {
    * swept, it may be a lower bound of that.
    */
   nextDeadlineMs(): number {
-    return this.#contents.expiry.nextDeadlineMs(this.#clockMs);
+    return this.#contents.expiry.nextDeadlineMs(this.#keys.clockMs);
   }
 
   /** True while keys are due but not swept: entries have to go on until there are none. */
   hasDueKeys(): boolean {
     const { expiry } = this.#contents;
-    return expiry.length > 0 && expiry.deadlineAt(0) <= this.#clockMs;
+    return expiry.length > 0 && expiry.deadlineAt(0) <= this.#keys.clockMs;
   }
 
   /** The digest of the contents: 16 hexadecimal digits. */
@@ -202,26 +184,7 @@ export class Store {
    * slightly more: those of equal hash are not parted. Looks at up to twice as many due ones.
    */
   scan(cursor: number, keysMax: number, visit: KeyVisitor): number {
-    const { table, slabs } = this.#contents;
-    let position = cursor;
-    let visited = 0;
-    let looked = 0;
-    while (position < POSITIONS && visited < keysMax && looked < 2 * keysMax) {
-      if (!table.next(fromPosition(position))) return 0;
-      const { words, end } = table;
-      let at = table.at;
-      const hash = words[at]!;
-      for (; at < end && words[at] === hash; at++, looked++) {
-        const ref = words[at + PAGE_SLOTS]!;
-        if (this.#isDue(ref)) continue;
-        const slab = slabs.bytesOf(ref);
-        const record = slabs.offsetOf(ref);
-        visit(slab, recordKeyStart(slab, record), recordKeyLength(slab, record));
-        visited++;
-      }
-      position = toPosition(hash) + 1;
-    }
-    return position === POSITIONS ? 0 : position;
+    return scanKeys(this.#keys, cursor, keysMax, visit);
   }
 
   /**
@@ -231,9 +194,9 @@ export class Store {
   beginSnapshot(): Snapshot {
     assert(!this.#isInEntry, "Cannot begin a snapshot within an entry");
     const head: SnapshotHead = {
-      index: this.#appliedIndex,
-      clockMs: this.#clockMs,
-      floor: this.#floor,
+      index: this.#keys.index,
+      clockMs: this.#keys.clockMs,
+      floor: this.#keys.floor,
       keys: this.keys,
       digest: this.digest(),
     };
@@ -251,74 +214,69 @@ export class Store {
     };
   }
 
+  /** Any command but a transaction. */
+  #run(bytes: Uint8Array, offset: number, result: Result): void {
+    switch (bytes[offset + 4]) {
+      case Op.set:
+        return this.#set(bytes, offset, offset + SET_KEY_OFFSET, result);
+      case Op.cas:
+        return this.#set(bytes, offset, offset + CAS_KEY_OFFSET, result);
+      case Op.delete:
+        return this.#delete(bytes, offset, result);
+      case Op.group:
+      case Op.deleteGroup:
+        return this.#groups.apply(bytes, offset, result);
+      case Op.flush:
+        return this.#flush(result);
+      default:
+        if (bytes[offset + 4]! >= FIRST_READ_OP) this.#lookups.read(bytes, offset, result);
+        else this.#edits.apply(bytes, offset, result);
+    }
+  }
+
   /** A set, or a cas: they differ in what has to be there before. */
   #set(bytes: Uint8Array, offset: number, keyStart: number, result: Result): void {
-    const contents = this.#contents;
-    const length = keyLengthOf(bytes, offset);
-    const hash = contents.hash(bytes, keyStart, length);
-    const found = contents.find(hash, bytes, keyStart, length);
-    const isPresent = found !== NO_REF && !this.#isDue(found);
-    const held = found === NO_REF ? 0 : this.#versionOf(found);
+    const keys = this.#keys;
+    const length = keyLength(bytes, offset);
+    const isPresent = keys.find(bytes, keyStart, length);
     if (bytes[offset + 4] === Op.cas) {
       const wanted = readU64(bytes, offset + SET_KEY_OFFSET);
       if (!isPresent && wanted !== 0) {
         result.status = Status.notFound;
         return;
       }
-      if (isPresent && wanted !== held) {
+      if (isPresent && wanted !== keys.head.version) {
         result.status = Status.versionDiffers;
         return;
       }
     }
-    // A due key that is made anew ends here, as if it had been swept first.
-    if (!isPresent && found !== NO_REF) this.#raiseFloor(held);
-    const fields = this.#fields;
-    fields.version = (isPresent ? held : this.#floor) + 1;
-    fields.index = this.#appliedIndex;
-    fields.deadlineMs = this.#deadlineOf(bytes[offset + 8]!, bytes, offset + 9);
     const end = offset + commandLength(bytes, offset);
-    contents.put(found, hash, bytes, keyStart, length, end, fields);
+    const deadlineMs = deadlineOf(bytes, offset + 8, keys.clockMs);
+    result.version = keys.put(bytes, keyStart, length, end, deadlineMs);
     result.status = Status.stored;
-    result.version = fields.version;
   }
 
   #delete(bytes: Uint8Array, offset: number, result: Result): void {
-    const contents = this.#contents;
-    const start = offset + COMMAND_HEAD_BYTES;
-    const length = keyLengthOf(bytes, offset);
-    const hash = contents.hash(bytes, start, length);
-    const ref = contents.find(hash, bytes, start, length);
-    if (ref === NO_REF || this.#isDue(ref)) {
+    const keys = this.#keys;
+    if (!keys.find(bytes, offset + COMMAND_HEAD_BYTES, keyLength(bytes, offset))) {
       result.status = Status.notFound;
       return;
     }
-    this.#raiseFloor(contents.removeHere(hash, ref));
+    keys.remove();
     result.status = Status.deleted;
   }
 
-  #versionOf(ref: number): number {
-    this.#head.read(this.#contents.slabs.bytesOf(ref), this.#contents.slabs.offsetOf(ref));
-    return this.#head.version;
-  }
-
-  #isDue(ref: number): boolean {
-    const deadlineMs = this.#contents.deadlineMs(ref);
-    return deadlineMs !== 0 && deadlineMs <= this.#clockMs;
-  }
-
-  #raiseFloor(version: number): void {
-    if (version > this.#floor) this.#floor = version;
-  }
-
-  /** Relative times count from the store's clock; 0 from now is never, as in the protocol. */
-  #deadlineOf(kind: number, bytes: Uint8Array, at: number): number {
-    if (kind === ExpiryKind.never) return 0;
-    const ms = readU32(bytes, at) * POSITIONS + readU32(bytes, at + 4);
-    if (kind === ExpiryKind.absolute) return Math.max(1, ms);
-    return ms === 0 ? 0 : Math.min(this.#clockMs + ms, Number.MAX_SAFE_INTEGER);
+  /** Removes every key, due ones too. */
+  #flush(result: Result): void {
+    const { table } = this.#contents;
+    // From the end: what is behind in a page would have to move up with each removal.
+    while (table.length > 0) {
+      table.next(FIRST_HASH);
+      this.#keys.removeRecord(table.words[table.end - 1 + PAGE_SLOTS]!);
+    }
+    result.status = Status.deleted;
   }
 }
 
-function keyLengthOf(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset + 6]! << 8) | bytes[offset + 7]!;
-}
+/** The hash that comes first in the order of hashes. */
+const FIRST_HASH = -0x8000_0000;

@@ -4,7 +4,7 @@ import type { Clock } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
 import type { Result } from "../kv/result.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
-import type { ClientAddress } from "../wire/codec.ts";
+import type { ClientAddress, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./append.ts";
 import type { Consensus } from "./consensus.ts";
@@ -14,9 +14,17 @@ import type { ReadRounds } from "./read_rounds.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** Writes that take nothing but what the reserve has room for. */
+const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
+  Op.delete,
+  Op.deleteGroup,
+  Op.getDelete,
+  Op.flush,
+]);
+
 export interface EvaluatorParts {
   readonly serverId: ServerId;
-  readonly addresses: ReadonlyMap<ServerId, ClientAddress>;
+  readonly addresses: ReadonlyMap<ServerId, ServerPlace>;
   readonly uncommittedBytesMax: number;
   /** Sets are refused once keys and values take so much. */
   readonly dataBytesMax: number;
@@ -35,9 +43,11 @@ export interface EvaluatorParts {
 
 export class Evaluator implements Evaluation {
   readonly #parts: EvaluatorParts;
+  readonly #startedMs: number;
 
   constructor(parts: EvaluatorParts) {
     this.#parts = parts;
+    this.#startedMs = parts.clock.monotonicMs();
   }
 
   monotonicMs(): number {
@@ -46,6 +56,10 @@ export class Evaluator implements Evaluation {
 
   leaderNowMs(): number {
     return this.#parts.leaderClock.nowMs();
+  }
+
+  storeNowMs(): number {
+    return this.#parts.consensus()?.store.clockMs ?? 0;
   }
 
   refusal(): ClientError | 0 {
@@ -61,7 +75,7 @@ export class Evaluator implements Evaluation {
   }
 
   writeRefusal(op: number): ClientError | 0 {
-    if (op === Op.delete) return 0;
+    if (NEEDS_NO_SPACE.has(op)) return 0;
     const consensus = this.#parts.consensus();
     if (consensus === null) return 0; // refused by `refusal()`
     const hasRoom = consensus.log.hasRoom() && consensus.store.bytes < this.#parts.dataBytesMax;
@@ -104,6 +118,29 @@ export class Evaluator implements Evaluation {
     const consensus = this.#parts.consensus();
     assert(consensus !== null, "A read before the cluster is formed");
     consensus.store.read(bytes, offset, result);
+  }
+
+  serverView(): ServerView {
+    const { serverId, addresses, clock, sessions, consensus } = this.#parts;
+    const state = consensus()?.raft.state;
+    const store = consensus()?.store;
+    const appliedIndex = store?.appliedIndex ?? 0;
+    const followers = state?.role === "leader" ? [...state.progress.values()] : [];
+    return {
+      serverId,
+      leaderId: state?.leaderId ?? NOBODY,
+      servers: [...addresses.values()],
+      term: state?.term ?? 0,
+      commitIndex: state?.commitIndex ?? 0,
+      appliedIndex,
+      keys: store?.keys ?? 0,
+      keyBytesTotal: store?.bytes ?? 0,
+      expiringKeys: store?.expiringKeys ?? 0,
+      connections: sessions.count,
+      holders: followers.filter((one) => one.matchIndex >= appliedIndex).length,
+      wallMs: clock.wallMs(),
+      uptimeMs: clock.monotonicMs() - this.#startedMs,
+    };
   }
 
   markActive(session: Session): void {

@@ -11,7 +11,7 @@ import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import type { ClientAddress } from "../wire/codec.ts";
+import type { ServerPlace } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
 import { appendFrameBytesMax } from "../wire/rpc.ts";
@@ -326,8 +326,8 @@ function propose(raft: Raft, data: Uint8Array): Proposed {
   }
 }
 
-function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ClientAddress> {
-  return new Map(servers.map(({ id, hostname, clientPort: port }) => [id, { hostname, port }]));
+function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
+  return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
 }
 
 /**

@@ -34,10 +34,25 @@ export class ReplyComposer {
 
   /** Composes the reply to the write at the front, which came to `result`. */
   composeResult(result: Result): void {
-    const replyMode = this.#pending.replyMode(this.#pending.evaluated);
-    const nowMs = this.#evaluation.leaderNowMs();
-    this.#codec.writeResult(this.stream.writer, replyMode, result, nowMs);
-    this.#pending.passEvaluated(this.stream.composed);
+    this.#compose(result, this.#evaluation.leaderNowMs());
+  }
+
+  /** Composes the reply to the local command at the front. */
+  composeLocal(): void {
+    const pending = this.#pending;
+    const replyMode = pending.replyMode(pending.evaluated);
+    const start = pending.readStart(pending.evaluated);
+    const bytes = pending.readBytes.bytes;
+    this.#codec.writeLocal(this.stream.writer, replyMode, bytes, start, this.#evaluation);
+    pending.passEvaluated(this.stream.composed);
+  }
+
+  /** Composes the reply to the read at the front from what this server has applied. */
+  composeStaleRead(): void {
+    const pending = this.#pending;
+    const start = pending.readStart(pending.evaluated);
+    this.#evaluation.read(pending.readBytes.bytes, start, this.#readResult);
+    this.#compose(this.#readResult, this.#evaluation.storeNowMs());
   }
 
   composeRefusal(): void {
@@ -54,7 +69,7 @@ export class ReplyComposer {
     const result = this.#readResult;
     const start = pending.readStart(pending.evaluated);
     this.#evaluation.read(pending.readBytes.bytes, start, result);
-    const isDue = result.status === Status.found && result.deadlineMs !== 0 &&
+    const isDue = result.status !== Status.notFound && result.deadlineMs !== 0 &&
       result.deadlineMs <= this.#evaluation.leaderNowMs();
     if (strict && isDue) return false;
     this.composeResult(result);
@@ -77,11 +92,17 @@ export class ReplyComposer {
     });
   }
 
+  #compose(result: Result, nowMs: number): void {
+    const replyMode = this.#pending.replyMode(this.#pending.evaluated);
+    this.#codec.writeResult(this.stream.writer, replyMode, result, nowMs);
+    this.#pending.passEvaluated(this.stream.composed);
+  }
+
   #writeError(out: ByteWriter, position: number): void {
     const pending = this.#pending;
     let error = pending.error(position);
     const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
     if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
-    this.#codec.writeError(out, pending.replyMode(position), error, leader);
+    this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
   }
 }

@@ -8,21 +8,16 @@
  * then holds all up to its read index and nothing behind it. Its reply is held back until the round
  * confirms, and replaced by a refusal where the leadership is lost first.
  */
-import { assert, unreachable } from "../util/assert.ts";
+import { assert } from "../util/assert.ts";
 import { InputBuffer } from "../util/input_buffer.ts";
 import type { Result } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
-import {
-  Action,
-  BATCH_COMMANDS_MAX,
-  ClientError,
-  CommandBatch,
-  ReplyMode,
-} from "../wire/command_batch.ts";
+import { BATCH_COMMANDS_MAX, ClientError, CommandBatch } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyComposer } from "./reply_composer.ts";
 import type { ClientSession } from "./shells.ts";
+import { Submission } from "./submission.ts";
 
 const INPUT_SPACE_BYTES = 4_096;
 
@@ -53,6 +48,7 @@ export class Session implements ClientSession {
   readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
   readonly #batch = new CommandBatch();
+  readonly #submission: Submission;
   #confirmedRound = 0;
   #isGone = false;
   /** Nothing is parsed any more; close once the commands up to here are answered. */
@@ -66,6 +62,7 @@ export class Session implements ClientSession {
     this.#evaluation = evaluation;
     this.#limits = limits;
     this.#replies = new ReplyComposer(codec, evaluation, this.#pending, limits.outputBytesMax);
+    this.#submission = new Submission(this, this.#pending, evaluation);
     this.#input = new InputBuffer(sessionInputBytesMax(limits.commandBytesMax));
   }
 
@@ -81,7 +78,8 @@ export class Session implements ClientSession {
   }
 
   get wantsInput(): boolean {
-    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom();
+    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom() &&
+      !this.#codec.isWaiting();
   }
 
   nextBatch(): CommandBatch | null {
@@ -104,45 +102,10 @@ export class Session implements ClientSession {
 
   submit(batch: CommandBatch): void {
     const evaluation = this.#evaluation;
-    const nowMs = evaluation.monotonicMs();
     const refusal = evaluation.refusal();
     const round = refusal === 0 ? evaluation.readRound(this) : 0;
-    for (let i = 0; i < batch.count;) {
-      const action = batch.actions[i] as Action;
-      switch (action) {
-        case Action.write:
-          i = this.#submitWrites(batch, i, refusal, nowMs);
-          break;
-        case Action.read:
-          if (refusal === 0) {
-            this.#pending.pushRead(
-              batch.replies[i]!,
-              nowMs,
-              round,
-              batch.bytes.bytes,
-              batch.starts[i]!,
-              batch.ends[i]!,
-            );
-          } else this.#pushRefusal(batch.replies[i]!, refusal, nowMs);
-          i++;
-          break;
-        case Action.refuse:
-          this.#pushRefusal(ReplyMode.plain, batch.replies[i] as ClientError, nowMs);
-          i++;
-          break;
-        case Action.refuseAndClose:
-          this.#pushRefusal(ReplyMode.plain, batch.replies[i] as ClientError, nowMs);
-          this.#endAfter(this.#pending.tail - 1, "a command that can't be skipped");
-          i = batch.count;
-          break;
-        case Action.close:
-          this.#endAfter(this.#pending.tail - 1, "this is no client of ours (HTTP?)");
-          i = batch.count;
-          break;
-        default:
-          unreachable(action);
-      }
-    }
+    const end = this.#submission.submit(batch, refusal, round);
+    if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
     this.advance();
     if (this.#pending.waitingReads > 0) evaluation.expectRound(this, round);
   }
@@ -184,11 +147,14 @@ export class Session implements ClientSession {
     while (pending.evaluated < position) {
       const kind = pending.kind(pending.evaluated);
       assert(kind !== PendingKind.write, "A write was applied before one in front of it");
-      if (kind === PendingKind.read && this.#replies.isFull) {
+      const isRead = kind === PendingKind.read || kind === PendingKind.staleRead;
+      if (isRead && this.#replies.isFull) {
         // The write can't wait and the reply has no room: the one read that may be turned away here.
         pending.refuse(pending.evaluated, ClientError.busy);
         this.#replies.composeRefusal();
       } else if (kind === PendingKind.refused) this.#replies.composeRefusal();
+      else if (kind === PendingKind.local) this.#replies.composeLocal();
+      else if (kind === PendingKind.staleRead) this.#replies.composeStaleRead();
       else this.#replies.composeRead(false);
     }
   }
@@ -214,7 +180,11 @@ export class Session implements ClientSession {
       const kind = pending.kind(pending.evaluated);
       if (kind === PendingKind.write) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();
-      else {
+      else if (kind !== PendingKind.read) {
+        if (this.#replies.isFull) break;
+        if (kind === PendingKind.local) this.#replies.composeLocal();
+        else this.#replies.composeStaleRead();
+      } else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
         if (this.#replies.isFull) break; // outputWritten() goes on from here
         if (!this.#replies.composeRead(true)) {
@@ -282,38 +252,6 @@ export class Session implements ClientSession {
 
   #hasRoom(): boolean {
     return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#replies.isFull;
-  }
-
-  /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
-  #submitWrites(batch: CommandBatch, from: number, refusal: number, nowMs: number): number {
-    const evaluation = this.#evaluation;
-    const bytes = batch.bytes.bytes;
-    const firstPosition = this.#pending.tail;
-    let i = from;
-    for (; i < batch.count && batch.actions[i] === Action.write; i++) {
-      const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
-      if (error !== 0) break;
-      this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs);
-    }
-    if (i > from) {
-      evaluation.append(
-        this,
-        firstPosition,
-        bytes,
-        batch.starts[from]!,
-        batch.ends[i - 1]!,
-        i - from,
-      );
-      return i;
-    }
-    const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
-    this.#pushRefusal(batch.replies[i]!, error as ClientError, nowMs);
-    return i + 1;
-  }
-
-  #pushRefusal(replyMode: number, error: ClientError, nowMs: number): void {
-    const position = this.#pending.push(PendingKind.refused, replyMode, nowMs);
-    this.#pending.refuse(position, error);
   }
 
   /** Moves the line behind which replies wait for their round. */

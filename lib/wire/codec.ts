@@ -9,6 +9,39 @@ export interface ClientAddress {
   readonly port: number;
 }
 
+/** What a client may hear of the server, for the commands that ask about it. */
+export interface ServerView {
+  readonly serverId: number;
+  /** 0 where no leader is known. */
+  readonly leaderId: number;
+  readonly servers: readonly ServerPlace[];
+  readonly term: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly keys: number;
+  readonly keyBytesTotal: number;
+  readonly expiringKeys: number;
+  readonly connections: number;
+  /** How many other servers hold all that this one, the leader, has applied. */
+  readonly holders: number;
+  /** Ms since 1970, and the microseconds behind that. */
+  readonly wallMs: number;
+  readonly uptimeMs: number;
+}
+
+/** A server as the cluster file names it. */
+export interface ServerPlace {
+  readonly id: number;
+  readonly hostname: string;
+  readonly port: number;
+  readonly logPort: number;
+}
+
+/** Gives out a `ServerView`, made only where a command asks for it. */
+export interface ServerViewSource {
+  serverView(): ServerView;
+}
+
 export interface Codec {
   /**
    * Parses whole commands from `bytes[start, end)` into `batch` until the bytes or `room` commands
@@ -36,11 +69,27 @@ export interface Codec {
   /** Appends the reply to a command that was decided. `nowMs` is for the time a key has left. */
   writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void;
 
-  /** Appends an error; `leader` is given for a redirect. Never echoes input. */
+  /** True while nothing more is parsed before a reply that is due has been written. */
+  isWaiting(): boolean;
+
+  /**
+   * Appends the reply to a local command: the constant command at `bytes[offset]` is what `parse`
+   * put into the batch.
+   */
+  writeLocal(
+    out: ByteWriter,
+    replyMode: number,
+    bytes: Uint8Array,
+    offset: number,
+    source: ServerViewSource,
+  ): void;
+
+  /** Appends an error; `leader` is given for a redirect, `slot` as in the batch. Never echoes input. */
   writeError(
     out: ByteWriter,
     replyMode: number,
     error: ClientError,
     leader: ClientAddress | null,
+    slot: number,
   ): void;
 }

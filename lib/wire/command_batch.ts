@@ -16,6 +16,16 @@ export const Action = {
   refuseAndClose: 4,
   /** Closed without a word (the first line looked like HTTP). */
   close: 5,
+  /** Answered by the codec itself in its place: `bytes` holds a constant command, its value for it. */
+  local: 6,
+  /** As local, then the connection is closed. */
+  localAndClose: 7,
+  /** As local where this server leads, else refused, and with it the transaction it belongs to. */
+  queue: 8,
+  /** A write that is a whole transaction: discarded where one of its commands was refused. */
+  transaction: 9,
+  /** A read that a follower may answer too, from what it has applied. */
+  staleRead: 10,
 } as const;
 export type Action = typeof Action[keyof typeof Action];
 
@@ -28,6 +38,8 @@ export const ClientError = {
   command: 5,
   timeout: 6,
   internal: 7,
+  /** A transaction one of whose commands was refused: nothing of it is done. */
+  discarded: 8,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 
@@ -39,6 +51,8 @@ export const ReplyMode = {
   plain: 1,
   /** A read that shows version and time left as well. */
   withMeta: 2,
+  /** A local reply that begins a transaction. */
+  beginTransaction: 3,
 } as const;
 
 /** The most commands that one batch carries; the rest of the chunk is parsed into the next. */
@@ -52,8 +66,10 @@ export class CommandBatch {
   readonly starts: Int32Array = new Int32Array(BATCH_COMMANDS_MAX);
   readonly ends: Int32Array = new Int32Array(BATCH_COMMANDS_MAX);
   readonly actions: Uint8Array = new Uint8Array(BATCH_COMMANDS_MAX);
-  /** The reply mode of a write or read, the ClientError of a refusal. */
+  /** The reply mode of a write, read or local command, the ClientError of a refusal. */
   readonly replies: Uint8Array = new Uint8Array(BATCH_COMMANDS_MAX);
+  /** The hash slot of its first key, where the codec has such a thing; 0 elsewhere. */
+  readonly slots: Uint16Array = new Uint16Array(BATCH_COMMANDS_MAX);
 
   clear(): void {
     this.count = 0;
@@ -61,11 +77,12 @@ export class CommandBatch {
   }
 
   /** Adds what was encoded into `bytes` since `start` (or nothing, for a refusal). */
-  add(action: Action, reply: number, start: number): void {
+  add(action: Action, reply: number, start: number, slot = 0): void {
     const at = this.count++;
     this.actions[at] = action;
     this.replies[at] = reply;
     this.starts[at] = start;
     this.ends[at] = this.bytes.length;
+    this.slots[at] = slot;
   }
 }

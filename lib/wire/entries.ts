@@ -7,7 +7,7 @@
  *
  * Everything that raft, the log and the store take on trust later is checked here, once.
  */
-import { commandsProblem } from "../kv/command.ts";
+import { commandsProblem } from "../kv/command_check.ts";
 import { decodeConfiguration } from "../raft/configuration.ts";
 import { ENVELOPE_BYTES, envelopeProblem } from "../raft/envelope.ts";
 import { type Entry, EntryKind } from "../raft/types.ts";

@@ -54,6 +54,14 @@ export class LineCodec implements Codec {
     return this.#parser.midCommand();
   }
 
+  isWaiting(): boolean {
+    return false;
+  }
+
+  writeLocal(): void {
+    assert(false, "The protocol of lines has no local commands");
+  }
+
   writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void {
     writeLineResult(out, replyMode, result, nowMs);
   }

@@ -1,5 +1,6 @@
 /** Replies of the line protocol, written as bytes. Nothing that a client sent is echoed in an error. */
 import { type Result, Status } from "../kv/result.ts";
+import { assert } from "../util/assert.ts";
 import type { ByteWriter } from "../util/bytes.ts";
 import type { ClientAddress } from "./codec.ts";
 import { ClientError, ReplyMode } from "./command_batch.ts";
@@ -48,6 +49,8 @@ export function writeLineResult(
     case Status.versionDiffers:
       out.raw(VERSION);
       return;
+    default:
+      assert(false, `The protocol of lines has no command that comes to ${result.status}`);
   }
 }
 
@@ -97,6 +100,7 @@ function errorLine(error: ClientError): Uint8Array {
     case ClientError.timeout:
       return TIMEOUT;
     case ClientError.internal:
+    case ClientError.discarded:
       return INTERNAL;
   }
 }

@@ -3,7 +3,7 @@ import { commandLength, keyOffset, Op } from "../../lib/kv/command.ts";
 import { Result, Status } from "../../lib/kv/result.ts";
 import type { Evaluation } from "../../lib/node/evaluation.ts";
 import { Session } from "../../lib/node/session.ts";
-import type { ClientAddress } from "../../lib/wire/codec.ts";
+import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line.ts";
 
@@ -35,6 +35,12 @@ class FakeLeader implements Evaluation {
   }
   leaderNowMs(): number {
     return this.nowMs;
+  }
+  storeNowMs(): number {
+    return this.nowMs;
+  }
+  serverView(): ServerView {
+    throw new Error("Nothing of this server is asked for here");
   }
   refusal(): ClientError | 0 {
     return this.refusedWith;

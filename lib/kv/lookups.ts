@@ -1,0 +1,185 @@
+/** Commands that only read: what they show is decided from the present state. */
+import { assert } from "../util/assert.ts";
+import { readU32, readU64 } from "../util/bytes.ts";
+import { Int64, readI64 } from "../util/int64.ts";
+import {
+  COMMAND_HEAD_BYTES,
+  commandLength,
+  GROUP_COMMANDS_OFFSET,
+  keyLength,
+  keyOffset,
+  Op,
+} from "./command.ts";
+import { Glob } from "./glob.ts";
+import type { Keyspace } from "./keyspace.ts";
+import { type Result, Status } from "./result.ts";
+import type { Scan } from "./scan.ts";
+
+/** The most keys that one scan step visits, whatever its client asks for. */
+export const SCAN_KEYS_MAX = 1_000;
+/** The most keys that may be there for `keys` to look through them all. */
+export const KEYS_LOOKED_AT_MAX = 50_000;
+/** The most bytes of values that one reply carries. */
+export const REPLY_VALUE_BYTES_MAX = 67_108_864;
+/** The most steps of comparing that one command takes: some 20 ms. */
+const GLOB_STEPS_MAX = 4_000_000;
+/** Keys that are visited between two looks at the steps. */
+const STRIDE_KEYS = 16;
+const POSITIONS = 0x1_0000_0000;
+
+export class Lookups {
+  readonly #keys: Keyspace;
+  readonly #scan: Scan;
+  readonly #from = new Int64();
+  readonly #to = new Int64();
+
+  constructor(keys: Keyspace, scan: Scan) {
+    this.#keys = keys;
+    this.#scan = scan;
+  }
+
+  /** Answers the read at `bytes[offset]`, which `commandsProblem` would pass. */
+  read(bytes: Uint8Array, offset: number, result: Result): void {
+    result.deadlineMs = 0;
+    const op = bytes[offset + 4] as Op;
+    switch (op) {
+      case Op.get:
+      case Op.getm:
+        return this.#get(bytes, offset, result);
+      case Op.getRange:
+        return this.#getRange(bytes, offset, result);
+      case Op.readGroup:
+        return this.#readGroup(bytes, offset, result);
+      case Op.scan:
+        return this.#scanStep(bytes, offset, result);
+      case Op.keys:
+        return this.#allKeys(bytes, offset, result);
+      case Op.randomKey:
+        return this.#randomKey(bytes, offset, result);
+      case Op.size:
+        result.setInteger(this.#keys.contents.table.length);
+        return;
+      case Op.constant: {
+        const start = offset + COMMAND_HEAD_BYTES;
+        result.setValue(bytes, start, offset + commandLength(bytes, offset) - start);
+        return;
+      }
+      default:
+        assert(false, `Operation ${op} is no read`);
+    }
+  }
+
+  #get(bytes: Uint8Array, offset: number, result: Result): void {
+    const keys = this.#keys;
+    if (keys.find(bytes, offset + COMMAND_HEAD_BYTES, keyLength(bytes, offset))) {
+      keys.show(result);
+      return;
+    }
+    result.status = Status.notFound;
+    result.index = 0;
+  }
+
+  /** Both ends included; negative ones count from the value's end. */
+  #getRange(bytes: Uint8Array, offset: number, result: Result): void {
+    const keys = this.#keys;
+    const start = keyOffset(bytes, offset);
+    if (!keys.find(bytes, start, keyLength(bytes, offset))) {
+      result.status = Status.notFound;
+      return;
+    }
+    keys.show(result);
+    readI64(bytes, offset + 8, this.#from);
+    readI64(bytes, offset + 16, this.#to);
+    const length = result.length;
+    let from = this.#from.toNumber();
+    let to = this.#to.toNumber();
+    const isBackward = from < 0 && to < 0 && from > to;
+    from = Math.max(0, from < 0 ? length + from : from);
+    to = Math.min(length - 1, Math.max(0, to < 0 ? length + to : to));
+    if (isBackward || from > to) {
+      result.length = 0;
+      return;
+    }
+    result.offset += from;
+    result.length = to - from + 1;
+  }
+
+  #readGroup(bytes: Uint8Array, offset: number, result: Result): void {
+    result.beginList();
+    const end = offset + commandLength(bytes, offset);
+    let total = 0;
+    let at = offset + GROUP_COMMANDS_OFFSET;
+    for (; at < end; at += commandLength(bytes, at)) {
+      const part = result.addPart();
+      this.#get(bytes, at, part);
+      if (part.status !== Status.found) continue;
+      result.noteDeadline(part.deadlineMs);
+      total += part.length;
+    }
+    if (total > REPLY_VALUE_BYTES_MAX) result.status = Status.tooMuch;
+  }
+
+  #scanStep(bytes: Uint8Array, offset: number, result: Result): void {
+    const end = offset + commandLength(bytes, offset);
+    const glob = new Glob(bytes, keyOffset(bytes, offset), end);
+    const keysMax = Math.min(SCAN_KEYS_MAX, Math.max(1, readU32(bytes, offset + 16)));
+    this.#beginKeys(result);
+    result.cursor = this.#visit(readU64(bytes, offset + 8), keysMax, glob, result);
+  }
+
+  #allKeys(bytes: Uint8Array, offset: number, result: Result): void {
+    if (this.#keys.contents.table.length > KEYS_LOOKED_AT_MAX) {
+      result.status = Status.tooMuch;
+      return;
+    }
+    const glob = new Glob(
+      bytes,
+      offset + COMMAND_HEAD_BYTES,
+      offset + commandLength(bytes, offset),
+    );
+    this.#beginKeys(result);
+    const rest = this.#visit(0, KEYS_LOOKED_AT_MAX, glob, result);
+    if (rest !== 0) result.status = Status.tooMuch;
+  }
+
+  /** Visits keys from `cursor` on, at most so many; returns where to go on, 0 at the end. */
+  #visit(cursor: number, keysMax: number, glob: Glob, result: Result): number {
+    let position = cursor;
+    let visited = 0;
+    while (visited < keysMax && glob.steps < GLOB_STEPS_MAX) {
+      if (position >= POSITIONS) return 0;
+      const stride = Math.min(STRIDE_KEYS, keysMax - visited);
+      position = this.#scan(position, stride, (slab, start, length) => {
+        if (glob.matches(slab, start, length)) result.addPart().setValue(slab, start, length);
+      });
+      if (position === 0) return 0;
+      visited += stride;
+    }
+    return position;
+  }
+
+  /** The first key from a random place on. */
+  #randomKey(bytes: Uint8Array, offset: number, result: Result): void {
+    this.#beginKeys(result);
+    const first = readU32(bytes, offset + 8);
+    const { deadlineMs } = result;
+    result.status = Status.notFound;
+    // From there to the end, then from the beginning: keys that are due are passed over.
+    for (let round = 0, position = first; round < 2; round++, position = 0) {
+      do {
+        position = this.#scan(position, 1, (slab, start, length) => {
+          result.setValue(slab, start, length);
+        });
+      } while (position !== 0 && result.status === Status.notFound);
+      if (result.status !== Status.notFound) break;
+    }
+    result.deadlineMs = deadlineMs;
+  }
+
+  /** Any key may be shown, so the next one to expire counts. */
+  #beginKeys(result: Result): void {
+    result.beginList();
+    const next = this.#keys.contents.expiry.nextDeadlineMs(this.#keys.clockMs);
+    if (next !== Infinity) result.noteDeadline(next);
+  }
+}

@@ -1,0 +1,126 @@
+/** What becomes of a batch's commands on this server now: into the log, to a read, or refused. */
+import { unreachable } from "../util/assert.ts";
+import { Action, ClientError, type CommandBatch, ReplyMode } from "../wire/command_batch.ts";
+import type { Evaluation } from "./evaluation.ts";
+import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { Session } from "./session.ts";
+
+export class Submission {
+  readonly #session: Session;
+  readonly #pending: PendingCommands;
+  readonly #evaluation: Evaluation;
+  /** A command of the transaction that is being gathered was refused. */
+  #isDiscarded = false;
+
+  constructor(session: Session, pending: PendingCommands, evaluation: Evaluation) {
+    this.#session = session;
+    this.#pending = pending;
+    this.#evaluation = evaluation;
+  }
+
+  /**
+   * Submits every command of a batch, in order. `refusal` is why this server takes none, or 0;
+   * `round` confirms the reads. Returns why the connection ends behind them, or null.
+   */
+  submit(batch: CommandBatch, refusal: ClientError | 0, round: number): string | null {
+    const nowMs = this.#evaluation.monotonicMs();
+    for (let i = 0; i < batch.count;) {
+      const action = batch.actions[i] as Action;
+      switch (action) {
+        case Action.write:
+          i = this.#writes(batch, i, refusal, nowMs);
+          continue;
+        case Action.transaction:
+          if (!this.#isDiscarded) {
+            i = this.#writes(batch, i, refusal, nowMs);
+            continue;
+          }
+          this.#refuse(batch, i, ClientError.discarded, nowMs);
+          break;
+        case Action.read:
+          if (refusal === 0) this.#bytes(PendingKind.read, batch, i, nowMs, round);
+          else this.#refuse(batch, i, refusal, nowMs);
+          break;
+        case Action.staleRead:
+          if (refusal === 0) this.#bytes(PendingKind.read, batch, i, nowMs, round);
+          else if (refusal !== ClientError.redirect) this.#refuse(batch, i, refusal, nowMs);
+          else this.#bytes(PendingKind.staleRead, batch, i, nowMs, 0);
+          break;
+        case Action.queue:
+          if (refusal !== 0) {
+            this.#isDiscarded = true;
+            this.#refuse(batch, i, refusal, nowMs);
+            break;
+          }
+          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          break;
+        case Action.local:
+          if (batch.replies[i] === ReplyMode.beginTransaction) this.#isDiscarded = false;
+          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          break;
+        case Action.localAndClose:
+          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          return "the client, or its error, asks for the end";
+        case Action.refuse:
+          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
+          break;
+        case Action.refuseAndClose:
+          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
+          return "a command that can't be skipped";
+        case Action.close:
+          return "this is no client of ours (HTTP?)";
+        default:
+          unreachable(action);
+      }
+      i++;
+    }
+    return null;
+  }
+
+  /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
+  #writes(batch: CommandBatch, from: number, refusal: ClientError | 0, nowMs: number): number {
+    const evaluation = this.#evaluation;
+    const bytes = batch.bytes.bytes;
+    const firstPosition = this.#pending.tail;
+    const action = batch.actions[from];
+    let i = from;
+    for (; i < batch.count && batch.actions[i] === action; i++) {
+      const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
+      if (error !== 0) break;
+      this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs, batch.slots[i]!);
+    }
+    if (i > from) {
+      const [start, end] = [batch.starts[from]!, batch.ends[i - 1]!];
+      evaluation.append(this.#session, firstPosition, bytes, start, end, i - from);
+      return i;
+    }
+    const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
+    this.#refuse(batch, i, error as ClientError, nowMs);
+    return i + 1;
+  }
+
+  #bytes(kind: PendingKind, batch: CommandBatch, i: number, nowMs: number, round: number): void {
+    this.#pending.pushBytes(
+      kind,
+      batch.replies[i]!,
+      nowMs,
+      batch.slots[i]!,
+      round,
+      batch.bytes.bytes,
+      batch.starts[i]!,
+      batch.ends[i]!,
+    );
+  }
+
+  #refuse(batch: CommandBatch, i: number, error: ClientError, nowMs: number): void {
+    const pending = this.#pending;
+    const replyMode = batch.replies[i]!;
+    const position = pending.push(PendingKind.refused, replyMode, nowMs, batch.slots[i]!);
+    pending.refuse(position, error);
+  }
+
+  #refusePlainly(error: ClientError, nowMs: number): void {
+    const position = this.#pending.push(PendingKind.refused, ReplyMode.plain, nowMs);
+    this.#pending.refuse(position, error);
+  }
+}
