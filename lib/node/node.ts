@@ -14,10 +14,11 @@ import type { DataDirectory } from "../storage/data_directory.ts";
 import type { ServerPlace } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
-import { appendFrameBytesMax } from "../wire/rpc.ts";
+import { appendFrameBytesMax, type DigestNotice } from "../wire/rpc.ts";
 import { Appender, type Proposed } from "./append.ts";
 import { commit } from "./commit.ts";
 import { type Consensus, openConsensus, timeEntry } from "./consensus.ts";
+import { DigestExchange } from "./digest_exchange.ts";
 import { Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
@@ -25,6 +26,7 @@ import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, sessionInputBytesMax } from "./session.ts";
 import { Sessions } from "./sessions.ts";
+import { Shutdown } from "./shutdown.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
 /** A server as the cluster file names it. */
@@ -55,8 +57,6 @@ export interface NodeOptions {
 
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
-const SHUTDOWN_HANDOVER_MS = 700;
-const SHUTDOWN_DRAIN_MS = 1_300;
 
 export class Node implements ServerNode {
   readonly links: PeerLinks;
@@ -70,6 +70,7 @@ export class Node implements ServerNode {
   readonly #sessions = new Sessions();
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
+  readonly #digests: DigestExchange;
   /** Null until the cluster is formed. */
   #consensus: Consensus | null = null;
   #isTurnScheduled = false;
@@ -77,7 +78,7 @@ export class Node implements ServerNode {
   #ledTerm = 0;
   /** Index of the last entry that only lets time pass; 0 where none is under way. */
   #timeEntryIndex = 0;
-  #shutdown: { readonly sinceMs: number; readonly done: () => void; isOver: boolean } | null = null;
+  #shutdown: Shutdown | null = null;
 
   constructor(options: NodeOptions) {
     const { config, serverId, directory, clock, host } = options;
@@ -110,8 +111,14 @@ export class Node implements ServerNode {
       outboxBytesMax: this.#limits.outboxBytesMax,
       frameBytesMax: frameBytesMax(this.#limits),
       onMessage: (message) => this.#onMessage(message),
+      onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),
       onPeerLost: (id) => this.#onPeerLost(id),
+    });
+    this.#digests = new DigestExchange({
+      host,
+      sendToAll: (notice) => this.links.sendDigestToAll(notice),
+      sendTo: (id, notice) => this.links.sendDigest(id, notice),
     });
     if (this.links.formation.isFormed) this.#open();
   }
@@ -152,12 +159,10 @@ export class Node implements ServerNode {
     if (this.#isOver) return;
     const nowMs = this.#clock.monotonicMs();
     this.links.tick(nowMs);
-    this.#consensus?.raft.tick();
-    this.#consensus?.persister.tick(nowMs);
-    this.#consensus?.snapshots.tick(nowMs, this.#consensus.store);
+    if (this.#consensus !== null) this.#tickConsensus(this.#consensus, nowMs);
     this.#letTimePass();
     this.#sessions.checkDeadlines(nowMs, this.#options.config.timing);
-    if (this.#shutdown !== null) this.#goOnShuttingDown(nowMs);
+    this.#shutdown?.tick(nowMs);
     this.#scheduleTurn();
   }
 
@@ -181,14 +186,15 @@ export class Node implements ServerNode {
 
   shutdown(done: () => void): void {
     if (this.#shutdown !== null) return;
-    this.#shutdown = { sinceMs: this.#clock.monotonicMs(), done, isOver: false };
-    if (this.raft?.state.role === "leader") {
-      const handsOver = this.raft.transferLeadership();
-      const message = handsOver
-        ? "Handing the leadership over"
-        : "Nobody to hand the leadership to";
-      this.#host.log({ level: "info", message, fields: {} });
-    }
+    this.#shutdown = new Shutdown({
+      raft: this.raft,
+      sessions: this.#sessions,
+      log: this.#consensus?.log ?? null,
+      isWriting: () => this.#consensus?.persister.isBusy === true,
+      host: this.#host,
+      nowMs: this.#clock.monotonicMs(),
+      done,
+    });
     this.#scheduleTurn();
   }
 
@@ -237,6 +243,19 @@ export class Node implements ServerNode {
     this.#scheduleTurn();
   }
 
+  #tickConsensus({ raft, persister, snapshots, store }: Consensus, nowMs: number): void {
+    raft.tick();
+    persister.tick(nowMs);
+    snapshots.tick(nowMs, store);
+    this.#digests.tick(nowMs, raft.state.role === "leader", store);
+  }
+
+  #onDigest(from: ServerId, notice: DigestNotice): void {
+    if (this.#consensus === null) return;
+    const { raft, store } = this.#consensus;
+    this.#digests.receive(from, notice, raft.state.role === "leader", store);
+  }
+
   #onPeerLost(id: ServerId): void {
     this.raft?.peerDisconnected(id);
     this.#consensus?.snapshots.peerLost(id);
@@ -274,22 +293,6 @@ export class Node implements ServerNode {
     if (!result.accepted) return;
     this.#timeEntryIndex = result.index;
     this.#scheduleTurn();
-  }
-
-  #goOnShuttingDown(nowMs: number): void {
-    const shutdown = this.#shutdown!;
-    if (shutdown.isOver) return;
-    const passedMs = nowMs - shutdown.sinceMs;
-    const leads = this.raft?.state.role === "leader" && this.links.outbound.length > 0;
-    if (passedMs < SHUTDOWN_HANDOVER_MS && (leads || this.#sessions.havePending)) return;
-    this.#sessions.leadershipLost(ClientError.noLeader);
-    this.#sessions.endAll("this server is shutting down");
-    const isWriting = this.#consensus?.persister.isBusy === true;
-    if (isWriting && passedMs < SHUTDOWN_DRAIN_MS) return;
-    shutdown.isOver = true;
-    // A sync that never ends must not keep the process: what it covers was not acknowledged.
-    if (!isWriting) this.#consensus?.log.close();
-    shutdown.done();
   }
 
   #open(): void {

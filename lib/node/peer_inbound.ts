@@ -100,6 +100,9 @@ export class PeerInbound implements InboundLink {
       case "formation":
         this.#links.receiveNotice(this.#from, frame.notice);
         return;
+      case "digest":
+        this.#links.receiveDigest(this.#from, frame.notice);
+        return;
       default:
         this.#end(`a second ${frame.type} frame`);
     }

@@ -5,7 +5,7 @@
  */
 import { type Message, NOBODY, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import { type FormationNotice, type Hello, RefusalReason } from "../wire/rpc.ts";
+import { type DigestNotice, type FormationNotice, type Hello, RefusalReason } from "../wire/rpc.ts";
 import { Formation, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
@@ -20,6 +20,7 @@ export interface PeerLinksOptions {
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly onMessage: (message: Message) => void;
+  readonly onDigest: (from: ServerId, notice: DigestNotice) => void;
   readonly onFormed: () => void;
   readonly onPeerLost: (id: ServerId) => void;
 }
@@ -152,6 +153,19 @@ export class PeerLinks {
   /** A raft message came in over a link whose handshake passed. */
   receiveMessage(message: Message): void {
     if (this.formation.isFormed) this.#options.onMessage(message);
+  }
+
+  /** A server names the digest of its contents. */
+  receiveDigest(from: ServerId, notice: DigestNotice): void {
+    if (this.formation.isFormed) this.#options.onDigest(from, notice);
+  }
+
+  sendDigest(to: ServerId, notice: DigestNotice): void {
+    this.#byId.get(to)?.sendDigest(notice);
+  }
+
+  sendDigestToAll(notice: DigestNotice): void {
+    for (const link of this.outbound) link.sendDigest(notice);
   }
 
   /** A server tells how far its forming has come. */

@@ -6,6 +6,8 @@
 import type { Message, ServerId } from "../raft/types.ts";
 import { OutputBuffer } from "../util/output_buffer.ts";
 import {
+  type DigestNotice,
+  encodeDigest,
   encodeFormation,
   encodeHello,
   encodeMessage,
@@ -92,6 +94,12 @@ export class PeerOutbound implements OutboundLink {
     encodeFormation(this.#output.writer, notice);
     this.#hasNews = true;
     this.wake();
+  }
+
+  sendDigest(notice: DigestNotice): void {
+    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeDigest(this.#output.writer, notice);
+    this.#hasNews = true;
   }
 
   /** Ends the present connection once its output is out; the shell connects anew. */

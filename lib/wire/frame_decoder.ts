@@ -8,6 +8,7 @@ import { assert } from "../util/assert.ts";
 import { ByteFormatError, ByteReader, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
 import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
+import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
@@ -174,6 +175,8 @@ function decodeBody(type: number, reader: ByteReader, owned: boolean): Frame {
       return decodeRefusal(reader);
     case FrameType.formation:
       return decodeFormation(reader);
+    case FrameType.digest:
+      return decodeDigest(reader);
     default:
       if (isMessageType(type)) {
         return { type: "message", message: decodeMessage(type, reader, owned) };

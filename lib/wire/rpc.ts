@@ -1,6 +1,7 @@
 /** All that the links between servers need of the frames on the log port, in one place. */
 export { appendFrameBytesMax } from "./entries.ts";
 export { FrameDecoder } from "./frame_decoder.ts";
+export { encodeDigest } from "./rpc_digest.ts";
 export {
   encodeFormation,
   encodeHello,
@@ -10,6 +11,7 @@ export {
 } from "./rpc_handshake.ts";
 export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export {
+  type DigestNotice,
   type FormationNotice,
   type Frame,
   FrameType,

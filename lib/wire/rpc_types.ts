@@ -23,8 +23,8 @@ export const FrameType = {
   timeoutNow: 22,
   snapshotChunk: 32,
   snapshotChunkResponse: 33,
-  // Reserved: 48 and 49 for digests of the contents, 64 to 67 for changes of membership. Refused
-  // until a version of ours speaks them.
+  digest: 48,
+  // Reserved: 64 to 67 for changes of membership. Refused until a version of ours speaks them.
 } as const;
 export type FrameType = typeof FrameType[keyof typeof FrameType];
 
@@ -65,6 +65,12 @@ export interface FormationNotice {
   readonly members: readonly FoundingMember[];
 }
 
+/** The digest of the sender's contents after entry `index`, as 16 hexadecimal digits. */
+export interface DigestNotice {
+  readonly index: number;
+  readonly digest: string;
+}
+
 export type Frame =
   | { readonly type: "hello"; readonly hello: Hello }
   | { readonly type: "welcome"; readonly hello: Hello }
@@ -80,6 +86,7 @@ export type Frame =
   /** `text` has its control characters escaped already: it may be shown and logged as it is. */
   | { readonly type: "refusal"; readonly reason: number; readonly text: string }
   | { readonly type: "formation"; readonly notice: FormationNotice }
+  | { readonly type: "digest"; readonly notice: DigestNotice }
   | { readonly type: "message"; readonly message: Message };
 
 /** What came over the log port is no frame of ours: the connection ends, the process goes on. */

@@ -5,7 +5,13 @@ import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";
-import { encodeHello, encodeMessage, FrameDecoder, RefusalReason } from "../../lib/wire/rpc.ts";
+import {
+  type DigestNotice,
+  encodeHello,
+  encodeMessage,
+  FrameDecoder,
+  RefusalReason,
+} from "../../lib/wire/rpc.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 class Server {
@@ -13,6 +19,7 @@ class Server {
   readonly events: LogEvent[] = [];
   readonly received: Message[] = [];
   readonly lost: number[] = [];
+  readonly digests: [number, DigestNotice][] = [];
   formedCount = 0;
   readonly links: PeerLinks;
   directory: DataDirectory;
@@ -41,6 +48,7 @@ class Server {
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
       onMessage: (message) => this.received.push(message),
+      onDigest: (from, notice) => this.digests.push([from, notice]),
       onFormed: () => this.formedCount++,
       onPeerLost: (peer) => this.lost.push(peer),
     });
@@ -115,6 +123,17 @@ Deno.test("three servers form over their links and then exchange messages", () =
   for (const wire of wires) wire.pump();
   assertEquals(servers[1]!.received, [heartbeat(1, 2)]);
   assertEquals(servers[2]!.received, []);
+});
+
+Deno.test("a digest reaches the others with its sender's name", () => {
+  const { servers, wires } = form(3);
+  const notice = { index: 7, digest: "0123456789abcdef" };
+  servers[0]!.links.sendDigestToAll(notice);
+  for (const wire of wires) {
+    wire.outbound.onActivity?.();
+    wire.pump();
+  }
+  assertEquals(servers.map((server) => server.digests), [[], [[1, notice]], [[1, notice]]]);
 });
 
 Deno.test("while not formed, no message of the core passes", () => {

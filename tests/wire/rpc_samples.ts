@@ -5,6 +5,7 @@ import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import {
+  encodeDigest,
   encodeFormation,
   encodeHello,
   encodeMessage,
@@ -25,6 +26,8 @@ export const HELLO: Hello = {
   to: 3,
   incarnation: "0123456789abcdef",
 };
+
+export const DIGEST = { index: 7, digest: "00112233aabbccdd" };
 
 export const NOTICE: FormationNotice = {
   stage: 1,
@@ -181,6 +184,10 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodeFormation(out, NOTICE)),
     frame: { type: "formation", notice: NOTICE },
+  },
+  {
+    bytes: frameBytes((out) => encodeDigest(out, DIGEST)),
+    frame: { type: "digest", notice: DIGEST },
   },
   ...MESSAGES.map((message) => ({
     bytes: frameBytes((out) => encodeMessage(out, message)),

@@ -77,11 +77,12 @@ Deno.test("rpc: type numbers are fixed", () => {
     timeoutNow: 22,
     snapshotChunk: 32,
     snapshotChunkResponse: 33,
+    digest: 48,
   });
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 5, 15, 23, 31, 34, 48, 64, 255]) {
+  for (const type of [0, 5, 15, 23, 31, 34, 47, 49, 64, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });

@@ -1,0 +1,59 @@
+/**
+ * A stop in order: the leadership is handed over, open commands are answered or given up, what is
+ * being written is waited for, the log is closed. Bounded in time, whatever the others do.
+ */
+import type { Raft } from "../raft/raft.ts";
+import type { LogStorage } from "../storage/types.ts";
+import { ClientError } from "../wire/command_batch.ts";
+import type { Sessions } from "./sessions.ts";
+import type { NodeHost } from "./shells.ts";
+
+/** How long open commands and the handing over may take. */
+const HANDOVER_MS = 700;
+/** How long a sync under way is waited for. */
+const DRAIN_MS = 1_300;
+
+export interface ShutdownOptions {
+  /** Null where the cluster is not formed. */
+  readonly raft: Raft | null;
+  readonly log: LogStorage | null;
+  readonly sessions: Sessions;
+  readonly isWriting: () => boolean;
+  readonly host: NodeHost;
+  readonly nowMs: number;
+  /** The process may end. */
+  readonly done: () => void;
+}
+
+export class Shutdown {
+  /** The log is closed, and the last replies leave. */
+  isOver = false;
+  readonly #options: ShutdownOptions;
+  #handsOver = false;
+
+  constructor(options: ShutdownOptions) {
+    this.#options = options;
+    const { raft, host } = options;
+    if (raft?.state.role !== "leader") return;
+    this.#handsOver = raft.transferLeadership();
+    const message = this.#handsOver
+      ? "Handing the leadership over"
+      : "Nobody to hand the leadership to";
+    host.log({ level: "info", message, fields: {} });
+  }
+
+  tick(nowMs: number): void {
+    const { raft, log, sessions, isWriting, done } = this.#options;
+    if (this.isOver) return;
+    const passedMs = nowMs - this.#options.nowMs;
+    const stillLeads = this.#handsOver && raft?.state.role === "leader";
+    if (passedMs < HANDOVER_MS && (stillLeads || sessions.havePending)) return;
+    sessions.leadershipLost(ClientError.noLeader);
+    sessions.endAll("this server is shutting down");
+    if (isWriting() && passedMs < DRAIN_MS) return;
+    this.isOver = true;
+    // A sync that never ends must not keep the process: what it covers was not acknowledged.
+    if (!isWriting()) log?.close();
+    done();
+  }
+}
