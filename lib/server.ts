@@ -106,6 +106,8 @@ function servingFields({ config, serverId }: ServerOptions): LogEvent["fields"] 
 /** An error as fields: what happened and, for whoever mends it, where. */
 function describe(error: unknown): LogEvent["fields"] {
   if (!(error instanceof Error)) return { reason: String(error) };
-  const where = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
+  const frames = error.stack?.split("\n").filter((line) => line.trimStart().startsWith("at "));
+  // Where an assertion stands says more than where `assert` is defined.
+  const where = frames?.find((frame) => !frame.includes("/util/assert.ts"));
   return { reason: error.message, error: error.name, where: where?.trim() ?? "unknown" };
 }

@@ -33,7 +33,8 @@ export async function acceptConnections(
     }
     accepted.close();
     if (!full) {
-      const message = "No more clients are let in: limits.connectionsMax is reached";
+      const message =
+        "Clients are turned away: limits.connectionsMax is reached, or this server stops";
       log({ level: "warning", message, fields: { open: watch.size } });
     }
     full = true;
