@@ -16,8 +16,10 @@ import {
 } from "@stricli/core";
 import metadata from "../../deno.json" with { type: "json" };
 import type { HostProcess } from "../host/process.ts";
+import { inspectCommand } from "./inspect.ts";
 import { serveCommand } from "./serve.ts";
 import { UsageError } from "./usage_error.ts";
+import { verifyCommand } from "./verify.ts";
 
 export interface CliContext extends CommandContext {
   readonly host: HostProcess;
@@ -26,15 +28,17 @@ export interface CliContext extends CommandContext {
 const FULL_DESCRIPTION = [
   "A replicated, strongly consistent key-value store. Each server is one process:",
   "",
-  "  raftkv --id 1        starts server 1 (short for raftkv serve --id 1)",
-  "  raftkv serve --help  shows the flags and the environment variables",
+  "  raftkv --id 1          starts server 1 (short for raftkv serve --id 1)",
+  "  raftkv serve --help    shows the flags and the environment variables",
+  "  raftkv inspect data/1  shows what is in server 1's data directory",
+  "  raftkv verify data/1   checks every checksum in it",
   "",
   "Without --config and without a cluster.json here, the cluster is three servers on 127.0.0.1",
   "with the client ports 9000, 9002 and 9004.",
 ].join("\n");
 
 const root = buildRouteMap({
-  routes: { serve: serveCommand },
+  routes: { serve: serveCommand, inspect: inspectCommand, verify: verifyCommand },
   defaultCommand: "serve",
   docs: { brief: "A replicated key-value store", fullDescription: FULL_DESCRIPTION },
 });

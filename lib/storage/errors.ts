@@ -5,3 +5,13 @@ export class DataDirectoryError extends Error {
 
 /** The file is whole, and another's: of another server, cluster, or version. No damage. */
 export class ForeignFileError extends DataDirectoryError {}
+
+/** A snapshot that does not check out; `offset` is the byte of the file where the section begins. */
+export class SnapshotDamageError extends DataDirectoryError {
+  readonly offset: number;
+
+  constructor(message: string, offset: number) {
+    super(message);
+    this.offset = offset;
+  }
+}

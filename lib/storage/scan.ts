@@ -324,12 +324,17 @@ function continues(head: SegmentHead, previous: SegmentScan, replay: LogReplay):
 
 /** Says of the first damage where it is and what it means. */
 export function damageSentence({ damage }: Pick<LogScan, "damage">): string {
-  const { path, offset, end, reason, firstIndex, lastIndex } = damage[0]!;
+  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
+  return oneDamageSentence(damage[0]!) + more;
+}
+
+/** Says where a damage is and what it means. */
+export function oneDamageSentence(damage: Damage): string {
+  const { path, offset, end, reason, firstIndex, lastIndex } = damage;
   const bytes = end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
   const entries = lastIndex === null
     ? `entry ${firstIndex} and those after it`
     : `the entries ${firstIndex} to ${lastIndex}`;
-  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
   return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
-    `crash, and ${entries} may be lost here.${more}`;
+    `crash, and ${entries} may be lost here.`;
 }

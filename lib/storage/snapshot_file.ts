@@ -4,7 +4,7 @@ import type { SnapshotHead } from "../kv/snapshot.ts";
 import type { Disk, DiskFile } from "../host/ports.ts";
 import { ByteFormatError, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
-import { DataDirectoryError } from "./errors.ts";
+import { SnapshotDamageError } from "./errors.ts";
 import { checkFileHead, FILE_HEAD_BYTES, type FileOwner } from "./file_head.ts";
 import {
   samePosition,
@@ -16,6 +16,9 @@ import {
 import type { SnapshotFile } from "./types.ts";
 
 export class SnapshotFileReader implements SnapshotFile {
+  /** Where the body begins in the file. */
+  static readonly BODY_OFFSET = FILE_HEAD_BYTES;
+
   readonly position: SnapshotPosition;
   readonly configuration: Configuration;
   readonly head: SnapshotHead;
@@ -114,9 +117,10 @@ export class SnapshotFileReader implements SnapshotFile {
     if (got !== count) throw new ByteFormatError("it can't be read whole");
   }
 
-  #damage(reason: string): DataDirectoryError {
-    return new DataDirectoryError(
+  #damage(reason: string): SnapshotDamageError {
+    return new SnapshotDamageError(
       `${this.#path} is damaged at byte ${this.#offset}: ${reason}. This snapshot can't be used.`,
+      this.#offset,
     );
   }
 }

@@ -1,0 +1,47 @@
+/** `raftkv inspect`: its flags. What it does is in run_inspect.ts, loaded when it runs. */
+import { buildCommand } from "@stricli/core";
+import type { CliContext } from "./app.ts";
+
+export interface InspectFlags {
+  readonly records: boolean;
+  readonly json: boolean;
+}
+
+/** The argument that inspect and verify share. */
+export const DIRECTORY_ARGUMENT = {
+  kind: "tuple",
+  parameters: [{
+    brief: "The server's data directory, such as data/1",
+    parse: String,
+    placeholder: "directory",
+  }],
+} as const;
+
+export const inspectCommand = buildCommand<InspectFlags, [string], CliContext>({
+  loader: async () => (await import("./run_inspect.ts")).runInspect,
+  parameters: {
+    flags: {
+      records: {
+        kind: "boolean",
+        brief: "Also list the log record by record",
+        default: false,
+        withNegated: false,
+      },
+      json: {
+        kind: "boolean",
+        brief: "Print one JSON document instead of text",
+        default: false,
+        withNegated: false,
+      },
+    },
+    positional: DIRECTORY_ARGUMENT,
+  },
+  docs: {
+    brief: "Show what is in a data directory",
+    fullDescription: [
+      "Shows what is in a server's data directory: who the server is, its cluster, snapshots, log",
+      "segments, hard state, leftovers and damage. It changes nothing, and can be used while the",
+      "server runs; what is being written at that moment may look torn then.",
+    ].join("\n"),
+  },
+});

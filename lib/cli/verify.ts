@@ -1,0 +1,17 @@
+/** `raftkv verify`: what it does is in run_verify.ts, loaded when it runs. */
+import { buildCommand } from "@stricli/core";
+import type { CliContext } from "./app.ts";
+import { DIRECTORY_ARGUMENT } from "./inspect.ts";
+
+export const verifyCommand = buildCommand<Record<never, never>, [string], CliContext>({
+  loader: async () => (await import("./run_verify.ts")).runVerify,
+  parameters: { positional: DIRECTORY_ARGUMENT },
+  docs: {
+    brief: "Check every checksum in a data directory",
+    fullDescription: [
+      "Checks every checksum in a server's data directory, and that no file is missing. Says of each",
+      "fault the file, the byte and what it means. Exit code 0 where all is well, 1 where it is not.",
+      "It changes nothing.",
+    ].join("\n"),
+  },
+});

@@ -1,0 +1,118 @@
+/** `raftkv inspect` and `raftkv verify` as processes see them: text, JSON, exit codes. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { runCommandLine } from "../../lib/cli/app.ts";
+import { DenoDisk } from "../../lib/host/deno_disk.ts";
+import type { HostProcess } from "../../lib/host/process.ts";
+import type { PersistBatch } from "../../lib/raft/types.ts";
+import { batch, CLUSTER, entry, openFormed, vote } from "../storage/helpers.ts";
+import { makeRoot } from "../storage/temporary.ts";
+
+/** Runs a command line; returns exit code and both outputs. */
+async function command(...args: string[]) {
+  const said = { code: 0, out: "", error: "" };
+  const host: HostProcess = {
+    args,
+    environment: () => undefined,
+    writeOut: (text) => void (said.out += text),
+    writeError: (text) => void (said.error += text),
+    errorIsTerminal: false,
+    readTextFile: () => null,
+    onStopSignal() {},
+    onUncaughtError() {},
+    exit(code) {
+      throw new Error(`exit ${code}`);
+    },
+  };
+  said.code = await runCommandLine(host);
+  return said;
+}
+
+/** A data directory on the real disk, left open where `close` is false. */
+async function makeDirectory(close = true) {
+  const root = makeRoot();
+  const disk = new DenoDisk(root);
+  await disk.prepareLock("1/lock");
+  const { directory, log } = openFormed(disk, { segmentBytesMax: 4096, reserveBytes: 100 });
+  const persist = (one: PersistBatch) =>
+    new Promise<void>((resolve, reject) => {
+      log.persist(one, (error) => error === null ? resolve() : reject(error));
+    });
+  await persist(batch(vote(2, 1), entry(1, 2), entry(2, 2)));
+  if (close) directory.close();
+  return { directory, path: `${root}/1`, segment: `${root}/1/wal/0000000000000001.log` };
+}
+
+Deno.test("inspect shows a directory as text, and with --json as one document", async () => {
+  const { path } = await makeDirectory();
+  const text = await command("inspect", path);
+  assertEquals([text.code, text.error], [0, ""]);
+  for (
+    const part of [path, CLUSTER, "entries 1 to 2", "voted for 1", "no snapshots", "no damage"]
+  ) {
+    assertStringIncludes(text.out, part);
+  }
+  assert(!text.out.includes("synced up to"));
+  const records = await command("inspect", "--records", path);
+  assertStringIncludes(records.out, "1 to 2, term 2");
+  assertStringIncludes(records.out, "synced up to");
+  const { out, code } = await command("inspect", "--json", path);
+  assertEquals(code, 0);
+  const report = JSON.parse(out);
+  assertEquals(report.path, path);
+  assertEquals(report.log.lastIndex, 2);
+  assertEquals(report.problems, []);
+  assertEquals(report.isServerRunning, false);
+});
+
+Deno.test("verify ends with 0 where all is well, with 1 and a sentence where it is not", async () => {
+  const { path, segment } = await makeDirectory();
+  const before = Deno.readFileSync(segment);
+  const good = await command("verify", `${path}/`);
+  assertEquals([good.code, good.error], [0, ""]);
+  assertStringIncludes(good.out, "all checksums are right");
+  assertEquals(Deno.readFileSync(segment), before);
+
+  const torn = before.slice();
+  torn.fill(9, torn.findLastIndex((byte) => byte !== 0) + 1, 3000);
+  Deno.writeFileSync(segment, torn);
+  const suspect = await command("verify", path);
+  assertEquals(suspect.code, 0);
+  assertStringIncludes(suspect.out, "note: ");
+
+  const damaged = before.slice();
+  damaged[150]! ^= 1;
+  Deno.writeFileSync(segment, damaged);
+  const bad = await command("verify", path);
+  assertEquals(bad.code, 1);
+  assertStringIncludes(bad.out, "0000000000000001.log, byte ");
+  assertStringIncludes(bad.error, "1 fault found");
+  assertEquals(Deno.readFileSync(segment), damaged);
+});
+
+Deno.test("inspect and verify say so where a server has the directory open", async () => {
+  const { path, directory } = await makeDirectory(false);
+  for (const verb of ["inspect", "verify"]) {
+    const { code, out } = await command(verb, path);
+    assertEquals(code, 0);
+    assertStringIncludes(out, "server is running here");
+  }
+  directory.close();
+  assert(!(await command("verify", path)).out.includes("server is running"));
+});
+
+Deno.test("a directory that is not there is one sentence, and none is made", async () => {
+  const path = `${makeRoot()}/nowhere/1`;
+  for (const verb of ["inspect", "verify"]) {
+    const { code, error } = await command(verb, path);
+    assertEquals(code, 1);
+    assertEquals(error.trim(), `raftkv: There is no directory ${path}`);
+  }
+  assertEquals((await command("inspect")).code, 2);
+  let found = true;
+  try {
+    Deno.statSync(path);
+  } catch {
+    found = false;
+  }
+  assertEquals(found, false);
+});
