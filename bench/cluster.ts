@@ -4,6 +4,7 @@
  */
 import { agreeOnLeader, findLeader, pauseMs } from "./find_leader.ts";
 import { freePorts } from "./free_ports.ts";
+import { memoryOf } from "./process_memory.ts";
 import type { Address } from "./line_client.ts";
 
 const PROJECT = new URL("../", import.meta.url).pathname;
@@ -32,6 +33,10 @@ export interface ClusterOptions {
    * of somebody who wants to cut the link.
    */
   readonly route?: (from: number, to: ClusterServer) => number;
+  /** The section `storage` of the cluster file. */
+  readonly storage?: Readonly<Record<string, number>> | undefined;
+  /** Flags for the engine of servers that run from source, such as `--max-semi-space-size=2`. */
+  readonly v8Flags?: string | undefined;
 }
 
 /** Everything that must be stopped if the benchmark ends early. */
@@ -109,10 +114,10 @@ export class Cluster {
     if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
     const config = `${this.directory}/cluster-${id}.json`;
     Deno.writeTextFileSync(config, this.#configOf(id));
-    const { executable } = this.#options;
+    const { executable, v8Flags } = this.#options;
     const program = executable === undefined
       ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
-        .concat(`${PROJECT}main.ts`)
+        .concat(v8Flags === undefined ? [] : `--v8-flags=${v8Flags}`, `${PROJECT}main.ts`)
       : [executable];
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
@@ -179,9 +184,12 @@ export class Cluster {
   /** The memory that a server's process has in use; 0 where it does not run. */
   residentBytes(id: number): number {
     const child = this.#processes.get(id);
-    if (child === undefined) return 0;
-    const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+    return child === undefined ? 0 : memoryOf(child.pid).residentBytes;
+  }
+
+  /** Where a server keeps its state. */
+  dataDirectory(id: number): string {
+    return `${this.directory}/data/${id}`;
   }
 
   /** Stops all servers, by force where they don't end, and removes the directory. */
@@ -226,7 +234,8 @@ export class Cluster {
       clientPort: server.client.port,
       logPort: server.id === id ? server.logPort : route(id, server),
     }));
-    return JSON.stringify({ path: "data", servers }, null, 2);
+    const { storage = {} } = this.#options;
+    return JSON.stringify({ path: "data", servers, storage }, null, 2);
   }
 }
 
