@@ -8,9 +8,11 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_STORAGE_LIMITS,
   DEFAULT_TIMING,
+  ENTRY_BYTES_CEILING,
   type Limits,
   type StorageLimits,
   type Timing,
+  VALUE_BYTES_CEILING,
 } from "./node/limits.ts";
 
 /** One server of the cluster: where clients and where the other servers reach it. */
@@ -59,13 +61,14 @@ const TIMING_RANGES: Ranges<Timing> = {
 };
 
 const LIMIT_RANGES: Ranges<Limits> = {
-  valueBytesMax: [1, 64 * MIB],
+  valueBytesMax: [1, VALUE_BYTES_CEILING],
   connectionsMax: [1, 1_000_000],
   pipelineCommandsMax: [1, 1_000_000],
   outputBytesMax: [KIB, GIB],
-  uncommittedBytesMax: [64 * KIB, 4 * GIB],
-  entryBytesMax: [KIB, 64 * MIB],
-  appendBytesMax: [KIB, 64 * MIB],
+  clientBytesMax: [MIB, 64 * GIB],
+  uncommittedBytesMax: [64 * KIB, 512 * MIB],
+  entryBytesMax: [KIB, ENTRY_BYTES_CEILING],
+  appendBytesMax: [KIB, ENTRY_BYTES_CEILING],
   appendsInFlightMax: [1, 4_096],
   appendBytesInFlightMax: [KIB, GIB],
   outboxBytesMax: [64 * KIB, GIB],

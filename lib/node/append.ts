@@ -7,7 +7,8 @@ import { ByteWriter } from "../util/bytes.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
-import type { ClientError } from "../wire/command_batch.ts";
+import type { Raft } from "../raft/raft.ts";
+import { ClientError } from "../wire/command_batch.ts";
 import type { Session } from "./session.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
@@ -114,5 +115,19 @@ function newTicket(): Ticket {
 function refuse(ticket: Ticket, error: ClientError): void {
   for (let i = 0; i < ticket.sessions.length; i++) {
     ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, ticket.counts[i]!, error);
+  }
+}
+
+/** Offers an entry to the core, and says in the clients' words why it was not taken. */
+export function propose(raft: Raft, data: Uint8Array): Proposed {
+  const result = raft.propose(data);
+  if (result.accepted) return { index: result.index, term: result.term };
+  switch (result.reason) {
+    case "busy":
+      return { error: ClientError.busy };
+    case "transferring":
+      return { error: ClientError.noLeader };
+    case "notLeader":
+      return { error: ClientError.redirect };
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A cluster's id: 128 bits that all founders compute alike from the list of their ids and
- * incarnations. The incarnations are random, so no two clusters share an id; nothing here is secret.
+ * incarnations. The incarnations are random, so no two clusters share an id.
  */
 import type { ClusterId, FoundingMember } from "../storage/types.ts";
 
@@ -12,6 +12,14 @@ export function clusterIdOf(members: readonly FoundingMember[]): ClusterId {
     id += mix(text, 0x9e3779b9 * (word + 1)).toString(16).padStart(8, "0");
   }
   return id;
+}
+
+/**
+ * The seed of the store's hash: the same on all servers of the cluster, and as secret as the log
+ * port: clients never see an incarnation, so they can't choose keys that collide.
+ */
+export function hashSeedOf(members: readonly FoundingMember[]): number {
+  return mix(members.map((member) => member.incarnation).join("/"), 0x51ed270b);
 }
 
 /** MurmurHash3 (Appleby, public domain) in 32 bits, over UTF-16 units. */

@@ -2,7 +2,6 @@
  * What a formed server runs: the core, the store it feeds, the log under it. Opened once the cluster
  * is formed, from what the data directory holds.
  */
-import { readU32 } from "../util/bytes.ts";
 import type { Clock, Rng } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
 import { Store, type StoreOptions } from "../kv/store.ts";
@@ -12,6 +11,7 @@ import { Raft, type RaftEvent } from "../raft/raft.ts";
 import { EntryKind, type Message, type PersistBatch, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
+import { hashSeedOf } from "./cluster_id.ts";
 import type { LeaderClock } from "./leader_clock.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister } from "./persister.ts";
@@ -46,7 +46,7 @@ export interface ConsensusOptions {
 /** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
 export function openConsensus(options: ConsensusOptions): Consensus {
   const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
-  const storeOptions = { hashSeed: hashSeed(formation.clusterId) };
+  const storeOptions = { hashSeed: hashSeedOf(formation.members) };
   const consensus = { store: new Store(storeOptions) };
   const { log, recovered } = directory.openLog({
     load: (file) => consensus.store = loadStore(storeOptions, file),
@@ -141,11 +141,4 @@ function sayRecovered(
       cutBytes,
     },
   });
-}
-
-/** The seed of the store's hash: a secret of the cluster, the same on all its servers. */
-function hashSeed(clusterId: string): number {
-  const bytes = new Uint8Array(4);
-  for (let i = 0; i < 4; i++) bytes[i] = parseInt(clusterId.slice(i * 2, i * 2 + 2), 16);
-  return readU32(bytes, 0);
 }

@@ -27,6 +27,8 @@ export interface Limits {
   readonly pipelineCommandsMax: number;
   /** Reply bytes of one connection that are not taken yet; one reply may go beyond. */
   readonly outputBytesMax: number;
+  /** Bytes that all connections together hold in buffers; beyond, the large ones wait. */
+  readonly clientBytesMax: number;
   /** Bytes of commands gathered or in the log but not committed, over all connections. */
   readonly uncommittedBytesMax: number;
   /** Bytes of commands in one log entry; a single larger command gets an entry of its own. */
@@ -60,6 +62,14 @@ export interface StorageLimits {
   readonly dataBytesMax: number;
 }
 
+/**
+ * The most that `valueBytesMax`, `entryBytesMax` and `appendBytesMax` may be set to. What other
+ * servers send is held against these, not against this server's own settings: a log may hold entries
+ * from before a limit was lowered, and a follower has to take them.
+ */
+export const VALUE_BYTES_CEILING = 67_108_864;
+export const ENTRY_BYTES_CEILING = 67_108_864;
+
 export const DEFAULT_TIMING: Timing = {
   tickMs: 10,
   heartbeatIntervalMs: 50,
@@ -75,7 +85,8 @@ export const DEFAULT_LIMITS: Limits = {
   valueBytesMax: 1_048_576,
   connectionsMax: 10_000,
   pipelineCommandsMax: 4_096,
-  outputBytesMax: 4_194_304,
+  outputBytesMax: 262_144,
+  clientBytesMax: 536_870_912,
   uncommittedBytesMax: 67_108_864,
   entryBytesMax: 1_048_576,
   appendBytesMax: 1_048_576,

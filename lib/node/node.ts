@@ -15,13 +15,20 @@ import type { ServerPlace } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
 import { appendFrameBytesMax, type DigestNotice } from "../wire/rpc.ts";
-import { Appender, type Proposed } from "./append.ts";
+import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
 import { type Consensus, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
-import type { Limits, StorageLimits, Timing } from "./limits.ts";
+import {
+  ENTRY_BYTES_CEILING,
+  type Limits,
+  type StorageLimits,
+  type Timing,
+  VALUE_BYTES_CEILING,
+} from "./limits.ts";
+import { MemoryBudget } from "./memory_budget.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, sessionInputBytesMax } from "./session.ts";
@@ -68,6 +75,7 @@ export class Node implements ServerNode {
   readonly #appender: Appender;
   readonly #rounds = new ReadRounds();
   readonly #sessions = new Sessions();
+  readonly #budget: MemoryBudget;
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
   readonly #digests: DigestExchange;
@@ -87,6 +95,7 @@ export class Node implements ServerNode {
     this.#host = host;
     this.#clock = clock;
     this.#leaderClock = new LeaderClock(clock);
+    this.#budget = new MemoryBudget(this.#limits.clientBytesMax);
     this.#appender = new Appender(this.#limits.entryBytesMax);
     this.#evaluator = new Evaluator({
       serverId,
@@ -109,7 +118,7 @@ export class Node implements ServerNode {
       directory,
       host,
       outboxBytesMax: this.#limits.outboxBytesMax,
-      frameBytesMax: frameBytesMax(this.#limits),
+      frameBytesMax: frameBytesMax(),
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),
@@ -148,7 +157,8 @@ export class Node implements ServerNode {
     const { valueBytesMax, pipelineCommandsMax, outputBytesMax } = this.#limits;
     const codec = new LineCodec({ valueBytesMax });
     const commandBytesMax = lineCommandBytesMax(valueBytesMax);
-    const limits = { pipelineCommandsMax, outputBytesMax, commandBytesMax };
+    const budget = this.#budget;
+    const limits = { pipelineCommandsMax, outputBytesMax, commandBytesMax, budget };
     const session = new Session(remote, codec, this.#evaluator, limits);
     this.#sessions.add(session);
     return session;
@@ -316,19 +326,6 @@ export class Node implements ServerNode {
   }
 }
 
-function propose(raft: Raft, data: Uint8Array): Proposed {
-  const result = raft.propose(data);
-  if (result.accepted) return { index: result.index, term: result.term };
-  switch (result.reason) {
-    case "busy":
-      return { error: ClientError.busy };
-    case "transferring":
-      return { error: ClientError.noLeader };
-    case "notLeader":
-      return { error: ClientError.redirect };
-  }
-}
-
 function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
   return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
 }
@@ -337,7 +334,7 @@ function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, Serve
  * The largest frame that a peer may send. An entry may be larger than `entryBytesMax` by one run of
  * commands, which is at most what a session's input holds; encoded, it is never twice as long.
  */
-function frameBytesMax(limits: Limits): number {
-  const runBytesMax = 2 * sessionInputBytesMax(lineCommandBytesMax(limits.valueBytesMax));
-  return appendFrameBytesMax(limits.appendBytesMax, limits.entryBytesMax + runBytesMax);
+function frameBytesMax(): number {
+  const runBytesMax = 2 * sessionInputBytesMax(lineCommandBytesMax(VALUE_BYTES_CEILING));
+  return appendFrameBytesMax(ENTRY_BYTES_CEILING, ENTRY_BYTES_CEILING + runBytesMax);
 }

@@ -27,6 +27,11 @@ export class ReplyStream {
     return this.#output.pendingBytes;
   }
 
+  /** Bytes of memory that the replies take. */
+  get heldBytes(): number {
+    return this.#output.heldBytes;
+  }
+
   /** True where more may leave than was taken. */
   get hasReleased(): boolean {
     return this.#released > this.#taken;

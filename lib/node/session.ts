@@ -14,6 +14,7 @@ import type { Result } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
 import { BATCH_COMMANDS_MAX, ClientError, CommandBatch } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyComposer } from "./reply_composer.ts";
 import type { ClientSession } from "./shells.ts";
@@ -26,6 +27,8 @@ export interface SessionLimits {
   readonly outputBytesMax: number;
   /** The largest command of the codec: the input buffer never holds much more. */
   readonly commandBytesMax: number;
+  /** Shared by all sessions. */
+  readonly budget: MemoryBudget;
 }
 
 /** The most bytes that a session holds of what it received and has not parsed. */
@@ -55,6 +58,9 @@ export class Session implements ClientSession {
   #lastPosition = Infinity;
   #lastReason = "";
   #midCommandSinceMs = -1;
+  /** What the budget knows of this session. */
+  #heldBytes = 0;
+  #isHeldBack = false;
 
   constructor(remote: string, codec: Codec, evaluation: Evaluation, limits: SessionLimits) {
     this.remote = remote;
@@ -78,8 +84,7 @@ export class Session implements ClientSession {
   }
 
   get wantsInput(): boolean {
-    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom() &&
-      !this.#codec.isWaiting();
+    return this.#isReading() && !this.#codec.isWaiting() && !this.#checkBudget();
   }
 
   nextBatch(): CommandBatch | null {
@@ -119,6 +124,8 @@ export class Session implements ClientSession {
     this.#isGone = true;
     this.onActivity = null;
     this.#evaluation.forget(this);
+    this.#limits.budget.add(-this.#heldBytes);
+    this.#heldBytes = 0;
   }
 
   // Output.
@@ -187,6 +194,7 @@ export class Session implements ClientSession {
       } else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
         if (this.#replies.isFull) break; // outputWritten() goes on from here
+        if (this.#checkBudget()) break; // checkDeadlines() goes on from here
         if (!this.#replies.composeRead(true)) {
           this.#evaluation.waitForTime(this);
           break;
@@ -207,20 +215,24 @@ export class Session implements ClientSession {
 
   /**
    * Gives up on all commands submitted at or before `cutoffMs`: a write may be in the log, so its
-   * outcome is unknown; of a read nothing was done.
+   * outcome is unknown; of a read nothing was done. Reads whose round is confirmed wait for nothing
+   * but their client, and may be left to it.
    */
-  giveUp(cutoffMs: number, readError: ClientError): void {
+  giveUp(cutoffMs: number, readError: ClientError, confirmedToo = true): void {
     const pending = this.#pending;
     if (this.#isGone || pending.length === 0) return;
     let recompose = false;
     for (let p = pending.head; p < pending.tail && pending.submittedMs(p) <= cutoffMs; p++) {
       const kind = pending.kind(p);
+      const isConfirmed = kind === PendingKind.read && pending.round(p) <= this.#confirmedRound;
       if (p < pending.evaluated) {
-        if (kind !== PendingKind.read || pending.round(p) <= this.#confirmedRound) continue;
+        if (kind !== PendingKind.read || isConfirmed) continue;
         pending.refuse(p, readError);
         recompose = true;
       } else if (kind === PendingKind.write) pending.refuse(p, ClientError.timeout);
-      else if (kind === PendingKind.read) pending.refuse(p, readError);
+      else if (kind === PendingKind.read && (confirmedToo || !isConfirmed)) {
+        pending.refuse(p, readError);
+      }
     }
     if (recompose) this.#replies.recompose();
     this.advance();
@@ -242,12 +254,32 @@ export class Session implements ClientSession {
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void {
     const pending = this.#pending;
     if (pending.length > 0 && pending.submittedMs(pending.head) <= nowMs - commandTimeoutMs) {
-      this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader);
+      this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader, false);
     }
     const since = this.#midCommandSinceMs;
-    if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.wantsInput) {
+    if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.#isReading()) {
       this.end("half a command, and no more of it in time");
     }
+    if (this.#isHeldBack && !this.#checkBudget()) {
+      this.advance();
+      this.#evaluation.markActive(this);
+    }
+  }
+
+  #isReading(): boolean {
+    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom();
+  }
+
+  /** Tells the budget what this session holds; true where it has to wait for others to let go. */
+  #checkBudget(): boolean {
+    if (this.#isGone) return true;
+    const { budget } = this.#limits;
+    const heldBytes = this.#input.bytes.length + this.#replies.stream.heldBytes;
+    if (heldBytes !== this.#heldBytes) {
+      budget.add(heldBytes - this.#heldBytes);
+      this.#heldBytes = heldBytes;
+    }
+    return this.#isHeldBack = budget.holdsBack(heldBytes);
   }
 
   #hasRoom(): boolean {

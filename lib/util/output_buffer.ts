@@ -25,6 +25,12 @@ export class OutputBuffer {
     return this.#filling.length + this.#flyingBytes;
   }
 
+  /** Bytes of memory that the buffers take, used or not. */
+  get heldBytes(): number {
+    return this.#filling.bytes.length + (this.#spare?.bytes.length ?? 0) +
+      (this.#flying?.bytes.length ?? 0);
+  }
+
   /** True between `take()` and `written()`. */
   get isFlying(): boolean {
     return this.#flying !== null;

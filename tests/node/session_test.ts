@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { commandLength, keyOffset, Op } from "../../lib/kv/command.ts";
 import { Result, Status } from "../../lib/kv/result.ts";
 import type { Evaluation } from "../../lib/node/evaluation.ts";
+import { MemoryBudget } from "../../lib/node/memory_budget.ts";
 import { Session } from "../../lib/node/session.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
@@ -125,12 +126,15 @@ function keyOf(bytes: Uint8Array, offset: number): string {
   return decoder.decode(bytes.slice(at, at + length));
 }
 
-function setup(limits: { pipelineCommandsMax?: number; outputBytesMax?: number } = {}) {
+function setup(
+  limits: { pipelineCommandsMax?: number; outputBytesMax?: number; clientBytesMax?: number } = {},
+) {
   const leader = new FakeLeader();
   const session = new Session("test", new LineCodec({ valueBytesMax: 1000 }), leader, {
     pipelineCommandsMax: limits.pipelineCommandsMax ?? 100,
     outputBytesMax: limits.outputBytesMax ?? 100_000,
     commandBytesMax: lineCommandBytesMax(1000),
+    budget: new MemoryBudget(limits.clientBytesMax ?? 1_000_000_000),
   });
   return { leader, session };
 }
@@ -363,4 +367,60 @@ Deno.test("a connection that is gone leaves its commands to the log", () => {
   leader.confirm(1);
   assertEquals(leader.forgotten, 1);
   assertEquals(leader.values.get("a")?.value, "x");
+});
+
+Deno.test("reads whose round is confirmed wait for a slow client, however long it takes", () => {
+  const { leader, session } = setup({ outputBytesMax: 500 });
+  leader.values.set("a", { value: "v".repeat(400), deadlineMs: 0 });
+  send(session, "get a\r\n".repeat(10));
+  leader.confirm(1);
+  leader.nowMs += 60_000;
+  session.checkDeadlines(leader.nowMs, 5000, 30_000);
+  assertEquals(output(session), `VALUE 400\r\n${"v".repeat(400)}\r\n`.repeat(10));
+});
+
+Deno.test("reads whose round is not confirmed in time are told that nothing was done", () => {
+  const { leader, session } = setup();
+  send(session, "get a\r\n");
+  leader.nowMs += 6_000;
+  session.checkDeadlines(leader.nowMs, 5000, 30_000);
+  assertEquals(output(session), "ERR_NO_LEADER\r\n");
+});
+
+Deno.test("beyond the common budget a session that holds much waits, and goes on when there is room", () => {
+  const { leader, session } = setup({ outputBytesMax: 1_000_000, clientBytesMax: 300_000 });
+  const value = "v".repeat(50_000);
+  leader.values.set("a", { value, deadlineMs: 0 });
+  send(session, "get a\r\n".repeat(20));
+  leader.confirm(1);
+  const held = session.takeOutput()!;
+  assertEquals(held.length < 500_000, true, `${held.length} bytes`);
+  assertEquals(session.wantsInput, false);
+  let total = held.length;
+  session.outputWritten();
+  while (total < 20 * (value.length + 15)) {
+    session.checkDeadlines(leader.nowMs, 5000, 30_000);
+    const bytes = session.takeOutput();
+    if (bytes === null) break;
+    total += bytes.length;
+    session.outputWritten();
+  }
+  assertEquals(total, 20 * (value.length + 15));
+  session.checkDeadlines(leader.nowMs, 5000, 30_000);
+  assertEquals(session.wantsInput, true);
+});
+
+Deno.test("a session that is gone gives its share of the budget back", () => {
+  const budget = new MemoryBudget(1);
+  const leader = new FakeLeader();
+  const session = new Session("test", new LineCodec({ valueBytesMax: 1000 }), leader, {
+    pipelineCommandsMax: 10,
+    outputBytesMax: 1000,
+    commandBytesMax: lineCommandBytesMax(1000),
+    budget,
+  });
+  assertEquals(session.wantsInput, true, "a small one always goes on");
+  assertEquals(budget.bytes > 0, true);
+  session.disconnected();
+  assertEquals(budget.bytes, 0);
 });

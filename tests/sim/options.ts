@@ -148,6 +148,7 @@ function drawTinyLimits(random: Random): Limits {
     connectionsMax: random.pick([20, 1_000]),
     pipelineCommandsMax: random.pick([4, 16, 128]),
     outputBytesMax: random.pick([200, 4_096]),
+    clientBytesMax: random.pick([100_000, 1_000_000]),
     uncommittedBytesMax: random.pick([2_000, 20_000, 1_000_000]),
     entryBytesMax: random.pick([100, 1_000, 10_000]),
     appendBytesMax: random.pick([100, 1_000, 10_000]),
