@@ -4,7 +4,13 @@ import { appendToLog, commitTo, truncateLog } from "./commit.ts";
 import { send, sendOnceDurable } from "./outbox.ts";
 import { becomeFollower } from "./roles.ts";
 import { configurationOf, type RaftState } from "./state.ts";
-import { settleSuspicion, tellSuspicion } from "./suspicion.ts";
+import {
+  askForAppend,
+  countableIndex,
+  countableRound,
+  settleSuspicion,
+  tellSuspicionOnce,
+} from "./suspicion.ts";
 import { isVoter } from "./configuration.ts";
 import { campaign } from "./candidate.ts";
 import {
@@ -44,7 +50,7 @@ export function handleAppendRequest(state: RaftState, message: AppendRequest): v
   commitTo(state, Math.min(message.commitIndex, verifiedIndex));
   settleSuspicion(state, message, verifiedIndex);
 
-  const index = Math.max(verifiedIndex, state.commitIndex);
+  const index = countableIndex(state, verifiedIndex);
   sendOnceDurable(state, {
     kind: "appendResponse",
     from: state.id,
@@ -54,7 +60,7 @@ export function handleAppendRequest(state: RaftState, message: AppendRequest): v
     index,
     hintIndex: 0,
     hintTerm: 0,
-    readRound: message.readRound,
+    readRound: countableRound(state, message.readRound),
   }, index);
 }
 
@@ -79,7 +85,7 @@ function takeEntries(state: RaftState, message: AppendRequest): void {
 
 /** Refuses, with the nearest index that could match (paper §5.3, last part). */
 function refuse(state: RaftState, message: AppendRequest): void {
-  if (state.suspect) tellSuspicion(state);
+  tellSuspicionOnce(state);
   const hintIndex = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
   send(state, {
     kind: "appendResponse",
@@ -90,22 +96,21 @@ function refuse(state: RaftState, message: AppendRequest): void {
     index: message.prevIndex,
     hintIndex,
     hintTerm: state.log.termAt(hintIndex),
-    readRound: message.readRound,
+    readRound: countableRound(state, message.readRound),
   });
 }
 
 export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   hearLeader(state, message);
-  // A heartbeat's commitIndex rests on acks that a suspect server may have forgotten. It says so
-  // again, and gets an append that shows whether it is sound by now.
-  if (state.suspect) tellSuspicion(state);
+  // A heartbeat's commitIndex rests on acks that a suspect server may have forgotten.
+  if (state.suspect) askForAppend(state);
   else commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
   send(state, {
     kind: "heartbeatResponse",
     from: state.id,
     to: message.from,
     term: state.term,
-    readRound: message.readRound,
+    readRound: countableRound(state, message.readRound),
   });
 }
 

@@ -1,18 +1,36 @@
 /**
- * How a suspect server (see HardState.suspect) becomes sound again. It may have forgotten an ack and
- * a vote, so it needs to know both of the log and of the terms:
+ * How a suspect server (see HardState.suspect) becomes sound again. It may have forgotten an ack, a
+ * vote and the term that they were of, so it needs to know both of the terms and of the log:
  *
+ * - every other voter has answered since this process started, and this server's term is at least
+ *   theirs. Whoever got the forgotten vote was in that vote's term before it asked, durably; so a
+ *   vote in a later term is no second one, and the vote of this term is given to its leader. Before
+ *   that a leader must not count on this server at all: it might lead a term that this server had
+ *   left behind, and commit what the forgotten term's leader commits otherwise;
  * - its log has matched an index that the leader committed in its own term: all that was ever
  *   committed before is in front of it. An older index would not do, as a new leader's commitIndex
  *   may lag behind entries that this server once acknowledged. Nor would a message from before the
- *   leader was told to forget those acks;
- * - every other voter has answered since this process started, and this server's term is at least
- *   theirs. Whoever got the forgotten vote was in that vote's term before it asked, durably; so a
- *   vote in a later term is no second one, and the vote of this term is given to its leader.
+ *   leader was told to forget those acks.
  */
 import { clearSuspect, send, setTerm } from "./outbox.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 import { type AppendRequest, NOBODY } from "./types.ts";
+
+/** False while this server may have forgotten a term: then it confirms nothing that counts. */
+export function knowsTerms(state: RaftState): boolean {
+  return !state.suspect || unheardVoters(state).length === 0;
+}
+
+/** The log is equal to the leader's up to `verifiedIndex`: how much of that the leader may count. */
+export function countableIndex(state: RaftState, verifiedIndex: number): number {
+  // What is committed can be counted by anybody; saying so keeps the appends coming.
+  return knowsTerms(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
+}
+
+/** The read round to confirm in an answer to one that carries `readRound`. */
+export function countableRound(state: RaftState, readRound: number): number {
+  return knowsTerms(state) ? readRound : 0;
+}
 
 /** An append of the leader was taken in and verified the log up to `verifiedIndex`. */
 export function settleSuspicion(
@@ -24,15 +42,28 @@ export function settleSuspicion(
   if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
   const isLogSound = message.commitIndex <= verifiedIndex &&
     state.log.termAt(message.commitIndex) === message.term;
-  if (!isLogSound || unheardVoters(state).length > 0) return;
+  if (!isLogSound || !knowsTerms(state)) return;
   // Whom this server voted for in this term it can't know; its leader is the only safe answer.
   if (state.votedFor === NOBODY) setTerm(state, state.term, message.from);
   state.heardSinceStart.clear();
   clearSuspect(state);
 }
 
-/** Tells the leader, by a vote response that grants nothing, not to count on earlier acks. */
-export function tellSuspicion(state: RaftState): void {
+/** Tells the leader of this term, once, not to count on earlier acks. */
+export function tellSuspicionOnce(state: RaftState): void {
+  if (state.suspect && state.suspectToldTerm !== state.term) tellSuspicion(state);
+}
+
+/**
+ * A heartbeat came. A suspect server says so again where it lacks nothing but a look at its log: it
+ * gets an append that shows whether it is sound by now.
+ */
+export function askForAppend(state: RaftState): void {
+  if (state.suspectToldTerm !== state.term || knowsTerms(state)) tellSuspicion(state);
+}
+
+/** By a vote response that grants nothing. */
+function tellSuspicion(state: RaftState): void {
   state.suspectToldTerm = state.term;
   send(state, {
     kind: "voteResponse",

@@ -35,6 +35,7 @@ Deno.test("a suspect candidate needs every voter, and is sound once it leads", (
 Deno.test("a commit index of an old term does not clear the flag: the leader may lag behind", () => {
   const bench = suspect([1, 1]);
   const append = { kind: "appendRequest", term: 2 } as const;
+  bench.step({ kind: "heartbeatResponse", from: 3 });
   bench.step({ ...append, prevIndex: 2, prevTerm: 1, commitIndex: 2 });
   bench.step({ ...append, prevIndex: 2, prevTerm: 1, commitIndex: 2 });
   assertEquals(bench.state.suspect, true);
@@ -45,11 +46,12 @@ Deno.test("a commit index of an old term does not clear the flag: the leader may
     ...{ commitIndex: 3, readRound: 0 },
   });
   bench.takeHeld();
-  assertEquals(bench.batch?.hardState, { term: 2, votedFor: 0, suspect: false });
+  assertEquals(bench.batch?.hardState, { term: 2, votedFor: 2, suspect: false });
 });
 
 Deno.test("the message that finds a server suspect never clears it: it may be an old one", () => {
   const bench = suspect([1]);
+  bench.step({ kind: "heartbeatResponse", from: 3 });
   const sketch = { kind: "appendRequest", prevIndex: 1, prevTerm: 1, commitIndex: 1 } as const;
   const first = bench.step(sketch);
   assertEquals(first.map(({ kind }) => kind), ["voteResponse", "appendResponse"]);
