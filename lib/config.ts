@@ -60,6 +60,7 @@ const TIMING_RANGES: Ranges<Timing> = {
 
 const LIMIT_RANGES: Ranges<Limits> = {
   valueBytesMax: [1, 64 * MIB],
+  redisKeyBytesMax: [1, 65_535],
   connectionsMax: [1, 1_000_000],
   pipelineCommandsMax: [1, 1_000_000],
   outputBytesMax: [KIB, GIB],

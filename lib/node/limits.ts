@@ -22,6 +22,8 @@ export interface Timing {
 
 export interface Limits {
   readonly valueBytesMax: number;
+  /** The longest key of the Redis protocol; at most 65535. */
+  readonly redisKeyBytesMax: number;
   readonly connectionsMax: number;
   /** Commands of one connection that are not answered yet. */
   readonly pipelineCommandsMax: number;
@@ -73,6 +75,7 @@ export const DEFAULT_TIMING: Timing = {
 
 export const DEFAULT_LIMITS: Limits = {
   valueBytesMax: 1_048_576,
+  redisKeyBytesMax: 1_024,
   connectionsMax: 10_000,
   pipelineCommandsMax: 4_096,
   outputBytesMax: 4_194_304,
