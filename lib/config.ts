@@ -10,6 +10,7 @@ import {
   DEFAULT_TIMING,
   ENTRY_BYTES_CEILING,
   type Limits,
+  REDIS_KEY_BYTES_CEILING,
   type StorageLimits,
   type Timing,
   VALUE_BYTES_CEILING,
@@ -62,6 +63,7 @@ const TIMING_RANGES: Ranges<Timing> = {
 
 const LIMIT_RANGES: Ranges<Limits> = {
   valueBytesMax: [1, VALUE_BYTES_CEILING],
+  redisKeyBytesMax: [1, REDIS_KEY_BYTES_CEILING],
   connectionsMax: [1, 1_000_000],
   pipelineCommandsMax: [1, 1_000_000],
   outputBytesMax: [KIB, GIB],

@@ -22,6 +22,8 @@ export interface Timing {
 
 export interface Limits {
   readonly valueBytesMax: number;
+  /** The longest key of the Redis protocol; at most 65535. */
+  readonly redisKeyBytesMax: number;
   readonly connectionsMax: number;
   /** Commands of one connection that are not answered yet. */
   readonly pipelineCommandsMax: number;
@@ -68,6 +70,7 @@ export interface StorageLimits {
  * from before a limit was lowered, and a follower has to take them.
  */
 export const VALUE_BYTES_CEILING = 67_108_864;
+export const REDIS_KEY_BYTES_CEILING = 65_535;
 export const ENTRY_BYTES_CEILING = 67_108_864;
 
 export const DEFAULT_TIMING: Timing = {
@@ -83,6 +86,7 @@ export const DEFAULT_TIMING: Timing = {
 
 export const DEFAULT_LIMITS: Limits = {
   valueBytesMax: 1_048_576,
+  redisKeyBytesMax: 1_024,
   connectionsMax: 10_000,
   pipelineCommandsMax: 4_096,
   outputBytesMax: 262_144,

@@ -13,7 +13,7 @@ import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { ServerPlace } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import { LineCodec, lineCommandBytesMax } from "../wire/line.ts";
+import { ClientCodec, clientCommandBytesMax, encodedRunBytesMax } from "../wire/client_codec.ts";
 import { appendFrameBytesMax, type DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
@@ -24,6 +24,7 @@ import { LeaderClock } from "./leader_clock.ts";
 import {
   ENTRY_BYTES_CEILING,
   type Limits,
+  REDIS_KEY_BYTES_CEILING,
   type StorageLimits,
   type Timing,
   VALUE_BYTES_CEILING,
@@ -82,6 +83,7 @@ export class Node implements ServerNode {
   /** Null until the cluster is formed. */
   #consensus: Consensus | null = null;
   #isTurnScheduled = false;
+  #lastClientId = 0;
   /** The term that this node leads, as far as the sessions know; 0 where it does not. */
   #ledTerm = 0;
   /** Index of the last entry that only lets time pass; 0 where none is under way. */
@@ -154,9 +156,9 @@ export class Node implements ServerNode {
 
   openSession(remote: string): ClientSession | null {
     if (this.#sessions.count >= this.#limits.connectionsMax || this.#shutdown !== null) return null;
-    const { valueBytesMax, pipelineCommandsMax, outputBytesMax } = this.#limits;
-    const codec = new LineCodec({ valueBytesMax });
-    const commandBytesMax = lineCommandBytesMax(valueBytesMax);
+    const { pipelineCommandsMax, outputBytesMax } = this.#limits;
+    const codec = new ClientCodec(this.#limits, { clientId: ++this.#lastClientId, remote });
+    const commandBytesMax = clientCommandBytesMax(this.#limits);
     const budget = this.#budget;
     const limits = { pipelineCommandsMax, outputBytesMax, commandBytesMax, budget };
     const session = new Session(remote, codec, this.#evaluator, limits);
@@ -332,9 +334,12 @@ function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, Serve
 
 /**
  * The largest frame that a peer may send. An entry may be larger than `entryBytesMax` by one run of
- * commands, which is at most what a session's input holds; encoded, it is never twice as long.
+ * commands, which is what a session's input comes to.
  */
 function frameBytesMax(): number {
-  const runBytesMax = 2 * sessionInputBytesMax(lineCommandBytesMax(VALUE_BYTES_CEILING));
+  const runBytesMax = encodedRunBytesMax(sessionInputBytesMax(clientCommandBytesMax({
+    valueBytesMax: VALUE_BYTES_CEILING,
+    redisKeyBytesMax: REDIS_KEY_BYTES_CEILING,
+  })));
   return appendFrameBytesMax(ENTRY_BYTES_CEILING, ENTRY_BYTES_CEILING + runBytesMax);
 }

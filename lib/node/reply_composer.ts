@@ -56,6 +56,7 @@ export class ReplyComposer {
   }
 
   composeRefusal(): void {
+    this.#codec.noteRefused(this.#pending.replyMode(this.#pending.evaluated), false);
     this.#writeError(this.stream.writer, this.#pending.evaluated);
     this.#pending.passEvaluated(this.stream.composed);
   }
@@ -84,8 +85,10 @@ export class ReplyComposer {
       let from = stream.released;
       for (let p = pending.head; p < pending.evaluated; p++) {
         const to = pending.replyEnd(p);
-        if (pending.kind(p) === PendingKind.refused) this.#writeError(out, p);
-        else copy(from, to);
+        if (pending.kind(p) === PendingKind.refused) {
+          this.#codec.noteRefused(pending.replyMode(p), true);
+          this.#writeError(out, p);
+        } else copy(from, to);
         pending.setReplyEnd(p, stream.positionOf(out));
         from = to;
       }

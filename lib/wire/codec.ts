@@ -84,6 +84,12 @@ export interface Codec {
     source: ServerViewSource,
   ): void;
 
+  /**
+   * Hears that a command was refused before it was decided; `isRevoked` where its reply was written
+   * already, and is replaced.
+   */
+  noteRefused(replyMode: number, isRevoked: boolean): void;
+
   /** Appends an error; `leader` is given for a redirect, `slot` as in the batch. Never echoes input. */
   writeError(
     out: ByteWriter,

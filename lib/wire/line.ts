@@ -58,6 +58,8 @@ export class LineCodec implements Codec {
     return false;
   }
 
+  noteRefused(): void {}
+
   writeLocal(): void {
     assert(false, "The protocol of lines has no local commands");
   }

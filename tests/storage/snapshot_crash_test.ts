@@ -74,7 +74,7 @@ function live(disk: SimDisk, ledger: Ledger): void {
   // A snapshot that is given up, and one that is begun and left behind.
   snapshots.begin({ index: 16, term: 1 }, CONFIGURATION).abort();
   // Entries of a leader that does not prevail, over several segments: the snapshot replaces them.
-  for (let index = 19; index < 44; index++) write(batch(null, entry(index, 1, `stale ${index}`)));
+  for (let index = 19; index < 70; index++) write(batch(null, entry(index, 1, `stale ${index}`)));
   snapshots.receive({ index: 30, term: 2 }, 4000).write(0, BODY.subarray(0, 10));
   const part = snapshots.receive(RECEIVED, BODY.length);
   for (let at = 0; at < BODY.length; at += 900) part.write(at, BODY.subarray(at, at + 900));
@@ -106,6 +106,10 @@ function check(disk: SimDisk, ledger: Ledger, note: string): number {
   assertEquals(recovered.notes, [], note);
   const first = recovered.entries[0]?.index ?? index + 1;
   assert(first <= index + 1, note);
+  // What the snapshot has must not be there a second time as something else.
+  for (const one of recovered.entries) {
+    if (one.index <= index) assertEquals(one, HISTORY[one.index - 1], note);
+  }
   const found = [...HISTORY.slice(0, first - 1), ...recovered.entries];
   assert(ledger.logs.some((expected) => same(found, expected)), `${note}: other entries`);
   const { term, votedFor } = recovered.hardState;

@@ -1,9 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import type { Entry } from "../../lib/raft/types.ts";
+import { ByteFormatError, writeU32 } from "../../lib/util/bytes.ts";
+import { checksum } from "../../lib/util/checksum.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
-import { batch, entry, openFormed, options, persist, vote } from "./helpers.ts";
+import { batch, entry, openFormed, options, persist, refusal, vote } from "./helpers.ts";
 import {
   bodyOf,
   CONFIGURATION,
@@ -69,6 +72,23 @@ Deno.test("compaction keeps what the previous snapshot needs, and the log goes o
   assertEquals(recovered.previousTerm, 1);
 });
 
+Deno.test("compaction never takes an entry that it was told to keep", () => {
+  const { disk, directory, log, entries } = withEntries(40);
+  for (const index of [33, 40]) {
+    takeSnapshot(disk, directory, { index, term: 1 }, contentsOf(entries, index));
+  }
+  let removed = 0;
+  for (let keepFrom = 1; keepFrom <= 41; keepFrom++) {
+    const before = disk.list("1/wal").length;
+    log.compact(keepFrom);
+    removed += before - disk.list("1/wal").length;
+    const { recovered } = reopen(disk.clone());
+    assert(recovered.entries[0]!.index <= Math.min(keepFrom, 34), `from ${keepFrom}`);
+    assertEquals(recovered.entries.at(-1), entries[39]);
+  }
+  assert(removed > 3, `${removed} segments`);
+});
+
 Deno.test("three snapshots leave two", () => {
   const { disk, directory, entries } = withEntries(10);
   for (const index of [3, 5, 9]) {
@@ -85,10 +105,12 @@ Deno.test("a received snapshot replaces the log, and the log goes on behind it",
   const position = { index: 60, term: 1 };
   takeSnapshot(giver.disk, giver.directory, position, contentsOf(giver.entries, 60));
   const body = bodyOf(giver.directory, position);
-  const { disk, directory, log } = withEntries(30);
+  const { disk, directory, log, entries } = withEntries(30);
+  takeSnapshot(disk, directory, { index: 8, term: 1 }, contentsOf(entries, 8));
   receiveSnapshot(disk, directory, position, body);
   settled(disk, (done) => log.restart(position, done));
   assertEquals(disk.list("1/wal").length, 1);
+  assertEquals(directory.snapshots.list(), [position]);
   persist(disk, log, batch(vote(2, 3), entry(61, 2)));
   disk.powerLoss(new Random(1));
   const { loaded, recovered } = reopen(disk);
@@ -96,4 +118,162 @@ Deno.test("a received snapshot replaces the log, and the log goes on behind it",
   assertEquals(recovered.entries, [entry(61, 2)]);
   assertEquals(recovered.previousTerm, 1);
   assertEquals(recovered.hardState, vote(2, 3));
+});
+
+Deno.test("a snapshot that comes in pieces of any size is the same file", () => {
+  const { disk, directory, entries } = withEntries(10);
+  const position = { index: 10, term: 1 };
+  takeSnapshot(disk, directory, position, contentsOf(entries, 10));
+  const body = bodyOf(directory, position);
+  const path = `1/snapshot/${disk.list("1/snapshot")[0]}`;
+  for (let chunkBytes = 1; chunkBytes <= body.length; chunkBytes += 1 + (chunkBytes >> 2)) {
+    const other = withEntries(2);
+    receiveSnapshot(other.disk, other.directory, position, body, chunkBytes);
+    assertEquals(other.disk.contents(path), disk.contents(path), `${chunkBytes} at a time`);
+  }
+});
+
+Deno.test("a damaged piece is refused at any byte, and a body that ends early or late", () => {
+  const { disk, directory, entries } = withEntries(6);
+  const position = { index: 6, term: 1 };
+  takeSnapshot(disk, directory, position, contentsOf(entries, 6));
+  const body = bodyOf(directory, position);
+  const receiver = withEntries(1);
+  const refuses = (bytes: Uint8Array, announced = bytes.length, at = position) =>
+    refusal(() => receiver.directory.snapshots.receive(at, announced).write(0, bytes)) !== null;
+  for (let at = 0; at < body.length; at++) {
+    const copy = body.slice();
+    copy[at]! ^= 1 << (at % 8);
+    assert(refuses(copy), `byte ${at}`);
+    assert(refuses(body.slice(0, at)), `cut to ${at}`);
+  }
+  assert(refuses(new Uint8Array([...body, 0])));
+  assert(refuses(new Uint8Array([...body, ...body])));
+  assert(refuses(body, body.length, { index: 6, term: 2 }), "another position");
+  for (const bodyBytes of [0, -1, 1.5, NaN, 2 ** 53]) assert(refuses(body, bodyBytes));
+  assertEquals(receiver.disk.list("1/snapshot"), []);
+  assertEquals(receiver.directory.snapshots.list(), []);
+});
+
+Deno.test("a part goes on where a broken link left it; one of another snapshot begins anew", () => {
+  const { disk, directory, entries } = withEntries(10);
+  const position = { index: 10, term: 1 };
+  takeSnapshot(disk, directory, position, contentsOf(entries, 10));
+  const body = bodyOf(directory, position);
+  const receiver = withEntries(1);
+  const { snapshots } = receiver.directory;
+  const first = snapshots.receive(position, body.length);
+  assertEquals(first.write(0, body.subarray(0, 100)), 100);
+  assertEquals(first.write(0, body.subarray(0, 100)), 100, "a repeated chunk is dropped");
+  assertEquals(first.write(150, body.subarray(150, 200)), 100, "so is one behind a gap");
+  assertEquals(first.write(100, new Uint8Array(body.length)), 100, "and one that is too long");
+  assertEquals(snapshots.receive(position, body.length).heldBytes, 100);
+  snapshots.receive({ index: 12, term: 1 }, body.length);
+  assertEquals(receiver.disk.list("1/snapshot").length, 1);
+  const again = snapshots.receive(position, body.length);
+  assertEquals(again.heldBytes, 0);
+  again.write(0, body);
+  settled(receiver.disk, (done) => again.finish(done));
+  assertEquals(snapshots.list(), [position]);
+});
+
+Deno.test("a full disk or an abort at any moment leaves nothing of a snapshot, and no harm", () => {
+  const { disk, directory, log, entries } = withEntries(20);
+  const free = disk.usedBytes();
+  let refused = 0;
+  for (let sectors = 0; sectors < 12; sectors++) {
+    disk.capacityBytes = free + sectors * 512;
+    try {
+      takeSnapshot(disk, directory, { index: 20, term: 1 }, contentsOf(entries, 20));
+      break;
+    } catch (error) {
+      assert(error instanceof DiskFullError, String(error));
+      refused++;
+    }
+    assertEquals(disk.usedBytes(), free);
+    assertEquals(directory.snapshots.list(), []);
+    assertEquals(directory.snapshots.bytes(), 0);
+  }
+  assert(refused > 2, `${refused} refused`);
+  disk.capacityBytes = Infinity;
+  const writer = directory.snapshots.begin({ index: 21, term: 1 }, CONFIGURATION);
+  writer.head({ index: 21, clockMs: 0, floor: 0, keys: 0, digest: "" });
+  let called = 0;
+  writer.finish(() => called++);
+  writer.abort();
+  const next = directory.snapshots.begin({ index: 21, term: 1 }, CONFIGURATION);
+  disk.completeAll();
+  assertEquals(called, 0, "done of an aborted snapshot");
+  next.abort();
+  persist(disk, log, batch(null, entry(21, 1)));
+  assertEquals(reopen(disk.clone()).recovered.entries.length, 21);
+});
+
+Deno.test("a failed sync of a snapshot is reported, and leaves none", () => {
+  const { disk, directory, entries } = withEntries(5);
+  disk.faults.syncFails = (path) => path.includes("snapshot");
+  let failed = false;
+  try {
+    takeSnapshot(disk, directory, { index: 5, term: 1 }, contentsOf(entries, 5));
+  } catch (error) {
+    failed = error instanceof DiskError;
+  }
+  assert(failed);
+  assertEquals(directory.snapshots.list(), []);
+});
+
+Deno.test("a full disk lets a restart of the log change nothing, and be tried again", () => {
+  const { disk, directory, log, entries } = withEntries(20);
+  const position = { index: 20, term: 1 };
+  takeSnapshot(disk, directory, position, contentsOf(entries, 20));
+  disk.capacityBytes = disk.usedBytes();
+  let full = false;
+  try {
+    settled(disk, (done) => log.restart(position, done));
+  } catch (error) {
+    full = error instanceof DiskFullError;
+  }
+  assert(full);
+  assertEquals(reopen(disk.clone()).recovered.entries, entries);
+  disk.capacityBytes = Infinity;
+  settled(disk, (done) => log.restart(position, done));
+  persist(disk, log, batch(null, entry(21, 1)));
+  assertEquals(reopen(disk.clone()).recovered.entries, [entry(21, 1)]);
+});
+
+Deno.test("a snapshot whose contents can't be loaded falls back like a damaged one", () => {
+  const { disk, directory, entries } = withEntries(20);
+  for (const index of [8, 16]) {
+    takeSnapshot(disk, directory, { index, term: 1 }, contentsOf(entries, index));
+  }
+  disk.kill();
+  const again = DataDirectory.open(disk, options(SMALL));
+  const { recovered } = again.openLog({
+    load(file) {
+      if (file.position.index === 16) throw new ByteFormatError("a key is twice in it");
+    },
+  });
+  assertEquals(recovered.snapshot?.position.index, 8);
+  assertEquals(recovered.entries, entries);
+  assertEquals(recovered.hardState.suspect, false);
+  assert(recovered.notes[0]!.includes("a key is twice in it"), recovered.notes[0]);
+  assertEquals(again.snapshots.list(), [{ index: 8, term: 1 }]);
+  assertEquals(disk.list("1/snapshot").filter((name) => name.endsWith(".damaged")).length, 1);
+  takeSnapshot(disk, again, { index: 18, term: 1 }, contentsOf(entries, 18));
+  assertEquals(disk.list("1/snapshot").length, 2, "what was set aside goes with the next one");
+});
+
+Deno.test("a snapshot of another server or version stops the start, and is not set aside", () => {
+  const { disk, directory, entries } = withEntries(5);
+  takeSnapshot(disk, directory, { index: 5, term: 1 }, contentsOf(entries, 5));
+  disk.kill();
+  const path = `1/snapshot/${disk.list("1/snapshot")[0]}`;
+  disk.corrupt(path, (bytes) => {
+    bytes[8] = 2;
+    writeU32(bytes, 36, checksum(bytes.subarray(0, 36)));
+    return bytes;
+  });
+  const said = refusal(() => reopen(disk));
+  assert(said?.includes("format version 2"), said ?? "it started");
+  assert(disk.exists(path));
 });

@@ -1,0 +1,160 @@
+/** The commands of the Redis protocol that this server knows, with what COMMAND tells of them. */
+import * as connection from "./resp_connection.ts";
+import * as keys from "./resp_keys.ts";
+import type { RespRequest } from "./resp_request.ts";
+import * as server from "./resp_server.ts";
+import * as strings from "./resp_strings.ts";
+import * as transactions from "./resp_transactions.ts";
+
+export type RespHandler = (request: RespRequest) => void;
+
+export interface RespCommand {
+  readonly name: string;
+  /** Arguments in all, the name included; at least that many where negative. */
+  readonly arity: number;
+  readonly flags: readonly string[];
+  /** Where its keys are: the first, the last (negative: from the end), and every how many. */
+  readonly firstKey: number;
+  readonly lastKey: number;
+  readonly keyStep: number;
+  readonly group: string;
+  readonly since: string;
+  readonly summary: string;
+  readonly run: RespHandler;
+  /** Done at once within a transaction, not queued. */
+  readonly isImmediate: boolean;
+}
+
+/** name, arity, flags, first key, last key, step, since, summary */
+type Row = readonly [string, number, string, number, number, number, string, string, RespHandler];
+
+const STRINGS: readonly Row[] = [
+  ["append", 3, "write denyoom fast", 1, 1, 1, "2.0.0", "Append a value to a key", strings.append],
+  ["decr", 2, "write denyoom fast", 1, 1, 1, "1.0.0", "Subtract 1 from a number", strings.decr],
+  ["decrby", 3, "write denyoom fast", 1, 1, 1, "1.0.0", "Subtract from a number", strings.decrby],
+  ["get", 2, "readonly fast", 1, 1, 1, "1.0.0", "Get the value of a key", strings.get],
+  ["getdel", 2, "write fast", 1, 1, 1, "6.2.0", "Get a value and delete its key", strings.getdel],
+  ["getex", -2, "write fast", 1, 1, 1, "6.2.0", "Get a value and set its expiry", strings.getex],
+  ["getrange", 4, "readonly", 1, 1, 1, "2.4.0", "Get a part of a value", strings.getrange],
+  ["getset", 3, "write denyoom fast", 1, 1, 1, "1.0.0", "Set a value, get the old", strings.getset],
+  ["incr", 2, "write denyoom fast", 1, 1, 1, "1.0.0", "Add 1 to a number", strings.incr],
+  ["incrby", 3, "write denyoom fast", 1, 1, 1, "1.0.0", "Add to a number", strings.incrby],
+  [
+    "incrbyfloat",
+    3,
+    "write denyoom fast",
+    1,
+    1,
+    1,
+    "2.6.0",
+    "Add to a decimal number",
+    strings.incrbyfloat,
+  ],
+  ["mget", -2, "readonly fast", 1, -1, 1, "1.0.0", "Get many values", strings.mget],
+  ["mset", -3, "write denyoom", 1, -1, 2, "1.0.1", "Set many values", strings.mset],
+  ["msetnx", -3, "write denyoom", 1, -1, 2, "1.0.1", "Set many new values", strings.msetnx],
+  ["psetex", 4, "write denyoom", 1, 1, 1, "2.6.0", "Set a value for some ms", strings.psetex],
+  ["set", -3, "write denyoom", 1, 1, 1, "1.0.0", "Set the value of a key", strings.set],
+  ["setex", 4, "write denyoom", 1, 1, 1, "2.0.0", "Set a value for some seconds", strings.setex],
+  ["setnx", 3, "write denyoom fast", 1, 1, 1, "1.0.0", "Set a new value", strings.setnx],
+  ["setrange", 4, "write denyoom", 1, 1, 1, "2.2.0", "Overwrite a part", strings.setrange],
+  ["strlen", 2, "readonly fast", 1, 1, 1, "2.2.0", "Get the length of a value", strings.strlen],
+];
+
+const GENERIC: readonly Row[] = [
+  ["del", -2, "write", 1, -1, 1, "1.0.0", "Delete keys", keys.del],
+  ["exists", -2, "readonly fast", 1, -1, 1, "1.0.0", "Count the keys that exist", keys.exists],
+  ["expire", -3, "write fast", 1, 1, 1, "1.0.0", "Expire in seconds", keys.expire],
+  ["expireat", -3, "write fast", 1, 1, 1, "1.2.0", "Expire at a second", keys.expireat],
+  ["expiretime", 2, "readonly fast", 1, 1, 1, "7.0.0", "When it expires, s", keys.expiretime],
+  ["keys", 2, "readonly", 0, 0, 0, "1.0.0", "Find the keys of a pattern", keys.keys],
+  ["persist", 2, "write fast", 1, 1, 1, "2.2.0", "Let a key expire no more", keys.persist],
+  ["pexpire", -3, "write fast", 1, 1, 1, "2.6.0", "Expire in ms", keys.pexpire],
+  ["pexpireat", -3, "write fast", 1, 1, 1, "2.6.0", "Expire at a ms", keys.pexpireat],
+  ["pexpiretime", 2, "readonly fast", 1, 1, 1, "7.0.0", "When it expires, ms", keys.pexpiretime],
+  ["pttl", 2, "readonly fast", 1, 1, 1, "2.6.0", "Time to live in ms", keys.pttl],
+  ["randomkey", 1, "readonly", 0, 0, 0, "1.0.0", "Some key", keys.randomkey],
+  ["scan", -2, "readonly", 0, 0, 0, "2.8.0", "Walk over the keys", keys.scan],
+  ["touch", -2, "readonly fast", 1, -1, 1, "3.2.1", "Count the keys that exist", keys.exists],
+  ["ttl", 2, "readonly fast", 1, 1, 1, "1.0.0", "Time to live in seconds", keys.ttl],
+  ["type", 2, "readonly fast", 1, 1, 1, "1.0.0", "The kind of a value", keys.type],
+  ["unlink", -2, "write fast", 1, -1, 1, "4.0.0", "Delete keys", keys.del],
+  ["wait", 3, "", 0, 0, 0, "3.0.0", "How many servers hold the writes", server.wait],
+];
+
+const CONNECTION: readonly Row[] = [
+  ["auth", -2, "noscript loading stale fast no_auth", 0, 0, 0, "1.0.0", "", connection.auth],
+  ["client", -2, "noscript loading stale", 0, 0, 0, "2.4.0", "", connection.client],
+  ["echo", 2, "loading stale fast", 0, 0, 0, "1.0.0", "Say a text again", connection.echo],
+  ["hello", -1, "noscript loading stale fast no_auth", 0, 0, 0, "6.0.0", "", connection.hello],
+  ["ping", -1, "fast", 0, 0, 0, "1.0.0", "Ask for a sign of life", connection.ping],
+  ["quit", -1, "noscript loading stale fast no_auth", 0, 0, 0, "1.0.0", "", connection.quit],
+  ["reset", 1, "noscript loading stale fast no_auth", 0, 0, 0, "6.2.0", "", connection.reset],
+  ["select", 2, "loading stale fast", 0, 0, 0, "1.0.0", "", connection.select],
+];
+
+const SERVER: readonly Row[] = [
+  ["command", -1, "loading stale", 0, 0, 0, "2.8.13", "The commands", server.command],
+  ["config", -2, "admin noscript loading stale", 0, 0, 0, "2.0.0", "", server.config],
+  ["dbsize", 1, "readonly fast", 0, 0, 0, "1.0.0", "How many keys there are", keys.dbsize],
+  ["flushall", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
+  ["flushdb", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
+  ["info", -1, "loading stale", 0, 0, 0, "1.0.0", "About the server", server.info],
+  ["time", 1, "loading stale fast", 0, 0, 0, "2.6.0", "The server's clock", server.time],
+];
+
+const CLUSTER: readonly Row[] = [
+  ["cluster", -2, "", 0, 0, 0, "3.0.0", "About the cluster", server.cluster],
+  ["readonly", 1, "loading stale fast", 0, 0, 0, "3.0.0", "", connection.readonly],
+  ["readwrite", 1, "loading stale fast", 0, 0, 0, "3.0.0", "", connection.readwrite],
+];
+
+const TRANSACTIONS: readonly Row[] = [
+  ["discard", 1, "noscript loading stale fast", 0, 0, 0, "2.0.0", "", transactions.discard],
+  ["exec", 1, "noscript loading stale skip_slowlog", 0, 0, 0, "1.2.0", "", transactions.exec],
+  ["multi", 1, "noscript loading stale fast", 0, 0, 0, "1.2.0", "", transactions.multi],
+  ["unwatch", 1, "noscript loading stale fast", 0, 0, 0, "2.2.0", "", transactions.unwatch],
+  ["watch", -2, "noscript loading stale fast", 1, -1, 1, "2.2.0", "", transactions.watch],
+];
+
+const IMMEDIATE = new Set(["multi", "exec", "discard", "watch", "quit", "reset"]);
+
+function toCommand(group: string, row: Row): RespCommand {
+  const [name, arity, flags, firstKey, lastKey, keyStep, since, summary, run] = row;
+  const isImmediate = IMMEDIATE.has(name);
+  const flagList = flags === "" ? [] : flags.split(" ");
+  const about = { group, since, summary: summary === "" ? `${name.toUpperCase()}` : summary };
+  return { name, arity, flags: flagList, firstKey, lastKey, keyStep, run, isImmediate, ...about };
+}
+
+export const COMMANDS: readonly RespCommand[] = [
+  ...STRINGS.map((row) => toCommand("string", row)),
+  ...GENERIC.map((row) => toCommand("generic", row)),
+  ...CONNECTION.map((row) => toCommand("connection", row)),
+  ...SERVER.map((row) => toCommand("server", row)),
+  ...CLUSTER.map((row) => toCommand("cluster", row)),
+  ...TRANSACTIONS.map((row) => toCommand("transactions", row)),
+];
+
+const NAME_BYTES_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));
+/** By the hash of the name, so that no string is made for each request. */
+const BY_HASH = new Map<number, RespCommand[]>();
+for (const command of COMMANDS) {
+  const hash = hashOf(new TextEncoder().encode(command.name), 0, command.name.length);
+  BY_HASH.set(hash, [...(BY_HASH.get(hash) ?? []), command]);
+}
+
+/** The command that argument `i` names, in any case; null where there is none. */
+export function findCommand(r: RespRequest, i = 0): RespCommand | null {
+  const [start, end] = [r.starts[i]!, r.ends[i]!];
+  if (end - start > NAME_BYTES_MAX) return null;
+  const found = BY_HASH.get(hashOf(r.bytes, start, end));
+  return found?.find((command) => r.is(i, command.name)) ?? null;
+}
+
+/** FNV-1a over the letters in lower case; bit 5 of other bytes does not matter to a hash. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at]! | 0x20), 0x01000193);
+  return hash >>> 0;
+}
