@@ -165,11 +165,16 @@ export class Snapshots {
     return this.#options.files.list()[0] ?? null;
   }
 
-  /** Up to here the log in memory may be dropped: what follows a snapshot under way is needed. */
+  /** Up to here the log in memory may be dropped: what follows a snapshot to be sent is needed. */
   #pinnedIndex(): number {
     const { limits } = this.#options;
-    let index = this.#maker.runningIndex;
-    if (this.#waiting.size > 0) index = Math.min(index, this.#newest()?.index ?? 0);
+    let index = Infinity;
+    // A snapshot that no follower waits for needs no log in memory behind it: holding on to what
+    // comes in while it is taken would cost more memory than the snapshot itself.
+    if (this.#waiting.size > 0) {
+      const { runningIndex } = this.#maker;
+      index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
+    }
     for (const sender of this.#senders.values()) {
       index = Math.min(index, sender.file.position.index);
     }
