@@ -12,6 +12,8 @@ import type { NodeHost } from "./shells.ts";
 const IDLE_BEFORE_MARK_MS = 50;
 /** How long to wait before a batch that found the disk full is offered again. */
 const FULL_RETRY_MS = 200;
+/** Trying to write the reserve again blocks while it lasts: less and less often, up to this. */
+const RESTORE_RETRY_MAX_MS = 5_000;
 
 export interface PersisterOptions {
   readonly log: LogStorage;
@@ -33,6 +35,7 @@ export class Persister {
   #isMarked = true;
   #isFull = false;
   #retryAtMs = 0;
+  #restoreRetryMs = FULL_RETRY_MS;
 
   constructor(options: PersisterOptions) {
     this.#options = options;
@@ -82,8 +85,9 @@ export class Persister {
     // Also found where this process started on a full disk, and wrote nothing that would tell it.
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
     if (this.#isFull && nowMs >= this.#retryAtMs) {
-      this.#retryAtMs = nowMs + FULL_RETRY_MS;
       if (log.tryRestoreReserve()) this.#noteRoom();
+      this.#retryAtMs = nowMs + this.#restoreRetryMs;
+      this.#restoreRetryMs = Math.min(this.#restoreRetryMs * 2, RESTORE_RETRY_MAX_MS);
       return;
     }
     if (this.#isMarked || nowMs - this.#finishedMs < IDLE_BEFORE_MARK_MS) return;
@@ -163,6 +167,7 @@ export class Persister {
   #noteFull(reason: string): void {
     if (this.#isFull) return;
     this.#isFull = true;
+    this.#restoreRetryMs = FULL_RETRY_MS;
     this.#options.host.log({
       level: "error",
       message: "Disk full: sets are refused until there is room; deletes and reads go on",
