@@ -9,9 +9,9 @@ export const verifyCommand = buildCommand<Record<never, never>, [string], CliCon
   docs: {
     brief: "Check every checksum in a data directory",
     fullDescription: [
-      "Checks every checksum in a server's data directory, and that no file is missing. Says of each",
-      "fault the file, the byte and what it means. Exit code 0 where all is well, 1 where it is not.",
-      "It changes nothing.",
+      "Checks every checksum in a server's data directory, and that no file is missing. Says of",
+      "each fault the file, the byte and what it means. Exit code 0 where all is well, else 1. It",
+      "changes nothing.",
     ].join("\n"),
   },
 });

@@ -24,7 +24,7 @@
  *   group       8 u8 GroupFlag, 9 u32 how many, 13 that many commands: set
  *   deleteGroup 8 u8 0, 9 u32 how many, 13 that many commands: delete
  *   transaction 8 u32 how many watched keys, 12 u32 how many commands, 16 the watched keys, each u64
- *               index of its last change (0 for absent), u16 length, key; then the commands, each
+ *               version (0 for absent), u16 length, key; then the commands, each
  *               behind a u8 tag that its result carries: writes and reads, but no transaction
  *
  * Reads are in the log within a transaction only:
@@ -95,7 +95,7 @@ export const SET_KEY_OFFSET = 17;
 export const CAS_KEY_OFFSET = 25;
 export const GROUP_COMMANDS_OFFSET = 13;
 export const TRANSACTION_WATCHES_OFFSET = 16;
-/** A watched key's index and length, in front of the key. */
+/** A watched key's version and length, in front of the key. */
 export const WATCH_HEAD_BYTES = 10;
 
 /** Appends a set; key and value are ranges of `source`. */

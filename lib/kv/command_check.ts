@@ -159,7 +159,8 @@ function transactionProblem(bytes: Uint8Array, offset: number): string | null {
   let at = offset + TRANSACTION_WATCHES_OFFSET;
   for (let i = 0; i < watches; i++) {
     if (end - at < WATCH_HEAD_BYTES) return "a watched key is cut off";
-    if (u64Problem(bytes, at, "an index") !== null) return "a watched index is above 2^53 - 1";
+    const problem = u64Problem(bytes, at, "a watched version");
+    if (problem !== null) return problem;
     const keyBytes = (bytes[at + 8]! << 8) | bytes[at + 9]!;
     if (keyBytes === 0 || end - at - WATCH_HEAD_BYTES < keyBytes) return "a watched key is cut off";
     at += WATCH_HEAD_BYTES + keyBytes;

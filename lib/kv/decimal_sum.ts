@@ -99,7 +99,7 @@ function place(
 ): DecimalProblem {
   into.digits.fill(0);
   const wholeDigits = (point < 0 ? end : point) - start;
-  let to = POINT - wholeDigits + exponent;
+  let to = POINT - wholeDigits - exponent;
   for (let at = start; at < end; at++) {
     if (at === point) continue;
     const digit = bytes[at]! - ZERO;

@@ -57,7 +57,7 @@ export class Groups {
     for (let i = 0; i < watches; i++) {
       const length = (bytes[at + 8]! << 8) | bytes[at + 9]!;
       const isPresent = this.#keys.find(bytes, at + WATCH_HEAD_BYTES, length);
-      if ((isPresent ? this.#keys.head.index : 0) !== readU64(bytes, at)) {
+      if ((isPresent ? this.#keys.head.version : 0) !== readU64(bytes, at)) {
         result.status = Status.aborted;
         return;
       }

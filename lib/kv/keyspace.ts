@@ -58,7 +58,6 @@ export class Keyspace {
   show(result: Result): void {
     result.setValue(this.bytes, this.valueOffset, this.head.valueLength);
     result.version = this.head.version;
-    result.index = this.head.index;
     result.deadlineMs = this.deadlineMs;
   }
 

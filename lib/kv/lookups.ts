@@ -76,7 +76,6 @@ export class Lookups {
       return;
     }
     result.status = Status.notFound;
-    result.index = 0;
   }
 
   /** Both ends included; negative ones count from the value's end. */

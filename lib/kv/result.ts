@@ -4,7 +4,7 @@ import { Int64 } from "../util/int64.ts";
 export const Status = {
   /** A set or cas was done; `version` is the key's new one. */
   stored: 1,
-  /** A read found the key: `version`, `index`, `deadlineMs`, and the value's place. */
+  /** A read found the key: `version`, `deadlineMs`, and the value's place. */
   found: 2,
   deleted: 3,
   /** No such key, or its time has come. */
@@ -40,8 +40,6 @@ const PARTS_KEPT = 64;
 export class Result {
   status: Status = Status.notFound;
   version = 0;
-  /** The log index of the key's last change. */
-  index = 0;
   /** When the key expires, ms since 1970; 0 for never. Of a list: the first of its keys' to come. */
   deadlineMs = 0;
   /** The value is `bytes[offset, offset + length)`: valid until the store's next call. */

@@ -2,7 +2,7 @@
 import { isVoter } from "./configuration.ts";
 import { becomeLeader } from "./leader.ts";
 import { send, sendOnceDurable, setTerm } from "./outbox.ts";
-import { tally } from "./quorum.ts";
+import { type Ballot, tally } from "./quorum.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
 import { configurationOf, isDiskStalled, type RaftState, restartElectionTimer } from "./state.ts";
 import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
@@ -10,10 +10,11 @@ import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 /** The election timer ran out, or the leader's connection broke. */
 export function preCampaign(state: RaftState, reason: string): void {
   if (!isVoter(configurationOf(state), state.id) || isDiskStalled(state)) return;
+  if (state.repairing) return;
   restartElectionTimer(state);
   changeRole(state, "preCandidate", NOBODY, reason);
   for (const request of voteRequests(state, state.term + 1, true, false)) send(state, request);
-  countBallot(state, state.id, true, state.suspect);
+  countBallot(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
 }
 
 /** Runs for the next term. `transfer`: by order of the leader, so voters answer although it lives. */
@@ -31,7 +32,7 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
 
 export function noteOwnVoteDurable(state: RaftState): void {
   if (state.outbox.durableVersion < state.ownVoteVersion || state.ballots.has(state.id)) return;
-  countBallot(state, state.id, true, state.suspect);
+  countBallot(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
 }
 
 function voteRequests(
@@ -57,12 +58,13 @@ export function handleVoteResponse(state: RaftState, message: VoteResponse): voi
   if (state.role !== (message.preVote ? "preCandidate" : "candidate")) return;
   // A granted pre-vote carries the term that it was asked for, a refused one the voter's own.
   if (message.preVote && message.granted && message.term !== state.term + 1) return;
-  countBallot(state, message.from, message.granted, message.suspect);
+  countBallot(state, message.from, message);
 }
 
-function countBallot(state: RaftState, from: number, granted: boolean, suspect: boolean): void {
+function countBallot(state: RaftState, from: number, ballot: Ballot): void {
   // The first answer stands: a grant is never taken back, and copies may come late.
-  if (!state.ballots.has(from)) state.ballots.set(from, { granted, suspect });
+  const { granted, suspect, repairing } = ballot;
+  if (!state.ballots.has(from)) state.ballots.set(from, { granted, suspect, repairing });
   const result = tally(configurationOf(state), state.ballots);
   if (result === "lost") {
     becomeFollower(state, state.term, NOBODY, "the voters refused");

@@ -36,7 +36,8 @@ export function describeMessage(message: Message): string {
     case "voteResponse": {
       const kind = message.preVote ? "pre-vote" : "vote";
       const answer = message.granted ? "granted" : "refused";
-      return `${head} ${kind} ${answer} ${term}${message.suspect ? " suspect" : ""}`;
+      const flags = `${message.suspect ? " suspect" : ""}${message.repairing ? " repairing" : ""}`;
+      return `${head} ${kind} ${answer} ${term}${flags}`;
     }
     case "appendRequest":
       return `${head} append ${term} prev ${message.prevIndex}/t${message.prevTerm} entries ${
@@ -78,6 +79,7 @@ export function describeHardState(hardState: HardState): string {
 export function describeState(state: RaftState): string {
   const { log } = state;
   const parts = [`${state.id} ${state.role} ${describeHardState(state)}`];
+  if (state.repairing) parts.push("repairing");
   parts.push(`leader ${state.leaderId === NOBODY ? "none" : state.leaderId}`);
   if (log.snapshot.index > 0) parts.push(`snapshot ${log.snapshot.index}/t${log.snapshot.term}`);
   parts.push(`log ${describeTerms(log.entries)}`, `commit ${state.commitIndex}`);

@@ -15,6 +15,7 @@ export interface StateSummary {
   readonly votedFor: ServerId;
   readonly leaderId: ServerId;
   readonly suspect: boolean;
+  readonly repairing: boolean;
   readonly compactedIndex: number;
   readonly commitIndex: number;
   readonly commitTerm: number;
@@ -27,13 +28,15 @@ export interface StateSummary {
 }
 
 export function summarize(state: RaftState): StateSummary {
-  const { role, term, votedFor, leaderId, suspect, commitIndex, log, outbox, reads } = state;
+  const { role, term, votedFor, leaderId, suspect, repairing } = state;
+  const { commitIndex, log, outbox, reads } = state;
   return {
     role,
     term,
     votedFor,
     leaderId,
     suspect,
+    repairing,
     compactedIndex: log.snapshot.index,
     commitIndex,
     commitTerm: log.termAt(commitIndex),
@@ -57,6 +60,12 @@ export function checkState(state: RaftState): void {
     hold(state, state.reads.started === state.reads.ended, "has a read round without leading");
     hold(state, !state.reads.wanted, "gathers reads without leading");
   }
+  hold(state, !state.repairing || state.role === "follower", "campaigns while it repairs its log");
+  hold(
+    state,
+    !state.repairing || state.suspect === (state.repairEnd === null),
+    "repairs its log without being suspect",
+  );
   if (state.role === "candidate" || state.role === "preCandidate") {
     hold(state, state.leaderId === NOBODY, "campaigns against a leader that it follows");
   } else {
@@ -175,6 +184,7 @@ export function checkDelta(before: StateSummary, state: RaftState): void {
   } else {
     hold(state, before.role !== "leader" || state.role !== "leader", "led two terms in one step");
   }
+  hold(state, !state.repairing || before.repairing, "lost entries while running");
   hold(state, !state.suspect || before.suspect, "became suspect while running");
   hold(state, state.commitIndex >= before.commitIndex, `took back commit ${before.commitIndex}`);
   const commitTerm = log.termAt(before.commitIndex);

@@ -32,6 +32,7 @@ export function quorumValue(
 export interface Ballot {
   readonly granted: boolean;
   readonly suspect: boolean;
+  readonly repairing: boolean;
 }
 
 export type Tally = "won" | "lost" | "open";
@@ -40,6 +41,9 @@ export type Tally = "won" | "lost" | "open";
  * Counts an election. A suspect voter may have forgotten a vote or an acknowledged entry, so its
  * grant does not count towards the majority; but where every single voter grants, nobody is left who
  * could know better, and a cluster whose servers are all suspect must not be dead for ever.
+ *
+ * A repairing voter has lost something for certain, so it abstains: it is none of those who could
+ * know better. Where a majority abstains nobody can be elected: what they lost may be lost everywhere.
  */
 export function tally(
   configuration: Configuration,
@@ -48,9 +52,11 @@ export function tally(
   let sound = 0;
   let granted = 0;
   let unanswered = 0;
+  let abstained = 0;
   for (const id of configuration.voters) {
     const ballot = ballots.get(id);
     if (ballot === undefined) unanswered++;
+    else if (ballot.repairing) abstained++;
     else if (ballot.granted) {
       granted++;
       if (!ballot.suspect) sound++;
@@ -58,8 +64,9 @@ export function tally(
   }
   const voters = configuration.voters.length;
   if (voters === 0) return "lost";
-  if (sound >= majority(configuration) || granted === voters) return "won";
-  const mayStillWin = sound + unanswered >= majority(configuration) ||
-    granted + unanswered === voters;
+  const least = majority(configuration);
+  const allMayAgree = abstained < least && granted + abstained + unanswered === voters;
+  if (sound >= least || (allMayAgree && unanswered === 0)) return "won";
+  const mayStillWin = sound + unanswered >= least || allMayAgree;
   return mayStillWin ? "open" : "lost";
 }

@@ -56,7 +56,9 @@ export class Raft {
       term: hardState.term,
       votedFor: hardState.votedFor,
       leaderId: NOBODY,
-      suspect: hardState.suspect,
+      suspect: hardState.suspect || options.repair === true,
+      repairing: options.repair === true,
+      repairEnd: null,
       suspectToldTerm: -1,
       heardSinceStart: new Set(),
       suspectTicks: options.electionTimeoutTicks,
@@ -169,6 +171,14 @@ export class Raft {
     const before = this.#before();
     snapshotFailed(this.state, id);
     this.#check(before);
+  }
+
+  /**
+   * True until the lost entries (RaftOptions.repair) are here again, or shown to be of no account,
+   * and durable, term and vote included. It turns false in `advance()`, for good.
+   */
+  get repairing(): boolean {
+    return this.state.repairing;
   }
 
   hasReady(): boolean {

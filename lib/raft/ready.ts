@@ -6,6 +6,7 @@ import { releasePromises } from "./outbox.ts";
 import { roundIsDue, startRound } from "./read_index.ts";
 import { sendDueAppends } from "./replication.ts";
 import type { RaftState } from "./state.ts";
+import { endRepairOnceDurable } from "./suspicion.ts";
 import type {
   Entry,
   HardState,
@@ -112,6 +113,7 @@ export function advance(state: RaftState, batch: PersistBatch): void {
   outbox.durableVersion = outbox.batchVersion;
   if (!outbox.batchOvertaken) state.log.confirm(batch.entries);
   releasePromises(state);
+  endRepairOnceDurable(state);
   if (state.role === "candidate") noteOwnVoteDurable(state);
   if (state.role === "leader") advanceCommit(state);
 }

@@ -27,6 +27,13 @@ export interface RaftOptions {
   /** The first configuration or the snapshot's; configuration entries behind that override it. */
   readonly configuration: Configuration;
   readonly hardState: HardState;
+  /**
+   * True where entries that were durable once are lost: `snapshot` and `entries` are what is left in
+   * front of the first gap, the hard state the least that may have been promised. Until
+   * `Raft.repairing` is false this server neither votes nor campaigns. No use for an only voter:
+   * nobody has what it lost.
+   */
+  readonly repair?: boolean;
   /** Its term may be ahead of the hard state's. */
   readonly snapshot: SnapshotPosition;
   /**
@@ -69,6 +76,10 @@ export interface RaftState {
   leaderId: ServerId;
   /** See HardState.suspect. */
   suspect: boolean;
+  /** See RaftOptions.repair; then suspect as well, until the repair has settled. */
+  repairing: boolean;
+  /** What has to be durable before the repair is over; null before it has settled. */
+  repairEnd: { readonly hardStateVersion: number; readonly logIndex: number } | null;
   /** The leader and term that a suspect server has told of its state, so that it says it once. */
   suspectToldTerm: number;
   /**

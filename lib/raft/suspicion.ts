@@ -11,6 +11,10 @@
  *   committed before is in front of it. An older index would not do, as a new leader's commitIndex
  *   may lag behind entries that this server once acknowledged. Nor would a message from before the
  *   leader was told to forget those acks.
+ *
+ * A repairing server (see RaftOptions.repair) is a suspect server that knows for certain that it lost
+ * something, so in elections it has no say at all. The rest is the same, ending included: that its log
+ * holds all it may have forgotten is just what the end of suspicion shows.
  */
 import { clearSuspect, send, setTerm } from "./outbox.ts";
 import { configurationOf, type RaftState } from "./state.ts";
@@ -47,6 +51,19 @@ export function settleSuspicion(
   if (state.votedFor === NOBODY) setTerm(state, state.term, message.from);
   state.heardSinceStart.clear();
   clearSuspect(state);
+  if (state.repairing) {
+    const { hardStateVersion } = state.outbox;
+    state.repairEnd = { hardStateVersion, logIndex: message.commitIndex };
+  }
+}
+
+/** Ends a repair that has settled, once what it rests on is durable: called after each sync. */
+export function endRepairOnceDurable(state: RaftState): void {
+  const { repairEnd, outbox, log } = state;
+  if (repairEnd === null || outbox.durableVersion < repairEnd.hardStateVersion) return;
+  if (log.durableIndex < repairEnd.logIndex) return;
+  state.repairing = false;
+  state.repairEnd = null;
 }
 
 /** Tells the leader of this term, once, not to count on earlier acks. */
@@ -73,6 +90,7 @@ function tellSuspicion(state: RaftState): void {
     preVote: true,
     granted: false,
     suspect: true,
+    repairing: state.repairing,
   });
 }
 

@@ -71,6 +71,8 @@ export interface VoteResponse extends Envelope {
   readonly granted: boolean;
   /** The voter may have forgotten a vote: it counts only where every other voter grants too. */
   readonly suspect: boolean;
+  /** The voter has lost entries that it held durably (RaftOptions.repair): it has no say. */
+  readonly repairing: boolean;
 }
 
 /** AppendEntries with entries, or a probe without (paper §5.3). */

@@ -21,6 +21,7 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
     if (request.preVote) respond(state, request, false);
     return;
   }
+  if (state.repairing) return abstain(state, request);
   if (request.preVote) return respond(state, request, canGrantPreVote(state, request));
   if (request.term > state.term) {
     becomeFollower(state, request.term, NOBODY, `server ${request.from} campaigns`);
@@ -33,6 +34,14 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
     state.electionElapsed = 0;
   }
   respond(state, request, granted);
+}
+
+/** Refuses without a say. The term must not be lower than the candidate's, or nobody would listen. */
+function abstain(state: RaftState, request: VoteRequest): void {
+  // A pre-vote names the term behind the one that its sender is in.
+  const term = request.preVote ? request.term - 1 : request.term;
+  if (term > state.term) becomeFollower(state, term, NOBODY, `server ${request.from} campaigns`);
+  respond(state, request, false);
 }
 
 /**
@@ -65,6 +74,7 @@ function respond(state: RaftState, request: VoteRequest, granted: boolean): void
     preVote,
     granted,
     suspect: state.suspect,
+    repairing: state.repairing,
   } as const;
   if (granted && !preVote) sendOnceDurable(state, response);
   else send(state, response);

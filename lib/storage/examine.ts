@@ -59,14 +59,15 @@ export function examine(
     if (!isDamaged && !reaches) break;
     if (loader.load(position)) break;
   }
-  const { snapshot, bad } = loader;
   notes.push(...loader.problems);
   let damage = isDamaged ? damageSentence(scan) : null;
-  if (!isDamaged && snapshot === null && scan.replay.firstIndex > 1) {
+  if (!isDamaged && loader.snapshot === null && scan.replay.firstIndex > 1) {
     damage = `${loader.problems.join(" ")} The log begins with entry ${scan.replay.firstIndex}, ` +
       "so no older state can be brought up to date.";
   }
-  return { scan, snapshot, bad, notes, damage };
+  // A repair can begin with an older state than any start could go on from.
+  if (damage !== null && loader.snapshot === null) snapshots.list().some((one) => loader.load(one));
+  return { scan, snapshot: loader.snapshot, bad: loader.bad, notes, damage };
 }
 
 /** Loads snapshots until one is good; each is tried once. */

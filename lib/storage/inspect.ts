@@ -209,8 +209,8 @@ function inspectLog(
   const older = report.snapshots.filter(({ problem }) => problem === null)[1]?.position.index ?? 0;
   if (scan.damage.length === 0 && scan.replay.firstIndex > older + 1) {
     report.notes.push(
-      `The log begins with entry ${scan.replay.firstIndex}: only snapshot ${newest.index} has what ` +
-        "is in front of it, until the next one is taken.",
+      `The log begins with entry ${scan.replay.firstIndex}: only snapshot ${newest.index} has ` +
+        "what is in front of it, until the next one is taken.",
     );
   }
   for (const path of scan.leftovers) {

@@ -154,7 +154,9 @@ export class RespCodec implements Codec {
       return true;
     }
     if (command.arity > 0 ? r.count !== command.arity : r.count < -command.arity) {
-      r.refuse(`ERR wrong number of arguments for '${command.name}' command`);
+      const problem = `wrong number of arguments for '${command.name}' command`;
+      if (command.name !== "exec") r.refuse(`ERR ${problem}`);
+      else abort(r, problem);
       return true;
     }
     if (command.name === "exec" && r.queue !== null && r.watches.isWaiting) {
@@ -177,6 +179,12 @@ export class RespCodec implements Codec {
     r.refuse(`ERR a transaction has more than ${commandBytesMax} bytes`);
     return false;
   }
+}
+
+/** An EXEC that is wrong itself ends its transaction. */
+function abort(r: RespRequest, problem: string): void {
+  if (r.queue !== null) r.endTransaction();
+  r.replyNow(`-EXECABORT Transaction discarded because of: ${problem}`);
 }
 
 function unknownCommand(r: RespRequest): string {

@@ -98,7 +98,7 @@ export function client(r: RespRequest): void {
     if (arity(r, 2, "info")) prose(r, `${describe(r)}\n`);
   } else if (r.is(1, "list")) prose(r, `${describe(r)}\n`);
   else if (!r.is(1, "id")) {
-    r.error(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLIENT HELP.`);
+    r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLIENT HELP.`);
   }
 }
 
@@ -106,7 +106,7 @@ export function client(r: RespRequest): void {
 export function arity(r: RespRequest, count: number, subcommand: string): boolean {
   if (count < 0 ? r.count >= -count : r.count === count) return true;
   const name = r.text(0).toLowerCase();
-  r.error(`ERR wrong number of arguments for '${name}|${subcommand}' command`);
+  r.refuse(`ERR wrong number of arguments for '${name}|${subcommand}' command`);
   return false;
 }
 

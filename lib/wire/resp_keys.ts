@@ -11,6 +11,8 @@ const NOTHING = new TextEncoder().encode("[]");
 const ALL = new Uint8Array(0);
 const SCAN_KEYS_DEFAULT = 10;
 const STAR = 0x2a;
+/** About, which is enough for what is refused beyond it. */
+const INT64_MAX = 2 ** 63;
 
 export function del(r: RespRequest): void {
   if (r.count === 2) keyOnly(r, Op.delete, RespMode.integer);
@@ -115,7 +117,7 @@ function expireWith(r: RespRequest, unitMs: number, kind: ExpiryKind, name: stri
   const flags = expireFlags(r);
   if (flags < 0 || !r.integer(2)) return;
   const ms = r.number.toNumber() * unitMs;
-  if (Math.abs(ms) > Number.MAX_SAFE_INTEGER) {
+  if (ms > Number.MAX_SAFE_INTEGER || r.number.toNumber() < -INT64_MAX / unitMs) {
     return r.error(`ERR invalid expire time in '${name}' command`);
   }
   if (!r.key(1)) return;
@@ -155,7 +157,7 @@ function expireFlags(r: RespRequest): number {
 /** A place in the order of hashes; -1 where it is none. */
 function scanCursor(r: RespRequest): number {
   const length = r.length(1);
-  if (length === 0 || length > 20) return -1;
+  if (length > 20) return -1;
   let value = 0;
   for (let at = r.starts[1]!; at < r.ends[1]!; at++) {
     const digit = r.bytes[at]! - 0x30;

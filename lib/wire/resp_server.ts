@@ -41,7 +41,7 @@ export function wait(r: RespRequest): void {
 
 export function config(r: RespRequest): void {
   if (!r.is(1, "get")) {
-    return r.error(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CONFIG HELP.`);
+    return r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CONFIG HELP.`);
   }
   if (!arity(r, -3, "get")) return;
   const globs: Glob[] = [];
@@ -80,7 +80,7 @@ export function cluster(r: RespRequest): void {
     if (arity(r, 2, name)) r.local(mode);
     return;
   }
-  r.error(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLUSTER HELP.`);
+  r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLUSTER HELP.`);
 }
 
 export function command(r: RespRequest): void {
@@ -100,7 +100,7 @@ export function command(r: RespRequest): void {
     writeMap(out, asked.length, isResp3);
     for (const one of asked) writeDocs(out, one, isResp3);
   } else {
-    return r.error(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try COMMAND HELP.`);
+    return r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try COMMAND HELP.`);
   }
   r.reply(out.copy());
 }

@@ -10,7 +10,7 @@ export function multi(r: RespRequest): void {
   r.beginTransaction();
 }
 
-/** Waits, by the codec's parse, for the watched keys' indexes. */
+/** Waits, by the codec's parse, for the watched keys' versions. */
 export function exec(r: RespRequest): void {
   if (r.queue === null) return r.replyNow("-ERR EXEC without MULTI");
   if (r.isDiscarded || r.watches.hasFailed) {

@@ -1,5 +1,6 @@
 /**
- * What a connection watches: keys, each with the index of its last change as a read has shown it.
+ * What a connection watches: keys, each with its version as a read has shown it: no two states of a key
+ * share one.
  * The replies to those reads come in the order in which they were asked for.
  */
 import type { Result } from "../kv/result.ts";
@@ -10,7 +11,7 @@ import { WATCH_HEAD_BYTES } from "../kv/command.ts";
 interface Watch {
   readonly keys: readonly Uint8Array[];
   /** Null until the read is answered. */
-  indexes: number[] | null;
+  versions: number[] | null;
 }
 
 export class RespWatches {
@@ -28,13 +29,13 @@ export class RespWatches {
     return this.#hasFailed;
   }
 
-  /** True while the index of a watched key is still to come. */
+  /** True while the version of a watched key is still to come. */
   get isWaiting(): boolean {
-    return this.#watches.some((watch) => watch.indexes === null) && !this.#hasFailed;
+    return this.#watches.some((watch) => watch.versions === null) && !this.#hasFailed;
   }
 
   add(keys: readonly Uint8Array[]): void {
-    const watch: Watch = { keys, indexes: null };
+    const watch: Watch = { keys, versions: null };
     this.#watches.push(watch);
     this.#waiting.push(watch);
     this.count += keys.length;
@@ -53,9 +54,9 @@ export class RespWatches {
   answered(result: Result): void {
     const watch = this.#waiting.shift();
     if (watch === undefined) return;
-    watch.indexes = watch.keys.map((_, i) => {
+    watch.versions = watch.keys.map((_, i) => {
       const part = result.list[i]!;
-      return part.status === Status.found ? part.index : 0;
+      return part.status === Status.found ? part.version : 0;
     });
   }
 
@@ -72,9 +73,9 @@ export class RespWatches {
 
   /** Appends the watched keys as a transaction carries them. */
   write(out: ByteWriter): void {
-    for (const { keys, indexes } of this.#watches) {
+    for (const { keys, versions } of this.#watches) {
       for (const [i, key] of keys.entries()) {
-        out.u64(indexes![i]!);
+        out.u64(versions![i]!);
         out.u16(key.length);
         out.raw(key);
       }

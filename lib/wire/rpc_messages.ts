@@ -10,6 +10,7 @@ const PRE_VOTE = 1;
 const TRANSFER = 2;
 const GRANTED = 2;
 const SUSPECT = 4;
+const REPAIRING = 8;
 const SUCCESS = 1;
 
 interface Envelope {
@@ -38,7 +39,7 @@ function encodeBody(out: ByteWriter, message: Message): void {
     case "voteResponse":
       out.u8(
         (message.preVote ? PRE_VOTE : 0) | (message.granted ? GRANTED : 0) |
-          (message.suspect ? SUSPECT : 0),
+          (message.suspect ? SUSPECT : 0) | (message.repairing ? REPAIRING : 0),
       );
       return;
     case "appendRequest":
@@ -118,13 +119,14 @@ export function decodeMessage(type: number, reader: ByteReader, owned: boolean):
       };
     }
     case FrameType.voteResponse: {
-      const flags = readFlags(reader, PRE_VOTE | GRANTED | SUSPECT);
+      const flags = readFlags(reader, PRE_VOTE | GRANTED | SUSPECT | REPAIRING);
       return {
         kind: "voteResponse",
         ...envelope,
         preVote: (flags & PRE_VOTE) !== 0,
         granted: (flags & GRANTED) !== 0,
         suspect: (flags & SUSPECT) !== 0,
+        repairing: (flags & REPAIRING) !== 0,
       };
     }
     case FrameType.appendRequest:

@@ -27,6 +27,8 @@ import {
 /** What one server's disk holds for certain. */
 export interface Disk {
   hardState: HardState;
+  /** Entries were lost that were durable, and not fetched again yet. */
+  repairing?: boolean;
   /** The newest snapshot. */
   snapshot: SnapshotFile | null;
   /** The index of the first of `entries`, or of the one to come. */
@@ -172,6 +174,7 @@ export class Cluster {
       ...this.#options.overrides,
       id,
       hardState: disk.hardState,
+      repair: disk.repairing === true,
       snapshot: disk.snapshot?.position ?? NO_SNAPSHOT,
       entries: [...disk.entries],
       onEvent: (event) => {
@@ -285,6 +288,7 @@ export class Cluster {
     server.batchOvertaken = false;
     this.#enqueue(batch.messagesAfterSync);
     server.raft.advance(batch);
+    if (!server.raft.repairing) server.disk.repairing = false;
     this.safety.watch(server.raft.state);
   }
 
@@ -419,6 +423,24 @@ export class Cluster {
     server.batchOvertaken = false;
     server.snapshots.streams.clear();
     server.snapshots.part = server.snapshots.installing = null;
+  }
+
+  /**
+   * Kills a process, and its disk loses entries from `fromIndex` on and what it knew of terms and votes
+   * since `hardState`. `repairing` where the next start can prove it, else it is suspect. The others
+   * see their connections break, so nothing from before reaches or leaves the next process.
+   */
+  damage(id: ServerId, fromIndex: number, hardState: HardState, repairing: boolean): void {
+    this.crash(id);
+    const { disk } = this.at(id);
+    disk.entries = disk.entries.slice(0, Math.max(0, fromIndex - disk.firstIndex));
+    disk.hardState = { ...hardState, suspect: true };
+    if (repairing) disk.repairing = true;
+    this.queue = this.queue.filter(({ from, to }) => from !== id && to !== id);
+    for (const { id: other, up, raft } of this.servers.values()) {
+      if (up) raft.peerDisconnected(id);
+      if (up) this.process(other);
+    }
   }
 
   /** Starts the process again, `suspect` where recovery cut a tail that may have been synced. */

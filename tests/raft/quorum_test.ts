@@ -30,17 +30,21 @@ Deno.test("quorumValue is the greatest number that more than half of the voters 
 /** Tries all ways that the missing answers could come out. */
 function dumbTally(voters: number[], ballots: Map<number, Ballot>): string {
   const wins = (given: Map<number, Ballot>) => {
-    const granted = voters.filter((id) => given.get(id)?.granted);
+    const withSay = voters.filter((id) => given.get(id)?.repairing !== true);
+    const granted = withSay.filter((id) => given.get(id)?.granted);
     const sound = granted.filter((id) => !given.get(id)!.suspect);
-    return sound.length * 2 > voters.length || granted.length === voters.length;
+    const mostAbstain = (voters.length - withSay.length) * 2 > voters.length;
+    return sound.length * 2 > voters.length ||
+      (granted.length === withSay.length && !mostAbstain);
   };
   if (wins(ballots)) return "won";
   const all = new Map(ballots);
-  for (const id of voters) if (!all.has(id)) all.set(id, { granted: true, suspect: false });
+  const best = { granted: true, suspect: false, repairing: false };
+  for (const id of voters) if (!all.has(id)) all.set(id, best);
   return wins(all) ? "open" : "lost";
 }
 
-Deno.test("tally agrees with trying all outcomes, suspect voters included", () => {
+Deno.test("tally agrees with trying all outcomes, suspect and repairing voters included", () => {
   const random = new Random(2);
   const seen = new Set<string>();
   for (let run = 0; run < 3_000; run++) {
@@ -48,7 +52,8 @@ Deno.test("tally agrees with trying all outcomes, suspect voters included", () =
     const ballots = new Map<number, Ballot>();
     for (const id of [...voters, 50]) {
       if (random.chance(0.7)) {
-        ballots.set(id, { granted: random.chance(0.6), suspect: random.chance(0.4) });
+        const [granted, suspect] = [random.chance(0.6), random.chance(0.4)];
+        ballots.set(id, { granted, suspect, repairing: random.chance(0.2) });
       }
     }
     const expected = dumbTally(voters, ballots);

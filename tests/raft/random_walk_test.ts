@@ -39,6 +39,9 @@ class Walk {
   readonly cluster: Cluster;
   readonly rates: Rates;
   readonly ids: number[];
+  /** Those whose disks may lose what they held: always less than a majority. */
+  readonly victims: readonly number[];
+  damages = 0;
   readonly rounds = new Map<string, number>();
   proposals = 0;
   reads = 0;
@@ -47,6 +50,8 @@ class Walk {
     this.random = new Random(seed);
     this.ids = this.random.pick([[1, 2, 3], [3, 5, 8, 9], [1, 2, 3, 4, 5]]);
     this.rates = drawRates(this.random);
+    const most = Math.floor(this.ids.length / 2);
+    this.victims = this.random.chance(0.5) ? [] : this.ids.slice(0, this.random.between(1, most));
     this.cluster = new Cluster({
       voters: this.ids,
       seed,
@@ -80,6 +85,7 @@ class Walk {
     else if (dice < 0.97) this.partition();
     else if (dice < 0.98) this.jumpClocks();
     else if (!server.up) cluster.restart(id);
+    else if (this.victims.includes(id)) this.damage(id);
     else if (random.chance(this.rates.crash)) this.crash(id);
   }
 
@@ -158,14 +164,35 @@ class Walk {
     cluster.process(a);
   }
 
+  /** A restarted core numbers its rounds from 1 again. */
+  forgetRounds(id: number): void {
+    for (const key of this.rounds.keys()) if (key.startsWith(`${id}/`)) this.rounds.delete(key);
+  }
+
   crash(id: number): void {
     this.cluster.crash(id);
-    // A restarted core numbers its rounds from 1 again.
-    for (const key of this.rounds.keys()) if (key.startsWith(`${id}/`)) this.rounds.delete(key);
+    this.forgetRounds(id);
     for (const other of this.ids) {
       const { up, raft } = this.cluster.at(other);
       if (up && other !== id && this.random.chance(0.5)) raft.peerDisconnected(id);
     }
+  }
+
+  /** Loses some of what is durable, or all; the log's beginning and the terms fit what is left. */
+  damage(id: number): void {
+    const { cluster, random } = this;
+    const { disk } = cluster.at(id);
+    const repairing = random.chance(0.5);
+    if (repairing && random.chance(0.2)) {
+      Object.assign(disk, { snapshot: null, firstIndex: 1, entries: [] });
+    }
+    const fromIndex = random.between(disk.firstIndex, disk.firstIndex + disk.entries.length);
+    const lastTerm = disk.entries[fromIndex - 1 - disk.firstIndex]?.term ?? 0;
+    const least = Math.max(lastTerm, disk.snapshot?.position.term ?? 0);
+    const term = random.between(least, disk.hardState.term);
+    cluster.damage(id, fromIndex, { term, votedFor: 0, suspect: true }, repairing);
+    this.forgetRounds(id);
+    this.damages++;
   }
 
   /** The faults end: a leader, a commit, and the same contents everywhere. */
@@ -190,6 +217,8 @@ class Walk {
     const texts = this.ids.map((id) => cluster.at(id).applied.map(textOf).join(" "));
     assert(texts[0]!.endsWith("end"), "the last proposal was not committed");
     assertEquals(new Set(texts).size, 1);
+    cluster.runUntil(() => this.ids.every((id) => !cluster.raft(id).state.suspect));
+    assertEquals(this.ids.filter((id) => cluster.at(id).disk.repairing), []);
   }
 }
 
@@ -209,16 +238,19 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
   let reads = 0;
   let terms = 0;
   let replaced = 0;
+  let damages = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const done = walk(seed, 1_500);
     proposals += done.proposals;
     reads += done.reads;
     terms += done.cluster.safety.leaders.size;
     replaced += done.cluster.snapshots.replaced;
+    damages += done.damages;
   }
   // A walk in which nothing happens would prove nothing.
   assert(proposals > 3_000, `only ${proposals} proposals`);
   assert(reads > 500, `only ${reads} reads`);
   assert(terms > 600, `only ${terms} leaders`);
+  assert(damages > 300, `only ${damages} damaged disks`);
   assert(replaced > 60, `only ${replaced} logs replaced by a snapshot`);
 });

@@ -160,6 +160,11 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   "hold-disk": ({ cluster }, [id]) => cluster.holdDisk(Number(id)),
   "sync-disk": ({ cluster }, [id]) => cluster.syncDisk(Number(id)),
   "release-disk": ({ cluster }, [id]) => cluster.holdDisk(Number(id), false),
+  /** damage N I: crashes, and has lost entry I and those behind it for certain. */
+  damage: ({ cluster }, [id, index]) => {
+    const { hardState } = cluster.at(Number(id)).disk;
+    cluster.damage(Number(id), Number(index), hardState, true);
+  },
   /** crash N, restart N [suspect], disconnect N M: N sees the connection to M break. */
   crash: ({ cluster }, [id]) => cluster.crash(Number(id)),
   restart: (trace, [id, suspect]) => {

@@ -192,3 +192,20 @@ Deno.test("any file that is gone is refused, repaired, or not needed", () => {
     if (plain === "refused" && path.includes("wal")) assertEquals(repaired, "repairing", path);
   }
 });
+
+Deno.test("an older snapshot that the log does not go back to is no way out", () => {
+  const original = makeOriginal();
+  const { disk, files, entries } = original;
+  disk.vanish(files.find((path) => path.includes("wal"))!);
+  const newest = files.at(-1)!;
+  disk.corrupt(newest, (bytes) => bytes.slice(0, 200));
+  const said = refusal(() => DataDirectory.open(disk.clone(), options(SMALL)).openLog());
+  assert(said?.includes(newest) && said.includes("no older state"), said ?? "it started");
+  const loaded = new Loaded();
+  const directory = DataDirectory.open(disk, options(SMALL));
+  const { recovered } = directory.openLog({ ...loaded.options, repair: true });
+  assertEquals(loaded.text, contentsOf(entries, 10));
+  assertEquals(recovered.entries, []);
+  assertEquals(recovered.damaged?.fromIndex, 11);
+  assertEquals(recovered.damaged?.lastIndexSeen, 30);
+});

@@ -163,7 +163,7 @@ Deno.test("rpc: server 0 and unknown flags are refused", () => {
   const zero = new Array(8).fill(0);
   refuses(withBody(HEARTBEAT, 0, zero), "id is 0");
   refuses(withBody(HEARTBEAT, 8, zero), "id is 0");
-  for (const [sample, flags] of [[0, 4], [2, 8], [7, 2]] as const) {
+  for (const [sample, flags] of [[0, 4], [2, 16], [8, 2]] as const) {
     const bytes = frameBytes((out) => encodeMessage(out, MESSAGES[sample]!));
     refuses(withBody(bytes, 24, [flags]), `flags ${flags}`);
   }
@@ -284,10 +284,10 @@ Deno.test("rpc: a batch of messages in one buffer stays apart", () => {
 
 Deno.test("rpc: the encoder refuses what no decoder would take", () => {
   const out = new ByteWriter();
-  const append = MESSAGES[6] as AppendRequest;
+  const append = MESSAGES[7] as AppendRequest;
   const gap = { ...append, prevIndex: 40 };
   assertThrows(() => encodeMessage(out, gap), Error, "Cannot send entry 42 in the place of 41");
-  const fraction = { ...MESSAGES[9]!, term: 1.5 };
+  const fraction = { ...MESSAGES[10]!, term: 1.5 };
   assertThrows(() => encodeMessage(out, fraction), Error, "Cannot write 1.5");
   assertThrows(() => encodeHello(out, { ...HELLO, clusterId: "xyz" }), Error, "Cannot send the id");
 });
