@@ -25,6 +25,8 @@ export interface Consensus {
   readonly snapshots: Snapshots;
   readonly log: LogStorage;
   readonly persister: Persister;
+  /** True until what damage took from the log is here again, durable and verified. */
+  isRepairing: boolean;
 }
 
 export interface ConsensusOptions {
@@ -50,6 +52,8 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   const consensus = { store: new Store(storeOptions) };
   const { log, recovered } = directory.openLog({
     load: (file) => consensus.store = loadStore(storeOptions, file),
+    // An only server has nobody who holds what it lost: it must refuse to start.
+    repair: formation.members.length > 1,
   });
   const raft = makeRaft(options, recovered, consensus);
   const persister = new Persister({ log, clock, slowSyncMs: timing.slowSyncMs, host, onPersisted });
@@ -63,7 +67,8 @@ export function openConsensus(options: ConsensusOptions): Consensus {
     compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
   });
   sayRecovered(options, recovered, log);
-  return Object.assign(consensus, { raft, snapshots, log, persister });
+  const isRepairing = recovered.damaged !== null;
+  return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing });
 }
 
 /** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
@@ -89,6 +94,7 @@ function makeRaft(
     hardState: recovered.hardState,
     snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
     entries: recovered.entries,
+    repair: recovered.damaged !== null,
     electionTimeoutTicks: toTicks(timing.electionTimeoutMs),
     heartbeatTicks: toTicks(timing.heartbeatIntervalMs),
     random: () => rng.u32(),
@@ -123,12 +129,21 @@ function sayRoleChange(host: NodeHost, event: RaftEvent): void {
 
 function sayRecovered(
   { host, formation }: ConsensusOptions,
-  { hardState, entries, snapshot, cutBytes }: RecoveredLog,
+  { hardState, entries, snapshot, cutBytes, damaged, notes }: RecoveredLog,
   log: LogStorage,
 ): void {
+  for (const message of notes) host.log({ level: "warning", message, fields: {} });
+  if (damaged !== null) {
+    const message =
+      "The log is damaged: fetching again from the others what is lost. Until that is " +
+      "done this server has no say in elections, and serves nothing of it";
+    const { fromIndex, lastIndexSeen, reason } = damaged;
+    host.log({ level: "error", message, fields: { fromIndex, lastIndexSeen, reason } });
+  }
+  const isTorn = hardState.suspect && damaged === null;
   host.log({
-    level: hardState.suspect ? "warning" : "info",
-    message: hardState.suspect
+    level: isTorn ? "warning" : "info",
+    message: isTorn
       ? "Log recovered with its tail cut off: this server's vote counts only with all others' " +
         "until it has caught up"
       : "Log recovered",
@@ -136,6 +151,7 @@ function sayRecovered(
       clusterId: formation.clusterId,
       term: hardState.term,
       lastIndex: entries.at(-1)?.index ?? snapshot?.position.index ?? 0,
+      snapshotIndex: snapshot?.position.index ?? 0,
       entries: entries.length,
       logBytes: log.bytes(),
       cutBytes,

@@ -255,10 +255,10 @@ export class Node implements ServerNode {
     this.#scheduleTurn();
   }
 
-  #tickConsensus({ raft, persister, snapshots, store }: Consensus, nowMs: number): void {
+  #tickConsensus({ raft, persister, snapshots, store, log }: Consensus, nowMs: number): void {
     raft.tick();
     persister.tick(nowMs);
-    snapshots.tick(nowMs, store);
+    snapshots.tick(nowMs, store, log.hasRoom());
     this.#digests.tick(nowMs, raft.state.role === "leader", store);
   }
 
@@ -275,7 +275,13 @@ export class Node implements ServerNode {
   }
 
   #onPersisted(batch: PersistBatch): void {
-    this.raft!.advance(batch);
+    const consensus = this.#consensus!;
+    consensus.raft.advance(batch);
+    if (consensus.isRepairing && !consensus.raft.repairing) {
+      consensus.isRepairing = false;
+      consensus.log.finishRepair();
+      this.#host.log({ level: "info", message: "The log is repaired", fields: {} });
+    }
     for (const message of batch.messagesAfterSync) this.links.send(message);
     this.#scheduleTurn();
   }

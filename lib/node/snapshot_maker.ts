@@ -74,7 +74,15 @@ export class SnapshotMaker {
     this.#logBytes = 0;
   }
 
-  /** Begins where it is time to, or writes the next slice. `mayBegin`: not while the log waits. */
+  /** Ends what is being taken, to be begun anew: its room or its disk is needed for something else. */
+  postpone(nowMs: number): void {
+    this.#pauseUntilMs = nowMs + FULL_PAUSE_MS;
+    if (this.#running === null) return;
+    this.abort();
+    this.#isWanted = true;
+  }
+
+  /** Begins where it is time to, or writes the next slice. */
   tick(nowMs: number, raft: Raft, store: Store): void {
     if (this.#isWaiting) return;
     if (this.#running !== null) return this.#next(this.#running, nowMs);

@@ -99,6 +99,11 @@ export class SnapshotReceiver {
     return ready;
   }
 
+  /** True while a snapshot comes in or is being loaded. */
+  get isReceiving(): boolean {
+    return this.#part !== null || this.#isFinishing || this.#loading !== null;
+  }
+
   get isReady(): boolean {
     return this.#ready !== null;
   }

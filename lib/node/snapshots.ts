@@ -89,8 +89,10 @@ export class Snapshots {
     }
   }
 
-  tick(nowMs: number, store: Store): void {
+  /** `hasRoom`: false while the disk is full but for the log's reserve. */
+  tick(nowMs: number, store: Store, hasRoom: boolean): void {
     this.#receiver.tick();
+    if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);
     this.#maker.tick(nowMs, this.#raft, store);
