@@ -71,6 +71,14 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing });
 }
 
+/** Called when a batch is durable: ends the repair of a damaged log once the core says so. */
+export function finishRepair(consensus: Consensus, host: NodeHost): void {
+  if (!consensus.isRepairing || consensus.raft.repairing) return;
+  consensus.isRepairing = false;
+  consensus.log.finishRepair();
+  host.log({ level: "info", message: "The log is repaired", fields: {} });
+}
+
 /** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
 function loadStore(options: StoreOptions, file: SnapshotFile): Store {
   const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);

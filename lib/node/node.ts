@@ -17,7 +17,7 @@ import { ClientCodec, clientCommandBytesMax, encodedRunBytesMax } from "../wire/
 import { appendFrameBytesMax, type DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
-import { type Consensus, openConsensus, timeEntry } from "./consensus.ts";
+import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
@@ -277,11 +277,7 @@ export class Node implements ServerNode {
   #onPersisted(batch: PersistBatch): void {
     const consensus = this.#consensus!;
     consensus.raft.advance(batch);
-    if (consensus.isRepairing && !consensus.raft.repairing) {
-      consensus.isRepairing = false;
-      consensus.log.finishRepair();
-      this.#host.log({ level: "info", message: "The log is repaired", fields: {} });
-    }
+    finishRepair(consensus, this.#host);
     for (const message of batch.messagesAfterSync) this.links.send(message);
     this.#scheduleTurn();
   }

@@ -4,6 +4,8 @@
  * nothing costs a few comparisons.
  */
 import { checksum } from "../../lib/util/checksum.ts";
+import type { RaftState } from "../../lib/raft/state.ts";
+import type { Vote } from "./server_factory.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What a check may see of a server; make_node.ts fills it from the real node. */
@@ -13,6 +15,8 @@ export interface ServerProbe {
   isLeader(): boolean;
   /** It may have forgotten a vote or an ack, see HardState.suspect. */
   isSuspect(): boolean;
+  /** The core's state, for what is only counted; null where there is none. */
+  raft(): RaftState | null;
   term(): number;
   votedFor(): number;
   commitIndex(): number;
@@ -33,6 +37,8 @@ export interface ServerProbe {
 export interface CheckedServer {
   readonly id: number;
   readonly probe: ServerProbe | null;
+  /** Its data was damaged since it ran last: it may have lost what it promised, and know it. */
+  readonly isHarmed: boolean;
 }
 
 /** What was last seen of one server; log and durable index outlive its crashes. */
@@ -66,8 +72,11 @@ export class StateChecks {
   readonly #digests = new Map<number, string>();
   /** Who got whose vote, by term, as it left the voter: a vote outlives crashes. */
   readonly #votes = new Map<string, number>();
+  readonly #lastVotes = new Map<number, Vote>();
   /** Elections won, and comparisons of digests made. */
   elections = 0;
+  onElection: (() => void) | null = null;
+  onTruncation: ((behindIndex: number, durableIndex: number) => void) | null = null;
   digestsCompared = 0;
 
   get committedIndex(): number {
@@ -94,13 +103,19 @@ export class StateChecks {
   }
 
   /** A vote that leaves a server: only one a term, whatever happened in between. */
-  voteSent(from: number, term: number, to: number): void {
+  voteSent(from: number, vote: Vote): void {
+    const { term, candidate } = vote;
     const key = `${from}/${term}`;
     const before = this.#votes.get(key);
-    if (before !== undefined && before !== to) {
-      fail("one vote per term", `server ${from} voted for ${before} and ${to} in term ${term}`);
+    if (before !== undefined && before !== candidate) {
+      fail(
+        "one vote per term",
+        `server ${from} voted for ${before} and ${candidate} in term ${term}`,
+      );
     }
-    this.#votes.set(key, to);
+    this.#votes.set(key, candidate);
+    const last = this.#lastVotes.get(from);
+    if (last === undefined || last.term < term) this.#lastVotes.set(from, vote);
   }
 
   /** Looks at a server after one of its steps. */
@@ -108,7 +123,7 @@ export class StateChecks {
     const probe = server.probe;
     if (probe === null || !probe.isOpen()) return;
     const record = this.#record(server.id);
-    if (!record.isOpen) this.#opened(server.id, probe, record);
+    if (!record.isOpen) this.#opened(server, probe, record);
     this.#checkTerm(server.id, probe, record);
     this.#checkLog(server.id, probe, record);
     record.durableIndex = probe.durableIndex();
@@ -121,12 +136,15 @@ export class StateChecks {
       this.#checkApplied(server.id, probe, record, appliedIndex);
     }
     const isLeader = probe.isLeader();
-    if (isLeader && !record.isLeader) this.#checkLeader(server.id, record);
+    const isElected = isLeader && !record.isLeader;
+    if (isElected) this.#checkLeader(server.id, record);
     record.isLeader = isLeader;
+    if (isElected) this.onElection?.();
   }
 
   /** The log as recovery found it has to hold all that was promised before the crash. */
-  #opened(id: number, probe: ServerProbe, record: Record): void {
+  #opened(server: CheckedServer, probe: ServerProbe, record: Record): void {
+    const { id } = server;
     const { durableIndex, term } = record;
     const durableChain = record.chain[durableIndex]!;
     record.isOpen = true;
@@ -137,6 +155,23 @@ export class StateChecks {
     record.term = 0;
     record.votedFor = 0;
     this.#checkLog(id, probe, record);
+    // What was damaged may be lost, as long as this server knows that it may have lost something.
+    if (server.isHarmed && probe.isSuspect()) {
+      this.#lastVotes.delete(id);
+      return;
+    }
+    const vote = this.#lastVotes.get(id);
+    if (vote !== undefined) {
+      const remembers = probe.term() > vote.term ||
+        (probe.term() === vote.term && probe.votedFor() === vote.candidate);
+      if (!remembers) {
+        fail(
+          "durable vote",
+          `server ${id} voted for ${vote.candidate} in term ${vote.term}; after its restart it is ` +
+            `in term ${probe.term()} and voted for ${probe.votedFor()}`,
+        );
+      }
+    }
     if (record.lastIndex < durableIndex || record.chain[durableIndex] !== durableChain) {
       fail(
         "durability",
@@ -184,6 +219,7 @@ export class StateChecks {
       if (record.isLeader && probe.isLeader()) {
         fail("leader append-only", `leader ${id} cut its own log behind ${same}`);
       }
+      if (snapshotIndex <= same) this.onTruncation?.(same, record.durableIndex);
     }
     terms.length = same + 1;
     chain.length = same + 1;

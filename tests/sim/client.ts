@@ -258,6 +258,9 @@ export class Client implements Handler, ConnectionOwner {
       case "VALUE":
         return this.#takeValue(operation, reply, nowUs);
       case "ERR_NOT_FOUND":
+        if (operation.kind === "get" && operation.key.startsWith("expiring")) {
+          fabric.world.counters.add("expiring keys gone");
+        }
         return history.end(operation, "notFound", nowUs);
       case "ERR_VERSION":
         return history.end(operation, "versionDiffers", nowUs);

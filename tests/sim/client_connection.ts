@@ -154,6 +154,7 @@ export class ClientConnection implements Handler, Part, ClientEnd {
     const session = this.server.node!.openSession(`client-${this.id}`);
     if (session === null) {
       this.#serverDone = true;
+      this.#fabric.world.counters.add("connections refused");
       return this.#toClient(Kind.clientEnd, null);
     }
     this.#session = session;
@@ -208,6 +209,9 @@ export class ClientConnection implements Handler, Part, ClientEnd {
         this.#toClient(Kind.clientEnd, null);
         return this.#end();
       }
+    }
+    if (this.#arrived.length > 0 && !session.wantsInput) {
+      this.#fabric.world.counters.add("windows full");
     }
     if (this.#arrived.length > 0 && session.wantsInput) this.#read(session);
     else this.#submitWhatFits(session);

@@ -1,5 +1,6 @@
 /** The state of the network between servers: who is cut off from whom, what is clogged, and delays. */
 import type { Random } from "../../lib/util/random.ts";
+import { LENGTH_BYTES } from "../../lib/wire/frame.ts";
 import type { NetworkOptions } from "./options.ts";
 import type { World } from "./world.ts";
 
@@ -52,6 +53,23 @@ export class Fabric {
 
   isLost(): boolean {
     return this.options.loss > 0 && this.random.chance(this.options.loss);
+  }
+
+  /** Whether the connections of a process that ends now stay half open. */
+  isHalfOpenNow(): boolean {
+    return this.options.halfOpen > 0 && this.random.chance(this.options.halfOpen);
+  }
+
+  /** Mostly the same bytes; sometimes others, with a bit flipped. */
+  damageSome(frame: Uint8Array): Uint8Array {
+    const { damaged } = this.options;
+    if (damaged === 0 || !this.random.chance(damaged)) return frame;
+    this.world.counters.add("frames damaged");
+    const changed = frame.slice();
+    // Not the length: what follows would be swallowed until so many bytes have come.
+    const at = this.random.between(Math.min(LENGTH_BYTES, changed.length - 1), changed.length - 1);
+    changed[at]! ^= 1 << this.random.between(0, 7);
+    return changed;
   }
 
   /** A delay in microseconds, an exponential one on top of the least. */

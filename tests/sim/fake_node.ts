@@ -36,7 +36,8 @@ export function fakeFactory(flaw: Flaw = "none"): ServerFactory {
   return {
     makeDisk: (environment) => noDisk(environment),
     makeServer: (environment) => makeFake(environment, store, flaw),
-    voteTermOf: () => 0,
+    voteOf: () => null,
+    isRefusal: () => false,
     isCrash: () => false,
   };
 }
@@ -57,11 +58,14 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
     lock: () => true,
     unlock: nothing,
     defer: (run) => environment.schedule(0, run),
+    kill: nothing,
     crash: nothing,
     crashSoon: nothing,
     stall: nothing,
     failNextSync: nothing,
     setFull: nothing,
+    wipe: nothing,
+    damage: () => "nothing",
     heal: nothing,
   };
 }
@@ -263,6 +267,7 @@ function closedProbe(): ServerProbe {
     isOpen: () => true,
     isLeader: () => false,
     isSuspect: () => false,
+    raft: () => null,
     term: () => 0,
     votedFor: () => 0,
     commitIndex: () => 0,

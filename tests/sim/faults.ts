@@ -1,11 +1,12 @@
 /** What goes wrong, and when: each kind of fault comes by itself, at drawn moments, for a drawn while. */
-import type { Random } from "../../lib/util/random.ts";
+import { Random } from "../../lib/util/random.ts";
+import type { Atlas } from "./atlas.ts";
 import type { ClientConnection } from "./client_connection.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
-import { type FaultName, FAULTS, type SimOptions } from "./options.ts";
-import { cutsOf } from "./partitions.ts";
+import { type FaultName, FAULTS, type SimOptions, type Strike } from "./options.ts";
+import { between, cutsOf } from "./partitions.ts";
 import type { SimServer } from "./sim_server.ts";
 
 export interface FaultSetting {
@@ -14,8 +15,11 @@ export interface FaultSetting {
   readonly servers: readonly SimServer[];
   readonly unreachable: Set<number>;
   readonly connections: Set<ClientConnection>;
+  readonly atlas: Atlas;
 }
 
+/** A fault at a new leader comes within so many mean round trips. */
+const NEW_LEADER_ROUND_TRIPS = 4;
 const HOUR_MS = 3_600_000;
 
 export class Faults implements Handler {
@@ -27,6 +31,9 @@ export class Faults implements Handler {
   /** Times between faults are stretched by this: see `ease`. */
   #stretch = 1;
   #isOn = false;
+  #beganUs = 0;
+  /** What struck so far, to do it again. */
+  readonly strikes: Strike[] = [];
 
   constructor(setting: FaultSetting, random: Random) {
     this.#setting = setting;
@@ -35,8 +42,16 @@ export class Faults implements Handler {
 
   begin(): void {
     this.#isOn = true;
+    const { options, fabric } = this.#setting;
+    this.#beganUs = fabric.world.now;
+    if (options.schedule !== null) {
+      for (const [at, strike] of options.schedule.entries()) {
+        fabric.world.schedule(strike.atUs, this, Kind.faultBegin, 1, at);
+      }
+      return;
+    }
     for (const [at, name] of FAULTS.entries()) {
-      if (this.#setting.options.faults[name] !== undefined) this.#scheduleNext(at, name);
+      if (options.faults[name] !== undefined) this.#scheduleNext(at, name);
     }
   }
 
@@ -45,14 +60,25 @@ export class Faults implements Handler {
     this.#stretch *= 1.5;
   }
 
-  /** No new faults, and all that last are taken back but those that `core` leaves out. */
+  /** A server has just won an election: its first moments are the ones that most proofs are about. */
+  elected(): void {
+    const { options, fabric } = this.#setting;
+    if (!this.#isOn || options.schedule !== null) return;
+    if (!this.#random.chance(options.newLeaderFault / this.#stretch)) return;
+    const { delayMinMs, delayMeanMs } = options.network;
+    const roundTripMs = 2 * (delayMinMs + delayMeanMs) + options.disk.syncMeanMs;
+    const delayMs = this.#random.unit() * NEW_LEADER_ROUND_TRIPS * roundTripMs;
+    fabric.world.schedule(delayMs * 1000, this, Kind.faultBegin, 2, 0);
+  }
+
+  /** No new faults, and all that last are taken back; who is out for good stays out. */
   healAll(): void {
     this.#isOn = false;
     for (const undo of this.#active.values()) undo();
     this.#active.clear();
     const { fabric, servers, unreachable } = this.#setting;
     fabric.mendAll();
-    fabric.options = { ...fabric.options, loss: 0, duplicate: 0, reorder: 0 };
+    fabric.options = { ...fabric.options, loss: 0, duplicate: 0, reorder: 0, damaged: 0 };
     unreachable.clear();
     for (const server of servers) this.healServer(server);
   }
@@ -70,6 +96,7 @@ export class Faults implements Handler {
   }
 
   handle(event: SimEvent): void {
+    if (event.call !== null) return event.call();
     if (event.kind === Kind.faultEnd) {
       const undo = this.#active.get(event.a);
       this.#active.delete(event.a);
@@ -78,18 +105,28 @@ export class Faults implements Handler {
       return;
     }
     if (!this.#isOn) return;
-    const name = FAULTS[event.a]!;
-    this.#scheduleNext(event.a, name);
-    this.#strike(name);
+    if (event.life === 1) return this.#strike(this.#setting.options.schedule![event.a]!);
+    const name = event.life === 2 ? "newLeader" : FAULTS[event.a]!;
+    if (name !== "newLeader") this.#scheduleNext(event.a, name);
+    this.#strike(this.#draw(name));
   }
 
-  #strike(name: FaultName): void {
+  #draw(name: FaultName): Strike {
+    const { faults, timing } = this.#setting.options;
+    const limits = faults[name];
+    const low = limits?.durationMinMs ?? timing.electionTimeoutMs;
+    const high = limits?.durationMaxMs ?? 3 * timing.electionTimeoutMs;
+    const durationMs = low + this.#random.unit() * Math.max(0, high - low);
+    const atUs = this.#setting.fabric.world.now - this.#beganUs;
+    return { atUs, name, durationMs, seed: this.#random.u32() };
+  }
+
+  #strike(strike: Strike): void {
     const { world } = this.#setting.fabric;
-    const { durationMinMs, durationMaxMs } = this.#setting.options.faults[name]!;
-    const durationMs = durationMinMs +
-      this.#random.unit() * Math.max(0, durationMaxMs - durationMinMs);
-    const undo = this.inject(name, durationMs);
+    const { name, durationMs } = strike;
+    const undo = this.inject(name, durationMs, new Random(strike.seed));
     if (undo === null) return;
+    this.strikes.push(strike);
     world.counters.add(`fault ${name}`);
     const id = this.#nextId++;
     this.#active.set(id, undo);
@@ -97,16 +134,15 @@ export class Faults implements Handler {
   }
 
   /** Does one fault now; returns how to take it back, null where there was nothing to hit. */
-  inject(name: FaultName, durationMs: number): (() => void) | null {
-    const server = this.#victim();
-    const random = this.#random;
+  inject(name: FaultName, durationMs: number, random: Random): (() => void) | null {
+    const server = this.#victim(random);
     this.#line(name, `server ${server.id} for ${durationMs.toFixed(1)} ms`);
     switch (name) {
       case "crash":
         if (server.isDown) return null;
-        return this.#crash([server]);
+        return this.#crash([server], random);
       case "crashAll":
-        return this.#crash(this.#setting.servers);
+        return this.#crash(this.#setting.servers, random);
       case "crashInDisk":
         if (server.isDown) return null;
         server.disk.crashSoon();
@@ -117,11 +153,18 @@ export class Faults implements Handler {
         return () => server.resume();
       case "partition":
       case "oneWayCut":
-        return this.#cut(name === "oneWayCut");
+        return this.#cut(name === "oneWayCut", random);
       case "clog":
-        return this.#clog(durationMs);
+        return this.#clog(durationMs, random);
+      case "swizzle":
+        return this.#swizzle(durationMs, random);
+      case "newLeader":
+        return this.#hitNewLeader(random);
+      case "wipe":
+      case "damage":
+        return this.#harm(name, random);
       case "connectionReset":
-        return this.#resetSome();
+        return this.#resetSome(random);
       case "clientCut":
         return this.#cutClients(server);
       case "clockStep":
@@ -149,33 +192,86 @@ export class Faults implements Handler {
   }
 
   /** Half of the time the leader, where there is one. */
-  #victim(): SimServer {
+  #victim(random: Random): SimServer {
     const { servers } = this.#setting;
-    const leaders = servers.filter((server) =>
-      server.probe?.isOpen() === true && server.probe.isLeader()
-    );
-    return leaders.length > 0 && this.#random.chance(0.5)
-      ? this.#random.pick(leaders)
-      : this.#random.pick(servers);
+    const leaders = servers.filter(isLeading);
+    return leaders.length > 0 && random.chance(0.5) ? random.pick(leaders) : random.pick(servers);
   }
 
-  #crash(servers: readonly SimServer[]): () => void {
+  #crash(servers: readonly SimServer[], random: Random): () => void {
     for (const server of servers) {
       server.crash("a fault");
-      server.restartIn(this.#random.between(1_000, this.#setting.options.restartMaxMs * 1000));
+      server.restartIn(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
     }
     return nothing;
   }
 
-  #cut(oneWay: boolean): (() => void) | null {
+  /** The newest leader goes, or loses touch, before or while its term's first entry gets about. */
+  #hitNewLeader(random: Random): (() => void) | null {
+    const { servers, fabric } = this.#setting;
+    const leaders = servers.filter(isLeading).sort((a, b) => b.probe!.term() - a.probe!.term());
+    const leader = leaders[0];
+    if (leader === undefined) return null;
+    const shape = random.between(0, 3);
+    if (shape === 0) return this.#crash([leader], random);
+    if (shape === 1) {
+      leader.pause();
+      return () => leader.resume();
+    }
+    // Cut off wholly, or all but one follower.
+    const others = servers.filter((server) => server !== leader).map((server) => server.id);
+    const kept = shape === 2 && others.length > 0 ? random.pick(others) : 0;
+    const cuts = between([leader.id], others.filter((id) => id !== kept));
+    if (cuts.length === 0) return null;
+    for (const [from, to] of cuts) fabric.cut(from, to);
+    return () => {
+      for (const [from, to] of cuts) fabric.mend(from, to);
+    };
+  }
+
+  /** One of the minority that may lose data does: all of it, or some bytes. It is down meanwhile. */
+  #harm(name: "wipe" | "damage", random: Random): (() => void) | null {
+    const { servers, options, atlas } = this.#setting;
+    if (options.damageable.length === 0) return null;
+    const id = random.pick(options.damageable);
+    const server = servers.find((candidate) => candidate.id === id)!;
+    if (!atlas.mayHarm(server)) return null;
+    server.crash(`a fault: ${name}`);
+    server.harm(name, random);
+    server.restartIn(random.between(1_000, options.restartMaxMs * 1000));
+    return nothing;
+  }
+
+  /** Some servers lose touch one after the other and come back in another order. */
+  #swizzle(durationMs: number, random: Random): (() => void) | null {
+    const { fabric, servers } = this.#setting;
+    if (servers.length < 2) return null;
+    for (const { id } of servers) {
+      if (random.chance(0.4)) continue;
+      const beginUs = random.unit() * 500 * durationMs;
+      const untilUs = fabric.world.now + (500 + random.unit() * 500) * durationMs;
+      const clog = () => {
+        if (!this.#isOn) return;
+        for (const other of servers) {
+          if (other.id === id) continue;
+          fabric.clog(id, other.id, untilUs);
+          fabric.clog(other.id, id, untilUs);
+        }
+      };
+      fabric.world.schedule(beginUs, this, Kind.faultBegin, 0, 0, null, clog);
+    }
+    return nothing;
+  }
+
+  #cut(oneWay: boolean, random: Random): (() => void) | null {
     const { fabric, servers } = this.#setting;
     if (servers.length < 2) return null;
     // The first is the one that most shapes set apart: often the leader, as long as clients reach it.
-    const first = this.#victim().id;
-    const cuts = cutsOf(first, servers.map((server) => server.id), oneWay, this.#random);
+    const first = this.#victim(random).id;
+    const cuts = cutsOf(first, servers.map((server) => server.id), oneWay, random);
     for (const [from, to] of cuts) fabric.cut(from, to);
     this.#line("cuts", cuts.map(([from, to]) => `${from}>${to}`).join(" "));
-    if (this.#random.chance(0.4)) this.resetLinks(cuts);
+    if (random.chance(0.4)) this.resetLinks(cuts);
     return () => {
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
@@ -191,26 +287,26 @@ export class Faults implements Handler {
     }
   }
 
-  #clog(durationMs: number): (() => void) | null {
+  #clog(durationMs: number, random: Random): (() => void) | null {
     const { fabric, servers } = this.#setting;
     if (servers.length < 2) return null;
     const untilUs = fabric.world.now + durationMs * 1000;
-    const from = this.#random.pick(servers).id;
-    const whole = this.#random.chance(0.3);
-    const to = this.#random.pick(servers).id;
+    const from = random.pick(servers).id;
+    const whole = random.chance(0.3);
+    const to = random.pick(servers).id;
     for (const other of servers) {
       if (other.id !== from && (whole || other.id === to)) fabric.clog(from, other.id, untilUs);
     }
     return nothing;
   }
 
-  #resetSome(): () => void {
-    const server = this.#random.pick(this.#setting.servers);
+  #resetSome(random: Random): () => void {
+    const server = random.pick(this.#setting.servers);
     for (const link of server.links) {
-      if (this.#random.chance(0.5)) link.reset("reset by the network");
+      if (random.chance(0.5)) link.reset("reset by the network");
     }
     for (const connection of [...this.#setting.connections]) {
-      if (this.#random.chance(0.3)) connection.reset();
+      if (random.chance(0.3)) connection.reset();
     }
     return nothing;
   }
@@ -230,6 +326,10 @@ export class Faults implements Handler {
     const { world } = this.#setting.fabric;
     world.trace.line(world.now, "fault", name, detail);
   }
+}
+
+function isLeading(server: SimServer): boolean {
+  return server.probe?.isOpen() === true && server.probe.isLeader();
 }
 
 function nothing(): void {}

@@ -1,6 +1,7 @@
 /** Joins the simulator with the real server: node, data directory and log over the simulated disk. */
 import { Node } from "../../lib/node/node.ts";
-import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { NO_TERM } from "../../lib/raft/log.ts";
+import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_directory.ts";
 import { ByteReader } from "../../lib/util/bytes.ts";
 import { decodeMessage } from "../../lib/wire/rpc_messages.ts";
 import { FrameType } from "../../lib/wire/rpc_types.ts";
@@ -8,21 +9,38 @@ import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/frame.ts";
 import type { ServerProbe } from "./checks.ts";
 import { clientPortOf } from "./client.ts";
 import { FaultyDisk } from "./server_disk.ts";
-import type { BuiltServer, ServerEnvironment, ServerFactory } from "./server_factory.ts";
+import type { Origin } from "./options.ts";
+import { DATA_PATH, preparedDisk } from "./origin.ts";
+import type {
+  BuiltServer,
+  DiskEnvironment,
+  ServerDisk,
+  ServerEnvironment,
+  ServerFactory,
+  Vote,
+} from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
 
 export const realServers: ServerFactory = {
-  makeDisk: (environment) => new FaultyDisk(environment),
+  makeDisk,
   makeServer,
-  voteTermOf,
+  voteOf,
+  isRefusal: (error) => error instanceof DataDirectoryError,
   isCrash: (error) => error instanceof SimCrash,
 };
+
+function makeDisk(environment: DiskEnvironment): ServerDisk {
+  const disk = new FaultyDisk(environment);
+  const { options, serverId } = environment;
+  if (options.origin.index > 0) disk.adopt(preparedDisk(options, serverId));
+  return disk;
+}
 
 function makeServer(environment: ServerEnvironment): BuiltServer {
   const { options, serverId, disk, clock, rng, host } = environment;
   const hex = () => rng.u32().toString(16).padStart(8, "0");
   const directory = DataDirectory.open(disk, {
-    path: "data",
+    path: DATA_PATH,
     serverId,
     makeIncarnation: () => hex() + hex(),
     ...options.storage,
@@ -43,10 +61,11 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     host,
     checkInvariants: options.checkInvariants,
   });
-  return { node, probe: probeOf(node) };
+  return { node, probe: probeOf(node, options.origin) };
 }
 
-function probeOf(node: Node): ServerProbe {
+/** Indexes and terms count from the origin, so that the checks need not know of it. */
+function probeOf(node: Node, origin: Origin): ServerProbe {
   const state = () => node.raft!.state;
   const log = () => node.raft!.state.log;
   const store = () => node.store!;
@@ -54,24 +73,38 @@ function probeOf(node: Node): ServerProbe {
     isOpen: () => node.raft !== null,
     isLeader: () => state().role === "leader",
     isSuspect: () => state().suspect,
-    term: () => state().term,
+    raft: () => node.raft?.state ?? null,
+    term: () => state().term - origin.term,
     votedFor: () => state().votedFor,
-    commitIndex: () => state().commitIndex,
-    appliedIndex: () => store().appliedIndex,
-    snapshotIndex: () => log().snapshot.index,
-    lastIndex: () => log().lastIndex,
-    termAt: (index) => log().termAt(index),
-    dataAt: (index) => log().at(index).data,
-    durableIndex: () => log().durableIndex,
+    commitIndex: () => state().commitIndex - origin.index,
+    appliedIndex: () => store().appliedIndex - origin.index,
+    snapshotIndex: () => log().snapshot.index - origin.index,
+    lastIndex: () => log().lastIndex - origin.index,
+    termAt: (index) => relativeTerm(log().termAt(index + origin.index), origin.term),
+    dataAt: (index) => log().at(index + origin.index).data,
+    durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
     digest: () => store().digest(),
   };
 }
 
-function voteTermOf(frame: Uint8Array): number {
-  if (frame[LENGTH_BYTES] !== FrameType.voteResponse) return 0;
+/** The term of an entry, counted from the origin's; what is unknown stays below zero. */
+function relativeTerm(term: number, from: number): number {
+  return term === NO_TERM ? NO_TERM : term - from;
+}
+
+function voteOf(frame: Uint8Array): Vote | null {
+  const type = frame[LENGTH_BYTES]!;
+  if (type !== FrameType.voteResponse && type !== FrameType.voteRequest) return null;
   const reader = new ByteReader(frame, LENGTH_BYTES + 1, frame.length - CHECKSUM_BYTES);
-  const message = decodeMessage(FrameType.voteResponse, reader, true);
-  const isVote = message.kind === "voteResponse" && message.granted && !message.preVote;
-  return isVote ? message.term : 0;
+  const message = decodeMessage(type, reader, true);
+  if (message.kind === "voteRequest") {
+    // A request of term 0 only asks for the term.
+    if (message.preVote || message.term === 0) return null;
+    return { term: message.term, candidate: message.from };
+  }
+  // A suspect server's vote counts only where nobody could know better.
+  const isVote = message.kind === "voteResponse" && message.granted && !message.preVote &&
+    !message.suspect;
+  return isVote ? { term: message.term, candidate: message.to } : null;
 }

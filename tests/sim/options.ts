@@ -29,8 +29,22 @@ export const FAULTS = [
   "diskStall",
   "diskError",
   "diskFull",
+  "swizzle",
+  "wipe",
+  "damage",
 ] as const;
-export type FaultName = typeof FAULTS[number];
+/** `newLeader` comes at elections, not at times of its own: see `SimOptions.newLeaderFault`. */
+export type FaultName = typeof FAULTS[number] | "newLeader";
+
+/** One fault as it struck: enough to do it again at the same moment. */
+export interface Strike {
+  /** Since the faulty phase began. */
+  readonly atUs: number;
+  readonly name: FaultName;
+  readonly durationMs: number;
+  /** For what it draws itself: whom it hits, how. */
+  readonly seed: number;
+}
 
 export interface FaultOptions {
   readonly meanIntervalMs: number;
@@ -47,6 +61,18 @@ export interface NetworkOptions {
   readonly reorder: number;
   /** Chance that a delivery comes in several pieces. */
   readonly fragment: number;
+  /** Chance that a bit of a frame is flipped. */
+  readonly damaged: number;
+  /** Chance that nobody hears of a server's end before that server is there again. */
+  readonly halfOpen: number;
+}
+
+/** Where the log begins: far ahead in some seeds, where 32 bits end. */
+export interface Origin {
+  readonly index: number;
+  readonly term: number;
+  /** The store's floor of versions. */
+  readonly version: number;
 }
 
 export interface DiskOptions {
@@ -82,6 +108,13 @@ export interface SimOptions {
   readonly disk: DiskOptions;
   readonly clients: ClientOptions;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
+  /** Exactly these faults, in the place of drawn ones: a shrunk schedule. */
+  readonly schedule: readonly Strike[] | null;
+  /** Chance that a fault hits a leader just after its election, before its term's first commit. */
+  readonly newLeaderFault: number;
+  /** Servers that may lose data or have it damaged: a minority. */
+  readonly damageable: readonly number[];
+  readonly origin: Origin;
   /** The clocks' first differences: wall offset at most this, drift at most this part. */
   readonly wallOffsetMaxMs: number;
   readonly driftMax: number;
@@ -114,16 +147,38 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     disk: drawDisk(random.fork(), timing),
     clients,
     faults: drawFaults(random.fork(), timing),
+    schedule: null,
     wallOffsetMaxMs: random.chance(0.5) ? 0 : 3_600_000,
     driftMax: random.chance(0.4) ? 0 : random.unit() * 0.1,
     faultsMs: 60_000,
     operationsMin: 500,
     coreFirst: servers >= 3 && random.chance(0.4),
     restartMaxMs: random.pick([50, 1_000, 10_000]),
+    newLeaderFault: random.chance(0.5) ? 0 : random.pick([0.2, 0.6]),
+    origin: drawOrigin(random.fork()),
+    damageable: drawDamageable(random.fork(), servers),
     // Costs time linear in the log: some seeds pay it for all.
-    checkInvariants: seed % 8 === 0,
+    checkInvariants: random.chance(0.1),
   };
   return { ...drawn, ...overrides };
+}
+
+function drawOrigin(random: Random): Origin {
+  if (random.chance(0.7)) return { index: 0, term: 0, version: 0 };
+  const edge = () => random.pick([2 ** 31, 2 ** 32]);
+  return {
+    index: edge() - random.between(5, 800),
+    term: edge() - random.between(1, 20),
+    version: edge() - random.between(1, 300),
+  };
+}
+
+/** At most a minority of the servers, and none where one alone is all. */
+function drawDamageable(random: Random, servers: number): number[] {
+  const most = Math.floor((servers - 1) / 2);
+  const count = Math.min(most, random.between(1, 3));
+  const first = random.between(0, servers - 1);
+  return Array.from({ length: count }, (_, at) => (first + at) % servers + 1);
 }
 
 function drawTiming(random: Random): Timing {
@@ -183,6 +238,8 @@ function drawNetwork(random: Random, timing: Timing): NetworkOptions {
     duplicate: random.chance(0.5) ? sometimes(0.05) : sometimes(0.5),
     reorder: sometimes(0.5),
     fragment: random.chance(0.5) ? 0 : random.pick([0.02, 0.2, 1]),
+    damaged: random.chance(0.6) ? 0 : random.pick([0.000_2, 0.002]),
+    halfOpen: random.chance(0.5) ? 0 : random.pick([0.3, 1]),
   };
 }
 
@@ -195,13 +252,13 @@ function drawDisk(random: Random, timing: Timing): DiskOptions {
 
 function drawClients(random: Random, isTiny: boolean): ClientOptions {
   const count = random.between(1, 8);
-  const burstMax = random.pick([1, 1, 4, 16]);
+  const burstMax = random.pick([1, 1, 4, 16, 64]);
   return {
     count,
     keys: random.pick([1, 2, 3, 8]),
     expiringKeys: random.chance(0.5) ? 0 : random.between(1, 4),
     // From 25 to about 250 operations a second over all clients.
-    thinkMeanMs: count * (1 + burstMax) / 2 * random.pick([4, 12, 40]),
+    thinkMeanMs: Math.min(1_000, count * (1 + burstMax) / 2 * random.pick([4, 12, 40])),
     burstMax,
     timeoutMs: random.pick([500, 2_000, 6_000]),
     noreply: random.chance(0.4) ? 0 : random.unit() * 0.2,
@@ -226,7 +283,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
     faults[name] = {
       meanIntervalMs: interval * INTERVAL_FACTOR[name],
       durationMinMs: 1 + short * election,
-      durationMaxMs: name === "clog" ? Math.min(long, 5_000) : long,
+      durationMaxMs: name === "clog" || name === "swizzle" ? Math.min(long, 5_000) : long,
     };
   }
   return faults;
@@ -249,4 +306,8 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   diskStall: 1.5,
   diskError: 4,
   diskFull: 3,
+  swizzle: 3,
+  wipe: 12,
+  damage: 8,
+  newLeader: 1,
 };

@@ -1,7 +1,9 @@
 /**
  * The simulated connections of one server's outgoing link. Frames travel one by one: they are lost,
  * doubled and overtake each other, which is more than TCP would do and all that Raft must bear. The
- * handshake is not: its frames arrive in order, and where one is lost the connection breaks.
+ * handshake is not: its frames arrive in order, and where one is lost the connection breaks. What
+ * comes back behind it (pongs) stays in order. In a direction that is cut, pongs and the end of a
+ * connection are lost without a word: the link itself has to see that nothing comes back.
  */
 import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
 import { readU32 } from "../../lib/util/bytes.ts";
@@ -28,8 +30,10 @@ export class PeerLink implements Handler, Part {
   readonly #gone: { inbound: InboundLink; life: number }[] = [];
   #backoffUs = BACKOFF_FIRST_US;
   #isDead = false;
+  #isHalfOpen = false;
   #reason = "";
   #isFirstFrame = true;
+  #isFirstAnswer = true;
   #rest: Uint8Array = EMPTY;
 
   #lastArrivalUs = 0;
@@ -59,6 +63,15 @@ export class PeerLink implements Handler, Part {
     this.#break("the other end's process ended");
   }
 
+  /** The other end's process is gone, and nobody says so before it is there again. */
+  loseOtherEnd(): void {
+    if (this.#state !== "up") return this.reset("the other end's process ended");
+    if (this.#inbound !== null) this.#inbound.onActivity = null;
+    this.#inbound = null;
+    this.#isHalfOpen = true;
+    this.#fabric.world.counters.add("half-open connections");
+  }
+
   /** Breaks the connection, if there is one. What is under way is lost. */
   reset(reason: string): void {
     if (this.#state === "idle") return;
@@ -83,6 +96,10 @@ export class PeerLink implements Handler, Part {
     } else if (isCut) {
       if (event.a === 1) this.#break("the handshake was lost");
       return;
+    } else if (this.#isHalfOpen) {
+      // The next process knows nothing of this connection, and says so.
+      if (!this.#to.isDown) this.#break("reset by the other end");
+      return;
     }
     this.#to.deliver(event, this);
   }
@@ -102,8 +119,9 @@ export class PeerLink implements Handler, Part {
       case Kind.connected:
         return this.#connected();
       case Kind.frame:
-        if (this.#inbound !== null) this.#to.receiveInto(this.#inbound, event.bytes!);
-        return;
+        if (this.#inbound === null) return;
+        this.#to.noteFrame(this.#from.id, event.bytes!);
+        return this.#to.receiveInto(this.#inbound, event.bytes!);
       case Kind.answer:
         this.#backoffUs = BACKOFF_FIRST_US;
         return this.#from.receiveInto(this.#link, event.bytes!);
@@ -131,6 +149,7 @@ export class PeerLink implements Handler, Part {
     if (this.#state !== "connecting") return;
     this.#state = "up";
     this.#isFirstFrame = true;
+    this.#isFirstAnswer = true;
     this.#rest = EMPTY;
 
     this.#lastArrivalUs = 0;
@@ -155,7 +174,10 @@ export class PeerLink implements Handler, Part {
       this.#link.outputWritten();
       this.#rest = bytes.subarray(this.#sendFrames(bytes));
     }
-    if (this.#state === "up" && this.#link.closing !== null) this.#break(this.#link.closing);
+    if (this.#state !== "up" || this.#link.closing === null) return;
+    // It was refused, mostly, and so will it be the next time.
+    this.#backoffUs = BACKOFF_MAX_US;
+    this.#break(this.#link.closing);
   }
 
   /** Cuts whole frames off the front (a u32 length, that many bytes); returns how far it came. */
@@ -188,7 +210,8 @@ export class PeerLink implements Handler, Part {
     if (isHandshake) this.#handshakeArrivalUs = at;
     if (at > this.#lastArrivalUs) this.#lastArrivalUs = at;
     else if (at < this.#lastArrivalUs) counters.add("frames overtaking");
-    this.#schedule(Kind.frame, at - fabric.world.now, frame, isHandshake ? 1 : 0);
+    const sent = fabric.damageSome(frame);
+    this.#schedule(Kind.frame, at - fabric.world.now, sent, isHandshake ? 1 : 0);
     if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
       counters.add("frames doubled");
       const again = Math.max(
@@ -206,8 +229,15 @@ export class PeerLink implements Handler, Part {
       const bytes = output.slice();
       inbound.outputWritten();
       const fabric = this.#fabric;
-      if (fabric.isCut(this.#to.id, this.#from.id) || fabric.isLost()) {
+      const isHandshake = this.#isFirstAnswer;
+      this.#isFirstAnswer = false;
+      const isCut = fabric.isCut(this.#to.id, this.#from.id);
+      if (isHandshake && (isCut || fabric.isLost())) {
         return this.#break("the handshake's answer was lost");
+      }
+      if (isCut) {
+        fabric.world.counters.add("pongs lost");
+        continue;
       }
       this.#lastAnswerUs = Math.max(
         fabric.arrivalUs(this.#to.id, this.#from.id),
@@ -219,6 +249,7 @@ export class PeerLink implements Handler, Part {
     if (this.#inbound !== inbound || inbound.closing === null) return;
     // Closed behind its last answer; from here on nothing is taken in any more.
     this.#tellInbound();
+    if (this.#fabric.isCut(this.#to.id, this.#from.id)) return;
     const delay = Math.max(this.#lastAnswerUs - this.#fabric.world.now, 1_000);
     this.#schedule(Kind.closed, delay);
   }
@@ -227,10 +258,12 @@ export class PeerLink implements Handler, Part {
     const wasUp = this.#state === "up";
     this.#epoch++;
     this.#state = "idle";
+    this.#isHalfOpen = false;
     this.#tellInbound();
     if (this.#isDead) return;
     if (wasUp) {
       this.#fabric.world.counters.add("peer connections broken");
+      this.#fabric.world.counters.add("zz " + reason.replace(/[0-9]+/g, "N"));
       this.#reason = reason;
       this.#schedule(Kind.broken, 0);
     }

@@ -6,6 +6,17 @@ import { drawOptions, type SimOptions } from "./options.ts";
 import type { SimServer } from "./sim_server.ts";
 import { simulate, type Simulation } from "./simulation.ts";
 
+const CALM_NETWORK = {
+  delayMinMs: 0.1,
+  delayMeanMs: 0.5,
+  loss: 0,
+  duplicate: 0,
+  reorder: 0,
+  fragment: 0,
+  damaged: 0,
+  halfOpen: 0,
+};
+
 /** No fault by itself, a quick network, small values, impatient clients. */
 export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {
   return drawOptions(seed, {
@@ -13,7 +24,7 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
     timing: { ...DEFAULT_TIMING, commandTimeoutMs: 2_000 },
     limits: DEFAULT_LIMITS,
     storage: { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 50_000, reserveBytes: 65_536 },
-    network: { delayMinMs: 0.1, delayMeanMs: 0.5, loss: 0, duplicate: 0, reorder: 0, fragment: 0 },
+    network: CALM_NETWORK,
     disk: { syncMinMs: 0.1, syncMeanMs: 0.3 },
     clients: {
       count: 4,
@@ -30,6 +41,9 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
       large: 0,
     },
     faults: {},
+    newLeaderFault: 0,
+    damageable: [],
+    origin: { index: 0, term: 0, version: 0 },
     wallOffsetMaxMs: 60_000,
     driftMax: 0.05,
     restartMaxMs: 500,

@@ -2,6 +2,7 @@
 import type { Random } from "../../lib/util/random.ts";
 import type { DiskEnvironment, ServerDisk } from "./server_factory.ts";
 import { type Completion, SimDisk } from "./sim_disk.ts";
+import { SECTOR_BYTES } from "./sim_inode.ts";
 
 /** Operations within which `crashSoon` takes effect. */
 const CRASH_WITHIN_OPERATIONS = 12;
@@ -25,6 +26,11 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       this.#failsNext = false;
       return fails;
     };
+    this.faults.keepsPart = () => {
+      if (!environment.mayTear()) return false;
+      environment.torn();
+      return true;
+    };
   }
 
   #complete(completion: Completion): void {
@@ -44,8 +50,11 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
 
   /** Mostly the machine loses power; sometimes only the process dies and the page cache stays. */
   crash(): void {
-    if (this.#random.chance(0.75)) this.powerLoss(this.#random);
-    else this.kill();
+    const losesPower = this.#random.chance(0.75);
+    if (losesPower && this.#environment.mayTear()) {
+      this.powerLoss(this.#random);
+      this.#environment.torn();
+    } else this.kill();
     this.#failsNext = false;
     this.#held.clear();
   }
@@ -68,6 +77,23 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       : Infinity;
   }
 
+  wipe(): void {
+    for (const name of this.list(".")) this.vanish(name);
+  }
+
+  damage(random: Random): string {
+    const files = this.files().filter((path) => this.contents(path).length > 0);
+    if (files.length === 0) return "nothing to damage";
+    // The log is where most of the bytes are, and most of what matters.
+    const logs = files.filter((path) => path.includes("/wal/"));
+    const path = random.pick(logs.length > 0 && random.chance(0.7) ? logs : files);
+    if (random.chance(0.1)) {
+      this.vanish(path);
+      return `${path} is gone`;
+    }
+    return `${path}: ${harmFile(this, path, random)}`;
+  }
+
   heal(): void {
     this.#stalledUntilMs = 0;
     this.#failsNext = false;
@@ -77,4 +103,31 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#held.clear();
     for (const { complete } of held) this.#environment.schedule(1, complete);
   }
+}
+
+/** Changes some bytes of a file, or its length, durably. */
+function harmFile(disk: SimDisk, path: string, random: Random): string {
+  const bytes = disk.contents(path);
+  let used = bytes.length;
+  while (used > 0 && bytes[used - 1] === 0) used--;
+  const sectors = Math.ceil(used / SECTOR_BYTES);
+  const at = random.between(0, Math.max(0, sectors - 1)) * SECTOR_BYTES;
+  const end = Math.min(bytes.length, at + SECTOR_BYTES * random.between(1, 3));
+  const shape = random.between(0, 4);
+  if (shape === 0) {
+    const size = random.between(0, bytes.length - 1);
+    disk.corrupt(path, (all) => all.slice(0, size));
+    return `cut to ${size} bytes`;
+  }
+  if (shape === 1 && used > 0) {
+    const where = random.between(0, used - 1);
+    bytes[where]! ^= 1 << random.between(0, 7);
+    disk.corrupt(path, () => bytes);
+    return `a bit flipped at ${where}`;
+  }
+  if (shape === 2) bytes.fill(0, at, end);
+  else if (shape === 3) { for (let i = at; i < end; i++) bytes[i] = random.between(0, 255); }
+  else bytes.copyWithin(at, random.between(0, Math.max(0, sectors - 1)) * SECTOR_BYTES, end - at);
+  disk.corrupt(path, () => bytes);
+  return `${["", "", "zeroes", "noise", "other sectors"][shape]} at ${at} to ${end}`;
 }

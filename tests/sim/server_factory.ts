@@ -12,10 +12,16 @@ export interface DiskEnvironment {
   readonly nowMs: () => number;
   /** Runs a completion in simulated time, unless the process has ended by then. */
   schedule(delayMs: number, run: () => void): void;
+  /** Whether a crash may lose what was not synced: see atlas.ts. */
+  mayTear(): boolean;
+  /** The end of the process lost what was not synced. */
+  torn(): void;
 }
 
 /** A disk, and what faults may do to it. */
 export interface ServerDisk extends Disk {
+  /** The process ends; the machine stays up. */
+  kill(): void;
   /** Power is lost: what is not durable may go. */
   crash(): void;
   /** The process will be crashed within one of its next operations on the disk. */
@@ -25,6 +31,10 @@ export interface ServerDisk extends Disk {
   /** The next sync fails; what it covered may be lost. */
   failNextSync(): void;
   setFull(isFull: boolean): void;
+  /** Everything is gone. Only while no process uses it. */
+  wipe(): void;
+  /** Durable bytes change, or a file is cut or gone; says what, for the trace. */
+  damage(random: Random): string;
   /** Takes away what of the above is still to come. */
   heal(): void;
 }
@@ -43,11 +53,19 @@ export interface BuiltServer {
   readonly probe: ServerProbe;
 }
 
+/** Whom a server voted for, with the term as the checks count it. */
+export interface Vote {
+  readonly term: number;
+  readonly candidate: number;
+}
+
 export interface ServerFactory {
   makeDisk(environment: DiskEnvironment): ServerDisk;
   makeServer(environment: ServerEnvironment): BuiltServer;
-  /** The term of a vote that a frame grants, 0 with any other frame. */
-  voteTermOf(frame: Uint8Array): number;
+  /** The vote that a frame tells of, the sender's own included; null with any other frame. */
+  voteOf(frame: Uint8Array): Vote | null;
+  /** Whether an error says that a damaged directory can't be used. */
+  isRefusal(error: unknown): boolean;
   /** Whether an error is the disk's way of crashing the process in the middle of an operation. */
   isCrash(error: unknown): boolean;
 }

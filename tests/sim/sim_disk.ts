@@ -16,6 +16,13 @@ import { SimNames } from "./sim_names.ts";
 /** Thrown at the operation where the process dies: see `SimDisk.crashAtOperation`. */
 export class SimCrash extends Error {
   override readonly name = "SimCrash";
+  /** What the operation was on. */
+  readonly path: string;
+
+  constructor(message: string, path: string) {
+    super(message);
+    this.path = path;
+  }
 }
 
 /** A completion that is due: a sync of `path`, or a deferred call. */
@@ -41,6 +48,8 @@ export interface DiskFaults {
   readFails?: (path: string, offset: number) => boolean;
   /** Says whether a write of `path` fails with an input or output error. */
   writeFails?: (path: string, offset: number) => boolean;
+  /** Says whether a write that does not fit leaves what fits; it does unless this says no. */
+  keepsPart?: () => boolean;
 }
 
 export class SimDisk implements Disk {
@@ -115,6 +124,16 @@ export class SimDisk implements Disk {
     this.#names.vanish(path);
   }
 
+  /** Takes over what another disk holds, in the place of nothing. */
+  adopt(other: SimDisk): void {
+    this.#names.copyFrom(other.#names);
+  }
+
+  /** Paths of all files, sorted. */
+  files(): string[] {
+    return this.#names.files();
+  }
+
   /** Copies all durable and visible state, with no process on it. */
   clone(): SimDisk {
     const copy = new SimDisk({ capacityBytes: this.capacityBytes });
@@ -131,7 +150,7 @@ export class SimDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    this.#operation();
+    this.#operation(path);
     if (this.#names.has(path)) return;
     this.#names.add(path, "directory");
   }
@@ -144,26 +163,26 @@ export class SimDisk implements Disk {
       if (!this.exists(parentOf(path))) {
         throw new DiskError(`Could not open ${path}: there is no such directory`);
       }
-      this.#operation();
+      this.#operation(path);
       this.#names.add(path, new SimInode());
     }
     return new SimFile(this, this.#life, path, this.#inode(path), options.readOnly === true);
   }
 
   rename(from: string, to: string): void {
-    this.#operation();
+    this.#operation(from);
     if (!this.#names.has(from)) throw new DiskError(`Could not rename ${from}: no such file`);
     this.#names.rename(from, to);
   }
 
   remove(path: string): void {
-    this.#operation();
+    this.#operation(path);
     if (!this.#names.has(path)) throw new DiskError(`Could not remove ${path}: no such file`);
     this.#names.remove(path);
   }
 
   syncDirectory(directory: string): void {
-    this.#operation();
+    this.#operation(directory);
     if (!this.exists(directory)) throw new DiskError(`Could not sync ${directory}: none there`);
     if (this.faults.syncFails?.(directory)) throw new DiskError(`Could not sync ${directory}`);
     this.#names.sync(directory);
@@ -194,15 +213,15 @@ export class SimDisk implements Disk {
   }
 
   /** For `SimFile`: counts an operation, and dies where it was told to. */
-  operation(life: number): void {
+  operation(life: number, path: string): void {
     assert(life === this.#life, "A process that has ended used its files");
-    this.#operation();
+    this.#operation(path);
   }
 
-  #operation(): void {
+  #operation(path: string): void {
     this.operations++;
     if (this.operations >= this.crashAtOperation) {
-      throw new SimCrash(`The process ends at operation ${this.operations}`);
+      throw new SimCrash(`The process ends at operation ${this.operations}, ${path}`, path);
     }
   }
 
@@ -250,7 +269,9 @@ class SimFile implements DiskFile {
     }
     const room = this.#disk.capacityBytes - this.#disk.usedBytes();
     const fits = this.#inode.fitting(offset, bytes.length, Math.floor(room / SECTOR_BYTES));
-    if (fits > 0) this.#inode.write(offset, bytes.subarray(0, fits));
+    const isPartial = fits > 0 && fits < bytes.length;
+    const keeps = !isPartial || this.#disk.faults.keepsPart?.() !== false;
+    if (fits > 0 && keeps) this.#inode.write(offset, bytes.subarray(0, fits));
     if (fits < bytes.length) throw new DiskFullError(`No space left: could not write ${this.path}`);
   }
 
@@ -266,7 +287,7 @@ class SimFile implements DiskFile {
     this.#disk.later("sync", this.path, () => {
       this.#syncing = false;
       // The completion is a moment of its own to die at.
-      this.#disk.operation(this.#life);
+      this.#disk.operation(this.#life, this.path);
       if (this.#disk.faults.syncFails?.(this.path)) {
         this.#inode.markClean();
         done(new DiskError(`Could not sync ${this.path}: input/output error`));
@@ -298,7 +319,7 @@ class SimFile implements DiskFile {
   #change(): void {
     this.#use();
     assert(!this.#readOnly, `${this.path} was opened for reading only`);
-    this.#disk.operation(this.#life);
+    this.#disk.operation(this.#life, this.path);
   }
 }
 

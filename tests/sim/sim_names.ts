@@ -43,6 +43,11 @@ export class SimNames {
     return [...this.#visible.values()].filter((node) => node instanceof SimInode);
   }
 
+  files(): string[] {
+    return [...this.#visible].filter(([, node]) => node !== "directory").map(([path]) => path)
+      .sort();
+  }
+
   add(path: string, node: SimNode): void {
     this.#change({ directory: parentOf(path), from: null, to: path, node });
   }

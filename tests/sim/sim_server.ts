@@ -6,14 +6,18 @@
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
 import type { LogEvent, NodeHost, ServerNode } from "../../lib/node/shells.ts";
 import type { Random } from "../../lib/util/random.ts";
+import { assert } from "../../lib/util/assert.ts";
+import type { Atlas } from "./atlas.ts";
 import type { ServerProbe, StateChecks } from "./checks.ts";
 import type { SimClock } from "./clock.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
+import type { Marks } from "./marks.ts";
 import { PeerLink } from "./peer_link.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimOptions } from "./options.ts";
 import type { ServerDisk, ServerFactory } from "./server_factory.ts";
+import { SimCrash } from "./sim_disk.ts";
 import { CheckFailure, type World } from "./world.ts";
 
 /** Something that has events inside a server's step, and output behind it. */
@@ -36,6 +40,8 @@ export interface ServerSetting {
   readonly options: SimOptions;
   readonly factory: ServerFactory;
   readonly checks: StateChecks;
+  readonly atlas: Atlas;
+  readonly marks: Marks;
   /** All servers, in the order of their ids; filled after they are made. */
   readonly servers: SimServer[];
 }
@@ -61,6 +67,9 @@ export class SimServer implements Handler, Part, NodeHost {
   readonly clients = new Set<ClientEnd>();
   readonly #setting: ServerSetting;
   readonly #rng: Rng;
+  isOut = false;
+  isHarmed = false;
+  isTorn = false;
   #isPaused = false;
   #isRestarting = false;
   #deferred: SimEvent[] = [];
@@ -87,7 +96,24 @@ export class SimServer implements Handler, Part, NodeHost {
       random: random.fork(),
       schedule: (delayMs, run) => this.#complete(delayMs, run),
       nowMs: () => this.world.now / 1000,
+      mayTear: () => setting.atlas.mayTear(this),
+      torn: () => {
+        this.isTorn = true;
+      },
     });
+  }
+
+  /** Loses its data, or has it damaged, while it is down. */
+  harm(name: "wipe" | "damage", random: Random): void {
+    assert(this.isDown, "A running server was harmed");
+    if (name === "wipe") {
+      this.disk.wipe();
+      this.isOut = true;
+      this.#trace("wiped", "");
+      return;
+    }
+    this.isHarmed = true;
+    this.#trace("damaged", this.disk.damage(random));
   }
 
   get isDown(): boolean {
@@ -137,6 +163,8 @@ export class SimServer implements Handler, Part, NodeHost {
   /** Ends the process at once. What was not synced may be lost. */
   crash(reason: string): void {
     if (this.node === null) return;
+    const { fabric, marks } = this.#setting;
+    marks.crash(this);
     this.#trace("crash", reason);
     this.world.counters.add("crashes");
     this.life++;
@@ -151,7 +179,9 @@ export class SimServer implements Handler, Part, NodeHost {
     this.links = [];
     for (const other of this.#setting.servers) {
       for (const link of other.links) {
-        if (link.toId === this.id) link.reset("the other end's process ended");
+        if (link.toId !== this.id) continue;
+        if (fabric.isHalfOpenNow()) link.loseOtherEnd();
+        else link.reset("the other end's process ended");
       }
     }
     for (const client of [...this.clients]) client.serverGone();
@@ -213,7 +243,17 @@ export class SimServer implements Handler, Part, NodeHost {
     } catch (error) {
       this.#threw(error);
     }
-    if (this.node !== null) this.#setting.checks.afterStep(this);
+    if (this.node !== null) this.#look(event.kind);
+  }
+
+  #look(kind: number): void {
+    const { checks, marks } = this.#setting;
+    checks.afterStep(this);
+    marks.look(this, kind, checks.committedIndex);
+    const probe = this.probe;
+    if (probe?.isOpen() !== true) return;
+    this.isHarmed = false;
+    if (this.isTorn) this.isTorn = probe.isSuspect();
   }
 
   perform(event: SimEvent): void {
@@ -223,6 +263,11 @@ export class SimServer implements Handler, Part, NodeHost {
       this.node!.tick();
     } else if (event.kind === Kind.turn) this.node!.turn();
     else event.call!();
+  }
+
+  /** A frame is about to be taken in. */
+  noteFrame(from: number, frame: Uint8Array): void {
+    this.#setting.marks.frame(from, this, frame);
   }
 
   pump(): void {}
@@ -289,6 +334,7 @@ export class SimServer implements Handler, Part, NodeHost {
   }
 
   log(event: LogEvent): void {
+    this.#setting.marks.log(event);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
     this.#trace(`log ${event.level}`, `${event.message} ${fields.join(" ")}`);
@@ -306,6 +352,10 @@ export class SimServer implements Handler, Part, NodeHost {
     if (error instanceof ProcessEnded) return;
     if (error instanceof CheckFailure) throw error;
     const { factory, options } = this.#setting;
+    if (this.node === null && this.isHarmed && factory.isRefusal(error)) {
+      this.#refuse((error as Error).message);
+      return;
+    }
     const isCrash = factory.isCrash(error);
     const isDiskError = this.mayExit &&
       [error, (error as Error).cause].some((reason) =>
@@ -313,6 +363,9 @@ export class SimServer implements Handler, Part, NodeHost {
       );
     if (isCrash || isDiskError) {
       this.world.counters.add(isCrash ? "crashes in the disk" : "exits");
+      if (error instanceof SimCrash) {
+        this.#setting.marks.crashAt(error.path, this.node === null);
+      }
       if (this.node === null) {
         // It ended while starting.
         this.life++;
@@ -323,6 +376,15 @@ export class SimServer implements Handler, Part, NodeHost {
     }
     const text = error instanceof Error ? error.message : String(error);
     throw new CheckFailure("exception", `server ${this.id} threw: ${text}`, { cause: error });
+  }
+
+  /** Its directory is damaged, and it says so: it is out for the rest of the seed. */
+  #refuse(reason: string): void {
+    this.world.counters.add("refused to start");
+    this.#trace("refuses", reason);
+    this.life++;
+    this.isOut = true;
+    this.disk.kill();
   }
 
   #trace(what: string, detail: string): void {

@@ -5,6 +5,7 @@
 import { Random } from "../../lib/util/random.ts";
 import { searchHistory } from "../lincheck/search.ts";
 import { checkVersions } from "../lincheck/versions.ts";
+import { Atlas } from "./atlas.ts";
 import { StateChecks } from "./checks.ts";
 import { Client, type ClientSetting } from "./client.ts";
 import { SimClock } from "./clock.ts";
@@ -12,7 +13,8 @@ import { Fabric } from "./fabric.ts";
 import { Faults } from "./faults.ts";
 import { withoutOutside } from "./globals.ts";
 import { History } from "./history.ts";
-import type { SimOptions } from "./options.ts";
+import type { SimOptions, Strike } from "./options.ts";
+import { Marks } from "./marks.ts";
 import { between } from "./partitions.ts";
 import type { ServerFactory } from "./server_factory.ts";
 import { type ServerSetting, SimServer } from "./sim_server.ts";
@@ -40,6 +42,10 @@ export interface SimResult {
   readonly digestsCompared: number;
   readonly searched: boolean;
   readonly counters: Record<string, number>;
+  /** Situations that came up, by name. */
+  readonly marks: Record<string, number>;
+  /** What struck, where it failed: to do it again, and to do with less. */
+  readonly strikes: readonly Strike[];
 }
 
 export class Simulation {
@@ -50,6 +56,7 @@ export class Simulation {
   readonly clients: Client[] = [];
   readonly history = new History();
   readonly checks = new StateChecks();
+  readonly marks: Marks;
   readonly faults: Faults;
   readonly #setting: ClientSetting;
   readonly #random: Random;
@@ -62,11 +69,25 @@ export class Simulation {
     this.world = new World(new Trace(sink, verbose));
     this.fabric = new Fabric(this.world, options.servers, options.network, random.fork());
     const { world, fabric, checks, servers } = this;
-    fabric.onFrame = (from, to, frame) => {
-      const term = factory.voteTermOf(frame);
-      if (term > 0) checks.voteSent(from, term, to);
+    const atlas = new Atlas(servers);
+    const marks = this.marks = new Marks(servers, options.origin);
+    checks.onTruncation = (behind, durable) => marks.truncated(behind, durable);
+    fabric.onFrame = (from, _to, frame) => {
+      const vote = factory.voteOf(frame);
+      if (vote === null) return;
+      checks.voteSent(from, { ...vote, term: vote.term - options.origin.term });
+      this.marks.vote(from, vote.term, vote.candidate);
     };
-    const setting: ServerSetting = { world, fabric, options, factory, checks, servers };
+    const setting: ServerSetting = {
+      world,
+      fabric,
+      options,
+      factory,
+      checks,
+      atlas,
+      marks,
+      servers,
+    };
     for (let id = 1; id <= options.servers; id++) {
       const drawn = random.fork();
       const offsetMs = (drawn.unit() * 2 - 1) * options.wallOffsetMaxMs;
@@ -84,7 +105,9 @@ export class Simulation {
       nextConnectionId: 1,
     };
     const { connections } = this.#setting;
-    this.faults = new Faults({ fabric, options, servers, unreachable, connections }, random.fork());
+    const shared = { fabric, options, servers, unreachable, connections, atlas };
+    this.faults = new Faults(shared, random.fork());
+    checks.onElection = () => this.faults.elected();
   }
 
   /** Starts servers and clients, and waits until the first operations are acknowledged. */
@@ -120,13 +143,11 @@ export class Simulation {
   healCore(): void {
     this.#phase("core");
     this.faults.healAll();
-    this.demand(
-      "no recovery of suspect servers",
-      60,
-      () => this.servers.every(({ probe }) => probe?.isOpen() === true && !probe.isSuspect()),
-    );
+    this.demand("no recovery of suspect servers", 60, () => this.#haveRecovered());
     const ids = this.servers.map((server) => server.id);
-    const outside: number[] = [];
+    // Whoever is not sound by now never will be: without it, or not at all.
+    const outside = this.servers.filter((server) => server.isOut || server.probe!.isSuspect())
+      .map((server) => server.id);
     while (outside.length * 2 < ids.length - 2 && ids.length - outside.length > 1) {
       const id = this.#random.pick(ids.filter((candidate) => !outside.includes(candidate)));
       outside.push(id);
@@ -147,6 +168,14 @@ export class Simulation {
       if (outside.includes(connection.server.id)) connection.reset();
     }
     this.#demandProgress("no progress of a healed majority");
+  }
+
+  /** Where somebody is out for good, suspicion can't end, as it takes all voters' word. */
+  #haveRecovered(): boolean {
+    const anyOut = this.servers.some((server) => server.isOut);
+    return this.servers.every(({ probe, isOut }) =>
+      isOut || (probe?.isOpen() === true && (anyOut || !probe.isSuspect()))
+    );
   }
 
   healAll(): void {
@@ -182,8 +211,10 @@ export class Simulation {
 
   #haveConverged(): boolean {
     const target = this.checks.committedIndex;
-    return this.servers.every(({ probe }) =>
-      probe?.isOpen() === true && probe.appliedIndex() === target && probe.lastIndex() === target
+    return this.servers.every(({ probe, isOut }) =>
+      isOut ||
+      (probe?.isOpen() === true && probe.appliedIndex() === target &&
+        probe.lastIndex() === target)
     );
   }
 
@@ -262,7 +293,9 @@ export class Simulation {
       elections: checks.elections,
       digestsCompared: checks.digestsCompared,
       searched: this.searched,
+      marks: this.marks.all(world.counters),
       counters: world.counters.all(),
+      strikes: error === null ? [] : this.faults.strikes,
     };
   }
 }

@@ -1,0 +1,232 @@
+/** The clients that people have: each against a real cluster, over a kill of the leader. */
+import { assert, assertEquals } from "@std/assert";
+import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
+import { createClient, createCluster } from "redis";
+import { Cluster, clusterTest } from "./harness.ts";
+import { redisTest } from "./redis_tools.ts";
+import { RedisSocket } from "./redis_socket.ts";
+import { sleep } from "./socket.ts";
+
+/** Increments before the leader is killed, and after. */
+const ROUNDS = 60;
+const ROUND_DEADLINE_MS = 20_000;
+
+/** How a counter was used: what was sent at most, what was acknowledged at least. */
+interface Tally {
+  sent: number;
+  acknowledged: number;
+}
+
+/**
+ * Increments a counter, kills the leader half way, and goes on until as many more are acknowledged.
+ * `increment` fails where the client gives up.
+ */
+async function countOverKill(
+  cluster: Cluster,
+  increment: () => Promise<unknown>,
+): Promise<Tally> {
+  const tally = { sent: 0, acknowledged: 0 };
+  const one = async () => {
+    tally.sent++;
+    try {
+      await increment();
+      tally.acknowledged++;
+    } catch {
+      await sleep(50);
+    }
+  };
+  while (tally.acknowledged < ROUNDS) await one();
+  const leader = await cluster.waitForLeader();
+  const killing = leader.kill();
+  const start = performance.now();
+  while (tally.acknowledged < 2 * ROUNDS) {
+    await one();
+    assert(
+      performance.now() - start < ROUND_DEADLINE_MS,
+      "The client does not find the new leader",
+    );
+  }
+  await killing;
+  return tally;
+}
+
+/** What the counter holds: at least what was acknowledged, at most what was sent. */
+async function checkCounter(cluster: Cluster, key: string, tally: Tally): Promise<void> {
+  const leader = await cluster.waitForLeader();
+  using socket = await RedisSocket.connect(leader.clientPort);
+  const value = Number(await socket.ask("GET", key));
+  assert(
+    value >= tally.acknowledged && value <= tally.sent,
+    `${key} is ${value}: ${tally.acknowledged} were acknowledged, ${tally.sent} sent`,
+  );
+}
+
+async function leaderPort(cluster: Cluster): Promise<number> {
+  return (await cluster.waitForLeader()).clientPort;
+}
+
+clusterTest("ioredis: one server, all kinds of commands", {}, async (cluster) => {
+  await cluster.startAll();
+  const client = new IoRedis({ host: "127.0.0.1", port: await leaderPort(cluster) });
+  try {
+    assertEquals(await client.set("a key", "väl ue", "EX", 100), "OK");
+    assertEquals(await client.get("a key"), "väl ue");
+    assertEquals(await client.ttl("a key"), 100);
+    assertEquals(await client.incr("n"), 1);
+    assertEquals(await client.mget("n", "none"), ["1", null]);
+    assertEquals(await client.multi().incr("n").get("n").exec(), [[null, 2], [null, "2"]]);
+    assertEquals(await client.pipeline().set("p", "1").incr("p").get("p").exec(), [
+      [null, "OK"],
+      [null, 2],
+      [null, "2"],
+    ]);
+    await client.watch("n");
+    await client.incr("n");
+    assertEquals(await client.multi().set("n", "lost").exec(), null);
+    const bytes = new Uint8Array([0, 255, 13, 10, 0]);
+    await client.set("bytes", Buffer.from(bytes));
+    assertEquals(new Uint8Array((await client.getBuffer("bytes"))!), bytes);
+    const keys: string[] = [];
+    for await (const some of client.scanStream({ count: 2 })) keys.push(...some);
+    assertEquals(keys.sort(), ["a key", "bytes", "n", "p"]);
+  } finally {
+    client.disconnect();
+  }
+});
+
+clusterTest("ioredis: one server that comes back after a kill", {}, async (cluster) => {
+  await cluster.startAll();
+  const leader = await cluster.waitForLeader();
+  const client = new IoRedis({
+    host: "127.0.0.1",
+    port: leader.clientPort,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => 50,
+  });
+  client.on("error", () => {});
+  try {
+    assertEquals(await client.incr("n"), 1);
+    await leader.restart();
+    await cluster.waitForLeader();
+    // It says where the leader is now; a client without cluster mode leaves that to its user.
+    for (let tries = 0;; tries++) {
+      const answer = await client.get("n").catch((error: Error) => error.message);
+      if (answer === "1" || /^MOVED \d+ 127\.0\.0\.1:\d+$/.test(answer ?? "")) break;
+      assert(tries < 200, `It still says ${answer}`);
+      await sleep(50);
+    }
+  } finally {
+    client.disconnect();
+  }
+});
+
+clusterTest("ioredis: a cluster's client follows the leader over a kill", {}, async (cluster) => {
+  await cluster.startAll();
+  const client = new IoRedisCluster(
+    cluster.servers.map(({ clientPort: port }) => ({ host: "127.0.0.1", port })),
+    { clusterRetryStrategy: () => 50, redisOptions: { maxRetriesPerRequest: 2 } },
+  );
+  client.on("error", () => {});
+  try {
+    const tally = await countOverKill(cluster, () => client.incr("io"));
+    await checkCounter(cluster, "io", tally);
+    assertEquals(await client.multi().set("x", "1").incr("x").exec(), [[null, "OK"], [null, 2]]);
+  } finally {
+    client.disconnect();
+  }
+});
+
+clusterTest("node-redis: one server, all kinds of commands", {}, async (cluster) => {
+  await cluster.startAll();
+  for (const RESP of [2, 3] as const) {
+    const url = `redis://127.0.0.1:${await leaderPort(cluster)}`;
+    const client = createClient({ url, RESP });
+    await client.connect();
+    try {
+      await client.flushAll();
+      assertEquals(await client.set("a key", "väl ue", { EX: 100 }), "OK");
+      assertEquals(await client.get("a key"), "väl ue");
+      assertEquals(await client.ttl("a key"), 100);
+      assertEquals(await client.incr("n"), 1);
+      assertEquals(await client.mGet(["n", "none"]), ["1", null]);
+      assertEquals(await client.multi().incr("n").get("n").exec(), [2, "2"]);
+      assertEquals(await client.getDel("n"), "2");
+      assertEquals(await client.exists(["a key", "n"]), 1);
+      const many = Array.from({ length: 100 }, (_, i) => client.incrBy("sum", i));
+      assertEquals((await Promise.all(many)).at(-1), 4950);
+    } finally {
+      client.destroy();
+    }
+  }
+});
+
+clusterTest(
+  "node-redis: a cluster's client follows the leader over a kill",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const client = createCluster({
+      rootNodes: cluster.servers.map(({ clientPort }) => ({
+        url: `redis://127.0.0.1:${clientPort}`,
+      })),
+      defaults: { socket: { reconnectStrategy: 50 } },
+    });
+    client.on("error", () => {});
+    client.on("node-error", () => {});
+    await client.connect();
+    try {
+      const tally = await countOverKill(cluster, () => client.incr("node"));
+      await checkCounter(cluster, "node", tally);
+    } finally {
+      client.destroy();
+    }
+  },
+);
+
+redisTest("redis-cli: one server, and -c that follows the leader", ["redis-cli"], async () => {
+  const cluster = new Cluster();
+  try {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const follower = cluster.others(leader)[0]!;
+    assertEquals(await redisCli(leader.clientPort, ["SET", "k", "v"]), "OK\n");
+    assertEquals(await redisCli(leader.clientPort, ["GET", "k"]), "v\n");
+    const moved = await redisCli(follower.clientPort, ["GET", "k"]);
+    assertEquals(moved.trim(), `MOVED 7629 127.0.0.1:${leader.clientPort}`);
+    assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "1\n");
+    await leader.kill();
+    await cluster.waitForLeader();
+    assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "2\n");
+    assertEquals((await redisCli(follower.clientPort, ["-c", "GET", "k"])).trim(), "v");
+  } finally {
+    await cluster.stop();
+  }
+});
+
+redisTest("redis-benchmark runs through", ["redis-benchmark"], async () => {
+  const cluster = new Cluster();
+  try {
+    await cluster.startAll();
+    const port = `${await leaderPort(cluster)}`;
+    for (const pipeline of ["1", "16"]) {
+      const { success, stdout } = await new Deno.Command("redis-benchmark", {
+        args: ["-p", port, "-t", "set,get,incr,mset", "-d", "256", "-r", "100000"]
+          .concat("-n", "3000", "-P", pipeline, "--csv"),
+      }).output();
+      const out = new TextDecoder().decode(stdout);
+      assert(success, out);
+      for (const name of ["SET", "GET", "INCR", "MSET (10 keys)"]) {
+        assert(out.includes(`"${name}"`), `${name} is missing: ${out}`);
+      }
+    }
+  } finally {
+    await cluster.stop();
+  }
+});
+
+async function redisCli(port: number, args: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command("redis-cli", {
+    args: ["-p", `${port}`, ...args],
+  }).output();
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}

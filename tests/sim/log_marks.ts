@@ -1,0 +1,38 @@
+/** Situations that a server's own log lines tell of. */
+import type { Mark } from "./mark_names.ts";
+
+/** By how the line begins. */
+export const LOG_MARKS: readonly (readonly [string, Mark])[] = [
+  ["Snapshot taken", "a snapshot is taken"],
+  ["Sending a snapshot", "a snapshot is streamed"],
+  ["No room for a snapshot", "no room for a snapshot"],
+  ["Disk full", "a full disk is noticed"],
+  ["There is room again", "there is room again"],
+  ["Slow disk", "a slow disk is said"],
+  ["Log recovered with its tail cut off", "a tail is cut off at a start"],
+  ["A server is refused", "a wiped server is turned away"],
+];
+
+/** The situation that a change of role and its reason are; null with most. */
+export function roleMark(message: string, reason: string): Mark | null {
+  const was = message.slice(message.lastIndexOf(" ") + 1);
+  const becomes = message.startsWith("Still") ? was : message.split(/[ ,]/)[1];
+  if (reason === "the voters refused") {
+    return was === "candidate" ? "a majority refuses a vote" : "a majority refuses a pre-vote";
+  }
+  if (becomes === "preCandidate" && was === "preCandidate") {
+    return "a pre-candidate runs out of time";
+  }
+  if (becomes === "preCandidate" && was === "candidate") return "a candidate runs out of time";
+  if (was === "candidate" && reason.startsWith("heard from leader")) {
+    return "a candidate finds a leader";
+  }
+  if (reason === "a majority has not answered") return "a leader steps down, no majority answers";
+  if (reason.startsWith("a sync takes longer")) return "a leader steps down, its disk hangs";
+  const isLater = reason.endsWith("is in a later term") || reason.endsWith("campaigns");
+  if (was === "leader" && isLater) return "a leader meets a later term";
+  if (reason.startsWith("connection to leader")) {
+    return "a follower campaigns since its leader's connection broke";
+  }
+  return null;
+}

@@ -1,0 +1,261 @@
+/**
+ * Sees the situations of mark_names.ts come up: by the states of the servers after each step, by the
+ * frames that reach them, by their log lines and their ends. It changes nothing and draws nothing.
+ */
+import type { LogEvent } from "../../lib/node/shells.ts";
+import { EntryKind } from "../../lib/raft/types.ts";
+import type { RaftState } from "../../lib/raft/state.ts";
+import type { ServerProbe } from "./checks.ts";
+import { Kind } from "./kinds.ts";
+import { LOG_MARKS, roleMark } from "./log_marks.ts";
+import { COUNTED_MARKS, type Mark } from "./mark_names.ts";
+import { frameMarks } from "./frame_marks.ts";
+import type { Origin } from "./options.ts";
+import type { Counters } from "./world.ts";
+
+/** The part of a server that is watched. */
+export interface WatchedServer {
+  readonly id: number;
+  readonly life: number;
+  readonly probe: ServerProbe | null;
+}
+
+/** A server as it was after its last step. */
+class Before {
+  life = -1;
+  role = "follower";
+  suspect = false;
+  hadReads = false;
+  hadUncommitted = false;
+  hadCommittedOwn = true;
+  isStreaming = false;
+  snapshotIndex = 0;
+  commitIndex = 0;
+  lastIndex = 0;
+  ledTerm = 0;
+}
+
+const BEHIND = 100;
+
+export class Marks {
+  readonly #counts = new Map<Mark, number>();
+  readonly #before = new Map<number, Before>();
+  readonly #candidates = new Map<number, number>();
+  readonly #origin: Origin;
+  readonly #servers: readonly WatchedServer[];
+
+  constructor(servers: readonly WatchedServer[], origin: Origin) {
+    this.#servers = servers;
+    this.#origin = origin;
+  }
+
+  hit(mark: Mark): void {
+    this.#counts.set(mark, (this.#counts.get(mark) ?? 0) + 1);
+  }
+
+  /** All counts; some come from the world's counters. */
+  all(counters: Counters): Record<string, number> {
+    for (const [name, mark] of Object.entries(COUNTED_MARKS)) {
+      const count = counters.get(name);
+      if (count > 0) this.#counts.set(mark, count);
+    }
+    return Object.fromEntries(this.#counts);
+  }
+
+  #of(server: WatchedServer): Before {
+    let before = this.#before.get(server.id);
+    if (before === undefined) this.#before.set(server.id, before = new Before());
+    return before;
+  }
+
+  /** Looks at a server after a step; `kind` is the event that it took. */
+  look(server: WatchedServer, kind: number, committedIndex: number): void {
+    const state = server.probe?.raft() ?? null;
+    if (state === null) return;
+    const before = this.#of(server);
+    if (before.life !== server.life) this.#began(server, state, before);
+    if (state.role !== before.role) this.#roleChanged(server, state, before);
+    if (before.suspect && !state.suspect) this.hit("a suspect server becomes sound");
+    const { log, commitIndex } = state;
+    if (log.snapshot.index !== before.snapshotIndex) this.#snapshotMoved(state, before);
+    if (commitIndex !== before.commitIndex) this.#committed(state, before);
+    if (kind === Kind.tick) this.#sample(state, before, committedIndex);
+    this.#crossed(state, before);
+    before.suspect = state.suspect;
+    before.hadReads = state.reads.wanted || state.reads.started !== state.reads.ended;
+    before.hadUncommitted = log.lastIndex > commitIndex;
+    before.hadCommittedOwn = log.termAt(commitIndex) === state.term;
+    before.lastIndex = log.lastIndex;
+  }
+
+  #began(server: WatchedServer, state: RaftState, before: Before): void {
+    Object.assign(before, new Before(), { life: server.life, ledTerm: before.ledTerm });
+    before.snapshotIndex = state.log.snapshot.index;
+    before.commitIndex = state.commitIndex;
+    before.lastIndex = state.log.lastIndex;
+    before.suspect = state.suspect;
+    if (state.commitIndex > this.#origin.index) this.hit("a server starts from a snapshot");
+    if (state.votedFor !== 0 && state.votedFor !== state.id) {
+      this.hit("a voter starts again in the term of its vote");
+    }
+  }
+
+  #roleChanged(server: WatchedServer, state: RaftState, before: Before): void {
+    if (state.role === "leader") {
+      if (before.ledTerm > 0) this.hit("a server leads a second time");
+      before.ledTerm = state.term;
+      const { log } = state;
+      // Its own first entry is there already.
+      if (log.lastIndex - 1 > state.commitIndex) {
+        this.hit("a leader begins with entries of older terms");
+      }
+      if (before.suspect) this.hit("a suspect server leads");
+      const others = this.#servers.filter(({ id, probe }) =>
+        id !== server.id && probe?.isOpen() === true && probe.isLeader()
+      );
+      if (others.length > 0) this.hit("two leaders at once");
+    } else if (before.role === "leader") {
+      if (before.hadReads) this.hit("a leader is deposed with reads waiting");
+      if (before.hadUncommitted) this.hit("a leader is deposed with uncommitted entries");
+      if (!before.hadCommittedOwn) this.hit("a leader is deposed before its term's first commit");
+      if (before.isStreaming) this.hit("a leader is deposed with a snapshot on its way");
+    }
+    before.role = state.role;
+  }
+
+  #snapshotMoved(state: RaftState, before: Before): void {
+    const { log } = state;
+    before.snapshotIndex = log.snapshot.index;
+    const replaced = log.entries.length === 0 && state.commitIndex === log.snapshot.index &&
+      before.commitIndex < log.snapshot.index;
+    if (!replaced) return this.hit("the log in memory is cut short");
+    this.hit("a snapshot replaces a log");
+    if (before.hadUncommitted) this.hit("a snapshot replaces a log with uncommitted entries");
+    if (state.outbox.batchOvertaken) this.hit("a snapshot overtakes a batch");
+  }
+
+  #committed(state: RaftState, before: Before): void {
+    const { log, commitIndex } = state;
+    const isLeader = state.role === "leader";
+    if (commitIndex > log.durableIndex) {
+      this.hit(
+        isLeader
+          ? "a leader commits before its own disk has it"
+          : "a follower applies before its own disk has it",
+      );
+    }
+    if (isLeader) {
+      for (let i = Math.max(before.commitIndex + 1, log.firstIndex); i <= commitIndex; i++) {
+        const isNoop = log.at(i).data[0] === EntryKind.noop;
+        if (isNoop && log.termAt(i - 1) === log.termAt(i)) {
+          this.hit("an entry lets time pass for a key that is due");
+        }
+      }
+    }
+    before.commitIndex = commitIndex;
+  }
+
+  /** What lasts a while is looked for at ticks only. */
+  #sample(state: RaftState, before: Before, committedIndex: number): void {
+    const { log, options, reads } = state;
+    if (committedIndex + this.#origin.index - log.lastIndex > BEHIND) {
+      this.hit("a server is a hundred entries behind");
+    }
+    if (state.outbox.batchTicks > options.electionTimeoutTicks && state.outbox.batch !== null) {
+      this.hit("a sync outlasts an election timeout");
+    }
+    before.isStreaming = false;
+    if (state.role !== "leader") return;
+    let streams = 0;
+    for (const progress of state.progress.values()) {
+      if (progress.mode === "snapshot") streams++;
+      if (progress.inFlight.length >= options.appendsInFlightMax) {
+        this.hit("a window to a follower is full");
+      }
+    }
+    before.isStreaming = streams > 0;
+    if (streams > 1) this.hit("two followers are sent snapshots at once");
+    if (streams > 0 && state.uncommittedBytes > 0) {
+      this.hit("writes go on while a snapshot is streamed");
+    }
+    const hasCommittedOwn = log.termAt(state.commitIndex) === state.term;
+    if (reads.wanted && !hasCommittedOwn) this.hit("a read waits for the term's first commit");
+    if (reads.wanted && reads.started !== reads.ended) {
+      this.hit("reads gather behind a round under way");
+    }
+    if (!hasCommittedOwn && this.#olderOnMajority(state)) {
+      this.hit("older entries on a majority wait for the term's own");
+    }
+  }
+
+  #olderOnMajority(state: RaftState): boolean {
+    const held = [state.log.durableIndex];
+    for (const progress of state.progress.values()) held.push(progress.matchIndex);
+    held.sort((a, b) => b - a);
+    return held[Math.floor(held.length / 2)]! > state.commitIndex;
+  }
+
+  #crossed(state: RaftState, before: Before): void {
+    const { index, term } = this.#origin;
+    if (index === 0) return;
+    const edge = index < 2 ** 31 ? 2 ** 31 : 2 ** 32;
+    if (before.lastIndex < edge && state.log.lastIndex >= edge) {
+      this.hit("an index passes a power of two where 32 bits end");
+    }
+    const edgeTerm = term < 2 ** 31 ? 2 ** 31 : 2 ** 32;
+    if (state.role === "leader" && state.term >= edgeTerm) {
+      this.hit("a term passes a power of two where 32 bits end");
+    }
+  }
+
+  /** A vote leaves, the sender's own too. */
+  vote(from: number, term: number, candidate: number): void {
+    if (from !== candidate) return;
+    const first = this.#candidates.get(term);
+    if (first === undefined) this.#candidates.set(term, candidate);
+    else if (first !== candidate) this.hit("two candidates in one term");
+  }
+
+  /** A frame reaches a server that is up. */
+  frame(from: number, server: WatchedServer, frame: Uint8Array): void {
+    const state = server.probe?.raft() ?? null;
+    if (state === null) return;
+    const sender = this.#servers.find(({ id }) => id === from)?.probe?.raft() ?? null;
+    frameMarks(state, sender, frame, (mark) => this.hit(mark));
+  }
+
+  log({ message, fields }: LogEvent): void {
+    for (const [beginning, mark] of LOG_MARKS) {
+      if (message.startsWith(beginning)) this.hit(mark);
+    }
+    if (typeof fields.reason !== "string") return;
+    const mark = roleMark(message, fields.reason);
+    if (mark !== null) this.hit(mark);
+  }
+
+  /** The process is about to end. */
+  crash(server: WatchedServer): void {
+    const state = server.probe?.raft() ?? null;
+    if (state === null) return;
+    if (state.outbox.batch !== null) this.hit("a crash with a batch under way");
+    if (state.role === "leader" && state.log.termAt(state.commitIndex) !== state.term) {
+      this.hit("a leader crashes before its term's first commit");
+    }
+  }
+
+  /** The process ended inside an operation on a file. */
+  crashAt(path: string, isStarting: boolean): void {
+    if (isStarting) this.hit("a crash during a start");
+    if (path.includes("/snapshot/")) this.hit("a crash while a snapshot is written");
+    else if (path.includes("formation")) this.hit("a crash while the cluster forms");
+    else if (path.includes("/wal") && !path.endsWith(".log")) {
+      this.hit("a crash while a segment is made");
+    } else if (path.includes("/wal/")) this.hit("a crash inside a write or sync of the log");
+  }
+
+  /** A log was cut behind an index. */
+  truncated(behindIndex: number, durableIndex: number): void {
+    this.hit("a follower cuts its tail");
+    if (behindIndex < durableIndex) this.hit("a follower cuts entries that were durable");
+  }
+}
