@@ -262,7 +262,7 @@ export class PeerLink implements Handler, Part {
     this.#tellInbound();
     if (this.#isDead) return;
     if (wasUp) {
-      this.#fabric.world.counters.add("peer connections broken"); this.#fabric.world.counters.add("zz " + reason.replace(/[0-9]+/g, "N"));
+      this.#fabric.world.counters.add("peer connections broken");
       this.#reason = reason;
       this.#schedule(Kind.broken, 0);
     }
