@@ -152,6 +152,15 @@ export class Cluster {
     this.#processes.delete(id);
   }
 
+  /** Stops a server in order, and waits until it has ended. */
+  async terminate(id: number): Promise<void> {
+    const child = this.#processes.get(id);
+    if (child === undefined) return;
+    trySignal(child, "SIGTERM");
+    await child.status;
+    this.#processes.delete(id);
+  }
+
   /** The id of the server that leads. */
   async leader(): Promise<number> {
     const address = await findLeader(this.addresses, WHOLE_TIMEOUT_MS);

@@ -8,6 +8,8 @@ import { activityOf } from "./signal.ts";
 const CONNECT_TIMEOUT_MS = 1_000;
 const BACKOFF_MIN_MS = 20;
 const BACKOFF_MAX_MS = 1_000;
+/** A connection that ends earlier is no success: the pauses go on growing. */
+const STEADY_MS = 1_000;
 
 /** Where another server listens for frames. */
 export interface PeerAddress {
@@ -58,10 +60,13 @@ class LinkLoop {
   readonly #around: LinkSurroundings;
   #stopped = false;
   #backoffMs = BACKOFF_MIN_MS;
+  /** When the try under way, or the last one, began. */
+  #triedAtMs = 0;
   #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
   /** The last try's connection, open or not; null where none came about. */
   #connection: Connection | null = null;
   #isUp = false;
+  #upSinceMs = 0;
   /** The last reason logged for being down: the same is not logged again. */
   #downReason: string | null = null;
 
@@ -105,7 +110,9 @@ class LinkLoop {
   /** One connection from its making to its end; returns why it ended, or was not made. */
   async #once(): Promise<string> {
     const { transport, watch } = this.#around;
+    const wasThere = this.#connection !== null;
     this.#connection = null;
+    this.#triedAtMs = watch.nowMs;
     let accepted: Connection;
     try {
       const { hostname, port } = this.#address;
@@ -113,6 +120,8 @@ class LinkLoop {
     } catch (error) {
       return (error as Error).message;
     }
+    // It was not there, and is now: whatever comes of it is the first of its kind.
+    if (!wasThere) this.#backoffMs = BACKOFF_MIN_MS;
     const connection = watch.open(accepted);
     this.#connection = connection;
     if (this.#stopped) connection.close();
@@ -123,13 +132,20 @@ class LinkLoop {
     const reason = await pumpLink(connection, link, activity, () => this.#logUp());
     link.onActivity = null;
     link.disconnected(reason);
+    if (this.#isUp && watch.nowMs - this.#upSinceMs >= STEADY_MS) this.#backoffMs = BACKOFF_MIN_MS;
     return reason;
   }
 
-  /** A pause that doubles from failure to failure, with as much again at random at the most. */
+  /**
+   * A pause that doubles from failure to failure, with as much again at random at the most. It counts
+   * from the beginning of the try: one that waited for an answer in vain is followed by the next
+   * almost at once, so that a mended network is noticed soon.
+   */
   #rest(): Promise<void> {
-    const jitter = this.#around.rng.u32() / 0x1_0000_0000;
-    const pauseMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * (1 + jitter));
+    const { rng, watch } = this.#around;
+    const jitter = rng.u32() / 0x1_0000_0000;
+    const wantedMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * (1 + jitter));
+    const pauseMs = Math.max(BACKOFF_MIN_MS, wantedMs - (watch.nowMs - this.#triedAtMs));
     this.#backoffMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * 2);
     return new Promise((resolve) => {
       const end = () => {
@@ -141,9 +157,9 @@ class LinkLoop {
   }
 
   #logUp(): void {
-    this.#backoffMs = BACKOFF_MIN_MS;
     if (this.#isUp) return;
     this.#isUp = true;
+    this.#upSinceMs = this.#around.watch.nowMs;
     this.#downReason = null;
     this.#log("debug", "Connected to a server", {});
   }

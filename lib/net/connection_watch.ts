@@ -30,6 +30,11 @@ export class ConnectionWatch {
     this.#limits = limits;
   }
 
+  /** The time by which the limits are counted. */
+  get nowMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   get size(): number {
     return this.#open.size;
   }

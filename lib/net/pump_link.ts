@@ -1,26 +1,25 @@
 /** What both directions of peer links share: one connection between a link and the network. */
-import type { ByteSource } from "../node/shells.ts";
+import type { PeerLink } from "../node/shells.ts";
 import type { WatchedConnection } from "./connection_watch.ts";
 import type { Signal } from "./signal.ts";
 
 const READ_BUFFER_BYTES = 262_144;
 
-/** A link as this file sees it. It copies what it keeps of the bytes that it is given. */
-export interface PumpedLink extends ByteSource {
-  receive(bytes: Uint8Array): void;
-}
-
 /**
  * Moves bytes between `link` and `connection` until either is done; closes the connection and
- * resolves with the reason. `onReceived` is called after bytes came that did not make the link close.
+ * resolves with the reason. The link copies what it keeps of the bytes that it is given. `onReceived` is called after bytes came that did not make the link close.
  * Rejects only with what the link itself throws: what the network does is a reason.
  */
 export async function pumpLink(
   connection: WatchedConnection,
-  link: PumpedLink,
+  link: PeerLink,
   activity: Signal,
   onReceived: () => void = () => {},
 ): Promise<string> {
+  // A lost link may be in the middle of a write that never ends.
+  activity.onSet = () => {
+    if (link.isLost === true) connection.close(link.closing ?? "the other end is not heard");
+  };
   try {
     await Promise.all([
       writeFrom(connection, link, activity),
@@ -36,7 +35,7 @@ export async function pumpLink(
 /** Leaves a link that closes to the writer, which sends its last words (a refusal) first. */
 async function readInto(
   connection: WatchedConnection,
-  link: PumpedLink,
+  link: PeerLink,
   activity: Signal,
   onReceived: () => void,
 ): Promise<void> {
@@ -59,7 +58,7 @@ async function readInto(
 
 async function writeFrom(
   connection: WatchedConnection,
-  link: PumpedLink,
+  link: PeerLink,
   activity: Signal,
 ): Promise<void> {
   while (connection.closedBecause === null) {

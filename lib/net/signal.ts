@@ -8,6 +8,8 @@ import type { ByteSource } from "../node/shells.ts";
 export class Signal {
   /** Set by `end()`: who wakes up must not touch the session or link any more. */
   ended = false;
+  /** Called by every `set()`, also where nobody waits. */
+  onSet: (() => void) | null = null;
   #waiting: Promise<void> | null = null;
   #wake: (() => void) | null = null;
 
@@ -18,6 +20,7 @@ export class Signal {
 
   /** Wakes all who wait. */
   set(): void {
+    this.onSet?.();
     const wake = this.#wake;
     this.#waiting = null;
     this.#wake = null;

@@ -121,6 +121,7 @@ export class Node implements ServerNode {
       host,
       outboxBytesMax: this.#limits.outboxBytesMax,
       frameBytesMax: frameBytesMax(),
+      electionTimeoutMs: config.timing.electionTimeoutMs,
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),

@@ -2,6 +2,7 @@
 import type { ServerId } from "../raft/types.ts";
 import { OutputBuffer } from "../util/output_buffer.ts";
 import {
+  encodePong,
   encodeRefusal,
   encodeWelcome,
   type Frame,
@@ -18,6 +19,11 @@ import type { InboundLink } from "./shells.ts";
 const HELLO_BYTES_MAX = 256;
 /** Who has not said who it is by then is closed: strangers must not use up the connections. */
 const HANDSHAKE_MAX_MS = 5_000;
+/**
+ * An end that makes connections gives a silent one up after one such period; here several have to
+ * pass: a connection that its maker has given up is replaced by the next, this is for makers that died.
+ */
+const SILENT_PERIODS = 4;
 
 export class PeerInbound implements InboundLink {
   onActivity: (() => void) | null = null;
@@ -28,16 +34,32 @@ export class PeerInbound implements InboundLink {
   #decoder = new FrameDecoder(HELLO_BYTES_MAX);
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
-  /** When this connection was first looked at; -1 before. */
-  #seenMs = -1;
+  #isLost = false;
+  /** How long nothing came in over this connection. */
+  #silentMs = 0;
+  #sinceAcceptMs = 0;
+  #sincePongMs = 0;
+  /** Something came in that no pong has told of yet. */
+  #owesPong = false;
 
   constructor(remote: string, links: PeerLinks) {
     this.#remote = remote;
     this.#links = links;
   }
 
+  get isKnown(): boolean {
+    return this.#from !== null;
+  }
+
+  /** True where nothing came in for too long. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   receive(bytes: Uint8Array): void {
     if (this.closing !== null) return;
+    this.#silentMs = 0;
+    this.#owesPong = true;
     try {
       this.#decoder.push(bytes);
       let frame = this.#decoder.next();
@@ -56,17 +78,44 @@ export class PeerInbound implements InboundLink {
 
   disconnected(): void {
     this.onActivity = null;
-    this.#links.inboundClosed(this, this.#from);
-    this.#from = null;
+    this.#links.inboundClosed(this);
+    this.#forget();
   }
 
-  /** Ends a connection whose handshake takes too long; called every now and then. */
-  checkDeadline(nowMs: number): void {
-    if (this.#from !== null) return;
-    if (this.#seenMs < 0) this.#seenMs = nowMs;
-    else if (nowMs - this.#seenMs >= HANDSHAKE_MAX_MS) {
-      this.#end(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
+  /** Lets time pass: ends a connection that stays silent, answers one that does not. */
+  tick(elapsedMs: number): void {
+    if (this.#isLost) return;
+    const { silenceMaxMs, pongPauseMs } = this.#links.pace;
+    this.#silentMs += elapsedMs;
+    this.#sinceAcceptMs += elapsedMs;
+    this.#sincePongMs += elapsedMs;
+    if (this.#from === null) {
+      if (this.#sinceAcceptMs < HANDSHAKE_MAX_MS) return;
+      return this.#lose(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
     }
+    const silenceMax = SILENT_PERIODS * silenceMaxMs;
+    if (this.#silentMs >= silenceMax) return this.#lose(`nothing came in for ${silenceMax} ms`);
+    if (!this.#owesPong || this.#sincePongMs < pongPauseMs || this.closing !== null) return;
+    // Told of whatever came in, parts of a large frame too: a slow connection is not a lost one.
+    this.#sincePongMs = 0;
+    if (this.#output.pendingBytes > 0) return;
+    this.#owesPong = false;
+    encodePong(this.#output.writer);
+    this.onActivity?.();
+  }
+
+  /** The same server has made a newer connection: it does not use this one any more. */
+  replaceBy(newer: PeerInbound): void {
+    if (newer === this || newer.#from === null || newer.#from !== this.#from) return;
+    this.#forget();
+    this.#lose("its server has made a newer connection");
+  }
+
+  /** What the other end's process held may be gone with the connection: told once. */
+  #forget(): void {
+    const from = this.#from;
+    this.#from = null;
+    if (from !== null) this.#links.inboundLost(from);
   }
 
   /** Ends this connection so that the other end makes a fresh handshake. */
@@ -103,6 +152,8 @@ export class PeerInbound implements InboundLink {
       case "digest":
         this.#links.receiveDigest(this.#from, frame.notice);
         return;
+      case "ping":
+        return;
       default:
         this.#end(`a second ${frame.type} frame`);
     }
@@ -119,6 +170,7 @@ export class PeerInbound implements InboundLink {
       return;
     }
     this.#from = hello.from;
+    this.#links.handshakePassed(this);
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
     encodeWelcome(this.#output.writer, this.#links.hello(hello.from));
     this.onActivity?.();
@@ -128,6 +180,12 @@ export class PeerInbound implements InboundLink {
     const text = `this server speaks protocol ${PROTOCOL_VERSION}, not ${theirs}`;
     encodeRefusal(this.#output.writer, RefusalReason.otherVersion, text);
     this.#end(text);
+  }
+
+  #lose(reason: string): void {
+    this.#isLost = true;
+    this.#end(reason);
+    this.onActivity?.();
   }
 
   #end(reason: string): void {

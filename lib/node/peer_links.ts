@@ -19,6 +19,7 @@ export interface PeerLinksOptions {
   readonly host: NodeHost;
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
+  readonly electionTimeoutMs: number;
   readonly onMessage: (message: Message) => void;
   readonly onDigest: (from: ServerId, notice: DigestNotice) => void;
   readonly onFormed: () => void;
@@ -31,6 +32,20 @@ export interface Refused {
   readonly text: string;
 }
 
+/** How both ends of a connection see that it still carries; in milliseconds. */
+export interface LinkPace {
+  /** A connection over which nothing came back for so long is given up. */
+  readonly silenceMaxMs: number;
+  /** How often the end that made it says something, so that something can come back. */
+  readonly pingIntervalMs: number;
+  /** The other end answers no more often than this. */
+  readonly pongPauseMs: number;
+}
+
+/** A link whose follower is unreachable must not last much longer than what makes it campaign. */
+const SILENCE_ELECTION_TIMEOUTS = 3;
+const SILENCE_MIN_MS = 1_000;
+
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
@@ -42,18 +57,21 @@ const REFUSAL_LOG_PAUSE_MS = 1_000;
 export class PeerLinks {
   readonly formation: Formation;
   readonly outbound: readonly PeerOutbound[];
+  readonly pace: LinkPace;
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<PeerInbound>();
   /** The last refusal that was logged, by server; those of strangers under NOBODY. */
   readonly #refusals = new Map<ServerId, { readonly text: string; readonly atMs: number }>();
-  #nowMs = 0;
+  /** The time of the last tick; -1 before the first. */
+  #nowMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
   #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
     const { directory, serverId, servers, host } = options;
+    this.pace = linkPace(options.electionTimeoutMs);
     this.formation = new Formation(directory.identity, directory.formation, servers, {
       save: (record) => directory.saveFormation(record),
       complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
@@ -89,8 +107,12 @@ export class PeerLinks {
   }
 
   tick(nowMs: number): void {
+    // A process that stood still has not listened: that is no silence of the others.
+    const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
+    const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs);
     this.#nowMs = nowMs;
-    for (const link of this.#inbound) link.checkDeadline(nowMs);
+    for (const link of this.#inbound) link.tick(elapsedMs);
+    for (const link of this.outbound) link.tick(elapsedMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
     const notice = this.formation.notice();
@@ -219,10 +241,27 @@ export class PeerLinks {
     this.peerProblem(id, "A server is refused", text);
   }
 
-  inboundClosed(link: PeerInbound, from: ServerId | null): void {
-    this.#inbound.delete(link);
-    if (from !== null) this.#options.onPeerLost(from);
+  /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
+  handshakePassed(newer: PeerInbound): void {
+    for (const link of this.#inbound) link.replaceBy(newer);
   }
+
+  inboundLost(from: ServerId): void {
+    this.#options.onPeerLost(from);
+  }
+
+  inboundClosed(link: PeerInbound): void {
+    this.#inbound.delete(link);
+  }
+}
+
+function linkPace(electionTimeoutMs: number): LinkPace {
+  const silenceMaxMs = Math.max(SILENCE_MIN_MS, SILENCE_ELECTION_TIMEOUTS * electionTimeoutMs);
+  return {
+    silenceMaxMs,
+    pingIntervalMs: Math.ceil(silenceMaxMs / 4),
+    pongPauseMs: Math.ceil(silenceMaxMs / 8),
+  };
 }
 
 function refused(reason: RefusalReason, text: string): Refused {

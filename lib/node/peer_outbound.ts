@@ -11,6 +11,7 @@ import {
   encodeFormation,
   encodeHello,
   encodeMessage,
+  encodePing,
   type FormationNotice,
   type Frame,
   FrameDecoder,
@@ -19,7 +20,7 @@ import {
 import type { PeerLinks } from "./peer_links.ts";
 import type { OutboundLink } from "./shells.ts";
 
-/** A welcome or a refusal is small; the other end sends nothing else. */
+/** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
 
 export class PeerOutbound implements OutboundLink {
@@ -32,6 +33,10 @@ export class PeerOutbound implements OutboundLink {
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
   #isUp = false;
   #isConnected = false;
+  #isLost = false;
+  /** How long nothing came back over this connection. */
+  #silentMs = 0;
+  #sincePingMs = 0;
   #lastProblem = "";
   #hasNews = false;
 
@@ -46,8 +51,16 @@ export class PeerOutbound implements OutboundLink {
     return this.#isUp;
   }
 
+  /** True where nothing came back for too long: what waits to be written will never leave. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   connected(): void {
     this.#isConnected = true;
+    this.#isLost = false;
+    this.#silentMs = 0;
+    this.#sincePingMs = 0;
     this.closing = null;
     this.#output = new OutputBuffer();
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
@@ -57,6 +70,8 @@ export class PeerOutbound implements OutboundLink {
   }
 
   receive(bytes: Uint8Array): void {
+    if (this.#isLost) return;
+    this.#silentMs = 0;
     try {
       this.#decoder.push(bytes);
       let frame = this.#decoder.next();
@@ -69,6 +84,28 @@ export class PeerOutbound implements OutboundLink {
       this.#problem("A peer's answer makes no sense", error.message);
       this.reconnect(error.message);
     }
+  }
+
+  /**
+   * Lets time pass. A network that drops packets without a word leaves a connection that looks alive
+   * until TCP gives up, minutes later, and that goes on late after the network is mended: TCP waits
+   * longer and longer between its tries. So what is written has to be answered, else the connection is
+   * given up and made anew.
+   */
+  tick(elapsedMs: number): void {
+    if (!this.#isConnected || this.#isLost) return;
+    const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
+    this.#silentMs += elapsedMs;
+    if (this.#silentMs >= silenceMaxMs) {
+      this.#isLost = true;
+      return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
+    }
+    this.#sincePingMs += elapsedMs;
+    if (!this.#isUp || this.#sincePingMs < pingIntervalMs) return;
+    this.#sincePingMs = 0;
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodePing(this.#output.writer);
+    this.#hasNews = true;
   }
 
   disconnected(reason: string): void {
@@ -138,6 +175,7 @@ export class PeerOutbound implements OutboundLink {
       this.#links.peerUp(this.peerId);
       return;
     }
+    if (frame.type === "pong" && this.#isUp) return;
     const reason = frame.type === "refusal" ? frame.text : `an unexpected ${frame.type} frame`;
     this.#problem("A peer refuses this server", reason);
     this.reconnect(reason);

@@ -42,19 +42,25 @@ export interface ClientSession extends ByteSource {
   disconnected(): void;
 }
 
+/** What both directions of a link between servers have in common. */
+export interface PeerLink extends ByteSource {
+  receive(bytes: Uint8Array): void;
+  /** The other end is not heard any more: close the connection at once, whatever waits to be written. */
+  readonly isLost?: boolean;
+}
+
 /** The outgoing link to one other server (connectToServers). It reconnects: many connections, one link. */
-export interface OutboundLink extends ByteSource {
+export interface OutboundLink extends PeerLink {
   readonly peerId: number;
   /** A connection is there: the handshake is put into the output. */
   connected(): void;
-  /** Bytes that came back: a welcome or a refusal. */
-  receive(bytes: Uint8Array): void;
   disconnected(reason: string): void;
 }
 
 /** One accepted connection on the log port (acceptRpc): frames come in, a welcome or refusal goes out. */
-export interface InboundLink extends ByteSource {
-  receive(bytes: Uint8Array): void;
+export interface InboundLink extends PeerLink {
+  /** The handshake has passed: this is a server of the cluster. */
+  readonly isKnown?: boolean;
   disconnected(): void;
 }
 

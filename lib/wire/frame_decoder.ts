@@ -177,6 +177,10 @@ function decodeBody(type: number, reader: ByteReader, owned: boolean): Frame {
       return decodeFormation(reader);
     case FrameType.digest:
       return decodeDigest(reader);
+    case FrameType.ping:
+      return { type: "ping" };
+    case FrameType.pong:
+      return { type: "pong" };
     default:
       if (isMessageType(type)) {
         return { type: "message", message: decodeMessage(type, reader, owned) };

@@ -10,6 +10,7 @@ export {
   escapeControls,
 } from "./rpc_handshake.ts";
 export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
+export { encodePing, encodePong } from "./rpc_ping.ts";
 export {
   type DigestNotice,
   type FormationNotice,

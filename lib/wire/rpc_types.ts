@@ -14,6 +14,8 @@ export const FrameType = {
   welcome: 2,
   refusal: 3,
   formation: 4,
+  ping: 5,
+  pong: 6,
   voteRequest: 16,
   voteResponse: 17,
   appendRequest: 18,
@@ -87,6 +89,9 @@ export type Frame =
   | { readonly type: "refusal"; readonly reason: number; readonly text: string }
   | { readonly type: "formation"; readonly notice: FormationNotice }
   | { readonly type: "digest"; readonly notice: DigestNotice }
+  /** Says nothing, so that something arrives; pong: something has arrived since the last pong. */
+  | { readonly type: "ping" }
+  | { readonly type: "pong" }
   | { readonly type: "message"; readonly message: Message };
 
 /** What came over the log port is no frame of ours: the connection ends, the process goes on. */

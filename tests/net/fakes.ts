@@ -193,6 +193,7 @@ export class FakeLink implements OutboundLink {
   readonly peerId: number;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
+  isLost = false;
   received = "";
   readonly history: string[] = [];
   #waiting = "";
@@ -203,6 +204,12 @@ export class FakeLink implements OutboundLink {
 
   send(text: string): void {
     this.#waiting += text;
+    this.onActivity?.();
+  }
+
+  lose(reason: string): void {
+    this.isLost = true;
+    this.closing = reason;
     this.onActivity?.();
   }
 

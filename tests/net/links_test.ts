@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Connection, Transport } from "../../lib/host/ports.ts";
 import { acceptRpc } from "../../lib/net/accept_rpc.ts";
 import { connectToServers } from "../../lib/net/connect_to_servers.ts";
@@ -36,10 +36,29 @@ class FakeTransport implements Transport {
   }
 }
 
+/** How long each pause of this process was meant to be, as long as this lives. */
+class RecordedPauses {
+  readonly ms: number[] = [];
+  readonly #original = globalThis.setTimeout;
+
+  constructor() {
+    const set = (run: () => void, ms = 0) => {
+      if (ms > 0) this.ms.push(ms);
+      return this.#original(run, ms);
+    };
+    globalThis.setTimeout = set as typeof setTimeout;
+  }
+
+  [Symbol.dispose](): void {
+    globalThis.setTimeout = this.#original;
+  }
+}
+
 function setUp(link = new FakeLink()) {
   const transport = new FakeTransport();
   const lines: string[] = [];
-  const watch = new ConnectionWatch(new FakeClock(), LIMITS);
+  const clock = new FakeClock();
+  const watch = new ConnectionWatch(clock, LIMITS);
   const rng = new Random(1);
   const start = () =>
     connectToServers(
@@ -47,7 +66,7 @@ function setUp(link = new FakeLink()) {
       (id) => ({ hostname: "10.0.0." + id, port: 9 }),
       { transport, rng, watch, log: logInto(lines) },
     );
-  return { transport, lines, link, start };
+  return { transport, lines, link, clock, start };
 }
 
 Deno.test("connectToServers: connects, writes what the link has, feeds what comes back", async () => {
@@ -135,6 +154,47 @@ Deno.test("connectToServers: a server that refuses is not called back at once", 
   await settle();
   assertEquals(transport.attempts, 4);
   await links.stop();
+});
+
+Deno.test("connectToServers: a lost link is closed in the middle of a write", async () => {
+  const { transport, link, start } = setUp();
+  const connection = new FakeConnection();
+  connection.isBlocked = true;
+  transport.next.push(connection);
+  const links = start();
+  await settle();
+  link.lose("nothing came back");
+  await settle();
+  assertEquals(connection.isClosed, true);
+  assertEquals(link.history, ["connected", "disconnected: nothing came back"]);
+  await links.stop();
+});
+
+Deno.test("connectToServers: only a connection that lasted ends the growth of the pauses", async () => {
+  const { transport, clock, start } = setUp();
+  using pauses = new RecordedPauses();
+  let next = new FakeConnection();
+  transport.next.push(next);
+  const links = start();
+  /** The connection under way is welcomed and ends; the next one is made after a pause. */
+  const live = async (lastsMs: number) => {
+    await settle();
+    next.arrive("welcome");
+    await settle();
+    clock.nowMs += lastsMs;
+    const attempts = transport.attempts;
+    next.arrive(null);
+    next = new FakeConnection();
+    transport.next.push(next);
+    await transport.attempted(attempts + 1);
+  };
+  for (const lastsMs of [0, 0, 0, 1_000]) await live(lastsMs);
+  await links.stop();
+  const [first, second, third, steady] = pauses.ms;
+  assert(first! >= 20 && first! <= 40, `${first}`);
+  assert(second! >= 40 && second! <= 80, `${second}`);
+  assert(third! >= 80 && third! <= 160, `${third}`);
+  assertEquals(steady, 20, "the pause counts from the beginning of the try");
 });
 
 Deno.test("connectToServers: what the link throws is passed on", async () => {

@@ -6,6 +6,7 @@ import { assert } from "../../lib/util/assert.ts";
 import { type Ended, ServerProcess } from "./server_process.ts";
 import { eventually, freePorts, RawSocket, sleep } from "./socket.ts";
 import { Client } from "./client.ts";
+import { testNamed } from "./requirements.ts";
 
 export interface ClusterOptions {
   /** How many servers: 3 unless given. */
@@ -15,6 +16,8 @@ export interface ClusterOptions {
   readonly storage?: Readonly<Record<string, number>>;
   /** Where the data goes, if not into the cluster's own directory. */
   readonly path?: string;
+  /** Why the test can't run on this machine; null or absent where it can. */
+  readonly notRun?: string | null;
 }
 
 /** Longer than the defaults: the tests share a busy machine, and none of them measures time. */
@@ -221,7 +224,7 @@ export function clusterTest(
   options: ClusterOptions,
   run: (cluster: Cluster, t: Deno.TestContext) => Promise<void>,
 ): void {
-  Deno.test(name, async (t) => {
+  Deno.test(testNamed(name, options.notRun ?? null), async (t) => {
     const cluster = new Cluster(options);
     try {
       await run(cluster, t);

@@ -263,7 +263,6 @@ export class PeerLink implements Handler, Part {
     if (this.#isDead) return;
     if (wasUp) {
       this.#fabric.world.counters.add("peer connections broken");
-      this.#fabric.world.counters.add("zz " + reason.replace(/[0-9]+/g, "N"));
       this.#reason = reason;
       this.#schedule(Kind.broken, 0);
     }

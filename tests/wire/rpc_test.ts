@@ -68,6 +68,8 @@ Deno.test("rpc: type numbers are fixed", () => {
     welcome: 2,
     refusal: 3,
     formation: 4,
+    ping: 5,
+    pong: 6,
     voteRequest: 16,
     voteResponse: 17,
     appendRequest: 18,
@@ -82,7 +84,7 @@ Deno.test("rpc: type numbers are fixed", () => {
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 5, 15, 23, 31, 34, 47, 49, 64, 255]) {
+  for (const type of [0, 7, 15, 23, 31, 34, 47, 49, 64, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });

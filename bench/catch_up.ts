@@ -1,0 +1,212 @@
+/**
+ * A follower that has been down since the cluster was empty comes back to one with a million keys and
+ * clients that go on writing: how long until it is level again, and what the clients feel meanwhile.
+ *
+ * Level is told by use: once it has the snapshot, the third server is killed, and from the first set
+ * that is acknowledged then, the follower holds everything.
+ */
+import { parseArgs } from "node:util";
+import { Cluster } from "./cluster.ts";
+import { findLeader, pauseMs } from "./find_leader.ts";
+import type { LatencySummary } from "./histogram.ts";
+import { LeaderClient } from "./leader_client.ts";
+import { runLoad } from "./load_run.ts";
+import { fillCluster } from "./memory_subjects.ts";
+import { OpenLoop } from "./open_loop.ts";
+import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
+import { loadOnce } from "./writes.ts";
+
+const HELP = `deno task bench:catch-up [flags]
+
+  --keys K             (1000000)
+  --value-bytes N      (256)
+  --connections C      (16)
+  --rate R             sets a second; half of what a closed loop reaches, unless given
+  --without S          seconds of load before the follower returns (15)
+  --executable FILE    run this instead of main.ts
+  --directory DIR      where the cluster keeps its data (the system's temporary directory)
+  --json FILE          writes the results there, too
+  --quick              30,000 keys
+`;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CLOSED_PIPELINE = 4;
+const CLOSED_SECONDS = 8;
+const LOOK_MS = 50;
+const CATCH_UP_MS_MAX = 300_000;
+const RECEIVED = "Snapshot received from the leader";
+const SENDING = "Sending a snapshot";
+
+interface CatchUpOptions {
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly connections: number;
+  readonly perSecond: number | null;
+  readonly withoutSeconds: number;
+  readonly executable: string | undefined;
+  readonly directory: string | undefined;
+  readonly json: string | undefined;
+  readonly isQuick: boolean;
+}
+
+interface CatchUpResult {
+  readonly perSecond: number;
+  /** From the start of its process; milliseconds. */
+  readonly sendingMs: number;
+  readonly receivedMs: number;
+  readonly levelMs: number;
+  readonly snapshotsSent: number;
+  readonly without: LatencySummary;
+  readonly meanwhile: LatencySummary;
+  readonly leaderPeakBytes: number;
+}
+
+/** Resolves with the time at which `text` was first seen in a server's log behind `from` bytes. */
+async function untilLogged(
+  cluster: Cluster,
+  id: number,
+  text: string,
+  from: number,
+  check: () => void,
+): Promise<number> {
+  const deadlineMs = performance.now() + CATCH_UP_MS_MAX;
+  while (!cluster.log(id).slice(from).includes(text)) {
+    check();
+    if (performance.now() > deadlineMs) {
+      throw new Error(`Server ${id} does not say "${text}" within ${CATCH_UP_MS_MAX} ms`);
+    }
+    await pauseMs(LOOK_MS);
+  }
+  return performance.now();
+}
+
+async function rateOf(cluster: Cluster, options: CatchUpOptions): Promise<number> {
+  if (options.perSecond !== null) return options.perSecond;
+  const { connections, keys, valueBytes, isQuick } = options;
+  const result = await runLoad(cluster.addresses, {
+    connections,
+    pipeline: CLOSED_PIPELINE,
+    valueBytes,
+    keys,
+    setShare: 1,
+    seconds: isQuick ? 2 : CLOSED_SECONDS,
+    requests: Number.MAX_SAFE_INTEGER,
+    seed: 1,
+  });
+  return Math.floor(result.perSecond / 2);
+}
+
+async function run(options: CatchUpOptions): Promise<CatchUpResult> {
+  const { keys, valueBytes, connections, executable, directory } = options;
+  const cluster = await Cluster.start({ servers: 3, executable, parent: directory });
+  try {
+    const leaderId = await cluster.leader();
+    const [downId, otherId] = cluster.servers.map(({ id }) => id).filter((id) => id !== leaderId);
+    await cluster.kill(downId!);
+    await fillCluster(cluster.addresses, loadOnce(keys, valueBytes), valueBytes);
+    const perSecond = await rateOf(cluster, options);
+    const leader = await findLeader(cluster.addresses, CONNECT_TIMEOUT_MS);
+    if (leader.port !== cluster.server(leaderId).client.port) {
+      throw new Error("The leader changed while the keys were loaded");
+    }
+    console.error(`Open loop: ${formatCount(perSecond)} sets/s`);
+    const loop = await OpenLoop.start({ leader, connections, perSecond, keys, valueBytes });
+    const startMs = performance.now();
+    await pauseMs(options.withoutSeconds * 1_000);
+    loop.check();
+
+    const returnMs = performance.now();
+    const followerFrom = cluster.log(downId!).length;
+    const leaderFrom = cluster.log(leaderId).length;
+    cluster.startServer(downId!);
+    const check = () => loop.check();
+    const sending = await untilLogged(cluster, leaderId, SENDING, leaderFrom, check);
+    console.error(`The snapshot is being sent after ${formatMs(sending - returnMs)} ms`);
+    const received = await untilLogged(cluster, downId!, RECEIVED, followerFrom, check);
+    console.error(`It was received after ${formatMs(received - returnMs)} ms`);
+    const leaderPeakBytes = cluster.residentBytes(leaderId);
+    await cluster.kill(otherId!);
+    const client = new LeaderClient(cluster.addresses, CATCH_UP_MS_MAX);
+    await client.set("bench-level", new Uint8Array(1));
+    client.close();
+    const level = performance.now();
+    await loop.stop();
+    const isWithout = (dueMs: number) => dueMs > startMs + 1_000 && dueMs < returnMs;
+    const isMeanwhile = (dueMs: number) => dueMs >= returnMs && dueMs < received;
+    return {
+      perSecond,
+      sendingMs: sending - returnMs,
+      receivedMs: received - returnMs,
+      levelMs: level - returnMs,
+      snapshotsSent: cluster.log(leaderId).slice(leaderFrom).split(SENDING).length - 1,
+      without: loop.samples.summary(isWithout),
+      meanwhile: loop.samples.summary(isMeanwhile),
+      leaderPeakBytes,
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+function report(options: CatchUpOptions, result: CatchUpResult): void {
+  const { keys, valueBytes } = options;
+  const { perSecond, sendingMs, receivedMs, levelMs, snapshotsSent } = result;
+  const s = (milliseconds: number) => (milliseconds / 1_000).toFixed(1);
+  console.log(
+    `${formatCount(keys)} keys, values of ${valueBytes} bytes, ${formatCount(perSecond)} sets/s\n`,
+  );
+  console.log(formatTable(["from the start of its process", "s"], [
+    ["the leader begins to send a snapshot", s(sendingMs)],
+    ["received and taken over", s(receivedMs)],
+    ["level: acknowledges with the leader alone", s(levelMs)],
+  ]));
+  console.log(`\n${snapshotsSent} snapshots were sent. Latency of the clients in ms:\n`);
+  console.log(formatTable(
+    ["", "sets", "p50", "p99", "p99.9", "max"],
+    ([["before it returns", result.without], ["until it was received", result.meanwhile]] as const)
+      .map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
+        name,
+        formatCount(count),
+        ...[p50Ms, p99Ms, p999Ms, maxMs].map(formatMs),
+      ]),
+  ));
+}
+
+async function main(args: string[]): Promise<number> {
+  const { values: flags } = parseArgs({
+    args,
+    options: {
+      keys: { type: "string" },
+      "value-bytes": { type: "string", default: "256" },
+      connections: { type: "string", default: "16" },
+      rate: { type: "string" },
+      without: { type: "string" },
+      executable: { type: "string" },
+      directory: { type: "string" },
+      json: { type: "string" },
+      quick: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (flags.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const options: CatchUpOptions = {
+    keys: Number(flags.keys ?? (flags.quick ? 30_000 : 1_000_000)),
+    valueBytes: Number(flags["value-bytes"]),
+    connections: Number(flags.connections),
+    perSecond: flags.rate === undefined ? null : Number(flags.rate),
+    withoutSeconds: Number(flags.without ?? (flags.quick ? 4 : 15)),
+    executable: flags.executable,
+    directory: flags.directory,
+    json: flags.json,
+    isQuick: flags.quick,
+  };
+  const result = await run(options);
+  report(options, result);
+  writeJson(options.json, "catch-up", { options, result });
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,112 @@
+/** Servers reduced to their links, and connections between them that a test pumps by hand. */
+import { PeerLinks } from "../../lib/node/peer_links.ts";
+import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/shells.ts";
+import type { Heartbeat, Message } from "../../lib/raft/types.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { Random } from "../../lib/util/random.ts";
+import type { DigestNotice } from "../../lib/wire/rpc.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+
+export const ELECTION_TIMEOUT_MS = 400;
+
+export class Server {
+  readonly id: number;
+  readonly events: LogEvent[] = [];
+  readonly received: Message[] = [];
+  readonly lost: number[] = [];
+  readonly digests: [number, DigestNotice][] = [];
+  formedCount = 0;
+  readonly links: PeerLinks;
+  directory: DataDirectory;
+
+  constructor(id: number, servers: readonly number[], random: Random) {
+    this.id = id;
+    const disk = new SimDisk();
+    this.directory = DataDirectory.open(disk, {
+      path: `${id}`,
+      serverId: id,
+      makeIncarnation: () => random.u32().toString(16).padStart(16, "0"),
+      segmentBytesMax: 1_000_000,
+      reserveBytes: 1_000,
+    });
+    this.links = new PeerLinks({
+      serverId: id,
+      servers,
+      directory: this.directory,
+      host: {
+        scheduleTurn: () => {},
+        fatal: (error) => {
+          throw error;
+        },
+        log: (event) => this.events.push(event),
+      },
+      outboxBytesMax: 10_000,
+      frameBytesMax: 100_000,
+      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      onMessage: (message) => this.received.push(message),
+      onDigest: (from, notice) => this.digests.push([from, notice]),
+      onFormed: () => this.formedCount++,
+      onPeerLost: (peer) => this.lost.push(peer),
+    });
+  }
+}
+
+/** One direction's connection, pumped by hand. */
+export class Wire {
+  outbound: OutboundLink;
+  inbound: InboundLink;
+  readonly #server: Server;
+
+  constructor(from: Server, to: Server) {
+    this.#server = to;
+    this.outbound = from.links.outbound.find((link) => link.peerId === to.id)!;
+    this.inbound = to.links.openInbound(`server ${from.id}`);
+    this.outbound.connected();
+  }
+
+  /** Moves all bytes both ways; makes a fresh connection where one end asked for it. */
+  pump(): void {
+    for (let i = 0; i < 4; i++) {
+      move(this.outbound, this.inbound);
+      move(this.inbound, this.outbound);
+    }
+    const reason = this.outbound.closing ?? this.inbound.closing;
+    if (reason === null) return;
+    this.inbound.disconnected();
+    this.outbound.disconnected(reason);
+    this.inbound = this.#server.links.openInbound("again");
+    this.outbound.connected();
+  }
+}
+
+export function move(
+  from: { takeOutput(): Uint8Array | null; outputWritten(): void },
+  to: { receive(bytes: Uint8Array): void },
+): void {
+  let bytes = from.takeOutput();
+  while (bytes !== null) {
+    to.receive(bytes.slice());
+    from.outputWritten();
+    bytes = from.takeOutput();
+  }
+}
+
+export function connectAll(servers: readonly Server[]): Wire[] {
+  return servers.flatMap((a) => servers.filter((b) => b !== a).map((b) => new Wire(a, b)));
+}
+
+export function form(count: number): { servers: Server[]; wires: Wire[] } {
+  const random = new Random(count);
+  const ids = Array.from({ length: count }, (_, i) => i + 1);
+  const servers = ids.map((id) => new Server(id, ids, random));
+  const wires = connectAll(servers);
+  for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
+    for (const server of servers) server.links.tick(nowMs);
+    for (const wire of wires) wire.pump();
+  }
+  return { servers, wires };
+}
+
+export function heartbeat(from: number, to: number): Heartbeat {
+  return { kind: "heartbeat", from, to, term: 1, commitIndex: 0, readRound: 0 };
+}

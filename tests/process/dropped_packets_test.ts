@@ -1,0 +1,98 @@
+/** A network that drops packets without a word: no connection ends, and none carries anything. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { clusterTest, type Server } from "./harness.ts";
+import { needsLinux, needsProgram, needsRoot, run, unmet } from "./requirements.ts";
+import { eventually, sleep } from "./socket.ts";
+
+const ELECTION_TIMEOUT_MS = 600;
+/** By then TCP itself would try again only every few seconds. */
+const OUTAGE_MS = 12_000;
+
+/** Drops whatever goes to or from these log ports on the loopback device, until it is disposed of. */
+class Outage {
+  readonly #rules: string[][] = [];
+
+  constructor(servers: readonly Server[]) {
+    for (const { logPort } of servers) {
+      for (const side of ["--dport", "--sport"]) {
+        const rule = ["INPUT", "-i", "lo", "-p", "tcp", side, `${logPort}`, "-j", "DROP"];
+        assertEquals(run("iptables", "-w", "-I", ...rule), null);
+        this.#rules.push(rule);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const rule of this.#rules) assertEquals(run("iptables", "-w", "-D", ...rule), null);
+  }
+}
+
+const reason = unmet(
+  needsLinux(),
+  needsRoot(),
+  needsProgram("iptables", "-w", "-n", "-L", "INPUT"),
+);
+
+clusterTest(
+  "process: servers follow again soon after a network that dropped everything is mended",
+  { timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS }, notRun: reason },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    using client = cluster.client();
+    assertEquals(await client.set("a", "1"), "OK 1");
+    {
+      using _outage = new Outage(cluster.servers);
+      await eventually("the leader to step down", async () => {
+        using socket = await leader.connect();
+        return await socket.ask("get a\r\n") === "ERR_NO_LEADER";
+      });
+      await sleep(OUTAGE_MS);
+    }
+    const mendedAtMs = performance.now();
+    const next = await cluster.waitForLeader();
+    assertMatch(await client.set("a", "2"), /^OK \d+$/);
+    for (const server of cluster.others(next)) {
+      await eventually(`server ${server.id} to follow`, async () => {
+        using socket = await server.connect();
+        return (await socket.ask("get a\r\n")).startsWith("ERR_REDIRECT ");
+      });
+    }
+    const tookMs = performance.now() - mendedAtMs;
+    // Far from both: about two seconds where links are made anew, else what TCP's own pauses leave.
+    assert(tookMs < 10 * ELECTION_TIMEOUT_MS, `following again took ${Math.round(tookMs)} ms`);
+    for (const server of cluster.servers) {
+      const lost = server.process.log.filter((line) => /nothing came back/.test(`${line.reason}`));
+      assert(lost.length > 0, `server ${server.id} gave no connection up`);
+    }
+  },
+);
+
+clusterTest(
+  "process: one server that was cut off in the middle of a flood of writes catches up soon",
+  { timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS }, notRun: reason },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const [cutOff, third] = cluster.others(leader);
+    using client = cluster.client([leader, third!]);
+    const value = "v".repeat(262_144);
+    {
+      using _outage = new Outage([cutOff!]);
+      const untilMs = performance.now() + OUTAGE_MS;
+      for (let n = 0; performance.now() < untilMs; n++) {
+        assertMatch(await client.set(`key${n % 100}`, value), /^OK \d+$/);
+        await sleep(20);
+      }
+    }
+    const mendedAtMs = performance.now();
+    await eventually("the server to follow again", async () => {
+      using socket = await cutOff!.connect();
+      return (await socket.ask("get a\r\n")).startsWith("ERR_REDIRECT ");
+    });
+    const tookMs = performance.now() - mendedAtMs;
+    assert(tookMs < 10 * ELECTION_TIMEOUT_MS, `following again took ${Math.round(tookMs)} ms`);
+    await third!.kill();
+    assertMatch(await cluster.client([leader, cutOff!]).set("after", "x"), /^OK 1$/);
+  },
+);

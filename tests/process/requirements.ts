@@ -1,0 +1,40 @@
+/**
+ * What some tests need of the machine. A test that can't run is registered as ignored, with the reason
+ * in its name, so that whoever counts tests sees it.
+ */
+
+/** Null where it worked, else what it said. */
+export function run(program: string, ...args: string[]): string | null {
+  try {
+    const { success, stderr } = new Deno.Command(program, { args, stderr: "piped" }).outputSync();
+    return success ? null : new TextDecoder().decode(stderr).trim() || "it failed";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** The reason of the first need that is not met; null where all are. */
+export function unmet(...needs: readonly (string | null)[]): string | null {
+  return needs.find((reason) => reason !== null) ?? null;
+}
+
+export function needsLinux(): string | null {
+  return Deno.build.os === "linux" ? null : "only Linux can do this";
+}
+
+export function needsRoot(): string | null {
+  return Deno.build.os === "linux" && Deno.uid() === 0 ? null : "only root may do this";
+}
+
+/** `prlimit` and `setpriv` are both of util-linux. */
+export function needsProgram(program: string, ...tryArgs: string[]): string | null {
+  const refusal = run(program, ...tryArgs);
+  return refusal === null ? null : `${program} is not usable here: ${refusal.split("\n")[0]}`;
+}
+
+/** How a test is registered that needs something: with what `Deno.test` wants to know. */
+export function testNamed(name: string, reason: string | null): { name: string; ignore: boolean } {
+  if (reason === null) return { name, ignore: false };
+  // The reason is in the name: that is what a run prints.
+  return { name: `${name} (not run: ${reason})`, ignore: true };
+}
