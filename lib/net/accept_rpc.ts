@@ -9,10 +9,17 @@ import { activityOf } from "./signal.ts";
 /** Each server has one connection to us, and for a moment two: this is plenty, and a bound. */
 const CONNECTIONS_MAX = 128;
 
+/** A connection and its link; what stands first in a set of these was accepted first. */
+interface Accepted {
+  readonly connection: WatchedConnection;
+  readonly link: InboundLink;
+}
+
 /**
- * Serves every connection that comes, until the listener closes; `onConnection` hears of each.
- * Whatever a connection brings ends that connection alone; only a broken invariant is passed on, as
- * a rejection that nobody catches.
+ * Serves every connection that comes, until the listener closes; `onConnection` hears of each. Where
+ * there are too many, the oldest that has not shown who it is gives way: servers do that at once, so
+ * that strangers can't keep them out however fast they come back. Whatever a connection brings ends
+ * that connection alone; only a broken invariant is passed on, as a rejection that nobody catches.
  */
 export async function acceptRpc(
   listener: Listener,
@@ -21,17 +28,33 @@ export async function acceptRpc(
   log: (event: LogEvent) => void,
   onConnection: () => void = () => {},
 ): Promise<void> {
+  const open = new Set<Accepted>();
   for await (const accepted of listener) {
-    if (watch.size >= CONNECTIONS_MAX) {
+    if (open.size >= CONNECTIONS_MAX && !evictStranger(open)) {
       accepted.close();
       continue;
     }
     onConnection();
-    serve(watch.open(accepted), node.openInboundLink(accepted.remote)).then((reason) => {
+    const link = node.openInboundLink(accepted.remote);
+    const one = { connection: watch.open(accepted), link };
+    open.add(one);
+    serve(one.connection, link).then((reason) => {
+      open.delete(one);
       const fields = { remote: accepted.remote, reason };
       log({ level: "debug", message: "A connection on the log port ended", fields });
     });
   }
+}
+
+/** Closes the oldest connection without a passed handshake; false where there is none. */
+function evictStranger(open: Set<Accepted>): boolean {
+  for (const one of open) {
+    if (one.link.isKnown) continue;
+    open.delete(one);
+    one.connection.close("it had not shown who it is when others came");
+    return true;
+  }
+  return false;
 }
 
 async function serve(connection: WatchedConnection, link: InboundLink): Promise<string> {

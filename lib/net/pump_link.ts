@@ -7,8 +7,9 @@ const READ_BUFFER_BYTES = 262_144;
 
 /**
  * Moves bytes between `link` and `connection` until either is done; closes the connection and
- * resolves with the reason. The link copies what it keeps of the bytes that it is given. `onReceived` is called after bytes came that did not make the link close.
- * Rejects only with what the link itself throws: what the network does is a reason.
+ * resolves with the reason. The link copies what it keeps of the bytes that it is given. `onReceived`
+ * is called after bytes came that did not make the link close. Rejects only with what the link itself
+ * throws: what the network does is a reason.
  */
 export async function pumpLink(
   connection: WatchedConnection,

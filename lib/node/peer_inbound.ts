@@ -71,7 +71,7 @@ export class PeerInbound implements InboundLink {
       if (!(error instanceof ProtocolError)) throw error;
       this.#end(`a malformed frame from ${this.#remote}: ${error.message}`);
       if (this.#from !== null) {
-        this.#links.peerProblem(this.#from, "A peer sends what makes no sense", error.message);
+        this.#links.peerMalformed(this.#from, error.message);
       }
     }
   }

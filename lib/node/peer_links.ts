@@ -49,10 +49,10 @@ const SILENCE_MIN_MS = 1_000;
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
-/** A refused server comes back every second: the same is said again after so long, */
-const REFUSAL_LOG_INTERVAL_MS = 60_000;
+/** Who is turned away comes back every second: the same is said again after so long, */
+const COMPLAINT_INTERVAL_MS = 60_000;
 /** and something else no earlier than this. */
-const REFUSAL_LOG_PAUSE_MS = 1_000;
+const COMPLAINT_PAUSE_MS = 1_000;
 
 export class PeerLinks {
   readonly formation: Formation;
@@ -61,8 +61,8 @@ export class PeerLinks {
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<PeerInbound>();
-  /** The last refusal that was logged, by server; those of strangers under NOBODY. */
-  readonly #refusals = new Map<ServerId, { readonly text: string; readonly atMs: number }>();
+  /** What was logged last, by kind and server; of strangers under NOBODY. */
+  readonly #complaints = new Map<string, { readonly text: string; readonly atMs: number }>();
   /** The time of the last tick; -1 before the first. */
   #nowMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
@@ -230,15 +230,26 @@ export class PeerLinks {
 
   /** A server, or somebody who says so, was turned away. */
   peerRefused(id: ServerId, text: string): void {
+    this.#complain(id, "A server is refused", text);
+  }
+
+  /** What came over a link whose handshake passed can't be read. */
+  peerMalformed(id: ServerId, text: string): void {
+    this.#complain(id, "A peer sends what makes no sense", text);
+  }
+
+  /** Others make this happen as often as they like: it must not fill the log. */
+  #complain(id: ServerId, message: string, text: string): void {
     const who = this.#options.servers.includes(id) ? id : NOBODY;
-    const last = this.#refusals.get(who);
+    const key = `${message}/${who}`;
+    const last = this.#complaints.get(key);
     if (last !== undefined) {
       const isNews = who !== NOBODY && text !== last.text;
-      const intervalMs = isNews ? REFUSAL_LOG_PAUSE_MS : REFUSAL_LOG_INTERVAL_MS;
+      const intervalMs = isNews ? COMPLAINT_PAUSE_MS : COMPLAINT_INTERVAL_MS;
       if (this.#nowMs - last.atMs < intervalMs) return;
     }
-    this.#refusals.set(who, { text, atMs: this.#nowMs });
-    this.peerProblem(id, "A server is refused", text);
+    this.#complaints.set(key, { text, atMs: this.#nowMs });
+    this.peerProblem(id, message, text);
   }
 
   /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */

@@ -194,6 +194,7 @@ export class FakeLink implements OutboundLink {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   isLost = false;
+  isKnown = false;
   received = "";
   readonly history: string[] = [];
   #waiting = "";

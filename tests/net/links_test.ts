@@ -251,3 +251,43 @@ Deno.test("acceptRpc: frames come in, the last words of a closing link go out", 
   await done;
   assertEquals(watch.size, 0);
 });
+
+Deno.test("acceptRpc: strangers give way to who comes, the oldest first; servers never do", async () => {
+  const listener = new FakeListener();
+  const watch = new ConnectionWatch(new FakeClock(), LIMITS);
+  const links: FakeLink[] = [];
+  const connections: FakeConnection[] = [];
+  const node = {
+    openInboundLink() {
+      const link = new FakeLink();
+      links.push(link);
+      return link;
+    },
+  };
+  const done = acceptRpc(listener, node, watch, () => {});
+  const arrive = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const connection = new FakeConnection();
+      connections.push(connection);
+      listener.arrive(connection);
+    }
+    await settle();
+  };
+  const closed = () => connections.flatMap((one, at) => one.isClosed ? [at] : []);
+  await arrive(128);
+  links[0]!.isKnown = true;
+  links[2]!.isKnown = true;
+  assertEquals([closed(), watch.size], [[], 128]);
+  await arrive(2);
+  assertEquals([closed(), watch.size], [[1, 3], 128]);
+  assertEquals(links[1]!.history, ["disconnected: over"]);
+  for (const link of links) link.isKnown = true;
+  await arrive(1);
+  assertEquals([closed(), links.length], [[1, 3, 130], 130], "nobody is left who could give way");
+  connections[5]!.arrive(null);
+  await settle();
+  await arrive(1);
+  assertEquals([closed(), links.length], [[1, 3, 5, 130], 131]);
+  listener.close();
+  await done;
+});

@@ -116,3 +116,34 @@ Deno.test("a lost connection is told to the core, from either side", () => {
   assertEquals(servers[0]!.lost, [2]);
   assertEquals(servers[1]!.lost, [1]);
 });
+
+Deno.test("a server that goes on sending what makes no sense is complained of once in a while", () => {
+  const { servers, wires } = form(3);
+  const [first, second] = servers;
+  const wire = wires.find((one) => one.outbound === second!.links.outbound[0])!;
+  const complaints = () =>
+    first!.events.filter((event) => event.message === "A peer sends what makes no sense").length;
+  const good = new ByteWriter();
+  encodeMessage(good, heartbeat(2, 1));
+  const sendDamaged = (at: number) => {
+    const damaged = good.copy();
+    damaged[at]! ^= 1;
+    wire.inbound.receive(damaged);
+    assertMatch(wire.inbound.closing ?? "", /malformed/);
+    wire.pump();
+    wire.pump();
+  };
+  let nowMs = 2_000;
+  for (let i = 0; i < 50; i++) {
+    first!.links.tick(nowMs += 1_000);
+    sendDamaged(20);
+  }
+  assertEquals(complaints(), 1);
+  first!.links.tick(nowMs += 60_000);
+  for (let i = 0; i < 10; i++) sendDamaged(20);
+  assertEquals(complaints(), 2);
+  // Something else is news, but not every time.
+  first!.links.tick(nowMs += 1_000);
+  for (const at of [4, 20, 4, 20]) sendDamaged(at);
+  assertEquals(complaints(), 3);
+});

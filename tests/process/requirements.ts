@@ -32,9 +32,9 @@ export function needsProgram(program: string, ...tryArgs: string[]): string | nu
   return refusal === null ? null : `${program} is not usable here: ${refusal.split("\n")[0]}`;
 }
 
-/** How a test is registered that needs something: with what `Deno.test` wants to know. */
-export function testNamed(name: string, reason: string | null): { name: string; ignore: boolean } {
-  if (reason === null) return { name, ignore: false };
+/** What `Deno.test` wants to know of a test that does not run for `reason`, or runs where that is null. */
+export function testNamed(name: string, reason: string | null): Omit<Deno.TestDefinition, "fn"> {
+  const shown = reason === null ? name : `${name} (not run: ${reason})`;
   // The reason is in the name: that is what a run prints.
-  return { name: `${name} (not run: ${reason})`, ignore: true };
+  return { name: shown, ignore: reason !== null };
 }
