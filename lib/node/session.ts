@@ -274,7 +274,8 @@ export class Session implements ClientSession {
   #checkBudget(): boolean {
     if (this.#isGone) return true;
     const { budget } = this.#limits;
-    const heldBytes = this.#input.bytes.length + this.#replies.stream.heldBytes;
+    const heldBytes = this.#input.bytes.length + this.#replies.stream.heldBytes +
+      this.#codec.heldBytes();
     if (heldBytes !== this.#heldBytes) {
       budget.add(heldBytes - this.#heldBytes);
       this.#heldBytes = heldBytes;

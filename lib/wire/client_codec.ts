@@ -65,6 +65,10 @@ export class ClientCodec implements Codec {
     return this.#codec.midCommand();
   }
 
+  heldBytes(): number {
+    return this.#codec.heldBytes();
+  }
+
   isWaiting(): boolean {
     return this.#codec.isWaiting();
   }

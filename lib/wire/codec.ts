@@ -69,6 +69,9 @@ export interface Codec {
   /** Appends the reply to a command that was decided. `nowMs` is for the time a key has left. */
   writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void;
 
+  /** Bytes that it keeps from call to call. */
+  heldBytes(): number;
+
   /** True while nothing more is parsed before a reply that is due has been written. */
   isWaiting(): boolean;
 

@@ -54,6 +54,10 @@ export class LineCodec implements Codec {
     return this.#parser.midCommand();
   }
 
+  heldBytes(): number {
+    return 0;
+  }
+
   isWaiting(): boolean {
     return false;
   }

@@ -19,6 +19,9 @@ import { findCommand, type RespCommand } from "./resp_table.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** What a transaction may hold for as long as its client likes. */
+const IDLE_BYTES_MAX = 65_536;
+
 /** How much of an unknown command's arguments its error repeats. */
 const SHOWN_BYTES_MAX = 128;
 
@@ -89,8 +92,14 @@ export class RespCodec implements Codec {
     return Math.min(this.#reader.bytesNeeded, this.#request.limits.commandBytesMax);
   }
 
+  /** A large transaction has to get on as a command does: others may wait for its memory. */
   midCommand(): boolean {
-    return this.#reader.isInside;
+    return this.#reader.isInside || this.heldBytes() > IDLE_BYTES_MAX;
+  }
+
+  heldBytes(): number {
+    const { queue, watches } = this.#request;
+    return (queue === null ? 0 : queue.bytes.length) + watches.bytes;
   }
 
   isWaiting(): boolean {
