@@ -111,23 +111,29 @@ export class OneServer implements Evaluation {
   markActive(): void {}
   forget(): void {}
 
-  /** Applies all that waits in one entry and confirms all rounds. */
+  /** Applies all that waits in one entry, confirms all rounds, then lets time pass where asked to. */
   settle(): void {
     const waiting = this.#waiting.splice(0);
-    if (waiting.length > 0 || this.#timeWaiters.length > 0) {
-      this.store.beginEntry(this.store.appliedIndex + 1, this.nowMs);
-      for (const { session, position, command } of waiting) {
-        const result = new Result();
-        session.beforeApply(position);
-        this.store.applyCommand(command, 0, result);
-        session.applied(position, result);
-      }
-      this.store.endEntry();
+    if (waiting.length > 0) {
+      this.#entry(waiting);
       for (const { session } of waiting) session.advance();
     }
     const rounds = this.#rounds.splice(0);
     for (const { round, session } of rounds) session.confirmed(round);
-    for (const session of this.#timeWaiters.splice(0)) session.advance();
+    const late = this.#timeWaiters.splice(0);
+    if (late.length > 0) this.#entry([]);
+    for (const session of late) session.advance();
+  }
+
+  #entry(commands: readonly Waiting[]): void {
+    this.store.beginEntry(this.store.appliedIndex + 1, this.nowMs);
+    for (const { session, position, command } of commands) {
+      const result = new Result();
+      session.beforeApply(position);
+      this.store.applyCommand(command, 0, result);
+      session.applied(position, result);
+    }
+    this.store.endEntry();
   }
 
   /** Gives up on all that waits, as a leader does that is one no more. */
