@@ -97,6 +97,7 @@ function hearFollower(
   const progress = state.progress.get(message.from);
   if (progress === undefined) return undefined;
   progress.recentlyActive = true;
+  progress.silentHeartbeats = 0;
   if (message.kind === "snapshotChunkResponse") return progress;
   if (message.readRound > progress.readRound && message.readRound <= state.reads.started) {
     progress.readRound = message.readRound;

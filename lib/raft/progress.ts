@@ -28,6 +28,8 @@ export interface Progress {
   inFlightBytes: number;
   /** It answered since the last check of the quorum. */
   recentlyActive: boolean;
+  /** Periodic heartbeats that left since its last answer: 0 or 1 for who lives nearby. */
+  silentHeartbeats: number;
   /** The newest read round that it confirmed in this term. */
   readRound: number;
   /** matchIndex at the last periodic heartbeat, to see a stall; -1 where it was not waiting then. */
@@ -46,6 +48,7 @@ export function makeProgress(id: ServerId, nextIndex: number): Progress {
     inFlight: new Deque<InFlight>(8),
     inFlightBytes: 0,
     recentlyActive: false,
+    silentHeartbeats: 0,
     readRound: 0,
     matchAtHeartbeat: -1,
     resendDue: false,
@@ -144,6 +147,7 @@ function isWaiting(progress: Progress): boolean {
  * sent before that heartbeat has then either arrived or is lost.
  */
 export function noteHeartbeat(progress: Progress): void {
+  progress.silentHeartbeats++;
   const waiting = isWaiting(progress);
   progress.resendDue = waiting && progress.matchAtHeartbeat === progress.matchIndex;
   progress.matchAtHeartbeat = waiting ? progress.matchIndex : -1;

@@ -8,8 +8,8 @@ import { configurationOf, type RaftState } from "./state.ts";
 import type { ServerId } from "./types.ts";
 
 /**
- * Begins to hand over to `to`, or to the voter that answers and holds the most. False where this
- * server does not lead or there is no such voter.
+ * Begins to hand over to `to`, or to the voter that holds the most among those that answered most
+ * recently. False where this server does not lead or there is no such voter.
  */
 export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   if (state.role !== "leader") return false;
@@ -31,9 +31,19 @@ function chooseTarget(state: RaftState, to: ServerId | undefined): Progress | un
   return best;
 }
 
+/**
+ * A dead server may hold as much as any: who answers goes first. Counted in heartbeats, and not since
+ * the last check of the quorum, for right behind that one nobody has answered yet.
+ */
 function isBetter(a: Progress, b: Progress): boolean {
-  if (a.recentlyActive !== b.recentlyActive) return a.recentlyActive;
+  const [silentA, silentB] = [silence(a), silence(b)];
+  if (silentA !== silentB) return silentA < silentB;
   return a.matchIndex > b.matchIndex;
+}
+
+/** The answer to the last heartbeat may be on its way: that is no silence yet. */
+function silence(progress: Progress): number {
+  return Math.max(1, progress.silentHeartbeats);
 }
 
 /** Orders the target to campaign where it has caught up. */

@@ -52,3 +52,20 @@ Deno.test("only the current leader may order a server to campaign", () => {
   bench.step({ kind: "timeoutNow", from: 3 });
   assertEquals([bench.state.role, bench.state.term], ["candidate", 2]);
 });
+
+Deno.test("without a name it never goes to a server that died, whatever the time since a quorum check", () => {
+  for (const dead of [2, 3]) {
+    for (let ticks = 0; ticks < 2 * TICKS; ticks++) {
+      const cluster = new Cluster();
+      const leader = cluster.elect(1);
+      cluster.propose("x");
+      cluster.settle();
+      cluster.crash(dead);
+      // Two heartbeats tell; until then both may be alive.
+      cluster.run(2 * leader.state.options.heartbeatTicks + ticks);
+      assertEquals(leader.transferLeadership(), true);
+      cluster.settle();
+      assertEquals(cluster.leaders(), [5 - dead], `${dead} died ${ticks} ticks before`);
+    }
+  }
+});
