@@ -1,68 +1,71 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Cluster, type Server } from "./harness.ts";
+import { needsRoot, run, testNamed, unmet } from "./requirements.ts";
 import { eventually, type RawSocket } from "./socket.ts";
 
 const MIB = 1_048_576;
 const VALUE = "v".repeat(32_768);
 
-/** A small file system of its own, or the reason why there can be none. */
-class SmallDisk {
+/**
+ * A small file system for each server: on a common one they would live off each other's reserves.
+ * Server n's is at `<path>/data/<n>`.
+ */
+class SmallDisks {
   readonly path: string;
+  readonly #mounts: string[] = [];
 
-  private constructor(path: string) {
-    this.path = path;
-  }
-
-  static create(sizeMib: number): SmallDisk | string {
-    if (Deno.build.os !== "linux") return "tmpfs is Linux's";
-    if (Deno.uid() !== 0) return "only root may mount";
-    const path = Deno.makeTempDirSync({ prefix: "raftkv-disk-" });
-    const refused = run("mount", "-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", path);
-    if (refused === null) return new SmallDisk(path);
-    Deno.removeSync(path);
-    return `mount: ${refused}`;
+  constructor(sizeMib: number, servers: number) {
+    this.path = Deno.makeTempDirSync({ prefix: "raftkv-disk-" });
+    for (let id = 1; id <= servers; id++) {
+      const mount = `${this.path}/data/${id}`;
+      Deno.mkdirSync(mount, { recursive: true, mode: 0o700 });
+      const size = `size=${sizeMib}m,mode=0700`;
+      assertEquals(run("mount", "-t", "tmpfs", "-o", size, "tmpfs", mount), null);
+      this.#mounts.push(mount);
+    }
   }
 
   resize(sizeMib: number): void {
-    assertEquals(run("mount", "-o", `remount,size=${sizeMib}m`, this.path), null);
+    for (const mount of this.#mounts) {
+      assertEquals(run("mount", "-o", `remount,size=${sizeMib}m`, mount), null);
+    }
   }
 
   remove(): void {
-    assertEquals(run("umount", "-l", this.path), null);
-    Deno.removeSync(this.path);
+    for (const mount of this.#mounts) assertEquals(run("umount", "-l", mount), null);
+    Deno.removeSync(this.path, { recursive: true });
   }
 }
 
-/** Null where it worked, else what it said. */
-function run(program: string, ...args: string[]): string | null {
+/** Why there can be no small file system here; null where one was just made and removed again. */
+function needsSmallDisks(): string | null {
+  const path = Deno.makeTempDirSync({ prefix: "raftkv-disk-" });
   try {
-    const { success, stderr } = new Deno.Command(program, { args, stderr: "piped" }).outputSync();
-    return success ? null : new TextDecoder().decode(stderr).trim();
-  } catch (error) {
-    return (error as Error).message;
+    const refused = run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path);
+    return refused === null ? run("umount", "-l", path) : `mount: ${refused}`;
+  } finally {
+    Deno.removeSync(path);
   }
 }
 
-async function withSmallDisk(
+const REASON = unmet(needsRoot(), needsSmallDisks());
+
+async function withSmallDisks(
   sizeMib: number,
   size: number,
-  test: (cluster: Cluster, disk: SmallDisk) => Promise<void>,
+  test: (cluster: Cluster, disks: SmallDisks) => Promise<void>,
 ): Promise<void> {
-  const disk = SmallDisk.create(sizeMib);
-  if (typeof disk === "string") {
-    console.log(`not run, for want of a small disk: ${disk}`);
-    return;
-  }
+  const disks = new SmallDisks(sizeMib, size);
   const storage = { reserveBytes: MIB, segmentBytesMax: MIB };
-  const cluster = new Cluster({ size, path: `${disk.path}/data`, storage });
+  const cluster = new Cluster({ size, path: `${disks.path}/data`, storage });
   try {
-    await test(cluster, disk);
+    await test(cluster, disks);
   } catch (error) {
     cluster.printLogTails();
     throw error;
   } finally {
     await cluster.stop();
-    disk.remove();
+    disks.remove();
   }
 }
 
@@ -85,9 +88,11 @@ async function assertFilled(server: Server, count: number): Promise<void> {
 }
 
 for (const size of [1, 3]) {
-  const who = size === 1 ? "one server" : "three servers on one disk";
-  Deno.test(`process: a full disk is ERR_NO_SPACE, reads and deletes go on, room mends it: ${who}`, async () => {
-    await withSmallDisk(8 * size, size, async (cluster, disk) => {
+  const who = size === 1 ? "one server" : "three servers";
+  const name =
+    `process: a full disk is ERR_NO_SPACE, reads and deletes go on, room mends it: ${who}`;
+  Deno.test(testNamed(name, REASON), async () => {
+    await withSmallDisks(8, size, async (cluster, disks) => {
       await cluster.startAll();
       const leader = await cluster.waitForLeader();
       using socket = await leader.connect();
@@ -102,7 +107,7 @@ for (const size of [1, 3]) {
       assertEquals(await socket.ask("set one-more 0 1\r\nx\r\n"), "ERR_NO_SPACE");
       for (const server of cluster.servers) assertEquals(server.isRunning, true);
 
-      disk.resize(32 * size);
+      disks.resize(32);
       await eventually("sets to be taken again", async () => {
         const line = await socket.ask("set one-more 0 1\r\nx\r\n");
         assertMatch(line, /^(OK \d+|ERR_NO_SPACE)$/);
@@ -122,8 +127,9 @@ for (const size of [1, 3]) {
   });
 }
 
-Deno.test("process: servers that were killed on a full disk start on it again", async () => {
-  await withSmallDisk(8, 1, async (cluster) => {
+const RESTART_NAME = "process: servers that were killed on a full disk start on it again";
+Deno.test(testNamed(RESTART_NAME, REASON), async () => {
+  await withSmallDisks(8, 1, async (cluster) => {
     await cluster.startAll();
     const server = cluster.server(1);
     using socket = await server.connect();
