@@ -1,4 +1,5 @@
 /** Redis's own programs, where the machine has them: a server to compare with, and its tools. */
+import { testNamed } from "./requirements.ts";
 import { eventually, freePorts } from "./socket.ts";
 import { RedisSocket } from "./redis_socket.ts";
 
@@ -64,10 +65,5 @@ export function redisTest(
   run: (t: Deno.TestContext) => Promise<void>,
 ): void {
   const reason = missing(...programs);
-  // Left out where the machine has no Redis: the name then says which program is missing.
-  Deno.test({
-    name: reason === null ? name : `${name} (${reason})`,
-    ignore: reason !== null,
-    fn: run,
-  });
+  Deno.test(testNamed(name, reason), run);
 }
