@@ -49,8 +49,8 @@ const WITH_VALUE = new Set<number>([
   Op.constant,
 ]);
 
-/** No server can be told to take longer values than this. */
-const VALUE_BYTES_LIMIT = 0x3fff_ffff;
+/** No server can be configured to take longer values than this. */
+const VALUE_BYTES_LIMIT = 67_108_864;
 
 const WRONG_LENGTH = "a command's length is wrong";
 const SET_FLAGS = SetFlag.ifAbsent | SetFlag.ifPresent | SetFlag.returnOld | SetFlag.keepExpiry;
