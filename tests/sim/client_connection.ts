@@ -7,7 +7,10 @@ import type { Random } from "../../lib/util/random.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
+import { CheckFailure } from "./world.ts";
 import { type ClientEnd, type Part, pieceBytes, type SimServer } from "./sim_server.ts";
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** The client's end. */
 export interface ConnectionOwner {
@@ -33,6 +36,9 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   #toClientUs = 0;
   /** A write to the client that is not through yet. */
   #isWriting = false;
+  /** What is being written, as the session gave it and as it was then. */
+  #output: Uint8Array = NO_BYTES;
+  #written: Uint8Array = NO_BYTES;
 
   constructor(
     fabric: Fabric,
@@ -143,11 +149,17 @@ export class ClientConnection implements Handler, Part, ClientEnd {
       case Kind.taken:
         if (this.#serverDone || this.#session === null) return;
         this.#isWriting = false;
+        this.#expectUntouched();
         this.#session.outputWritten();
         return this.server.markDirty(this);
       case Kind.serverEnd:
         return this.#end();
     }
+  }
+
+  #expectUntouched(): void {
+    const same = this.#output.every((byte, at) => byte === this.#written[at]);
+    if (!same) throw new CheckFailure("buffers", "output changed while it was being written");
   }
 
   #open(): void {
@@ -203,7 +215,9 @@ export class ClientConnection implements Handler, Part, ClientEnd {
       if (output !== null) {
         // The write takes a moment: the bytes must stay as they are until it is through.
         this.#isWriting = true;
-        this.#toClient(Kind.toClient, output.slice());
+        this.#output = output;
+        this.#written = output.slice();
+        this.#toClient(Kind.toClient, this.#written);
         this.#fabric.world.schedule(this.#random.between(1, 300), this, Kind.taken, 0);
       } else if (session.closing !== null) {
         this.#toClient(Kind.clientEnd, null);

@@ -58,6 +58,8 @@ export class Faults implements Handler {
   /** Fewer faults from here on. */
   ease(): void {
     this.#stretch *= 1.5;
+    const { fabric } = this.#setting;
+    fabric.options = { ...fabric.options, loss: fabric.options.loss * 0.7 };
   }
 
   /** A server has just won an election: its first moments are the ones that most proofs are about. */

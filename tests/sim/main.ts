@@ -1,21 +1,32 @@
 /**
  * The simulator's command line:
  *
- *   deno task sim SEED [--verbose]                          replays one seed and shows its trace
- *   deno task sim --seeds N [--from S] [--minutes M] [--processes P]   runs fresh seeds
+ *   deno task sim                                    fresh seeds on all cores until Ctrl+C
+ *   deno task sim --seeds N --minutes M --from S     so many, or so long, from seed S on
+ *   deno task sim SEED [--verbose | --quiet]         one seed again, with its trace
+ *   deno task sim SEED --shrink                      makes a failing seed small
+ *   deno task sim --file CASE.json                   a kept run again; --options JSON changes parts
+ *   --marks                                          fails where a situation never came up
+ *   --record                                         adds the figures to those of docs/simulator.md
  *
  * Exit code 1 where a check fired.
  */
+import { type Case, optionsOf, readCase, writeCase } from "./case_file.ts";
 import { runFleet } from "./fleet.ts";
 import { realServers } from "./make_node.ts";
-import { drawOptions } from "./options.ts";
-import { simulate } from "./simulation.ts";
+import { drawOptions, type SimOptions } from "./options.ts";
+import { record } from "./record.ts";
+import { shrink } from "./shrink.ts";
+import { type SimResult, simulate } from "./simulation.ts";
 import { failureText, Summary } from "./summary.ts";
 
-const FLAGS = ["verbose", "quiet", "worker"];
-const NUMBERS = ["seeds", "from", "minutes", "processes", "step", "below", "deadline"];
+const FLAGS = ["verbose", "quiet", "worker", "shrink", "marks", "record", "stop"];
+const NUMBERS = ["seeds", "from", "minutes", "processes", "step", "below", "deadline", "tries"];
+const TEXTS = ["file", "options"];
 const NO_DEADLINE = Number.MAX_SAFE_INTEGER;
 const SEEDS_WITHOUT_END = 1_000_000_000;
+/** One seed in so many runs twice, and has to come to the same. */
+const TWICE_EVERY = 100;
 
 /** The commit that runs, as far as the files tell. */
 async function commitName(): Promise<string> {
@@ -28,31 +39,53 @@ async function commitName(): Promise<string> {
   }
 }
 
-async function replay(seed: number, verbose: boolean, quiet: boolean): Promise<number> {
-  const options = drawOptions(seed);
+async function replay(options: SimOptions, args: Arguments): Promise<number> {
+  const quiet = args.flags.has("quiet") || args.flags.has("shrink");
   if (!quiet) console.log(JSON.stringify(options));
   const beganMs = performance.now();
   const sink = quiet ? null : (line: string) => console.log(line);
-  const result = simulate(options, realServers, sink, verbose);
+  const result = simulate(options, realServers, sink, args.flags.has("verbose"));
   const summary = new Summary();
   summary.add(result);
   if (result.check !== null) console.log(failureText(result, options, await commitName()));
   console.log(summary.text(performance.now() - beganMs, 1));
   console.log(`trace hash ${result.hash}`);
-  return result.check === null ? 0 : 1;
+  if (result.check === null) return 0;
+  if (args.flags.has("shrink")) shrinkAndSay(options, result, args.numbers.tries ?? 300);
+  return 1;
 }
 
-/** One of the fleet's processes: a JSON line for each seed. */
-function work(from: number, step: number, below: number, deadlineMs: number): void {
+function shrinkAndSay(options: SimOptions, result: SimResult, triesMax: number): void {
+  const run = (changed: SimOptions) => simulate(changed, realServers);
+  const say = (line: string) => console.log(`  ${line}`);
+  const shrunk = shrink(options, result, { run, triesMax, say });
+  const path = `.sim/${options.seed}.json`;
+  writeCase(path, shrunk.options, shrunk.result, shrunk.result.message);
+  console.log(`smallest after ${shrunk.tries} runs: ${shrunk.result.events} events`);
+  console.log(`        ${shrunk.result.message}`);
+  console.log(`options ${JSON.stringify(shrunk.options)}`);
+  console.log(`replay  deno task sim --file ${path}`);
+}
+
+/** One of the fleet's processes: a JSON line for each seed. `stops`: at the first that fails. */
+function work(from: number, step: number, below: number, deadlineMs: number, stops: boolean): void {
   const encoder = new TextEncoder();
   for (let seed = from; seed < below && Date.now() < deadlineMs; seed += step) {
-    const result = simulate(drawOptions(seed), realServers);
+    let result = simulate(drawOptions(seed), realServers);
+    if (seed % TWICE_EVERY === 0) {
+      const again = simulate(drawOptions(seed), realServers);
+      if (again.hash !== result.hash) {
+        const message = `trace hashes ${result.hash} and ${again.hash}`;
+        result = { ...result, check: "determinism", message };
+      }
+    }
     const line = encoder.encode(JSON.stringify(result) + "\n");
     for (let at = 0; at < line.length;) at += Deno.stdout.writeSync(line.subarray(at));
+    if (stops && result.check !== null) return;
   }
 }
 
-async function fresh(numbers: Record<string, number | undefined>): Promise<number> {
+async function fresh({ flags, numbers }: Arguments): Promise<number> {
   const beganMs = performance.now();
   const commit = await commitName();
   const processes = numbers.processes ?? navigator.hardwareConcurrency;
@@ -62,23 +95,36 @@ async function fresh(numbers: Record<string, number | undefined>): Promise<numbe
     : Date.now() + numbers.minutes * 60_000;
   const seeds = numbers.seeds ?? SEEDS_WITHOUT_END;
   const summary = new Summary();
+  const tell = () => console.log(summary.text(performance.now() - beganMs, processes));
   console.log(`seeds from ${from} on ${processes} processes, commit ${commit}`);
+  const stop = () => {
+    tell();
+    Deno.exit(summary.failures.length > 0 ? 1 : 0);
+  };
+  Deno.addSignalListener("SIGINT", stop);
   await runFleet({ from, seeds, processes, deadlineMs, commit }, summary);
-  console.log(summary.text(performance.now() - beganMs, processes));
+  Deno.removeSignalListener("SIGINT", stop);
+  tell();
+  console.log(summary.marksText());
+  if (flags.has("record")) record(summary, commit, performance.now() - beganMs, processes);
   const failed = summary.failures.map((result) => `${result.seed} (${result.check})`);
   if (failed.length > 0) console.log(`failed seeds: ${failed.join(", ")}`);
-  return failed.length > 0 ? 1 : 0;
+  const missing = flags.has("marks") ? summary.marksMissing() : [];
+  if (missing.length > 0) console.log(`never came up: ${missing.join("; ")}`);
+  return failed.length + missing.length > 0 ? 1 : 0;
 }
 
 interface Arguments {
   readonly flags: Set<string>;
   readonly numbers: Record<string, number | undefined>;
+  readonly texts: Record<string, string | undefined>;
   readonly seed: number | null;
 }
 
 function parseArguments(args: readonly string[]): Arguments {
   const flags = new Set<string>();
   const numbers: Record<string, number | undefined> = {};
+  const texts: Record<string, string | undefined> = {};
   let seed: number | null = null;
   const wanted = (what: string, text: string | undefined): number => {
     if (text !== undefined && /^\d+(\.\d+)?$/.test(text)) return Number(text);
@@ -88,23 +134,31 @@ function parseArguments(args: readonly string[]): Arguments {
     const name = args[at]!.replace(/^--/, "");
     if (FLAGS.includes(name)) flags.add(name);
     else if (NUMBERS.includes(name)) numbers[name] = wanted(`--${name}`, args[++at]);
+    else if (TEXTS.includes(name)) texts[name] = args[++at];
     else seed = wanted("The seed", args[at]);
   }
-  return { flags, numbers, seed };
+  return { flags, numbers, texts, seed };
+}
+
+/** The run that is asked for, or null where fresh seeds are. */
+function askedFor({ seed, texts }: Arguments): SimOptions | null {
+  const changes: Partial<SimOptions> = JSON.parse(texts.options ?? "{}");
+  if (texts.file !== undefined) {
+    const kept: Case = readCase(texts.file);
+    return optionsOf({ ...kept, options: { ...kept.options, ...changes } });
+  }
+  return seed === null ? null : drawOptions(seed, changes);
 }
 
 async function main(): Promise<number> {
-  const { flags, numbers, seed } = parseArguments(Deno.args);
+  const args = parseArguments(Deno.args);
+  const { flags, numbers } = args;
   if (flags.has("worker")) {
-    work(numbers.from!, numbers.step!, numbers.below!, numbers.deadline!);
+    work(numbers.from!, numbers.step!, numbers.below!, numbers.deadline!, flags.has("stop"));
     return 0;
   }
-  if (seed !== null) return await replay(seed, flags.has("verbose"), flags.has("quiet"));
-  if (numbers.seeds === undefined && numbers.minutes === undefined) {
-    console.error("Usage: deno task sim SEED [--verbose], or deno task sim --seeds N [--from S]");
-    return 2;
-  }
-  return await fresh(numbers);
+  const options = askedFor(args);
+  return options === null ? await fresh(args) : await replay(options, args);
 }
 
 if (import.meta.main) Deno.exit(await main());
