@@ -1,0 +1,34 @@
+/** A run kept as a file: a seed with the options that it needs, in the corpus or from the shrinker. */
+import { drawOptions, type SimOptions } from "./options.ts";
+import type { SimResult } from "./simulation.ts";
+
+export interface Case {
+  readonly seed: number;
+  /** What went wrong when it was found, one sentence. */
+  readonly about: string;
+  /** The check that fired then. */
+  readonly check: string;
+  /** In the place of what the seed draws, part by part. */
+  readonly options: Partial<SimOptions>;
+}
+
+export function optionsOf(kept: Case): SimOptions {
+  return drawOptions(kept.seed, kept.options);
+}
+
+export function readCase(path: string): Case {
+  return JSON.parse(Deno.readTextFileSync(path)) as Case;
+}
+
+/** Writes what failed to `path`, whole: what seeds draw changes with the generator. */
+export function writeCase(
+  path: string,
+  options: SimOptions,
+  result: SimResult,
+  about: string,
+): void {
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  if (directory !== "") Deno.mkdirSync(directory, { recursive: true });
+  const kept: Case = { seed: options.seed, about, check: result.check ?? "", options };
+  Deno.writeTextFileSync(path, JSON.stringify(kept, null, 2) + "\n");
+}
