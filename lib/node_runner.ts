@@ -27,6 +27,13 @@ const SHUTDOWN_MAX_MS = 1_700;
 /** How long connections have to take their last replies. */
 const FLUSH_MAX_MS = 200;
 const FLUSH_LOOK_MS = 10;
+/**
+ * Descriptors that no client may take: for the other servers' connections, for files of log and
+ * snapshots, and for the runtime's own. A server that can't open a file can't go on.
+ */
+const SPARE_BESIDE_CLIENTS = 24;
+/** And what the other servers' connections must leave of those. */
+const SPARE_BESIDE_PEERS = 12;
 
 export class NodeRunner implements NodeHost {
   readonly #options: NodeRunnerOptions;
@@ -74,9 +81,8 @@ export class NodeRunner implements NodeHost {
     const { config, serverId, transport, clock, rng, log } = this.#options;
     const { hostname, clientPort, logPort } = findServer(config, serverId);
     try {
-      for (const port of [clientPort, logPort]) {
-        this.#listeners.push(transport.listen(hostname, port));
-      }
+      this.#listeners.push(transport.listen(hostname, clientPort, SPARE_BESIDE_CLIENTS));
+      this.#listeners.push(transport.listen(hostname, logPort, SPARE_BESIDE_PEERS));
     } catch (error) {
       this.#closeListeners();
       if (this.#immediate !== null) clearImmediate(this.#immediate);

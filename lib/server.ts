@@ -1,6 +1,7 @@
 /** Init: the composition root, the only file that knows the real clock, disk and network. */
 import type { Config } from "./config.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
+import { freeDescriptors } from "./host/descriptors.ts";
 import type { Rng } from "./host/ports.ts";
 import type { HostProcess } from "./host/process.ts";
 import { systemClock } from "./host/system_clock.ts";
@@ -44,7 +45,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const transport = new TcpTransport((address, error) => {
     const fields = { address, reason: error.message };
     log({ level: "warning", message: "Cannot accept connections", fields });
-  });
+  }, (atMost) => freeDescriptors(config.path, atMost));
   const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
   const node = named(config.path, () => {
     return new Node({ config, serverId, directory, clock, rng, host: runner });

@@ -87,11 +87,17 @@ export interface Connection {
 /** A listening socket: an async iterator of connections that survives running out of descriptors. */
 export interface Listener extends AsyncIterable<Connection> {
   readonly port: number;
+  /**
+   * Asked once for each accepted connection: false where it takes a descriptor that files and other
+   * connections may need (`spareDescriptors` below). Absent where descriptors don't run out.
+   */
+  hasRoom?(): boolean;
   close(): void;
 }
 
 /** The network, for the shells in net/ alone. */
 export interface Transport {
-  listen(hostname: string, port: number): Listener;
+  /** `spareDescriptors`: how many have to stay free when a connection is kept; 0 unless said. */
+  listen(hostname: string, port: number, spareDescriptors?: number): Listener;
   connect(hostname: string, port: number, timeoutMs: number): Promise<Connection>;
 }

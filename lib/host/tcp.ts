@@ -5,6 +5,7 @@
  * descriptors; the one here pauses and goes on. Its write may take less than it was given; the one
  * here returns once all is written.
  */
+import { DescriptorMargin } from "./descriptors.ts";
 import type { Connection, Listener, Transport } from "./ports.ts";
 
 /** Who wants to know that a listener could not accept; called at most once a second per listener. */
@@ -21,18 +22,27 @@ export interface Acceptor {
   close(): void;
 }
 
-/** TCP over Deno. `onAcceptFailure` hears why connections can't be accepted. */
+/**
+ * TCP over Deno. `onAcceptFailure` hears why connections can't be accepted; `countFree` tells how many
+ * descriptors are free, at most as many as it is asked for.
+ */
 export class TcpTransport implements Transport {
   readonly #onAcceptFailure: AcceptFailure;
+  readonly #countFree: (atMost: number) => number;
 
-  constructor(onAcceptFailure: AcceptFailure = () => {}) {
+  constructor(
+    onAcceptFailure: AcceptFailure = () => {},
+    countFree: (atMost: number) => number = (atMost) => atMost,
+  ) {
     this.#onAcceptFailure = onAcceptFailure;
+    this.#countFree = countFree;
   }
 
   /** @throws {Error} where the port can't be had: one sentence with port and address. */
-  listen(hostname: string, port: number): Listener {
+  listen(hostname: string, port: number, spareDescriptors = 0): Listener {
+    const margin = new DescriptorMargin(spareDescriptors, this.#countFree);
     try {
-      return new TcpListener(Deno.listen({ hostname, port }), this.#onAcceptFailure);
+      return new TcpListener(Deno.listen({ hostname, port }), this.#onAcceptFailure, margin);
     } catch (error) {
       throw new Error(listenRefusal(hostname, port, error as Error), { cause: error });
     }
@@ -72,13 +82,19 @@ export class TcpListener implements Listener {
   readonly #address: string;
   readonly #acceptor: Acceptor;
   readonly #onFailure: AcceptFailure;
+  readonly #margin: DescriptorMargin | null;
   #closed = false;
   #reportedAtMs = -Infinity;
   #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
 
-  constructor(acceptor: Acceptor, onFailure: AcceptFailure) {
+  constructor(
+    acceptor: Acceptor,
+    onFailure: AcceptFailure,
+    margin: DescriptorMargin | null = null,
+  ) {
     this.#acceptor = acceptor;
     this.#onFailure = onFailure;
+    this.#margin = margin;
     const { hostname, port } = acceptor.addr as Deno.NetAddr;
     this.port = port;
     this.#address = `${hostname}:${port}`;
@@ -97,6 +113,10 @@ export class TcpListener implements Listener {
       }
       yield accepted;
     }
+  }
+
+  hasRoom(): boolean {
+    return this.#margin?.hasRoom() ?? true;
   }
 
   close(): void {

@@ -8,6 +8,8 @@ import { dataWriter } from "./data_writer.ts";
 import { evaluator } from "./evaluator.ts";
 import { activityOf } from "./signal.ts";
 
+const TURNED_AWAY_LOG_PAUSE_MS = 1_000;
+
 /**
  * Serves every connection that comes, until the listener closes; resolves then, with connections
  * still open. `watch` holds those: it enforces their time limits and can close them all. Whatever
@@ -21,8 +23,10 @@ export async function acceptConnections(
   log: (event: LogEvent) => void,
 ): Promise<void> {
   let full = false;
+  let saidAtMs = -Infinity;
   for await (const accepted of listener) {
-    const session = node.openSession(accepted.remote);
+    const hasRoom = listener.hasRoom?.() ?? true;
+    const session = hasRoom ? node.openSession(accepted.remote) : null;
     if (session !== null) {
       full = false;
       serve(watch.open(accepted), session).then((reason) => {
@@ -32,9 +36,12 @@ export async function acceptConnections(
       continue;
     }
     accepted.close();
-    if (!full) {
-      const message =
-        "Clients are turned away: limits.connectionsMax is reached, or this server stops";
+    // Who comes and goes at the bound must not fill the log.
+    if (!full && watch.nowMs - saidAtMs >= TURNED_AWAY_LOG_PAUSE_MS) {
+      saidAtMs = watch.nowMs;
+      const message = hasRoom
+        ? "Clients are turned away: limits.connectionsMax is reached, or this server stops"
+        : "Clients are turned away: almost no file descriptors are left (ulimit -n)";
       log({ level: "warning", message, fields: { open: watch.size } });
     }
     full = true;

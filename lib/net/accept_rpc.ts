@@ -30,7 +30,8 @@ export async function acceptRpc(
 ): Promise<void> {
   const open = new Set<Accepted>();
   for await (const accepted of listener) {
-    if (open.size >= CONNECTIONS_MAX && !evictStranger(open)) {
+    const hasRoom = listener.hasRoom?.() ?? true;
+    if ((!hasRoom || open.size >= CONNECTIONS_MAX) && !evictStranger(open)) {
       accepted.close();
       continue;
     }

@@ -123,6 +123,29 @@ Deno.test("acceptConnections: at the bound connections are closed and it is logg
   await settle();
 });
 
+Deno.test("acceptConnections: where descriptors run out clients are closed, with a reason of its own", async () => {
+  const { listener, clock, done, connect, lines, sessions, watch } = setUp();
+  await connect();
+  for (let i = 0; i < 3; i++) {
+    listener.room = false;
+    assertEquals((await connect()).connection.isClosed, true);
+    listener.room = true;
+    assertEquals((await connect()).connection.isClosed, false);
+  }
+  assertEquals(sessions.length, 4);
+  const warnings = () => lines.filter((line) => line.startsWith("warning"));
+  assertEquals(warnings().length, 1, "not once for each that comes and goes");
+  assertStringIncludes(warnings()[0]!, "file descriptors");
+  clock.nowMs += 1_000;
+  listener.room = false;
+  await connect();
+  assertEquals(warnings().length, 2);
+  listener.close();
+  await done;
+  watch.closeAll("the server stops");
+  await settle();
+});
+
 Deno.test("acceptConnections: a client that takes no bytes, or is idle, is disconnected in time", async () => {
   const { listener, clock, watch, done, connect, lines } = setUp({
     idleTimeoutMs: 5_000,

@@ -85,9 +85,15 @@ export class FakeConnection implements Connection {
 
 export class FakeListener implements Listener {
   readonly port = 1;
+  /** Whether enough descriptors are left. */
+  room = true;
   #queue: Connection[] = [];
   #isClosed = false;
   #wake = () => {};
+
+  hasRoom(): boolean {
+    return this.room;
+  }
 
   arrive(connection: Connection): void {
     this.#queue.push(connection);

@@ -281,13 +281,21 @@ Deno.test("acceptRpc: strangers give way to who comes, the oldest first; servers
   await arrive(2);
   assertEquals([closed(), watch.size], [[1, 3], 128]);
   assertEquals(links[1]!.history, ["disconnected: over"]);
+  listener.room = false;
+  await arrive(1);
+  assertEquals([closed(), watch.size], [[1, 3, 4], 128], "descriptors run out: the same");
+  listener.room = true;
   for (const link of links) link.isKnown = true;
   await arrive(1);
-  assertEquals([closed(), links.length], [[1, 3, 130], 130], "nobody is left who could give way");
+  assertEquals(
+    [closed(), links.length],
+    [[1, 3, 4, 131], 131],
+    "nobody is left who could give way",
+  );
   connections[5]!.arrive(null);
   await settle();
   await arrive(1);
-  assertEquals([closed(), links.length], [[1, 3, 5, 130], 131]);
+  assertEquals([closed(), links.length], [[1, 3, 4, 5, 131], 132]);
   listener.close();
   await done;
 });

@@ -62,13 +62,14 @@ export class Server {
     return this.#frozen;
   }
 
-  start(environment: Record<string, string> = {}): void {
+  start(environment: Record<string, string> = {}, wrapper: readonly string[] = []): void {
     assert(!this.isRunning, `Server ${this.id} is running`);
     this.#frozen = false;
     this.#process = new ServerProcess({
       args: ["--id", `${this.id}`, "--config", this.#cluster.configFile],
       directory: this.#cluster.directory,
       environment,
+      wrapper,
     });
   }
 

@@ -18,6 +18,8 @@ export interface RunOptions {
   /** The working directory. */
   readonly directory: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** A program that makes itself into the server, with its arguments: limits, rights. */
+  readonly wrapper?: readonly string[];
 }
 
 /** One line of a server's log, parsed. */
@@ -66,10 +68,11 @@ export class ServerProcess {
 
   constructor(options: RunOptions) {
     const executable = Deno.env.get("RAFTKV_EXECUTABLE");
-    const program = executable === undefined || executable === ""
+    const server = executable === undefined || executable === ""
       ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
         .concat(`${PROJECT}main.ts`)
       : [executable];
+    const program = [...options.wrapper ?? [], ...server];
     const environment: Record<string, string> = {};
     for (const name of ENVIRONMENT) environment[name] = "";
     this.#child = new Deno.Command(program[0]!, {
