@@ -1,0 +1,24 @@
+import { assert } from "@std/assert";
+import { COMMANDS } from "../../lib/wire/resp_table.ts";
+import { CASES } from "../process/redis_cases.ts";
+
+const page = Deno.readTextFileSync(new URL("../../docs/redis.md", import.meta.url));
+const rows = page.split("\n").filter((line) => line.startsWith("|"));
+
+Deno.test("docs/redis.md lists every command", () => {
+  for (const { name } of COMMANDS) {
+    const word = `\`${name.toUpperCase()}\``;
+    const row = rows.find((line) => line.split("|")[1]!.includes(word));
+    assert(row !== undefined, `${word} is missing`);
+    assert(/^ (same|differs) +$/.test(row.split("|")[2]!), `${word}: same or differs?`);
+  }
+});
+
+Deno.test("docs/redis.md lists every difference that the comparison allows, with its reason", () => {
+  for (const { about, differs } of CASES) {
+    if (differs === undefined) continue;
+    const row = rows.find((line) => line.includes(` ${about} `));
+    assert(row !== undefined, `${about}: missing`);
+    assert(row.includes(differs), `${about}: another reason`);
+  }
+});
