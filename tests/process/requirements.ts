@@ -26,9 +26,10 @@ export function needsRoot(): string | null {
   return Deno.build.os === "linux" && Deno.uid() === 0 ? null : "only root may do this";
 }
 
-/** `prlimit` and `setpriv` are both of util-linux. */
-export function needsProgram(program: string, ...tryArgs: string[]): string | null {
-  const refusal = run(program, ...tryArgs);
+/** Whether a program does what it is wanted for, tried with these arguments. */
+export function needsProgram(...command: readonly string[]): string | null {
+  const [program, ...args] = command;
+  const refusal = run(program!, ...args);
   return refusal === null ? null : `${program} is not usable here: ${refusal.split("\n")[0]}`;
 }
 
