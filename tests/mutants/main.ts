@@ -1,0 +1,237 @@
+/**
+ * Puts each mutant into a copy of the tree and lets the simulator look for it:
+ *
+ *   deno task mutants                       all, a bounded time for each
+ *   deno task mutants --only 1,4,ack-length these
+ *   --minutes M      at most so long for each (default 2)    --from S   first seed (default 1)
+ *   --known          tries the seed that killed it last first: for CI
+ *   --record         writes tests/mutants/results.json and the table in docs/simulator.md
+ *
+ * Undirected seeds throughout. The control runs the unchanged tree on the same seeds: a seed that
+ * fails there proves nothing.
+ */
+import { replaceTable } from "../sim/record.ts";
+import type { SimResult } from "../sim/simulation.ts";
+import { GIVEN, type Mutant, OWN } from "./mutants.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const RESULTS_PATH = `${ROOT}tests/mutants/results.json`;
+const COPIED = ["lib", "tests/sim", "tests/lincheck", "deno.json", "deno.lock"];
+const HANGS_AFTER_MS = 120_000;
+
+/** What became of one mutant. */
+export interface Outcome {
+  readonly name: string;
+  readonly list: "given" | "own";
+  readonly about: string;
+  readonly killed: boolean;
+  /** How many seeds were run, the killing one included. */
+  readonly seeds: number;
+  readonly killingSeed: number | null;
+  readonly check: string | null;
+  readonly seconds: number;
+}
+
+interface Order {
+  readonly only: readonly string[] | null;
+  readonly minutes: number;
+  readonly from: number;
+  readonly known: boolean;
+  readonly records: boolean;
+}
+
+/** Makes a tree with a mutant in it; throws where a patch does not match exactly once. */
+export function plant(mutant: Mutant | null): string {
+  const copy = Deno.makeTempDirSync({ prefix: "raftkv-mutant-" });
+  for (const path of COPIED) copyInto(`${ROOT}${path}`, `${copy}/${path}`);
+  for (const { file, find, replace } of mutant?.edits ?? []) {
+    const text = Deno.readTextFileSync(`${copy}/${file}`);
+    const parts = text.split(find);
+    if (parts.length !== 2) {
+      throw new Error(`Mutant ${mutant!.name}: ${file} has its text ${parts.length - 1} times`);
+    }
+    Deno.writeTextFileSync(`${copy}/${file}`, parts.join(replace));
+  }
+  return copy;
+}
+
+function copyInto(from: string, to: string): void {
+  if (!Deno.statSync(from).isDirectory) {
+    Deno.mkdirSync(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+    return Deno.copyFileSync(from, to);
+  }
+  Deno.mkdirSync(to, { recursive: true });
+  for (const { name } of Deno.readDirSync(from)) copyInto(`${from}/${name}`, `${to}/${name}`);
+}
+
+/** Runs seeds in a tree until one fails; a process that says nothing for long counts as hung. */
+async function runSeeds(
+  tree: string,
+  from: number,
+  below: number,
+  deadlineMs: number,
+): Promise<{ seeds: number; failed: SimResult | null; hung: boolean }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-check", "--allow-read", `${tree}/tests/sim/main.ts`, "--worker"],
+      ...["--stop", "--from", `${from}`, "--below", `${below}`, "--step", "1"],
+      ...["--deadline", `${deadlineMs}`],
+    ],
+    cwd: tree,
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let seeds = 0;
+  let hung = false;
+  let failed: SimResult | null = null;
+  const hang = () => {
+    hung = true;
+    child.kill("SIGKILL");
+  };
+  let watchdog = setTimeout(hang, HANGS_AFTER_MS);
+  let rest = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(hang, HANGS_AFTER_MS);
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const result: SimResult = JSON.parse(line);
+      seeds++;
+      if (result.check !== null) failed = result;
+    }
+  }
+  clearTimeout(watchdog);
+  await child.status;
+  return { seeds, failed, hung };
+}
+
+async function hunt(mutant: Mutant, list: "given" | "own", order: Order): Promise<Outcome> {
+  const beganMs = performance.now();
+  const tree = plant(mutant);
+  try {
+    let seeds = 0;
+    const known = order.known ? readResults().find((one) => one.name === mutant.name) : undefined;
+    const last = known?.killingSeed ?? null;
+    let run = { seeds: 0, failed: null as SimResult | null, hung: false };
+    if (last !== null) {
+      run = await runSeeds(tree, last, last + 1, Number.MAX_SAFE_INTEGER);
+      seeds += run.seeds;
+    }
+    if (run.failed === null && !run.hung) {
+      const deadlineMs = Date.now() + order.minutes * 60_000;
+      run = await runSeeds(tree, order.from, order.from + 1_000_000_000, deadlineMs);
+      seeds += run.seeds;
+    }
+    const killed = run.failed !== null || run.hung;
+    return {
+      name: mutant.name,
+      list,
+      about: mutant.about,
+      killed,
+      seeds,
+      killingSeed: run.failed?.seed ?? (run.hung ? order.from + run.seeds : null),
+      check: run.hung ? "hangs" : run.failed?.check ?? null,
+      seconds: Math.round((performance.now() - beganMs) / 100) / 10,
+    };
+  } finally {
+    Deno.removeSync(tree, { recursive: true });
+  }
+}
+
+/** The killing seeds on the unchanged tree: those that fail there too. */
+async function control(outcomes: readonly Outcome[]): Promise<number[]> {
+  const seeds = [...new Set(outcomes.flatMap((one) => one.killingSeed ?? []))].sort((a, b) =>
+    a - b
+  );
+  const tree = plant(null);
+  try {
+    const bad: number[] = [];
+    for (const seed of seeds) {
+      const { failed, hung } = await runSeeds(tree, seed, seed + 1, Number.MAX_SAFE_INTEGER);
+      if (failed !== null || hung) bad.push(seed);
+    }
+    return bad;
+  } finally {
+    Deno.removeSync(tree, { recursive: true });
+  }
+}
+
+export function readResults(): Outcome[] {
+  try {
+    return JSON.parse(Deno.readTextFileSync(RESULTS_PATH)) as Outcome[];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function writeResults(outcomes: readonly Outcome[]): void {
+  const all = new Map(readResults().map((one) => [one.name, one]));
+  for (const one of outcomes) all.set(one.name, one);
+  const ordered = [...GIVEN, ...OWN].flatMap(({ name }) => all.get(name) ?? []);
+  Deno.writeTextFileSync(RESULTS_PATH, JSON.stringify(ordered, null, 2) + "\n");
+  replaceTable("mutants", table(ordered));
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  const killed = outcomes.filter((one) => one.killed);
+  const seeds = killed.map((one) => one.seeds).sort((a, b) => a - b);
+  const of = (list: string) => outcomes.filter((one) => one.list === list);
+  const count = (list: string) =>
+    `${of(list).filter((one) => one.killed).length} of ${of(list).length}`;
+  return [
+    `Killed by undirected seeds: ${count("given")} of the given ones, ${
+      count("own")
+    } of our own. ` +
+    `Seeds to kill: median ${seeds[Math.floor(seeds.length / 2)] ?? 0}, ` +
+    `at most ${seeds.at(-1) ?? 0}.`,
+    "",
+    "| mutant | what is wrong | outcome | seeds | check that fired |",
+    "| --- | --- | --- | --- | --- |",
+    ...outcomes.map((one) =>
+      `| ${one.name} | ${one.about} | ${one.killed ? "killed" : "alive"} | ${one.seeds} | ` +
+      `${one.check ?? ""} |`
+    ),
+  ].join("\n");
+}
+
+function parse(args: readonly string[]): Order {
+  const value = (name: string) => {
+    const at = args.indexOf(name);
+    return at < 0 ? undefined : args[at + 1];
+  };
+  return {
+    only: value("--only")?.split(",") ?? null,
+    minutes: Number(value("--minutes") ?? 2),
+    from: Number(value("--from") ?? 1),
+    known: args.includes("--known"),
+    records: args.includes("--record"),
+  };
+}
+
+async function main(): Promise<number> {
+  const order = parse(Deno.args);
+  const wanted = ({ name }: Mutant) => order.only === null || order.only.includes(name);
+  const outcomes: Outcome[] = [];
+  for (const [list, mutants] of [["given", GIVEN], ["own", OWN]] as const) {
+    for (const mutant of mutants.filter(wanted)) {
+      const one = await hunt(mutant, list, order);
+      outcomes.push(one);
+      const what = one.killed ? `killed by seed ${one.killingSeed}: ${one.check}` : "ALIVE";
+      console.log(
+        `${list} ${mutant.name.padEnd(20)} ${String(one.seeds).padStart(5)} seeds ` +
+          `${one.seconds.toFixed(0).padStart(5)} s  ${what}`,
+      );
+    }
+  }
+  const bad = await control(outcomes);
+  if (bad.length > 0) console.log(`The unchanged tree fails too, on the seeds ${bad.join(", ")}`);
+  else console.log("The unchanged tree passes all killing seeds.");
+  const alive = outcomes.filter((one) => !one.killed);
+  console.log(`${outcomes.length - alive.length} of ${outcomes.length} killed`);
+  if (order.records) writeResults(outcomes);
+  return bad.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main());

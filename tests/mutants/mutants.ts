@@ -1,0 +1,296 @@
+/**
+ * Bugs put in on purpose, as patches to a copy of the tree: what the simulator has to find. A patch
+ * that does not match exactly once fails the build, so that no mutant dies of a renaming.
+ */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant {
+  /** `given` ones have the numbers of the reference's list. */
+  readonly name: string;
+  readonly about: string;
+  readonly edits: readonly Edit[];
+}
+
+function mutant(
+  name: string,
+  about: string,
+  ...edits: (readonly [string, string, string])[]
+): Mutant {
+  return {
+    name,
+    about,
+    edits: edits.map(([file, find, replace]) => ({ file: `lib/${file}`, find, replace })),
+  };
+}
+
+/** The list of reliability.md §3.5, without 14, 15, 16 and 19, whose features are still to come. */
+export const GIVEN: readonly Mutant[] = [
+  mutant("1", "An older term's entry commits by counting", [
+    "raft/commit.ts",
+    "  if (index <= state.commitIndex || state.log.termAt(index) !== state.term) return;",
+    "  if (index <= state.commitIndex) return;",
+  ]),
+  mutant("2", "A vote leaves before it is synced", [
+    "raft/votes.ts",
+    "  if (granted && !preVote) sendOnceDurable(state, response);\n  else send(state, response);",
+    "  send(state, response);",
+  ]),
+  mutant("3", "The term is persisted, the vote is not", [
+    "raft/ready.ts",
+    "votedFor: state.votedFor, suspect",
+    "votedFor: 0, suspect",
+  ]),
+  mutant("4", "An append is acknowledged before it is synced", [
+    "raft/follower.ts",
+    '  sendOnceDurable(state, {\n    kind: "appendResponse",',
+    '  send(state, {\n    kind: "appendResponse",',
+  ], [
+    "raft/follower.ts",
+    "    readRound: countableRound(state, message.readRound),\n  }, index);",
+    "    readRound: countableRound(state, message.readRound),\n  });",
+  ]),
+  mutant("5", "A failed sync passes for a good one", [
+    "storage/segmented_log.ts",
+    '      this.#state = error === null ? "idle" : "failed";\n      done(error);\n    });\n  }\n\n  /** Runs `write`;',
+    '      this.#state = "idle";\n      void error;\n      done(null);\n    });\n  }\n\n  /** Runs `write`;',
+  ]),
+  mutant("6", "Votes of an older term count", [
+    "raft/step.ts",
+    "  if (message.term < state.term) return answerOldTerm(state, message);",
+    '  if (message.term < state.term && message.kind !== "voteResponse") {\n    return answerOldTerm(state, message);\n  }',
+  ]),
+  mutant("7", "Whoever asks gets a vote, whatever its log", [
+    "raft/log.ts",
+    "    if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm;\n    return lastIndex >= this.lastIndex;",
+    "    return lastIndex >= 0 && lastTerm >= 0;",
+  ]),
+  mutant("8", "Logs are compared by their length alone", [
+    "raft/log.ts",
+    "    if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm;\n",
+    "    void lastTerm;\n",
+  ]),
+  mutant("9", "Every append cuts what lies behind it", [
+    "raft/follower.ts",
+    "  if (known === entries.length) return;",
+    "  const end = message.prevIndex + entries.length;\n  if (known === entries.length) {\n    if (end < log.lastIndex && end >= state.commitIndex) truncateLog(state, end + 1);\n    return;\n  }",
+  ]),
+  mutant("10", "A follower commits what the leader has, whether or not it holds the same", [
+    "raft/follower.ts",
+    "commitTo(state, Math.min(message.commitIndex, verifiedIndex));",
+    "commitTo(state, Math.min(message.commitIndex, log.lastIndex));",
+  ], [
+    "raft/replication.ts",
+    "      commitIndex: Math.min(state.commitIndex, matchIndex),",
+    "      commitIndex: Math.max(state.commitIndex, matchIndex),",
+  ]),
+  mutant("11", "A new leader commits nothing of its own and reads at once", [
+    "raft/leader.ts",
+    "  appendProposal(state, state.options.makeNoop());",
+    "  state.options.makeNoop();",
+  ], [
+    "raft/read_index.ts",
+    "reads.started === reads.ended &&\n    state.log.termAt(state.commitIndex) === state.term;",
+    "reads.started === reads.ended;",
+  ]),
+  mutant("12", "An answer to the round before confirms a read round", [
+    "raft/read_index.ts",
+    "readRound ?? 0) >= reads.started,",
+    "readRound ?? 0) >= reads.started - 1,",
+  ]),
+  mutant("13", "A leader reads without asking whether it still leads", [
+    "raft/read_index.ts",
+    "  if (!answered) return;",
+    "  void answered;",
+  ]),
+  mutant("17", "A leader stays one without a majority's answers", [
+    "raft/leader.ts",
+    "    if (!checkQuorum(state)) {",
+    "    if (!checkQuorum(state) && state.term < 0) {",
+  ]),
+  mutant("18", "A pre-vote is answered only where the terms are equal", [
+    "raft/votes.ts",
+    "  if (request.term < state.term) return respond(state, request, false);",
+    "  if (request.preVote && request.term !== state.term + 1) return;\n  if (request.term < state.term) return respond(state, request, false);",
+  ]),
+  mutant("20", "An older snapshot takes the place of newer contents", [
+    "raft/snapshot.ts",
+    "  if (position.index <= state.commitIndex) return false;\n",
+    "",
+  ]),
+  mutant("21", "Recovery ends in silence at the first record that does not check out", [
+    "storage/scan_records.ts",
+    "      const resume = laterMarker(bytes, offset, generation);",
+    "      const resume = Math.min(-1, laterMarker(bytes, offset, generation));",
+  ], [
+    "storage/scan_records.ts",
+    "  let usedEnd = bytes.length;\n",
+    "  let usedEnd = offset;\n",
+  ]),
+  mutant("22", "A new segment's name is not synced", [
+    "storage/make_segment.ts",
+    "  disk.rename(temporary, path);\n  disk.syncDirectory(directory);",
+    "  disk.rename(temporary, path);",
+  ]),
+  mutant("23", "A read expires keys by the leader's own clock", [
+    "node/reply_composer.ts",
+    "    if (strict && isDue) return false;",
+    "    if (strict && isDue) result.status = Status.notFound;",
+  ]),
+  mutant("24", "Entries keep views of the buffer that was read into", [
+    "wire/entries.ts",
+    "context.owned ? reader.view(reader.remaining) : reader.copy(reader.remaining);",
+    "reader.view(reader.remaining);",
+  ]),
+];
+
+/** Bugs of our own, which the other tests let through. */
+export const OWN: readonly Mutant[] = [
+  mutant("ticket-32", "The index that a reply waits for has 32 bits", [
+    "node/append.ts",
+    "        ticket.index = result.index;",
+    "        ticket.index = result.index | 0;",
+  ]),
+  mutant("ticket-any", "A reply goes out with the next entry, whichever it is", [
+    "node/append.ts",
+    "if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;",
+    "if (oldest === undefined || oldest.term !== term || index < 0) return null;",
+  ]),
+  mutant("tickets-stay", "What an old leadership promised stays in the queue", [
+    "node/node.ts",
+    "      this.#appender.tickets.clear();\n",
+    "",
+  ]),
+  mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
+    "node/append.ts",
+    "    const data = this.#open.copy();",
+    "    const data = this.#open.bytes.subarray(0, this.#open.length);",
+  ]),
+  mutant("ack-in-node", "The node sends what has to wait for the sync at once", [
+    "node/node.ts",
+    "    if (ready.persist !== null) persister.persist(ready.persist);",
+    "    for (const message of ready.persist?.messagesAfterSync ?? []) this.links.send(message);\n    if (ready.persist !== null) persister.persist(ready.persist);",
+  ]),
+  mutant("reads-unasked", "Reads need no round", [
+    "node/evaluator.ts",
+    "    return this.#parts.consensus()?.raft.requestRead() ?? 0;",
+    "    return 0;",
+  ]),
+  mutant("reads-late", "A read in front of a write of its own connection is evaluated behind it", [
+    "node/commit.ts",
+    "      session.beforeApply(position);\n      store.applyCommand(data, offset, result);",
+    "      store.applyCommand(data, offset, result);\n      session.beforeApply(position);",
+  ]),
+  mutant("read-joins", "A read joins the round that is under way", [
+    "raft/read_index.ts",
+    "  state.reads.wanted = true;\n  return state.reads.gathering;",
+    "  const { started, ended } = state.reads;\n  if (started > ended && started > 1) return started;\n  state.reads.wanted = true;\n  return state.reads.gathering;",
+  ]),
+  mutant("snapshot-early", "A snapshot may hold what this server's log does not durably hold", [
+    "node/snapshot_maker.ts",
+    "    if (index <= newest || index > raft.state.log.durableIndex) return;",
+    "    if (index <= newest) return;",
+  ]),
+  mutant("snapshot-term", "A snapshot names the term of today, not its entry's", [
+    "node/snapshot_maker.ts",
+    "term: raft.state.log.termAt(index) };",
+    "term: raft.state.term };",
+  ]),
+  mutant("install-any", "A received snapshot is taken over whatever the core says", [
+    "node/snapshots.ts",
+    "    if (!this.#raft.restore(received.position, received.configuration)) return null;",
+    "    this.#raft.restore(received.position, received.configuration);",
+  ]),
+  mutant("install-busy", "A snapshot is installed while a batch is on its way to the disk", [
+    "node/node.ts",
+    "      if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);",
+    "      if (snapshots.hasReceived) this.#install(consensus);",
+  ]),
+  mutant("install-goes-on", "The core goes on while the log is restarted behind a snapshot", [
+    "node/node.ts",
+    "raft.hasReady() && !persister.isRestarting)",
+    "raft.hasReady())",
+  ]),
+  mutant("snapshot-stalls", "Lost pieces of a snapshot are never sent again", [
+    "node/snapshot_sender.ts",
+    "    if (nowMs - this.#progressMs < STALL_MS) return;",
+    "    if (nowMs - this.#progressMs < STALL_MS * 1_000_000) return;",
+  ]),
+  mutant("confirm-any", "A sync counts for the entry that took a synced one's place", [
+    "raft/log.ts",
+    "      if (this.termAt(entry.index) !== entry.term) continue;\n",
+    "      if (this.termAt(entry.index) === NO_TERM) continue;\n",
+  ]),
+  mutant("hard-state-skipped", "Where entries are written, a new term is not", [
+    "raft/ready.ts",
+    "    hardState: changed ? hardStateOf(state) : null,",
+    "    hardState: changed && state.log.handedIndex === state.log.lastIndex ? hardStateOf(state) : null,",
+  ]),
+  mutant("no-rewrite", "Recovery trusts what the page cache shows", [
+    "storage/recover.ts",
+    "  rewrite(file, tail.proven, tail.end);\n  file.syncNow();\n  const writer",
+    "  const writer",
+  ]),
+  mutant("suspect-votes", "A server that may have forgotten its vote counts like any other", [
+    "raft/quorum.ts",
+    "      if (!ballot.suspect) sound++;",
+    "      sound++;",
+  ]),
+  mutant("suspect-soon", "A server is sound again once any append fits", [
+    "raft/suspicion.ts",
+    "  if (!isLogSound || !knowsTerms(state)) return;",
+    "  void isLogSound;",
+  ]),
+  mutant("output-reused", "Replies are added to the buffer that is being written", [
+    "util/output_buffer.ts",
+    "    this.#filling = next;\n    this.#flying = full;",
+    "    if (full.length < 40) next.bytes = full.bytes;\n    this.#filling = next;\n    this.#flying = full;",
+  ]),
+  mutant("leadership-kept", "Sessions are not told that their server leads no more", [
+    "node/node.ts",
+    "      this.#sessions.leadershipLost(ClientError.redirect);\n",
+    "",
+  ]),
+  mutant("ack-length", "A follower acknowledges all that it has", [
+    "raft/follower.ts",
+    "  const index = countableIndex(state, verifiedIndex);",
+    "  const index = countableIndex(state, log.lastIndex);",
+  ]),
+  mutant("own-vote-early", "A candidate's own vote counts before it is durable", [
+    "raft/candidate.ts",
+    "  // The own vote must be durable before anybody may answer it; it counts from then on, too.\n",
+    '  countBallot(state, state.id, true, state.suspect);\n  if (state.role !== "candidate") return;\n',
+  ]),
+  mutant("requests-early", "A candidate asks for votes before its own is durable", [
+    "raft/candidate.ts",
+    "    sendOnceDurable(state, request);",
+    "    send(state, request);",
+  ]),
+  mutant(
+    "log-trimmed",
+    "Memory drops entries that a snapshot under way to a follower leads up to",
+    [
+      "node/snapshots.ts",
+      "      index = Math.min(index, sender.file.position.index);",
+      "      index = Math.max(index, sender.file.position.index);",
+    ],
+  ),
+  mutant("rounds-stay", "A round's readers outlive the leadership", [
+    "node/node.ts",
+    "      this.#rounds.clear();\n",
+    "",
+  ], ["node/node.ts", "      this.#sessions.leadershipLost(ClientError.redirect);\n", ""]),
+  mutant("time-back", "A new leader's clock begins where its own wall clock is", [
+    "node/leader_clock.ts",
+    "    this.#lastStampMs = Math.max(this.#lastStampMs, lastStampMs);",
+    "    this.#lastStampMs = 0 * lastStampMs;",
+  ]),
+  mutant("commit-applies-less", "A no-op's stamp moves nothing", [
+    "node/commit.ts",
+    "  store.beginEntry(entry.index, entryStampMs(entry));",
+    "  store.beginEntry(entry.index, ticket === null && entry.data.length === ENVELOPE_BYTES ? 0 : entryStampMs(entry));",
+  ]),
+];
