@@ -38,6 +38,8 @@ export class Contents {
   readonly digest: Digest = new Digest();
   /** Bytes of all keys and values. */
   bytes = 0;
+  /** Of all versions ever put here; no key that is there has a higher one. */
+  highestVersion = 0;
   watcher: ChangeWatcher | null = null;
   readonly #hashKey: HashKey;
   readonly #old: RecordHead = new RecordHead();
@@ -106,6 +108,7 @@ export class Contents {
     const { deadlineMs } = fields;
     const hasDeadline = deadlineMs !== 0;
     const valueLength = end - keyStart - keyLength;
+    if (fields.version > this.highestVersion) this.highestVersion = fields.version;
     head.prepare(keyLength, valueLength, fields.version, fields.index, hasDeadline);
     let ref = found;
     let oldPlace = -1;

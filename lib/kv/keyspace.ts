@@ -8,7 +8,7 @@ import type { Result } from "./result.ts";
 import { NO_REF } from "./slabs.ts";
 
 export class Keyspace {
-  readonly contents: Contents;
+  contents: Contents;
   /** The entry that is applied now. */
   index = 0;
   /** The highest stamp applied, ms since 1970. */
@@ -86,6 +86,14 @@ export class Keyspace {
   /** Removes the key that `find` just found. */
   remove(): void {
     this.raiseFloor(this.contents.removeHere(this.#hash, this.#ref));
+  }
+
+  /** Removes all keys, due ones too, by changing to `empty`; a snapshot keeps what it walks over. */
+  clear(empty: Contents): void {
+    this.raiseFloor(this.contents.highestVersion);
+    this.contents = empty;
+    this.#ref = NO_REF;
+    this.isPresent = false;
   }
 
   /** Removes the record at `ref`, whatever it is. */

@@ -30,7 +30,6 @@ import { Lookups } from "./lookups.ts";
 import { type Result, Status } from "./result.ts";
 import { type KeyVisitor, scanKeys } from "./scan.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
-import { PAGE_SLOTS } from "./table.ts";
 
 export interface StoreOptions {
   /** A secret u32 of the cluster, the same on all its servers. */
@@ -58,7 +57,7 @@ export interface MemoryFigures {
 export type { KeyVisitor };
 
 export class Store {
-  readonly #contents: Contents;
+  readonly #hashSeed: number;
   readonly #keys: Keyspace;
   readonly #edits: Edits;
   readonly #groups: Groups;
@@ -70,9 +69,10 @@ export class Store {
   /** `restored`: contents and position to begin with, from `SnapshotReader`. */
   constructor(options: StoreOptions, restored?: { contents: Contents; head: SnapshotHead }) {
     this.#sweepKeysMax = options.sweepKeysMax ?? SWEEP_KEYS_MAX_DEFAULT;
-    this.#contents = restored?.contents ??
+    this.#hashSeed = options.hashSeed;
+    const contents = restored?.contents ??
       new Contents(options.hashSeed, options.capacityHint ?? 0);
-    const keys = new Keyspace(this.#contents);
+    const keys = new Keyspace(contents);
     this.#keys = keys;
     this.#edits = new Edits(keys);
     this.#groups = new Groups(keys, (bytes, offset, result) => this.#run(bytes, offset, result));
@@ -83,7 +83,7 @@ export class Store {
     keys.index = restored.head.index;
     keys.clockMs = restored.head.clockMs;
     keys.floor = restored.head.floor;
-    this.#digests.remember(keys.index, this.#contents.digest);
+    this.#digests.remember(keys.index, contents.digest);
   }
 
   /** The last entry applied. */
@@ -103,17 +103,17 @@ export class Store {
 
   /** Keys held, due ones that are not swept yet included. */
   get keys(): number {
-    return this.#contents.table.length;
+    return this.#keys.contents.table.length;
   }
 
   /** Of these, keys that expire. */
   get expiringKeys(): number {
-    return this.#contents.expiry.length;
+    return this.#keys.contents.expiry.length;
   }
 
   /** Bytes of the keys and values held. */
   get bytes(): number {
-    return this.#contents.bytes;
+    return this.#keys.contents.bytes;
   }
 
   /** Begins the entry after the last one applied. Every entry of the log has to pass here. */
@@ -140,7 +140,7 @@ export class Store {
   /** Sweeps due keys, at most so many, and remembers the digest. */
   endEntry(): void {
     assert(this.#isInEntry, "Cannot end an entry: none was begun");
-    const contents = this.#contents;
+    const contents = this.#keys.contents;
     for (let swept = 0; swept < this.#sweepKeysMax && this.hasDueKeys(); swept++) {
       this.#keys.removeRecord(contents.expiry.refAt(0));
     }
@@ -158,18 +158,18 @@ export class Store {
    * swept, it may be a lower bound of that.
    */
   nextDeadlineMs(): number {
-    return this.#contents.expiry.nextDeadlineMs(this.#keys.clockMs);
+    return this.#keys.contents.expiry.nextDeadlineMs(this.#keys.clockMs);
   }
 
   /** True while keys are due but not swept: entries have to go on until there are none. */
   hasDueKeys(): boolean {
-    const { expiry } = this.#contents;
+    const { expiry } = this.#keys.contents;
     return expiry.length > 0 && expiry.deadlineAt(0) <= this.#keys.clockMs;
   }
 
   /** The digest of the contents: 16 hexadecimal digits. */
   digest(): string {
-    return this.#contents.digest.toString();
+    return this.#keys.contents.digest.toString();
   }
 
   /** The digest after entry `index`; null where that is not among the last hundreds. */
@@ -200,11 +200,11 @@ export class Store {
       keys: this.keys,
       digest: this.digest(),
     };
-    return new Snapshot(this.#contents, head);
+    return new Snapshot(this.#keys.contents, head);
   }
 
   memory(): MemoryFigures {
-    const { table, slabs, expiry, bytes } = this.#contents;
+    const { table, slabs, expiry, bytes } = this.#keys.contents;
     return {
       tableBytes: table.heldBytes(),
       slabBytes: slabs.heldBytes(),
@@ -266,17 +266,9 @@ export class Store {
     result.status = Status.deleted;
   }
 
-  /** Removes every key, due ones too. */
+  /** Removes every key at once, whatever there is. */
   #flush(result: Result): void {
-    const { table } = this.#contents;
-    // From the end: what is behind in a page would have to move up with each removal.
-    while (table.length > 0) {
-      table.next(FIRST_HASH);
-      this.#keys.removeRecord(table.words[table.end - 1 + PAGE_SLOTS]!);
-    }
+    this.#keys.clear(new Contents(this.#hashSeed, 0));
     result.status = Status.deleted;
   }
 }
-
-/** The hash that comes first in the order of hashes. */
-const FIRST_HASH = -0x8000_0000;

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { encodeKeyOnly, Op } from "../../lib/kv/command.ts";
 import { commandsProblem } from "../../lib/kv/command_check.ts";
 import { Result } from "../../lib/kv/result.ts";
+import { SnapshotReader } from "../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
@@ -158,4 +159,36 @@ Deno.test("edits: a read is not applied by itself", () => {
   store.beginEntry(1, 1000);
   const read = new Uint8Array([0, 0, 0, 9, Op.get, 0, 0, 1, 0x61]);
   assertThrows(() => store.applyCommand(read, 0, new Result()), Error, "reads are not in the log");
+});
+
+Deno.test("edits: all keys go at once, while a snapshot of them is read", () => {
+  const store = new Store({ hashSeed: 5 });
+  store.beginEntry(1, 1000);
+  const requests = ["a", "b", "c"].map((name) => ["set", name, "v", "px", "50"]);
+  for (const command of writesOf([...requests, ["incr", "n"], ["incr", "n"]])) {
+    store.applyCommand(command, 0, new Result());
+  }
+  store.endEntry();
+  const snapshot = store.beginSnapshot();
+  store.beginEntry(2, 1001);
+  const [flush, set] = writesOf([["flushall"], ["set", "n", "7"]]);
+  store.applyCommand(flush!, 0, new Result());
+  assertEquals([store.keys, store.bytes, store.floor, store.digest()], [0, 0, 2, "0".repeat(16)]);
+  const result = new Result();
+  store.applyCommand(set!, 0, result);
+  store.endEntry();
+  assertEquals(result.version, 3);
+  assertEquals(store.nextDeadlineMs(), Infinity);
+  const body = new ByteWriter();
+  while (snapshot.next(body, 40)) { /* on */ }
+  snapshot.close();
+  const reader = new SnapshotReader({ hashSeed: 5 }, snapshot.head);
+  reader.add(body.copy());
+  const restored = reader.finish();
+  assertEquals(contentsOf(restored).size, 4);
+  restored.beginEntry(2, 1001);
+  restored.applyCommand(flush!, 0, new Result());
+  restored.applyCommand(set!, 0, new Result());
+  restored.endEntry();
+  assertEquals([restored.digest(), restored.floor], [store.digest(), store.floor]);
 });

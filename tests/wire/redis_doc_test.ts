@@ -9,8 +9,7 @@ Deno.test("docs/redis.md lists every command", () => {
   for (const { name } of COMMANDS) {
     const word = `\`${name.toUpperCase()}\``;
     const row = rows.find((line) => line.split("|")[1]!.includes(word));
-    assert(row !== undefined, `${word} is missing`);
-    assert(/^ (same|differs) +$/.test(row.split("|")[2]!), `${word}: same or differs?`);
+    assert(/^ (same|differs) +$/.test(row?.split("|")[2] ?? ""), `${word}: same or differs?`);
   }
 });
 
@@ -18,7 +17,6 @@ Deno.test("docs/redis.md lists every difference that the comparison allows, with
   for (const { about, differs } of CASES) {
     if (differs === undefined) continue;
     const row = rows.find((line) => line.includes(` ${about} `));
-    assert(row !== undefined, `${about}: missing`);
-    assert(row.includes(differs), `${about}: another reason`);
+    assert(row?.includes(differs), `${about}: missing, or with another reason`);
   }
 });
