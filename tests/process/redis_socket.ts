@@ -24,7 +24,9 @@ export class RedisSocket {
   /** Sends one command and gives what its reply says. */
   async ask(...args: string[]): Promise<Reply> {
     await this.write(encodeRequest(args));
-    return parseReply(await this.readRaw());
+    const raw = await this.readRaw();
+    if (raw === "") throw new Error(`The server closed instead of answering ${args[0]}`);
+    return parseReply(raw);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
