@@ -22,32 +22,28 @@ export function freeDescriptors(path: string, atMost: number): number {
   }
 }
 
-/** Tries so many at once beyond what has to stay free: then as many connections need no trial. */
+/** A trial goes so far beyond what has to stay free: as many connections need none then. */
 const TRIED_AHEAD = 8;
 
-/** Says of each accepted connection whether enough descriptors stay free for everything else. */
+/**
+ * Says of each accepted connection whether enough descriptors stay free for everything else. One for
+ * all listeners of the process, for they take from the same.
+ */
 export class DescriptorMargin {
-  readonly #spare: number;
   readonly #countFree: (atMost: number) => number;
-  /** Connections that may be kept without another trial. */
-  #credit = 0;
+  /** At least so many are free, but for what files have taken since the last trial. */
+  #free = 0;
 
   /** `countFree` tells how many descriptors are free, at most as many as it is asked for. */
-  constructor(spare: number, countFree: (atMost: number) => number) {
-    this.#spare = spare;
+  constructor(countFree: (atMost: number) => number) {
     this.#countFree = countFree;
   }
 
-  /** Asked once for each connection, which is open already. */
-  hasRoom(): boolean {
-    if (this.#spare === 0) return true;
-    if (this.#credit > 0) {
-      this.#credit--;
-      return true;
-    }
-    const beyond = this.#countFree(this.#spare + TRIED_AHEAD) - this.#spare;
-    if (beyond < 0) return false;
-    this.#credit = beyond;
-    return true;
+  /** Asked once for each connection, which is open already: whether `spare` are free beside it. */
+  hasRoom(spare: number): boolean {
+    this.#free--;
+    if (this.#free >= spare) return true;
+    this.#free = this.#countFree(spare + TRIED_AHEAD);
+    return this.#free >= spare;
   }
 }

@@ -28,21 +28,21 @@ export interface Acceptor {
  */
 export class TcpTransport implements Transport {
   readonly #onAcceptFailure: AcceptFailure;
-  readonly #countFree: (atMost: number) => number;
+  readonly #margin: DescriptorMargin;
 
   constructor(
     onAcceptFailure: AcceptFailure = () => {},
     countFree: (atMost: number) => number = (atMost) => atMost,
   ) {
     this.#onAcceptFailure = onAcceptFailure;
-    this.#countFree = countFree;
+    this.#margin = new DescriptorMargin(countFree);
   }
 
   /** @throws {Error} where the port can't be had: one sentence with port and address. */
   listen(hostname: string, port: number, spareDescriptors = 0): Listener {
-    const margin = new DescriptorMargin(spareDescriptors, this.#countFree);
+    const hasRoom = () => spareDescriptors === 0 || this.#margin.hasRoom(spareDescriptors);
     try {
-      return new TcpListener(Deno.listen({ hostname, port }), this.#onAcceptFailure, margin);
+      return new TcpListener(Deno.listen({ hostname, port }), this.#onAcceptFailure, hasRoom);
     } catch (error) {
       throw new Error(listenRefusal(hostname, port, error as Error), { cause: error });
     }
@@ -82,7 +82,7 @@ export class TcpListener implements Listener {
   readonly #address: string;
   readonly #acceptor: Acceptor;
   readonly #onFailure: AcceptFailure;
-  readonly #margin: DescriptorMargin | null;
+  readonly hasRoom: () => boolean;
   #closed = false;
   #reportedAtMs = -Infinity;
   #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
@@ -90,11 +90,11 @@ export class TcpListener implements Listener {
   constructor(
     acceptor: Acceptor,
     onFailure: AcceptFailure,
-    margin: DescriptorMargin | null = null,
+    hasRoom: () => boolean = () => true,
   ) {
     this.#acceptor = acceptor;
     this.#onFailure = onFailure;
-    this.#margin = margin;
+    this.hasRoom = hasRoom;
     const { hostname, port } = acceptor.addr as Deno.NetAddr;
     this.port = port;
     this.#address = `${hostname}:${port}`;
@@ -113,10 +113,6 @@ export class TcpListener implements Listener {
       }
       yield accepted;
     }
-  }
-
-  hasRoom(): boolean {
-    return this.#margin?.hasRoom() ?? true;
   }
 
   close(): void {

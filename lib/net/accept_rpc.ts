@@ -30,8 +30,11 @@ export async function acceptRpc(
 ): Promise<void> {
   const open = new Set<Accepted>();
   for await (const accepted of listener) {
+    const isFull = open.size >= CONNECTIONS_MAX;
     const hasRoom = listener.hasRoom?.() ?? true;
-    if ((!hasRoom || open.size >= CONNECTIONS_MAX) && !evictStranger(open)) {
+    const gaveWay = (isFull || !hasRoom) && evictStranger(open);
+    // What is closed gives its descriptor back a moment later: that room is for the next one.
+    if ((isFull && !gaveWay) || !hasRoom) {
       accepted.close();
       continue;
     }

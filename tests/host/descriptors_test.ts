@@ -14,11 +14,11 @@ function processWith(free: number) {
 Deno.test("descriptors: connections are kept until only the spare ones are left", () => {
   for (const free of [0, 9, 10, 11, 17, 18, 19, 200]) {
     const { state, countFree } = processWith(free);
-    const margin = new DescriptorMargin(10, countFree);
+    const margin = new DescriptorMargin(countFree);
     let kept = 0;
     for (let i = 0; i < 300; i++) {
       state.free--;
-      if (margin.hasRoom()) kept++;
+      if (margin.hasRoom(10)) kept++;
       else state.free++;
     }
     assertEquals(kept, Math.max(0, free - 10), `${free} free at the beginning`);
@@ -27,19 +27,31 @@ Deno.test("descriptors: connections are kept until only the spare ones are left"
 
 Deno.test("descriptors: there is room again once some are given back", () => {
   const { state, countFree } = processWith(9);
-  const margin = new DescriptorMargin(10, countFree);
-  assertEquals(margin.hasRoom(), false);
+  const margin = new DescriptorMargin(countFree);
+  assertEquals(margin.hasRoom(10), false);
   state.free = 12;
-  assertEquals([margin.hasRoom(), margin.hasRoom(), margin.hasRoom()], [true, true, true]);
+  assertEquals([margin.hasRoom(10), margin.hasRoom(10), margin.hasRoom(10)], [true, true, true]);
 });
 
-Deno.test("descriptors: most connections need no trial, and none is made without a margin", () => {
+Deno.test("descriptors: most connections need no trial", () => {
   const { state, countFree } = processWith(1_000);
-  const margin = new DescriptorMargin(10, countFree);
-  for (let i = 0; i < 90; i++) margin.hasRoom();
+  const margin = new DescriptorMargin(countFree);
+  for (let i = 0; i < 90; i++) margin.hasRoom(10);
   assertEquals(state.trials, 10);
-  assertEquals(new DescriptorMargin(0, countFree).hasRoom(), true);
-  assertEquals(state.trials, 10);
+});
+
+Deno.test("descriptors: two listeners never take the same one", () => {
+  const { state, countFree } = processWith(40);
+  const margin = new DescriptorMargin(countFree);
+  const connect = (spare: number) => {
+    state.free--;
+    if (!margin.hasRoom(spare)) state.free++;
+  };
+  for (let i = 0; i < 12; i++) connect(24);
+  for (let i = 0; i < 100; i++) connect(12);
+  assertEquals(state.free, 12);
+  for (let i = 0; i < 100; i++) connect(i % 2 === 0 ? 24 : 12);
+  assertEquals(state.free, 12);
 });
 
 Deno.test("descriptors: counting leaves nothing open, and what can't be tried counts as free", () => {
