@@ -5,8 +5,8 @@ import { needsLinux, needsProgram, needsRoot, run, unmet } from "./requirements.
 import { eventually, sleep } from "./socket.ts";
 
 const ELECTION_TIMEOUT_MS = 600;
-/** By then TCP itself would try again only every few seconds. */
-const OUTAGE_MS = 12_000;
+/** By then TCP itself tries again only after some ten more seconds: its pauses double from 0.2 s. */
+const OUTAGE_MS = 14_000;
 
 /** Drops whatever goes to or from these log ports on the loopback device, until it is disposed of. */
 class Outage {
