@@ -12,7 +12,7 @@ import { assert } from "../util/assert.ts";
 import { InputBuffer } from "../util/input_buffer.ts";
 import type { Result } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
-import { BATCH_COMMANDS_MAX, ClientError, CommandBatch } from "../wire/command_batch.ts";
+import { BATCH_COMMANDS_MAX, ClientError, CommandBatch, ReplyMode } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
@@ -154,9 +154,8 @@ export class Session implements ClientSession {
     while (pending.evaluated < position) {
       const kind = pending.kind(pending.evaluated);
       assert(kind !== PendingKind.write, "A write was applied before one in front of it");
-      const isRead = kind === PendingKind.read || kind === PendingKind.staleRead;
-      if (isRead && this.#replies.isFull) {
-        // The write can't wait and the reply has no room: the one read that may be turned away here.
+      if (this.#replies.isFull && this.#mayBeLong(kind, pending.replyMode(pending.evaluated))) {
+        // The write can't wait and the reply has no room: the one that may be turned away here.
         pending.refuse(pending.evaluated, ClientError.busy);
         this.#replies.composeRefusal();
       } else if (kind === PendingKind.refused) this.#replies.composeRefusal();
@@ -264,6 +263,12 @@ export class Session implements ClientSession {
       this.advance();
       this.#evaluation.markActive(this);
     }
+  }
+
+  /** True where a reply takes more than a few bytes, or than its command did. */
+  #mayBeLong(kind: PendingKind, replyMode: number): boolean {
+    if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
+    return kind === PendingKind.read || kind === PendingKind.staleRead;
   }
 
   #isReading(): boolean {

@@ -47,7 +47,7 @@ export type ClientError = typeof ClientError[keyof typeof ClientError];
 export const ReplyMode = {
   /** No reply at all, errors included. */
   none: 0,
-  /** Whatever the codec says by default. */
+  /** Whatever the codec says by default; of a local command: its own few bytes, whatever happens. */
   plain: 1,
   /** A read that shows version and time left as well. */
   withMeta: 2,

@@ -125,7 +125,7 @@ export class RespCodec implements Codec {
     const start = offset + COMMAND_HEAD_BYTES;
     const end = offset + commandLength(bytes, offset);
     const mode = replyMode & ~RESP3;
-    if (mode === RespMode.verbatim || mode === ReplyMode.beginTransaction) {
+    if (mode === ReplyMode.plain || mode === ReplyMode.beginTransaction) {
       out.slice(bytes, start, end);
       return;
     }

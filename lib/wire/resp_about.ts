@@ -2,6 +2,7 @@
 import type { ByteWriter } from "../util/bytes.ts";
 import type { ServerPlace, ServerView } from "./codec.ts";
 import { SLOTS } from "./crc16.ts";
+import { writeCommandInfo } from "./resp_command_info.ts";
 import {
   RespMode,
   writeArray,
@@ -27,6 +28,8 @@ export function writeAbout(
   view: ServerView,
 ): void {
   switch (mode) {
+    case RespMode.command:
+      return writeCommandInfo(out, isResp3, argument);
     case RespMode.hello:
       return writeHello(out, isResp3, Number(argument), view);
     case RespMode.info:

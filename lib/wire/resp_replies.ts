@@ -42,6 +42,7 @@ export const RespMode = {
   clusterSlots: 46,
   clusterShards: 47,
   clusterMyId: 48,
+  command: 49,
 } as const;
 export type RespMode = typeof RespMode[keyof typeof RespMode];
 

@@ -159,7 +159,8 @@ export class RespRequest {
   /** Answers with these bytes. */
   reply(bytes: Uint8Array): void {
     const at = this.encodeKeyless(this.begin(), Op.constant, bytes);
-    this.#finish(Action.local, at, RespMode.verbatim, 0);
+    if (this.queue === null) this.batch.add(Action.local, ReplyMode.plain, at);
+    else this.#finish(Action.local, at, RespMode.verbatim, 0);
   }
 
   /** Answers with this line: a simple string, a number or an error. */
@@ -177,7 +178,7 @@ export class RespRequest {
   }
 
   /** Answers at once, within a transaction too. */
-  replyNow(line: string, action: Action = Action.local, mode: number = RespMode.verbatim): void {
+  replyNow(line: string, action: Action = Action.local, mode: number = ReplyMode.plain): void {
     const { batch } = this;
     const bytes = encoder.encode(`${line}\r\n`);
     const at = this.encodeKeyless(batch.bytes, Op.constant, bytes);
@@ -237,7 +238,7 @@ export class RespRequest {
     if (this.queued === 0) this.#firstSlot = slot;
     this.queued++;
     const start = this.encodeKeyless(batch.bytes, Op.constant, QUEUED);
-    batch.add(Action.queue, RespMode.verbatim, start, slot);
+    batch.add(Action.queue, ReplyMode.plain, start, slot);
   }
 
   #shown(mode: number): number {

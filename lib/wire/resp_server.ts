@@ -2,11 +2,8 @@
 import { Glob } from "../kv/glob.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { arity } from "./resp_connection.ts";
-import { writeArray, writeLine, writeMap, writeNull, writeText } from "./resp_replies.ts";
-import { RespMode } from "./resp_replies.ts";
-import { writeInteger } from "./resp_replies.ts";
+import { RespMode, writeMap, writeText } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
-import { COMMANDS, findCommand, type RespCommand } from "./resp_table.ts";
 
 /** What clients and tools ask for when they connect. */
 const CONFIG: readonly (readonly [string, (r: RespRequest) => string])[] = [
@@ -20,6 +17,10 @@ const CONFIG: readonly (readonly [string, (r: RespRequest) => string])[] = [
   ["save", () => ""],
   ["timeout", () => "0"],
 ];
+
+/** The most names that COMMAND tells of at once, and the longest that it looks at. */
+const NAMES_MAX = 100;
+const WORD_BYTES_MAX = 32;
 
 const encoder = new TextEncoder();
 
@@ -83,66 +84,14 @@ export function cluster(r: RespRequest): void {
   r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLUSTER HELP.`);
 }
 
+/** The reply is long where the request is short: it is written when its turn comes, not before. */
 export function command(r: RespRequest): void {
-  const isResp3 = r.version === 3;
-  const out = new ByteWriter();
-  if (r.count === 1) writeCommands(out, COMMANDS, isResp3);
-  else if (r.is(1, "count")) {
-    if (!arity(r, 2, "count")) return;
-    writeInteger(out, COMMANDS.length);
-  } else if (r.is(1, "list") && r.count === 2) {
-    writeArray(out, COMMANDS.length);
-    for (const { name } of COMMANDS) writeText(out, name);
-  } else if (r.is(1, "info")) {
-    writeCommands(out, r.count === 2 ? COMMANDS : named(r), isResp3);
-  } else if (r.is(1, "docs")) {
-    const asked = r.count === 2 ? COMMANDS : named(r).filter((one) => one !== null);
-    writeMap(out, asked.length, isResp3);
-    for (const one of asked) writeDocs(out, one, isResp3);
-  } else {
+  const subcommand = r.count === 1 ? "" : r.shortText(1, WORD_BYTES_MAX).toLowerCase();
+  if (subcommand === "count" && !arity(r, 2, "count")) return;
+  if (!["", "count", "list", "info", "docs"].includes(subcommand)) {
     return r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try COMMAND HELP.`);
   }
-  r.reply(out.copy());
-}
-
-/** The commands that the arguments from the third on name, null for an unknown one. */
-function named(r: RespRequest): (RespCommand | null)[] {
-  const found: (RespCommand | null)[] = [];
-  for (let i = 2; i < r.count && found.length < COMMANDS.length; i++) {
-    found.push(findCommand(r, i));
-  }
-  return found;
-}
-
-function writeCommands(
-  out: ByteWriter,
-  commands: readonly (RespCommand | null)[],
-  isResp3: boolean,
-): void {
-  writeArray(out, commands.length);
-  for (const one of commands) {
-    if (one === null) {
-      writeNull(out, isResp3);
-      continue;
-    }
-    writeArray(out, 10);
-    writeText(out, one.name);
-    writeInteger(out, one.arity);
-    writeArray(out, one.flags.length);
-    for (const flag of one.flags) writeLine(out, `+${flag}`);
-    writeInteger(out, one.firstKey);
-    writeInteger(out, one.lastKey);
-    writeInteger(out, one.keyStep);
-    // Categories of access, tips, specifications of keys, subcommands: none are told.
-    for (let i = 0; i < 4; i++) writeArray(out, 0);
-  }
-}
-
-function writeDocs(out: ByteWriter, one: RespCommand, isResp3: boolean): void {
-  writeText(out, one.name);
-  writeMap(out, 3, isResp3);
-  for (const field of ["summary", "since", "group"] as const) {
-    writeText(out, field);
-    writeText(out, one[field]);
-  }
+  const words = [subcommand];
+  for (let i = 2; i < r.count && i < NAMES_MAX; i++) words.push(r.shortText(i, WORD_BYTES_MAX));
+  r.local(RespMode.command, words.join("\n").toLowerCase());
 }

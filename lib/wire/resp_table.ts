@@ -144,12 +144,15 @@ for (const command of COMMANDS) {
   BY_HASH.set(hash, [...(BY_HASH.get(hash) ?? []), command]);
 }
 
-/** The command that argument `i` names, in any case; null where there is none. */
-export function findCommand(r: RespRequest, i = 0): RespCommand | null {
-  const [start, end] = [r.starts[i]!, r.ends[i]!];
+/** The command that the first argument names, in any case; null where there is none. */
+export function findCommand(r: RespRequest): RespCommand | null {
+  const start = r.starts[0]!;
+  const end = r.ends[0]!;
   if (end - start > NAME_BYTES_MAX) return null;
   const found = BY_HASH.get(hashOf(r.bytes, start, end));
-  return found?.find((command) => r.is(i, command.name)) ?? null;
+  if (found === undefined) return null;
+  for (const command of found) if (r.is(0, command.name)) return command;
+  return null;
 }
 
 /** FNV-1a over the letters in lower case; bit 5 of other bytes does not matter to a hash. */
