@@ -37,8 +37,8 @@ export interface ServerProbe {
 export interface CheckedServer {
   readonly id: number;
   readonly probe: ServerProbe | null;
-  /** Its data was damaged since it ran last: it may have lost what it promised, and know it. */
-  readonly isHarmed: boolean;
+  /** Its data was damaged, and it knows that it may have lost what it promised. */
+  readonly mayForget: boolean;
 }
 
 /** What was last seen of one server; log and durable index outlive its crashes. */
@@ -156,7 +156,7 @@ export class StateChecks {
     record.votedFor = 0;
     this.#checkLog(id, probe, record);
     // What was damaged may be lost, as long as this server knows that it may have lost something.
-    if (server.isHarmed && probe.isSuspect()) {
+    if (server.mayForget) {
       this.#lastVotes.delete(id);
       return;
     }

@@ -17,6 +17,8 @@ import { CheckFailure } from "./world.ts";
 
 const ENCODER = new TextEncoder();
 const CLIENT_PORT_BASE = 9000;
+/** Some clients soon try another server, so that writes go on elsewhere while others still read. */
+const HASTY_TIMEOUT_MS = 500;
 
 /** The client port of a server in simulated configurations. */
 export function clientPortOf(serverId: number): number {
@@ -76,6 +78,12 @@ export class Client implements Handler, ConnectionOwner {
     } else if (event.life === this.#round) this.#giveUp("timeout");
   }
 
+  /** Begins nothing more, and gives its connection back. */
+  leave(): void {
+    this.isStopped = true;
+    this.#giveUp("it leaves");
+  }
+
   /** Whether the verifying client has read all its keys. */
   get hasReadAll(): boolean {
     return this.#toRead?.length === 0 && this.#waiting.length === 0;
@@ -109,7 +117,9 @@ export class Client implements Handler, ConnectionOwner {
 
   #waitForAnswer(): void {
     const { world } = this.#setting.fabric;
-    world.schedule(this.#options.timeoutMs * 1000, this, Kind.clientTimeout, ++this.#round);
+    const isHasty = this.#options.split && !this.#isReader && this.#toRead === null;
+    const timeoutMs = Math.min(this.#options.timeoutMs, isHasty ? HASTY_TIMEOUT_MS : Infinity);
+    world.schedule(timeoutMs * 1000, this, Kind.clientTimeout, ++this.#round);
   }
 
   opened(connection: ClientConnection): void {
@@ -170,7 +180,7 @@ export class Client implements Handler, ConnectionOwner {
     const expires = number > keys;
     const key = expires ? `expiring${number - keys}` : `key${number}`;
     const roll = random.unit();
-    const kind = roll < reads
+    const kind = roll < this.#readChance(reads)
       ? "get"
       : random.chance(deletes)
       ? "delete"
@@ -195,6 +205,15 @@ export class Client implements Handler, ConnectionOwner {
     }, fabric.world.now);
     if (!operation.noreply) this.#waiting.push(operation);
     return commandText(operation, history);
+  }
+
+  #readChance(reads: number): number {
+    if (!this.#options.split) return reads;
+    return this.#isReader ? 1 : reads / 8;
+  }
+
+  get #isReader(): boolean {
+    return this.id % 2 === 0;
   }
 
   #expected(key: string): { version: number; value: number } {

@@ -79,6 +79,14 @@ export class Fabric {
     return Math.floor((delayMinMs + Math.min(drawn, delayMeanMs * 8)) * 1000) + 1;
   }
 
+  /** How much later than others a frame comes, in microseconds; mostly not at all. */
+  latenessUs(): number {
+    const { late, lateMaxMs } = this.options;
+    if (late === 0 || !this.random.chance(late)) return 0;
+    this.world.counters.add("frames late");
+    return this.random.unit() * lateMaxMs * 1000;
+  }
+
   /** When something sent now arrives: after its delay, and after a clog is gone. */
   arrivalUs(from: number, to: number): number {
     const at = this.world.now + this.delayUs();

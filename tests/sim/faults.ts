@@ -80,7 +80,7 @@ export class Faults implements Handler {
     this.#active.clear();
     const { fabric, servers, unreachable } = this.#setting;
     fabric.mendAll();
-    fabric.options = { ...fabric.options, loss: 0, duplicate: 0, reorder: 0, damaged: 0 };
+    fabric.options = { ...fabric.options, loss: 0, duplicate: 0, reorder: 0, late: 0, damaged: 0 };
     unreachable.clear();
     for (const server of servers) this.healServer(server);
   }
@@ -146,7 +146,7 @@ export class Faults implements Handler {
       case "crashAll":
         return this.#crash(this.#setting.servers, random);
       case "crashInDisk":
-        if (server.isDown) return null;
+        // Where it is down, this ends its next start.
         server.disk.crashSoon();
         return nothing;
       case "pause":
@@ -160,6 +160,8 @@ export class Faults implements Handler {
         return this.#clog(durationMs, random);
       case "swizzle":
         return this.#swizzle(durationMs, random);
+      case "sleepingLeader":
+        return this.#sleep(durationMs, random);
       case "newLeader":
         return this.#hitNewLeader(random);
       case "wipe":
@@ -227,6 +229,28 @@ export class Faults implements Handler {
     if (cuts.length === 0) return null;
     for (const [from, to] of cuts) fabric.cut(from, to);
     return () => {
+      for (const [from, to] of cuts) fabric.mend(from, to);
+    };
+  }
+
+  /**
+   * A leader sleeps, and wakes while it is still cut off from the others: it has answers of before its
+   * sleep, clients that ask it, and somebody else has taken over.
+   */
+  #sleep(durationMs: number, random: Random): (() => void) | null {
+    const { servers, fabric } = this.#setting;
+    const leaders = servers.filter(isLeading);
+    if (leaders.length === 0 || servers.length < 3) return null;
+    const leader = random.pick(leaders);
+    if (leader.isPaused) return null;
+    const cuts = between([leader.id], servers.map(({ id }) => id).filter((id) => id !== leader.id));
+    for (const [from, to] of cuts) fabric.cut(from, to);
+    leader.pause();
+    const wakeUs = random.unit() * durationMs * 1000;
+    const wake = () => leader.resume();
+    fabric.world.schedule(wakeUs, this, Kind.faultEnd, 0, 0, null, wake);
+    return () => {
+      leader.resume();
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
   }

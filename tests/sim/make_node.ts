@@ -70,7 +70,8 @@ function probeOf(node: Node, origin: Origin): ServerProbe {
   const log = () => node.raft!.state.log;
   const store = () => node.store!;
   return {
-    isOpen: () => node.raft !== null,
+    // A log that is repaired from the very beginning holds nothing yet that the checks know of.
+    isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
     isLeader: () => state().role === "leader",
     isSuspect: () => state().suspect,
     raft: () => node.raft?.state ?? null,

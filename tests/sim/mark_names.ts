@@ -56,7 +56,6 @@ export const MARKS = [
   "a piece of an older snapshot comes after a newer one's",
   "a snapshot replaces a log",
   "a snapshot replaces a log with uncommitted entries",
-  "a snapshot overtakes a batch",
   "the log in memory is cut short",
   "a server starts from a snapshot",
   "no room for a snapshot",

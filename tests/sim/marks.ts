@@ -131,7 +131,6 @@ export class Marks {
     if (!replaced) return this.hit("the log in memory is cut short");
     this.hit("a snapshot replaces a log");
     if (before.hadUncommitted) this.hit("a snapshot replaces a log with uncommitted entries");
-    if (state.outbox.batchOvertaken) this.hit("a snapshot overtakes a batch");
   }
 
   #committed(state: RaftState, before: Before): void {

@@ -32,6 +32,7 @@ export const FAULTS = [
   "swizzle",
   "wipe",
   "damage",
+  "sleepingLeader",
 ] as const;
 /** `newLeader` comes at elections, not at times of its own: see `SimOptions.newLeaderFault`. */
 export type FaultName = typeof FAULTS[number] | "newLeader";
@@ -59,6 +60,9 @@ export interface NetworkOptions {
   readonly loss: number;
   readonly duplicate: number;
   readonly reorder: number;
+  /** Chance that a frame comes very late, beyond what election timeouts wait for. */
+  readonly late: number;
+  readonly lateMaxMs: number;
   /** Chance that a delivery comes in several pieces. */
   readonly fragment: number;
   /** Chance that a bit of a frame is flipped. */
@@ -96,6 +100,8 @@ export interface ClientOptions {
   readonly deletes: number;
   /** Chance of a large value, up to the limit. */
   readonly large: number;
+  /** Some clients only read, others hardly ever do and give up soon. */
+  readonly split: boolean;
 }
 
 export interface SimOptions {
@@ -115,6 +121,8 @@ export interface SimOptions {
   /** Servers that may lose data or have it damaged: a minority. */
   readonly damageable: readonly number[];
   readonly origin: Origin;
+  /** Processes end on their very first start, while they form their cluster. */
+  readonly crashesAtFirst: boolean;
   /** The clocks' first differences: wall offset at most this, drift at most this part. */
   readonly wallOffsetMaxMs: number;
   readonly driftMax: number;
@@ -154,9 +162,10 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     operationsMin: 500,
     coreFirst: servers >= 3 && random.chance(0.4),
     restartMaxMs: random.pick([50, 1_000, 10_000]),
-    newLeaderFault: random.chance(0.5) ? 0 : random.pick([0.2, 0.6]),
+    newLeaderFault: random.chance(0.5) ? 0 : random.pick([0.2, 0.6, 0.9]),
     origin: drawOrigin(random.fork()),
     damageable: drawDamageable(random.fork(), servers),
+    crashesAtFirst: random.chance(0.3),
     // Costs time linear in the log: some seeds pay it for all.
     checkInvariants: random.chance(0.1),
   };
@@ -201,7 +210,7 @@ function drawTinyLimits(random: Random): Limits {
   return {
     ...DEFAULT_LIMITS,
     valueBytesMax: random.pick([2_000, 20_000]),
-    connectionsMax: random.pick([20, 1_000]),
+    connectionsMax: random.pick([4, 20, 1_000]),
     pipelineCommandsMax: random.pick([4, 16, 128]),
     outputBytesMax: random.pick([200, 4_096]),
     clientBytesMax: random.pick([100_000, 1_000_000]),
@@ -237,6 +246,8 @@ function drawNetwork(random: Random, timing: Timing): NetworkOptions {
     loss: random.chance(0.5) ? sometimes(0.03) : sometimes(0.3),
     duplicate: random.chance(0.5) ? sometimes(0.05) : sometimes(0.5),
     reorder: sometimes(0.5),
+    late: random.chance(0.5) ? 0 : random.pick([0.005, 0.05]),
+    lateMaxMs: 4 * room,
     fragment: random.chance(0.5) ? 0 : random.pick([0.02, 0.2, 1]),
     damaged: random.chance(0.6) ? 0 : random.pick([0.000_2, 0.002]),
     halfOpen: random.chance(0.5) ? 0 : random.pick([0.3, 1]),
@@ -251,11 +262,13 @@ function drawDisk(random: Random, timing: Timing): DiskOptions {
 }
 
 function drawClients(random: Random, isTiny: boolean): ClientOptions {
-  const count = random.between(1, 8);
   const burstMax = random.pick([1, 1, 4, 16, 64]);
+  // Deep pipelines by few clients on many keys: else nobody could search their histories.
+  const isDeep = burstMax > 16;
+  const count = random.between(1, isDeep ? 2 : 8);
   return {
     count,
-    keys: random.pick([1, 2, 3, 8]),
+    keys: isDeep ? 16 : random.pick([1, 2, 3, 8]),
     expiringKeys: random.chance(0.5) ? 0 : random.between(1, 4),
     // From 25 to about 250 operations a second over all clients.
     thinkMeanMs: Math.min(1_000, count * (1 + burstMax) / 2 * random.pick([4, 12, 40])),
@@ -267,6 +280,7 @@ function drawClients(random: Random, isTiny: boolean): ClientOptions {
     cas: random.pick([0, 0.2, 0.5]),
     deletes: random.pick([0, 0.05, 0.3]),
     large: isTiny && random.chance(0.3) ? 0.02 : 0,
+    split: count >= 2 && random.chance(0.5),
   };
 }
 
@@ -309,5 +323,6 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   swizzle: 3,
   wipe: 12,
   damage: 8,
+  sleepingLeader: 3,
   newLeader: 1,
 };

@@ -207,11 +207,13 @@ export class PeerLink implements Handler, Part {
     const { reorder, duplicate } = fabric.options;
     const overtakes = !isHandshake && reorder > 0 && fabric.random.chance(reorder);
     at = Math.max(at, overtakes ? this.#handshakeArrivalUs : this.#lastArrivalUs);
+    // A frame that is very late holds up nobody: it is overtaken.
+    const lateness = isHandshake ? 0 : fabric.latenessUs();
     if (isHandshake) this.#handshakeArrivalUs = at;
     if (at > this.#lastArrivalUs) this.#lastArrivalUs = at;
     else if (at < this.#lastArrivalUs) counters.add("frames overtaking");
     const sent = fabric.damageSome(frame);
-    this.#schedule(Kind.frame, at - fabric.world.now, sent, isHandshake ? 1 : 0);
+    this.#schedule(Kind.frame, at + lateness - fabric.world.now, sent, isHandshake ? 1 : 0);
     if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
       counters.add("frames doubled");
       const again = Math.max(

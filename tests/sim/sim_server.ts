@@ -70,6 +70,7 @@ export class SimServer implements Handler, Part, NodeHost {
   isOut = false;
   isHarmed = false;
   isTorn = false;
+  mayForget = false;
   #isPaused = false;
   #isRestarting = false;
   #deferred: SimEvent[] = [];
@@ -113,6 +114,7 @@ export class SimServer implements Handler, Part, NodeHost {
       return;
     }
     this.isHarmed = true;
+    this.isTorn = true;
     this.#trace("damaged", this.disk.damage(random));
   }
 
@@ -248,11 +250,13 @@ export class SimServer implements Handler, Part, NodeHost {
 
   #look(kind: number): void {
     const { checks, marks } = this.#setting;
+    if (this.isHarmed && this.probe?.raft()?.suspect === true) this.mayForget = true;
     checks.afterStep(this);
     marks.look(this, kind, checks.committedIndex);
     const probe = this.probe;
     if (probe?.isOpen() !== true) return;
     this.isHarmed = false;
+    this.mayForget = false;
     if (this.isTorn) this.isTorn = probe.isSuspect();
   }
 

@@ -112,7 +112,10 @@ export class Simulation {
 
   /** Starts servers and clients, and waits until the first operations are acknowledged. */
   warmUp(): void {
-    for (const server of this.servers) server.restartIn(this.#random.between(0, SECOND_US));
+    for (const server of this.servers) {
+      server.restartIn(this.#random.between(0, SECOND_US));
+      if (this.options.crashesAtFirst && this.#random.chance(0.7)) server.disk.crashSoon();
+    }
     for (let id = 1; id <= this.options.clients.count; id++) {
       this.clients.push(new Client(this.#setting, id, this.#random.fork()));
     }
@@ -149,7 +152,11 @@ export class Simulation {
     const outside = this.servers.filter((server) => server.isOut || server.probe!.isSuspect())
       .map((server) => server.id);
     while (outside.length * 2 < ids.length - 2 && ids.length - outside.length > 1) {
-      const id = this.#random.pick(ids.filter((candidate) => !outside.includes(candidate)));
+      const others = this.servers.filter((server) => !outside.includes(server.id));
+      // Often the leader: the majority has to notice, and to do without it.
+      const leader = others.find(({ probe }) => probe?.isOpen() === true && probe.isLeader());
+      const id = (this.#random.chance(0.6) ? leader : undefined)?.id ??
+        this.#random.pick(others).id;
       outside.push(id);
       if (this.#random.chance(0.5)) break;
     }
@@ -222,6 +229,7 @@ export class Simulation {
   readBack(): void {
     this.#phase("read back");
     const keys = [...new Set(this.history.operations.map((operation) => operation.key))];
+    for (const other of this.clients) other.leave();
     const client = new Client(this.#setting, 0, this.#random.fork(), keys);
     this.demand("no reading back", 60, () => client.hasReadAll);
   }
