@@ -34,6 +34,7 @@ const CLOSED_PIPELINE = 4;
 const CLOSED_SECONDS = 8;
 const LOOK_MS = 50;
 const CATCH_UP_MS_MAX = 300_000;
+const LOG_TAIL_BYTES = 3_000;
 const RECEIVED = "Snapshot received from the leader";
 const SENDING = "Sending a snapshot";
 
@@ -143,6 +144,11 @@ async function run(options: CatchUpOptions): Promise<CatchUpResult> {
       meanwhile: loop.samples.summary(isMeanwhile),
       leaderPeakBytes,
     };
+  } catch (error) {
+    for (const { id } of cluster.servers) {
+      console.error(`--- server ${id}\n${cluster.log(id).slice(-LOG_TAIL_BYTES)}`);
+    }
+    throw error;
   } finally {
     await cluster.stop();
   }
