@@ -26,8 +26,12 @@ export interface SnapshotsOptions {
 
 /** What an entry takes in the log besides its data. */
 const ENTRY_OVERHEAD_BYTES = 20;
-/** While a follower is served a snapshot, the log in memory may grow to so many times its bound. */
+/** While followers need it, the log in memory may grow to so many times its bound. */
 const PINNED_FACTOR = 16;
+/** So long a leader that lost its leadership holds on to what its followers needed. */
+const HOLD_MS = 5_000;
+/** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */
+const SILENT_HEARTBEATS_MAX = 20;
 
 export class Snapshots {
   readonly #options: SnapshotsOptions;
@@ -38,6 +42,7 @@ export class Snapshots {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   /** Followers that need a newer snapshot than there is yet. */
   readonly #waiting = new Set<ServerId>();
+  #held = { index: Infinity, untilMs: 0 };
 
   constructor(options: SnapshotsOptions) {
     const { raft, files, storeOptions, limits, host, send } = options;
@@ -97,7 +102,7 @@ export class Snapshots {
     this.#serveWaiting(nowMs);
     this.#maker.tick(nowMs, this.#raft, store);
     const appliedIndex = store.appliedIndex;
-    this.#trimmer.trim(this.#raft, appliedIndex, this.#pinnedIndex());
+    this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
   }
 
   /** True once a leader's snapshot is whole and waits to replace what this server has. */
@@ -167,9 +172,17 @@ export class Snapshots {
     return this.#options.files.list()[0] ?? null;
   }
 
+  /** As `#pinnedIndex`, which a server that is elected again in a moment must not have forgotten. */
+  #heldIndex(nowMs: number): number {
+    if (this.#raft.state.role === "leader") {
+      this.#held = { index: this.#pinnedIndex(), untilMs: nowMs + HOLD_MS };
+    }
+    const isFull = this.#trimmer.bytes > this.#options.limits.logMemoryBytes * PINNED_FACTOR;
+    return isFull || nowMs > this.#held.untilMs ? Infinity : this.#held.index;
+  }
+
   /** Up to here the log in memory may be dropped: what follows a snapshot to be sent is needed. */
   #pinnedIndex(): number {
-    const { limits } = this.#options;
     let index = Infinity;
     // A snapshot that no follower waits for needs no log in memory behind it: holding on to what
     // comes in while it is taken would cost more memory than the snapshot itself.
@@ -177,10 +190,16 @@ export class Snapshots {
       const { runningIndex } = this.#maker;
       index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
     }
+    // A follower that is there and behind, such as one that has just taken a snapshot over, needs what
+    // follows: dropped now, it would need the next snapshot, and with a steady load never catch up.
+    for (const { id, mode, matchIndex, silentHeartbeats } of this.#raft.state.progress.values()) {
+      const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
+      if (id !== this.#raft.state.id && !isAway) index = Math.min(index, matchIndex);
+    }
     for (const sender of this.#senders.values()) {
       index = Math.min(index, sender.file.position.index);
     }
-    return this.#trimmer.bytes > limits.logMemoryBytes * PINNED_FACTOR ? Infinity : index;
+    return index;
   }
 
   #closeSender(id: ServerId): void {
