@@ -12,8 +12,19 @@ export interface Case {
   readonly options: Partial<SimOptions>;
 }
 
-export function optionsOf(kept: Case): SimOptions {
-  return drawOptions(kept.seed, kept.options);
+/** What a kept run needs; what it does not say, since it is older, is as its seed draws it. */
+export function optionsOf({ seed, options }: Case): SimOptions {
+  const drawn = drawOptions(seed, options);
+  const { timing, limits, storage, network, disk, clients } = drawOptions(seed);
+  return {
+    ...drawn,
+    timing: { ...timing, ...options.timing },
+    limits: { ...limits, ...options.limits },
+    storage: { ...storage, ...options.storage },
+    network: { ...network, ...options.network },
+    disk: { ...disk, ...options.disk },
+    clients: { ...clients, ...options.clients },
+  };
 }
 
 export function readCase(path: string): Case {

@@ -20,6 +20,8 @@ export interface FaultSetting {
 
 /** A fault at a new leader comes within so many mean round trips. */
 const NEW_LEADER_ROUND_TRIPS = 4;
+/** The shape of such a fault that sets the leader apart. */
+const CUT_WHOLLY = 3;
 const HOUR_MS = 3_600_000;
 
 export class Faults implements Handler {
@@ -69,8 +71,16 @@ export class Faults implements Handler {
     if (!this.#random.chance(options.newLeaderFault / this.#stretch)) return;
     const { delayMinMs, delayMeanMs } = options.network;
     const roundTripMs = 2 * (delayMinMs + delayMeanMs) + options.disk.syncMeanMs;
-    const delayMs = this.#random.unit() * NEW_LEADER_ROUND_TRIPS * roundTripMs;
+    const delayMs = this.#random.unit() ** 2 * NEW_LEADER_ROUND_TRIPS * roundTripMs;
     fabric.world.schedule(delayMs * 1000, this, Kind.faultBegin, 2, 0);
+  }
+
+  /** A leader holds older entries on a majority that another could still overwrite. */
+  atFigureEight(): void {
+    const { options, fabric } = this.#setting;
+    if (!this.#isOn || options.schedule !== null) return;
+    if (!this.#random.chance(options.newLeaderFault)) return;
+    fabric.world.schedule(0, this, Kind.faultBegin, 3, 0);
   }
 
   /** No new faults, and all that last are taken back; who is out for good stays out. */
@@ -108,8 +118,10 @@ export class Faults implements Handler {
     }
     if (!this.#isOn) return;
     if (event.life === 1) return this.#strike(this.#setting.options.schedule![event.a]!);
-    const name = event.life === 2 ? "newLeader" : FAULTS[event.a]!;
-    if (name !== "newLeader") this.#scheduleNext(event.a, name);
+    if (event.life === 2) return this.#strike(this.#draw("newLeader"));
+    if (event.life === 3) return this.#strike(this.#draw("figureEight"));
+    const name = FAULTS[event.a]!;
+    this.#scheduleNext(event.a, name);
     this.#strike(this.#draw(name));
   }
 
@@ -163,7 +175,9 @@ export class Faults implements Handler {
       case "sleepingLeader":
         return this.#sleep(durationMs, random);
       case "newLeader":
-        return this.#hitNewLeader(random);
+        return this.#hitNewLeader(random.between(0, 3), random);
+      case "figureEight":
+        return this.#hitNewLeader(CUT_WHOLLY, random, true);
       case "wipe":
       case "damage":
         return this.#harm(name, random);
@@ -211,12 +225,12 @@ export class Faults implements Handler {
   }
 
   /** The newest leader goes, or loses touch, before or while its term's first entry gets about. */
-  #hitNewLeader(random: Random): (() => void) | null {
+  #hitNewLeader(shape: number, random: Random, isFigureEight = false): (() => void) | null {
     const { servers, fabric } = this.#setting;
     const leaders = servers.filter(isLeading).sort((a, b) => b.probe!.term() - a.probe!.term());
     const leader = leaders[0];
     if (leader === undefined) return null;
-    const shape = random.between(0, 3);
+    if (isFigureEight) this.#freeOthers(leader);
     if (shape === 0) return this.#crash([leader], random);
     if (shape === 1) {
       leader.pause();
@@ -253,6 +267,17 @@ export class Faults implements Handler {
       leader.resume();
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
+  }
+
+  /** Whoever could overwrite what this leader holds gets its chance. */
+  #freeOthers(leader: SimServer): void {
+    const { servers, fabric } = this.#setting;
+    fabric.mendAll();
+    for (const server of servers) {
+      if (server === leader) continue;
+      server.resume();
+      if (server.isDown) server.restartIn(1_000);
+    }
   }
 
   /** One of the minority that may lose data does: all of it, or some bytes. It is down meanwhile. */

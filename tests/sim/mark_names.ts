@@ -21,6 +21,7 @@ export const MARKS = [
   "a leader crashes before its term's first commit",
   "a leader begins with entries of older terms",
   "older entries on a majority wait for the term's own",
+  "older entries on a majority could still be overwritten",
   "a server leads a second time",
   "a follower campaigns since its leader's connection broke",
   "a pre-vote reaches a server that hears its leader",

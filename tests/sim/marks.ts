@@ -33,11 +33,14 @@ class Before {
   commitIndex = 0;
   lastIndex = 0;
   ledTerm = 0;
+  figureEightTerm = 0;
 }
 
 const BEHIND = 100;
 
 export class Marks {
+  /** A moment at which a leader's end says much. */
+  onFigureEight: (() => void) | null = null;
   readonly #counts = new Map<Mark, number>();
   readonly #before = new Map<number, Before>();
   readonly #candidates = new Map<number, number>();
@@ -81,6 +84,9 @@ export class Marks {
     if (commitIndex !== before.commitIndex) this.#committed(state, before);
     if (kind === Kind.tick) this.#sample(state, before, committedIndex);
     this.#crossed(state, before);
+    if (state.role === "leader" && log.termAt(commitIndex) !== state.term) {
+      this.#watchFigureEight(state, before);
+    }
     before.suspect = state.suspect;
     before.hadReads = state.reads.wanted || state.reads.started !== state.reads.ended;
     before.hadUncommitted = log.lastIndex > commitIndex;
@@ -188,10 +194,24 @@ export class Marks {
   }
 
   #olderOnMajority(state: RaftState): boolean {
-    const held = [state.log.durableIndex];
-    for (const progress of state.progress.values()) held.push(progress.matchIndex);
-    held.sort((a, b) => b - a);
-    return held[Math.floor(held.length / 2)]! > state.commitIndex;
+    return majorityIndex(state) > Math.max(state.commitIndex, this.#origin.index);
+  }
+
+  /** The paper's Figure 8: what a majority holds is overwritten, if this leader goes now. */
+  #watchFigureEight(state: RaftState, before: Before): void {
+    if (before.figureEightTerm === state.term) return;
+    const index = majorityIndex(state);
+    if (index <= Math.max(state.commitIndex, this.#origin.index)) return;
+    const term = state.log.termAt(index);
+    if (term >= state.term) return;
+    const couldLead = this.#servers.some(({ probe }) => {
+      const other = probe?.raft() ?? null;
+      return other !== null && other.log.lastTerm > term && other.log.lastTerm < state.term;
+    });
+    if (!couldLead) return;
+    before.figureEightTerm = state.term;
+    this.hit("older entries on a majority could still be overwritten");
+    this.onFigureEight?.();
   }
 
   #crossed(state: RaftState, before: Before): void {
@@ -257,4 +277,12 @@ export class Marks {
     this.hit("a follower cuts its tail");
     if (behindIndex < durableIndex) this.hit("a follower cuts entries that were durable");
   }
+}
+
+/** What a majority holds, as the leader knows it. */
+function majorityIndex(state: RaftState): number {
+  const held = [state.log.durableIndex];
+  for (const progress of state.progress.values()) held.push(progress.matchIndex);
+  held.sort((a, b) => b - a);
+  return held[Math.floor(held.length / 2)]!;
 }

@@ -34,8 +34,8 @@ export const FAULTS = [
   "damage",
   "sleepingLeader",
 ] as const;
-/** `newLeader` comes at elections, not at times of its own: see `SimOptions.newLeaderFault`. */
-export type FaultName = typeof FAULTS[number] | "newLeader";
+/** The last two come at elections, not at times of their own: see `SimOptions.newLeaderFault`. */
+export type FaultName = typeof FAULTS[number] | "newLeader" | "figureEight";
 
 /** One fault as it struck: enough to do it again at the same moment. */
 export interface Strike {
@@ -162,7 +162,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     operationsMin: 500,
     coreFirst: servers >= 3 && random.chance(0.4),
     restartMaxMs: random.pick([50, 1_000, 10_000]),
-    newLeaderFault: random.chance(0.5) ? 0 : random.pick([0.2, 0.6, 0.9]),
+    newLeaderFault: random.chance(0.5) ? 0 : random.pick([0.3, 0.9, 0.9]),
     origin: drawOrigin(random.fork()),
     damageable: drawDamageable(random.fork(), servers),
     crashesAtFirst: random.chance(0.3),
@@ -325,4 +325,5 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   damage: 8,
   sleepingLeader: 3,
   newLeader: 1,
+  figureEight: 1,
 };

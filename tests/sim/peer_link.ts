@@ -220,7 +220,8 @@ export class PeerLink implements Handler, Part {
         fabric.arrivalUs(this.#from.id, this.#to.id),
         this.#handshakeArrivalUs,
       );
-      this.#schedule(Kind.frame, again - fabric.world.now, frame);
+      const delay = again + fabric.latenessUs() - fabric.world.now;
+      this.#schedule(Kind.frame, delay, frame);
     }
   }
 

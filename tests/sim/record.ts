@@ -57,7 +57,9 @@ export function record(summary: Summary, commit: string, tookMs: number, process
     own.faults,
     Object.fromEntries(FAULTS.map((name) => [name, summary.count(`fault ${name}`)])),
   );
-  addTo(own.faults, { newLeader: summary.count("fault newLeader") });
+  for (const name of ["newLeader", "figureEight"]) {
+    addTo(own.faults, { [name]: summary.count(`fault ${name}`) });
+  }
   addTo(own.marks, summary.markSeeds());
   Deno.writeTextFileSync(RUNS_PATH, JSON.stringify(runs, null, 2) + "\n");
   replaceTable("runs", runsTable(runs));

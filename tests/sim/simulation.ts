@@ -108,6 +108,7 @@ export class Simulation {
     const shared = { fabric, options, servers, unreachable, connections, atlas };
     this.faults = new Faults(shared, random.fork());
     checks.onElection = () => this.faults.elected();
+    marks.onFigureEight = () => this.faults.atFigureEight();
   }
 
   /** Starts servers and clients, and waits until the first operations are acknowledged. */
@@ -198,7 +199,7 @@ export class Simulation {
     const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 + clients.timeoutMs * 2 / 1000 +
       this.options.restartMaxMs / 1000;
     this.demand(check, seconds, () =>
-      this.history.acknowledged >= before + 30 &&
+      this.history.acknowledged >= before + 10 &&
       this.history.acknowledgedWrites > writesBefore);
   }
 

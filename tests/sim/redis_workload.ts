@@ -1,0 +1,397 @@
+/**
+ * Clients of the Redis protocol: some increment counters, some move money between accounts under WATCH
+ * or without it, some read all accounts at once. The sum of the accounts never changes, and a counter
+ * of all transfers tells one that was lost or done twice.
+ */
+import { Random } from "../../lib/util/random.ts";
+import type { Reply } from "../process/redis_socket.ts";
+import type { ClientSetting } from "./client.ts";
+import { checkCounter, checkSum, type CounterOperation, type SumRead } from "./redis_checks.ts";
+import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
+import { CheckFailure } from "./world.ts";
+
+export interface RedisOptions {
+  readonly counterClients: number;
+  readonly transferClients: number;
+  readonly counters: number;
+  readonly accounts: number;
+  readonly thinkMeanMs: number;
+  /** Most increments in one write. */
+  readonly burstMax: number;
+}
+
+const OPENING_BALANCE = 100;
+const TRANSFERS = "transfers";
+
+/** What all clients saw. */
+class RedisHistory {
+  readonly operations: CounterOperation[] = [];
+  readonly sums: SumRead[] = [];
+  acknowledged = 0;
+  transfers = 0;
+  /** Since when the accounts surely exist. */
+  openedAt = Infinity;
+  /** How often a client was told that it opened the accounts. */
+  openings = 0;
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now();
+  }
+
+  begin(key: string, kind: CounterOperation["kind"], connection: number): CounterOperation {
+    const operation: CounterOperation = {
+      key,
+      kind,
+      connection,
+      beganAt: this.#now(),
+      endedAt: Infinity,
+      value: 0,
+      outcome: "unknown",
+    };
+    this.operations.push(operation);
+    return operation;
+  }
+
+  done(operation: CounterOperation, value: number): void {
+    operation.outcome = "done";
+    operation.value = value;
+    operation.endedAt = this.#now();
+    this.acknowledged++;
+  }
+
+  judge(sum: number): void {
+    const problems = this.sums.map((read) => checkSum(read, sum, this.openedAt));
+    const problem = problems.find((found) => found !== null);
+    if (problem !== undefined) throw new CheckFailure("redis sum", problem!);
+    if (this.openings > 1) {
+      throw new CheckFailure("redis sum", `MSETNX opened the accounts ${this.openings} times`);
+    }
+    for (const key of new Set(this.operations.map((operation) => operation.key))) {
+      const why = checkCounter(this.operations.filter((operation) => operation.key === key));
+      if (why !== null) throw new CheckFailure("redis counters", why);
+    }
+  }
+}
+
+type Answer = Exclude<Reply, Error>;
+
+function odd(args: readonly string[], reply: unknown): never {
+  const text = `${args.join(" ")} was answered ${JSON.stringify(reply)}`;
+  throw new CheckFailure("redis replies", text);
+}
+
+/** A request whose reply has to be this one. */
+function asking(args: readonly string[], wanted: Answer, then?: () => void): Ask {
+  return { args, took: (reply) => reply === wanted ? then?.() : odd(args, reply) };
+}
+
+function increment(history: RedisHistory, key: string, connection: number): Ask {
+  const operation = history.begin(key, "increment", connection);
+  const args = ["INCR", key];
+  return {
+    args,
+    took: (reply) => typeof reply === "number" ? history.done(operation, reply) : odd(args, reply),
+    refused: () => operation.outcome = "nothing",
+  };
+}
+
+function balanceOf(args: readonly string[], reply: unknown): number | null {
+  if (reply === null) return null;
+  if (typeof reply === "string" && /^-?\d+$/.test(reply)) return Number(reply);
+  return odd(args, reply);
+}
+
+/** Reads a counter; one that is not there has not been incremented. */
+function readCounter(history: RedisHistory, key: string, connection: number): Ask {
+  const operation = history.begin(key, "read", connection);
+  const args = ["GET", key];
+  return { args, took: (reply) => history.done(operation, balanceOf(args, reply) ?? 0) };
+}
+
+class CounterTask implements RedisTask {
+  constructor(
+    readonly history: RedisHistory,
+    readonly options: RedisOptions,
+    readonly random: Random,
+  ) {}
+
+  next(connection: number): Ask[] {
+    const count = this.random.between(1, this.options.burstMax);
+    return Array.from({ length: count }, () => {
+      const key = counterName(this.random.between(1, this.options.counters));
+      const reads = this.random.chance(0.2);
+      return (reads ? readCounter : increment)(this.history, key, connection);
+    });
+  }
+
+  lost(): void {}
+}
+
+interface Watched {
+  readonly from: string;
+  readonly to: string;
+  /** What the two held while they were watched. */
+  readonly held: (number | null)[];
+  watches: boolean;
+}
+
+class TransferTask implements RedisTask {
+  #hasOpened = false;
+  #watched: Watched | null = null;
+
+  constructor(
+    readonly history: RedisHistory,
+    readonly accounts: readonly string[],
+    readonly random: Random,
+  ) {}
+
+  lost(): void {
+    this.#watched = null;
+  }
+
+  next(connection: number): Ask[] {
+    const { random, history } = this;
+    if (!this.#hasOpened) return [this.#open()];
+    const watched = this.#watched;
+    this.#watched = null;
+    if (watched !== null) {
+      const isWhole = watched.watches && watched.held.every((balance) => balance !== null);
+      if (isWhole && random.chance(0.95)) return this.#finish(connection, watched);
+      return [asking(["UNWATCH"], "OK")];
+    }
+    if (random.chance(0.25)) return readAll(history, this.accounts, connection, random.chance(0.5));
+    if (random.chance(0.7)) return this.#watch();
+    const [from, to] = this.#two();
+    return this.#transaction(connection, [["DECRBY", from, "7"], ["INCRBY", to, "7"]], null);
+  }
+
+  /** All or nothing, and nothing where it is done already: this alone may be sent again. */
+  #open(): Ask {
+    const pairs = this.accounts.flatMap((name) => [name, String(OPENING_BALANCE)]);
+    const args = ["MSETNX", ...pairs];
+    return {
+      args,
+      took: (reply) => {
+        if (reply !== 0 && reply !== 1) odd(args, reply);
+        this.#hasOpened = true;
+        this.history.openings += reply;
+        this.history.openedAt = Math.min(this.history.openedAt, this.history.now());
+      },
+    };
+  }
+
+  #two(): [string, string] {
+    const { random, accounts } = this;
+    const first = random.between(0, accounts.length - 1);
+    const second = (first + random.between(1, accounts.length - 1)) % accounts.length;
+    return [accounts[first]!, accounts[second]!];
+  }
+
+  #watch(): Ask[] {
+    const [from, to] = this.#two();
+    const watched: Watched = { from, to, held: [null, null], watches: false };
+    this.#watched = watched;
+    const get = (key: string, at: number): Ask => {
+      const args = ["GET", key];
+      return { args, took: (reply) => watched.held[at] = balanceOf(args, reply) };
+    };
+    const watch = asking(["WATCH", from, to], "OK", () => watched.watches = true);
+    return [watch, get(from, 0), get(to, 1)];
+  }
+
+  #finish(connection: number, { from, to, held }: Watched): Ask[] {
+    const amount = this.random.between(1, 30);
+    const after = [held[0]! - amount, held[1]! + amount];
+    const changes = this.random.chance(0.5)
+      ? [["SET", from, String(after[0])], ["SET", to, String(after[1])]]
+      : [["DECRBY", from, String(amount)], ["INCRBY", to, String(amount)]];
+    return this.#transaction(connection, changes, after);
+  }
+
+  /** `after`: what both accounts have to hold behind it; null where nothing was watched. */
+  #transaction(connection: number, changes: string[][], after: number[] | null): Ask[] {
+    const { history } = this;
+    const operation = history.begin(TRANSFERS, "increment", connection);
+    const args = ["EXEC"];
+    const nothing = () => operation.outcome = "nothing" as const;
+    const took = (reply: Answer) => {
+      if (reply === null && after !== null) return nothing();
+      if (!Array.isArray(reply) || reply.length !== 3) return odd(args, reply);
+      const [first, second, count] = reply as Reply[];
+      if (typeof count !== "number") return odd(args, reply);
+      const sets = changes[0]![0] === "SET";
+      const isOne = (value: unknown, wanted: number | undefined) =>
+        sets
+          ? value === "OK"
+          : typeof value === "number" && (wanted === undefined || wanted === value);
+      if (!isOne(first, after?.[0]) || !isOne(second, after?.[1])) {
+        throw new CheckFailure(
+          "redis transaction",
+          `${changes.join("; ")} was answered ${JSON.stringify(reply)}, where what was watched ` +
+            `leads to ${after}`,
+        );
+      }
+      history.transfers++;
+      history.done(operation, count);
+    };
+    return [
+      asking(["MULTI"], "OK"),
+      ...changes.map((change) => asking(change, "QUEUED")),
+      asking(["INCR", TRANSFERS], "QUEUED"),
+      { args, took, refused: nothing },
+    ];
+  }
+}
+
+/** All accounts and the count of transfers, at one moment: by MGET, or by a transaction of reads. */
+function readAll(
+  history: RedisHistory,
+  accounts: readonly string[],
+  connection: number,
+  byMget: boolean,
+): Ask[] {
+  const keys = [...accounts, TRANSFERS];
+  const operation = history.begin(TRANSFERS, "read", connection);
+  const args = byMget ? ["MGET", ...keys] : ["EXEC"];
+  const took = (reply: Answer) => {
+    if (!Array.isArray(reply) || reply.length !== keys.length) return odd(args, reply);
+    const found = (reply as Reply[]).map((one) => balanceOf(args, one));
+    history.done(operation, found.pop() ?? 0);
+    history.sums.push({
+      beganAt: operation.beganAt,
+      endedAt: operation.endedAt,
+      balances: found,
+    });
+  };
+  if (byMget) return [{ args, took }];
+  const queued = keys.map((key) => asking(["GET", key], "QUEUED"));
+  return [asking(["MULTI"], "OK"), ...queued, { args, took }];
+}
+
+/** Reads every counter and all accounts until each was answered. */
+class LastReadTask implements RedisTask {
+  readonly #toRead: Set<string>;
+  #hasAccounts = false;
+
+  constructor(
+    readonly history: RedisHistory,
+    readonly accounts: readonly string[],
+    counters: readonly string[],
+  ) {
+    this.#toRead = new Set(counters);
+  }
+
+  get isDone(): boolean {
+    return this.#hasAccounts && this.#toRead.size === 0;
+  }
+
+  lost(): void {}
+
+  next(connection: number): Ask[] {
+    const after = (ask: Ask, then: () => void): Ask => ({
+      ...ask,
+      took: (reply) => {
+        ask.took(reply);
+        then();
+      },
+    });
+    const [key] = this.#toRead;
+    if (key !== undefined) {
+      const read = readCounter(this.history, key, connection);
+      return [after(read, () => this.#toRead.delete(key))];
+    }
+    if (this.#hasAccounts) return [];
+    return readAll(this.history, this.accounts, connection, true)
+      .map((ask) => after(ask, () => this.#hasAccounts = true));
+  }
+}
+
+function counterName(number: number): string {
+  return `counter${number}`;
+}
+
+/** All clients of the Redis protocol in one world. */
+export class RedisWorkload {
+  readonly history: RedisHistory;
+  readonly #setting: ClientSetting;
+  readonly #options: RedisOptions;
+  readonly #random: Random;
+  readonly #accounts: readonly string[];
+  #clients: RedisClient[] = [];
+
+  /** Draws from a stream of its own, so that it reshuffles nothing that others draw. */
+  constructor(setting: ClientSetting, options: RedisOptions) {
+    this.#setting = setting;
+    this.#options = options;
+    this.#random = new Random(setting.options.seed ^ 0x4ed15);
+    this.history = new RedisHistory(() => setting.fabric.world.now);
+    this.#accounts = Array.from({ length: options.accounts }, (_, at) => `account${at + 1}`);
+  }
+
+  begin(): void {
+    const { counterClients, transferClients } = this.#options;
+    const { history } = this;
+    const tasks: RedisTask[] = [];
+    for (let i = 0; i < counterClients; i++) {
+      tasks.push(new CounterTask(history, this.#options, this.#random.fork()));
+    }
+    for (let i = 0; i < transferClients; i++) {
+      tasks.push(new TransferTask(history, this.#accounts, this.#random.fork()));
+    }
+    this.#clients = tasks.map((task) => this.#client(task));
+  }
+
+  #client(task: RedisTask): RedisClient {
+    return new RedisClient(this.#setting, task, this.#random.fork(), this.#options.thinkMeanMs);
+  }
+
+  /** Nothing further is begun; see `isIdle`. */
+  stop(): void {
+    for (const client of this.#clients) client.isStopped = true;
+  }
+
+  get isIdle(): boolean {
+    return this.#clients.every((client) => client.waiting === 0);
+  }
+
+  /** All leave, and a last client reads everything. Returns whether it has. */
+  readBack(): () => boolean {
+    for (const client of this.#clients) client.leave();
+    const { counters } = this.#options;
+    const keys = Array.from({ length: counters }, (_, at) => counterName(at + 1));
+    const task = new LastReadTask(this.history, this.#accounts, keys);
+    const client = this.#client(task);
+    return () => {
+      if (task.isDone) client.leave();
+      return task.isDone;
+    };
+  }
+
+  judge(): void {
+    const { history } = this;
+    history.judge(OPENING_BALANCE * this.#accounts.length);
+    const { counters } = this.#setting.fabric.world;
+    counters.add("redis acknowledged", history.acknowledged);
+    counters.add("redis transfers", history.transfers);
+    counters.add("redis sums read", history.sums.length);
+  }
+}
+
+/** What a seed draws, by a stream of its own; null in most. `roomFor`: connections left over. */
+export function drawRedis(random: Random, roomFor: number): RedisOptions | null {
+  const isOff = !random.chance(0.4);
+  const drawn = {
+    counterClients: random.between(0, 3),
+    transferClients: random.between(1, 3),
+    counters: random.between(1, 3),
+    accounts: random.between(2, 5),
+    thinkMeanMs: random.pick([30, 100, 300]),
+    burstMax: random.pick([1, 4, 16]),
+  };
+  return isOff || drawn.counterClients + drawn.transferClients > roomFor ? null : drawn;
+}
