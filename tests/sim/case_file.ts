@@ -18,6 +18,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
   const { timing, limits, storage, network, disk, clients } = drawOptions(seed);
   return {
     ...drawn,
+    redis: options.redis ?? null,
     timing: { ...timing, ...options.timing },
     limits: { ...limits, ...options.limits },
     storage: { ...storage, ...options.storage },

@@ -11,6 +11,7 @@ import {
   type Timing,
 } from "../../lib/node/limits.ts";
 import { Random } from "../../lib/util/random.ts";
+import { drawRedis, type RedisOptions } from "./redis_options.ts";
 
 /** Faults that come and go by themselves, with the mean time between two and how long one lasts. */
 export const FAULTS = [
@@ -113,6 +114,8 @@ export interface SimOptions {
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
   readonly clients: ClientOptions;
+  /** Clients of the Redis protocol next to those; null where there are none. */
+  readonly redis: RedisOptions | null;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
   /** Exactly these faults, in the place of drawn ones: a shrunk schedule. */
   readonly schedule: readonly Strike[] | null;
@@ -168,8 +171,11 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     crashesAtFirst: random.chance(0.3),
     // Costs time linear in the log: some seeds pay it for all.
     checkInvariants: random.chance(0.1),
+    redis: null,
   };
-  return { ...drawn, ...overrides };
+  // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
+  const room = drawn.limits.connectionsMax - clients.count - 1;
+  return { ...drawn, redis: drawRedis(new Random(seed ^ 0x4ed1), room), ...overrides };
 }
 
 function drawOrigin(random: Random): Origin {

@@ -95,9 +95,7 @@ function realTimeProblem(placed: Placed[] | string): string | null {
   );
   let latest: Placed | null = null;
   for (const next of placed) {
-    // Two reads of one value may stand either way round.
-    const swaps = latest !== null && latest.value === next.value && rank(latest) === 1;
-    if (!swaps && latest !== null && latest.operation.beganAt > next.operation.endedAt) {
+    if (latest !== null && latest.operation.beganAt > next.operation.endedAt) {
       return `${next.operation.key}: ${next.value} was answered at ${next.operation.endedAt}, and ` +
         `${latest.value} belongs to a command that began later, at ${latest.operation.beganAt}`;
     }

@@ -8,17 +8,8 @@ import type { Reply } from "../process/redis_socket.ts";
 import type { ClientSetting } from "./client.ts";
 import { checkCounter, checkSum, type CounterOperation, type SumRead } from "./redis_checks.ts";
 import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
+import type { RedisOptions } from "./redis_options.ts";
 import { CheckFailure } from "./world.ts";
-
-export interface RedisOptions {
-  readonly counterClients: number;
-  readonly transferClients: number;
-  readonly counters: number;
-  readonly accounts: number;
-  readonly thinkMeanMs: number;
-  /** Most increments in one write. */
-  readonly burstMax: number;
-}
 
 const OPENING_BALANCE = 100;
 const TRANSFERS = "transfers";
@@ -29,6 +20,8 @@ class RedisHistory {
   readonly sums: SumRead[] = [];
   acknowledged = 0;
   transfers = 0;
+  /** Transactions that came to nothing because a watched account had changed. */
+  watchesLost = 0;
   /** Since when the accounts surely exist. */
   openedAt = Infinity;
   /** How often a client was told that it opened the accounts. */
@@ -220,7 +213,10 @@ class TransferTask implements RedisTask {
     const args = ["EXEC"];
     const nothing = () => operation.outcome = "nothing" as const;
     const took = (reply: Answer) => {
-      if (reply === null && after !== null) return nothing();
+      if (reply === null && after !== null) {
+        history.watchesLost++;
+        return nothing();
+      }
       if (!Array.isArray(reply) || reply.length !== 3) return odd(args, reply);
       const [first, second, count] = reply as Reply[];
       if (typeof count !== "number") return odd(args, reply);
@@ -378,20 +374,7 @@ export class RedisWorkload {
     const { counters } = this.#setting.fabric.world;
     counters.add("redis acknowledged", history.acknowledged);
     counters.add("redis transfers", history.transfers);
+    counters.add("redis watches lost", history.watchesLost);
     counters.add("redis sums read", history.sums.length);
   }
-}
-
-/** What a seed draws, by a stream of its own; null in most. `roomFor`: connections left over. */
-export function drawRedis(random: Random, roomFor: number): RedisOptions | null {
-  const isOff = !random.chance(0.4);
-  const drawn = {
-    counterClients: random.between(0, 3),
-    transferClients: random.between(1, 3),
-    counters: random.between(1, 3),
-    accounts: random.between(2, 5),
-    thinkMeanMs: random.pick([30, 100, 300]),
-    burstMax: random.pick([1, 4, 16]),
-  };
-  return isOff || drawn.counterClients + drawn.transferClients > roomFor ? null : drawn;
 }

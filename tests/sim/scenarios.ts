@@ -43,6 +43,7 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
       large: 0,
       split: false,
     },
+    redis: null,
     faults: {},
     newLeaderFault: 0,
     damageable: [],

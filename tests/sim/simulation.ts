@@ -16,6 +16,7 @@ import { History } from "./history.ts";
 import type { SimOptions, Strike } from "./options.ts";
 import { Marks } from "./marks.ts";
 import { between } from "./partitions.ts";
+import { RedisWorkload } from "./redis_workload.ts";
 import type { ServerFactory } from "./server_factory.ts";
 import { type ServerSetting, SimServer } from "./sim_server.ts";
 import { type LineSink, Trace } from "./trace.ts";
@@ -58,6 +59,7 @@ export class Simulation {
   readonly checks = new StateChecks();
   readonly marks: Marks;
   readonly faults: Faults;
+  readonly redis: RedisWorkload | null;
   readonly #setting: ClientSetting;
   readonly #random: Random;
   searched = true;
@@ -104,6 +106,7 @@ export class Simulation {
       connections: new Set(),
       nextConnectionId: 1,
     };
+    this.redis = options.redis === null ? null : new RedisWorkload(this.#setting, options.redis);
     const { connections } = this.#setting;
     const shared = { fabric, options, servers, unreachable, connections, atlas };
     this.faults = new Faults(shared, random.fork());
@@ -120,6 +123,7 @@ export class Simulation {
     for (let id = 1; id <= this.options.clients.count; id++) {
       this.clients.push(new Client(this.#setting, id, this.#random.fork()));
     }
+    this.redis?.begin();
     this.#phase("forming");
     this.demand("no formation", 120, () => this.history.acknowledged >= 20);
   }
@@ -196,23 +200,26 @@ export class Simulation {
     const { timing, clients } = this.options;
     const writesBefore = this.history.acknowledgedWrites;
     const before = this.history.acknowledged;
+    const redisBefore = this.redis?.history.acknowledged ?? -1;
     const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 + clients.timeoutMs * 2 / 1000 +
       this.options.restartMaxMs / 1000;
     this.demand(check, seconds, () =>
       this.history.acknowledged >= before + 10 &&
-      this.history.acknowledgedWrites > writesBefore);
+      this.history.acknowledgedWrites > writesBefore &&
+      (this.redis?.history.acknowledged ?? 0) > redisBefore);
   }
 
   /** Stops the clients; then all servers have to hold and apply the same. */
   converge(): void {
     this.#phase("converge");
     for (const client of this.clients) client.isStopped = true;
+    this.redis?.stop();
     const { clients, timing } = this.options;
     const seconds = 20 + (clients.timeoutMs * 2 + timing.electionTimeoutMs * 20) / 1000;
     this.demand(
       "a client waits for ever",
       seconds,
-      () => this.clients.every((client) => client.waiting === 0),
+      () => this.clients.every((client) => client.waiting === 0) && (this.redis?.isIdle ?? true),
     );
     this.demand("no convergence", seconds, () => this.#haveConverged());
   }
@@ -231,8 +238,9 @@ export class Simulation {
     this.#phase("read back");
     const keys = [...new Set(this.history.operations.map((operation) => operation.key))];
     for (const other of this.clients) other.leave();
+    const hasReadRedis = this.redis?.readBack() ?? (() => true);
     const client = new Client(this.#setting, 0, this.#random.fork(), keys);
-    this.demand("no reading back", 60, () => client.hasReadAll);
+    this.demand("no reading back", 60, () => hasReadRedis() && client.hasReadAll);
   }
 
   judge(): void {
@@ -244,6 +252,7 @@ export class Simulation {
     const verdict = searchHistory(operations, SEARCH_STATES_MAX, (key) => !mayExpire(key));
     if (verdict.result === "illegal") throw new CheckFailure("linearizability", verdict.why);
     this.searched = verdict.result === "legal";
+    this.redis?.judge();
   }
 
   /** Runs on until `holds`, for `seconds` at most: else `check` has failed. */

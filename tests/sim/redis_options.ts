@@ -1,0 +1,26 @@
+/** How many clients of the Redis protocol a seed has, and what they do. */
+import type { Random } from "../../lib/util/random.ts";
+
+export interface RedisOptions {
+  readonly counterClients: number;
+  readonly transferClients: number;
+  readonly counters: number;
+  readonly accounts: number;
+  readonly thinkMeanMs: number;
+  /** Most increments in one write. */
+  readonly burstMax: number;
+}
+
+/** What a seed draws, by a stream of its own; null in most. `roomFor`: connections left over. */
+export function drawRedis(random: Random, roomFor: number): RedisOptions | null {
+  const isOff = !random.chance(0.4);
+  const drawn = {
+    counterClients: random.between(0, 3),
+    transferClients: random.between(1, 3),
+    counters: random.between(1, 3),
+    accounts: random.between(2, 5),
+    thinkMeanMs: random.pick([30, 100, 300]),
+    burstMax: random.pick([1, 4, 16]),
+  };
+  return isOff || drawn.counterClients + drawn.transferClients > roomFor ? null : drawn;
+}
