@@ -26,7 +26,7 @@ function steps(seeds: number): Step[] {
     {
       name: "mutants",
       args: [
-        ...[...run, "tests/mutants/main.ts", "--known", "--seeds", "5"],
+        ...[...run, "tests/mutants/main.ts", "--known", "--seeds", "12"],
         ...["--processes", processes, "--must-kill"],
       ],
     },

@@ -14,6 +14,7 @@ import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
 import type { Marks } from "./marks.ts";
 import { PeerLink } from "./peer_link.ts";
+import { QuorumWatch } from "./quorum_watch.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimOptions } from "./options.ts";
 import type { ServerDisk, ServerFactory } from "./server_factory.ts";
@@ -67,6 +68,7 @@ export class SimServer implements Handler, Part, NodeHost {
   readonly clients = new Set<ClientEnd>();
   readonly #setting: ServerSetting;
   readonly #rng: Rng;
+  readonly #quorum: QuorumWatch;
   isOut = false;
   isHarmed = false;
   isTorn = false;
@@ -91,6 +93,8 @@ export class SimServer implements Handler, Part, NodeHost {
     this.random = random;
     const drawn = random.fork();
     this.#rng = { u32: () => drawn.u32() };
+    const { servers, timing } = setting.options;
+    this.#quorum = new QuorumWatch(servers, timing.electionTimeoutMs);
     this.disk = setting.factory.makeDisk({
       options: setting.options,
       serverId: id,
@@ -209,6 +213,7 @@ export class SimServer implements Handler, Part, NodeHost {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#trace("resume", `${this.#deferred.length} deferred`);
+    this.#quorum.begin(this.world.now);
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const event of deferred) this.world.again(event);
@@ -253,6 +258,10 @@ export class SimServer implements Handler, Part, NodeHost {
     if (this.isHarmed && this.probe?.raft()?.suspect === true) this.mayForget = true;
     checks.afterStep(this);
     marks.look(this, kind, checks.committedIndex);
+    if (kind === Kind.tick) {
+      const leads = this.probe?.isOpen() === true && this.probe.isLeader();
+      this.#quorum.check(this.id, leads, this.world.now);
+    }
     const probe = this.probe;
     if (probe?.isOpen() !== true) return;
     this.isHarmed = false;
@@ -271,6 +280,7 @@ export class SimServer implements Handler, Part, NodeHost {
 
   /** A frame is about to be taken in. */
   noteFrame(from: number, frame: Uint8Array): void {
+    this.#quorum.heard(from, this.world.now);
     this.#setting.marks.frame(from, this, frame);
   }
 
