@@ -3,9 +3,8 @@
  * their replies in order, follows -MOVED, and never sends again what may have been done.
  */
 import type { Random } from "../../lib/util/random.ts";
-import { parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
-import { fromBytes } from "../process/socket.ts";
-import { requestBytes } from "../wire/resp_driver.ts";
+import { encodeRequest, parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
+import { fromBytes, toBytes } from "../process/socket.ts";
 import { clientPortOf, type ClientSetting } from "./client.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
 import type { Handler, SimEvent } from "./heap.ts";
@@ -32,6 +31,8 @@ export interface RedisTask {
 const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT"];
 const UNKNOWN = "ERR outcome unknown";
 const EMPTY = new Uint8Array(0);
+/** Where no leader is known, a client waits longer before it asks again. */
+const NO_LEADER_FACTOR = 5;
 
 export class RedisClient implements Handler, ConnectionOwner {
   /** Nothing further is begun. */
@@ -90,7 +91,8 @@ export class RedisClient implements Handler, ConnectionOwner {
     if (asks.length === 0) return;
     this.#waiting = [...asks];
     this.#setting.fabric.world.counters.add("redis requests", asks.length);
-    connection.send(requestBytes(asks.map(({ args }) => args)));
+    const text = asks.map(({ args }) => fromBytes(encodeRequest(args))).join("");
+    connection.send(toBytes(text));
     this.#waitForAnswer();
   }
 
@@ -124,7 +126,7 @@ export class RedisClient implements Handler, ConnectionOwner {
     if (connection === this.#connection) this.#giveUp();
   }
 
-  #giveUp(): void {
+  #giveUp(thinkFactor = 1): void {
     const connection = this.#connection;
     this.#connection = null;
     this.#isOpen = false;
@@ -136,7 +138,7 @@ export class RedisClient implements Handler, ConnectionOwner {
       this.#setting.connections.delete(connection);
       this.#task.lost();
     }
-    this.#think();
+    this.#think(thinkFactor);
   }
 
   received(connection: ClientConnection, bytes: Uint8Array): void {
@@ -158,7 +160,7 @@ export class RedisClient implements Handler, ConnectionOwner {
       this.#take(ask, reply);
       if (this.#waiting.length > 0) continue;
       this.#round++;
-      if (this.#leaves) this.#giveUp();
+      if (this.#leaves) this.#giveUp(this.#target === 0 ? NO_LEADER_FACTOR : 1);
       else this.#think();
     }
     if (connection === this.#connection) this.#bytes = joined.subarray(at);
