@@ -189,6 +189,38 @@ clusterTest(
   },
 );
 
+clusterTest(
+  "node-redis: a client of one server goes to the new leader after a kill, and counts on",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const connect = async () => {
+      const client = createClient({
+        url: `redis://127.0.0.1:${await leaderPort(cluster)}`,
+        socket: { reconnectStrategy: false },
+        disableOfflineQueue: true,
+      });
+      client.on("error", () => {});
+      await client.connect();
+      return client;
+    };
+    let client = await connect();
+    try {
+      // Without cluster mode it is the user who looks for the leader, and sends nothing twice.
+      const tally = await countOverKill(cluster, async () => {
+        if (!client.isReady) {
+          client.destroy();
+          client = await connect();
+        }
+        return await client.incr("single");
+      });
+      await checkCounter(cluster, "single", tally);
+    } finally {
+      if (client.isOpen) client.destroy();
+    }
+  },
+);
+
 redisTest("redis-cli: one server, and -c that follows the leader", ["redis-cli"], async () => {
   const cluster = new Cluster();
   try {
@@ -225,6 +257,31 @@ redisTest("redis-benchmark runs through", ["redis-benchmark"], async () => {
         assert(out.includes(`"${name}"`), `${name} is missing: ${out}`);
       }
     }
+  } finally {
+    await cluster.stop();
+  }
+});
+
+redisTest("redis-benchmark: what it counted outlives the leader", ["redis-benchmark"], async () => {
+  const key = "counter:__rand_int__";
+  const cluster = new Cluster();
+  const benchmark = (port: number, count: number) =>
+    new Deno.Command("redis-benchmark", {
+      args: ["-p", `${port}`, "-t", "incr", "-c", "10", "-n", `${count}`, "-q"],
+      stdout: "null",
+      stderr: "null",
+    });
+  try {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    assert((await benchmark(leader.clientPort, 2000).output()).success);
+    // It gives up when its server dies, and does not say how many were acknowledged by then.
+    const cutOff = benchmark(leader.clientPort, 100_000).spawn();
+    await sleep(500);
+    await leader.kill();
+    await cutOff.status;
+    assert((await benchmark(await leaderPort(cluster), 2000).output()).success);
+    await checkCounter(cluster, key, { acknowledged: 4000, sent: 104_000 });
   } finally {
     await cluster.stop();
   }
