@@ -7,6 +7,8 @@
  *   --seeds N        at most so many for each            --processes P  so many at once (default 1)
  *   --known          tries the seed that killed it last first: for CI
  *   --must-kill      fails where a mutant lives that a handful of seeds killed at the last record
+ *   --other-tests    runs the other tests on our own mutants instead: one that dies there proves
+ *                    nothing about the simulator
  *   --record         writes tests/mutants/results.json and the table in docs/simulator.md
  *
  * Undirected seeds throughout. The control runs the unchanged tree on the same seeds: a seed that
@@ -18,7 +20,15 @@ import { GIVEN, type Mutant, OWN } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const RESULTS_PATH = `${ROOT}tests/mutants/results.json`;
-const COPIED = ["lib", "tests", "deno.json", "deno.lock"];
+const COPIED = [
+  "lib",
+  "tests",
+  "docs",
+  "cluster.example.json",
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+];
 const QUICK_SEEDS = 5;
 const HANGS_AFTER_MS = 120_000;
 
@@ -207,6 +217,33 @@ function table(outcomes: readonly Outcome[]): string {
   ].join("\n");
 }
 
+/** Folders of tests that run in a moment, and in no process but their own. */
+const OTHER_TESTS = ["raft", "node", "wire", "util"];
+
+async function tryOtherTests(mutants: readonly Mutant[]): Promise<number> {
+  let caught = 0;
+  // The unchanged tree first: where it fails, nothing is said of the others.
+  const unchangedTree: Mutant = { name: "unchanged", about: "", edits: [] };
+  for (const mutant of [unchangedTree, ...mutants]) {
+    const tree = plant(mutant);
+    const touched = mutant.edits.map(({ file }) => file.split("/")[1]!);
+    const folders = new Set([...OTHER_TESTS, ...touched].map((name) => `tests/${name}`));
+    const args = ["test", "--quiet", "--no-check", "--allow-all", "--fail-fast", ...folders];
+    const { code } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: tree,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    if (code !== 0) caught++;
+    console.log(
+      `${mutant.name.padEnd(20)} ${code === 0 ? "let through" : "CAUGHT by other tests"}`,
+    );
+    Deno.removeSync(tree, { recursive: true });
+  }
+  return caught;
+}
+
 function parse(args: readonly string[]): Order {
   const value = (name: string) => {
     const at = args.indexOf(name);
@@ -234,6 +271,9 @@ function say(one: Outcome): void {
 async function main(): Promise<number> {
   const order = parse(Deno.args);
   const wanted = ({ name }: Mutant) => order.only === null || order.only.includes(name);
+  if (Deno.args.includes("--other-tests")) {
+    return await tryOtherTests(OWN.filter(wanted)) > 0 ? 1 : 0;
+  }
   const outcomes: Outcome[] = [];
   const waiting = [
     ...GIVEN.filter(wanted).map((mutant) => ({ mutant, list: "given" as const })),

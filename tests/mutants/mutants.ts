@@ -135,10 +135,14 @@ export const GIVEN: readonly Mutant[] = [
     "  disk.rename(temporary, path);\n  disk.syncDirectory(directory);",
     "  disk.rename(temporary, path);",
   ]),
-  mutant("23", "A read expires keys by the leader's own clock", [
+  mutant("23", "A read expires keys by its server's own clock", [
     "node/reply_composer.ts",
     "    if (strict && isDue) return false;",
     "    if (strict && isDue) result.status = Status.notFound;",
+  ], [
+    "node/evaluator.ts",
+    "    return this.#parts.leaderClock.nowMs();",
+    "    return this.#parts.clock.wallMs();",
   ]),
   mutant("24", "Entries keep views of the buffer that was read into", [
     "wire/entries.ts",

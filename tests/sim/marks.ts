@@ -200,13 +200,14 @@ export class Marks {
   /** The paper's Figure 8: what a majority holds is overwritten, if this leader goes now. */
   #watchFigureEight(state: RaftState, before: Before): void {
     if (before.figureEightTerm === state.term) return;
+    // Whether this leader calls it committed is not asked: one that counts wrongly does.
     const index = majorityIndex(state);
-    if (index <= Math.max(state.commitIndex, this.#origin.index)) return;
     const term = state.log.termAt(index);
-    if (term >= state.term) return;
+    if (index <= this.#origin.index || term < 0 || term >= state.term) return;
     const couldLead = this.#servers.some(({ probe }) => {
       const other = probe?.raft() ?? null;
-      return other !== null && other.log.lastTerm > term && other.log.lastTerm < state.term;
+      return other !== null && other.log.lastTerm > term && other.log.lastTerm < state.term &&
+        other.log.firstIndex <= index && other.log.termAt(index) !== term;
     });
     if (!couldLead) return;
     before.figureEightTerm = state.term;

@@ -175,7 +175,10 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
   const room = drawn.limits.connectionsMax - clients.count - 1;
-  return { ...drawn, redis: drawRedis(new Random(seed ^ 0x4ed1), room), ...overrides };
+  const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
+  // Readers that never leave would take every connection, and no write would come in.
+  const split = clients.split && room >= 0;
+  return { ...drawn, clients: { ...clients, split }, redis, ...overrides };
 }
 
 function drawOrigin(random: Random): Origin {
