@@ -34,6 +34,8 @@ export class Faults implements Handler {
   #stretch = 1;
   #isOn = false;
   #beganUs = 0;
+  /** While a chase is on: see `#beginChase`. */
+  #chasedUntilUs = 0;
   /** What struck so far, to do it again. */
   readonly strikes: Strike[] = [];
 
@@ -67,7 +69,9 @@ export class Faults implements Handler {
   /** A server has just won an election: its first moments are the ones that most proofs are about. */
   elected(): void {
     const { options, fabric } = this.#setting;
-    if (!this.#isOn || options.schedule !== null) return;
+    if (!this.#isOn) return;
+    if (fabric.world.now < this.#chasedUntilUs) return this.#chaseNewest();
+    if (options.schedule !== null) return;
     if (!this.#random.chance(options.newLeaderFault / this.#stretch)) return;
     const { delayMinMs, delayMeanMs } = options.network;
     const roundTripMs = 2 * (delayMinMs + delayMeanMs) + options.disk.syncMeanMs;
@@ -79,7 +83,8 @@ export class Faults implements Handler {
   atFigureEight(): void {
     const { options, fabric } = this.#setting;
     if (!this.#isOn || options.schedule !== null) return;
-    if (!this.#random.chance(options.newLeaderFault)) return;
+    const isChased = fabric.world.now < this.#chasedUntilUs;
+    if (!isChased && !this.#random.chance(options.newLeaderFault)) return;
     fabric.world.schedule(0, this, Kind.faultBegin, 3, 0);
   }
 
@@ -174,6 +179,8 @@ export class Faults implements Handler {
         return this.#swizzle(durationMs, random);
       case "sleepingLeader":
         return this.#sleep(durationMs, random);
+      case "chase":
+        return this.#beginChase(durationMs);
       case "newLeader":
         return this.#hitNewLeader(random.between(0, 3), random);
       case "figureEight":
@@ -267,6 +274,30 @@ export class Faults implements Handler {
       leader.resume();
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
+  }
+
+  /**
+   * For a while each new leader is cut off at once, with whatever its clients ask of it, and those cut
+   * off before are let back in. So logs part, and come to lead again.
+   */
+  #beginChase(durationMs: number): (() => void) | null {
+    const { servers, fabric } = this.#setting;
+    if (servers.length < 3) return null;
+    this.#chasedUntilUs = fabric.world.now + durationMs * 1000;
+    this.#chaseNewest();
+    return () => fabric.mendAll();
+  }
+
+  #chaseNewest(): void {
+    const { servers, fabric } = this.#setting;
+    const leaders = servers.filter(isLeading).sort((a, b) => b.probe!.term() - a.probe!.term());
+    const leader = leaders[0];
+    if (leader === undefined) return;
+    fabric.mendAll();
+    // One that comes back with entries that another could overwrite goes on, until a majority has them.
+    if (servers.some((other) => couldOverwrite(other, leader))) return;
+    const others = servers.filter((server) => server !== leader).map((server) => server.id);
+    for (const [from, to] of between([leader.id], others)) fabric.cut(from, to);
   }
 
   /** Whoever could overwrite what this leader holds gets its chance. */
@@ -377,6 +408,14 @@ export class Faults implements Handler {
     const { world } = this.#setting.fabric;
     world.trace.line(world.now, "fault", name, detail);
   }
+}
+
+/** Whether `other` ended its log in a term between that of the leader's old entries and its own. */
+function couldOverwrite(other: SimServer, leader: SimServer): boolean {
+  const state = leader.probe?.raft() ?? null;
+  const theirs = other.probe?.raft()?.log.lastTerm ?? 0;
+  if (state === null || state.log.lastIndex - 1 <= state.commitIndex) return false;
+  return theirs > state.log.termAt(state.log.lastIndex - 1) && theirs < state.term;
 }
 
 function isLeading(server: SimServer): boolean {

@@ -34,6 +34,7 @@ export const FAULTS = [
   "wipe",
   "damage",
   "sleepingLeader",
+  "chase",
 ] as const;
 /** The last two come at elections, not at times of their own: see `SimOptions.newLeaderFault`. */
 export type FaultName = typeof FAULTS[number] | "newLeader" | "figureEight";
@@ -301,12 +302,13 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
     const isOff = random.chance(0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
+    const lasts = name === "chase" ? 20 * election : long;
     const short = random.unit();
     if (isOff) continue;
     faults[name] = {
       meanIntervalMs: interval * INTERVAL_FACTOR[name],
       durationMinMs: 1 + short * election,
-      durationMaxMs: name === "clog" || name === "swizzle" ? Math.min(long, 5_000) : long,
+      durationMaxMs: name === "clog" || name === "swizzle" ? Math.min(long, 5_000) : lasts,
     };
   }
   return faults;
@@ -333,6 +335,7 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   wipe: 12,
   damage: 8,
   sleepingLeader: 3,
+  chase: 4,
   newLeader: 1,
   figureEight: 1,
 };
