@@ -73,6 +73,8 @@ export class StateChecks {
   /** Who got whose vote, by term, as it left the voter: a vote outlives crashes. */
   readonly #votes = new Map<string, number>();
   readonly #lastVotes = new Map<number, Vote>();
+  /** Who voted for a candidate of a term, the candidate included. */
+  readonly #grants = new Map<string, Set<number>>();
   /** Elections won, and comparisons of digests made. */
   elections = 0;
   onElection: (() => void) | null = null;
@@ -105,6 +107,10 @@ export class StateChecks {
   /** A vote that leaves a server: only one a term, whatever happened in between. */
   voteSent(from: number, vote: Vote): void {
     const { term, candidate } = vote;
+    const election = `${term}/${candidate}`;
+    const voters = this.#grants.get(election) ?? new Set([candidate]);
+    this.#grants.set(election, voters.add(from));
+    if (vote.isSuspect) return;
     const key = `${from}/${term}`;
     const before = this.#votes.get(key);
     if (before !== undefined && before !== candidate) {
@@ -137,7 +143,7 @@ export class StateChecks {
     }
     const isLeader = probe.isLeader();
     const isElected = isLeader && !record.isLeader;
-    if (isElected) this.#checkLeader(server.id, record);
+    if (isElected) this.#checkLeader(server.id, probe, record);
     record.isLeader = isLeader;
     if (isElected) this.onElection?.();
   }
@@ -326,7 +332,12 @@ export class StateChecks {
   }
 
   /** Election safety, and leader completeness against what was committed in earlier terms. */
-  #checkLeader(id: number, record: Record): void {
+  #checkLeader(id: number, probe: ServerProbe, record: Record): void {
+    const granted = this.#grants.get(`${record.term}/${id}`)?.size ?? 1;
+    const voters = probe.voters().length;
+    if (granted * 2 <= voters) {
+      fail("elected by a majority", `server ${id} leads by ${granted} votes of ${voters}`);
+    }
     const before = this.#leaders.get(record.term);
     if (before !== undefined && before !== id) {
       fail("election safety", `servers ${before} and ${id} both lead term ${record.term}`);

@@ -265,14 +265,25 @@ export class Faults implements Handler {
     const leader = random.pick(leaders);
     if (leader.isPaused) return null;
     const cuts = between([leader.id], servers.map(({ id }) => id).filter((id) => id !== leader.id));
-    for (const [from, to] of cuts) fabric.cut(from, to);
     leader.pause();
+    // A moment later: answers that are under way still come, and wait with it.
+    const { delayMinMs, delayMeanMs } = fabric.options;
+    let isCut = false;
+    let isOver = false;
+    const cut = () => {
+      if (isOver) return;
+      isCut = true;
+      for (const [from, to] of cuts) fabric.cut(from, to);
+    };
+    const cutUs = 2_000 * (delayMinMs + delayMeanMs);
+    fabric.world.schedule(cutUs, this, Kind.faultEnd, 0, 0, null, cut);
     const wakeUs = random.unit() * durationMs * 1000;
     const wake = () => leader.resume();
     fabric.world.schedule(wakeUs, this, Kind.faultEnd, 0, 0, null, wake);
     return () => {
       leader.resume();
-      for (const [from, to] of cuts) fabric.mend(from, to);
+      isOver = true;
+      if (isCut) { for (const [from, to] of cuts) fabric.mend(from, to); }
     };
   }
 

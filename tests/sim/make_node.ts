@@ -102,10 +102,8 @@ function voteOf(frame: Uint8Array): Vote | null {
   if (message.kind === "voteRequest") {
     // A request of term 0 only asks for the term.
     if (message.preVote || message.term === 0) return null;
-    return { term: message.term, candidate: message.from };
+    return { term: message.term, candidate: message.from, isSuspect: false };
   }
-  // A suspect server's vote counts only where nobody could know better.
-  const isVote = message.kind === "voteResponse" && message.granted && !message.preVote &&
-    !message.suspect;
-  return isVote ? { term: message.term, candidate: message.to } : null;
+  if (message.kind !== "voteResponse" || !message.granted || message.preVote) return null;
+  return { term: message.term, candidate: message.to, isSuspect: message.suspect };
 }

@@ -57,6 +57,8 @@ export interface BuiltServer {
 export interface Vote {
   readonly term: number;
   readonly candidate: number;
+  /** It may have forgotten another one: it counts only where nobody could know better. */
+  readonly isSuspect: boolean;
 }
 
 export interface ServerFactory {
