@@ -188,11 +188,6 @@ export const OWN: readonly Mutant[] = [
     "      session.beforeApply(position);\n      store.applyCommand(data, offset, result);",
     "      store.applyCommand(data, offset, result);\n      session.beforeApply(position);",
   ]),
-  mutant("read-joins", "A read joins the round that is under way", [
-    "raft/read_index.ts",
-    "  state.reads.wanted = true;\n  return state.reads.gathering;",
-    "  const { started, ended } = state.reads;\n  if (started > ended && started > 1) return started;\n  state.reads.wanted = true;\n  return state.reads.gathering;",
-  ]),
   mutant("snapshot-early", "A snapshot may hold what this server's log does not durably hold", [
     "node/snapshot_maker.ts",
     "    if (index <= newest || index > raft.state.log.durableIndex) return;",
@@ -223,31 +218,6 @@ export const OWN: readonly Mutant[] = [
     "    if (nowMs - this.#progressMs < STALL_MS) return;",
     "    if (nowMs - this.#progressMs < STALL_MS * 1_000_000) return;",
   ]),
-  mutant("confirm-any", "A sync counts for the entry that took a synced one's place", [
-    "raft/log.ts",
-    "      if (this.termAt(entry.index) !== entry.term) continue;\n",
-    "      if (this.termAt(entry.index) === NO_TERM) continue;\n",
-  ]),
-  mutant("hard-state-skipped", "Where entries are written, a new term is not", [
-    "raft/ready.ts",
-    "    hardState: changed ? hardStateOf(state) : null,",
-    "    hardState: changed && state.log.handedIndex === state.log.lastIndex ? hardStateOf(state) : null,",
-  ]),
-  mutant("no-rewrite", "Recovery trusts what the page cache shows", [
-    "storage/recover.ts",
-    "  rewrite(file, tail.proven, tail.end);\n  file.syncNow();\n  const writer",
-    "  const writer",
-  ]),
-  mutant("suspect-votes", "A server that may have forgotten its vote counts like any other", [
-    "raft/quorum.ts",
-    "      if (!ballot.suspect) sound++;",
-    "      sound++;",
-  ]),
-  mutant("suspect-soon", "A server is sound again once any append fits", [
-    "raft/suspicion.ts",
-    "  if (!isLogSound || !knowsTerms(state)) return;",
-    "  void isLogSound;",
-  ]),
   mutant("output-reused", "Replies are added to the buffer that is being written", [
     "util/output_buffer.ts",
     "    this.#filling = next;\n    this.#flying = full;",
@@ -257,21 +227,6 @@ export const OWN: readonly Mutant[] = [
     "node/node.ts",
     "      this.#sessions.leadershipLost(ClientError.redirect);\n",
     "",
-  ]),
-  mutant("ack-length", "A follower acknowledges all that it has", [
-    "raft/follower.ts",
-    "  const index = countableIndex(state, verifiedIndex);",
-    "  const index = countableIndex(state, log.lastIndex);",
-  ]),
-  mutant("own-vote-early", "A candidate's own vote counts before it is durable", [
-    "raft/candidate.ts",
-    "  // The own vote must be durable before anybody may answer it; it counts from then on, too.\n",
-    '  countBallot(state, state.id, true, state.suspect);\n  if (state.role !== "candidate") return;\n',
-  ]),
-  mutant("requests-early", "A candidate asks for votes before its own is durable", [
-    "raft/candidate.ts",
-    "    sendOnceDurable(state, request);",
-    "    send(state, request);",
   ]),
   mutant(
     "log-trimmed",
@@ -287,14 +242,49 @@ export const OWN: readonly Mutant[] = [
     "      this.#rounds.clear();\n",
     "",
   ], ["node/node.ts", "      this.#sessions.leadershipLost(ClientError.redirect);\n", ""]),
-  mutant("time-back", "A new leader's clock begins where its own wall clock is", [
-    "node/leader_clock.ts",
-    "    this.#lastStampMs = Math.max(this.#lastStampMs, lastStampMs);",
-    "    this.#lastStampMs = 0 * lastStampMs;",
-  ]),
   mutant("commit-applies-less", "A no-op's stamp moves nothing", [
     "node/commit.ts",
     "  store.beginEntry(entry.index, entryStampMs(entry));",
     "  store.beginEntry(entry.index, ticket === null && entry.data.length === ENVELOPE_BYTES ? 0 : entryStampMs(entry));",
+  ]),
+  mutant("store-forgotten", "What recovery loads from a snapshot is not what is used", [
+    "node/consensus.ts",
+    "    load: (file) => consensus.store = loadStore(storeOptions, file),",
+    "    load: (file) => void loadStore(storeOptions, file),",
+  ]),
+  mutant("own-hash", "Each server hashes its keys in its own way", [
+    "node/consensus.ts",
+    "hashSeed: hashSeedOf(formation.members) };",
+    "hashSeed: hashSeedOf(formation.members) + options.serverId };",
+  ]),
+  mutant("acks-dropped", "What waited for the sync never leaves", [
+    "node/node.ts",
+    "    for (const message of batch.messagesAfterSync) this.links.send(message);",
+    "    void batch.messagesAfterSync;",
+  ]),
+  mutant("round-late", "A round's confirmation lets only the rounds before it go on", [
+    "node/read_rounds.ts",
+    "oldest.number <= round",
+    "oldest.number < round",
+  ]),
+  mutant("follower-reads", "A follower that knows its leader reads by itself", [
+    "node/evaluator.ts",
+    '    if (state.role !== "leader") {',
+    '    if (state.role !== "leader" && state.leaderId === NOBODY) {',
+  ]),
+  mutant("apply-less", "Followers leave out a long entry's last command", [
+    "node/commit.ts",
+    "  for (let offset = ENVELOPE_BYTES; offset < data.length; offset += commandLength(data, offset)) {",
+    "  for (let offset = ENVELOPE_BYTES; offset < Math.min(data.length, 900); offset += commandLength(data, offset)) {",
+  ]),
+  mutant("trim-early", "Memory drops what this server's disk does not hold yet", [
+    "node/log_trimmer.ts",
+    "    const last = Math.min(appliedIndex, log.durableIndex, indexMax);",
+    "    const last = Math.min(appliedIndex, indexMax);",
+  ]),
+  mutant("snapshot-gap", "A snapshot is streamed though the log behind it is gone", [
+    "node/snapshots.ts",
+    "    return position.index >= this.#raft.state.log.firstIndex - 1;",
+    "    return position.index >= 0;",
   ]),
 ];
