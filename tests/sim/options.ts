@@ -302,7 +302,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
     const isOff = random.chance(0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
-    const lasts = name === "chase" ? 20 * election : long;
+    const lasts = name === "chase" ? 40 * election : long;
     const short = random.unit();
     if (isOff) continue;
     faults[name] = {
@@ -335,7 +335,7 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   wipe: 12,
   damage: 8,
   sleepingLeader: 3,
-  chase: 4,
+  chase: 2,
   newLeader: 1,
   figureEight: 1,
 };
