@@ -19,6 +19,8 @@ const ENCODER = new TextEncoder();
 const CLIENT_PORT_BASE = 9000;
 /** Some clients soon try another server, so that writes go on elsewhere while others still read. */
 const HASTY_TIMEOUT_MS = 500;
+/** But not before so many one-way delays. */
+const HASTY_DELAYS = 8;
 
 /** The client port of a server in simulated configurations. */
 export function clientPortOf(serverId: number): number {
@@ -118,7 +120,9 @@ export class Client implements Handler, ConnectionOwner {
   #waitForAnswer(): void {
     const { world } = this.#setting.fabric;
     const isHasty = this.#options.split && !this.#isReader && this.#toRead === null;
-    const timeoutMs = Math.min(this.#options.timeoutMs, isHasty ? HASTY_TIMEOUT_MS : Infinity);
+    const { delayMinMs, delayMeanMs } = this.#setting.options.network;
+    const hastyMs = Math.max(HASTY_TIMEOUT_MS, HASTY_DELAYS * (delayMinMs + delayMeanMs));
+    const timeoutMs = Math.min(this.#options.timeoutMs, isHasty ? hastyMs : Infinity);
     world.schedule(timeoutMs * 1000, this, Kind.clientTimeout, ++this.#round);
   }
 

@@ -63,7 +63,8 @@ export class Faults implements Handler {
   ease(): void {
     this.#stretch *= 1.5;
     const { fabric } = this.#setting;
-    fabric.options = { ...fabric.options, loss: fabric.options.loss * 0.7 };
+    const { loss, late } = fabric.options;
+    fabric.options = { ...fabric.options, loss: loss * 0.7, late: late * 0.7 };
   }
 
   /** A server has just won an election: its first moments are the ones that most proofs are about. */

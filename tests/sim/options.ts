@@ -141,6 +141,9 @@ export interface SimOptions {
   readonly checkInvariants: boolean;
 }
 
+/** A client waits for so many round trips at the least. */
+const ROUND_TRIPS_WAITED = 8;
+
 /** The options of a seed; `overrides` replace whole parts, for fixed scenarios. */
 export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {
   const random = new Random(seed);
@@ -179,7 +182,10 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
-  return { ...drawn, clients: { ...clients, split }, redis, ...overrides };
+  // Whoever gives up before an answer can be there learns nothing.
+  const slowestMs = ROUND_TRIPS_WAITED * 2 * (network.delayMinMs + network.delayMeanMs);
+  const timeoutMs = Math.max(clients.timeoutMs, slowestMs);
+  return { ...drawn, clients: { ...clients, split, timeoutMs }, redis, ...overrides };
 }
 
 function drawOrigin(random: Random): Origin {
