@@ -284,6 +284,7 @@ async function main(): Promise<number> {
       const one = await hunt(next.mutant, next.list, order);
       outcomes.push(one);
       say(one);
+      if (order.records) writeResults([one]);
     }
   };
   await Promise.all(Array.from({ length: order.processes }, huntAll));
@@ -293,7 +294,6 @@ async function main(): Promise<number> {
   else console.log(`The unchanged tree passes all ${anyway.size} killing seeds.`);
   const alive = outcomes.filter((one) => !one.killed);
   console.log(`${outcomes.length - alive.length} of ${outcomes.length} killed`);
-  if (order.records) writeResults(outcomes);
   // One that died at once has to die again; others may take more seeds than there is time for.
   const lost = readResults().filter((one) =>
     one.killed && one.seeds <= QUICK_SEEDS && alive.some(({ name }) => name === one.name)

@@ -5,9 +5,10 @@ import { SimClock } from "./clock.ts";
 import { fakeFactory, type Flaw } from "./fake_node.ts";
 import { withoutOutside } from "./globals.ts";
 import { EventHeap, type Handler, SimEvent } from "./heap.ts";
-import { drawOptions, FAULTS } from "./options.ts";
+import { drawOptions, FAULTS, type SimOptions } from "./options.ts";
 import { cutsOf } from "./partitions.ts";
 import { ReplyParser } from "./reply_parser.ts";
+import { shrink } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
 import { Trace } from "./trace.ts";
 import { World } from "./world.ts";
@@ -58,8 +59,19 @@ for (const flaw of ["staleReads", "lostWrites", "appliesTwice", "ignoresCas"] as
   });
 }
 
+Deno.test("a failing run is made smaller, and the same check still fires", () => {
+  const options = drawOptions(5, { faultsMs: 10_000, operationsMin: 0, redis: null });
+  const run = (changed: SimOptions) => simulate(changed, fakeFactory("lostWrites"));
+  const result = run(options);
+  assert(result.check !== null && result.strikes.length > 0, `${result.check}`);
+  const shrunk = shrink(options, result, { run, triesMax: 40, say: () => {} });
+  assertEquals(shrunk.result.check, result.check);
+  assert(shrunk.options.schedule!.length < result.strikes.length);
+  assertEquals(run(shrunk.options).hash, shrunk.result.hash);
+});
+
 Deno.test("a flawless store passes many seeds", () => {
-  for (let seed = 100; seed < 110; seed++) {
+  for (let seed = 100; seed < 105; seed++) {
     const result = simulate(lineOptions(seed), fakeFactory());
     assertEquals(result.check, null, `seed ${seed}: ${result.message}`);
     assert(result.acknowledged >= 500);
