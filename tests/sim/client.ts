@@ -10,7 +10,7 @@ import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import type { AskedFor, History, SimOperation } from "./history.ts";
 import { Kind } from "./kinds.ts";
-import type { ClientOptions, SimOptions } from "./options.ts";
+import { type ClientOptions, patienceMs, type SimOptions } from "./options.ts";
 import { type Reply, ReplyParser } from "./reply_parser.ts";
 import type { SimServer } from "./sim_server.ts";
 import { CheckFailure } from "./world.ts";
@@ -122,7 +122,7 @@ export class Client implements Handler, ConnectionOwner {
     const isHasty = this.#options.split && !this.#isReader && this.#toRead === null;
     const { delayMinMs, delayMeanMs } = this.#setting.options.network;
     const hastyMs = Math.max(HASTY_TIMEOUT_MS, HASTY_DELAYS * (delayMinMs + delayMeanMs));
-    const timeoutMs = Math.min(this.#options.timeoutMs, isHasty ? hastyMs : Infinity);
+    const timeoutMs = Math.min(patienceMs(this.#setting.options), isHasty ? hastyMs : Infinity);
     world.schedule(timeoutMs * 1000, this, Kind.clientTimeout, ++this.#round);
   }
 

@@ -182,10 +182,16 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
-  // Whoever gives up before an answer can be there learns nothing.
+  return { ...drawn, clients: { ...clients, split }, redis, ...overrides };
+}
+
+/**
+ * How long a client waits for an answer. Whoever gave up before one can be there would learn nothing:
+ * a rule of the world, not of the draw, since kept runs have their options from before it.
+ */
+export function patienceMs({ clients, network }: SimOptions): number {
   const slowestMs = ROUND_TRIPS_WAITED * 2 * (network.delayMinMs + network.delayMeanMs);
-  const timeoutMs = Math.max(clients.timeoutMs, slowestMs);
-  return { ...drawn, clients: { ...clients, split, timeoutMs }, redis, ...overrides };
+  return Math.max(clients.timeoutMs, slowestMs);
 }
 
 function drawOrigin(random: Random): Origin {

@@ -9,6 +9,7 @@ import { clientPortOf, type ClientSetting } from "./client.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
+import { patienceMs } from "./options.ts";
 import { CheckFailure } from "./world.ts";
 
 /** One request, and what is done with a reply that is no refusal and not unknown. */
@@ -111,7 +112,7 @@ export class RedisClient implements Handler, ConnectionOwner {
 
   #waitForAnswer(): void {
     const { fabric, options } = this.#setting;
-    const delayUs = options.clients.timeoutMs * 1000;
+    const delayUs = patienceMs(options) * 1000;
     fabric.world.schedule(delayUs, this, Kind.clientTimeout, ++this.#round);
   }
 

@@ -13,7 +13,7 @@ import { Fabric } from "./fabric.ts";
 import { Faults } from "./faults.ts";
 import { withoutOutside } from "./globals.ts";
 import { History } from "./history.ts";
-import type { SimOptions, Strike } from "./options.ts";
+import { patienceMs, type SimOptions, type Strike } from "./options.ts";
 import { Marks } from "./marks.ts";
 import { between } from "./partitions.ts";
 import { RedisWorkload } from "./redis_workload.ts";
@@ -197,11 +197,12 @@ export class Simulation {
   }
 
   #demandProgress(check: string): void {
-    const { timing, clients } = this.options;
+    const { timing } = this.options;
     const writesBefore = this.history.acknowledgedWrites;
     const before = this.history.acknowledged;
     const redisBefore = this.redis?.history.acknowledged ?? -1;
-    const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 + clients.timeoutMs * 2 / 1000 +
+    const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 +
+      patienceMs(this.options) * 2 / 1000 +
       this.options.restartMaxMs / 1000;
     this.demand(check, seconds, () =>
       this.history.acknowledged >= before + 10 &&
@@ -214,8 +215,8 @@ export class Simulation {
     this.#phase("converge");
     for (const client of this.clients) client.isStopped = true;
     this.redis?.stop();
-    const { clients, timing } = this.options;
-    const seconds = 20 + (clients.timeoutMs * 2 + timing.electionTimeoutMs * 20) / 1000;
+    const { timing } = this.options;
+    const seconds = 20 + (patienceMs(this.options) * 2 + timing.electionTimeoutMs * 20) / 1000;
     this.demand(
       "a client waits for ever",
       seconds,
