@@ -21,6 +21,8 @@ const CLIENT_PORT_BASE = 9000;
 const HASTY_TIMEOUT_MS = 500;
 /** But not before so many one-way delays. */
 const HASTY_DELAYS = 8;
+/** Mean time to think while progress is demanded. */
+const HURRIED_THINK_MS = 100;
 
 /** The client port of a server in simulated configurations. */
 export function clientPortOf(serverId: number): number {
@@ -37,6 +39,8 @@ export interface ClientSetting {
   readonly unreachable: Set<number>;
   readonly connections: Set<ClientConnection>;
   nextConnectionId: number;
+  /** Progress is demanded now: no client may sit and think while the time for it runs out. */
+  isInHurry: boolean;
 }
 
 export class Client implements Handler, ConnectionOwner {
@@ -92,8 +96,16 @@ export class Client implements Handler, ConnectionOwner {
   }
 
   #think(factor = 1): void {
-    const drawn = -Math.log(1 - this.#random.unit()) * this.#options.thinkMeanMs * factor;
-    this.#setting.fabric.world.schedule(drawn * 1000, this, Kind.clientThink, ++this.#thought);
+    const { fabric, isInHurry } = this.#setting;
+    const meanMs = Math.min(this.#options.thinkMeanMs, isInHurry ? HURRIED_THINK_MS : Infinity);
+    const drawn = -Math.log(1 - this.#random.unit()) * meanMs * factor;
+    fabric.world.schedule(drawn * 1000, this, Kind.clientThink, ++this.#thought);
+  }
+
+  /** Thinks anew where it was thinking: a long thought would outlast the time for progress. */
+  hurry(): void {
+    const isThinking = this.#waiting.length === 0 && (this.#connection === null || this.#isOpen);
+    if (isThinking) this.#think();
   }
 
   #act(): void {

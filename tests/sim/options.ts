@@ -143,6 +143,8 @@ export interface SimOptions {
 
 /** A client waits for so many round trips at the least. */
 const ROUND_TRIPS_WAITED = 8;
+/** Room for a few commands, however narrow the window is. */
+const QUEUE_BYTES_MIN = 2_000;
 
 /** The options of a seed; `overrides` replace whole parts, for fixed scenarios. */
 export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {
@@ -182,7 +184,31 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
-  return { ...drawn, clients: { ...clients, split }, redis, ...overrides };
+  const asked = { ...drawn, clients: { ...clients, split }, redis };
+  return { ...asked, limits: withShortQueue(asked), ...overrides };
+}
+
+/**
+ * Bounds what may wait to be committed to what goes through within half of a client's patience. Else
+ * the queue of a narrow window stays full of what was given up, and nobody hears of a success again.
+ */
+function withShortQueue(options: SimOptions): Limits {
+  const { limits, network, disk, timing } = options;
+  const delayMs = network.delayMinMs + network.delayMeanMs;
+  const roundTripMs = 2 * delayMs + disk.syncMinMs + disk.syncMeanMs;
+  // An append that is lost on either way is sent again when a heartbeat's answer tells of it.
+  const lost = 1 - (1 - network.loss) ** 2;
+  const appendMs = roundTripMs + lost * (roundTripMs + timing.heartbeatIntervalMs);
+  const inFlight = Math.min(
+    limits.appendsInFlightMax * limits.appendBytesMax,
+    limits.appendBytesInFlightMax,
+  );
+  const queueBytes = Math.floor(patienceMs(options) / 2 / appendMs * inFlight);
+  const uncommittedBytesMax = Math.min(
+    limits.uncommittedBytesMax,
+    Math.max(QUEUE_BYTES_MIN, queueBytes),
+  );
+  return { ...limits, uncommittedBytesMax };
 }
 
 /**

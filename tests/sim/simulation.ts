@@ -105,6 +105,7 @@ export class Simulation {
       unreachable,
       connections: new Set(),
       nextConnectionId: 1,
+      isInHurry: false,
     };
     this.redis = options.redis === null ? null : new RedisWorkload(this.#setting, options.redis);
     const { connections } = this.#setting;
@@ -198,6 +199,8 @@ export class Simulation {
 
   #demandProgress(check: string): void {
     const { timing } = this.options;
+    this.#setting.isInHurry = true;
+    for (const client of this.clients) client.hurry();
     const writesBefore = this.history.acknowledgedWrites;
     const before = this.history.acknowledged;
     const redisBefore = this.redis?.history.acknowledged ?? -1;
