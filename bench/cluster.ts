@@ -35,8 +35,12 @@ export interface ClusterOptions {
   readonly route?: (from: number, to: ClusterServer) => number;
   /** The section `storage` of the cluster file. */
   readonly storage?: Readonly<Record<string, number>> | undefined;
+  /** The section `timing`; default timings unless given. */
+  readonly timing?: Readonly<Record<string, number>> | undefined;
   /** Flags for the engine of servers that run from source, such as `--max-semi-space-size=2`. */
   readonly v8Flags?: string | undefined;
+  /** More flags of `deno run`, for servers that run from source. */
+  readonly denoFlags?: ((id: number) => readonly string[]) | undefined;
 }
 
 /** Everything that must be stopped if the benchmark ends early. */
@@ -114,10 +118,11 @@ export class Cluster {
     if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
     const config = `${this.directory}/cluster-${id}.json`;
     Deno.writeTextFileSync(config, this.#configOf(id));
-    const { executable, v8Flags } = this.#options;
+    const { executable, v8Flags, denoFlags } = this.#options;
     const program = executable === undefined
       ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
-        .concat(v8Flags === undefined ? [] : `--v8-flags=${v8Flags}`, `${PROJECT}main.ts`)
+        .concat(v8Flags === undefined ? [] : `--v8-flags=${v8Flags}`, denoFlags?.(id) ?? [])
+        .concat(`${PROJECT}main.ts`)
       : [executable];
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
@@ -243,8 +248,8 @@ export class Cluster {
       clientPort: server.client.port,
       logPort: server.id === id ? server.logPort : route(id, server),
     }));
-    const { storage = {} } = this.#options;
-    return JSON.stringify({ path: "data", servers, storage }, null, 2);
+    const { storage = {}, timing = {} } = this.#options;
+    return JSON.stringify({ path: "data", servers, storage, timing }, null, 2);
   }
 }
 

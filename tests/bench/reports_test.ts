@@ -1,0 +1,99 @@
+/** What the benchmarks read out of other programs' reports. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseRedisBenchmark } from "../../bench/redis_benchmark.ts";
+import { parsePerfCounts, parseStraceCounts } from "../../bench/system_calls.ts";
+import { sumProfile } from "../../bench/cpu_profile.ts";
+
+const REPORT = `
+====== SET ======
+  20000 requests completed in 0.16 seconds
+
+Latency by percentile distribution:
+0.000% <= 0.023 milliseconds (cumulative count 2)
+50.000% <= 0.055 milliseconds (cumulative count 12333)
+99.219% <= 0.191 milliseconds (cumulative count 19850)
+99.805% <= 0.271 milliseconds (cumulative count 19964)
+99.902% <= 0.383 milliseconds (cumulative count 19981)
+100.000% <= 0.503 milliseconds (cumulative count 20000)
+
+Cumulative distribution of latencies:
+95.485% <= 0.103 milliseconds (cumulative count 19097)
+
+Summary:
+  throughput summary: 121951.22 requests per second
+  latency summary (msec):
+          avg       min       p50       p95       p99       max
+        0.058     0.016     0.055     0.103     0.183     0.503
+`;
+
+Deno.test("redis-benchmark's report gives throughput and percentiles, never too low ones", () => {
+  assertEquals(parseRedisBenchmark(REPORT, 20_000), {
+    requests: 20_000,
+    perSecond: 121_951.22,
+    p50Ms: 0.055,
+    p99Ms: 0.183,
+    p999Ms: 0.383,
+    maxMs: 0.503,
+  });
+  assertThrows(() => parseRedisBenchmark("Error from server: ERR", 1), Error, "Error from server");
+});
+
+Deno.test("perf's counts are read by system call, and what has no name is kept as other", () => {
+  const text = `# started on Mon
+
+120,,raw_syscalls:sys_enter,1000,100.00,,
+70,,syscalls:sys_enter_write,1000,100.00,,
+0,,syscalls:sys_enter_read,1000,100.00,,
+<not counted>,,syscalls:sys_enter_mmap,0,0.00,,
+`;
+  assertEquals(parsePerfCounts(text), {
+    tool: "perf",
+    total: 120,
+    byName: { write: 70, other: 50 },
+  });
+});
+
+Deno.test("strace's counts are read by system call", () => {
+  const text = `syscall              calls
+---------------- ---------
+read                     1
+close                    2
+---------------- ---------
+total                    3
+`;
+  assertEquals(parseStraceCounts(text), {
+    tool: "strace",
+    total: 3,
+    byName: { read: 1, close: 2 },
+  });
+});
+
+Deno.test("a profile is summed up by function, file and part; waiting and the collector stand apart", () => {
+  const node = (id: number, functionName: string, url: string) => ({
+    id,
+    callFrame: { functionName, url, lineNumber: 9 },
+  });
+  const sums = sumProfile({
+    nodes: [
+      node(1, "(program)", ""),
+      node(2, "(garbage collector)", ""),
+      node(3, "turn", "file:///home/me/raftkv/lib/node/node.ts"),
+      node(4, "op_write", ""),
+      node(5, "turn", "file:///home/me/raftkv/lib/node/node.ts"),
+      node(6, "read", "ext:deno_net/01_net.js"),
+    ],
+    samples: [1, 2, 3, 4, 5, 6],
+    timeDeltas: [100, 20, 7, 5, 3, 2],
+  });
+  const { functions, ...rest } = sums;
+  assertEquals(rest, {
+    wallUs: 137,
+    programUs: 100,
+    collectorUs: 20,
+    scriptUs: 17,
+    files: { "lib/node/node.ts": 10, "(native)": 5, "ext:deno_net/01_net.js": 2 },
+    parts: { node: 10, native: 5, runtime: 2 },
+  });
+  const turn = { name: "turn", place: "lib/node/node.ts:10", part: "node", selfUs: 10 };
+  assertEquals(functions[0], turn);
+});
