@@ -47,13 +47,13 @@ const OUTSIDE = new Set(["(program)", "(idle)", "(root)"]);
 const COLLECTOR = "(garbage collector)";
 
 /** The place of `url` in this repository, or its name without what is the same for all. */
-function fileOf(url: string): string {
+export function fileOf(url: string): string {
   const at = url.lastIndexOf("/lib/");
   return at >= 0 && url.startsWith("file:") ? url.slice(at + 1) : url;
 }
 
 /** The folder below lib/, `runtime` for Deno's own scripts and `native` for built-in functions. */
-function partOf(file: string): string {
+export function partOf(file: string): string {
   const folder = /^lib\/(\w+)\//.exec(file)?.[1];
   if (folder !== undefined) return folder;
   if (file.startsWith("lib/")) return "lib";

@@ -1,8 +1,9 @@
 /**
  * Where a replicated write spends its microseconds, on the leader and on its followers: processor time
  * per command, V8's profile of the script, and system calls per command. The load is
- * redis-benchmark's. Three runs of each load, so that one kind of looking does not disturb another:
- * one without any, one with the system calls counted, one with the profiler.
+ * redis-benchmark's. Several runs of each load, so that one kind of looking does not disturb another:
+ * one without any, one with the system calls counted, one sampled by perf where that works here, and
+ * one under V8's profiler.
  */
 import { Cluster } from "./cluster.ts";
 import { parseFlags } from "./flags.ts";
@@ -10,6 +11,7 @@ import { freePorts } from "./free_ports.ts";
 import { Inspector } from "./inspector.ts";
 import { type CpuProfile, type ProfileSums, sumProfile } from "./cpu_profile.ts";
 import { cpuBetween, cpuOf, type ProcessCpu } from "./process_cpu.ts";
+import { PERF_V8_FLAG, perfMapOf, type PerfSums, recordPerf } from "./perf_profile.ts";
 import { printLoad, printOverview } from "./profile_report.ts";
 import { type RedisBenchmarkResult, requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
 import { countSystemCalls, findSystemCallTool, type SystemCalls } from "./system_calls.ts";
@@ -19,7 +21,7 @@ const HELP = `deno task bench:profile [flags]
 
   --loads LIST         of SET:C:P and GET:C:P, connections and pipeline, by commas
                        (SET:1:1,SET:100:1,SET:100:16,GET:1:1,GET:100:1,GET:100:16)
-  --seconds S          about how long each of a load's three runs takes (3)
+  --seconds S          about how long each of a load's four runs takes (3)
   --servers N          (3)
   --executable FILE    run this instead of main.ts: without V8's profile then
   --directory DIR      where the servers keep their data (the system's temporary directory)
@@ -48,6 +50,7 @@ export interface ServerProfile {
   readonly cpu: ProcessCpu;
   readonly mainThread: { readonly runUs: number; readonly userUs: number; systemUs: number };
   readonly calls: SystemCalls | null;
+  readonly perf: PerfSums | null;
   readonly script: ScriptShares | null;
 }
 
@@ -80,6 +83,8 @@ function parseLoads(text: string): Load[] {
 interface Subject {
   readonly cluster: Cluster;
   readonly leader: number;
+  /** What counts system calls here; perf can sample the servers, too. */
+  readonly tool: "perf" | "strace" | null;
   /** By server id; empty where the servers have no inspector. */
   readonly inspectors: ReadonlyMap<number, Inspector>;
   /** How many requests of the load about fill the time that each run may take. */
@@ -101,25 +106,22 @@ async function runWithCpu(
   return { result, cpu };
 }
 
-async function runWithCalls(
+interface Watch<T> {
+  stop(): Promise<T>;
+}
+
+/** Runs `load` while something watches each of the servers; what it saw, by server. */
+async function runWatched<T>(
   { cluster, run }: Subject,
   load: Load,
   requests: number,
-): Promise<Map<number, SystemCalls> | null> {
-  const tool = await findSystemCallTool();
-  if (tool === null) return null;
-  const counters = await Promise.all(
-    cluster.servers.map(async (
-      { id },
-    ) => [id, await countSystemCalls(cluster.pid(id), tool)]) as Promise<
-      [number, Awaited<ReturnType<typeof countSystemCalls>>]
-    >[],
-  );
+  watch: (pid: number) => Promise<Watch<T>>,
+): Promise<Map<number, T>> {
+  const pids = cluster.servers.map(({ id }) => cluster.pid(id));
+  const watches = await Promise.all(pids.map(watch));
   await run(load, requests);
-  const calls = await Promise.all(
-    counters.map(async ([id, counter]) => [id, await counter.stop()] as const),
-  );
-  return new Map(calls);
+  const seen = await Promise.all(watches.map((one) => one.stop()));
+  return new Map(cluster.servers.map(({ id }, i) => [id, seen[i]!]));
 }
 
 async function runWithProfiler(
@@ -163,7 +165,11 @@ async function profileLoad(
 ): Promise<LoadProfile> {
   const requests = await subject.requests(load);
   const { result, cpu } = await runWithCpu(subject, load, requests);
-  const calls = await runWithCalls(subject, load, requests);
+  const { tool } = subject;
+  const calls = tool === null
+    ? null
+    : await runWatched(subject, load, requests, (pid) => countSystemCalls(pid, tool));
+  const perf = tool === "perf" ? await runWatched(subject, load, requests, recordPerf) : null;
   const name = `${load.test}-${load.connections}-${load.pipeline}`;
   const profiled = await runWithProfiler(
     subject,
@@ -179,6 +185,7 @@ async function profileLoad(
       cpu: cpu.get(id)!,
       mainThread: cpu.get(id)!.threads.get(pid)!,
       calls: calls?.get(id) ?? null,
+      perf: perf?.get(id) ?? null,
       script: profiled?.shares.get(id) ?? null,
     };
   });
@@ -207,11 +214,13 @@ async function main(): Promise<void> {
   const loads = parseLoads(flags.loads);
   const hasInspector = flags.executable === "";
   const ports = freePorts(flags.servers);
+  const tool = await findSystemCallTool();
   const cluster = await Cluster.start({
     servers: flags.servers,
     executable: flags.executable || undefined,
     parent: flags.directory,
     timing: PATIENT,
+    v8Flags: tool === "perf" ? PERF_V8_FLAG : undefined,
     denoFlags: (id) => [`--inspect=127.0.0.1:${ports[id - 1]}`],
   });
   const inspectors = new Map<number, Inspector>();
@@ -229,6 +238,7 @@ async function main(): Promise<void> {
     const subject: Subject = {
       cluster,
       leader,
+      tool,
       inspectors,
       requests: (load) => requestsFor(flags.seconds, { port, valueBytes, keys, ...load }),
       run: (load, requests) => runRedisBenchmark({ port, valueBytes, keys, requests, ...load }),
@@ -244,7 +254,19 @@ async function main(): Promise<void> {
     writeJson(flags.json || undefined, "profile", { settings: flags, results: forJson(results) });
   } finally {
     for (const inspector of inspectors.values()) inspector.close();
+    removePerfMaps(cluster);
     await cluster.stop();
+  }
+}
+
+/** The engine leaves them where perf looks for them. */
+function removePerfMaps(cluster: Cluster): void {
+  for (const { id } of cluster.servers) {
+    try {
+      Deno.removeSync(perfMapOf(cluster.pid(id)));
+    } catch {
+      // There is none without perf.
+    }
   }
 }
 

@@ -61,6 +61,7 @@ export function printOverview(results: readonly LoadProfile[]): void {
 export function printLoad(profile: LoadProfile, top: number): void {
   console.log(`\n## ${describeLoad(profile)}\n`);
   printThreads(profile);
+  printPerf(profile, top);
   printParts(profile);
   printFunctions(profile, top);
   printCalls(profile);
@@ -84,7 +85,24 @@ function printThreads(profile: LoadProfile): void {
       named(server, name).reduce((sum, thread) => sum + thread.runUs, 0);
     rows.push([name, ...perRequest(profile, runUs)]);
   }
-  printRows("us per command, by thread", rows, 0.005);
+  printRows("us per command by thread", rows, 0.005);
+}
+
+/** By kind and by function, as perf saw the processors at work. */
+function printPerf(profile: LoadProfile, top: number): void {
+  const { servers } = profile;
+  if (servers.some(({ perf }) => perf === null)) return;
+  const cpuUs = ({ cpu }: ServerProfile) => cpu.userUs + cpu.systemUs;
+  const table = (what: "kinds" | "functions") => {
+    const keys = new Set(servers.flatMap(({ perf }) => Object.keys(perf![what])));
+    const rows = [...keys].map((key): [string, number, number] => [
+      key,
+      ...perRequest(profile, (server) => (server.perf![what][key] ?? 0) * cpuUs(server)),
+    ]);
+    return rows.sort((a, b) => b[1] + b[2] - a[1] - a[2]);
+  };
+  printRows("us per command by kind, all threads (perf)", table("kinds"), 0.005);
+  printRows("us per command by function (perf)", table("functions").slice(0, top), 0);
 }
 
 function printParts(profile: LoadProfile): void {
@@ -103,7 +121,7 @@ function printParts(profile: LoadProfile): void {
   add("garbage collector", ({ script }) => script!.collector);
   add("native code and system calls", ({ script }) => script!.program);
   rows.sort((a, b) => b[1] - a[1]);
-  printRows("us per command of the main thread, by part", rows, 0.005);
+  printRows("us per command of the main thread by part (V8)", rows, 0.005);
   console.log(`(${formatCount(profile.profiledPerSecond)} replies/s under the profiler)`);
 }
 
@@ -130,7 +148,7 @@ function printFunctions(profile: LoadProfile, top: number): void {
     ),
   ]);
   rows.sort((a, b) => b[1] + b[2] - a[1] - a[2]);
-  printRows("us per command, by function (self)", rows.slice(0, top), 0);
+  printRows("us per command by function, waiting included (V8)", rows.slice(0, top), 0);
 }
 
 function printCalls(profile: LoadProfile): void {

@@ -1,6 +1,7 @@
 /** What the benchmarks read out of other programs' reports. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseRedisBenchmark } from "../../bench/redis_benchmark.ts";
+import { sumPerfScript } from "../../bench/perf_profile.ts";
 import { parsePerfCounts, parseStraceCounts } from "../../bench/system_calls.ts";
 import { sumProfile } from "../../bench/cpu_profile.ts";
 
@@ -96,4 +97,31 @@ Deno.test("a profile is summed up by function, file and part; waiting and the co
   });
   const turn = { name: "turn", place: "lib/node/node.ts:10", part: "node", selfUs: 10 };
   assertEquals(functions[0], turn);
+});
+
+Deno.test("perf's samples are summed up by part, native code, system call and thread", () => {
+  const text = `deno  2729 
+\t    7f4ad814747d JS:*'#hop file:///home/me/raftkv/lib/node_runner.ts:53:10 (/tmp/perf-2729.map)
+
+deno  2729 
+\tffffffff821e8f67 tcp_sendmsg ([kernel.kallsyms])
+\tffffffff816c2b11 __x64_sys_sendto ([kernel.kallsyms])
+\t    7f4b187479b8 __send (/usr/lib/libc.so.6)
+
+V8 DefaultWorke  2733 
+\tffffffff821f3046 exc_page_fault ([kernel.kallsyms])
+
+deno  2729 
+\t    7f4b187479b8 malloc (/usr/lib/libc.so.6)
+`;
+  assertEquals(sumPerfScript(text, 2729), {
+    samples: 4,
+    kinds: {
+      lib: 0.25,
+      "kernel: sendto": 0.25,
+      "thread V8 DefaultWorke: kernel: page faults": 0.25,
+      "native: memory and C library": 0.25,
+    },
+    functions: { "#hop  lib/node_runner.ts:53": 0.25 },
+  });
 });
