@@ -6,7 +6,10 @@
  * process gives them back however it ends, and two processes never both hold one.
  */
 import { assert } from "../util/assert.ts";
-import { type Disk, DiskError, type DiskFile, DiskFullError } from "./ports.ts";
+import { DenoFile } from "./deno_file.ts";
+import { attempt, diskError, portError } from "./disk_errors.ts";
+import { GentleRemoval } from "./gentle_removal.ts";
+import type { Disk, DiskDone, DiskFile } from "./ports.ts";
 
 /** A lock that another process holds is given up on after this long. */
 const LOCK_DEADLINE_MS = 500;
@@ -21,6 +24,9 @@ export class DenoDisk implements Disk {
   /** By path: the open file that holds the lock, or null where another process has it. */
   readonly #prepared = new Map<string, Deno.FsFile | null>();
   readonly #locked = new Map<string, Deno.FsFile>();
+  readonly #removal = new GentleRemoval();
+  /** The last of the operations that run beside the event loop. */
+  #last: Promise<void> = Promise.resolve();
 
   /** Makes the root directory where it is absent. */
   constructor(root: string) {
@@ -66,7 +72,10 @@ export class DenoDisk implements Disk {
   }
 
   open(path: string, options: { create?: boolean; readOnly?: boolean } = {}): DiskFile {
-    return new DenoFile(this.#full(path), this.#openNative(path, options));
+    const full = this.#full(path);
+    const file = this.#openNative(path, options);
+    this.#removal.opened(full);
+    return new DenoFile(full, file, () => this.#removal.closed(full));
   }
 
   rename(from: string, to: string): void {
@@ -91,6 +100,22 @@ export class DenoDisk implements Disk {
     });
   }
 
+  renameLater(from: string, to: string, done: DiskDone): void {
+    const full = this.#full(from);
+    this.#later("rename", full, () => Deno.rename(full, this.#full(to)), done);
+  }
+
+  removeLater(path: string, done: DiskDone): void {
+    const full = this.#full(path);
+    const remove = () => this.#removal.remove(full, this.#openNative(path, {}));
+    this.#later("remove", full, remove, done);
+  }
+
+  syncDirectoryLater(directory: string, done: DiskDone): void {
+    const full = this.#full(directory);
+    this.#later("sync", full, () => syncNative(full), done);
+  }
+
   lock(path: string): boolean {
     if (this.#locked.has(path)) return false;
     const file = this.#prepared.get(path);
@@ -110,6 +135,16 @@ export class DenoDisk implements Disk {
     queueMicrotask(run);
   }
 
+  /** Runs `operation` behind those before it. `done` runs outside of the chain of promises. */
+  #later(verb: string, full: string, operation: () => Promise<void>, done: DiskDone): void {
+    // A sync that finds no room is a failed sync.
+    const toError = verb === "sync" ? diskError : portError;
+    this.#last = this.#last.then(operation).then(
+      () => queueMicrotask(() => done(null)),
+      (cause) => queueMicrotask(() => done(toError(verb, full, cause))),
+    );
+  }
+
   #full(path: string): string {
     return path === "." ? this.#root : `${this.#root}/${path}`;
   }
@@ -126,82 +161,6 @@ export class DenoDisk implements Disk {
       }
       return Deno.openSync(full, { read: true, write, create, mode: 0o600 });
     });
-  }
-}
-
-class DenoFile implements DiskFile {
-  readonly path: string;
-  readonly #file: Deno.FsFile;
-  #syncing = false;
-
-  constructor(path: string, file: Deno.FsFile) {
-    this.path = path;
-    this.#file = file;
-  }
-
-  size(): number {
-    return attempt("measure", this.path, () => this.#file.statSync().size);
-  }
-
-  read(offset: number, into: Uint8Array): number {
-    this.#expectNoSync();
-    return attempt("read", this.path, () => {
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
-      let total = 0;
-      while (total < into.length) {
-        const count = this.#file.readSync(into.subarray(total));
-        if (count === null || count === 0) break;
-        total += count;
-      }
-      return total;
-    });
-  }
-
-  write(offset: number, bytes: Uint8Array): void {
-    this.#expectNoSync();
-    attempt("write", this.path, () => {
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
-      let total = this.#file.writeSync(bytes);
-      while (total < bytes.length) total += this.#file.writeSync(bytes.subarray(total));
-    });
-  }
-
-  truncate(size: number): void {
-    this.#expectNoSync();
-    attempt("truncate", this.path, () => this.#file.truncateSync(size));
-  }
-
-  sync(done: (error: Error | null) => void): void {
-    this.#expectNoSync();
-    this.#syncing = true;
-    const finish = (error: Error | null) => {
-      this.#syncing = false;
-      done(error);
-    };
-    // `done` runs outside of this promise's chain: what it throws must end the process, and must
-    // not look like a failed sync.
-    this.#file.syncData().then(
-      () => queueMicrotask(() => finish(null)),
-      (cause) => queueMicrotask(() => finish(diskError("sync", this.path, cause))),
-    );
-  }
-
-  syncNow(): void {
-    this.#expectNoSync();
-    try {
-      this.#file.syncDataSync();
-    } catch (cause) {
-      throw diskError("sync", this.path, cause);
-    }
-  }
-
-  close(): void {
-    this.#file.close();
-  }
-
-  /** Blocking calls on a file with a sync under way fail or wait, by version: neither is wanted. */
-  #expectNoSync(): void {
-    assert(!this.#syncing, `${this.path} was used while its sync is under way`);
   }
 }
 
@@ -237,27 +196,11 @@ function present(full: string): boolean {
   }
 }
 
-/** Runs `operation` and turns what it throws into the port's errors. */
-function attempt<T>(verb: string, path: string, operation: () => T): T {
+async function syncNative(full: string): Promise<void> {
+  const file = await Deno.open(full, { read: true });
   try {
-    return operation();
-  } catch (cause) {
-    if (isFull(cause)) {
-      throw new DiskFullError(`No space left on the disk: could not ${verb} ${path}`, { cause });
-    }
-    throw diskError(verb, path, cause);
+    await file.sync();
+  } finally {
+    file.close();
   }
-}
-
-/** ENOSPC and EDQUOT. A sync that fails so is a failed sync, whatever the reason. */
-function isFull(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false;
-  const code = "code" in cause ? cause.code : undefined;
-  return code === "ENOSPC" || code === "EDQUOT" ||
-    /\(os error (?:28|122)\)/.test(cause.message);
-}
-
-function diskError(verb: string, path: string, cause: unknown): DiskError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DiskError(`Could not ${verb} ${path}: ${reason}`, { cause });
 }

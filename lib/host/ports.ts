@@ -27,9 +27,20 @@ export class DiskError extends Error {
   override readonly name = "DiskError";
 }
 
+/** True for what a disk throws. */
+export function isDiskProblem(error: unknown): error is DiskFullError | DiskError {
+  return error instanceof DiskFullError || error instanceof DiskError;
+}
+
+/** How what was asked of a disk ended. Called from the event loop, never from within the call. */
+export type DiskDone = (error: Error | null) => void;
+
 /**
- * One open file. Reads and writes go to the page cache and return at once; only `sync` makes bytes
- * survive a crash, and a failed sync must never be retried (the pages may be marked clean).
+ * One open file. Reads and writes go to the page cache; only `sync` makes bytes survive a crash, and
+ * a failed sync must never be retried (the pages may be marked clean).
+ *
+ * Calls that end in `Later`, and `sync`, work beside the event loop; the others block it, a write
+ * too: for milliseconds where the file is being synced, or where much is on its way to the disk.
  */
 export interface DiskFile {
   readonly path: string;
@@ -38,9 +49,14 @@ export interface DiskFile {
   read(offset: number, into: Uint8Array): number;
   /** Writes all of `bytes` at `offset`, or throws `DiskFullError` or `DiskError`. */
   write(offset: number, bytes: Uint8Array): void;
+  /**
+   * The same beside the event loop. Until `done` the bytes have to stay as they are, and the file
+   * must not be used; what a crash in between leaves of them is any part.
+   */
+  writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void;
   truncate(size: number): void;
-  /** Makes contents and size durable; `done` is called later, never from within this call. */
-  sync(done: (error: Error | null) => void): void;
+  /** Makes contents and size durable; until `done` the file must not be used. */
+  sync(done: DiskDone): void;
   /** The same, blocking: for start-up and for rotating segments. Throws where it fails. */
   syncNow(): void;
   close(): void;
@@ -59,6 +75,13 @@ export interface Disk {
   remove(path: string): void;
   /** Makes created, renamed and removed names in `directory` durable. */
   syncDirectory(directory: string): void;
+  /**
+   * The same three beside the event loop. They take place one after another, in the order in which
+   * they were asked for, and each at once: a crash comes before it or behind it.
+   */
+  renameLater(from: string, to: string, done: DiskDone): void;
+  removeLater(path: string, done: DiskDone): void;
+  syncDirectoryLater(directory: string, done: DiskDone): void;
   /**
    * Takes an exclusive lock for the life of the process (a crash releases it); false where somebody
    * has it already, this process included. The real disk needs an awaited step before: see

@@ -62,6 +62,7 @@ export function openConsensus(options: ConsensusOptions): Consensus {
     files: directory.snapshots,
     storeOptions,
     limits: storage,
+    clock,
     host,
     send,
     compactLog: (keepFromIndex) => persister.compact(keepFromIndex),

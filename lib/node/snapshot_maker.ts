@@ -1,9 +1,11 @@
 /**
- * Takes this server's own snapshots while writes go on: one slice a tick, against one index, synced
- * bit by bit so that the log's syncs do not have to wait behind one large one.
+ * Takes this server's own snapshots while writes go on: one slice a tick, against one index, each
+ * written and synced beside the event loop before the next is made, so that the log's syncs never
+ * wait behind much and memory holds one slice. A follower that waits for the snapshot gets slices as
+ * large as the time that one may take.
  */
 import { ByteWriter } from "../util/bytes.ts";
-import { DiskFullError } from "../host/ports.ts";
+import { type Clock, DiskFullError } from "../host/ports.ts";
 import type { Snapshot } from "../kv/snapshot.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
@@ -11,13 +13,16 @@ import type { SnapshotPosition } from "../raft/types.ts";
 import type { SnapshotFiles, SnapshotWriter } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
-/** Bytes written between two syncs. */
-const FLUSH_BYTES = 2_097_152;
+/** How long commands may have to wait for one slice; looked at between pieces of `sliceBytes`. */
+const SLICE_MS = 1.5;
+/** A slice for a follower that waits has so many pieces at the most. */
+const URGENT_PIECES = 8;
 /** How long to wait after a full disk before the next try. */
 const FULL_PAUSE_MS = 5_000;
 
 export interface SnapshotMakerOptions {
   readonly files: SnapshotFiles;
+  readonly clock: Clock;
   readonly host: NodeHost;
   readonly logBytesMin: number;
   readonly sliceBytes: number;
@@ -29,13 +34,16 @@ interface Running {
   readonly snapshot: Snapshot;
   readonly writer: SnapshotWriter;
   readonly startedMs: number;
+  /** Followers wait for it. */
+  isUrgent: boolean;
   bytes: number;
-  bytesSinceFlush: number;
+  slices: number;
+  longestSliceMs: number;
 }
 
 export class SnapshotMaker {
   readonly #options: SnapshotMakerOptions;
-  readonly #slice = new ByteWriter(0);
+  readonly #piece = new ByteWriter(0);
   #running: Running | null = null;
   #isWaiting = false;
   #isWanted = false;
@@ -62,7 +70,8 @@ export class SnapshotMaker {
 
   /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one. */
   want(): void {
-    this.#isWanted = true;
+    if (this.#running === null) this.#isWanted = true;
+    else this.#running.isUrgent = true;
   }
 
   /** Gives up what is being taken: the store is about to be replaced. */
@@ -85,7 +94,7 @@ export class SnapshotMaker {
   /** Begins where it is time to, or writes the next slice. */
   tick(nowMs: number, raft: Raft, store: Store): void {
     if (this.#isWaiting) return;
-    if (this.#running !== null) return this.#next(this.#running, nowMs);
+    if (this.#running !== null) return this.#next(this.#running);
     if (nowMs < this.#pauseUntilMs || !this.#isDue()) return;
     const index = store.appliedIndex;
     const newest = this.#options.files.list()[0]?.index ?? 0;
@@ -102,65 +111,77 @@ export class SnapshotMaker {
   #begin(nowMs: number, raft: Raft, store: Store): void {
     const index = store.appliedIndex;
     const position = { index, term: raft.state.log.termAt(index) };
-    this.#try(nowMs, () => {
-      const writer = this.#options.files.begin(position, raft.configurationAt(index));
-      const snapshot = store.beginSnapshot();
-      this.#running = { snapshot, writer, startedMs: nowMs, bytes: 0, bytesSinceFlush: 0 };
-      this.#isWanted = false;
-      this.#logBytes = 0;
-      writer.head(snapshot.head);
-    });
+    let writer: SnapshotWriter;
+    try {
+      writer = this.#options.files.begin(position, raft.configurationAt(index));
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return this.#noteFull(nowMs, error);
+    }
+    const snapshot = store.beginSnapshot();
+    writer.head(snapshot.head);
+    const counters = { bytes: 0, slices: 0, longestSliceMs: 0 };
+    this.#running = { snapshot, writer, startedMs: nowMs, isUrgent: false, ...counters };
+    this.#isWanted = false;
+    this.#logBytes = 0;
   }
 
-  #next(running: Running, nowMs: number): void {
-    const slice = this.#slice;
-    slice.clear();
-    const isMore = running.snapshot.next(slice, this.#options.sliceBytes);
-    this.#try(nowMs, () => {
-      if (slice.length > 0) running.writer.records(slice.view());
-      running.bytes += slice.length;
-      running.bytesSinceFlush += slice.length;
-      if (!isMore) this.#finish(running);
-      else if (running.bytesSinceFlush >= FLUSH_BYTES) this.#flush(running);
-    });
-  }
-
-  #flush(running: Running): void {
-    running.bytesSinceFlush = 0;
+  #next(running: Running): void {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    let isMore = true;
+    let tookMs = 0;
+    const pieces = running.isUrgent ? URGENT_PIECES : 1;
+    for (let i = 0; i < pieces && isMore && tookMs < SLICE_MS; i++) {
+      isMore = this.#nextPiece(running);
+      tookMs = clock.monotonicMs() - startMs;
+    }
+    running.slices++;
+    running.longestSliceMs = Math.max(running.longestSliceMs, tookMs);
     this.#isWaiting = true;
-    running.writer.flush((error) => {
-      this.#isWaiting = false;
-      if (error !== null) this.#options.host.fatal(error);
-    });
+    if (isMore) running.writer.flush((error) => this.#flushed(running, error));
+    else this.#finish(running);
+  }
+
+  #nextPiece({ snapshot, writer }: Running): boolean {
+    const piece = this.#piece;
+    piece.clear();
+    const isMore = snapshot.next(piece, this.#options.sliceBytes);
+    if (piece.length > 0) writer.records(piece.view());
+    this.#running!.bytes += piece.length;
+    return isMore;
+  }
+
+  #flushed(running: Running, error: Error | null): void {
+    this.#isWaiting = false;
+    if (error !== null) this.#failed(running, error);
   }
 
   #finish(running: Running): void {
-    const { host, onDone } = this.#options;
+    const { host, clock, onDone } = this.#options;
     running.snapshot.close();
-    this.#isWaiting = true;
     running.writer.finish((error) => {
       this.#isWaiting = false;
+      if (error !== null) return this.#failed(running, error);
       this.#running = null;
-      if (error instanceof DiskFullError) return this.#noteFull(0, error);
-      if (error !== null) return host.fatal(error);
       this.#lastBytes = running.bytes;
       const { index, keys } = running.snapshot.head;
-      const fields = { index, keys, bytes: running.bytes };
+      const { bytes, slices, startedMs } = running;
+      const tookMs = Math.round(clock.monotonicMs() - startedMs);
+      const longestSliceMs = Math.round(running.longestSliceMs * 100) / 100;
+      const fields = { index, keys, bytes, tookMs, slices, longestSliceMs };
       host.log({ level: "info", message: "Snapshot taken", fields });
       onDone(running.writer.position);
     });
   }
 
-  /** Runs a step that writes; a full disk ends the snapshot, and only that. */
-  #try(nowMs: number, step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof DiskFullError)) throw error;
-      this.#running?.snapshot.close();
-      this.#running = null;
-      this.#noteFull(nowMs, error);
-    }
+  /** The writer has aborted. A full disk ends the snapshot, and only that. */
+  #failed(running: Running, error: Error): void {
+    const { host, clock } = this.#options;
+    running.snapshot.close();
+    this.#running = null;
+    if (error instanceof DiskFullError) this.#noteFull(clock.monotonicMs(), error);
+    else host.fatal(error);
   }
 
   #noteFull(nowMs: number, error: DiskFullError): void {

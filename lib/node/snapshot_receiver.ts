@@ -4,7 +4,7 @@
  * over, by `takeReady()`; until then nothing of the old state has changed.
  */
 import { ByteFormatError } from "../util/bytes.ts";
-import { DiskFullError } from "../host/ports.ts";
+import { type Clock, DiskFullError } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
 import type { Store, StoreOptions } from "../kv/store.ts";
 import type { Configuration, SnapshotChunk, SnapshotPosition } from "../raft/types.ts";
@@ -12,8 +12,8 @@ import { DataDirectoryError } from "../storage/errors.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
-/** Sections loaded in one tick: some 500 KiB, a few milliseconds. */
-const SECTIONS_A_TICK = 2;
+/** How long loading goes on before others have their turn; looked at between two sections. */
+const LOAD_SLICE_MS = 1.5;
 
 /** A snapshot that is durable and loaded. */
 export interface ReceivedSnapshot {
@@ -25,10 +25,14 @@ export interface ReceivedSnapshot {
 export interface SnapshotReceiverOptions {
   readonly files: SnapshotFiles;
   readonly storeOptions: StoreOptions;
+  readonly clock: Clock;
   readonly host: NodeHost;
   /** Tells the leader how much is held. */
-  readonly answer: (chunk: SnapshotChunk, offset: number) => void;
+  readonly answer: (chunk: ChunkOrigin, offset: number) => void;
 }
+
+/** Whom a chunk came from, and of which snapshot. */
+export type ChunkOrigin = Pick<SnapshotChunk, "from" | "index" | "snapshotTerm">;
 
 interface Loading {
   readonly file: SnapshotFile;
@@ -38,6 +42,8 @@ interface Loading {
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   #part: SnapshotPart | null = null;
+  /** What came is being made durable. */
+  #isStoring = false;
   #isFinishing = false;
   #loading: Loading | null = null;
   #ready: ReceivedSnapshot | null = null;
@@ -54,41 +60,40 @@ export class SnapshotReceiver {
     }
     try {
       const part = this.#partFor(chunk);
-      if (chunk.data.length > 0) part.write(chunk.offset, chunk.data);
-      this.#options.answer(chunk, part.heldBytes);
-      if (part.heldBytes === part.bodyBytes) this.#finish(part);
+      const held = part.heldBytes;
+      const { from, index, snapshotTerm } = chunk;
+      // What is taken in is answered once it is stored: that bounds what waits for the disk.
+      if (part.write(chunk.offset, chunk.data) === held) this.#options.answer(chunk, held);
+      else if (!this.#isStoring) this.#store(part, { from, index, snapshotTerm });
     } catch (error) {
-      this.#part = null;
+      this.#drop();
       this.#complain(error);
     }
   }
 
-  /** Loads the next sections of what has come. */
-  tick(): void {
+  /** Loads the next sections of what has come. Returns whether there are more. */
+  load(): boolean {
     const loading = this.#loading;
-    if (loading === null) return;
-    const { files, storeOptions: _, host } = this.#options;
+    if (loading === null) return false;
+    const { files, clock } = this.#options;
     const { file, reader } = loading;
+    const untilMs = clock.monotonicMs() + LOAD_SLICE_MS;
     try {
-      for (let i = 0; i < SECTIONS_A_TICK; i++) {
+      do {
         const records = file.nextSection();
-        if (records !== null) {
-          reader.add(records);
-          continue;
+        if (records === null) {
+          this.#loaded(file, reader);
+          return false;
         }
-        const { position, configuration } = file;
-        this.#ready = { position, configuration, store: reader.finish() };
-        this.#loading = null;
-        file.close();
-        const fields = { index: position.index, keys: this.#ready.store.keys };
-        host.log({ level: "info", message: "Snapshot received from the leader", fields });
-        return;
-      }
+        reader.add(records);
+      } while (clock.monotonicMs() < untilMs);
+      return true;
     } catch (error) {
       this.#loading = null;
       file.close();
       files.remove(file.position);
       this.#complain(error);
+      return false;
     }
   }
 
@@ -108,19 +113,51 @@ export class SnapshotReceiver {
     return this.#ready !== null;
   }
 
+  #loaded(file: SnapshotFile, reader: SnapshotReader): void {
+    const { position, configuration } = file;
+    this.#ready = { position, configuration, store: reader.finish() };
+    this.#loading = null;
+    file.close();
+    const fields = { index: position.index, keys: this.#ready.store.keys };
+    const message = "Snapshot received from the leader";
+    this.#options.host.log({ level: "info", message, fields });
+  }
+
   #partFor({ index, snapshotTerm: term, totalBytes }: SnapshotChunk): SnapshotPart {
     const part = this.#part;
     const isSame = part !== null && part.position.index === index &&
       part.position.term === term && part.bodyBytes === totalBytes;
     if (isSame) return part;
-    this.#part = null;
+    this.#drop();
     part?.abort();
     return this.#part = this.#options.files.receive({ index, term }, totalBytes);
   }
 
-  #finish(part: SnapshotPart): void {
-    const { files, storeOptions, host } = this.#options;
+  #drop(): void {
     this.#part = null;
+    this.#isStoring = false;
+  }
+
+  /** Makes durable what has come, and says so; then what came meanwhile. */
+  #store(part: SnapshotPart, origin: ChunkOrigin): void {
+    const { host, answer } = this.#options;
+    const held = part.heldBytes;
+    if (held === part.bodyBytes) return this.#finish(part, origin);
+    this.#isStoring = true;
+    part.flush((error) => {
+      this.#isStoring = false;
+      if (error !== null) {
+        this.#drop();
+        return error instanceof DiskFullError ? this.#complain(error) : host.fatal(error);
+      }
+      answer(origin, held);
+      if (part.heldBytes > held) this.#store(part, origin);
+    });
+  }
+
+  #finish(part: SnapshotPart, origin: ChunkOrigin): void {
+    const { files, storeOptions, host, answer } = this.#options;
+    this.#drop();
     this.#isFinishing = true;
     part.finish((error) => {
       this.#isFinishing = false;
@@ -128,7 +165,10 @@ export class SnapshotReceiver {
       try {
         if (error !== null) throw error;
         const file = files.open(part.position);
-        this.#loading = { file, reader: new SnapshotReader(storeOptions, file.head) };
+        const options = { ...storeOptions, capacityHint: file.head.keys };
+        this.#loading = { file, reader: new SnapshotReader(options, file.head) };
+        answer(origin, part.bodyBytes);
+        host.scheduleTurn();
       } catch (error) {
         this.#complain(error);
       }

@@ -2,6 +2,7 @@
  * All that a node does with snapshots: takes its own, streams the newest to followers that need
  * entries which are gone, takes in those of a leader, and keeps the log short in memory and on disk.
  */
+import type { Clock } from "../host/ports.ts";
 import type { Store, StoreOptions } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Entry, Message, Ready, ServerId, SnapshotPosition } from "../raft/types.ts";
@@ -18,6 +19,7 @@ export interface SnapshotsOptions {
   readonly files: SnapshotFiles;
   readonly storeOptions: StoreOptions;
   readonly limits: StorageLimits;
+  readonly clock: Clock;
   readonly host: NodeHost;
   readonly send: (message: Message) => void;
   /** The log on disk is not needed in front of this index any more. */
@@ -45,7 +47,7 @@ export class Snapshots {
   #held = { index: Infinity, untilMs: 0 };
 
   constructor(options: SnapshotsOptions) {
-    const { raft, files, storeOptions, limits, host, send } = options;
+    const { raft, files, storeOptions, limits, clock, host, send } = options;
     this.#options = options;
     this.#raft = raft;
     const newest = files.list()[0]?.index ?? 0;
@@ -58,6 +60,7 @@ export class Snapshots {
     this.#trimmer = new LogTrimmer(limits.logMemoryBytes, bytesInFront);
     this.#maker = new SnapshotMaker({
       files,
+      clock,
       host,
       logBytesMin: limits.snapshotLogBytesMin,
       sliceBytes: limits.snapshotSliceBytes,
@@ -66,6 +69,7 @@ export class Snapshots {
     this.#receiver = new SnapshotReceiver({
       files,
       storeOptions,
+      clock,
       host,
       answer: (chunk, offset) =>
         send({
@@ -94,9 +98,13 @@ export class Snapshots {
     }
   }
 
+  /** Goes on with what has to be done soon, a little at a time. */
+  turn(): void {
+    if (this.#receiver.load()) this.#options.host.scheduleTurn();
+  }
+
   /** `hasRoom`: false while the disk is full but for the log's reserve. */
   tick(nowMs: number, store: Store, hasRoom: boolean): void {
-    this.#receiver.tick();
     if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);

@@ -152,7 +152,7 @@ export class DataDirectory {
       repairing,
       surroundings: {
         fallbackIndex: () => snapshots.fallbackIndex,
-        restarted: (position) => snapshots.keepOnly(position),
+        restarted: (position) => snapshots.keepOnlyLater(position),
         finishRepair() {
           removeRepairRecord(disk, path);
           removeAside(disk, directory);

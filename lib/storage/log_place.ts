@@ -1,6 +1,7 @@
 /** Where a log is, where it goes on, and the segments that it has left behind. */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import type { Disk, DiskFile } from "../host/ports.ts";
+import { endProcess } from "./new_file.ts";
 import type { LogOwner, SegmentHead } from "./segment_head.ts";
 
 export interface LogPlace {
@@ -50,7 +51,9 @@ export interface LogSurroundings {
 export class EarlierSegments {
   readonly #disk: Disk;
   readonly #directory: string;
-  readonly #segments: EarlierSegment[];
+  #segments: EarlierSegment[];
+  /** On their way out. */
+  #leaving: EarlierSegment[] = [];
 
   constructor({ disk, directory }: LogPlace, segments: readonly EarlierSegment[]) {
     this.#disk = disk;
@@ -58,8 +61,10 @@ export class EarlierSegments {
     this.#segments = [...segments];
   }
 
+  /** Those on their way out included. */
   get bytes(): number {
-    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+    const sum = (total: number, { bytes }: EarlierSegment) => total + bytes;
+    return this.#segments.reduce(sum, this.#leaving.reduce(sum, 0));
   }
 
   push(segment: EarlierSegment): void {
@@ -67,13 +72,25 @@ export class EarlierSegments {
   }
 
   /**
-   * Removes those all of whose entries lie in front of `keepFrom`. The oldest goes first, each for
-   * good before the next: what is left has no gaps at any time.
+   * Removes those all of whose entries lie in front of `keepFrom`, beside the event loop. The oldest
+   * goes first, each for good before the next: what is left has no gaps at any time.
    */
   removeBefore(keepFrom: number): void {
+    const wasEmpty = this.#leaving.length === 0;
     while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
-      this.#disk.remove(this.#segments.shift()!.path);
-      this.#disk.syncDirectory(this.#directory);
+      this.#leaving.push(this.#segments.shift()!);
     }
+    if (wasEmpty) this.#removeNext();
+  }
+
+  #removeNext(): void {
+    const next = this.#leaving[0];
+    if (next === undefined) return;
+    this.#disk.removeLater(next.path, endProcess);
+    this.#disk.syncDirectoryLater(this.#directory, (error) => {
+      endProcess(error);
+      this.#leaving.shift();
+      this.#removeNext();
+    });
   }
 }

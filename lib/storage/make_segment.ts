@@ -1,5 +1,5 @@
 /** Makes log segments. */
-import type { Disk } from "../host/ports.ts";
+import { type Disk, type DiskFile, isDiskProblem } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import {
   encodeSegmentHead,
@@ -11,6 +11,7 @@ import {
 } from "./segment_head.ts";
 import { HARD_STATE_BYTES, MARKER_BYTES } from "./records.ts";
 import { TEMPORARY_SUFFIX } from "./small_file.ts";
+import type { Done } from "./types.ts";
 
 /**
  * Bytes that batches leave free at a segment's end. They hold the most that can come behind the last
@@ -51,4 +52,50 @@ export function makeSegment(
   disk.rename(temporary, path);
   disk.syncDirectory(directory);
   return path;
+}
+
+/**
+ * As `makeSegment`, beside the event loop. `done` gets what went wrong; where that came before the
+ * segment had its name, nothing is left but perhaps a temporary file.
+ */
+export function makeSegmentLater(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  head: SegmentHead,
+  done: Done,
+): void {
+  const path = `${directory}/${segmentName(head.sequence)}`;
+  const temporary = path + TEMPORARY_SUFFIX;
+  let file: DiskFile | null = null;
+  const end = (error: Error | null) => {
+    file?.close();
+    file = null;
+    done(error);
+  };
+  const then = (next: () => void): Done => (error) => error === null ? next() : end(error);
+  try {
+    file = disk.open(temporary, { create: true });
+    file.truncate(0);
+    file.truncate(head.length);
+  } catch (error) {
+    if (!isDiskProblem(error)) throw error;
+    return disk.defer(() => end(error));
+  }
+  const opened = file;
+  opened.writeLater(
+    0,
+    encodeSegmentHead(owner, head),
+    then(() =>
+      opened.sync(then(() => {
+        opened.close();
+        file = null;
+        disk.renameLater(
+          temporary,
+          path,
+          then(() => disk.syncDirectoryLater(directory, end)),
+        );
+      }))
+    ),
+  );
 }

@@ -1,10 +1,15 @@
 /**
- * A large file on its way to its name: appended to under a temporary name, synced while the server
- * goes on, then renamed and its directory synced. Whatever fails, nothing of it is left but perhaps
- * the temporary file after a crash, which the next start removes.
+ * A large file on its way to its name: appended to under a temporary name, synced bit by bit, then
+ * renamed and its directory synced. Whatever fails, nothing of it is left but perhaps the temporary
+ * file after a crash, which the next start removes.
+ *
+ * What is appended waits in memory for the next `flush`, and everything that can block for long
+ * (writing while much is on its way to the disk, syncing, changing names, removing) runs beside the
+ * event loop.
  */
-import { type Disk, DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
+import type { Disk, DiskFile } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
+import { ByteWriter } from "../util/bytes.ts";
 import type { Done } from "./types.ts";
 
 export class NewFile {
@@ -13,17 +18,25 @@ export class NewFile {
   readonly #temporary: string;
   readonly #onEnd: (durable: boolean) => void;
   readonly #file: DiskFile;
-  #state: "open" | "syncing" | "ended" = "open";
+  /** What was appended since the last flush began, and what that one writes. */
+  #filling = new ByteWriter();
+  #flying = new ByteWriter();
+  #state: "open" | "flushing" | "naming" | "ended" = "open";
+  #isFinishing = false;
   #length = 0;
+  #writtenLength = 0;
 
-  /** `onEnd` is called once: with true when the file is durable under `path`, else with false. */
-  constructor(disk: Disk, path: string, suffix: string, onEnd: (durable: boolean) => void) {
+  /**
+   * `temporary` has to be a name that no other file has, and none had that may still be on its way
+   * out. `onEnd` is called once: with true when the file is durable under `path`, else with false.
+   * Throws what the disk throws.
+   */
+  constructor(disk: Disk, path: string, temporary: string, onEnd: (durable: boolean) => void) {
     this.#disk = disk;
     this.#path = path;
-    this.#temporary = path + suffix;
+    this.#temporary = temporary;
     this.#onEnd = onEnd;
-    this.#file = disk.open(this.#temporary, { create: true });
-    this.#guard(() => this.#file.truncate(0));
+    this.#file = disk.open(temporary, { create: true });
   }
 
   /** Bytes so far. */
@@ -31,41 +44,50 @@ export class NewFile {
     return this.#length;
   }
 
-  /** False once the file is durable or aborted. */
-  get isOpen(): boolean {
-    return this.#state !== "ended";
+  /** Bytes that wait for a flush. */
+  get waitingBytes(): number {
+    return this.#filling.length;
   }
 
-  /** Throws `DiskFullError` or `DiskError`, having aborted. */
+  /** Copies `bytes`, for the next flush to write. */
   append(bytes: Uint8Array): void {
-    assert(this.#state === "open", `${this.#temporary} was written to while ${this.#state}`);
-    this.#guard(() => this.#file.write(this.#length, bytes));
+    assert(
+      this.#state !== "ended" && !this.#isFinishing,
+      `${this.#temporary} was written to when it had ended`,
+    );
+    this.#filling.raw(bytes);
     this.#length += bytes.length;
   }
 
-  /** Syncs what is there; where that fails, the file has aborted. */
+  /**
+   * Makes durable what is there. Where that fails the file has aborted: `DiskFullError`, or an error
+   * after which the process must end. One at a time; `done` is not called where it is aborted.
+   */
   flush(done: Done): void {
-    assert(this.#state === "open", `${this.#temporary} was synced while ${this.#state}`);
-    this.#state = "syncing";
-    this.#file.sync((error) => {
-      // Aborted meanwhile: a file can't be closed before its sync is over.
-      if (this.#state === "ended") return this.#file.close();
+    assert(this.#state === "open", `${this.#temporary} was flushed while it was ${this.#state}`);
+    this.#state = "flushing";
+    const bytes = this.#filling;
+    this.#filling = this.#flying;
+    this.#filling.clear();
+    this.#flying = bytes;
+    const then = this.#step((error) => {
       this.#state = "open";
       if (error !== null) this.abort();
       done(error);
     });
+    const offset = this.#writtenLength;
+    this.#writtenLength += bytes.length;
+    this.#file.writeLater(
+      offset,
+      bytes.view(),
+      this.#step((error) => error === null ? this.#file.sync(then) : then(error)),
+    );
   }
 
-  /** Writes the rest by `writeEnd`, makes all durable, and gives the file its name. */
-  finish(done: Done, writeEnd: () => void): void {
-    try {
-      writeEnd();
-    } catch (error) {
-      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
-      this.#disk.defer(() => done(error));
-      return;
-    }
-    this.flush((error) => done(error ?? this.#giveName()));
+  /** Makes all durable, and gives the file its name. Nothing may be appended any more. */
+  finish(done: Done): void {
+    this.#isFinishing = true;
+    this.flush((error) => error === null ? this.#giveName(done) : done(error));
   }
 
   /** Gives up, and removes what was written. */
@@ -73,34 +95,47 @@ export class NewFile {
     const state = this.#state;
     if (state === "ended") return;
     this.#state = "ended";
+    // A file can't be closed before what runs on it is over.
     if (state === "open") this.#file.close();
-    this.#disk.remove(this.#temporary);
+    // Names change in the order that was asked for: one on its way to its name goes from there.
+    this.#disk.removeLater(state === "naming" ? this.#path : this.#temporary, endProcess);
     this.#onEnd(false);
   }
 
-  /** Returns what the disk threw. */
-  #giveName(): Error | null {
-    this.#state = "ended";
-    this.#file.close();
-    try {
-      this.#disk.rename(this.#temporary, this.#path);
-      this.#disk.syncDirectory(directoryOf(this.#path));
-      this.#onEnd(true);
-      return null;
-    } catch (error) {
-      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
-      return error;
-    }
+  /** What follows an operation on the file, unless it was aborted meanwhile. */
+  #step(next: Done): Done {
+    return (error) => this.#state === "ended" ? this.#file.close() : next(error);
   }
 
-  #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      if (error instanceof DiskFullError || error instanceof DiskError) this.abort();
-      throw error;
-    }
+  #giveName(done: Done): void {
+    this.#state = "naming";
+    this.#file.close();
+    const disk = this.#disk;
+    disk.renameLater(this.#temporary, this.#path, (error) => {
+      if (this.#state === "ended") return endProcess(error);
+      if (error !== null) return this.#nameless(error, done);
+      disk.syncDirectoryLater(directoryOf(this.#path), (error) => {
+        if (this.#state === "ended") return endProcess(error);
+        if (error !== null) return done(error);
+        this.#state = "ended";
+        this.#onEnd(true);
+        done(null);
+      });
+    });
   }
+
+  /** It could not be renamed. */
+  #nameless(error: Error, done: Done): void {
+    this.#state = "ended";
+    this.#disk.removeLater(this.#temporary, endProcess);
+    this.#onEnd(false);
+    done(error);
+  }
+}
+
+/** For what nobody waits for: a disk that fails there can't be trusted either. */
+export function endProcess(error: Error | null): void {
+  if (error !== null) throw error;
 }
 
 function directoryOf(path: string): string {

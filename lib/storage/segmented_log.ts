@@ -10,7 +10,7 @@
  * From giving up the reserve until it could be written again, `hasRoom()` is false.
  */
 import type { Entry, HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
-import { DiskError, type DiskFile, DiskFullError } from "../host/ports.ts";
+import { DiskError, type DiskFile, DiskFullError, isDiskProblem } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { readU32 } from "../util/bytes.ts";
 import {
@@ -19,8 +19,9 @@ import {
   type LogPosition,
   type LogSurroundings,
 } from "./log_place.ts";
-import { makeSegment, segmentLength, TAIL_BYTES } from "./make_segment.ts";
+import { makeSegmentLater, segmentLength, TAIL_BYTES } from "./make_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, isZero, MARKER_BYTES, RecordWriter } from "./records.ts";
+import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
 import {
   encodeSegmentHead,
@@ -74,8 +75,13 @@ export class SegmentedLog implements LogStorage {
 
   persist(batch: PersistBatch, done: Done): void {
     this.#expectIdle();
-    this.#checkEntries(batch.entries);
-    this.#run(() => this.#writeBatch(batch), done);
+    const { entries } = batch;
+    this.#checkEntries(entries);
+    const write = () => this.#run(() => this.#writeBatch(batch), done);
+    const size = MARKER_BYTES + HARD_STATE_BYTES +
+      (entries.length === 0 ? 0 : entriesBytes(entries));
+    if (this.#offset + size + TAIL_BYTES <= this.#head.length) return write();
+    this.#rotate(size, (error) => error === null ? write() : done(error));
   }
 
   markSynced(done: Done): void {
@@ -107,21 +113,27 @@ export class SegmentedLog implements LogStorage {
 
   restart(position: SnapshotPosition, done: Done): void {
     this.#expectIdle();
-    let path = "";
-    try {
-      path = this.#withReserve(() => this.#makeRestart(position));
-    } catch (error) {
-      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
-      return this.#later(error, done);
-    }
-    this.#file.close();
-    this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
-    this.#nextIndex = position.index + 1;
-    this.#lastTerm = position.term;
-    this.#goOn(path, this.#restartHead(position));
-    this.#earlier.removeBefore(Infinity);
-    this.#surroundings.restarted(position);
-    this.#later(null, done);
+    this.#state = "syncing";
+    const head: SegmentHead = {
+      sequence: this.#head.sequence + 1,
+      firstIndex: position.index + 1,
+      previousTerm: position.term,
+      length: segmentLength(this.#place.segmentBytesMax, 0),
+      hardState: this.#hardState,
+      previousChecksum: 0,
+      restarts: true,
+    };
+    this.#makeSegment(head, (error) => {
+      if (error !== null) return this.#end(this.#unlessNamed(head, error), done);
+      this.#file.close();
+      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
+      this.#nextIndex = position.index + 1;
+      this.#lastTerm = position.term;
+      this.#goOn(head);
+      this.#earlier.removeBefore(Infinity);
+      this.#surroundings.restarted(position);
+      this.#end(null, done);
+    });
   }
 
   finishRepair(): void {
@@ -170,7 +182,7 @@ export class SegmentedLog implements LogStorage {
     try {
       this.#withReserve(write);
     } catch (error) {
-      if (!(error instanceof DiskFullError || error instanceof DiskError)) throw error;
+      if (!isDiskProblem(error)) throw error;
       return this.#later(error, done);
     }
     this.#state = "syncing";
@@ -195,17 +207,18 @@ export class SegmentedLog implements LogStorage {
   #later(error: Error | null, done: Done): void {
     this.#state = "syncing";
     this.#place.disk.defer(() => {
-      if (this.#state === "closed") return;
-      this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
-      done(error);
+      if (this.#state !== "closed") this.#end(error, done);
     });
+  }
+
+  /** What ran beside the event loop has ended. */
+  #end(error: Error | null, done: Done): void {
+    this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
+    done(error);
   }
 
   #writeBatch(batch: PersistBatch): void {
     const { hardState, entries } = batch;
-    const size = MARKER_BYTES + HARD_STATE_BYTES +
-      (entries.length === 0 ? 0 : entriesBytes(entries));
-    if (this.#offset + size + TAIL_BYTES > this.#head.length) this.#rotate(size);
     const writer = this.#writer;
     writer.begin(this.#chain);
     if (!this.#endsWithMarker) writer.marker(this.#generation, this.#offset, false);
@@ -267,43 +280,77 @@ export class SegmentedLog implements LogStorage {
 
   /**
    * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
-   * says that it is followed, and that is durable before anything goes into the new one.
+   * says that it is followed, and that is durable before anything goes into the new one. All of it
+   * beside the event loop.
    */
-  #rotate(batchBytes: number): void {
-    const { disk, directory, owner, segmentBytesMax } = this.#place;
-    this.#writer.begin(this.#chain);
-    this.#writer.marker(this.#generation, this.#offset, true);
+  #rotate(batchBytes: number, done: Done): void {
+    this.#state = "syncing";
+    const writer = this.#writer;
+    writer.begin(this.#chain);
+    writer.marker(this.#generation, this.#offset, true);
     const head: SegmentHead = {
       sequence: this.#head.sequence + 1,
       firstIndex: this.#nextIndex,
       previousTerm: this.#lastTerm,
-      length: segmentLength(segmentBytesMax, batchBytes),
+      length: segmentLength(this.#place.segmentBytesMax, batchBytes),
       hardState: this.#hardState,
-      previousChecksum: this.#writer.chain,
+      previousChecksum: writer.chain,
       restarts: false,
     };
-    const path = makeSegment(disk, directory, owner, head);
-    try {
-      this.#writeRecords();
-    } catch (error) {
-      if (error instanceof DiskFullError) {
-        disk.remove(path);
-        disk.syncDirectory(directory);
-      }
-      throw error;
-    }
-    this.#file.syncNow();
-    this.#file.close();
-    this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
-    this.#goOn(path, head);
+    this.#makeSegment(head, (error) => {
+      if (error !== null) return this.#end(error, done);
+      this.#file.writeLater(this.#offset, writer.view(), (error) => {
+        if (this.#state === "closed") return;
+        if (error === null) this.#leave(head, done);
+        else this.#rotateAgain(head, batchBytes, error, done);
+      });
+    });
   }
 
-  /** Takes the new, empty segment at `path` into use. */
-  #goOn(path: string, head: SegmentHead): void {
+  /** The end marker is written: makes it durable, and goes on. */
+  #leave(head: SegmentHead, done: Done): void {
+    this.#file.sync((error) => {
+      if (this.#state === "closed") return;
+      if (error !== null) return this.#end(error, done);
+      this.#file.close();
+      const bytes = this.#offset + this.#writer.length;
+      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes });
+      this.#goOn(head);
+      this.#end(null, done);
+    });
+  }
+
+  /** The end marker was not written: where the reserve may help, everything is tried once more. */
+  #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
+    if (!(error instanceof DiskFullError)) return this.#end(error, done);
+    this.#eraseRemains(this.#writer.length);
+    const { disk, directory } = this.#place;
+    disk.removeLater(`${directory}/${segmentName(head.sequence)}`, endProcess);
+    disk.syncDirectoryLater(directory, (failure) => {
+      if (this.#state === "closed") return;
+      if (failure !== null) return this.#end(failure, done);
+      if (this.#reserve.release()) this.#rotate(batchBytes, done);
+      else this.#end(error, done);
+    });
+  }
+
+  /** Makes a segment, giving up the reserve where that helps. */
+  #makeSegment(head: SegmentHead, done: Done): void {
+    const { disk, directory, owner } = this.#place;
+    makeSegmentLater(disk, directory, owner, head, (error) => {
+      if (this.#state === "closed") return;
+      const again = error instanceof DiskFullError && this.#reserve.release();
+      if (again) this.#makeSegment(head, done);
+      else done(error);
+    });
+  }
+
+  /** Takes the new, empty segment into use. */
+  #goOn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
     this.#head = head;
     this.#generation = segmentGeneration(owner, head.sequence);
-    this.#file = disk.open(path);
+    this.#file = disk.open(this.#path());
     this.#offset = SEGMENT_HEAD_BYTES;
     this.#chain = headChecksum(owner, head);
     this.#endsWithMarker = true;
@@ -314,31 +361,17 @@ export class SegmentedLog implements LogStorage {
     return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
   }
 
-  #restartHead(position: SnapshotPosition): SegmentHead {
-    return {
-      sequence: this.#head.sequence + 1,
-      firstIndex: position.index + 1,
-      previousTerm: position.term,
-      length: segmentLength(this.#place.segmentBytesMax, 0),
-      hardState: this.#hardState,
-      previousChecksum: 0,
-      restarts: true,
-    };
-  }
-
-  /** Once it has its name, the log begins there: from then on a failure can't be taken back. */
-  #makeRestart(position: SnapshotPosition): string {
-    const { disk, directory, owner } = this.#place;
-    const head = this.#restartHead(position);
-    try {
-      return makeSegment(disk, directory, owner, head);
-    } catch (error) {
-      const path = `${directory}/${segmentName(head.sequence)}`;
-      if (!(error instanceof DiskFullError) || !disk.exists(path)) throw error;
-      throw new DiskError(`The log's new beginning ${path} is not known to be durable`, {
-        cause: error,
-      });
-    }
+  /**
+   * Once a segment that begins the log anew has its name, the log begins there: from then on a failure
+   * can't be taken back.
+   */
+  #unlessNamed(head: SegmentHead, error: Error): Error {
+    const { disk, directory } = this.#place;
+    const path = `${directory}/${segmentName(head.sequence)}`;
+    if (!(error instanceof DiskFullError) || !disk.exists(path)) return error;
+    return new DiskError(`The log's new beginning ${path} is not known to be durable`, {
+      cause: error,
+    });
   }
 }
 

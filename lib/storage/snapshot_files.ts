@@ -1,7 +1,7 @@
 /**
  * `snapshot/`: the snapshots of a data directory, and the two that may be on their way: one that
- * this server writes (`*.snap.new`), one that it receives (`*.snap.part`). One that turned out
- * damaged is set aside as `*.snap.damaged` until the next one is there.
+ * this server writes (`*.snap.<n>.new`), one that it receives (`*.snap.<n>.part`). One that turned
+ * out damaged is set aside as `*.snap.damaged` until the next one is there.
  */
 import type { Configuration, SnapshotPosition } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
@@ -9,9 +9,10 @@ import { assert } from "../util/assert.ts";
 import type { FileOwner } from "./file_head.ts";
 import { SnapshotFileReader } from "./snapshot_file.ts";
 import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.ts";
+import { endProcess } from "./new_file.ts";
 import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
 import { SnapshotFileWriter } from "./snapshot_writer.ts";
-import { removeTemporaries } from "./small_file.ts";
+import { removeTemporaries, TEMPORARY_SUFFIX } from "./small_file.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "./types.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshot";
@@ -29,6 +30,10 @@ export class SnapshotDirectory implements SnapshotFiles {
   readonly #sizes = new Map<string, number>();
   #writer: SnapshotFileWriter | null = null;
   #part: SnapshotFilePart | null = null;
+  /** Counts those on their way: one that was given up may still be there when the next begins. */
+  #attempts = 0;
+  /** Names of damaged ones that are on their way out, or gone. */
+  readonly #leaving = new Set<string>();
 
   constructor(disk: Disk, parent: string, owner: FileOwner) {
     this.#disk = disk;
@@ -74,6 +79,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     const writer = new SnapshotFileWriter(
       this.#disk,
       path,
+      `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
       this.#owner,
       position,
       configuration,
@@ -101,6 +107,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     const part = new SnapshotFilePart(
       this.#disk,
       path,
+      `${path}.${++this.#attempts}${PART_SUFFIX}`,
       this.#owner,
       position,
       bodyBytes,
@@ -135,6 +142,11 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.#drop(this.#positions.filter((one) => !samePosition(one, position)));
   }
 
+  /** The same beside the event loop. */
+  keepOnlyLater(position: SnapshotPosition): void {
+    this.#dropLater(this.#positions.filter((one) => !samePosition(one, position)));
+  }
+
   pathOf(position: SnapshotPosition): string {
     return `${this.#directory}/${snapshotName(position)}`;
   }
@@ -146,9 +158,11 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.#measure(position);
     const disk = this.#disk;
     for (const name of disk.list(this.#directory)) {
-      if (name.endsWith(DAMAGED_SUFFIX)) disk.remove(`${this.#directory}/${name}`);
+      if (!name.endsWith(DAMAGED_SUFFIX) || this.#leaving.has(name)) continue;
+      this.#leaving.add(name);
+      disk.removeLater(`${this.#directory}/${name}`, endProcess);
     }
-    this.#drop(this.#positions.slice(KEPT));
+    this.#dropLater(this.#positions.slice(KEPT));
   }
 
   #drop(positions: readonly SnapshotPosition[]): void {
@@ -158,6 +172,19 @@ export class SnapshotDirectory implements SnapshotFiles {
       this.#forget(position);
     }
     this.#disk.syncDirectory(this.#directory);
+  }
+
+  /**
+   * None of them counts any more, whatever comes first, their end or a crash. None comes back under
+   * the same name either: what is written or received from now on lies behind them.
+   */
+  #dropLater(positions: readonly SnapshotPosition[]): void {
+    if (positions.length === 0) return;
+    for (const position of positions) {
+      this.#disk.removeLater(this.pathOf(position), endProcess);
+      this.#forget(position);
+    }
+    this.#disk.syncDirectoryLater(this.#directory, endProcess);
   }
 
   #forget(position: SnapshotPosition): void {

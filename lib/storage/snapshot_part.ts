@@ -21,6 +21,8 @@ import {
 import type { Done, SnapshotPart } from "./types.ts";
 
 export const PART_SUFFIX = ".part";
+/** Beyond this, what came and is not on the disk yet has to be stored first. */
+const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Checks a body that comes in pieces. */
 export class BodyChecker {
@@ -104,10 +106,11 @@ export class SnapshotFilePart implements SnapshotPart {
   readonly #file: NewFile;
   readonly #checker: BodyChecker;
 
-  /** `path` is the file's name once it is whole. Throws what the disk throws, with nothing left. */
+  /** `path` is the file's name once it is whole, `temporary` until then. Throws what the disk throws. */
   constructor(
     disk: Disk,
     path: string,
+    temporary: string,
     owner: FileOwner,
     position: SnapshotPosition,
     bodyBytes: number,
@@ -121,7 +124,7 @@ export class SnapshotFilePart implements SnapshotPart {
     this.#owner = owner;
     this.#path = path;
     this.#checker = new BodyChecker(bodyBytes);
-    this.#file = new NewFile(disk, path, PART_SUFFIX, onEnd);
+    this.#file = new NewFile(disk, path, temporary, onEnd);
     const fileHead = new Uint8Array(FILE_HEAD_BYTES);
     writeFileHead(fileHead, "SN", owner);
     this.#file.append(fileHead);
@@ -138,6 +141,7 @@ export class SnapshotFilePart implements SnapshotPart {
   write(offset: number, bytes: Uint8Array): number {
     const held = this.heldBytes;
     if (offset !== held || bytes.length > this.bodyBytes - held) return held;
+    if (this.#file.waitingBytes > WAITING_BYTES_MAX) return held;
     try {
       this.#checker.add(bytes);
       if (held + bytes.length === this.bodyBytes && !this.#checker.isComplete) {
@@ -167,7 +171,7 @@ export class SnapshotFilePart implements SnapshotPart {
 
   finish(done: Done): void {
     assert(this.#checker.isComplete, "A snapshot was finished before all of it came");
-    this.#file.finish(done, () => {});
+    this.#file.finish(done);
   }
 
   abort(): void {

@@ -23,17 +23,18 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
   #chain = 0;
 
-  /** `path` is the file's name once it is whole. Throws what the disk throws, with nothing left. */
+  /** `path` is the file's name once it is whole, `temporary` until then. Throws what the disk throws. */
   constructor(
     disk: Disk,
     path: string,
+    temporary: string,
     owner: FileOwner,
     position: SnapshotPosition,
     configuration: Configuration,
     onEnd: (durable: boolean) => void,
   ) {
     this.position = position;
-    this.#file = new NewFile(disk, path, ".new", onEnd);
+    this.#file = new NewFile(disk, path, temporary, onEnd);
     const fileHead = new Uint8Array(FILE_HEAD_BYTES);
     writeFileHead(fileHead, "SN", owner);
     this.#file.append(fileHead);
@@ -62,7 +63,8 @@ export class SnapshotFileWriter implements SnapshotWriter {
 
   finish(done: Done): void {
     assert(this.#order.head !== null, "A snapshot without a head can't be finished");
-    this.#file.finish(done, () => this.#section(SectionTag.end, this.#order.encodeEnd()));
+    this.#section(SectionTag.end, this.#order.encodeEnd());
+    this.#file.finish(done);
   }
 
   abort(): void {

@@ -6,6 +6,8 @@ import { SECTOR_BYTES } from "./sim_inode.ts";
 
 /** Operations within which `crashSoon` takes effect. */
 const CRASH_WITHIN_OPERATIONS = 12;
+/** How long a write or a change of names takes beside the event loop, as a share of a sync. */
+const BESIDE_SHARE = 0.2;
 /** Bytes that still fit on a disk that is set full. */
 const FULL_BYTES_LEFT_MAX = 3_000;
 
@@ -37,7 +39,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     const { schedule, options, nowMs } = this.#environment;
     if (completion.kind === "defer") return schedule(0, completion.complete);
     const { syncMinMs, syncMeanMs } = options.disk;
-    const drawn = syncMinMs - Math.log(1 - this.#random.unit()) * syncMeanMs;
+    const syncMs = syncMinMs - Math.log(1 - this.#random.unit()) * syncMeanMs;
+    const drawn = completion.kind === "sync" ? syncMs : syncMs * BESIDE_SHARE;
     const stalledMs = this.#stalledUntilMs - nowMs();
     if (stalledMs <= drawn) return schedule(drawn, completion.complete);
     // Held until the stall ends or is healed, whichever comes first.

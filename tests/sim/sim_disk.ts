@@ -7,7 +7,13 @@
  * `completeAll()`. One disk lives as long as its server, over all restarts: `powerLoss` and `kill`
  * end the process that uses it.
  */
-import { type Disk, DiskError, type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
+import {
+  type Disk,
+  type DiskDone,
+  DiskError,
+  type DiskFile,
+  DiskFullError,
+} from "../../lib/host/ports.ts";
 import { assert } from "../../lib/util/assert.ts";
 import type { Random } from "../../lib/util/random.ts";
 import { SECTOR_BYTES, SimInode } from "./sim_inode.ts";
@@ -25,9 +31,9 @@ export class SimCrash extends Error {
   }
 }
 
-/** A completion that is due: a sync of `path`, or a deferred call. */
+/** A completion that is due: a sync, a write or a change of names of `path`, or a deferred call. */
 export interface Completion {
-  readonly kind: "sync" | "defer";
+  readonly kind: "sync" | "write" | "names" | "defer";
   readonly path: string;
   /** Completes it; does nothing where the process that waited for it is gone. */
   readonly complete: () => void;
@@ -63,6 +69,8 @@ export class SimDisk implements Disk {
   readonly #schedule: (completion: Completion) => void;
   readonly #waiting: Completion[] = [];
   readonly #locks = new Set<string>();
+  /** Changes of names that take place one after another. */
+  #namesWork: { readonly path: string; readonly run: () => void }[] = [];
   /** Grows with each end of a process; files and completions of the one before are dead. */
   #life = 0;
 
@@ -76,6 +84,7 @@ export class SimDisk implements Disk {
     this.#life++;
     this.#locks.clear();
     this.#waiting.length = 0;
+    this.#namesWork = [];
     this.crashAtOperation = Infinity;
   }
 
@@ -188,6 +197,18 @@ export class SimDisk implements Disk {
     this.#names.sync(directory);
   }
 
+  renameLater(from: string, to: string, done: DiskDone): void {
+    this.#namesLater(from, () => this.rename(from, to), done);
+  }
+
+  removeLater(path: string, done: DiskDone): void {
+    this.#namesLater(path, () => this.remove(path), done);
+  }
+
+  syncDirectoryLater(directory: string, done: DiskDone): void {
+    this.#namesLater(directory, () => this.syncDirectory(directory), done);
+  }
+
   lock(path: string): boolean {
     if (this.#locks.has(path)) return false;
     this.open(path, { create: true }).close();
@@ -210,6 +231,28 @@ export class SimDisk implements Disk {
       if (life === this.#life) run();
     };
     this.#schedule({ kind, path, complete });
+  }
+
+  #namesLater(path: string, change: () => void, done: DiskDone): void {
+    const run = () => {
+      let problem: Error | null = null;
+      try {
+        change();
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        problem = error;
+      }
+      this.#namesWork.shift();
+      this.#nextNames();
+      done(problem);
+    };
+    this.#namesWork.push({ path, run });
+    if (this.#namesWork.length === 1) this.#nextNames();
+  }
+
+  #nextNames(): void {
+    const next = this.#namesWork[0];
+    if (next !== undefined) this.later("names", next.path, next.run);
   }
 
   /** For `SimFile`: counts an operation, and dies where it was told to. */
@@ -239,7 +282,7 @@ class SimFile implements DiskFile {
   readonly #inode: SimInode;
   readonly #readOnly: boolean;
   #open = true;
-  #syncing = false;
+  #busy = false;
 
   constructor(disk: SimDisk, life: number, path: string, inode: SimInode, readOnly: boolean) {
     this.#disk = disk;
@@ -264,6 +307,33 @@ class SimFile implements DiskFile {
 
   write(offset: number, bytes: Uint8Array): void {
     this.#change();
+    this.#put(offset, bytes);
+  }
+
+  writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void {
+    this.#change();
+    this.#busy = true;
+    // What is there of it before it is done is any part: here the first half.
+    this.#tryPut(offset, bytes.subarray(0, bytes.length >> 1));
+    this.#disk.later("write", this.path, () => {
+      this.#busy = false;
+      this.#disk.operation(this.#life, this.path);
+      done(this.#tryPut(offset, bytes));
+    });
+  }
+
+  /** Returns what a write would throw. */
+  #tryPut(offset: number, bytes: Uint8Array): Error | null {
+    try {
+      this.#put(offset, bytes);
+      return null;
+    } catch (error) {
+      if (error instanceof DiskFullError || error instanceof DiskError) return error;
+      throw error;
+    }
+  }
+
+  #put(offset: number, bytes: Uint8Array): void {
     if (this.#disk.faults.writeFails?.(this.path, offset)) {
       throw new DiskError(`Could not write ${this.path}: input/output error`);
     }
@@ -280,12 +350,12 @@ class SimFile implements DiskFile {
     this.#inode.truncate(size);
   }
 
-  sync(done: (error: Error | null) => void): void {
+  sync(done: DiskDone): void {
     this.#change();
-    this.#syncing = true;
+    this.#busy = true;
     const captured = this.#inode.capture();
     this.#disk.later("sync", this.path, () => {
-      this.#syncing = false;
+      this.#busy = false;
       // The completion is a moment of its own to die at.
       this.#disk.operation(this.#life, this.path);
       if (this.#disk.faults.syncFails?.(this.path)) {
@@ -313,7 +383,7 @@ class SimFile implements DiskFile {
 
   #use(): void {
     assert(this.#open, `${this.path} was used after it was closed`);
-    assert(!this.#syncing, `${this.path} was used while its sync is under way`);
+    assert(!this.#busy, `${this.path} was used while its sync is under way`);
   }
 
   #change(): void {

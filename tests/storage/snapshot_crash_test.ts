@@ -68,9 +68,11 @@ function live(disk: SimDisk, ledger: Ledger): void {
   for (let i = 0; i < 10; i++) write(batch(null, HISTORY[i]!));
   own(6);
   log.compact(6);
+  disk.completeAll();
   for (let i = 10; i < 18; i++) write(batch(i % 3 === 0 ? vote(1, 2) : null, HISTORY[i]!));
   own(14);
   log.compact(15);
+  disk.completeAll();
   // A snapshot that is given up, and one that is begun and left behind.
   snapshots.begin({ index: 16, term: 1 }, CONFIGURATION).abort();
   // Entries of a leader that does not prevail, over several segments: the snapshot replaces them.
@@ -87,8 +89,10 @@ function live(disk: SimDisk, ledger: Ledger): void {
   write(batch(vote(3, 3), ...HISTORY.slice(50, 54)));
   own(48);
   log.compact(49);
+  disk.completeAll();
   own(53);
   log.compact(54);
+  disk.completeAll();
   write(batch(null, ...HISTORY.slice(54)));
   directory.close();
 }

@@ -43,6 +43,7 @@ function makeOriginal(): Original {
     if (index === 10 || index === 22) {
       takeSnapshot(disk, directory, { index, term }, contentsOf(entries, index));
       log.compact(index + 1);
+      disk.completeAll();
     }
     if (index === 29) markSynced(disk, log);
   }

@@ -60,9 +60,11 @@ Deno.test("compaction keeps what the previous snapshot needs, and the log goes o
   const before = disk.list("1/wal").length;
   takeSnapshot(disk, directory, { index: 20, term: 1 }, contentsOf(entries, 20));
   log.compact(21);
+  disk.completeAll();
   assertEquals(disk.list("1/wal").length, before, "one snapshot may be damaged: all is kept");
   takeSnapshot(disk, directory, { index: 35, term: 1 }, contentsOf(entries, 35));
   log.compact(36);
+  disk.completeAll();
   assert(disk.list("1/wal").length < before);
   disk.powerLoss(new Random(1));
   const { recovered } = reopen(disk);
@@ -81,6 +83,7 @@ Deno.test("compaction never takes an entry that it was told to keep", () => {
   for (let keepFrom = 1; keepFrom <= 41; keepFrom++) {
     const before = disk.list("1/wal").length;
     log.compact(keepFrom);
+    disk.completeAll();
     removed += before - disk.list("1/wal").length;
     const { recovered } = reopen(disk.clone());
     assert(recovered.entries[0]!.index <= Math.min(keepFrom, 34), `from ${keepFrom}`);
@@ -151,6 +154,7 @@ Deno.test("a damaged piece is refused at any byte, and a body that ends early or
   assert(refuses(new Uint8Array([...body, ...body])));
   assert(refuses(body, body.length, { index: 6, term: 2 }), "another position");
   for (const bodyBytes of [0, -1, 1.5, NaN, 2 ** 53]) assert(refuses(body, bodyBytes));
+  receiver.disk.completeAll();
   assertEquals(receiver.disk.list("1/snapshot"), []);
   assertEquals(receiver.directory.snapshots.list(), []);
 });
@@ -169,6 +173,7 @@ Deno.test("a part goes on where a broken link left it; one of another snapshot b
   assertEquals(first.write(100, new Uint8Array(body.length)), 100, "and one that is too long");
   assertEquals(snapshots.receive(position, body.length).heldBytes, 100);
   snapshots.receive({ index: 12, term: 1 }, body.length);
+  receiver.disk.completeAll();
   assertEquals(receiver.disk.list("1/snapshot").length, 1);
   const again = snapshots.receive(position, body.length);
   assertEquals(again.heldBytes, 0);

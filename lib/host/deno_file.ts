@@ -1,0 +1,112 @@
+/** One open file of the real disk. */
+import { assert } from "../util/assert.ts";
+import { attempt, diskError, portError } from "./disk_errors.ts";
+import type { DiskDone, DiskFile } from "./ports.ts";
+
+export class DenoFile implements DiskFile {
+  readonly path: string;
+  readonly #file: Deno.FsFile;
+  readonly #onClose: () => void;
+  /** Where the next read or write goes by itself; -1 where that is not known. */
+  #position = 0;
+  #isBusy = false;
+
+  constructor(path: string, file: Deno.FsFile, onClose: () => void) {
+    this.path = path;
+    this.#file = file;
+    this.#onClose = onClose;
+  }
+
+  size(): number {
+    return attempt("measure", this.path, () => this.#file.statSync().size);
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    this.#expectIdle();
+    return attempt("read", this.path, () => {
+      this.#seek(offset);
+      let total = 0;
+      while (total < into.length) {
+        const count = this.#file.readSync(into.subarray(total));
+        if (count === null || count === 0) break;
+        total += count;
+      }
+      this.#position = offset + total;
+      return total;
+    });
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.#expectIdle();
+    attempt("write", this.path, () => {
+      this.#seek(offset);
+      let total = this.#file.writeSync(bytes);
+      while (total < bytes.length) total += this.#file.writeSync(bytes.subarray(total));
+      this.#position = offset + total;
+    });
+  }
+
+  writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void {
+    this.#expectIdle();
+    this.#run(
+      this.#writeAll(offset, bytes),
+      (cause) => portError("write", this.path, cause),
+      done,
+    );
+  }
+
+  truncate(size: number): void {
+    this.#expectIdle();
+    attempt("truncate", this.path, () => this.#file.truncateSync(size));
+  }
+
+  sync(done: DiskDone): void {
+    this.#expectIdle();
+    this.#run(this.#file.syncData(), (cause) => diskError("sync", this.path, cause), done);
+  }
+
+  syncNow(): void {
+    this.#expectIdle();
+    try {
+      this.#file.syncDataSync();
+    } catch (cause) {
+      throw diskError("sync", this.path, cause);
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+    this.#onClose();
+  }
+
+  async #writeAll(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#seek(offset);
+    let total = await this.#file.write(bytes);
+    while (total < bytes.length) total += await this.#file.write(bytes.subarray(total));
+    this.#position = offset + total;
+  }
+
+  /** Sets the place of the next read or write; a call that fails in between leaves it unknown. */
+  #seek(offset: number): void {
+    if (this.#position !== offset) this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#position = -1;
+  }
+
+  /** `done` runs outside of the promise's chain: what it throws must end the process. */
+  #run(running: Promise<void>, toError: (cause: unknown) => Error, done: DiskDone): void {
+    this.#isBusy = true;
+    const finish = (error: Error | null) => {
+      this.#isBusy = false;
+      done(error);
+    };
+    running.then(
+      () => queueMicrotask(() => finish(null)),
+      (cause) => queueMicrotask(() => finish(toError(cause))),
+    );
+  }
+
+  /** Blocking calls on a file with an operation under way fail or wait, by version: neither is wanted. */
+  #expectIdle(): void {
+    assert(!this.#isBusy, `${this.path} was used while its sync is under way`);
+  }
+}

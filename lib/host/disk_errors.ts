@@ -1,0 +1,31 @@
+/** What Deno throws, as the errors of the Disk port. */
+import { DiskError, DiskFullError } from "./ports.ts";
+
+/** Runs `operation` and turns what it throws into the port's errors. */
+export function attempt<T>(verb: string, path: string, operation: () => T): T {
+  try {
+    return operation();
+  } catch (cause) {
+    throw portError(verb, path, cause);
+  }
+}
+
+/** `cause` as the port's error: `DiskFullError` where there was no room. */
+export function portError(verb: string, path: string, cause: unknown): DiskFullError | DiskError {
+  if (!isFull(cause)) return diskError(verb, path, cause);
+  return new DiskFullError(`No space left on the disk: could not ${verb} ${path}`, { cause });
+}
+
+/** As `portError`, but never a full disk: a sync that fails so is a failed sync. */
+export function diskError(verb: string, path: string, cause: unknown): DiskError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DiskError(`Could not ${verb} ${path}: ${reason}`, { cause });
+}
+
+/** ENOSPC and EDQUOT. */
+function isFull(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  const code = "code" in cause ? cause.code : undefined;
+  return code === "ENOSPC" || code === "EDQUOT" ||
+    /\(os error (?:28|122)\)/.test(cause.message);
+}
