@@ -21,13 +21,14 @@ import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "./reserve.ts";
 import { listSegments, type SegmentScan } from "./scan.ts";
 import {
+  headChecksum,
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
   type SegmentHead,
   segmentName,
 } from "./segment_head.ts";
 import type { LogPlace, LogPosition, LogSurroundings } from "./log_place.ts";
-import { headChecksum, SegmentedLog } from "./segmented_log.ts";
+import { SegmentedLog } from "./segmented_log.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
 import type { DamagedLog, OpenLogOptions, RecoveredLog } from "./types.ts";
 

@@ -15,6 +15,7 @@ import type { RecoveryOptions } from "./recover.ts";
 import { setSegmentsAside, writeRepairRecord } from "./repair_record.ts";
 import { listSegments, scanLog } from "./scan.ts";
 import {
+  headChecksum,
   SEGMENT_HEAD_BYTES,
   SEGMENT_LENGTH_MAX,
   segmentGeneration,
@@ -22,7 +23,6 @@ import {
   segmentName,
 } from "./segment_head.ts";
 import type { LogPlace } from "./log_place.ts";
-import { headChecksum } from "./segmented_log.ts";
 import type { DamagedLog } from "./types.ts";
 
 /** Sound entries beyond this are fetched again as well; they have to fit into one segment. */

@@ -141,3 +141,8 @@ export function decodeSegmentHead(
   }
   return head;
 }
+
+/** The checksum that the first record of a segment continues. */
+export function headChecksum(owner: LogOwner, head: SegmentHead): number {
+  return readU32(encodeSegmentHead(owner, head), SEGMENT_HEAD_BYTES - 4);
+}

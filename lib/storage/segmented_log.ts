@@ -9,10 +9,9 @@
  * more. If it still does not fit, `done` gets the `DiskFullError` and nothing of the batch is kept.
  * From giving up the reserve until it could be written again, `hasRoom()` is false.
  */
-import type { Entry, HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
+import type { HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import { DiskError, type DiskFile, DiskFullError, isDiskProblem } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
-import { readU32 } from "../util/bytes.ts";
 import {
   EarlierSegments,
   type LogPlace,
@@ -20,12 +19,12 @@ import {
   type LogSurroundings,
 } from "./log_place.ts";
 import { makeSegmentLater, segmentLength, TAIL_BYTES } from "./make_segment.ts";
-import { entriesBytes, HARD_STATE_BYTES, isZero, MARKER_BYTES, RecordWriter } from "./records.ts";
+import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES, RecordWriter } from "./records.ts";
+import { eraseRemains } from "./erase_remains.ts";
 import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
 import {
-  encodeSegmentHead,
-  type LogOwner,
+  headChecksum,
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
   type SegmentHead,
@@ -76,7 +75,11 @@ export class SegmentedLog implements LogStorage {
   persist(batch: PersistBatch, done: Done): void {
     this.#expectIdle();
     const { entries } = batch;
-    this.#checkEntries(entries);
+    const first = entries[0]?.index ?? 1;
+    assert(
+      first >= 1 && first <= this.#nextIndex,
+      `Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`,
+    );
     const write = () => this.#run(() => this.#writeBatch(batch), done);
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
@@ -168,15 +171,6 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
-  #checkEntries(entries: readonly Entry[]): void {
-    const first = entries[0];
-    if (first === undefined) return;
-    assert(
-      first.index >= 1 && first.index <= this.#nextIndex,
-      `Entry ${first.index} would leave a gap behind entry ${this.#nextIndex - 1}`,
-    );
-  }
-
   /** Writes, giving up the reserve where that helps, and then syncs. */
   #run(write: () => void, done: Done): void {
     try {
@@ -187,9 +181,7 @@ export class SegmentedLog implements LogStorage {
     }
     this.#state = "syncing";
     this.#file.sync((error) => {
-      if (this.#state === "closed") return;
-      this.#state = error === null ? "idle" : "failed";
-      done(error);
+      if (this.#state !== "closed") this.#end(error, done);
     });
   }
 
@@ -253,29 +245,11 @@ export class SegmentedLog implements LogStorage {
     try {
       this.#file.write(this.#offset, records);
     } catch (error) {
-      if (error instanceof DiskFullError) this.#eraseRemains(records.length);
+      if (error instanceof DiskFullError) eraseRemains(this.#file, this.#offset, records.length);
       throw error;
     }
     this.#offset += records.length;
     this.#chain = this.#writer.chain;
-  }
-
-  /**
-   * Zeroes what a write that found no room left behind. If even that finds none (some file systems
-   * need room to overwrite), the remains stay: they don't check out, so the worst that they can do
-   * is to make the server suspect after a crash.
-   */
-  #eraseRemains(count: number): void {
-    const remains = new Uint8Array(count);
-    this.#file.read(this.#offset, remains);
-    let end = count;
-    while (end > 0 && remains[end - 1] === 0) end--;
-    if (isZero(remains, 0, end)) return;
-    try {
-      this.#file.write(this.#offset, new Uint8Array(end));
-    } catch (error) {
-      if (!(error instanceof DiskFullError)) throw error;
-    }
   }
 
   /**
@@ -323,7 +297,7 @@ export class SegmentedLog implements LogStorage {
   /** The end marker was not written: where the reserve may help, everything is tried once more. */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
-    this.#eraseRemains(this.#writer.length);
+    eraseRemains(this.#file, this.#offset, this.#writer.length);
     const { disk, directory } = this.#place;
     disk.removeLater(`${directory}/${segmentName(head.sequence)}`, endProcess);
     disk.syncDirectoryLater(directory, (failure) => {
@@ -373,9 +347,4 @@ export class SegmentedLog implements LogStorage {
       cause: error,
     });
   }
-}
-
-/** The checksum that the first record of a segment continues. */
-export function headChecksum(owner: LogOwner, head: SegmentHead): number {
-  return readU32(encodeSegmentHead(owner, head), SEGMENT_HEAD_BYTES - 4);
 }
