@@ -1,83 +1,45 @@
 /** Three servers of etcd with its default timings, over its JSON gateway, for comparison. */
 import type { WriteOutcome } from "./continuous_writer.ts";
+import { EtcdCluster } from "./etcd_cluster.ts";
 import type { FailoverSubject } from "./failover_subject.ts";
-import { pauseMs } from "./find_leader.ts";
-import { freePorts } from "./free_ports.ts";
 
-const START_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 2_000;
-const POLL_MS = 50;
-
-interface EtcdServer {
-  readonly id: number;
-  readonly clientUrl: string;
-  readonly peerUrl: string;
-}
-
-interface EtcdStatus {
-  readonly header?: { readonly member_id?: string };
-  readonly leader?: string;
-}
 
 export class EtcdSubject implements FailoverSubject {
-  readonly serverIds: readonly number[];
-  readonly #servers: readonly EtcdServer[];
-  readonly #directory: string;
-  readonly #processes = new Map<number, Deno.ChildProcess>();
-  readonly #onUnload = () => {
-    this.#killAll();
-    Deno.removeSync(this.#directory, { recursive: true });
-  };
+  readonly #cluster: EtcdCluster;
 
-  private constructor(count: number, parent: string | undefined) {
-    const ports = freePorts(2 * count);
-    this.#servers = Array.from({ length: count }, (_, i) => ({
-      id: i + 1,
-      clientUrl: `http://127.0.0.1:${ports[2 * i]}`,
-      peerUrl: `http://127.0.0.1:${ports[2 * i + 1]}`,
-    }));
-    this.serverIds = this.#servers.map((server) => server.id);
-    this.#directory = Deno.makeTempDirSync({
-      prefix: "etcd-bench-",
-      ...(parent === undefined ? {} : { dir: parent }),
-    });
-    globalThis.addEventListener("unload", this.#onUnload);
+  private constructor(cluster: EtcdCluster) {
+    this.#cluster = cluster;
   }
 
   static async start(count: number, parent: string | undefined): Promise<EtcdSubject> {
-    const subject = new EtcdSubject(count, parent);
-    for (const server of subject.#servers) subject.#start(server.id);
-    await subject.untilWhole();
-    return subject;
+    return new EtcdSubject(await EtcdCluster.start(count, parent));
   }
 
-  async leader(): Promise<number> {
-    const deadlineMs = performance.now() + START_TIMEOUT_MS;
-    while (performance.now() < deadlineMs) {
-      const leader = await this.#agreedLeader();
-      if (leader !== null) return leader;
-      await pauseMs(POLL_MS);
-    }
-    throw new Error(`etcd: no leader within ${START_TIMEOUT_MS} ms`);
+  get serverIds(): readonly number[] {
+    return this.#cluster.serverIds;
+  }
+
+  leader(): Promise<number> {
+    return this.#cluster.leader();
   }
 
   fault(id: number): void {
-    this.#processes.get(id)?.kill("SIGKILL");
+    this.#cluster.kill(id);
   }
 
-  async heal(id: number): Promise<void> {
-    await this.#processes.get(id)?.status;
-    this.#start(id);
+  heal(id: number): Promise<void> {
+    return this.#cluster.restart(id);
   }
 
   async untilWhole(): Promise<void> {
-    await this.leader();
+    await this.#cluster.leader();
   }
 
   async attempt(id: number, key: string, timeoutMs: number): Promise<WriteOutcome> {
     try {
       const body = { key: btoa(key), value: btoa(key) };
-      const response = await this.#post(id, "kv/put", body, timeoutMs);
+      const response = await this.#cluster.post(id, "kv/put", body, timeoutMs);
       await response.body?.cancel();
       return response.ok ? { kind: "acknowledged" } : { kind: "refused", leader: null };
     } catch {
@@ -92,7 +54,7 @@ export class EtcdSubject implements FailoverSubject {
     const readers = Array.from({ length: 16 }, async () => {
       for (let key = keys[next++]; key !== undefined; key = keys[next++]) {
         const body = { key: btoa(key) };
-        const response = await this.#post(leader, "kv/range", body, REQUEST_TIMEOUT_MS);
+        const response = await this.#cluster.post(leader, "kv/range", body, REQUEST_TIMEOUT_MS);
         const { kvs } = await response.json() as { kvs?: { value: string }[] };
         if (kvs?.[0]?.value !== btoa(key)) missing.push(key);
       }
@@ -101,67 +63,7 @@ export class EtcdSubject implements FailoverSubject {
     return missing;
   }
 
-  async stop(): Promise<void> {
-    globalThis.removeEventListener("unload", this.#onUnload);
-    const processes = [...this.#processes.values()];
-    this.#killAll();
-    await Promise.all(processes.map((child) => child.status));
-    Deno.removeSync(this.#directory, { recursive: true });
-  }
-
-  #start(id: number): void {
-    const server = this.#servers[id - 1]!;
-    const cluster = this.#servers.map(({ id, peerUrl }) => `s${id}=${peerUrl}`).join(",");
-    const child = new Deno.Command("etcd", {
-      args: [
-        ["--name", `s${id}`],
-        ["--data-dir", `${this.#directory}/${id}`],
-        ["--listen-client-urls", server.clientUrl],
-        ["--advertise-client-urls", server.clientUrl],
-        ["--listen-peer-urls", server.peerUrl],
-        ["--initial-advertise-peer-urls", server.peerUrl],
-        ["--initial-cluster", cluster],
-        ["--initial-cluster-state", "new"],
-      ].flat(),
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    this.#processes.set(id, child);
-  }
-
-  /** The server that all name as leader; null where they differ or one does not answer. */
-  async #agreedLeader(): Promise<number | null> {
-    const statuses = await Promise.all(this.serverIds.map(async (id) => {
-      try {
-        const response = await this.#post(id, "maintenance/status", {}, REQUEST_TIMEOUT_MS);
-        return await response.json() as EtcdStatus;
-      } catch {
-        return null;
-      }
-    }));
-    const leader = statuses[0]?.leader;
-    if (leader === undefined || !statuses.every((status) => status?.leader === leader)) return null;
-    const at = statuses.findIndex((status) => status?.header?.member_id === leader);
-    return at < 0 ? null : this.serverIds[at]!;
-  }
-
-  #post(id: number, path: string, body: object, timeoutMs: number): Promise<Response> {
-    return fetch(`${this.#servers[id - 1]!.clientUrl}/v3/${path}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-  }
-
-  #killAll(): void {
-    for (const child of this.#processes.values()) {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended.
-      }
-    }
-    this.#processes.clear();
+  stop(): Promise<void> {
+    return this.#cluster.stop();
   }
 }

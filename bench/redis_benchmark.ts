@@ -40,13 +40,19 @@ export async function runRedisBenchmark(
   return parseRedisBenchmark(text, requests);
 }
 
+/** How many requests the short run makes. */
+export function probeRequests(
+  { connections, pipeline }: Pick<RedisBenchmarkOptions, "connections" | "pipeline">,
+): number {
+  return PROBE_REQUESTS_MIN + connections * pipeline * PROBE_REQUESTS_PER_SLOT;
+}
+
 /** How many requests of this load about fill `seconds`, told by a short run. */
 export async function requestsFor(
   seconds: number,
   options: Omit<RedisBenchmarkOptions, "requests">,
 ): Promise<number> {
-  const probe = PROBE_REQUESTS_MIN +
-    options.connections * options.pipeline * PROBE_REQUESTS_PER_SLOT;
+  const probe = probeRequests(options);
   const { perSecond } = await runRedisBenchmark({ ...options, requests: probe });
   return Math.max(REQUESTS_MIN, Math.round(perSecond * seconds));
 }

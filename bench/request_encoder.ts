@@ -3,11 +3,12 @@
  * request is a copy of one of them with the digits of its key written in.
  */
 
-/** Keys are this long: `key:` and eight digits. */
-export const KEY_BYTES = 12;
-const KEY_DIGITS = 8;
+/** Keys are this long: `key:` and twelve digits, as redis-benchmark has them. */
+export const KEY_BYTES = 16;
+const KEY_DIGITS = 12;
 const KEY_PREFIX = "key:";
-const KEYS_MAX = 10 ** KEY_DIGITS;
+/** A key is drawn by one random number of 32 bits. */
+const KEYS_MAX = 2 ** 32;
 
 export interface RequestOptions {
   readonly valueBytes: number;

@@ -1,0 +1,150 @@
+/** Servers of etcd with default timings, on free ports, in a directory of their own. */
+import { pauseMs } from "./find_leader.ts";
+import { freePorts } from "./free_ports.ts";
+
+const START_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 2_000;
+const POLL_MS = 50;
+
+interface EtcdServer {
+  readonly id: number;
+  readonly clientPort: number;
+  readonly peerUrl: string;
+}
+
+interface EtcdStatus {
+  readonly header?: { readonly member_id?: string };
+  readonly leader?: string;
+}
+
+export class EtcdCluster {
+  readonly serverIds: readonly number[];
+  readonly #servers: readonly EtcdServer[];
+  readonly #directory: string;
+  readonly #flags: readonly string[];
+  readonly #processes = new Map<number, Deno.ChildProcess>();
+  readonly #onUnload = () => {
+    this.#killAll();
+    Deno.removeSync(this.#directory, { recursive: true });
+  };
+
+  private constructor(count: number, parent: string | undefined, flags: readonly string[]) {
+    const ports = freePorts(2 * count);
+    this.#servers = Array.from({ length: count }, (_, i) => ({
+      id: i + 1,
+      clientPort: ports[2 * i]!,
+      peerUrl: `http://127.0.0.1:${ports[2 * i + 1]}`,
+    }));
+    this.serverIds = this.#servers.map((server) => server.id);
+    this.#flags = flags;
+    this.#directory = Deno.makeTempDirSync({
+      prefix: "etcd-bench-",
+      ...(parent === undefined ? {} : { dir: parent }),
+    });
+    globalThis.addEventListener("unload", this.#onUnload);
+  }
+
+  /** Starts `count` servers, each with `flags` as well, and waits until they agree on a leader. */
+  static async start(
+    count: number,
+    parent: string | undefined,
+    flags: readonly string[] = [],
+  ): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster(count, parent, flags);
+    for (const id of cluster.serverIds) cluster.startServer(id);
+    await cluster.leader();
+    return cluster;
+  }
+
+  clientPort(id: number): number {
+    return this.#servers[id - 1]!.clientPort;
+  }
+
+  /** The server that all name as leader. @throws {Error} where there is none in time. */
+  async leader(): Promise<number> {
+    const deadlineMs = performance.now() + START_TIMEOUT_MS;
+    while (performance.now() < deadlineMs) {
+      const leader = await this.#agreedLeader();
+      if (leader !== null) return leader;
+      await pauseMs(POLL_MS);
+    }
+    throw new Error(`etcd: no leader within ${START_TIMEOUT_MS} ms`);
+  }
+
+  kill(id: number): void {
+    this.#processes.get(id)?.kill("SIGKILL");
+  }
+
+  /** Starts a server again that was killed. */
+  async restart(id: number): Promise<void> {
+    await this.#processes.get(id)?.status;
+    this.startServer(id);
+  }
+
+  /** A request to a server's JSON gateway. */
+  post(id: number, path: string, body: object, timeoutMs: number): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.clientPort(id)}/v3/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  }
+
+  async stop(): Promise<void> {
+    globalThis.removeEventListener("unload", this.#onUnload);
+    const processes = [...this.#processes.values()];
+    this.#killAll();
+    await Promise.all(processes.map((child) => child.status));
+    Deno.removeSync(this.#directory, { recursive: true });
+  }
+
+  startServer(id: number): void {
+    const server = this.#servers[id - 1]!;
+    const clientUrl = `http://127.0.0.1:${server.clientPort}`;
+    const cluster = this.#servers.map(({ id, peerUrl }) => `s${id}=${peerUrl}`).join(",");
+    const child = new Deno.Command("etcd", {
+      args: [
+        ["--name", `s${id}`],
+        ["--data-dir", `${this.#directory}/${id}`],
+        ["--listen-client-urls", clientUrl],
+        ["--advertise-client-urls", clientUrl],
+        ["--listen-peer-urls", server.peerUrl],
+        ["--initial-advertise-peer-urls", server.peerUrl],
+        ["--initial-cluster", cluster],
+        ["--initial-cluster-state", "new"],
+        this.#flags,
+      ].flat(),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#processes.set(id, child);
+  }
+
+  /** The server that all name as leader; null where they differ or one does not answer. */
+  async #agreedLeader(): Promise<number | null> {
+    const statuses = await Promise.all(this.serverIds.map(async (id) => {
+      try {
+        const response = await this.post(id, "maintenance/status", {}, REQUEST_TIMEOUT_MS);
+        return await response.json() as EtcdStatus;
+      } catch {
+        return null;
+      }
+    }));
+    const leader = statuses[0]?.leader;
+    if (leader === undefined || !statuses.every((status) => status?.leader === leader)) return null;
+    const at = statuses.findIndex((status) => status?.header?.member_id === leader);
+    return at < 0 ? null : this.serverIds[at]!;
+  }
+
+  #killAll(): void {
+    for (const child of this.#processes.values()) {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+    this.#processes.clear();
+  }
+}

@@ -1,0 +1,43 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { barChart } from "../../bench/bar_chart.ts";
+import { ratio, speedTable } from "../../bench/speed_report.ts";
+import type { Cell, Row, SpeedSubject } from "../../bench/speed_subjects.ts";
+
+const cells = (...rates: number[]): Cell[] =>
+  rates.map((perSecond) => ({ requests: 1, perSecond, p50Ms: 1, p99Ms: 1, p999Ms: 1 }));
+
+const ROW: Row = {
+  title: "SET",
+  test: "SET",
+  connections: 100,
+  pipeline: 1,
+  etcdClients: 100,
+  wanted: { etcd: 8, redis: 0.7 },
+};
+
+Deno.test("ratios are of the medians, and say whether they are what was wanted", () => {
+  const result = {
+    row: ROW,
+    cells: { etcd: cells(10, 1, 1_000), redis: cells(100), raftkv: cells(80, 20, 90) },
+  };
+  assertEquals(ratio(result, "etcd"), 8);
+  assertEquals(ratio(result, "redis"), 0.8);
+  const raftkv = { name: "raftkv", title: "raftkv" } as SpeedSubject;
+  const table = speedTable([result, { row: ROW, cells: { raftkv: cells(1) } }], [raftkv]);
+  assertStringIncludes(table, "8.00 (wanted 8)");
+  const slow = { row: ROW, cells: { redis: cells(100), raftkv: cells(69) } };
+  assertStringIncludes(speedTable([slow], [raftkv]), "0.69 (short of 0.7)");
+});
+
+Deno.test("a chart of bars is well-formed, and no name can break out of it", () => {
+  const svg = barChart({
+    title: "<script> & more",
+    note: "",
+    series: [{ name: "a", colour: "#000000" }],
+    groups: [{ title: "one", bars: [{ series: 0, value: 2, label: "two", wanted: 4 }] }],
+  });
+  assertStringIncludes(svg, "&#60;script&#62; &#38; more");
+  const opened = [...svg.matchAll(/<(\w+)(?:>|[^>]*[^/]>)/g)].map((match) => match[1]!).sort();
+  const closed = [...svg.matchAll(/<\/(\w+)>/g)].map((match) => match[1]!).sort();
+  assertEquals(opened, closed);
+});
