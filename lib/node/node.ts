@@ -63,6 +63,15 @@ export interface NodeOptions {
   readonly checkInvariants?: boolean;
 }
 
+/** What a server holds for its clients. */
+export interface ClientLoad {
+  readonly connections: number;
+  readonly bufferBytes: number;
+  /** Entries in the log, and rounds of reads, with clients that wait for them. */
+  readonly waitingEntries: number;
+  readonly waitingRounds: number;
+}
+
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
 
@@ -143,6 +152,16 @@ export class Node implements ServerNode {
   /** The key-value store; null until the cluster is formed. */
   get store(): Store | null {
     return this.#consensus?.store ?? null;
+  }
+
+  /** What clients have open here: nothing of it may stay behind them. */
+  get clientLoad(): ClientLoad {
+    return {
+      connections: this.#sessions.count,
+      bufferBytes: this.#budget.bytes,
+      waitingEntries: this.#appender.tickets.length,
+      waitingRounds: this.#rounds.length,
+    };
   }
 
   // What the shells call.

@@ -10,6 +10,10 @@ interface Round {
 export class ReadRounds {
   readonly #rounds = new Deque<Round>();
 
+  get length(): number {
+    return this.#rounds.length;
+  }
+
   /** Remembers that `session` has reads that wait for `round`. */
   expect(round: number, session: Session): void {
     const newest = this.#rounds.at(this.#rounds.length - 1);

@@ -6,6 +6,7 @@
 import { checksum } from "../../lib/util/checksum.ts";
 import type { RaftState } from "../../lib/raft/state.ts";
 import type { Vote } from "./server_factory.ts";
+import { type KnownLog, MatchChecks } from "./match_checks.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What a check may see of a server; make_node.ts fills it from the real node. */
@@ -29,8 +30,12 @@ export interface ServerProbe {
   /** Up to where this server promises its log to survive a crash. */
   durableIndex(): number;
   voters(): readonly number[];
+  /** A leader's: up to where it counts the log of a follower as durable and equal to its own. */
+  matchIndexOf(follower: number): number;
   /** The digest of the store's contents at `appliedIndex`. */
   digest(): string;
+  /** What it still holds, where nothing is under way any more; null where that is nothing. */
+  leftover(): string | null;
 }
 
 /** The part of a server that is checked. */
@@ -53,6 +58,7 @@ class Record {
   durableIndex = 0;
   /** The last index that its snapshot covers. */
   snapshotIndex = 0;
+  hasForgotten = false;
   /** The term of each entry, and a checksum of everything up to it. Index 0 stands for "nothing". */
   readonly terms: number[] = [0];
   readonly chain: number[] = [0];
@@ -75,6 +81,8 @@ export class StateChecks {
   readonly #lastVotes = new Map<number, Vote>();
   /** Who voted for a candidate of a term, the candidate included. */
   readonly #grants = new Map<string, Set<number>>();
+  readonly #matches = new MatchChecks();
+  readonly #logOf = (id: number): KnownLog => this.#record(id);
   /** Elections won, and comparisons of digests made. */
   elections = 0;
   onElection: (() => void) | null = null;
@@ -144,6 +152,8 @@ export class StateChecks {
     const isLeader = probe.isLeader();
     const isElected = isLeader && !record.isLeader;
     if (isElected) this.#checkLeader(server.id, probe, record);
+    if (isElected) this.#matches.elected(server.id, probe);
+    if (isLeader) this.#matches.check(server.id, probe, this.#logOf);
     record.isLeader = isLeader;
     if (isElected) this.onElection?.();
   }
@@ -163,6 +173,7 @@ export class StateChecks {
     this.#checkLog(id, probe, record);
     // What was damaged may be lost, as long as this server knows that it may have lost something.
     if (server.mayForget) {
+      record.hasForgotten = true;
       this.#lastVotes.delete(id);
       return;
     }

@@ -281,6 +281,8 @@ function closedProbe(): ServerProbe {
     dataAt: () => new Uint8Array(0),
     durableIndex: () => 0,
     voters: () => [],
+    matchIndexOf: () => 0,
     digest: () => "",
+    leftover: () => null,
   };
 }

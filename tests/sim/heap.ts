@@ -55,6 +55,11 @@ export class EventHeap {
     return this.#events.length;
   }
 
+  /** Looks at all of them: for the end of a run. */
+  count(wanted: (event: SimEvent) => boolean): number {
+    return this.#events.filter(wanted).length;
+  }
+
   peek(): SimEvent | undefined {
     return this.#events[0];
   }

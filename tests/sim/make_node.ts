@@ -9,7 +9,8 @@ import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/frame.ts";
 import type { ServerProbe } from "./checks.ts";
 import { clientPortOf } from "./client.ts";
 import { FaultyDisk } from "./server_disk.ts";
-import type { Origin } from "./options.ts";
+import { leftoverOf } from "./leftovers.ts";
+import type { SimOptions } from "./options.ts";
 import { DATA_PATH, preparedDisk } from "./origin.ts";
 import type {
   BuiltServer,
@@ -61,11 +62,12 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     host,
     checkInvariants: options.checkInvariants,
   });
-  return { node, probe: probeOf(node, options.origin) };
+  return { node, probe: probeOf(node, options) };
 }
 
 /** Indexes and terms count from the origin, so that the checks need not know of it. */
-function probeOf(node: Node, origin: Origin): ServerProbe {
+function probeOf(node: Node, options: SimOptions): ServerProbe {
+  const { origin } = options;
   const state = () => node.raft!.state;
   const log = () => node.raft!.state.log;
   const store = () => node.store!;
@@ -85,7 +87,9 @@ function probeOf(node: Node, origin: Origin): ServerProbe {
     dataAt: (index) => log().at(index + origin.index).data,
     durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
+    matchIndexOf: (id) => (state().progress.get(id)?.matchIndex ?? 0) - origin.index,
     digest: () => store().digest(),
+    leftover: () => leftoverOf(node, options),
   };
 }
 

@@ -21,6 +21,9 @@ import type { ServerDisk, ServerFactory } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
 import { CheckFailure, type World } from "./world.ts";
 
+/** Syncs and deferred calls that may be under way on a server that has nothing to do. */
+const COMPLETIONS_LEFT_MAX = 2;
+
 /** Something that has events inside a server's step, and output behind it. */
 export interface Part {
   perform(event: SimEvent): void;
@@ -322,6 +325,20 @@ export class SimServer implements Handler, Part, NodeHost {
       }
     }
     scratch.fill(0xa5, 0, bytes.length);
+  }
+
+  /** What it still holds when nothing is under way any more, in words. */
+  leftovers(): string[] {
+    if (this.probe?.isOpen() !== true) return [];
+    const found: string[] = [];
+    const held = this.probe.leftover();
+    if (held !== null) found.push(held);
+    const limits = { [Kind.tick]: 1, [Kind.turn]: 1, [Kind.completion]: COMPLETIONS_LEFT_MAX };
+    for (const [kind, most] of Object.entries(limits)) {
+      const count = this.world.pending(this, Number(kind), this.life);
+      if (count > most) found.push(`${count} events "${kindName(Number(kind))}"`);
+    }
+    return found.map((what) => `server ${this.id} holds ${what}`);
   }
 
   // What the node asks of its host.

@@ -244,7 +244,17 @@ export class Simulation {
     for (const other of this.clients) other.leave();
     const hasReadRedis = this.redis?.readBack() ?? (() => true);
     const client = new Client(this.#setting, 0, this.#random.fork(), keys);
+    this.clients.push(client);
     this.demand("no reading back", 60, () => hasReadRedis() && client.hasReadAll);
+  }
+
+  /** Behind the last client nothing may be left: no connection, no buffer, no waiting command, no timer. */
+  cleanUp(): void {
+    this.#phase("clean up");
+    for (const client of this.clients) client.leave();
+    const leftovers = () => this.servers.flatMap((server) => server.leftovers());
+    const seconds = 10 + this.options.timing.electionTimeoutMs / 100;
+    this.demand("leftovers", seconds, () => leftovers().length === 0, () => leftovers().join("; "));
   }
 
   judge(): void {
@@ -260,13 +270,18 @@ export class Simulation {
   }
 
   /** Runs on until `holds`, for `seconds` at most: else `check` has failed. */
-  demand(check: string, seconds: number, holds: () => boolean): void {
+  demand(
+    check: string,
+    seconds: number,
+    holds: () => boolean,
+    describe = () => this.describe(),
+  ): void {
     const untilUs = this.world.now + seconds * SECOND_US;
     while (!holds()) {
       if (this.world.now >= untilUs) {
         throw new CheckFailure(
           check,
-          `not within ${seconds} simulated seconds. ${this.describe()}`,
+          `not within ${seconds} simulated seconds. ${describe()}`,
         );
       }
       this.world.run(this.world.now + SECOND_US / 20);
@@ -296,6 +311,7 @@ export class Simulation {
     this.healAll();
     this.converge();
     this.readBack();
+    this.cleanUp();
     this.judge();
   }
 

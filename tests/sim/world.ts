@@ -47,6 +47,13 @@ export class World {
     this.trace = trace;
   }
 
+  /** How many events of a kind are still to come for a life of `target`. */
+  pending(target: Handler, kind: number, life: number): number {
+    return this.#heap.count((event) =>
+      event.target === target && event.kind === kind && event.life === life
+    );
+  }
+
   /** Has `target` handle an event after `delayUs` (rounded down to whole microseconds). */
   schedule(
     delayUs: number,
