@@ -65,7 +65,7 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
     crash: nothing,
     crashSoon: nothing,
     stall: nothing,
-    failNextSync: nothing,
+    failNext: nothing,
     setFull: nothing,
     wipe: nothing,
     damage: () => "nothing",

@@ -208,7 +208,7 @@ export class Faults implements Handler {
       case "diskError":
         if (server.isDown) return null;
         server.mayExit = true;
-        server.disk.failNextSync();
+        server.disk.failNext(random.chance(0.6) ? "sync" : random.pick(["write", "read"] as const));
         return nothing;
       case "diskFull":
         server.mayExit = true;

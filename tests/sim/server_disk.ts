@@ -1,8 +1,9 @@
 /** The simulated disk as the simulator's faults use it: slow syncs, stalls, errors, an end, crashes. */
 import type { Random } from "../../lib/util/random.ts";
-import type { DiskEnvironment, ServerDisk } from "./server_factory.ts";
+import type { DiskEnvironment, FailingOperation, ServerDisk } from "./server_factory.ts";
 import { type Completion, SimDisk } from "./sim_disk.ts";
 import { SECTOR_BYTES } from "./sim_inode.ts";
+import { CheckFailure } from "./world.ts";
 
 /** Operations within which `crashSoon` takes effect. */
 const CRASH_WITHIN_OPERATIONS = 12;
@@ -15,7 +16,9 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   readonly #environment: DiskEnvironment;
   readonly #random: Random;
   #stalledUntilMs = 0;
-  #failsNext = false;
+  #failsNext: FailingOperation | null = null;
+  /** What failed in the life of the process that uses this disk now; it may do nothing more. */
+  #failed: string | null = null;
   /** Completions behind a stall. */
   readonly #held = new Set<{ readonly complete: () => void }>();
 
@@ -23,16 +26,38 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     super({ schedule: (completion) => this.#complete(completion) });
     this.#environment = environment;
     this.#random = environment.random;
-    this.faults.syncFails = () => {
-      const fails = this.#failsNext;
-      this.#failsNext = false;
-      return fails;
-    };
+    this.faults.syncFails = (path) => this.#fails("sync", path);
+    this.faults.writeFails = (path) => this.#fails("write", path);
+    this.faults.readFails = (path) => this.#fails("read", path);
     this.faults.keepsPart = () => {
       if (!environment.mayTear()) return false;
       environment.torn();
       return true;
     };
+  }
+
+  #fails(operation: FailingOperation, path: string): boolean {
+    if (this.#failsNext !== operation) return false;
+    this.#failsNext = null;
+    this.#failed = `${operation} of ${path}`;
+    return true;
+  }
+
+  /**
+   * What is on the disk after a failure nobody knows: a process that saw one has to end, and to read
+   * its files anew. It may still clear up what it was making.
+   */
+  protected override onOperation(path: string, removes: boolean): void {
+    if (this.#failed === null || removes) return;
+    throw new CheckFailure(
+      "input or output after a failure",
+      `${path} was used by a process whose ${this.#failed} had failed`,
+    );
+  }
+
+  override kill(): void {
+    super.kill();
+    this.#failed = null;
   }
 
   #complete(completion: Completion): void {
@@ -58,7 +83,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       this.powerLoss(this.#random);
       this.#environment.torn();
     } else this.kill();
-    this.#failsNext = false;
+    this.#failsNext = null;
     this.#held.clear();
   }
 
@@ -70,8 +95,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#stalledUntilMs = this.#environment.nowMs() + durationMs;
   }
 
-  failNextSync(): void {
-    this.#failsNext = true;
+  failNext(operation: FailingOperation): void {
+    this.#failsNext = operation;
   }
 
   setFull(isFull: boolean): void {
@@ -99,7 +124,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
 
   heal(): void {
     this.#stalledUntilMs = 0;
-    this.#failsNext = false;
+    this.#failsNext = null;
     this.crashAtOperation = Infinity;
     this.capacityBytes = Infinity;
     const held = [...this.#held];
@@ -130,7 +155,13 @@ function harmFile(disk: SimDisk, path: string, random: Random): string {
   }
   if (shape === 2) bytes.fill(0, at, end);
   else if (shape === 3) { for (let i = at; i < end; i++) bytes[i] = random.between(0, 255); }
-  else bytes.copyWithin(at, random.between(0, Math.max(0, sectors - 1)) * SECTOR_BYTES, end - at);
+  else {
+    const from = random.between(0, Math.max(0, sectors - 1)) * SECTOR_BYTES;
+    bytes.copyWithin(at, from, from + end - at);
+  }
+  // A file that ends in front of what is gone, and shows nothing of it, was never longer for all that
+  // its server can tell. That kind of loss is left out: see "What it can't see" in docs/simulator.md.
+  if (bytes.subarray(at, used).every((byte) => byte === 0)) bytes.fill(0xa5, at, used);
   disk.corrupt(path, () => bytes);
   return `${["", "", "zeroes", "noise", "other sectors"][shape]} at ${at} to ${end}`;
 }

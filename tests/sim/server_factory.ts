@@ -18,6 +18,9 @@ export interface DiskEnvironment {
   torn(): void;
 }
 
+/** What of a disk can fail with an input or output error. */
+export type FailingOperation = "sync" | "write" | "read";
+
 /** A disk, and what faults may do to it. */
 export interface ServerDisk extends Disk {
   /** The process ends; the machine stays up. */
@@ -28,8 +31,8 @@ export interface ServerDisk extends Disk {
   crashSoon(): void;
   /** The next syncs take at least this long. */
   stall(durationMs: number): void;
-  /** The next sync fails; what it covered may be lost. */
-  failNextSync(): void;
+  /** The next operation of a kind fails; what a failed sync covered may be lost. */
+  failNext(operation: FailingOperation): void;
   setFull(isFull: boolean): void;
   /** Everything is gone. Only while no process uses it. */
   wipe(): void;

@@ -185,7 +185,7 @@ export class SimDisk implements Disk {
   }
 
   remove(path: string): void {
-    this.#operation(path);
+    this.#operation(path, true);
     if (!this.#names.has(path)) throw new DiskError(`Could not remove ${path}: no such file`);
     this.#names.remove(path);
   }
@@ -261,7 +261,11 @@ export class SimDisk implements Disk {
     this.#operation(path);
   }
 
-  #operation(path: string): void {
+  /** Sees each operation just before it is done; for disks that have rules of their own. */
+  protected onOperation(_path: string, _removes: boolean): void {}
+
+  #operation(path: string, removes = false): void {
+    this.onOperation(path, removes);
     this.operations++;
     if (this.operations >= this.crashAtOperation) {
       throw new SimCrash(`The process ends at operation ${this.operations}, ${path}`, path);
