@@ -13,27 +13,21 @@ import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { ServerPlace } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import { ClientCodec, clientCommandBytesMax, encodedRunBytesMax } from "../wire/client_codec.ts";
-import { appendFrameBytesMax, type DigestNotice } from "../wire/rpc.ts";
+import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
+import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
 import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
-import {
-  ENTRY_BYTES_CEILING,
-  type Limits,
-  REDIS_KEY_BYTES_CEILING,
-  type StorageLimits,
-  type Timing,
-  VALUE_BYTES_CEILING,
-} from "./limits.ts";
+import { frameBytesMax } from "./frame_limit.ts";
+import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import { Session, sessionInputBytesMax } from "./session.ts";
-import { Sessions } from "./sessions.ts";
+import { Session } from "./session.ts";
+import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
@@ -61,15 +55,6 @@ export interface NodeOptions {
   readonly host: NodeHost;
   /** Checks the core's invariants after every step: for tests and the simulator. */
   readonly checkInvariants?: boolean;
-}
-
-/** What a server holds for its clients. */
-export interface ClientLoad {
-  readonly connections: number;
-  readonly bufferBytes: number;
-  /** Entries in the log, and rounds of reads, with clients that wait for them. */
-  readonly waitingEntries: number;
-  readonly waitingRounds: number;
 }
 
 /** What the store can hold, with room for what is in the log already. */
@@ -353,16 +338,4 @@ export class Node implements ServerNode {
 
 function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
   return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
-}
-
-/**
- * The largest frame that a peer may send. An entry may be larger than `entryBytesMax` by one run of
- * commands, which is what a session's input comes to.
- */
-function frameBytesMax(): number {
-  const runBytesMax = encodedRunBytesMax(sessionInputBytesMax(clientCommandBytesMax({
-    valueBytesMax: VALUE_BYTES_CEILING,
-    redisKeyBytesMax: REDIS_KEY_BYTES_CEILING,
-  })));
-  return appendFrameBytesMax(ENTRY_BYTES_CEILING, ENTRY_BYTES_CEILING + runBytesMax);
 }

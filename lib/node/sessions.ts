@@ -10,6 +10,15 @@ export interface SessionTimes {
   readonly halfCommandTimeoutMs: number;
 }
 
+/** What a server holds for its clients. */
+export interface ClientLoad {
+  readonly connections: number;
+  readonly bufferBytes: number;
+  /** Entries in the log, and rounds of reads, with clients that wait for them. */
+  readonly waitingEntries: number;
+  readonly waitingRounds: number;
+}
+
 export class Sessions {
   readonly #all = new Set<Session>();
   #active: Session[] = [];
