@@ -1,7 +1,7 @@
 /** The simulated disk as the simulator's faults use it: slow syncs, stalls, errors, an end, crashes. */
 import type { Random } from "../../lib/util/random.ts";
 import type { DiskEnvironment, FailingOperation, ServerDisk } from "./server_factory.ts";
-import { type Completion, SimDisk } from "./sim_disk.ts";
+import { type Completion, type OperationKind, SimDisk } from "./sim_disk.ts";
 import { SECTOR_BYTES } from "./sim_inode.ts";
 import { CheckFailure } from "./world.ts";
 
@@ -47,8 +47,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
    * What is on the disk after a failure nobody knows: a process that saw one has to end, and to read
    * its files anew. It may still clear up what it was making.
    */
-  protected override onOperation(path: string, removes: boolean): void {
-    if (this.#failed === null || removes) return;
+  protected override onOperation(path: string, what: OperationKind): void {
+    if (this.#failed === null || what !== "change") return;
     throw new CheckFailure(
       "input or output after a failure",
       `${path} was used by a process whose ${this.#failed} had failed`,

@@ -31,6 +31,9 @@ export class SimCrash extends Error {
   }
 }
 
+/** A change, a removal, or the end of what was begun before: each is a moment to die at. */
+export type OperationKind = "change" | "removal" | "completion";
+
 /** A completion that is due: a sync, a write or a change of names of `path`, or a deferred call. */
 export interface Completion {
   readonly kind: "sync" | "write" | "names" | "defer";
@@ -185,7 +188,7 @@ export class SimDisk implements Disk {
   }
 
   remove(path: string): void {
-    this.#operation(path, true);
+    this.#operation(path, "removal");
     if (!this.#names.has(path)) throw new DiskError(`Could not remove ${path}: no such file`);
     this.#names.remove(path);
   }
@@ -256,16 +259,16 @@ export class SimDisk implements Disk {
   }
 
   /** For `SimFile`: counts an operation, and dies where it was told to. */
-  operation(life: number, path: string): void {
+  operation(life: number, path: string, what: OperationKind): void {
     assert(life === this.#life, "A process that has ended used its files");
-    this.#operation(path);
+    this.#operation(path, what);
   }
 
   /** Sees each operation just before it is done; for disks that have rules of their own. */
-  protected onOperation(_path: string, _removes: boolean): void {}
+  protected onOperation(_path: string, _what: OperationKind): void {}
 
-  #operation(path: string, removes = false): void {
-    this.onOperation(path, removes);
+  #operation(path: string, what: OperationKind = "change"): void {
+    this.onOperation(path, what);
     this.operations++;
     if (this.operations >= this.crashAtOperation) {
       throw new SimCrash(`The process ends at operation ${this.operations}, ${path}`, path);
@@ -318,11 +321,12 @@ class SimFile implements DiskFile {
     this.#change();
     this.#busy = true;
     // What is there of it before it is done is any part: here the first half.
-    this.#tryPut(offset, bytes.subarray(0, bytes.length >> 1));
+    const early = this.#tryPut(offset, bytes.subarray(0, bytes.length >> 1));
     this.#disk.later("write", this.path, () => {
       this.#busy = false;
-      this.#disk.operation(this.#life, this.path);
-      done(this.#tryPut(offset, bytes));
+      this.#disk.operation(this.#life, this.path, "completion");
+      // There may be room by now; what went wrong otherwise stays so.
+      done(early instanceof DiskError ? early : this.#tryPut(offset, bytes));
     });
   }
 
@@ -361,7 +365,7 @@ class SimFile implements DiskFile {
     this.#disk.later("sync", this.path, () => {
       this.#busy = false;
       // The completion is a moment of its own to die at.
-      this.#disk.operation(this.#life, this.path);
+      this.#disk.operation(this.#life, this.path, "completion");
       if (this.#disk.faults.syncFails?.(this.path)) {
         this.#inode.markClean();
         done(new DiskError(`Could not sync ${this.path}: input/output error`));
@@ -393,7 +397,7 @@ class SimFile implements DiskFile {
   #change(): void {
     this.#use();
     assert(!this.#readOnly, `${this.path} was opened for reading only`);
-    this.#disk.operation(this.#life, this.path);
+    this.#disk.operation(this.#life, this.path, "change");
   }
 }
 
