@@ -3,6 +3,7 @@
  * into the shared log. Remembers, per entry, whose commands it carries, until it is applied or the
  * leadership is lost.
  */
+import { ByteArena } from "../util/byte_arena.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
@@ -38,6 +39,8 @@ export class Appender {
   readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
   readonly #entryBytesMax: number;
   readonly #sealed: Sealed[] = [];
+  /** What sealed entries' bytes are copied to: they live on in the log. */
+  readonly #arena = new ByteArena();
   #open = new ByteWriter(4096);
   #ticket: Ticket = newTicket();
   #sealedBytes = 0;
@@ -99,7 +102,7 @@ export class Appender {
   }
 
   #seal(): void {
-    const data = this.#open.copy();
+    const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
     this.#sealed.push({ data, ticket: this.#ticket });
     this.#sealedBytes += data.length;
     this.#ticket = newTicket();

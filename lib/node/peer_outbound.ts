@@ -22,6 +22,11 @@ import type { OutboundLink } from "./shells.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
+/** What the output keeps to be used again while messages flow. */
+const KEEP_BYTES = 2_097_152;
+/** A link that sent no more than heartbeats for so long gives that back. */
+const QUIET_MS = 1_000;
+const QUIET_BYTES = 4_096;
 
 export class PeerOutbound implements OutboundLink {
   readonly peerId: ServerId;
@@ -29,7 +34,9 @@ export class PeerOutbound implements OutboundLink {
   closing: string | null = null;
   readonly #links: PeerLinks;
   readonly #outboxBytesMax: number;
-  #output = new OutputBuffer();
+  #output = new OutputBuffer(KEEP_BYTES);
+  /** For how long at most a few bytes waited at a time. */
+  #quietMs = 0;
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
   #isUp = false;
   #isConnected = false;
@@ -62,7 +69,7 @@ export class PeerOutbound implements OutboundLink {
     this.#silentMs = 0;
     this.#sincePingMs = 0;
     this.closing = null;
-    this.#output = new OutputBuffer();
+    this.#output = new OutputBuffer(KEEP_BYTES);
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
     encodeHello(this.#output.writer, this.#links.hello(this.peerId));
     this.#hasNews = true;
@@ -100,6 +107,7 @@ export class PeerOutbound implements OutboundLink {
       this.#isLost = true;
       return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
     }
+    this.#restOutput(elapsedMs);
     this.#sincePingMs += elapsedMs;
     if (!this.#isUp || this.#sincePingMs < pingIntervalMs) return;
     this.#sincePingMs = 0;
@@ -123,6 +131,7 @@ export class PeerOutbound implements OutboundLink {
   send(message: Message): void {
     if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodeMessage(this.#output.writer, message);
+    if (this.#output.pendingBytes > QUIET_BYTES) this.#quietMs = 0;
     this.#hasNews = true;
   }
 
@@ -160,6 +169,13 @@ export class PeerOutbound implements OutboundLink {
     if (!this.#hasNews) return;
     this.#hasNews = false;
     this.onActivity?.();
+  }
+
+  /** Holds no memory for a burst that is long over. */
+  #restOutput(elapsedMs: number): void {
+    const wasQuiet = this.#quietMs >= QUIET_MS;
+    this.#quietMs += elapsedMs;
+    if (!wasQuiet && this.#quietMs >= QUIET_MS) this.#output.giveBack();
   }
 
   #onFrame(frame: Frame): void {

@@ -6,7 +6,7 @@ import { assert } from "./assert.ts";
 import { ByteWriter } from "./bytes.ts";
 
 const START_BYTES = 512;
-/** A buffer that grew beyond this is given back to the collector once it is empty. */
+/** A client's buffer that grew beyond this is given back to the collector once it is empty. */
 const KEEP_BYTES = 65_536;
 
 export class OutputBuffer {
@@ -14,6 +14,12 @@ export class OutputBuffer {
   #spare: ByteWriter | null = null;
   #flying: ByteWriter | null = null;
   #flyingBytes = 0;
+  readonly #keepBytes: number;
+
+  /** Buffers of up to `keepBytes` are used again. */
+  constructor(keepBytes: number = KEEP_BYTES) {
+    this.#keepBytes = keepBytes;
+  }
 
   /** Append here. Do not keep it: it changes with `take()`. */
   get writer(): ByteWriter {
@@ -60,7 +66,13 @@ export class OutputBuffer {
     this.#flying = null;
     this.#flyingBytes = 0;
     flying.clear();
-    if (flying.bytes.length <= KEEP_BYTES) this.#spare = flying;
+    if (flying.bytes.length <= this.#keepBytes) this.#spare = flying;
+  }
+
+  /** Gives up the memory that is not in use: for connections that have become quiet. */
+  giveBack(): void {
+    this.#spare = null;
+    if (this.#filling.length === 0) this.#filling = new ByteWriter(0);
   }
 
   /** Forgets what waits; what was taken stays taken. */

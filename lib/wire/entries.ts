@@ -48,13 +48,18 @@ export function encodeEntries(
   }
 }
 
+/**
+ * Takes the next bytes of a reader for good: as a view of them where they belong to this message alone,
+ * else as a copy.
+ */
+export type Keep = (reader: ByteReader, count: number) => Uint8Array;
+
 /** What the entries have to fit to: the entry in front of them, and the sender's term. */
 export interface EntriesContext {
   readonly prevIndex: number;
   readonly prevTerm: number;
   readonly term: number;
-  /** True where the reader's bytes belong to this message alone. */
-  readonly owned: boolean;
+  readonly keep: Keep;
 }
 
 /** Reads entries up to the reader's end, and checks each. */
@@ -72,7 +77,7 @@ export function decodeEntries(reader: ByteReader, context: EntriesContext): Entr
     throw new ProtocolError("an index is above 2^53 - 1");
   }
   if (count === 0) return [];
-  const rest = context.owned ? reader.view(reader.remaining) : reader.copy(reader.remaining);
+  const rest = context.keep(reader, reader.remaining);
   const own = new ByteReader(rest);
   const entries: Entry[] = [];
   let lastTerm = context.prevTerm;

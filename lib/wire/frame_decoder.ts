@@ -5,16 +5,18 @@
  * aliases a chunk.
  */
 import { assert } from "../util/assert.ts";
+import { ByteArena } from "../util/byte_arena.ts";
 import { ByteFormatError, ByteReader, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
+import type { Keep } from "./entries.ts";
 import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
-/** A gathering buffer begins with this much at the most and doubles. */
-const GATHER_BYTES_START = 65_536;
+/** A gathering buffer begins with this much at the most and doubles: most frames fit at once. */
+const GATHER_BYTES_START = 1_048_576;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -30,6 +32,8 @@ export class FrameDecoder {
   #gatherCount = 0;
   #gatherLength = 0;
   #failure: ProtocolError | null = null;
+  readonly #arena = new ByteArena();
+  readonly #keepCopy: Keep = (reader, count) => this.#arena.copy(reader.view(count));
 
   /** `frameBytesMax`: the most that a frame's length field may say. */
   constructor(frameBytesMax: number) {
@@ -83,7 +87,7 @@ export class FrameDecoder {
     const frame = this.#gather!;
     this.#gather = null;
     this.#headCount = 0;
-    return decodeFrame(frame, 0, this.#gatherLength, true);
+    return decodeFrame(frame, 0, this.#gatherLength, keepView);
   }
 
   /** The frame at the front of the chunk, where it is there whole and nothing is gathered. */
@@ -94,7 +98,7 @@ export class FrameDecoder {
     if (left - LENGTH_BYTES < length) return null;
     const start = this.#offset + LENGTH_BYTES;
     this.#offset = start + length;
-    return decodeFrame(this.#chunk, start, start + length, false);
+    return decodeFrame(this.#chunk, start, start + length, this.#keepCopy);
   }
 
   #gatherHead(): boolean {
@@ -147,8 +151,11 @@ export class FrameDecoder {
   }
 }
 
+/** Of a frame that was gathered: nobody else has its bytes. */
+const keepView: Keep = (reader, count) => reader.view(count);
+
 /** Decodes the frame `bytes[start, end)`, its length field left out. */
-function decodeFrame(bytes: Uint8Array, start: number, end: number, owned: boolean): Frame {
+function decodeFrame(bytes: Uint8Array, start: number, end: number, keep: Keep): Frame {
   const bodyEnd = end - CHECKSUM_BYTES;
   const type = bytes[start]!;
   if (checksum(bytes.subarray(start, bodyEnd)) !== readU32(bytes, bodyEnd)) {
@@ -156,7 +163,7 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number, owned: boole
   }
   const reader = new ByteReader(bytes, start + 1, bodyEnd);
   try {
-    const frame = decodeBody(type, reader, owned);
+    const frame = decodeBody(type, reader, keep);
     reader.finish();
     return frame;
   } catch (error) {
@@ -165,7 +172,7 @@ function decodeFrame(bytes: Uint8Array, start: number, end: number, owned: boole
   }
 }
 
-function decodeBody(type: number, reader: ByteReader, owned: boolean): Frame {
+function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
   switch (type) {
     case FrameType.hello:
       return decodeHandshake(reader, "hello");
@@ -183,7 +190,7 @@ function decodeBody(type: number, reader: ByteReader, owned: boolean): Frame {
       return { type: "pong" };
     default:
       if (isMessageType(type)) {
-        return { type: "message", message: decodeMessage(type, reader, owned) };
+        return { type: "message", message: decodeMessage(type, reader, keep) };
       }
       throw new ProtocolError("the type is unknown to this version");
   }

@@ -2,7 +2,7 @@
 import type { AppendRequest, Message, SnapshotChunk } from "../raft/types.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../util/bytes.ts";
-import { decodeEntries, encodeEntries } from "./entries.ts";
+import { decodeEntries, encodeEntries, type Keep } from "./entries.ts";
 import { beginFrame, CHECKSUM_BYTES, endFrame, readFlags, readServerId } from "./frame.ts";
 import { FrameType, ProtocolError } from "./rpc_types.ts";
 
@@ -98,10 +98,9 @@ export function snapshotChunkBytesMax(frameBytesMax: number): number {
 }
 
 /**
- * The message of a frame's body. `owned` says that nobody will change the reader's bytes: then the
- * entries are views of them, else of one copy.
+ * The message of a frame's body. `keep` takes what has to outlive the reader's bytes.
  */
-export function decodeMessage(type: number, reader: ByteReader, owned: boolean): Message {
+export function decodeMessage(type: number, reader: ByteReader, keep: Keep): Message {
   assert(isMessageType(type), `Frame type ${type} carries no message`);
   const from = readServerId(reader);
   const to = readServerId(reader);
@@ -130,7 +129,7 @@ export function decodeMessage(type: number, reader: ByteReader, owned: boolean):
       };
     }
     case FrameType.appendRequest:
-      return decodeAppendRequest(reader, envelope, owned);
+      return decodeAppendRequest(reader, envelope, keep);
     case FrameType.appendResponse:
       return {
         kind: "appendResponse",
@@ -151,7 +150,7 @@ export function decodeMessage(type: number, reader: ByteReader, owned: boolean):
     case FrameType.heartbeatResponse:
       return { kind: "heartbeatResponse", ...envelope, readRound: reader.u64() };
     case FrameType.snapshotChunk:
-      return decodeSnapshotChunk(reader, envelope, owned);
+      return decodeSnapshotChunk(reader, envelope, keep);
     case FrameType.snapshotChunkResponse:
       return {
         kind: "snapshotChunkResponse",
@@ -181,7 +180,7 @@ function readSnapshotPosition(
 function decodeSnapshotChunk(
   reader: ByteReader,
   envelope: Envelope,
-  owned: boolean,
+  keep: Keep,
 ): SnapshotChunk {
   const position = readSnapshotPosition(reader, envelope);
   const offset = reader.u64();
@@ -193,14 +192,14 @@ function decodeSnapshotChunk(
       `${length} bytes at ${offset} do not fit into a snapshot of ${totalBytes}`,
     );
   }
-  const data = owned ? reader.view(length) : reader.copy(length);
+  const data = keep(reader, length);
   return { kind: "snapshotChunk", ...envelope, ...position, offset, totalBytes, data };
 }
 
 function decodeAppendRequest(
   reader: ByteReader,
   envelope: Envelope,
-  owned: boolean,
+  keep: Keep,
 ): AppendRequest {
   const prevIndex = reader.u64();
   const prevTerm = reader.u64();
@@ -210,7 +209,7 @@ function decodeAppendRequest(
     throw new ProtocolError(`entries behind term ${prevTerm} come in term ${envelope.term}`);
   }
   const { from, to, term } = envelope;
-  const entries = decodeEntries(reader, { prevIndex, prevTerm, term, owned });
+  const entries = decodeEntries(reader, { prevIndex, prevTerm, term, keep });
   return {
     kind: "appendRequest",
     from,

@@ -145,8 +145,8 @@ export const GIVEN: readonly Mutant[] = [
     "    return this.#parts.clock.wallMs();",
   ]),
   mutant("24", "Entries keep views of the buffer that was read into", [
-    "wire/entries.ts",
-    "context.owned ? reader.view(reader.remaining) : reader.copy(reader.remaining);",
+    "wire/frame_decoder.ts",
+    "(reader, count) => this.#arena.copy(reader.view(count));",
     "reader.view(reader.remaining);",
   ]),
 ];
