@@ -14,7 +14,7 @@ cd "$project"
 rm -f -- "$output"
 # Deno 2.4 overflows its usual stack where it embeds npm packages. The types are checked by the gate.
 export RUST_MIN_STACK=67108864
-options=(--frozen --no-check "${raftkv_permissions[@]}" --output "$output")
+options=(--frozen --no-check "${raftkv_permissions[@]}" "${raftkv_engine[@]}" --output "$output")
 if log=$("$deno" compile "${options[@]}" main.ts 2>&1); then
   echo "Built $output ($(du -h -- "$output" | cut -f 1))"
 elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; then
@@ -22,7 +22,7 @@ elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; the
     echo '#!/usr/bin/env bash'
     echo "# Written by scripts/build.sh, because Deno's base runtime could not be downloaded."
     printf 'exec %q run --quiet --frozen --no-check --config %q' "$deno" "$project/deno.json"
-    printf ' %q' "${raftkv_permissions[@]}" "$project/main.ts"
+    printf ' %q' "${raftkv_permissions[@]}" "${raftkv_engine[@]}" "$project/main.ts"
     echo ' "$@"'
   } >"$output"
   chmod +x "$output"
