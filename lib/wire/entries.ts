@@ -54,6 +54,9 @@ export function encodeEntries(
  */
 export type Keep = (reader: ByteReader, count: number) => Uint8Array;
 
+/** Of a frame whose bytes nobody else has. */
+export const keepView: Keep = (reader, count) => reader.view(count);
+
 /** What the entries have to fit to: the entry in front of them, and the sender's term. */
 export interface EntriesContext {
   readonly prevIndex: number;

@@ -8,7 +8,7 @@ import { assert } from "../util/assert.ts";
 import { ByteArena } from "../util/byte_arena.ts";
 import { ByteFormatError, ByteReader, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
-import type { Keep } from "./entries.ts";
+import { type Keep, keepView } from "./entries.ts";
 import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
@@ -150,9 +150,6 @@ export class FrameDecoder {
     return length;
   }
 }
-
-/** Of a frame that was gathered: nobody else has its bytes. */
-const keepView: Keep = (reader, count) => reader.view(count);
 
 /** Decodes the frame `bytes[start, end)`, its length field left out. */
 function decodeFrame(bytes: Uint8Array, start: number, end: number, keep: Keep): Frame {

@@ -3,6 +3,7 @@ import { Node } from "../../lib/node/node.ts";
 import { NO_TERM } from "../../lib/raft/log.ts";
 import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_directory.ts";
 import { ByteReader } from "../../lib/util/bytes.ts";
+import { keepView } from "../../lib/wire/entries.ts";
 import { decodeMessage } from "../../lib/wire/rpc_messages.ts";
 import { FrameType } from "../../lib/wire/rpc_types.ts";
 import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/frame.ts";
@@ -102,7 +103,7 @@ function voteOf(frame: Uint8Array): Vote | null {
   const type = frame[LENGTH_BYTES]!;
   if (type !== FrameType.voteResponse && type !== FrameType.voteRequest) return null;
   const reader = new ByteReader(frame, LENGTH_BYTES + 1, frame.length - CHECKSUM_BYTES);
-  const message = decodeMessage(type, reader, true);
+  const message = decodeMessage(type, reader, keepView);
   if (message.kind === "voteRequest") {
     // A request of term 0 only asks for the term.
     if (message.preVote || message.term === 0) return null;
