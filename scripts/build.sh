@@ -6,7 +6,7 @@
 # Environment: DENO (the deno to use), DENORT_BIN.
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-output=${1:-$project/raftkv}
+output=$(realpath -m -- "${1:-$project/raftkv}")
 source "$project/scripts/permissions.sh"
 deno=$("$project/scripts/find_deno.sh")
 
@@ -14,8 +14,18 @@ cd "$project"
 rm -f -- "$output"
 # Deno 2.4 overflows its usual stack where it embeds npm packages. The types are checked by the gate.
 export RUST_MIN_STACK=67108864
-options=(--frozen --no-check "${raftkv_permissions[@]}" "${raftkv_engine[@]}" --output "$output")
-if log=$("$deno" compile "${options[@]}" main.ts 2>&1); then
+# The lock has to name all that the server imports; what runs here is in the cache afterwards.
+"$deno" run --quiet --frozen --no-check "${raftkv_permissions[@]}" main.ts --version >/dev/null
+# Compiled from a copy whose import map has no packages but the server's: all of a map is embedded.
+stage=$(mktemp -d)
+trap 'rm -rf -- "$stage"' EXIT
+npm_cache=$("$deno" info --json | sed -nE 's/^ *"npmCache": "(.*)",?$/\1/p')
+"$deno" run --quiet --frozen --no-check --allow-read --allow-write="$stage" --no-prompt \
+  scripts/stage_build.ts "$project" "$stage" "$npm_cache" >"$stage/exclusions"
+mapfile -t exclusions <"$stage/exclusions"
+options=(--no-check --output "$output" "${raftkv_permissions[@]}" "${raftkv_engine[@]}")
+options+=("${exclusions[@]}")
+if log=$(cd "$stage" && "$deno" compile "${options[@]}" main.ts 2>&1); then
   echo "Built $output ($(du -h -- "$output" | cut -f 1))"
 elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; then
   {
