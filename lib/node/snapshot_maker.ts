@@ -1,7 +1,7 @@
 /**
- * Takes this server's own snapshots while writes go on: one slice a tick, against one index, each
- * written and synced beside the event loop before the next is made, so that the log's syncs never
- * wait behind much and memory holds one slice. A follower that waits for the snapshot gets slices as
+ * Takes this server's own snapshots while writes go on: one slice a tick, against one index, a
+ * few of them written and synced at a time beside the event loop: the log's syncs never wait behind
+ * much, and memory holds no more than that. A follower that waits for the snapshot gets slices as
  * large as the time that one may take.
  */
 import { ByteWriter } from "../util/bytes.ts";
@@ -13,6 +13,8 @@ import type { SnapshotPosition } from "../raft/types.ts";
 import type { SnapshotFiles, SnapshotWriter } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
+/** Bytes that are written and synced together. Larger ones keep the log's own syncs waiting. */
+const FLUSH_BYTES = 524_288;
 /** How long commands may have to wait for one slice; looked at between pieces of `sliceBytes`. */
 const SLICE_MS = 1.5;
 /** A slice for a follower that waits has so many pieces at the most. */
@@ -37,6 +39,7 @@ interface Running {
   /** Followers wait for it. */
   isUrgent: boolean;
   bytes: number;
+  bytesSinceFlush: number;
   slices: number;
   longestSliceMs: number;
 }
@@ -120,7 +123,7 @@ export class SnapshotMaker {
     }
     const snapshot = store.beginSnapshot();
     writer.head(snapshot.head);
-    const counters = { bytes: 0, slices: 0, longestSliceMs: 0 };
+    const counters = { bytes: 0, bytesSinceFlush: 0, slices: 0, longestSliceMs: 0 };
     this.#running = { snapshot, writer, startedMs: nowMs, isUrgent: false, ...counters };
     this.#isWanted = false;
     this.#logBytes = 0;
@@ -138,28 +141,33 @@ export class SnapshotMaker {
     }
     running.slices++;
     running.longestSliceMs = Math.max(running.longestSliceMs, tookMs);
-    this.#isWaiting = true;
-    if (isMore) running.writer.flush((error) => this.#flushed(running, error));
-    else this.#finish(running);
+    if (!isMore) this.#finish(running);
+    else if (running.bytesSinceFlush >= FLUSH_BYTES) this.#flush(running);
   }
 
-  #nextPiece({ snapshot, writer }: Running): boolean {
+  #nextPiece(running: Running): boolean {
     const piece = this.#piece;
     piece.clear();
-    const isMore = snapshot.next(piece, this.#options.sliceBytes);
-    if (piece.length > 0) writer.records(piece.view());
-    this.#running!.bytes += piece.length;
+    const isMore = running.snapshot.next(piece, this.#options.sliceBytes);
+    if (piece.length > 0) running.writer.records(piece.view());
+    running.bytes += piece.length;
+    running.bytesSinceFlush += piece.length;
     return isMore;
   }
 
-  #flushed(running: Running, error: Error | null): void {
-    this.#isWaiting = false;
-    if (error !== null) this.#failed(running, error);
+  #flush(running: Running): void {
+    this.#isWaiting = true;
+    running.bytesSinceFlush = 0;
+    running.writer.flush((error) => {
+      this.#isWaiting = false;
+      if (error !== null) this.#failed(running, error);
+    });
   }
 
   #finish(running: Running): void {
     const { host, clock, onDone } = this.#options;
     running.snapshot.close();
+    this.#isWaiting = true;
     running.writer.finish((error) => {
       this.#isWaiting = false;
       if (error !== null) return this.#failed(running, error);

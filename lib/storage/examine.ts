@@ -11,7 +11,8 @@ import { envelopeProblem } from "../raft/envelope.ts";
 import { ByteFormatError } from "../util/bytes.ts";
 import { DiskError } from "../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "./errors.ts";
-import { damageSentence, listSegments, type LogScan, readSegmentHead, scanLog } from "./scan.ts";
+import { damageSentence } from "./damage.ts";
+import { listSegments, type LogScan, readSegmentHead, scanLog, type ScanOptions } from "./scan.ts";
 import type { LogPlace } from "./log_place.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
 import { samePosition } from "./snapshot_format.ts";
@@ -41,15 +42,18 @@ export function examine(
   const loader = new Loader(snapshots, load);
   const newest = snapshots.list()[0] ?? NONE;
   const notes: string[] = [];
+  let options: ScanOptions = {};
   let scan = scanLog(disk, directory, owner, newest);
   if (scan.damage.length > 0 && newest !== NONE) {
-    const rest = scanLog(disk, directory, owner, newest, lastNeeded(place, newest));
+    const fromSequence = lastNeeded(place, newest);
+    const rest = scanLog(disk, directory, owner, newest, { fromSequence });
     if (rest.damage.length === 0 && loader.load(newest)) {
       notes.push(
         `Part of the log was damaged and is not needed, as snapshot ${newest.index} has it all: ` +
-          damageSentence(scan),
+          damageSentence(scan.damage),
       );
       scan = rest;
+      options = { fromSequence };
     }
   }
   checkEnvelopes(scan, directory);
@@ -60,14 +64,21 @@ export function examine(
     if (loader.load(position)) break;
   }
   notes.push(...loader.problems);
-  let damage = isDamaged ? damageSentence(scan) : null;
+  let damage = isDamaged ? damageSentence(scan.damage) : null;
   if (!isDamaged && loader.snapshot === null && scan.replay.firstIndex > 1) {
     damage = `${loader.problems.join(" ")} The log begins with entry ${scan.replay.firstIndex}, ` +
       "so no older state can be brought up to date.";
   }
   // A repair can begin with an older state than any start could go on from.
   if (damage !== null && loader.snapshot === null) snapshots.list().some((one) => loader.load(one));
-  return { scan, snapshot: loader.snapshot, bad: loader.bad, notes, damage };
+  const { snapshot, bad } = loader;
+  const keepFromIndex = (snapshot?.position.index ?? 0) + 1;
+  if (scan.replay.entriesFrom > Math.max(keepFromIndex, scan.replay.firstIndex)) {
+    // An older state than the scan counted on: the entries behind it are needed after all.
+    scan = scanLog(disk, directory, owner, newest, { ...options, keepFromIndex });
+    checkEnvelopes(scan, directory);
+  }
+  return { scan, snapshot, bad, notes, damage };
 }
 
 /** Loads snapshots until one is good; each is tried once. */

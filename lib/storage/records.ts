@@ -42,6 +42,7 @@ export const RECORD_HEAD_BYTES = 12;
 const MARKER_BODY_BYTES = 36;
 export const MARKER_BYTES = RECORD_HEAD_BYTES + MARKER_BODY_BYTES;
 export const HARD_STATE_BYTES = RECORD_HEAD_BYTES + 20;
+const NOTHING = new Uint8Array(0);
 const MARKER_MAGIC = Uint8Array.from("SYNCMARK", (letter) => letter.charCodeAt(0));
 
 export interface Marker {
@@ -144,12 +145,15 @@ export function checkRecord(bytes: Uint8Array, offset: number, chain: number): n
   const body = offset + RECORD_HEAD_BYTES;
   if (body > bytes.length) return 0;
   const end = body + readU32(bytes, offset + 4);
-  if (end > bytes.length) return 0;
-  if ((readU32(bytes, offset + 8) & 0x00ff_ffff) !== 0) return 0;
-  const type = bytes[offset + 8]!;
-  if (type === 0 || type > RECORD_TYPE_MAX) return 0;
+  if (end > bytes.length || !isRecordHead(bytes, offset)) return 0;
   if (checksum(bytes.subarray(offset + 4, end), chain) !== readU32(bytes, offset)) return 0;
   return end;
+}
+
+/** Whether what stands at `offset` may be the head of a record, its checksum and length aside. */
+export function isRecordHead(bytes: Uint8Array, offset: number): boolean {
+  const type = bytes[offset + 8]!;
+  return (readU32(bytes, offset + 8) & 0x00ff_ffff) === 0 && type > 0 && type <= RECORD_TYPE_MAX;
 }
 
 /** Reads a hard state's body. Throws `ByteFormatError`. */
@@ -160,14 +164,22 @@ export function decodeHardState(body: ByteReader): HardState {
   return hardState;
 }
 
-/** Reads the entries of a body; their data are copies. Throws `ByteFormatError`. */
-export function decodeEntries(body: ByteReader): Entry[] {
+/**
+ * Reads the entries of a body; their data are copies, or nothing where they are not wanted. Throws
+ * `ByteFormatError`.
+ */
+export function decodeEntries(body: ByteReader, withData = true): Entry[] {
   const first = body.u64();
   const count = body.u32();
   const entries: Entry[] = [];
   for (let i = 0; i < count; i++) {
     const term = body.u64();
-    entries.push({ index: first + i, term, data: body.copy(body.u32()) });
+    const length = body.u32();
+    if (withData) entries.push({ index: first + i, term, data: body.copy(length) });
+    else {
+      body.view(length);
+      entries.push({ index: first + i, term, data: NOTHING });
+    }
   }
   body.finish();
   return entries;
@@ -175,9 +187,14 @@ export function decodeEntries(body: ByteReader): Entry[] {
 
 /**
  * The marker whose record stands at `offset`, if it is whole and of this segment, else null. Looks at
- * the marker's own checksum only, not at the chain.
+ * the marker's own checksum only, not at the chain. `base`: where `bytes` begin in the segment.
  */
-export function readMarker(bytes: Uint8Array, offset: number, generation: number): Marker | null {
+export function readMarker(
+  bytes: Uint8Array,
+  offset: number,
+  generation: number,
+  base = 0,
+): Marker | null {
   if (offset < 0 || offset + MARKER_BYTES > bytes.length) return null;
   const body = offset + RECORD_HEAD_BYTES;
   for (let i = 0; i < MARKER_MAGIC.length; i++) {
@@ -186,18 +203,26 @@ export function readMarker(bytes: Uint8Array, offset: number, generation: number
   const own = bytes.subarray(body, body + 32);
   if (checksum(own) !== readU32(bytes, body + 32)) return null;
   const reader = new ByteReader(own, 8);
-  if (reader.u32() !== generation || reader.u64() !== offset) return null;
+  if (reader.u32() !== generation || reader.u64() !== base + offset) return null;
   const synced = reader.u64();
-  return synced > offset ? null : { synced, endOfSegment: reader.u8() === 1 };
+  return synced > base + offset ? null : { synced, endOfSegment: reader.u8() === 1 };
 }
 
-/** The offset of the first whole marker record at or behind `from`, or -1. */
-export function findMarker(bytes: Uint8Array, from: number, generation: number): number {
+/**
+ * The offset in `bytes` of the first whole marker record at or behind `from`, or -1. `base`: where
+ * `bytes` begin in the segment.
+ */
+export function findMarker(
+  bytes: Uint8Array,
+  from: number,
+  generation: number,
+  base = 0,
+): number {
   const first = MARKER_MAGIC[0]!;
   let at = bytes.indexOf(first, from + RECORD_HEAD_BYTES);
   while (at !== -1) {
     const offset = at - RECORD_HEAD_BYTES;
-    if (readMarker(bytes, offset, generation) !== null) return offset;
+    if (readMarker(bytes, offset, generation, base) !== null) return offset;
     at = bytes.indexOf(first, at + 1);
   }
   return -1;

@@ -60,7 +60,7 @@ function soundEntries({ scan, snapshot }: Examination): Entry[] {
   const entries: Entry[] = [];
   let bytes = 0;
   for (let at = index + 1; at < replay.nextIndex; at++) {
-    const entry = replay.entries[at - replay.firstIndex]!;
+    const entry = replay.entries[at - replay.entriesFrom]!;
     bytes += entry.data.length;
     if (bytes > KEPT_BYTES_MAX) break;
     entries.push(entry);

@@ -9,10 +9,11 @@
  *  - a segment of another length than its head says, or without a head that checks out;
  *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor.
  */
-import { type HardState, NOBODY, type ServerId, type SnapshotPosition } from "../raft/types.ts";
+import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import type { Disk, DiskFile } from "../host/ports.ts";
+import { closeRange, type Damage, missing } from "./damage.ts";
 import { LogReplay } from "./replay.ts";
-import { isZero } from "./records.ts";
+import { Seen } from "./seen.ts";
 import { scanRecords } from "./scan_records.ts";
 import {
   decodeSegmentHead,
@@ -23,18 +24,7 @@ import {
   segmentName,
   segmentSequence,
 } from "./segment_head.ts";
-
-/** Bytes that were durable once and do not check out now. */
-export interface Damage {
-  readonly path: string;
-  /** The damaged bytes: `[offset, end)`. */
-  readonly offset: number;
-  readonly end: number;
-  readonly reason: string;
-  /** The entries that were in them, as far as what follows tells; null where it does not. */
-  readonly firstIndex: number;
-  lastIndex: number | null;
-}
+import { SegmentWindow, WINDOW_BYTES } from "./segment_window.ts";
 
 /** What stands in one segment. */
 export interface SegmentScan {
@@ -59,6 +49,8 @@ export interface SegmentScan {
 /** What comes up while segments are walked. */
 export interface Findings {
   readonly replay: LogReplay;
+  /** False where what entries hold is not wanted, as a snapshot has it. */
+  readonly withData: boolean;
   readonly damage: Damage[];
   readonly seen: Seen;
 }
@@ -79,25 +71,45 @@ export interface LogScan {
   readonly unused: string | null;
 }
 
+export interface ScanOptions {
+  /** Segments before this one count as leftovers. */
+  readonly fromSequence?: number;
+  /**
+   * Segments all of whose entries lie in front of this index are checked, and their entries not
+   * kept; the floor's unless given.
+   */
+  readonly keepFromIndex?: number;
+}
+
 /**
  * Scans the log in `directory`. `floor` is the newest snapshot: the log may begin right behind it.
- * Segments before `fromSequence` count as leftovers. Throws `DataDirectoryError` for what no scan
- * can go past: another server's files, an unknown version.
+ * Throws `DataDirectoryError` for what no scan can go past: another server's files, an unknown
+ * version.
  */
 export function scanLog(
   disk: Disk,
   directory: string,
   owner: LogOwner,
   floor: SnapshotPosition,
-  fromSequence = 1,
+  { fromSequence = 1, keepFromIndex = floor.index + 1 }: ScanOptions = {},
 ): LogScan {
   const all = listSegments(disk, directory);
   const start = Math.max(fromSequence, lastRestart(disk, directory, owner, all));
   const scan = new LogScanner(disk, directory, owner, floor);
   const sequences = all.filter((sequence) => sequence >= start);
-  sequences.forEach((sequence, i) => scan.segment(sequence, i === sequences.length - 1));
+  sequences.forEach((sequence, i) => {
+    const next = sequences[i + 1];
+    const isWanted = next === undefined ||
+      !beginsBy(keepFromIndex, readSegmentHead(disk, directory, owner, next));
+    scan.segment(sequence, next === undefined, isWanted);
+  });
   const leftovers = all.filter((sequence) => sequence < start);
   return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
+}
+
+/** Whether all entries from `index` on are in this segment and those behind it, as they are now. */
+function beginsBy(index: number, head: SegmentHead | string): boolean {
+  return typeof head !== "string" && head.firstIndex <= index;
 }
 
 /** The last segment that begins the log anew, or 1. */
@@ -138,6 +150,7 @@ class LogScanner {
   readonly #damage: Damage[] = [];
   readonly #segments: SegmentScan[] = [];
   readonly #seen = new Seen();
+  readonly #buffer = new Uint8Array(WINDOW_BYTES);
   #replay: LogReplay | null = null;
   #nextSequence: number | null = null;
   #unused: string | null = null;
@@ -149,7 +162,19 @@ class LogScanner {
     this.#floor = floor;
   }
 
-  segment(sequence: number, last: boolean): void {
+  /** `isWanted`: false where the entries need not be kept. */
+  segment(sequence: number, last: boolean, isWanted: boolean): void {
+    const path = this.#path(sequence);
+    const file = this.#disk.open(path, { readOnly: true });
+    try {
+      this.#segment(file, sequence, last, isWanted);
+    } finally {
+      file.close();
+    }
+    if (!isWanted && this.#damage.length === 0) this.#replay?.dropAll();
+  }
+
+  #segment(file: DiskFile, sequence: number, last: boolean, withData: boolean): void {
     const damage = this.#damage;
     const path = this.#path(sequence);
     const previous = this.#segments.at(-1);
@@ -157,15 +182,15 @@ class LogScanner {
     const expected = this.#nextSequence ?? sequence;
     if (sequence !== expected) damage.push(missing(this.#path(expected), nextIndex));
     this.#nextSequence = sequence + 1;
-    const loaded = loadSegment(this.#disk, path, this.#owner, sequence);
-    if (typeof loaded === "string") {
-      damage.push({ ...missing(path, nextIndex), reason: loaded });
+    const head = checkedHead(file, path, this.#owner, sequence);
+    if (typeof head === "string") {
+      damage.push({ ...missing(path, nextIndex), reason: head });
       return;
     }
-    const { bytes, head } = loaded;
+    const window = new SegmentWindow(file, head.length, this.#buffer);
     this.#seen.head(head);
     if (last && previous !== undefined && !previous.closed && damage.length === 0) {
-      if (isZero(bytes, SEGMENT_HEAD_BYTES, bytes.length)) {
+      if (window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES) {
         this.#unused = path;
         return;
       }
@@ -174,8 +199,8 @@ class LogScanner {
     this.#continue(head, path, previous);
     const open = damage.at(-1);
     if (open !== undefined && open.lastIndex === null) closeRange(open, head.firstIndex);
-    const findings = { replay: this.#replay!, damage, seen: this.#seen };
-    this.#segments.push(scanRecords(path, bytes, this.#owner, head, findings));
+    const findings = { replay: this.#replay!, withData, damage, seen: this.#seen };
+    this.#segments.push(scanRecords(path, window, this.#owner, head, findings));
   }
 
   finish(leftovers: string[]): LogScan {
@@ -217,35 +242,6 @@ class LogScanner {
   }
 }
 
-/** The most that was seen anywhere: what a server with a damaged log may have promised. */
-export class Seen {
-  term = 0;
-  /** A vote in `term`, or nobody where none was seen. */
-  votedFor: ServerId = NOBODY;
-  lastIndex = 0;
-
-  hardState({ term, votedFor }: HardState): void {
-    this.#term(term);
-    if (term === this.term && votedFor !== NOBODY) this.votedFor = votedFor;
-  }
-
-  entry(index: number, term: number): void {
-    this.#term(term);
-    this.lastIndex = Math.max(this.lastIndex, index);
-  }
-
-  head(head: SegmentHead): void {
-    this.hardState(head.hardState);
-    this.entry(head.firstIndex - 1, head.previousTerm);
-  }
-
-  #term(term: number): void {
-    if (term <= this.term) return;
-    this.term = term;
-    this.votedFor = NOBODY;
-  }
-}
-
 const NEW_HARD_STATE: HardState = { term: 0, votedFor: 0, suspect: false };
 
 /** The sequences of all segments in `directory`, ascending. */
@@ -258,36 +254,18 @@ export function listSegments(disk: Disk, directory: string): number[] {
   return sequences.sort((a, b) => a - b);
 }
 
-/** Notes where a damaged range of entries ends, now that entry `next` is known to follow it. */
-export function closeRange(damage: Damage, next: number): void {
-  if (next > damage.firstIndex) damage.lastIndex = next - 1;
-}
-
-function missing(path: string, firstIndex: number): Damage {
-  return { path, offset: 0, end: 0, reason: "the file is missing", firstIndex, lastIndex: null };
-}
-
-/** A segment's bytes and head, or a sentence that says how it is damaged. */
-function loadSegment(
-  disk: Disk,
+/** A segment's head where the file is as long as it says, or a sentence that says what is wrong. */
+function checkedHead(
+  file: DiskFile,
   path: string,
   owner: LogOwner,
   sequence: number,
-): { bytes: Uint8Array; head: SegmentHead } | string {
-  const file = disk.open(path, { readOnly: true });
-  try {
-    const size = file.size();
-    const head = readHead(file, path, owner, sequence);
-    if (typeof head === "string") return head;
-    if (size !== head.length || size > SEGMENT_LENGTH_MAX) {
-      return `it is ${size} bytes long, but was made with ${head.length}`;
-    }
-    const bytes = new Uint8Array(size);
-    if (file.read(0, bytes) !== size) return "it can't be read whole";
-    return { bytes, head };
-  } finally {
-    file.close();
-  }
+): SegmentHead | string {
+  const size = file.size();
+  const head = readHead(file, path, owner, sequence);
+  if (typeof head === "string") return head;
+  if (size === head.length && size <= SEGMENT_LENGTH_MAX) return head;
+  return `it is ${size} bytes long, but was made with ${head.length}`;
 }
 
 function readHead(
@@ -320,21 +298,4 @@ function continues(head: SegmentHead, previous: SegmentScan, replay: LogReplay):
     head.previousTerm === replay.lastTerm && head.hardState.term === hardState.term &&
     head.hardState.votedFor === hardState.votedFor && head.hardState.suspect === hardState.suspect;
   return same ? null : "it does not continue the file before it";
-}
-
-/** Says of the first damage where it is and what it means. */
-export function damageSentence({ damage }: Pick<LogScan, "damage">): string {
-  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
-  return oneDamageSentence(damage[0]!) + more;
-}
-
-/** Says where a damage is and what it means. */
-export function oneDamageSentence(damage: Damage): string {
-  const { path, offset, end, reason, firstIndex, lastIndex } = damage;
-  const bytes = end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
-  const entries = lastIndex === null
-    ? `entry ${firstIndex} and those after it`
-    : `the entries ${firstIndex} to ${lastIndex}`;
-  return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
-    `crash, and ${entries} may be lost here.`;
 }

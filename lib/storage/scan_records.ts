@@ -2,23 +2,23 @@
 import { ByteFormatError, ByteReader, readU32 } from "../util/bytes.ts";
 import { DataDirectoryError } from "./errors.ts";
 import {
-  checkRecord,
   decodeEntries,
   decodeHardState,
-  findMarker,
   type Marker,
   MARKER_BYTES,
   readMarker,
   RECORD_HEAD_BYTES,
   RecordType,
 } from "./records.ts";
-import { closeRange, type Findings, type SegmentScan } from "./scan.ts";
+import { closeRange } from "./damage.ts";
+import type { Findings, SegmentScan } from "./scan.ts";
 import {
   type LogOwner,
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
   type SegmentHead,
 } from "./segment_head.ts";
+import type { SegmentWindow } from "./segment_window.ts";
 
 /**
  * Walks the records of a segment whose head checks out. Before the first damage they go into
@@ -28,14 +28,14 @@ import {
  */
 export function scanRecords(
   path: string,
-  bytes: Uint8Array,
+  window: SegmentWindow,
   owner: LogOwner,
   head: SegmentHead,
   findings: Findings,
 ): SegmentScan {
   const { replay, damage } = findings;
   const generation = segmentGeneration(owner, head.sequence);
-  let chain = readU32(bytes, SEGMENT_HEAD_BYTES - 4);
+  let chain = readU32(window.view(SEGMENT_HEAD_BYTES - 4, 4), 0);
   let offset = SEGMENT_HEAD_BYTES;
   let proven = SEGMENT_HEAD_BYTES;
   let endsWithMarker = true;
@@ -43,27 +43,29 @@ export function scanRecords(
   let lastIndex = head.firstIndex - 1;
   let nextIndex = damage.length === 0 ? replay.nextIndex : head.firstIndex;
   while (!closed) {
-    const end = checkRecord(bytes, offset, chain);
+    const end = window.checkRecord(offset, chain);
     if (end === 0) {
-      const resume = laterMarker(bytes, offset, generation);
-      if (resume === -1) break;
+      const resume = laterMarker(window, offset, generation);
+      if (resume === null) break;
       damage.push({
         path,
         offset,
-        end: resume,
+        end: resume.offset,
         reason: "a record's checksum is wrong, and a marker behind it says that it was synced",
         firstIndex: nextIndex,
         lastIndex: null,
       });
       // The marker's own place in the chain is taken on trust; what follows has to continue it.
-      chain = readU32(bytes, resume);
-      offset = resume + MARKER_BYTES;
-      proven = resume;
+      chain = resume.chain;
+      offset = resume.offset + MARKER_BYTES;
+      proven = resume.offset;
       endsWithMarker = true;
-      closed = readMarker(bytes, resume, generation)!.endOfSegment;
+      closed = resume.endOfSegment;
       continue;
     }
-    const marker = readRecord(path, bytes, offset, end, generation, findings);
+    const record = window.view(offset, end - offset);
+    chain = readU32(record, 0);
+    const marker = readRecord(path, record, offset, generation, findings);
     if (typeof marker === "number") lastIndex = Math.max(lastIndex, marker);
     else if (marker !== null) {
       proven = Math.max(proven, marker.synced);
@@ -71,21 +73,31 @@ export function scanRecords(
     }
     if (damage.length === 0) nextIndex = replay.nextIndex;
     endsWithMarker = marker !== null && typeof marker !== "number";
-    chain = readU32(bytes, offset);
     offset = end;
   }
-  let usedEnd = bytes.length;
-  while (usedEnd > offset && bytes[usedEnd - 1] === 0) usedEnd--;
+  const usedEnd = window.usedEnd(offset);
   return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd, lastIndex };
 }
 
-/** The first marker behind `offset` which proves that the byte at `offset` was synced, or -1. */
-function laterMarker(bytes: Uint8Array, offset: number, generation: number): number {
-  let at = findMarker(bytes, offset, generation);
-  while (at !== -1 && readMarker(bytes, at, generation)!.synced <= offset) {
-    at = findMarker(bytes, at + 1, generation);
+interface Resume {
+  /** Of the marker's record. */
+  readonly offset: number;
+  readonly chain: number;
+  readonly endOfSegment: boolean;
+}
+
+/** The first marker behind `offset` which proves that the byte at `offset` was synced, or null. */
+function laterMarker(window: SegmentWindow, offset: number, generation: number): Resume | null {
+  const usedEnd = window.usedEnd(offset);
+  // A marker ends with a checksum that may end with zeroes.
+  const to = Math.min(window.length, usedEnd + MARKER_BYTES);
+  for (let at = window.findMarker(offset, to, generation); at !== -1;) {
+    const record = window.view(at, MARKER_BYTES);
+    const { synced, endOfSegment } = readMarker(record, 0, generation, at)!;
+    if (synced > offset) return { offset: at, chain: readU32(record, 0), endOfSegment };
+    at = window.findMarker(at + 1, to, generation);
   }
-  return at;
+  return null;
 }
 
 /**
@@ -94,19 +106,19 @@ function laterMarker(bytes: Uint8Array, offset: number, generation: number): num
  */
 function readRecord(
   path: string,
-  bytes: Uint8Array,
+  record: Uint8Array,
   offset: number,
-  end: number,
   generation: number,
   findings: Findings,
 ): Marker | number | null {
-  const { replay, damage, seen } = findings;
-  const body = new ByteReader(bytes, offset + RECORD_HEAD_BYTES, end);
-  const type = bytes[offset + 8]!;
+  const { replay, damage, seen, withData } = findings;
+  const body = new ByteReader(record, RECORD_HEAD_BYTES);
+  const type = record[8]!;
   let problem: string | null = null;
   try {
     if (type === RecordType.marker) {
-      const marker = end === offset + MARKER_BYTES ? readMarker(bytes, offset, generation) : null;
+      const isLong = record.length !== MARKER_BYTES;
+      const marker = isLong ? null : readMarker(record, 0, generation, offset);
       if (marker !== null) return marker;
       problem = "a marker that is none";
     } else if (type === RecordType.hardState) {
@@ -114,7 +126,7 @@ function readRecord(
       seen.hardState(hardState);
       if (damage.length === 0) replay.hardState = hardState;
     } else if (type === RecordType.entries) {
-      const entries = decodeEntries(body);
+      const entries = decodeEntries(body, withData);
       const open = damage.at(-1);
       if (open === undefined) problem = replay.append(entries);
       else if (open.lastIndex === null && entries.length > 0) closeRange(open, entries[0]!.index);

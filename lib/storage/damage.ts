@@ -1,0 +1,40 @@
+/** Damage to a log: where it is, which entries it took, and how to say so. */
+
+/** Bytes that were durable once and do not check out now. */
+export interface Damage {
+  readonly path: string;
+  /** The damaged bytes: `[offset, end)`. */
+  readonly offset: number;
+  readonly end: number;
+  readonly reason: string;
+  /** The entries that were in them, as far as what follows tells; null where it does not. */
+  readonly firstIndex: number;
+  lastIndex: number | null;
+}
+
+/** Notes where a damaged range of entries ends, now that entry `next` is known to follow it. */
+export function closeRange(damage: Damage, next: number): void {
+  if (next > damage.firstIndex) damage.lastIndex = next - 1;
+}
+
+/** The damage that a file is not there; `firstIndex`: of the first entry that it had. */
+export function missing(path: string, firstIndex: number): Damage {
+  return { path, offset: 0, end: 0, reason: "the file is missing", firstIndex, lastIndex: null };
+}
+
+/** Says of the first damage where it is and what it means. */
+export function damageSentence(damage: readonly Damage[]): string {
+  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
+  return oneDamageSentence(damage[0]!) + more;
+}
+
+/** Says where a damage is and what it means. */
+export function oneDamageSentence(damage: Damage): string {
+  const { path, offset, end, reason, firstIndex, lastIndex } = damage;
+  const bytes = end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
+  const entries = lastIndex === null
+    ? `entry ${firstIndex} and those after it`
+    : `the entries ${firstIndex} to ${lastIndex}`;
+  return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
+    `crash, and ${entries} may be lost here.`;
+}
