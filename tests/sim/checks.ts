@@ -6,7 +6,9 @@
 import { checksum } from "../../lib/util/checksum.ts";
 import type { RaftState } from "../../lib/raft/state.ts";
 import type { Vote } from "./server_factory.ts";
-import { type KnownLog, MatchChecks } from "./match_checks.ts";
+import { MatchChecks } from "./match_checks.ts";
+import { ReadQuorum } from "./read_quorum.ts";
+import { checkRivals } from "./rival_checks.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What a check may see of a server; make_node.ts fills it from the real node. */
@@ -82,7 +84,8 @@ export class StateChecks {
   /** Who voted for a candidate of a term, the candidate included. */
   readonly #grants = new Map<string, Set<number>>();
   readonly #matches = new MatchChecks();
-  readonly #logOf = (id: number): KnownLog => this.#record(id);
+  readonly #reads = new ReadQuorum();
+  readonly #logOf = (id: number): Record => this.#record(id);
   /** Elections won, and comparisons of digests made. */
   elections = 0;
   onElection: (() => void) | null = null;
@@ -132,6 +135,11 @@ export class StateChecks {
     if (last === undefined || last.term < term) this.#lastVotes.set(from, vote);
   }
 
+  /** A frame reaches a server that is up. */
+  frame(from: number, to: number, frame: Uint8Array): void {
+    this.#reads.frame(from, to, frame);
+  }
+
   /** Looks at a server after one of its steps. */
   afterStep(server: CheckedServer): void {
     const probe = server.probe;
@@ -154,6 +162,8 @@ export class StateChecks {
     if (isElected) this.#checkLeader(server.id, probe, record);
     if (isElected) this.#matches.elected(server.id, probe);
     if (isLeader) this.#matches.check(server.id, probe, this.#logOf);
+    const state = probe.raft();
+    if (state !== null) this.#reads.check(server.id, state);
     record.isLeader = isLeader;
     if (isElected) this.onElection?.();
   }
@@ -314,11 +324,13 @@ export class StateChecks {
       const record = this.#record(voter);
       if (record.durableIndex >= index && record.chain[index] === link) durable++;
     }
-    if (durable * 2 > voters.length) return;
-    fail(
-      "durable on a majority",
-      `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
-    );
+    if (durable * 2 <= voters.length) {
+      fail(
+        "durable on a majority",
+        `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
+      );
+    }
+    checkRivals(id, voters, { index, link }, this.#logOf);
   }
 
   #checkApplied(id: number, probe: ServerProbe, record: Record, appliedIndex: number): void {

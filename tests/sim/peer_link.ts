@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT_US = 1_000_000;
 const BACKOFF_FIRST_US = 20_000;
 const BACKOFF_MAX_US = 500_000;
 const EMPTY: Uint8Array = new Uint8Array(0);
+/** What a frame's event says of it. */
+const HANDSHAKE = 1;
+const DAMAGED = 2;
 
 export class PeerLink implements Handler, Part {
   readonly #fabric: Fabric;
@@ -94,7 +97,7 @@ export class PeerLink implements Handler, Part {
       if (isCut || this.#fabric.isCut(this.#to.id, this.#from.id)) return;
       if (this.#to.isDown) return this.#schedule(Kind.connectFailed, this.#fabric.delayUs());
     } else if (isCut) {
-      if (event.a === 1) this.#break("the handshake was lost");
+      if ((event.a & HANDSHAKE) !== 0) this.#break("the handshake was lost");
       return;
     } else if (this.#isHalfOpen) {
       // The next process knows nothing of this connection, and says so.
@@ -120,7 +123,7 @@ export class PeerLink implements Handler, Part {
         return this.#connected();
       case Kind.frame:
         if (this.#inbound === null) return;
-        this.#to.noteFrame(this.#from.id, event.bytes!);
+        if ((event.a & DAMAGED) === 0) this.#to.noteFrame(this.#from.id, event.bytes!);
         return this.#to.receiveInto(this.#inbound, event.bytes!);
       case Kind.answer:
         this.#backoffUs = BACKOFF_FIRST_US;
@@ -213,7 +216,8 @@ export class PeerLink implements Handler, Part {
     if (at > this.#lastArrivalUs) this.#lastArrivalUs = at;
     else if (at < this.#lastArrivalUs) counters.add("frames overtaking");
     const sent = fabric.damageSome(frame);
-    this.#schedule(Kind.frame, at + lateness - fabric.world.now, sent, isHandshake ? 1 : 0);
+    const flags = (isHandshake ? HANDSHAKE : 0) | (sent === frame ? 0 : DAMAGED);
+    this.#schedule(Kind.frame, at + lateness - fabric.world.now, sent, flags);
     if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
       counters.add("frames doubled");
       const again = Math.max(
@@ -287,7 +291,7 @@ export class PeerLink implements Handler, Part {
   }
 
   describe(event: SimEvent): string {
-    return `${this.#from.id} -> ${this.#to.id}${event.a === 1 ? " hello" : ""}`;
+    return `${this.#from.id} -> ${this.#to.id}${(event.a & HANDSHAKE) !== 0 ? " hello" : ""}`;
   }
 }
 

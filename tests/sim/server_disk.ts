@@ -76,13 +76,18 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     });
   }
 
-  /** Mostly the machine loses power; sometimes only the process dies and the page cache stays. */
+  /**
+   * Mostly the machine loses power; sometimes only the process dies and the page cache stays. What
+   * was being written at that moment is half there then, which tears a log as well.
+   */
   crash(): void {
     const losesPower = this.#random.chance(0.75);
-    if (losesPower && this.#environment.mayTear()) {
-      this.powerLoss(this.#random);
-      this.#environment.torn();
-    } else this.kill();
+    const mayTear = this.#environment.mayTear();
+    if (!mayTear) { for (const undo of this.halfWrites) undo(); }
+    const tears = mayTear && (losesPower || this.halfWrites.size > 0);
+    if (losesPower && mayTear) this.powerLoss(this.#random);
+    else this.kill();
+    if (tears) this.#environment.torn();
     this.#failsNext = null;
     this.#held.clear();
   }

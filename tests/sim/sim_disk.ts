@@ -74,6 +74,8 @@ export class SimDisk implements Disk {
   readonly #locks = new Set<string>();
   /** Changes of names that take place one after another. */
   #namesWork: { readonly path: string; readonly run: () => void }[] = [];
+  /** How to take back what is there of writes that are under way. */
+  readonly halfWrites = new Set<() => void>();
   /** Grows with each end of a process; files and completions of the one before are dead. */
   #life = 0;
 
@@ -88,6 +90,7 @@ export class SimDisk implements Disk {
     this.#locks.clear();
     this.#waiting.length = 0;
     this.#namesWork = [];
+    this.halfWrites.clear();
     this.crashAtOperation = Infinity;
   }
 
@@ -321,10 +324,14 @@ class SimFile implements DiskFile {
     this.#change();
     this.#busy = true;
     // What is there of it before it is done is any part: here the first half.
+    const { halfWrites } = this.#disk;
+    const undo = this.#inode.undoFor(offset, bytes.length);
+    halfWrites.add(undo);
     const early = this.#tryPut(offset, bytes.subarray(0, bytes.length >> 1));
     this.#disk.later("write", this.path, () => {
       this.#busy = false;
       this.#disk.operation(this.#life, this.path, "completion");
+      halfWrites.delete(undo);
       // There may be room by now; what went wrong otherwise stays so.
       done(early instanceof DiskError ? early : this.#tryPut(offset, bytes));
     });

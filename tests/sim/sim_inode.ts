@@ -64,6 +64,17 @@ export class SimInode {
     return count;
   }
 
+  /** How to bring back what a write of `count` bytes is about to change. */
+  undoFor(offset: number, count: number): () => void {
+    const size = this.size;
+    const before = new Uint8Array(Math.max(0, Math.min(count, size - offset)));
+    this.read(offset, before);
+    return () => {
+      if (before.length > 0) this.write(offset, before);
+      if (this.size > size) this.truncate(size);
+    };
+  }
+
   truncate(size: number): void {
     if (size < this.size) {
       const last = Math.floor(size / SECTOR_BYTES);

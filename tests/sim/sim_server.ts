@@ -285,6 +285,7 @@ export class SimServer implements Handler, Part, NodeHost {
   noteFrame(from: number, frame: Uint8Array): void {
     this.#quorum.heard(from, this.world.now);
     this.#setting.marks.frame(from, this, frame);
+    this.#setting.checks.frame(from, this.id, frame);
   }
 
   pump(): void {}

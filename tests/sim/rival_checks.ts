@@ -1,0 +1,49 @@
+/**
+ * What is committed has to stay: at the moment of a commit, no server that lacks the entry may have a
+ * log by which a majority would elect it. This looks ahead of the harm: the paper's Figure 8 needs two
+ * more elections in the right order before an acknowledged write is gone.
+ */
+import { CheckFailure } from "./world.ts";
+
+/** What the checks know of a server's log. */
+export interface RivalLog {
+  readonly lastIndex: number;
+  readonly durableIndex: number;
+  readonly terms: readonly number[];
+  readonly chain: readonly number[];
+}
+
+export interface CommittedEntry {
+  readonly index: number;
+  /** A checksum of everything up to it. */
+  readonly link: number;
+}
+
+/** Throws where `leader` commits what another could still be elected without. */
+export function checkRivals(
+  leader: number,
+  voters: readonly number[],
+  entry: CommittedEntry,
+  logOf: (id: number) => RivalLog,
+): void {
+  for (const id of voters) {
+    const rival = logOf(id);
+    const holdsIt = rival.lastIndex >= entry.index && rival.chain[entry.index] === entry.link;
+    if (holdsIt || rival.lastIndex === 0) continue;
+    const votes = voters.filter((voter) => voter === id || wouldElect(logOf(voter), rival));
+    if (votes.length * 2 <= voters.length) continue;
+    throw new CheckFailure(
+      "a commit that could be undone",
+      `leader ${leader} committed entry ${entry.index}, but servers ${votes.join(", ")} would ` +
+        `elect server ${id}, whose log ends at ${rival.lastIndex} in term ` +
+        `${rival.terms[rival.lastIndex]} without it`,
+    );
+  }
+}
+
+/** A crash may cut a voter's log back to what is durable. */
+function wouldElect(voter: RivalLog, rival: RivalLog): boolean {
+  const own = voter.terms[voter.durableIndex]!;
+  const theirs = rival.terms[rival.lastIndex]!;
+  return theirs === own ? rival.lastIndex >= voter.durableIndex : theirs > own;
+}
