@@ -12,7 +12,7 @@ import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { ServerPlace } from "../wire/codec.ts";
-import { ClientError } from "../wire/command_batch.ts";
+import { BatchPool, ClientError } from "../wire/command_batch.ts";
 import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
@@ -26,7 +26,7 @@ import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionLimits } from "./session.ts";
 import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
@@ -70,7 +70,7 @@ export class Node implements ServerNode {
   readonly #appender: Appender;
   readonly #rounds = new ReadRounds();
   readonly #sessions = new Sessions();
-  readonly #budget: MemoryBudget;
+  readonly #sessionLimits: SessionLimits;
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
   readonly #digests: DigestExchange;
@@ -91,7 +91,13 @@ export class Node implements ServerNode {
     this.#host = host;
     this.#clock = clock;
     this.#leaderClock = new LeaderClock(clock);
-    this.#budget = new MemoryBudget(this.#limits.clientBytesMax);
+    this.#sessionLimits = {
+      pipelineCommandsMax: this.#limits.pipelineCommandsMax,
+      outputBytesMax: this.#limits.outputBytesMax,
+      commandBytesMax: clientCommandBytesMax(this.#limits),
+      budget: new MemoryBudget(this.#limits.clientBytesMax),
+      batches: new BatchPool(),
+    };
     this.#appender = new Appender(this.#limits.entryBytesMax);
     this.#evaluator = new Evaluator({
       serverId,
@@ -143,7 +149,7 @@ export class Node implements ServerNode {
   get clientLoad(): ClientLoad {
     return {
       connections: this.#sessions.count,
-      bufferBytes: this.#budget.bytes,
+      bufferBytes: this.#sessionLimits.budget.bytes,
       waitingEntries: this.#appender.tickets.length,
       waitingRounds: this.#rounds.length,
     };
@@ -161,12 +167,8 @@ export class Node implements ServerNode {
 
   openSession(remote: string): ClientSession | null {
     if (this.#sessions.count >= this.#limits.connectionsMax || this.#shutdown !== null) return null;
-    const { pipelineCommandsMax, outputBytesMax } = this.#limits;
     const codec = new ClientCodec(this.#limits, { clientId: ++this.#lastClientId, remote });
-    const commandBytesMax = clientCommandBytesMax(this.#limits);
-    const budget = this.#budget;
-    const limits = { pipelineCommandsMax, outputBytesMax, commandBytesMax, budget };
-    const session = new Session(remote, codec, this.#evaluator, limits);
+    const session = new Session(remote, codec, this.#evaluator, this.#sessionLimits);
     this.#sessions.add(session);
     return session;
   }

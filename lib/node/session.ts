@@ -12,7 +12,13 @@ import { assert } from "../util/assert.ts";
 import { InputBuffer } from "../util/input_buffer.ts";
 import type { Result } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
-import { BATCH_COMMANDS_MAX, ClientError, CommandBatch, ReplyMode } from "../wire/command_batch.ts";
+import {
+  BATCH_COMMANDS_MAX,
+  type BatchPool,
+  ClientError,
+  type CommandBatch,
+  ReplyMode,
+} from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
@@ -29,6 +35,7 @@ export interface SessionLimits {
   readonly commandBytesMax: number;
   /** Shared by all sessions. */
   readonly budget: MemoryBudget;
+  readonly batches: BatchPool;
 }
 
 /** The most bytes that a session holds of what it received and has not parsed. */
@@ -50,7 +57,8 @@ export class Session implements ClientSession {
   readonly #input: InputBuffer;
   readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
-  readonly #batch = new CommandBatch();
+  /** From the parsing of its commands until they are submitted. */
+  #batch: CommandBatch | null = null;
   readonly #submission: Submission;
   #confirmedRound = 0;
   #isGone = false;
@@ -90,7 +98,7 @@ export class Session implements ClientSession {
   nextBatch(): CommandBatch | null {
     if (this.closing !== null || this.#lastPosition !== Infinity || !this.#hasRoom()) return null;
     const input = this.#input;
-    const batch = this.#batch;
+    const batch = this.#batch ??= this.#limits.batches.take();
     batch.clear();
     const room = Math.min(
       BATCH_COMMANDS_MAX,
@@ -102,7 +110,9 @@ export class Session implements ClientSession {
     else if (this.#midCommandSinceMs < 0 || batch.count > 0) {
       this.#midCommandSinceMs = this.#evaluation.monotonicMs();
     }
-    return batch.count === 0 ? null : batch;
+    if (batch.count > 0) return batch;
+    this.#giveBack(batch);
+    return null;
   }
 
   submit(batch: CommandBatch): void {
@@ -110,6 +120,7 @@ export class Session implements ClientSession {
     const refusal = evaluation.refusal();
     const round = refusal === 0 ? evaluation.readRound(this) : 0;
     const end = this.#submission.submit(batch, refusal, round);
+    this.#giveBack(batch);
     if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
     this.advance();
     if (this.#pending.waitingReads > 0) evaluation.expectRound(this, round);
@@ -269,6 +280,12 @@ export class Session implements ClientSession {
   #mayBeLong(kind: PendingKind, replyMode: number): boolean {
     if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
     return kind === PendingKind.read || kind === PendingKind.staleRead;
+  }
+
+  #giveBack(batch: CommandBatch): void {
+    if (batch !== this.#batch) return;
+    this.#batch = null;
+    this.#limits.batches.give(batch);
   }
 
   #isReading(): boolean {

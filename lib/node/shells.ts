@@ -31,7 +31,7 @@ export interface ClientSession extends ByteSource {
   readonly wantsInput: boolean;
   /**
    * The next batch out of what was received: null where nothing whole is there, or a bound is
-   * reached. The batch is this session's own and reused: submit it before the next call.
+   * reached. The batch is lent: submit it before the next call, and do not touch it afterwards.
    */
   nextBatch(): CommandBatch | null;
   /** Answers, redirects or puts into the log every command of a batch, in order. */

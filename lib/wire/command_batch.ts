@@ -86,3 +86,27 @@ export class CommandBatch {
     this.slots[at] = slot;
   }
 }
+
+/** Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. */
+const FREE_BATCHES_MAX = 64;
+const FREE_BATCH_BYTES_MAX = 65_536;
+
+/**
+ * Batches that connections share: one is in use only from the parsing of its commands until they are
+ * submitted, and most connections are idle.
+ */
+export class BatchPool {
+  readonly #free: CommandBatch[] = [];
+
+  /** An empty batch. */
+  take(): CommandBatch {
+    return this.#free.pop() ?? new CommandBatch();
+  }
+
+  /** Takes a batch back; whoever gives it must not touch it any more. */
+  give(batch: CommandBatch): void {
+    batch.clear();
+    if (this.#free.length === FREE_BATCHES_MAX) return;
+    if (batch.bytes.bytes.length <= FREE_BATCH_BYTES_MAX) this.#free.push(batch);
+  }
+}

@@ -5,7 +5,7 @@ import type { Evaluation } from "../../lib/node/evaluation.ts";
 import { MemoryBudget } from "../../lib/node/memory_budget.ts";
 import { Session } from "../../lib/node/session.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
-import { ClientError } from "../../lib/wire/command_batch.ts";
+import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line.ts";
 
 const encoder = new TextEncoder();
@@ -135,6 +135,7 @@ function setup(
     outputBytesMax: limits.outputBytesMax ?? 100_000,
     commandBytesMax: lineCommandBytesMax(1000),
     budget: new MemoryBudget(limits.clientBytesMax ?? 1_000_000_000),
+    batches: new BatchPool(),
   });
   return { leader, session };
 }
@@ -418,6 +419,7 @@ Deno.test("a session that is gone gives its share of the budget back", () => {
     outputBytesMax: 1000,
     commandBytesMax: lineCommandBytesMax(1000),
     budget,
+    batches: new BatchPool(),
   });
   assertEquals(session.wantsInput, true, "a small one always goes on");
   assertEquals(budget.bytes > 0, true);

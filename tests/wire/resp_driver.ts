@@ -12,7 +12,7 @@ import { Session } from "../../lib/node/session.ts";
 import { assert } from "../../lib/util/assert.ts";
 import { ClientCodec, clientCommandBytesMax } from "../../lib/wire/client_codec.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
-import { ClientError } from "../../lib/wire/command_batch.ts";
+import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
 import { parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
 
@@ -165,6 +165,7 @@ export class OneClient {
       outputBytesMax: 1_000_000,
       commandBytesMax: clientCommandBytesMax(LIMITS),
       budget: new MemoryBudget(1_000_000_000),
+      batches: new BatchPool(),
     });
   }
 
