@@ -2,8 +2,10 @@
  * The bytes that a connection has received and that are not used up yet: `bytes[start, end)`.
  *
  * Memory follows what was received, not what was announced: however much is asked for, the buffer
- * never grows to more than four times what it holds (or its smallest size), so an announced
- * megabyte that never comes costs nothing. Once empty it goes back to its smallest size.
+ * never grows to more than four times what it holds (or its size when empty), so an announced
+ * megabyte that never comes costs nothing. Once empty it goes back to one of two sizes: small, for
+ * most connections are idle and a read is under way on each, or large enough to take many pipelined
+ * commands at once, from the first read that filled it until reads have long been short.
  */
 import { assert } from "./assert.ts";
 
@@ -11,7 +13,11 @@ import { assert } from "./assert.ts";
 const GROWTH_FACTOR = 4;
 
 /** What an idle connection's buffer holds, unless told otherwise. */
-const IDLE_BYTES = 16_384;
+const IDLE_BYTES = 2_048;
+/** And a busy one's, as a multiple of that. */
+const BUSY_FACTOR = 8;
+/** So many reads in a row that a small buffer would have taken make it small again. */
+const SHORT_READS = 64;
 
 export class InputBuffer {
   bytes: Uint8Array;
@@ -20,15 +26,22 @@ export class InputBuffer {
   /** Behind the last byte received. */
   end = 0;
   readonly #bytesMin: number;
+  readonly #bytesBusy: number;
   readonly #bytesMax: number;
+  #isBusy = false;
+  #shortReads = 0;
 
-  /** Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle. */
+  /**
+   * Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle, and
+   * eight times as much when busy.
+   */
   constructor(bytesMax: number, bytesMin: number = Math.min(IDLE_BYTES, bytesMax)) {
     assert(
       Number.isSafeInteger(bytesMin) && bytesMin > 0 && bytesMax >= bytesMin,
       `Cannot make an input buffer of ${bytesMin} to ${bytesMax} bytes`,
     );
     this.#bytesMin = bytesMin;
+    this.#bytesBusy = Math.min(bytesMin * BUSY_FACTOR, bytesMax);
     this.#bytesMax = bytesMax;
     this.bytes = new Uint8Array(bytesMin);
   }
@@ -51,8 +64,9 @@ export class InputBuffer {
   space(minimum = 1): Uint8Array {
     assert(!this.full, `The input buffer is full at ${this.#bytesMax} bytes: consume first`);
     const held = this.length;
-    const ahead = Math.max(this.#bytesMin, held * GROWTH_FACTOR);
-    const wanted = Math.min(held + Math.max(minimum, 1), ahead, this.#bytesMax);
+    const empty = this.#bytesWhenEmpty();
+    const ahead = Math.max(empty, held * GROWTH_FACTOR);
+    const wanted = Math.min(Math.max(held + Math.max(minimum, 1), empty), ahead, this.#bytesMax);
     if (wanted > this.bytes.length) {
       const capacity = Math.min(Math.max(wanted, this.bytes.length * 2), ahead, this.#bytesMax);
       const grown = new Uint8Array(capacity);
@@ -73,6 +87,13 @@ export class InputBuffer {
       `Cannot commit ${count} bytes: ${this.bytes.length - this.end} are free`,
     );
     this.end += count;
+    if (this.end === this.bytes.length) {
+      this.#isBusy = true;
+      this.#shortReads = 0;
+    } else if (this.#isBusy) {
+      this.#shortReads = count < this.#bytesMin ? this.#shortReads + 1 : 0;
+      this.#isBusy = this.#shortReads < SHORT_READS;
+    }
   }
 
   /** Gives up the first `count` bytes. */
@@ -85,7 +106,12 @@ export class InputBuffer {
     if (this.start < this.end) return;
     this.start = 0;
     this.end = 0;
-    if (this.bytes.length > this.#bytesMin) this.bytes = new Uint8Array(this.#bytesMin);
+    const bytes = this.#bytesWhenEmpty();
+    if (this.bytes.length > bytes) this.bytes = new Uint8Array(bytes);
+  }
+
+  #bytesWhenEmpty(): number {
+    return this.#isBusy ? this.#bytesBusy : this.#bytesMin;
   }
 
   #heldAtFront(held: number): void {

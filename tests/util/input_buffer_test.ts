@@ -53,12 +53,28 @@ Deno.test("input buffer: an announced megabyte that never comes costs nothing", 
   assert(input.bytes.length <= 4096);
 });
 
-Deno.test("input buffer: goes back to its smallest size once empty", () => {
+Deno.test("input buffer: is small until a read fills it, then has room for more", () => {
+  const input = new InputBuffer(2_000_000, 1024);
+  put(input, 1023);
+  input.consume(1023);
+  assertEquals([input.bytes.length, input.space().length], [1024, 1024]);
+  put(input, 1024);
+  input.consume(1024);
+  assertEquals([input.space().length, input.bytes.length], [8192, 8192]);
+});
+
+Deno.test("input buffer: gives back what a long command took, and is small after short ones", () => {
   const input = new InputBuffer(2_000_000, 1024);
   put(input, 1_500_000, 1_000_000);
   assert(input.bytes.length >= 1_500_000);
   input.consume(1_499_999);
   input.consume(1);
+  assertEquals([input.bytes.length, input.start, input.end], [8192, 0, 0]);
+  for (let reads = 1; reads <= 64; reads++) {
+    assertEquals(input.bytes.length, 8192);
+    put(input, 1023);
+    input.consume(1023);
+  }
   assertEquals([input.bytes.length, input.start, input.end], [1024, 0, 0]);
 });
 
