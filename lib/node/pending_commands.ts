@@ -1,6 +1,7 @@
 /**
- * A connection's commands that are not answered yet, in their order, in a ring of plain arrays: no
- * object per command. Positions are absolute and never reused: `position & mask` is the place.
+ * A connection's commands that are not answered yet, in their order, in a ring of two plain arrays:
+ * no object per command, and little for a connection that is idle. Positions are absolute and never
+ * reused: `position & mask` is the place.
  *
  *   head ≤ evaluated ≤ tail
  *   [head, evaluated)  the reply's bytes are composed; some wait for a read round's confirmation
@@ -14,7 +15,7 @@ export const PendingKind = {
   write: 1,
   /** A read of the leader's store. */
   read: 2,
-  /** Decided without the store: `errors` says how. */
+  /** Decided without the store: its error says how. */
   refused: 3,
   /** Answered by the codec, without the store. */
   local: 4,
@@ -23,7 +24,24 @@ export const PendingKind = {
 } as const;
 export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 
-const START_SIZE = 16;
+/** Most connections are idle, or have one command under way at a time. */
+const START_SIZE = 2;
+/** What the words of one place are: kind, reply mode, error, hash slot. */
+const WORDS = 4;
+const KIND = 0;
+const REPLY = 1;
+const ERROR = 2;
+const SLOT = 3;
+/**
+ * And its numbers. Reads: the round that confirms them; reads and local commands: where their encoded
+ * command begins in `readBytes`; all: when they were submitted, and where the composed reply ends, as
+ * an absolute output position.
+ */
+const NUMBERS = 4;
+const ROUND = 0;
+const READ_START = 1;
+const SUBMITTED_MS = 2;
+const REPLY_END = 3;
 /** The bytes of waiting reads are moved to the front of their buffer beyond this. */
 const READ_BYTES_COMPACT = 16_384;
 
@@ -32,17 +50,8 @@ export class PendingCommands {
   evaluated = 0;
   tail = 0;
   #mask = START_SIZE - 1;
-  #kinds = new Uint8Array(START_SIZE);
-  #replies = new Uint8Array(START_SIZE);
-  #errors = new Uint8Array(START_SIZE);
-  #slots = new Uint16Array(START_SIZE);
-  /** Reads: the round that confirms them. */
-  #rounds = new Float64Array(START_SIZE);
-  /** Reads and local commands: where their encoded command begins in `readBytes`. */
-  #readStarts = new Int32Array(START_SIZE);
-  #submittedMs = new Float64Array(START_SIZE);
-  /** Composed replies: the absolute output position where they end. */
-  #replyEnds = new Float64Array(START_SIZE);
+  #words = new Uint16Array(START_SIZE * WORDS);
+  #numbers = new Float64Array(START_SIZE * NUMBERS);
   /** Encoded reads and local commands that are not evaluated yet. */
   readonly readBytes: ByteWriter = new ByteWriter(0);
   #waitingReads = 0;
@@ -61,11 +70,12 @@ export class PendingCommands {
   /** Adds a command at the tail and returns its position. */
   push(kind: PendingKind, replyMode: number, submittedMs: number, slot = 0): number {
     if (this.tail - this.head > this.#mask) this.#grow();
-    const at = this.tail & this.#mask;
-    this.#kinds[at] = kind;
-    this.#replies[at] = replyMode;
-    this.#submittedMs[at] = submittedMs;
-    this.#slots[at] = slot;
+    const place = this.tail & this.#mask;
+    const at = place * WORDS;
+    this.#words[at + KIND] = kind;
+    this.#words[at + REPLY] = replyMode;
+    this.#words[at + SLOT] = slot;
+    this.#numbers[place * NUMBERS + SUBMITTED_MS] = submittedMs;
     return this.tail++;
   }
 
@@ -81,56 +91,56 @@ export class PendingCommands {
     end: number,
   ): void {
     if (this.#withBytes === 0) this.readBytes.clear();
-    const at = this.push(kind, replyMode, submittedMs, slot) & this.#mask;
-    this.#rounds[at] = round;
-    this.#readStarts[at] = this.readBytes.length;
+    const at = (this.push(kind, replyMode, submittedMs, slot) & this.#mask) * NUMBERS;
+    this.#numbers[at + ROUND] = round;
+    this.#numbers[at + READ_START] = this.readBytes.length;
     this.readBytes.slice(bytes, start, end);
     this.#withBytes++;
     if (kind === PendingKind.read) this.#waitingReads++;
   }
 
   kind(position: number): PendingKind {
-    return this.#kinds[position & this.#mask] as PendingKind;
+    return this.#words[(position & this.#mask) * WORDS + KIND] as PendingKind;
   }
 
   replyMode(position: number): number {
-    return this.#replies[position & this.#mask]!;
+    return this.#words[(position & this.#mask) * WORDS + REPLY]!;
   }
 
   error(position: number): ClientError {
-    return this.#errors[position & this.#mask] as ClientError;
+    return this.#words[(position & this.#mask) * WORDS + ERROR] as ClientError;
   }
 
   slot(position: number): number {
-    return this.#slots[position & this.#mask]!;
+    return this.#words[(position & this.#mask) * WORDS + SLOT]!;
   }
 
   round(position: number): number {
-    return this.#rounds[position & this.#mask]!;
+    return this.#numbers[(position & this.#mask) * NUMBERS + ROUND]!;
   }
 
   readStart(position: number): number {
-    return this.#readStarts[position & this.#mask]!;
+    return this.#numbers[(position & this.#mask) * NUMBERS + READ_START]!;
   }
 
   submittedMs(position: number): number {
-    return this.#submittedMs[position & this.#mask]!;
+    return this.#numbers[(position & this.#mask) * NUMBERS + SUBMITTED_MS]!;
   }
 
   replyEnd(position: number): number {
-    return this.#replyEnds[position & this.#mask]!;
+    return this.#numbers[(position & this.#mask) * NUMBERS + REPLY_END]!;
   }
 
   setReplyEnd(position: number, outputPosition: number): void {
-    this.#replyEnds[position & this.#mask] = outputPosition;
+    this.#numbers[(position & this.#mask) * NUMBERS + REPLY_END] = outputPosition;
   }
 
   /** Turns a command into a refusal; its reply is composed when its turn comes. */
   refuse(position: number, error: ClientError): void {
-    const at = position & this.#mask;
-    if (position >= this.evaluated) this.#forgetBytes(this.#kinds[at]!);
-    this.#kinds[at] = PendingKind.refused;
-    this.#errors[at] = error;
+    const at = (position & this.#mask) * WORDS;
+    if (position >= this.evaluated) this.#forgetBytes(this.#words[at + KIND]!);
+    this.#words[at + KIND] = PendingKind.refused;
+    this.#words[at + ERROR] = error;
   }
 
   /** Moves `evaluated` over the command there, whose reply was composed up to `outputPosition`. */
@@ -158,41 +168,26 @@ export class PendingCommands {
     this.readBytes.bytes.copyWithin(0, from, this.readBytes.length);
     this.readBytes.length -= from;
     for (let p = next; p < this.tail; p++) {
-      if (hasBytes(this.kind(p))) this.#readStarts[p & this.#mask]! -= from;
+      const at = (p & this.#mask) * NUMBERS + READ_START;
+      if (hasBytes(this.kind(p))) this.#numbers[at]! -= from;
     }
   }
 
   #grow(): void {
     const size = (this.#mask + 1) * 2;
-    const kinds = new Uint8Array(size);
-    const replies = new Uint8Array(size);
-    const errors = new Uint8Array(size);
-    const slots = new Uint16Array(size);
-    const rounds = new Float64Array(size);
-    const readStarts = new Int32Array(size);
-    const submittedMs = new Float64Array(size);
-    const replyEnds = new Float64Array(size);
+    const words = new Uint16Array(size * WORDS);
+    const numbers = new Float64Array(size * NUMBERS);
     for (let p = this.head; p < this.tail; p++) {
       const from = p & this.#mask;
       const to = p & (size - 1);
-      kinds[to] = this.#kinds[from]!;
-      replies[to] = this.#replies[from]!;
-      errors[to] = this.#errors[from]!;
-      slots[to] = this.#slots[from]!;
-      rounds[to] = this.#rounds[from]!;
-      readStarts[to] = this.#readStarts[from]!;
-      submittedMs[to] = this.#submittedMs[from]!;
-      replyEnds[to] = this.#replyEnds[from]!;
+      for (let i = 0; i < WORDS; i++) words[to * WORDS + i] = this.#words[from * WORDS + i]!;
+      for (let i = 0; i < NUMBERS; i++) {
+        numbers[to * NUMBERS + i] = this.#numbers[from * NUMBERS + i]!;
+      }
     }
     this.#mask = size - 1;
-    this.#kinds = kinds;
-    this.#replies = replies;
-    this.#errors = errors;
-    this.#slots = slots;
-    this.#rounds = rounds;
-    this.#readStarts = readStarts;
-    this.#submittedMs = submittedMs;
-    this.#replyEnds = replyEnds;
+    this.#words = words;
+    this.#numbers = numbers;
   }
 }
 

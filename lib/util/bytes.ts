@@ -36,13 +36,16 @@ export function readU64(bytes: Uint8Array, offset: number): number {
   return readU32(bytes, offset) * TWO_32 + readU32(bytes, offset + 4);
 }
 
+/** What writers that hold nothing share: idle connections have several each. */
+const NO_BYTES = new Uint8Array(0);
+
 /** Appends to a buffer that doubles when full. `view()` aliases it, `copy()` does not. */
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
 
   constructor(capacity = 256) {
-    this.bytes = new Uint8Array(capacity);
+    this.bytes = capacity === 0 ? NO_BYTES : new Uint8Array(capacity);
   }
 
   /** Makes room for `count` more bytes; the only place that reallocates. */
