@@ -13,8 +13,11 @@ const FORM_TIMEOUT_MS = 60_000;
 const WHOLE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 50;
-/** Both streams go to a file of the server's own; the shell's pid becomes the server's. */
-const INTO_LOG = 'log=$1; shift; exec "$@" >>"$log" 2>&1';
+/**
+ * Both streams go to a file of the server's own; the shell's pid becomes the server's, which gets as
+ * many descriptors as it may have.
+ */
+const INTO_LOG = 'log=$1; shift; ulimit -n "$(ulimit -Hn)"; exec "$@" >>"$log" 2>&1';
 
 export interface ClusterServer {
   readonly id: number;
@@ -37,6 +40,8 @@ export interface ClusterOptions {
   readonly storage?: Readonly<Record<string, number>> | undefined;
   /** The section `timing`; default timings unless given. */
   readonly timing?: Readonly<Record<string, number>> | undefined;
+  /** The section `limits`. */
+  readonly limits?: Readonly<Record<string, number>> | undefined;
   /** Flags for the engine of servers that run from source, such as `--max-semi-space-size=2`. */
   readonly v8Flags?: string | undefined;
   /** More flags of `deno run`, for servers that run from source. */
@@ -248,8 +253,8 @@ export class Cluster {
       clientPort: server.client.port,
       logPort: server.id === id ? server.logPort : route(id, server),
     }));
-    const { storage = {}, timing = {} } = this.#options;
-    return JSON.stringify({ path: "data", servers, storage, timing }, null, 2);
+    const { storage = {}, timing = {}, limits = {} } = this.#options;
+    return JSON.stringify({ path: "data", servers, storage, timing, limits }, null, 2);
   }
 }
 

@@ -84,6 +84,11 @@ export class LineClient {
     return new LineClient(address, await connectWithin(address, timeoutMs));
   }
 
+  /** Over a connection that is there already. */
+  static on(address: Address, conn: Deno.TcpConn): LineClient {
+    return new LineClient(address, conn);
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
