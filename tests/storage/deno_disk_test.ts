@@ -113,3 +113,27 @@ Deno.test("a write without room is a DiskFullError that names the file", () => {
   assert(error.message.includes("/dev/full"), error.message);
   file.close();
 });
+
+Deno.test("a large file that is removed keeps its bytes for who has it open, then gives them back", async () => {
+  const root = makeRoot();
+  const disk = new DenoDisk(root);
+  const size = 40 * 1_048_576;
+  const file = disk.open("large", { create: true });
+  file.truncate(size);
+  file.write(size - 1, Uint8Array.of(5));
+  const error = await new Promise((done) => disk.removeLater("large", done));
+  assertEquals([error, disk.exists("large")], [null, false]);
+  const last = new Uint8Array(1);
+  assertEquals([file.size(), file.read(size - 1, last), last[0]], [size, 1, 5]);
+  const descriptors = () =>
+    [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith(`${root}/large`);
+      } catch {
+        return false;
+      }
+    }).length;
+  assertEquals(descriptors(), 2);
+  file.close();
+  while (descriptors() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+});

@@ -114,6 +114,66 @@ for (const { name, make } of SUBJECTS) {
     file.close();
   });
 
+  Deno.test(`${name}: a later write is there once it is done, and not said before`, async () => {
+    const { disk, settle } = make();
+    const file = disk.open("a", { create: true });
+    file.write(0, new Uint8Array(8).fill(1));
+    const written = completion();
+    let calls = 0;
+    file.writeLater(4, new Uint8Array(3000).fill(2), (error) => {
+      calls++;
+      written.done(error);
+    });
+    assertEquals(calls, 0);
+    assertThrows(() => file.write(0, Uint8Array.of(9)), Error, "under way");
+    await settle();
+    assertEquals([await written.came, calls], [null, 1]);
+    const bytes = readAll(file);
+    assertEquals(bytes.length, 3004);
+    assert(bytes.every((byte, i) => byte === (i < 4 ? 1 : 2)));
+    file.write(1, Uint8Array.of(7));
+    assertEquals(readAll(file).slice(0, 5), [1, 7, 1, 1, 2]);
+    file.close();
+  });
+
+  Deno.test(`${name}: later changes of names take place in the order asked for`, async () => {
+    const { disk, settle } = make();
+    disk.makeDirectory("d");
+    for (const path of ["d/a", "d/b"]) {
+      const file = disk.open(path, { create: true });
+      file.write(0, new TextEncoder().encode(path));
+      file.close();
+    }
+    const order: string[] = [];
+    const last = completion();
+    const noted = (what: string) => (error: Error | null) => void order.push(`${what} ${error}`);
+    disk.removeLater("d/b", noted("removed"));
+    disk.renameLater("d/a", "d/b", noted("renamed"));
+    disk.syncDirectoryLater("d", noted("synced"));
+    disk.removeLater("d/x", (error) => last.done(error));
+    assertEquals([order, disk.list("d")], [[], ["a", "b"]]);
+    await settle();
+    const missing = await last.came;
+    assert(missing instanceof DiskError && missing.message.includes("d/x"), String(missing));
+    assertEquals(order, ["removed null", "renamed null", "synced null"]);
+    assertEquals(disk.list("d"), ["b"]);
+    const file = disk.open("d/b", { readOnly: true });
+    assertEquals(new TextDecoder().decode(Uint8Array.from(readAll(file))), "d/a");
+    file.close();
+  });
+
+  Deno.test(`${name}: a file that is open is read on though its name is gone`, async () => {
+    const { disk, settle } = make();
+    const file = disk.open("a", { create: true });
+    file.write(0, Uint8Array.of(1, 2, 3));
+    const removed = completion();
+    disk.removeLater("a", removed.done);
+    await settle();
+    assertEquals(await removed.came, null);
+    assertEquals([readAll(file), disk.exists("a")], [[1, 2, 3], false]);
+    file.close();
+  });
+
   Deno.test(`${name}: what is not there is an error that names it`, () => {
     const { disk } = make();
     assertThrows(() => disk.open("missing"), DiskError, "missing");

@@ -4,44 +4,22 @@
  * operation of its disk. What comes back is what was acknowledged, or that and what was under way.
  */
 import { assert, assertEquals } from "@std/assert";
-import type { Entry, HardState, PersistBatch } from "../../lib/raft/types.ts";
+import type { PersistBatch } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, FORMED, options, persist, PREPARED, vote } from "./helpers.ts";
+import { CONFIGURATION, contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
 import {
-  bodyOf,
-  CONFIGURATION,
-  contentsOf,
-  Loaded,
-  settled,
-  takeSnapshot,
-} from "./snapshot_helpers.ts";
-
-const SMALL = { segmentBytesMax: 700, reserveBytes: 600 };
-const RECEIVED = { index: 40, term: 2 };
-
-/** What the cluster commits: term 1 up to entry 20, then term 2. */
-const HISTORY: Entry[] = Array.from({ length: 60 }, (_, i) => entry(i + 1, i < 20 ? 1 : 2));
-const BODY = makeBody();
-
-function makeBody(): Uint8Array {
-  const disk = new SimDisk();
-  const directory = DataDirectory.open(disk, options(SMALL));
-  directory.saveFormation(PREPARED);
-  directory.saveFormation(FORMED);
-  const { log } = directory.openLog();
-  persist(disk, log, batch(vote(2, 0), ...HISTORY.slice(0, 40)));
-  takeSnapshot(disk, directory, RECEIVED, contentsOf(HISTORY, 40));
-  return bodyOf(directory, RECEIVED);
-}
-
-/** What may be there after a crash: all entries from 1 on, those in the snapshot included. */
-interface Ledger {
-  formed: boolean;
-  logs: (readonly Entry[])[];
-  hardStates: HardState[];
-}
+  BODY,
+  check,
+  HISTORY,
+  type Ledger,
+  newLedger,
+  promise,
+  RECEIVED,
+  SMALL,
+} from "./snapshot_ledger.ts";
 
 function live(disk: SimDisk, ledger: Ledger): void {
   const directory = DataDirectory.open(disk, options(SMALL));
@@ -51,14 +29,9 @@ function live(disk: SimDisk, ledger: Ledger): void {
   const { log } = directory.openLog();
   const { snapshots } = directory;
   const write = (one: PersistBatch) => {
-    const before = ledger.logs.at(-1)!;
-    const first = one.entries[0]?.index ?? before.length + 1;
-    const next = [...before.slice(0, first - 1), ...one.entries];
-    ledger.logs.push(next);
-    if (one.hardState !== null) ledger.hardStates.push(one.hardState);
+    const { keep } = promise(ledger, one);
     persist(disk, log, one);
-    ledger.logs = [next];
-    ledger.hardStates = [ledger.hardStates.at(-1)!];
+    keep();
   };
   const own = (index: number) => {
     const { term } = HISTORY[index - 1]!;
@@ -97,50 +70,9 @@ function live(disk: SimDisk, ledger: Ledger): void {
   directory.close();
 }
 
-function check(disk: SimDisk, ledger: Ledger, note: string): number {
-  let directory = DataDirectory.open(disk, options(SMALL));
-  if (directory.formation?.stage !== "formed") {
-    assert(!ledger.formed, note);
-    return 0;
-  }
-  const loaded = new Loaded();
-  const { recovered, log } = directory.openLog(loaded.options);
-  const index = recovered.snapshot?.position.index ?? 0;
-  assertEquals(loaded.text, contentsOf(HISTORY, index), note);
-  assertEquals(recovered.notes, [], note);
-  const first = recovered.entries[0]?.index ?? index + 1;
-  assert(first <= index + 1, note);
-  // What the snapshot has must not be there a second time as something else.
-  for (const one of recovered.entries) {
-    if (one.index <= index) assertEquals(one, HISTORY[one.index - 1], note);
-  }
-  const found = [...HISTORY.slice(0, first - 1), ...recovered.entries];
-  assert(ledger.logs.some((expected) => same(found, expected)), `${note}: other entries`);
-  const { term, votedFor } = recovered.hardState;
-  assert(ledger.hardStates.some((one) => one.term === term && one.votedFor === votedFor), note);
-  const next = entry(found.length + 1, 9);
-  persist(disk, log, batch(vote(9, 1), next));
-  directory.close();
-  directory = DataDirectory.open(disk, options(SMALL));
-  const second = directory.openLog().recovered;
-  assertEquals(second.entries.at(-1), next, note);
-  assertEquals(second.snapshot, recovered.snapshot, note);
-  directory.close();
-  return index;
-}
-
-function same(found: readonly Entry[], expected: readonly Entry[]): boolean {
-  return found.length === expected.length && found.every((one, i) => {
-    const other = expected[i]!;
-    return one.index === other.index && one.term === other.term &&
-      one.data.length === other.data.length &&
-      one.data.every((byte, at) => byte === other.data[at]);
-  });
-}
-
 function runUntil(operation: number) {
   const disk = new SimDisk();
-  const ledger: Ledger = { formed: false, logs: [[]], hardStates: [vote(0, 0)] };
+  const ledger = newLedger();
   disk.crashAtOperation = operation;
   try {
     live(disk, ledger);
