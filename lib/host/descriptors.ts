@@ -22,11 +22,8 @@ export function freeDescriptors(path: string, atMost: number): number {
   }
 }
 
-/**
- * A trial goes so far beyond what has to stay free: as many connections need none then. When
- * thousands come at once, it is most of the work of accepting them.
- */
-const TRIED_AHEAD = 64;
+/** A trial goes so far beyond what has to stay free: as many connections need none then. */
+const TRIED_AHEAD = 8;
 
 /**
  * Says of each accepted connection whether enough descriptors stay free for everything else. One for
