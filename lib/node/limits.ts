@@ -54,7 +54,7 @@ export interface StorageLimits {
    * of what that one took.
    */
   readonly snapshotLogBytesMin: number;
-  /** Bytes of a snapshot written at once, while commands wait: bounds the pause. */
+  /** Bytes of a snapshot made at once, while commands wait: bounds the pause. */
   readonly snapshotSliceBytes: number;
   /** Bytes of a snapshot in one frame to a follower; four are on their way at the most. */
   readonly snapshotChunkBytes: number;

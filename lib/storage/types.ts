@@ -119,22 +119,23 @@ export interface SnapshotFiles {
 }
 
 /**
- * Writes one snapshot: `head` once, `records` any number of times, `finish`. Where a call throws
- * (`DiskFullError` above all), the writer has aborted itself and its file is gone.
+ * Writes one snapshot: `head` once, `records` any number of times with a `flush` now and then,
+ * `finish`. What is given waits in memory for the next flush. Where `done` gets an error, the writer
+ * has aborted itself and its file is on its way out.
  */
 export interface SnapshotWriter {
   readonly position: SnapshotPosition;
   head(head: SnapshotHead): void;
-  /** Whole records, about 256 KiB each time (`SECTION_BYTES_MAX` at most); copied to the file. */
+  /** Whole records, about 128 KiB each time (`SECTION_BYTES_MAX` at most); copied. */
   records(bytes: Uint8Array): void;
   /**
-   * Syncs what is written so far, so that `finish` has less to do and the log's syncs wait less;
-   * nothing else may be called before `done`. An error means that the process must end.
+   * Writes and syncs what waits, beside the event loop: little at a time, so that the log's syncs do
+   * not wait for much. One at a time. `DiskFullError`: aborted; any other error: the process must end.
    */
   flush(done: Done): void;
   /**
    * Ends the file and makes it durable; then it is in `list()`, and those before the previous one
-   * are gone. `DiskFullError`: aborted, nothing is left; any other error: the process must end.
+   * are on their way out. Errors as with `flush`.
    */
   finish(done: Done): void;
   /** Removes what was written. Allowed at any time; a `done` under way is not called any more. */
@@ -163,9 +164,9 @@ export interface SnapshotPart {
   /** Bytes held without a gap: the next chunk begins here. */
   readonly heldBytes: number;
   /**
-   * Takes a chunk that begins at `heldBytes`; any other is dropped. Returns `heldBytes`. Throws
-   * `DataDirectoryError` where the bytes are no such snapshot (the part is removed then: begin
-   * anew), `DiskFullError` (removed too) or `DiskError`.
+   * Checks and takes a chunk that begins at `heldBytes`; any other is dropped, and so is one for
+   * which too much waits for a `flush`. Returns `heldBytes`. Throws `DataDirectoryError` where the
+   * bytes are no such snapshot (the part is removed then: begin anew).
    */
   write(offset: number, bytes: Uint8Array): number;
   /** See `SnapshotWriter.flush`. */
@@ -191,7 +192,7 @@ export interface LogStorage {
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
   markSynced(done: Done): void;
   /**
-   * Removes files all of whose entries lie in front of `keepFromIndex`; blocking, at any
+   * Removes files all of whose entries lie in front of `keepFromIndex`, beside the event loop; at any
    * time. What the previous snapshot needs behind it is kept whatever is asked.
    */
   compact(keepFromIndex: number): void;
