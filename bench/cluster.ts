@@ -8,7 +8,8 @@ import { memoryOf } from "./process_memory.ts";
 import type { Address } from "./line_client.ts";
 
 const PROJECT = new URL("../", import.meta.url).pathname;
-const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+/** How `deno task serve` runs a server: permissions, and flags of the engine. */
+const SERVE_FLAGS = readServeFlags();
 const FORM_TIMEOUT_MS = 60_000;
 const WHOLE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -125,9 +126,8 @@ export class Cluster {
     Deno.writeTextFileSync(config, this.#configOf(id));
     const { executable, v8Flags, denoFlags } = this.#options;
     const program = executable === undefined
-      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
-        .concat(v8Flags === undefined ? [] : `--v8-flags=${v8Flags}`, denoFlags?.(id) ?? [])
-        .concat(`${PROJECT}main.ts`)
+      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`]
+        .concat(withV8Flags(SERVE_FLAGS, v8Flags), denoFlags?.(id) ?? [], `${PROJECT}main.ts`)
       : [executable];
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
@@ -256,6 +256,23 @@ export class Cluster {
     const { storage = {}, timing = {}, limits = {} } = this.#options;
     return JSON.stringify({ path: "data", servers, storage, timing, limits }, null, 2);
   }
+}
+
+function readServeFlags(): string[] {
+  const json = JSON.parse(Deno.readTextFileSync(`${PROJECT}deno.json`));
+  const { serve } = (json as { tasks: { serve: string } }).tasks;
+  return serve.split(" ").filter((word) => word.startsWith("--"));
+}
+
+/** The engine takes one flag with all of its own in it. */
+function withV8Flags(flags: readonly string[], more: string | undefined): string[] {
+  const prefix = "--v8-flags=";
+  const own = flags.filter((flag) => flag.startsWith(prefix)).map((flag) =>
+    flag.slice(prefix.length)
+  );
+  const all = more === undefined ? own : [...own, more];
+  const others = flags.filter((flag) => !flag.startsWith(prefix));
+  return all.length === 0 ? others : [...others, prefix + all.join(",")];
 }
 
 function trySignal(child: Deno.ChildProcess, signal: Deno.Signal): void {
