@@ -199,6 +199,8 @@ export class StateChecks {
         );
       }
     }
+    // A snapshot that was just coming in may have replaced entries that were never committed.
+    if (record.snapshotIndex >= durableIndex) return;
     if (record.lastIndex < durableIndex || record.chain[durableIndex] !== durableChain) {
       fail(
         "durability",

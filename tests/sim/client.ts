@@ -213,7 +213,7 @@ export class Client implements Handler, ConnectionOwner {
       withVersion: random.chance(0.6),
       expectedVersion: expected.version,
       expectedValue: expected.value,
-      exptime: expires && random.chance(0.7) ? random.between(1, 8) : 0,
+      exptime: expires && random.chance(0.7) ? this.#exptime() : 0,
       noreply: kind !== "get" && kind !== "delete" && noreply > 0 && random.chance(noreply),
       valueBytes: isLarge
         ? random.between(1, options.limits.valueBytesMax)
@@ -221,6 +221,11 @@ export class Client implements Handler, ConnectionOwner {
     }, fabric.world.now);
     if (!operation.noreply) this.#waiting.push(operation);
     return commandText(operation, history);
+  }
+
+  /** Mostly soon; sometimes so late that only a clock that jumped could call the time over. */
+  #exptime(): number {
+    return this.#random.chance(0.3) ? this.#random.between(600, 3_600) : this.#random.between(1, 8);
   }
 
   #readChance(reads: number): number {

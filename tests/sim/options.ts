@@ -276,10 +276,10 @@ function drawStorage(random: Random): StorageLimits {
   return {
     segmentBytesMax: random.pick([4_096, 20_000, 200_000, 1_000_000]),
     reserveBytes: 65_536,
-    snapshotLogBytesMin: random.pick([4_096, 10_000, 50_000, 1_000_000]),
+    snapshotLogBytesMin: random.pick([500, 2_000, 10_000, 50_000, 1_000_000]),
     snapshotSliceBytes: random.pick([64, 1_000, 100_000]),
     snapshotChunkBytes: random.pick([64, 1_000, 100_000]),
-    logMemoryBytes: random.pick([4_096, 10_000, 50_000, 1_000_000]),
+    logMemoryBytes: random.pick([500, 2_000, 10_000, 50_000, 1_000_000]),
     dataBytesMax: 0,
   };
 }

@@ -17,8 +17,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   readonly #random: Random;
   #stalledUntilMs = 0;
   #failsNext: FailingOperation | null = null;
-  /** What failed in the life of the process that uses this disk now; it may do nothing more. */
-  #failed: string | null = null;
+  /** What failed in the life of the process that uses this disk now, and when. */
+  #failed: { readonly what: string; readonly atMs: number } | null = null;
   /** Completions behind a stall. */
   readonly #held = new Set<{ readonly complete: () => void }>();
 
@@ -39,19 +39,20 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   #fails(operation: FailingOperation, path: string): boolean {
     if (this.#failsNext !== operation) return false;
     this.#failsNext = null;
-    this.#failed = `${operation} of ${path}`;
+    this.#failed = { what: `${operation} of ${path}`, atMs: this.#environment.nowMs() };
     return true;
   }
 
   /**
-   * What is on the disk after a failure nobody knows: a process that saw one has to end, and to read
-   * its files anew. It may still clear up what it was making.
+   * What is on the disk after a failure nobody knows: a process that saw one has to end at once, and
+   * to read its files anew. It may end its turn, and clear up what it was making.
    */
   protected override onOperation(path: string, what: OperationKind): void {
     if (this.#failed === null || what !== "change") return;
+    if (this.#environment.nowMs() === this.#failed.atMs) return;
     throw new CheckFailure(
       "input or output after a failure",
-      `${path} was used by a process whose ${this.#failed} had failed`,
+      `${path} was used by a process whose ${this.#failed.what} had failed`,
     );
   }
 
