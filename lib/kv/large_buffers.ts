@@ -1,8 +1,10 @@
 /**
  * Buffers of their own for records that are too large for a slot. Capacities come in sixteen steps
- * to each doubling, so a freed one fits another record; a few are kept for that, the rest is left
- * to the garbage collector.
+ * to each doubling, so a freed one fits another record; a few are kept for that, the rest is
+ * given back at once.
  */
+
+import { freeNow } from "../util/free_now.ts";
 
 /** What may lie unused at any time: this, or a sixteenth of what is in use. */
 const SPARE_BYTES_MIN = 2 * 1024 * 1024;
@@ -35,9 +37,13 @@ export class LargeBuffers {
     const spareBytesMax = Math.max(SPARE_BYTES_MIN, this.usedBytes / 16);
     if (this.spareBytes + buffer.length > spareBytesMax) {
       // Sizes that nobody asks for any more must not hold the room of those that somebody does.
+      for (const spares of this.#spares.values()) spares.forEach(freeNow);
       this.#spares.clear();
       this.spareBytes = 0;
-      if (buffer.length > spareBytesMax) return;
+      if (buffer.length > spareBytesMax) {
+        freeNow(buffer);
+        return;
+      }
     }
     const spares = this.#spares.get(buffer.length);
     if (spares === undefined) this.#spares.set(buffer.length, [buffer]);

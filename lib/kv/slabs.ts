@@ -11,6 +11,7 @@
  * unit over all slabs (24 GiB), or, with both top bits set, the number of a large buffer.
  */
 import { assert } from "../util/assert.ts";
+import { freeNow } from "../util/free_now.ts";
 import { LargeBuffers } from "./large_buffers.ts";
 import { CLASS_BYTES, CLASS_COUNT, LARGE_CLASS, sizeClass, UNIT_BYTES } from "./size_classes.ts";
 
@@ -172,9 +173,11 @@ export class Slabs {
   }
 
   #releaseSlab(slab: number): void {
-    if (this.#spares.length < SPARE_SLABS_MAX) this.#spares.push(this.#slabs[slab]!);
+    const bytes = this.#slabs[slab]!;
     this.#slabs[slab] = NO_BYTES;
     this.#words[slab] = NO_WORDS;
+    if (this.#spares.length < SPARE_SLABS_MAX) this.#spares.push(bytes);
+    else freeNow(bytes);
     this.#freePages[slab] = 0;
     this.#freeNumbers.push(slab);
   }

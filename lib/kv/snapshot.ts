@@ -20,8 +20,11 @@ import { PAGE_SLOTS } from "./table.ts";
 const POSITIONS = 0x1_0000_0000;
 /** What passing a record over counts for, in bytes of a slice. */
 const PASSED_COST_BYTES = 64;
-/** The buffer of saved records is used again up to this size. */
-const SAVED_BYTES_KEPT = 64 * 1024;
+/**
+ * The buffer of saved records is used again up to this size, until the snapshot is closed: under
+ * overwrites each slice saves megabytes, and buffers that grow from nothing leave twice that behind.
+ */
+const SAVED_BYTES_KEPT = 4 * 1024 * 1024;
 
 /** What a snapshot says besides its records; it belongs in front of them. */
 export interface SnapshotHead {

@@ -2,9 +2,9 @@
  * The table: from the hash of a key to the reference of its record, in the order of the hashes.
  *
  * Extendible hashing (Fagin and others, 1979) on the hash's leading bits: a directory of 2^depth
- * places points to groups. A group shares its part of the hash space evenly among 1 to 8 pages, and
+ * places points to groups. A group shares its part of the hash space evenly among 1 to 16 pages, and
  * a page is a dense, sorted array of 256 hashes and, behind them, 256 references. So
- * - growing concerns one group of at most 2,048 entries at a time: the pause does not depend on size,
+ * - growing concerns one group of at most 4,096 entries at a time: the pause does not depend on size,
  *   and a group grows by a page, not by doubling: pages are four fifths full or better;
  * - a hash's place within its page is guessed from its value: a search looks at few entries;
  * - walking along the pages is walking in the order of hashes.
@@ -14,13 +14,13 @@ import { assert } from "../util/assert.ts";
 
 export const PAGE_SLOTS = 256;
 const PAGE_WORDS = 2 * PAGE_SLOTS;
-const GROUP_PAGES_MAX = 8;
+const GROUP_PAGES_MAX = 16;
 /** Pages come from the engine in blocks of this many. */
 const BLOCK_PAGES = 128;
 const DEPTH_MAX = 30;
 const TWO_32 = 0x1_0000_0000;
 /** Pages are filled this far where their number is free to choose. */
-const FILL_SLOTS = 224;
+const FILL_SLOTS = 232;
 /** A group gives up a page where the others would hold no more than this. */
 const SHRINK_SLOTS = 150;
 

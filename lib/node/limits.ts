@@ -105,6 +105,6 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   snapshotLogBytesMin: 67_108_864,
   snapshotSliceBytes: 131_072,
   snapshotChunkBytes: 262_144,
-  logMemoryBytes: 16_777_216,
+  logMemoryBytes: 4_194_304,
   dataBytesMax: 0,
 };

@@ -2,6 +2,7 @@
  * Keeps the log in memory short: applied entries are dropped, oldest first, down to some bytes that
  * followers which lag a little are served from. One that lags more gets a snapshot.
  */
+import { freeNow } from "../util/free_now.ts";
 import type { Raft } from "../raft/raft.ts";
 
 export class LogTrimmer {
@@ -34,11 +35,17 @@ export class LogTrimmer {
     if (this.#bytes <= this.#bytesKept * 1.25) return;
     const { log } = raft.state;
     const last = Math.min(appliedIndex, log.durableIndex, indexMax);
+    // Everybody is done with entries that are applied and durable, but for messages of the core that
+    // nobody has taken yet: where there are any, the collector gets the dropped entries.
+    const givesUp = raft.state.outbox.messages.length === 0;
+    const dropped: Uint8Array[] = [];
     let index = log.firstIndex - 1;
     while (index < last && this.#bytes > this.#bytesKept) {
-      index++;
-      this.#bytes -= log.at(index).data.length;
+      const { data } = log.at(++index);
+      this.#bytes -= data.length;
+      if (givesUp) dropped.push(data);
     }
     if (index >= log.firstIndex) raft.compact(index);
+    for (const data of dropped) freeNow(data);
   }
 }
