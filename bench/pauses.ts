@@ -30,6 +30,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSED_PIPELINE = 4;
 const CLOSED_SECONDS = 8;
 const LOOK_MS = 100;
+const TAKEN = '"message":"Snapshot taken"';
 /** Requests due a little before or after a snapshot count to neither side. */
 const MARGIN_MS = 200;
 /** Without a snapshot, for at least so long. */
@@ -115,10 +116,26 @@ async function run(options: PausesOptions): Promise<void> {
     if (watch.seen.length === 0) {
       throw new Error(`No snapshot was taken within ${options.minutes} minutes`);
     }
-    report(options, perSecond, loop, watch, startMs);
+    report(options, perSecond, loop, watch, startMs, slicesOf(cluster));
   } finally {
     await cluster.stop();
   }
+}
+
+/** What a server says of its last snapshot: for how long each slice of it kept commands waiting. */
+interface Slices {
+  readonly server: number;
+  readonly slices: number;
+  readonly longestSliceMs: number;
+}
+
+function slicesOf(cluster: Cluster): Slices[] {
+  return cluster.servers.flatMap(({ id: server }) => {
+    const line = cluster.log(server).split("\n").findLast((one) => one.includes(TAKEN));
+    if (line === undefined) return [];
+    const { slices, longestSliceMs } = JSON.parse(line);
+    return [{ server, slices, longestSliceMs }];
+  });
 }
 
 function report(
@@ -127,6 +144,7 @@ function report(
   loop: OpenLoop,
   { seen }: SnapshotWatch,
   startMs: number,
+  slices: readonly Slices[],
 ): void {
   const { samples, lateIntervals } = loop;
   const near = seen.map(wider);
@@ -162,12 +180,15 @@ function report(
   for (const { server, ms } of snapshots) {
     console.log(`Server ${server} took a snapshot in ${(ms / 1_000).toFixed(1)} s`);
   }
+  for (const { server, slices: count, longestSliceMs } of slices) {
+    console.log(`Server ${server}: ${formatCount(count)} slices, the longest ${longestSliceMs} ms`);
+  }
   console.log(
     `p99.9 ${(during.p999Ms / without.p999Ms).toFixed(2)} times that without; the generator was ` +
       `late ${lateIntervals.length} times`,
   );
   const results = Object.fromEntries(rows);
-  writeJson(options.json, "pauses", { options, perSecond, results, snapshots });
+  writeJson(options.json, "pauses", { options, perSecond, results, snapshots, slices });
 }
 
 async function main(args: string[]): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * Takes this server's own snapshots while writes go on: one slice a tick, against one index, a
  * few of them written and synced at a time beside the event loop: the log's syncs never wait behind
- * much, and memory holds no more than that. A follower that waits for the snapshot gets slices as
+ * much, and memory holds no more than twice that. A follower that waits for the snapshot gets slices as
  * large as the time that one may take.
  */
 import { ByteWriter } from "../util/bytes.ts";
@@ -39,7 +39,10 @@ interface Running {
   /** Followers wait for it. */
   isUrgent: boolean;
   bytes: number;
+  /** Bytes that are not on their way to the disk yet. */
   bytesSinceFlush: number;
+  /** All of it was handed to the writer. */
+  isWhole: boolean;
   slices: number;
   longestSliceMs: number;
 }
@@ -48,7 +51,8 @@ export class SnapshotMaker {
   readonly #options: SnapshotMakerOptions;
   readonly #piece = new ByteWriter(0);
   #running: Running | null = null;
-  #isWaiting = false;
+  /** What runs beside the event loop. */
+  #writing: "nothing" | "flush" | "finish" = "nothing";
   #isWanted = false;
   #pauseUntilMs = 0;
   #lastBytes = 0;
@@ -82,7 +86,7 @@ export class SnapshotMaker {
     this.#running?.snapshot.close();
     this.#running?.writer.abort();
     this.#running = null;
-    this.#isWaiting = false;
+    this.#writing = "nothing";
     this.#logBytes = 0;
   }
 
@@ -96,8 +100,7 @@ export class SnapshotMaker {
 
   /** Begins where it is time to, or writes the next slice. */
   tick(nowMs: number, raft: Raft, store: Store): void {
-    if (this.#isWaiting) return;
-    if (this.#running !== null) return this.#next(this.#running);
+    if (this.#running !== null) return this.#goOn(this.#running);
     if (nowMs < this.#pauseUntilMs || !this.#isDue()) return;
     const index = store.appliedIndex;
     const newest = this.#options.files.list()[0]?.index ?? 0;
@@ -123,10 +126,16 @@ export class SnapshotMaker {
     }
     const snapshot = store.beginSnapshot();
     writer.head(snapshot.head);
-    const counters = { bytes: 0, bytesSinceFlush: 0, slices: 0, longestSliceMs: 0 };
+    const counters = { bytes: 0, bytesSinceFlush: 0, slices: 0, longestSliceMs: 0, isWhole: false };
     this.#running = { snapshot, writer, startedMs: nowMs, isUrgent: false, ...counters };
     this.#isWanted = false;
     this.#logBytes = 0;
+  }
+
+  /** Makes the next slice, while the one before may still be on its way to the disk. */
+  #goOn(running: Running): void {
+    if (!running.isWhole && running.bytesSinceFlush < FLUSH_BYTES) this.#next(running);
+    this.#write(running);
   }
 
   #next(running: Running): void {
@@ -141,8 +150,7 @@ export class SnapshotMaker {
     }
     running.slices++;
     running.longestSliceMs = Math.max(running.longestSliceMs, tookMs);
-    if (!isMore) this.#finish(running);
-    else if (running.bytesSinceFlush >= FLUSH_BYTES) this.#flush(running);
+    running.isWhole = !isMore;
   }
 
   #nextPiece(running: Running): boolean {
@@ -155,21 +163,26 @@ export class SnapshotMaker {
     return isMore;
   }
 
-  #flush(running: Running): void {
-    this.#isWaiting = true;
+  /** Writes what is there, where that is enough and nothing else is being written. */
+  #write(running: Running): void {
+    if (this.#writing !== "nothing") return;
+    if (running.isWhole) return this.#finish(running);
+    if (running.bytesSinceFlush < FLUSH_BYTES) return;
+    this.#writing = "flush";
     running.bytesSinceFlush = 0;
     running.writer.flush((error) => {
-      this.#isWaiting = false;
-      if (error !== null) this.#failed(running, error);
+      this.#writing = "nothing";
+      if (error === null) this.#write(running);
+      else this.#failed(running, error);
     });
   }
 
   #finish(running: Running): void {
     const { host, clock, onDone } = this.#options;
     running.snapshot.close();
-    this.#isWaiting = true;
+    this.#writing = "finish";
     running.writer.finish((error) => {
-      this.#isWaiting = false;
+      this.#writing = "nothing";
       if (error !== null) return this.#failed(running, error);
       this.#running = null;
       this.#lastBytes = running.bytes;
