@@ -191,7 +191,6 @@ export class Node implements ServerNode {
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
       this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
-      snapshots.turn();
       if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);
       // What is handed out may make the core ready again: a single voter commits at once.
       while (raft.hasReady() && !persister.isRestarting) {

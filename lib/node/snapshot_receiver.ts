@@ -12,8 +12,8 @@ import { DataDirectoryError } from "../storage/errors.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
-/** How long loading goes on before others have their turn; looked at between two sections. */
-const LOAD_SLICE_MS = 1.5;
+/** How long loading goes on in one tick; looked at between two sections. */
+const LOAD_SLICE_MS = 4;
 
 /** A snapshot that is durable and loaded. */
 export interface ReceivedSnapshot {
@@ -71,29 +71,27 @@ export class SnapshotReceiver {
     }
   }
 
-  /** Loads the next sections of what has come. Returns whether there are more. */
-  load(): boolean {
+  /**
+   * Loads the next sections of what has come. Not turn by turn: turns that ask for the next one keep
+   * the runtime from its sockets, and a server that loads would be taken for dead.
+   */
+  tick(): void {
     const loading = this.#loading;
-    if (loading === null) return false;
+    if (loading === null) return;
     const { files, clock } = this.#options;
     const { file, reader } = loading;
     const untilMs = clock.monotonicMs() + LOAD_SLICE_MS;
     try {
       do {
         const records = file.nextSection();
-        if (records === null) {
-          this.#loaded(file, reader);
-          return false;
-        }
+        if (records === null) return this.#loaded(file, reader);
         reader.add(records);
       } while (clock.monotonicMs() < untilMs);
-      return true;
     } catch (error) {
       this.#loading = null;
       file.close();
       files.remove(file.position);
       this.#complain(error);
-      return false;
     }
   }
 
@@ -168,7 +166,6 @@ export class SnapshotReceiver {
         const options = { ...storeOptions, capacityHint: file.head.keys };
         this.#loading = { file, reader: new SnapshotReader(options, file.head) };
         answer(origin, part.bodyBytes);
-        host.scheduleTurn();
       } catch (error) {
         this.#complain(error);
       }

@@ -98,13 +98,9 @@ export class Snapshots {
     }
   }
 
-  /** Goes on with what has to be done soon, a little at a time. */
-  turn(): void {
-    if (this.#receiver.load()) this.#options.host.scheduleTurn();
-  }
-
   /** `hasRoom`: false while the disk is full but for the log's reserve. */
   tick(nowMs: number, store: Store, hasRoom: boolean): void {
+    this.#receiver.tick();
     if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);

@@ -1,0 +1,199 @@
+/** Taking a snapshot and receiving one, on a disk whose operations end when the test says so. */
+import { assert, assertEquals } from "@std/assert";
+import { ExpiryKind, Op } from "../../lib/kv/command.ts";
+import { Result } from "../../lib/kv/result.ts";
+import { Store } from "../../lib/kv/store.ts";
+import { SnapshotMaker } from "../../lib/node/snapshot_maker.ts";
+import { SnapshotReceiver } from "../../lib/node/snapshot_receiver.ts";
+import type { NodeHost } from "../../lib/node/shells.ts";
+import type { Raft } from "../../lib/raft/raft.ts";
+import type { SnapshotChunk } from "../../lib/raft/types.ts";
+import type { SnapshotFiles } from "../../lib/storage/types.ts";
+import { encodeCommand } from "../kv/model.ts";
+import { type Completion, SimDisk } from "../sim/sim_disk.ts";
+import { openFormed } from "../storage/helpers.ts";
+import { CONFIGURATION } from "../storage/snapshot_helpers.ts";
+
+const KEYS = 4_000;
+const SLICE_BYTES = 8_192;
+const POSITION = { index: 1, term: 1 };
+const STORE_OPTIONS = { hashSeed: 5 };
+
+function filledStore(): Store {
+  const store = new Store(STORE_OPTIONS);
+  store.beginEntry(1, 1);
+  for (let i = 0; i < KEYS; i++) {
+    const value = "v".repeat(300);
+    const command = { op: Op.set, key: `key ${i}`, value, expiryKind: ExpiryKind.never };
+    store.applyCommand(encodeCommand({ ...command, expiryMs: 0 }), 0, new Result());
+  }
+  store.endEntry();
+  return store;
+}
+
+/** As far as a maker asks it. */
+const RAFT = {
+  state: { log: { durableIndex: 1, termAt: () => 1 } },
+  configurationAt: () => CONFIGURATION,
+} as unknown as Raft;
+
+class Bench {
+  readonly pending: Completion[] = [];
+  readonly disk = new SimDisk({ schedule: (completion) => void this.pending.push(completion) });
+  readonly files: SnapshotFiles;
+  readonly messages: string[] = [];
+  readonly fatal: Error[] = [];
+  /** What a look at the clock costs. */
+  lookMs = 0;
+  nowMs = 0;
+  readonly clock = { monotonicMs: () => this.nowMs += this.lookMs, wallMs: () => 0 };
+  readonly host: NodeHost = {
+    scheduleTurn: () => {},
+    fatal: (error) => void this.fatal.push(error),
+    log: ({ message }) => void this.messages.push(message),
+  };
+
+  constructor() {
+    this.files = openFormed(this.disk, { reserveBytes: 0 }).directory.snapshots;
+  }
+
+  /** Completes what waits, and what comes of it. */
+  settle(): void {
+    for (let next = this.pending.shift(); next !== undefined; next = this.pending.shift()) {
+      next.complete();
+    }
+  }
+
+  maker(done: { position: unknown }): SnapshotMaker {
+    return new SnapshotMaker({
+      files: this.files,
+      clock: this.clock,
+      host: this.host,
+      logBytesMin: 1 << 30,
+      sliceBytes: SLICE_BYTES,
+      onDone: (position) => done.position = position,
+    }, 0);
+  }
+}
+
+Deno.test("one slice a tick, and no more than twice what is written at a time waits for the disk", () => {
+  const bench = new Bench();
+  const done = { position: null as unknown };
+  const maker = bench.maker(done);
+  const store = filledStore();
+  maker.want();
+  maker.tick(0, RAFT, store);
+  let before = bench.files.bytes();
+  for (let i = 0; i < 40; i++) {
+    maker.tick(0, RAFT, store);
+    const bytes = bench.files.bytes();
+    assert(bytes > before && bytes <= before + 2 * SLICE_BYTES, `${bytes} behind ${before}`);
+    before = bytes;
+  }
+  // Nothing of it gets to the disk from now on: slices end.
+  for (let i = 0; i < 400; i++) maker.tick(0, RAFT, store);
+  const most = bench.files.bytes();
+  assert(most < 2 * 524_288 + 4 * SLICE_BYTES, `${most} bytes wait`);
+  for (let i = 0; i < 400 && done.position === null; i++) {
+    bench.settle();
+    maker.tick(0, RAFT, store);
+  }
+  assertEquals(done.position, POSITION);
+  assertEquals(bench.files.list(), [POSITION]);
+});
+
+Deno.test("a follower that waits gets larger slices, as long as they take little time", () => {
+  const sliceOf = (isUrgent: boolean, lookMs: number) => {
+    const bench = new Bench();
+    const maker = bench.maker({ position: null });
+    const store = filledStore();
+    maker.want();
+    maker.tick(0, RAFT, store);
+    if (isUrgent) maker.want();
+    const before = bench.files.bytes();
+    bench.lookMs = lookMs;
+    maker.tick(0, RAFT, store);
+    return Math.round((bench.files.bytes() - before) / SLICE_BYTES);
+  };
+  assertEquals([sliceOf(false, 0), sliceOf(true, 0)], [1, 8]);
+  assertEquals([sliceOf(true, 0.5), sliceOf(true, 2)], [3, 1]);
+});
+
+Deno.test("a full disk ends a snapshot and nothing else, and it is tried again later", () => {
+  const bench = new Bench();
+  const done = { position: null as unknown };
+  const maker = bench.maker(done);
+  const store = filledStore();
+  bench.disk.capacityBytes = bench.disk.usedBytes() + 700_000;
+  maker.want();
+  const run = (fromMs: number) => {
+    for (let i = 0; i < 300 && done.position === null; i++) {
+      maker.tick(fromMs, RAFT, store);
+      bench.settle();
+    }
+  };
+  run(0);
+  assertEquals(bench.messages, ["No room for a snapshot"]);
+  assertEquals([bench.fatal, bench.disk.list("1/snapshot")], [[], []]);
+  bench.disk.capacityBytes = Infinity;
+  run(1_000);
+  assertEquals(done.position, null, "it is too early");
+  run(6_000);
+  assertEquals(done.position, POSITION);
+});
+
+Deno.test("pieces are answered once they are durable, and a resumed stream is told what came", () => {
+  const giver = new Bench();
+  const done = { position: null as unknown };
+  const maker = giver.maker(done);
+  const store = filledStore();
+  maker.want();
+  while (done.position === null) {
+    maker.tick(0, RAFT, store);
+    giver.settle();
+  }
+  const file = giver.files.open(POSITION);
+  const body = new Uint8Array(file.bodyBytes);
+  file.readBody(0, body);
+  const bench = new Bench();
+  const answers: number[] = [];
+  const receiver = new SnapshotReceiver({
+    files: bench.files,
+    storeOptions: STORE_OPTIONS,
+    clock: bench.clock,
+    host: bench.host,
+    answer: (_, offset) => void answers.push(offset),
+  });
+  const piece = (offset: number, bytes: number): SnapshotChunk => ({
+    kind: "snapshotChunk",
+    from: 2,
+    to: 1,
+    term: 1,
+    index: 1,
+    snapshotTerm: 1,
+    offset,
+    totalBytes: body.length,
+    data: body.slice(offset, offset + bytes),
+  });
+  receiver.receive(piece(0, 0));
+  assertEquals(answers.splice(0), [0]);
+  receiver.receive(piece(0, 300_000));
+  receiver.receive(piece(300_000, 300_000));
+  receiver.receive(piece(900_000, 1_000));
+  assertEquals(answers.splice(0), [600_000], "the one behind a gap is dropped, and told so");
+  bench.settle();
+  assertEquals(answers.splice(0), [300_000, 600_000]);
+  receiver.receive(piece(600_000, body.length));
+  assertEquals([answers.length, receiver.isReceiving], [0, true]);
+  bench.settle();
+  assertEquals(answers.splice(0), [body.length]);
+  assertEquals(bench.files.list(), [POSITION]);
+  bench.lookMs = 1;
+  let ticks = 0;
+  for (; !receiver.isReady; ticks++) receiver.tick();
+  assert(ticks > 20, `loaded in ${ticks} ticks`);
+  const received = receiver.takeReady()!;
+  assertEquals(received.store.keys, KEYS);
+  assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
+  file.close();
+});
