@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { barChart } from "../../bench/bar_chart.ts";
+import { axisFor, lineChart, shortNumber } from "../../bench/line_chart.ts";
 import { ratio, speedTable } from "../../bench/speed_report.ts";
 import type { Cell, Row, SpeedSubject } from "../../bench/speed_subjects.ts";
 
@@ -40,4 +41,26 @@ Deno.test("a chart of bars is well-formed, and no name can break out of it", () 
   const opened = [...svg.matchAll(/<(\w+)(?:>|[^>]*[^/]>)/g)].map((match) => match[1]!).sort();
   const closed = [...svg.matchAll(/<\/(\w+)>/g)].map((match) => match[1]!).sort();
   assertEquals(opened, closed);
+});
+
+Deno.test("an axis is linear from zero, or by powers of ten where values lie far apart", () => {
+  const near = axisFor([100, 370]);
+  assertEquals(near.ticks, [0, 100, 200, 300, 400]);
+  assertEquals([near.at(0), near.at(400)], [0, 1]);
+  const far = axisFor([3, 2_000]);
+  assertEquals(far.ticks, [1, 10, 100, 1_000, 10_000]);
+  assertEquals([far.at(1), far.at(100), far.at(10_000)], [0, 0.5, 1]);
+  assertEquals(axisFor([0]).ticks, [0]);
+});
+
+Deno.test("a chart of lines leaves out what was not measured", () => {
+  const svg = lineChart({
+    title: "t",
+    note: "",
+    places: ["1", "2", "3"],
+    placesTitle: "n",
+    panels: [{ title: "p", lines: [{ name: "SET", colour: "#000000", values: [1, null, 3] }] }],
+  });
+  assertEquals(svg.match(/<circle /g)?.length, 2);
+  assertEquals([1, 1_500, 20_000, 3_000_000].map(shortNumber), ["1", "1.5 k", "20 k", "3 M"]);
 });

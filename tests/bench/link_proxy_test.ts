@@ -9,7 +9,7 @@ interface Rig {
   readonly connect: () => Promise<Deno.TcpConn>;
 }
 
-async function withRig(run: (rig: Rig) => Promise<void>): Promise<void> {
+async function withRig(run: (rig: Rig) => Promise<void>, delayMs = 0): Promise<void> {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let bytes = 0;
   const serve = async (conn: Deno.Conn) => {
@@ -26,7 +26,7 @@ async function withRig(run: (rig: Rig) => Promise<void>): Promise<void> {
     await Promise.all(all);
   })();
   const { port } = listener.addr as Deno.NetAddr;
-  const proxy = new LinkProxy({ target: { hostname: "127.0.0.1", port } });
+  const proxy = new LinkProxy({ target: { hostname: "127.0.0.1", port }, delayMs });
   const conns: Deno.TcpConn[] = [];
   try {
     await run({
@@ -131,4 +131,18 @@ Deno.test("closing the proxy ends its connections, cut or not", async () => {
     proxy.close();
     assertEquals(await conn.read(new Uint8Array(1)).catch(() => null), null);
   });
+});
+
+Deno.test("a slow link passes everything in its order, each way so much later", async () => {
+  await withRig(async ({ connect }) => {
+    const conn = await connect();
+    const text = "0123456789".repeat(50_000);
+    const startMs = performance.now();
+    const writing = send(conn, text);
+    assertEquals(await readText(conn, text.length), text);
+    await writing;
+    assertEquals(performance.now() - startMs >= 2 * 30, true);
+    await conn.closeWrite();
+    assertEquals(await conn.read(new Uint8Array(1)), null);
+  }, 30);
 });
