@@ -11,6 +11,7 @@ import {
   type Timing,
 } from "../../lib/node/limits.ts";
 import { Random } from "../../lib/util/random.ts";
+import { withShortQueue } from "./patience.ts";
 import { drawRedis, type RedisOptions } from "./redis_options.ts";
 
 /** Faults that come and go by themselves, with the mean time between two and how long one lasts. */
@@ -141,11 +142,6 @@ export interface SimOptions {
   readonly checkInvariants: boolean;
 }
 
-/** A client waits for so many round trips at the least. */
-const ROUND_TRIPS_WAITED = 8;
-/** Room for a few commands, however narrow the window is. */
-const QUEUE_BYTES_MIN = 2_000;
-
 /** The options of a seed; `overrides` replace whole parts, for fixed scenarios. */
 export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {
   const random = new Random(seed);
@@ -185,39 +181,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
   const asked = { ...drawn, clients: { ...clients, split }, redis };
-  return { ...asked, limits: withShortQueue(asked), ...overrides };
-}
-
-/**
- * Bounds what may wait to be committed to what goes through within half of a client's patience. Else
- * the queue of a narrow window stays full of what was given up, and nobody hears of a success again.
- */
-function withShortQueue(options: SimOptions): Limits {
-  const { limits, network, disk, timing } = options;
-  const delayMs = network.delayMinMs + network.delayMeanMs;
-  const roundTripMs = 2 * delayMs + disk.syncMinMs + disk.syncMeanMs;
-  // An append that is lost on either way is sent again when a heartbeat's answer tells of it.
-  const lost = 1 - (1 - network.loss) ** 2;
-  const appendMs = roundTripMs + lost * (roundTripMs + timing.heartbeatIntervalMs);
-  const inFlight = Math.min(
-    limits.appendsInFlightMax * limits.appendBytesMax,
-    limits.appendBytesInFlightMax,
-  );
-  const queueBytes = Math.floor(patienceMs(options) / 2 / appendMs * inFlight);
-  const uncommittedBytesMax = Math.min(
-    limits.uncommittedBytesMax,
-    Math.max(QUEUE_BYTES_MIN, queueBytes),
-  );
-  return { ...limits, uncommittedBytesMax };
-}
-
-/**
- * How long a client waits for an answer. Whoever gave up before one can be there would learn nothing:
- * a rule of the world, not of the draw, since kept runs have their options from before it.
- */
-export function patienceMs({ clients, network }: SimOptions): number {
-  const slowestMs = ROUND_TRIPS_WAITED * 2 * (network.delayMinMs + network.delayMeanMs);
-  return Math.max(clients.timeoutMs, slowestMs);
+  return { ...withShortQueue(asked), ...overrides };
 }
 
 function drawOrigin(random: Random): Origin {

@@ -9,7 +9,7 @@ import { clientPortOf, type ClientSetting } from "./client.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
-import { patienceMs } from "./options.ts";
+import { patienceMs } from "./patience.ts";
 import { CheckFailure } from "./world.ts";
 
 /** One request, and what is done with a reply that is no refusal and not unknown. */

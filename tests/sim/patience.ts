@@ -1,0 +1,67 @@
+/**
+ * How long clients wait, and how much may wait in front of them: rules of the world that follow from
+ * its network, disks and windows, not draws, so that kept runs obey them too. Where clients give up
+ * before an answer can be there, the log goes on with what nobody waits for, and nothing is learned.
+ */
+import type { SimOptions } from "./options.ts";
+
+/** A client waits for so many round trips at the least. */
+const ROUND_TRIPS_WAITED = 8;
+/** Room for a few commands, however narrow the window is. */
+const QUEUE_BYTES_MIN = 2_000;
+/** What a command's entry takes besides its value. */
+const COMMAND_OVERHEAD_BYTES = 60;
+
+/** How long a client waits for an answer. */
+export function patienceMs(options: SimOptions): number {
+  const { clients, network } = options;
+  const slowestMs = ROUND_TRIPS_WAITED * 2 * (network.delayMinMs + network.delayMeanMs);
+  return Math.max(clients.timeoutMs, slowestMs, 2 * allAskedMs(options));
+}
+
+/** The mean time from an append to its answer, with what is lost on either way sent again. */
+function appendMs({ network, disk, timing }: SimOptions): number {
+  const delayMs = network.delayMinMs + network.delayMeanMs;
+  const roundTripMs = 2 * delayMs + disk.syncMinMs + disk.syncMeanMs;
+  // A heartbeat's answer tells of a loss.
+  const lost = 1 - (1 - network.loss) ** 2;
+  return roundTripMs + lost * (roundTripMs + timing.heartbeatIntervalMs);
+}
+
+/** How long it takes until what all clients ask at once has gone through the log. */
+function allAskedMs(options: SimOptions): number {
+  const { clients, redis, limits } = options;
+  const commandBytes = clients.valueBytesMax / 2 + COMMAND_OVERHEAD_BYTES;
+  const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients;
+  const commands = clients.count * (1 + clients.burstMax) / 2 +
+    redisClients * (1 + (redis?.burstMax ?? 0)) / 2;
+  const inOneAppend = Math.max(1, Math.floor(limits.appendBytesMax / commandBytes));
+  const inFlight = Math.min(
+    limits.appendsInFlightMax,
+    Math.max(1, Math.floor(limits.appendBytesInFlightMax / commandBytes)),
+  );
+  return Math.ceil(commands / (inOneAppend * inFlight)) * appendMs(options);
+}
+
+/** What the window to a follower holds. */
+function inFlightBytes({ limits }: SimOptions): number {
+  return Math.min(limits.appendsInFlightMax * limits.appendBytesMax, limits.appendBytesInFlightMax);
+}
+
+/**
+ * Bounds what may wait to be committed to what goes through within half of a client's patience: a
+ * narrow window's queue would stay full of what was given up. The servers themselves are as patient.
+ */
+export function withShortQueue(options: SimOptions): SimOptions {
+  const { limits, timing } = options;
+  const msPerByte = appendMs(options) / inFlightBytes(options);
+  const bytesMax = Math.max(QUEUE_BYTES_MIN, Math.floor(patienceMs(options) / 2 / msPerByte));
+  const uncommittedBytesMax = Math.min(limits.uncommittedBytesMax, bytesMax);
+  const queueMs = Math.max(uncommittedBytesMax * msPerByte, 2 * allAskedMs(options));
+  const commandTimeoutMs = Math.max(timing.commandTimeoutMs, Math.ceil(queueMs));
+  return {
+    ...options,
+    limits: { ...limits, uncommittedBytesMax },
+    timing: { ...timing, commandTimeoutMs },
+  };
+}
