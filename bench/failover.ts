@@ -1,5 +1,4 @@
 /** How long a client can't write when the leader fails: rounds of faults with the default timings. */
-import { parseArgs } from "node:util";
 import { DEFAULT_TIMING } from "../lib/node/limits.ts";
 import { ContinuousWriter, WRITER_OPTIONS } from "./continuous_writer.ts";
 import { EtcdSubject } from "./etcd_subject.ts";
@@ -11,6 +10,7 @@ import {
   RaftkvSubject,
 } from "./failover_subject.ts";
 import { pauseMs } from "./find_leader.ts";
+import { parseFlags } from "./flags.ts";
 import { median } from "./median.ts";
 import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
 
@@ -136,28 +136,20 @@ export function parseFaults(text: string): Fault[] {
   });
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      rounds: { type: "string", default: "20" },
-      faults: { type: "string", default: FAULTS.join(",") },
-      etcd: { type: "boolean", default: false },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+async function main(): Promise<number> {
+  const flags = parseFlags(HELP, {
+    rounds: 20,
+    faults: FAULTS.join(","),
+    etcd: false,
+    executable: "",
+    directory: "",
+    json: "",
+    quick: false,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const rounds = flags.quick ? QUICK_ROUNDS : Number(flags.rounds);
-  if (!(rounds >= 1)) throw new Error(`--rounds: ${flags.rounds} is no positive number`);
+  const rounds = flags.quick ? QUICK_ROUNDS : flags.rounds;
+  const executable = flags.executable || undefined;
+  const parent = flags.directory || undefined;
   const results: FailoverResult[] = [];
-  const { executable, directory: parent } = flags;
   const { electionTimeoutMs } = DEFAULT_TIMING;
   for (const fault of parseFaults(flags.faults)) {
     const subject = await RaftkvSubject.start(fault, { servers: SERVERS, executable, parent });
@@ -173,10 +165,10 @@ async function main(args: string[]): Promise<number> {
     results.push(await measure(title, await EtcdSubject.start(SERVERS, parent), rounds));
   }
   printResults(results);
-  writeJson(flags.json, "failover", { results });
+  writeJson(flags.json || undefined, "failover", { results });
   const lost = results.flatMap((result) => result.lost);
   if (lost.length > 0) console.error(`LOST: ${lost.slice(0, 20).join(" ")}`);
   return lost.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

@@ -2,8 +2,8 @@
  * The load generator's command line. Without `--target` it starts a cluster of its own and runs a small
  * matrix; with one it runs one load against a cluster that is there.
  */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
+import { parseFlags } from "./flags.ts";
 import type { Address } from "./line_client.ts";
 import { type LoadOptions, type LoadResult, preload, runLoad } from "./load_run.ts";
 import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
@@ -60,13 +60,6 @@ export function parseMix(text: string): number {
   return sets / (sets + gets);
 }
 
-/** @throws {Error} where `text` is no positive number. */
-export function parsePositive(flag: string, text: string): number {
-  const number = Number(text);
-  if (!(number > 0)) throw new Error(`--${flag}: ${JSON.stringify(text)} is no positive number`);
-  return number;
-}
-
 function describeLoad(options: LoadOptions): string {
   const sets = Math.round(options.setShare * 100);
   const what = sets === 100 ? "set" : sets === 0 ? "get" : `set ${sets} % get ${100 - sets} %`;
@@ -107,59 +100,48 @@ async function runMatrix(
   return results;
 }
 
-async function main(args: string[]): Promise<void> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      target: { type: "string" },
-      connections: { type: "string", default: "1" },
-      pipeline: { type: "string", default: "1" },
-      "value-bytes": { type: "string", default: "256" },
-      keys: { type: "string" },
-      mix: { type: "string", default: "100:0" },
-      seconds: { type: "string" },
-      requests: { type: "string" },
-      seed: { type: "string", default: "1" },
-      servers: { type: "string", default: "3" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+async function main(): Promise<void> {
+  const flags = parseFlags(HELP, {
+    target: "",
+    connections: 1,
+    pipeline: 1,
+    valueBytes: 256,
+    keys: 0,
+    mix: "100:0",
+    seconds: 0,
+    requests: 0,
+    seed: 1,
+    servers: 3,
+    executable: "",
+    directory: "",
+    json: "",
+    quick: false,
   });
-  if (flags.help) return console.log(HELP);
   const common = {
-    valueBytes: Number(flags["value-bytes"]),
-    keys: flags.keys === undefined
-      ? (flags.quick ? QUICK_KEYS : 100_000)
-      : parsePositive("keys", flags.keys),
-    seconds: flags.seconds === undefined
-      ? (flags.quick ? 1 : 5)
-      : parsePositive("seconds", flags.seconds),
-    requests: flags.requests === undefined ? UNLIMITED : parsePositive("requests", flags.requests),
-    seed: Number(flags.seed),
+    valueBytes: flags.valueBytes,
+    keys: flags.keys || (flags.quick ? QUICK_KEYS : 100_000),
+    seconds: flags.seconds || (flags.quick ? 1 : 5),
+    requests: flags.requests || UNLIMITED,
+    seed: flags.seed,
   };
   let results: LoadResult[];
-  if (flags.target !== undefined) {
+  if (flags.target !== "") {
     const targets = parseTargets(flags.target);
     const load: LoadOptions = {
       ...common,
       // A number of requests is given in place of a time, unless both are.
-      seconds: flags.requests !== undefined && flags.seconds === undefined
-        ? UNLIMITED
-        : common.seconds,
-      connections: parsePositive("connections", flags.connections),
-      pipeline: parsePositive("pipeline", flags.pipeline),
+      seconds: flags.requests > 0 && flags.seconds === 0 ? UNLIMITED : common.seconds,
+      connections: flags.connections,
+      pipeline: flags.pipeline,
       setShare: parseMix(flags.mix),
     };
     if (load.setShare < 1) await preload(targets, load);
     results = [await runLoad(targets, load)];
   } else {
     const cluster = await Cluster.start({
-      servers: parsePositive("servers", flags.servers),
-      executable: flags.executable,
-      parent: flags.directory,
+      servers: flags.servers,
+      executable: flags.executable || undefined,
+      parent: flags.directory || undefined,
     });
     try {
       results = await runMatrix(cluster.addresses, common);
@@ -168,10 +150,10 @@ async function main(args: string[]): Promise<void> {
     }
   }
   printResults(results);
-  writeJson(flags.json, "load", { results });
+  writeJson(flags.json || undefined, "load", { results });
 }
 
 if (import.meta.main) {
-  await main(Deno.args);
+  await main();
   Deno.exit(0);
 }

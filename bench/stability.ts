@@ -2,8 +2,8 @@
  * Does the leader stay under full load? Minutes of sets on many connections with the default timings, then:
  * elections from the servers' logs, throughput over time, memory and disk of each server.
  */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
+import { parseFlags } from "./flags.ts";
 import type { LoadCounters } from "./load_connection.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "./load_run.ts";
 import { median } from "./median.ts";
@@ -201,50 +201,42 @@ async function run(options: StabilityOptions): Promise<number> {
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      minutes: { type: "string", default: "10" },
-      connections: { type: "string", default: "50" },
-      pipeline: { type: "string", default: "16" },
-      "value-bytes": { type: "string", default: "256" },
-      keys: { type: "string", default: "100000" },
-      servers: { type: "string", default: "3" },
-      "disk-gib": { type: "string", default: "20" },
-      "memory-gib": { type: "string", default: "12" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+async function main(): Promise<number> {
+  const flags = parseFlags(HELP, {
+    minutes: 10,
+    connections: 50,
+    pipeline: 16,
+    valueBytes: 256,
+    keys: 100_000,
+    servers: 3,
+    diskGib: 20,
+    memoryGib: 12,
+    executable: "",
+    directory: "",
+    json: "",
+    quick: false,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const elections = await run({
     load: {
-      connections: Number(flags.connections),
-      pipeline: Number(flags.pipeline),
-      valueBytes: Number(flags["value-bytes"]),
-      keys: Number(flags.keys),
+      connections: flags.connections,
+      pipeline: flags.pipeline,
+      valueBytes: flags.valueBytes,
+      keys: flags.keys,
       setShare: 1,
-      seconds: flags.quick ? QUICK_SECONDS : Number(flags.minutes) * 60,
+      seconds: flags.quick ? QUICK_SECONDS : flags.minutes * 60,
       requests: Number.MAX_SAFE_INTEGER,
       seed: 1,
     },
-    servers: Number(flags.servers),
+    servers: flags.servers,
     bounds: {
-      diskBytesMax: Number(flags["disk-gib"]) * GIB,
-      memoryBytesMax: Number(flags["memory-gib"]) * GIB,
+      diskBytesMax: flags.diskGib * GIB,
+      memoryBytesMax: flags.memoryGib * GIB,
     },
-    executable: flags.executable,
-    directory: flags.directory,
-    json: flags.json,
+    executable: flags.executable || undefined,
+    directory: flags.directory || undefined,
+    json: flags.json || undefined,
   });
   return elections === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseFaults } from "../../bench/failover.ts";
-import { parseMix, parsePositive, parseTargets } from "../../bench/load.ts";
+import { parseMix, parseTargets } from "../../bench/load.ts";
 import { median } from "../../bench/median.ts";
 import { electionsIn } from "../../bench/stability.ts";
 import { formatCount, formatTable } from "../../bench/table.ts";
@@ -14,10 +14,6 @@ Deno.test("flags of the benchmarks are parsed, or refused by name", () => {
     { hostname: "localhost", port: 1 },
   ]);
   assertThrows(() => parseTargets("9000"), Error, "--target");
-  assertEquals(parsePositive("keys", "12"), 12);
-  for (const text of ["0", "-1", "x", ""]) {
-    assertThrows(() => parsePositive("keys", text), Error, "--keys");
-  }
   assertEquals(parseFaults("kill,drop"), ["kill", "drop"]);
   assertThrows(() => parseFaults("kill,pull"), Error, "--faults");
 });
