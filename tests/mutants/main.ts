@@ -5,7 +5,8 @@
  *   deno task mutants --only 1,4,ack-length these
  *   --minutes M      at most so long for each (default 2)    --from S   first seed (default 1)
  *   --seeds N        at most so many for each            --processes P  so many at once (default 1)
- *   --known          tries the seed that killed it last first: for CI
+ *   --known          tries the seed that killed it last first, the quick ones before the slow: for CI
+ *   --budget S       begins no further mutant after so many seconds, and says which did not fit
  *   --must-kill      fails where a mutant lives that a handful of seeds killed at the last record
  *   --other-tests    runs the other tests on our own mutants instead: one that dies there proves
  *                    nothing about the simulator
@@ -14,12 +15,10 @@
  * Undirected seeds throughout. The control runs the unchanged tree on the same seeds: a seed that
  * fails there proves nothing.
  */
-import { replaceTable } from "../sim/record.ts";
 import type { SimResult } from "../sim/simulation.ts";
-import { GIVEN, type Mutant, OWN } from "./mutants.ts";
+import { EXTRA, GIVEN, type Mutant, OWN } from "./mutants.ts";
+import { type List, type Outcome, readResults, ROOT, writeResults } from "./results.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-const RESULTS_PATH = `${ROOT}tests/mutants/results.json`;
 const COPIED = [
   "lib",
   "tests",
@@ -30,20 +29,7 @@ const COPIED = [
   "deno.lock",
 ];
 const QUICK_SEEDS = 5;
-const HANGS_AFTER_MS = 120_000;
-
-/** What became of one mutant. */
-export interface Outcome {
-  readonly name: string;
-  readonly list: "given" | "own";
-  readonly about: string;
-  readonly killed: boolean;
-  /** How many seeds were run, the killing one included. */
-  readonly seeds: number;
-  readonly killingSeed: number | null;
-  readonly check: string | null;
-  readonly seconds: number;
-}
+const HANGS_AFTER_MS = 60_000;
 
 interface Order {
   readonly only: readonly string[] | null;
@@ -53,6 +39,7 @@ interface Order {
   readonly processes: number;
   readonly known: boolean;
   readonly records: boolean;
+  readonly budgetSeconds: number;
 }
 
 /** Makes a tree with a mutant in it; throws where a patch does not match exactly once. */
@@ -122,7 +109,7 @@ async function runSeeds(
   return { seeds, failed, hung };
 }
 
-async function hunt(mutant: Mutant, list: "given" | "own", order: Order): Promise<Outcome> {
+async function hunt(mutant: Mutant, list: List, order: Order): Promise<Outcome> {
   const beganMs = performance.now();
   const tree = plant(mutant);
   try {
@@ -178,56 +165,16 @@ async function failsAnyway(seed: number): Promise<boolean> {
   return fails;
 }
 
-export function readResults(): Outcome[] {
-  try {
-    return JSON.parse(Deno.readTextFileSync(RESULTS_PATH)) as Outcome[];
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
+/** Folders of tests, all but the simulator's own and those that need real processes or other programs. */
+const OTHER_TESTS = ["raft", "node", "wire", "util", "kv", "storage", "net", "cli", "host"];
 
-function writeResults(outcomes: readonly Outcome[]): void {
-  const all = new Map(readResults().map((one) => [one.name, one]));
-  for (const one of outcomes) all.set(one.name, one);
-  const ordered = [...GIVEN, ...OWN].flatMap(({ name }) => all.get(name) ?? []);
-  Deno.writeTextFileSync(RESULTS_PATH, JSON.stringify(ordered, null, 2) + "\n");
-  replaceTable("mutants", table(ordered));
-}
-
-function table(outcomes: readonly Outcome[]): string {
-  const killed = outcomes.filter((one) => one.killed);
-  const seeds = killed.map((one) => one.seeds).sort((a, b) => a - b);
-  const of = (list: string) => outcomes.filter((one) => one.list === list);
-  const count = (list: string) =>
-    `${of(list).filter((one) => one.killed).length} of ${of(list).length}`;
-  return [
-    `Killed by undirected seeds: ${count("given")} of the given ones, ${
-      count("own")
-    } of our own. ` +
-    `Seeds to kill: median ${seeds[Math.floor(seeds.length / 2)] ?? 0}, ` +
-    `at most ${seeds.at(-1) ?? 0}.`,
-    "",
-    "| mutant | what is wrong | outcome | seeds | check that fired |",
-    "| --- | --- | --- | --- | --- |",
-    ...outcomes.map((one) =>
-      `| ${one.name} | ${one.about} | ${one.killed ? "killed" : "alive"} | ${one.seeds} | ` +
-      `${one.check ?? ""} |`
-    ),
-  ].join("\n");
-}
-
-/** Folders of tests that run in a moment, and in no process but their own. */
-const OTHER_TESTS = ["raft", "node", "wire", "util"];
-
-async function tryOtherTests(mutants: readonly Mutant[]): Promise<number> {
+async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Promise<number> {
   let caught = 0;
   // The unchanged tree first: where it fails, nothing is said of the others.
   const unchangedTree: Mutant = { name: "unchanged", about: "", edits: [] };
   for (const mutant of [unchangedTree, ...mutants]) {
     const tree = plant(mutant);
-    const touched = mutant.edits.map(({ file }) => file.split("/")[1]!);
-    const folders = new Set([...OTHER_TESTS, ...touched].map((name) => `tests/${name}`));
+    const folders = OTHER_TESTS.map((name) => `tests/${name}`).filter(isThere);
     const args = ["test", "--quiet", "--no-check", "--allow-all", "--fail-fast", ...folders];
     const { code } = await new Deno.Command(Deno.execPath(), {
       args,
@@ -236,12 +183,22 @@ async function tryOtherTests(mutants: readonly Mutant[]): Promise<number> {
       stderr: "null",
     }).output();
     if (code !== 0) caught++;
+    const known = readResults().find((one) => one.name === mutant.name);
+    if (records && known !== undefined) writeResults([{ ...known, letThrough: code === 0 }]);
     console.log(
       `${mutant.name.padEnd(20)} ${code === 0 ? "let through" : "CAUGHT by other tests"}`,
     );
     Deno.removeSync(tree, { recursive: true });
   }
   return caught;
+}
+
+function isThere(folder: string): boolean {
+  try {
+    return Deno.statSync(ROOT + folder).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 function parse(args: readonly string[]): Order {
@@ -257,6 +214,7 @@ function parse(args: readonly string[]): Order {
     processes: Number(value("--processes") ?? 1),
     known: args.includes("--known"),
     records: args.includes("--record"),
+    budgetSeconds: Number(value("--budget") ?? Infinity),
   };
 }
 
@@ -268,19 +226,37 @@ function say(one: Outcome): void {
   );
 }
 
+/** What has to be hunted, in which order: known ones by the time that they took. */
+function queueOf(order: Order): { mutant: Mutant; list: List }[] {
+  const wanted = ({ name }: Mutant) => order.only === null || order.only.includes(name);
+  const as = (list: List) => (mutant: Mutant) => ({ mutant, list });
+  const queue = [
+    ...GIVEN.filter(wanted).map(as("given")),
+    ...OWN.filter(wanted).map(as("own")),
+    ...EXTRA.filter(wanted).map(as("extra")),
+  ];
+  if (!order.known) return queue;
+  const results = readResults();
+  const secondsOf = ({ mutant }: { mutant: Mutant }) => {
+    const known = results.find((one) => one.name === mutant.name);
+    return known?.killed === true ? known.seconds : Infinity;
+  };
+  return queue.sort((a, b) => secondsOf(a) < secondsOf(b) ? -1 : 1);
+}
+
 async function main(): Promise<number> {
   const order = parse(Deno.args);
-  const wanted = ({ name }: Mutant) => order.only === null || order.only.includes(name);
   if (Deno.args.includes("--other-tests")) {
-    return await tryOtherTests(OWN.filter(wanted)) > 0 ? 1 : 0;
+    const own = queueOf(order).filter(({ list }) => list === "own").map(({ mutant }) => mutant);
+    return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
   }
+  const beganMs = performance.now();
   const outcomes: Outcome[] = [];
-  const waiting = [
-    ...GIVEN.filter(wanted).map((mutant) => ({ mutant, list: "given" as const })),
-    ...OWN.filter(wanted).map((mutant) => ({ mutant, list: "own" as const })),
-  ];
+  const waiting = queueOf(order);
+  const isOver = () => performance.now() - beganMs > order.budgetSeconds * 1000;
   const huntAll = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    while (waiting.length > 0 && !isOver()) {
+      const next = waiting.shift()!;
       const one = await hunt(next.mutant, next.list, order);
       outcomes.push(one);
       say(one);
@@ -289,17 +265,29 @@ async function main(): Promise<number> {
   };
   await Promise.all(Array.from({ length: order.processes }, huntAll));
   if (unchanged !== null) Deno.removeSync(unchanged, { recursive: true });
+  return conclude(outcomes, waiting.map(({ mutant }) => mutant.name));
+}
+
+/** Says what came of it all; the last line is like that of a test run. Returns the exit code. */
+function conclude(outcomes: readonly Outcome[], unfit: readonly string[]): number {
   const bad = [...anyway].flatMap(([seed, fails]) => fails ? [seed] : []);
   if (bad.length > 0) console.log(`The unchanged tree fails too, on the seeds ${bad.join(", ")}`);
   else console.log(`The unchanged tree passes all ${anyway.size} killing seeds.`);
   const alive = outcomes.filter((one) => !one.killed);
-  console.log(`${outcomes.length - alive.length} of ${outcomes.length} killed`);
+  const killed = outcomes.length - alive.length;
+  if (alive.length > 0) console.log(`alive: ${alive.map(({ name }) => name).join(", ")}`);
+  if (unfit.length > 0) console.log(`did not fit into the time: ${unfit.join(", ")}`);
   // One that died at once has to die again; others may take more seeds than there is time for.
   const lost = readResults().filter((one) =>
     one.killed && one.seeds <= QUICK_SEEDS && alive.some(({ name }) => name === one.name)
   );
-  if (alive.length > 0) console.log(`alive: ${alive.map(({ name }) => name).join(", ")}`);
-  return bad.length > 0 || (Deno.args.includes("--must-kill") && lost.length > 0) ? 1 : 0;
+  const mustKill = Deno.args.includes("--must-kill");
+  if (mustKill && lost.length > 0) {
+    console.log(`must have died: ${lost.map(({ name }) => name).join(", ")}`);
+  }
+  const failed = bad.length + (mustKill ? lost.length : 0);
+  console.log(`${failed > 0 ? "FAILED" : "ok"} | ${killed} passed | ${failed} failed`);
+  return failed > 0 ? 1 : 0;
 }
 
 if (import.meta.main) Deno.exit(await main());
