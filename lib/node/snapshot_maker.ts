@@ -1,8 +1,8 @@
 /**
- * Takes this server's own snapshots while writes go on: one slice a tick, against one index, a
- * few of them written and synced at a time beside the event loop: the log's syncs never wait behind
- * much, and memory holds no more than twice that. A follower that waits for the snapshot gets slices as
- * large as the time that one may take.
+ * Takes this server's own snapshots while writes go on: one slice a tick, against one index. About a
+ * megabyte of them at a time is written and synced beside the event loop, so that the log's syncs
+ * never wait behind much, and memory holds no more than twice that. A follower that waits for the
+ * snapshot gets slices as large as the time that one may take.
  */
 import { ByteWriter } from "../util/bytes.ts";
 import { type Clock, DiskFullError } from "../host/ports.ts";
@@ -14,7 +14,7 @@ import type { SnapshotFiles, SnapshotWriter } from "../storage/types.ts";
 import type { NodeHost } from "./shells.ts";
 
 /** Bytes that are written and synced together. Larger ones keep the log's own syncs waiting. */
-const FLUSH_BYTES = 524_288;
+const FLUSH_BYTES = 1_048_576;
 /** How long commands may have to wait for one slice; looked at between pieces of `sliceBytes`. */
 const SLICE_MS = 1.5;
 /** A slice for a follower that waits has so many pieces at the most. */

@@ -14,7 +14,7 @@ import { type Completion, SimDisk } from "../sim/sim_disk.ts";
 import { openFormed } from "../storage/helpers.ts";
 import { CONFIGURATION } from "../storage/snapshot_helpers.ts";
 
-const KEYS = 4_000;
+const KEYS = 8_000;
 const SLICE_BYTES = 8_192;
 const POSITION = { index: 1, term: 1 };
 const STORE_OPTIONS = { hashSeed: 5 };
@@ -93,7 +93,7 @@ Deno.test("one slice a tick, and no more than twice what is written at a time wa
   // Nothing of it gets to the disk from now on: slices end.
   for (let i = 0; i < 400; i++) maker.tick(0, RAFT, store);
   const most = bench.files.bytes();
-  assert(most < 2 * 524_288 + 4 * SLICE_BYTES, `${most} bytes wait`);
+  assert(most < 2 * 1_048_576 + 4 * SLICE_BYTES, `${most} bytes wait`);
   for (let i = 0; i < 400 && done.position === null; i++) {
     bench.settle();
     maker.tick(0, RAFT, store);
@@ -124,10 +124,10 @@ Deno.test("a full disk ends a snapshot and nothing else, and it is tried again l
   const done = { position: null as unknown };
   const maker = bench.maker(done);
   const store = filledStore();
-  bench.disk.capacityBytes = bench.disk.usedBytes() + 700_000;
+  bench.disk.capacityBytes = bench.disk.usedBytes() + 1_400_000;
   maker.want();
   const run = (fromMs: number) => {
-    for (let i = 0; i < 300 && done.position === null; i++) {
+    for (let i = 0; i < 600 && done.position === null; i++) {
       maker.tick(fromMs, RAFT, store);
       bench.settle();
     }
