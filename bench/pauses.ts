@@ -134,7 +134,8 @@ function slicesOf(cluster: Cluster): Slices[] {
     const line = cluster.log(server).split("\n").findLast((one) => one.includes(TAKEN));
     if (line === undefined) return [];
     const { slices, longestSliceMs } = JSON.parse(line);
-    return [{ server, slices, longestSliceMs }];
+    // An older executable does not say.
+    return slices === undefined ? [] : [{ server, slices, longestSliceMs }];
   });
 }
 

@@ -25,8 +25,8 @@ export class DenoDisk implements Disk {
   readonly #prepared = new Map<string, Deno.FsFile | null>();
   readonly #locked = new Map<string, Deno.FsFile>();
   readonly #removal = new GentleRemoval();
-  /** The last of the operations that run beside the event loop. */
-  #last: Promise<void> = Promise.resolve();
+  /** By directory: the last of the operations on its names that run beside the event loop. */
+  readonly #last = new Map<string, Promise<void>>();
 
   /** Makes the root directory where it is absent. */
   constructor(root: string) {
@@ -102,18 +102,18 @@ export class DenoDisk implements Disk {
 
   renameLater(from: string, to: string, done: DiskDone): void {
     const full = this.#full(from);
-    this.#later("rename", full, () => Deno.rename(full, this.#full(to)), done);
+    this.#later("rename", full, parentOf(full), () => Deno.rename(full, this.#full(to)), done);
   }
 
   removeLater(path: string, done: DiskDone): void {
     const full = this.#full(path);
     const remove = () => this.#removal.remove(full, this.#openNative(path, {}));
-    this.#later("remove", full, remove, done);
+    this.#later("remove", full, parentOf(full), remove, done);
   }
 
   syncDirectoryLater(directory: string, done: DiskDone): void {
     const full = this.#full(directory);
-    this.#later("sync", full, () => syncNative(full), done);
+    this.#later("sync", full, full, () => syncNative(full), done);
   }
 
   lock(path: string): boolean {
@@ -135,14 +135,24 @@ export class DenoDisk implements Disk {
     queueMicrotask(run);
   }
 
-  /** Runs `operation` behind those before it. `done` runs outside of the chain of promises. */
-  #later(verb: string, full: string, operation: () => Promise<void>, done: DiskDone): void {
+  /**
+   * Runs `operation` behind those before it in the same directory. `done` runs outside of the chain of
+   * promises.
+   */
+  #later(
+    verb: string,
+    full: string,
+    directory: string,
+    operation: () => Promise<void>,
+    done: DiskDone,
+  ): void {
     // A sync that finds no room is a failed sync.
     const toError = verb === "sync" ? diskError : portError;
-    this.#last = this.#last.then(operation).then(
+    const running = (this.#last.get(directory) ?? Promise.resolve()).then(operation).then(
       () => queueMicrotask(() => done(null)),
       (cause) => queueMicrotask(() => done(toError(verb, full, cause))),
     );
+    this.#last.set(directory, running);
   }
 
   #full(path: string): string {
@@ -194,6 +204,10 @@ function present(full: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+function parentOf(full: string): string {
+  return full.slice(0, full.lastIndexOf("/"));
 }
 
 async function syncNative(full: string): Promise<void> {

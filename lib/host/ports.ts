@@ -76,8 +76,9 @@ export interface Disk {
   /** Makes created, renamed and removed names in `directory` durable. */
   syncDirectory(directory: string): void;
   /**
-   * The same three beside the event loop. They take place one after another, in the order in which
-   * they were asked for, and each at once: a crash comes before it or behind it.
+   * The same three beside the event loop. In one directory they take place one after another, in the
+   * order in which they were asked for, and each at once: a crash comes before it or behind it. A file
+   * is renamed within its directory.
    */
   renameLater(from: string, to: string, done: DiskDone): void;
   removeLater(path: string, done: DiskDone): void;

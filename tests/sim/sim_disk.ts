@@ -72,8 +72,8 @@ export class SimDisk implements Disk {
   readonly #schedule: (completion: Completion) => void;
   readonly #waiting: Completion[] = [];
   readonly #locks = new Set<string>();
-  /** Changes of names that take place one after another. */
-  #namesWork: { readonly path: string; readonly run: () => void }[] = [];
+  /** By directory: changes of names that take place one after another. */
+  readonly #namesWork = new Map<string, { readonly path: string; readonly run: () => void }[]>();
   /** How to take back what is there of writes that are under way. */
   readonly halfWrites = new Set<() => void>();
   /** Grows with each end of a process; files and completions of the one before are dead. */
@@ -89,7 +89,7 @@ export class SimDisk implements Disk {
     this.#life++;
     this.#locks.clear();
     this.#waiting.length = 0;
-    this.#namesWork = [];
+    this.#namesWork.clear();
     this.halfWrites.clear();
     this.crashAtOperation = Infinity;
   }
@@ -204,15 +204,15 @@ export class SimDisk implements Disk {
   }
 
   renameLater(from: string, to: string, done: DiskDone): void {
-    this.#namesLater(from, () => this.rename(from, to), done);
+    this.#namesLater(from, parentOf(from), () => this.rename(from, to), done);
   }
 
   removeLater(path: string, done: DiskDone): void {
-    this.#namesLater(path, () => this.remove(path), done);
+    this.#namesLater(path, parentOf(path), () => this.remove(path), done);
   }
 
   syncDirectoryLater(directory: string, done: DiskDone): void {
-    this.#namesLater(directory, () => this.syncDirectory(directory), done);
+    this.#namesLater(directory, directory, () => this.syncDirectory(directory), done);
   }
 
   lock(path: string): boolean {
@@ -239,7 +239,12 @@ export class SimDisk implements Disk {
     this.#schedule({ kind, path, complete });
   }
 
-  #namesLater(path: string, change: () => void, done: DiskDone): void {
+  #namesLater(path: string, directory: string, change: () => void, done: DiskDone): void {
+    const work = this.#namesWork.get(directory) ?? [];
+    this.#namesWork.set(directory, work);
+    const next = () => {
+      if (work.length > 0) this.later("names", work[0]!.path, work[0]!.run);
+    };
     const run = () => {
       let problem: Error | null = null;
       try {
@@ -248,17 +253,12 @@ export class SimDisk implements Disk {
         if (!(error instanceof DiskError)) throw error;
         problem = error;
       }
-      this.#namesWork.shift();
-      this.#nextNames();
+      work.shift();
+      next();
       done(problem);
     };
-    this.#namesWork.push({ path, run });
-    if (this.#namesWork.length === 1) this.#nextNames();
-  }
-
-  #nextNames(): void {
-    const next = this.#namesWork[0];
-    if (next !== undefined) this.later("names", next.path, next.run);
+    work.push({ path, run });
+    if (work.length === 1) next();
   }
 
   /** For `SimFile`: counts an operation, and dies where it was told to. */
