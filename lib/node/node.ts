@@ -57,6 +57,8 @@ export interface NodeOptions {
   readonly checkInvariants?: boolean;
 }
 
+/** More gathered bytes than this don't wait for the sync under way. */
+const HOLD_BYTES_MAX = 262_144;
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
 
@@ -77,6 +79,8 @@ export class Node implements ServerNode {
   /** Null until the cluster is formed. */
   #consensus: Consensus | null = null;
   #isTurnScheduled = false;
+  /** True from a tick to the end of its turn. */
+  #hasTicked = false;
   #lastClientId = 0;
   /** The term that this node leads, as far as the sessions know; 0 where it does not. */
   #ledTerm = 0;
@@ -182,6 +186,7 @@ export class Node implements ServerNode {
     this.#letTimePass();
     this.#sessions.checkDeadlines(nowMs, this.#options.config.timing);
     this.#shutdown?.tick(nowMs);
+    this.#hasTicked = true;
     this.#scheduleTurn();
   }
 
@@ -190,7 +195,10 @@ export class Node implements ServerNode {
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
-      this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
+      if (!this.#isHolding(consensus)) {
+        this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
+      }
+      this.#hasTicked = false;
       if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);
       // What is handed out may make the core ready again: a single voter commits at once.
       while (raft.hasReady() && !persister.isRestarting) {
@@ -236,6 +244,16 @@ export class Node implements ServerNode {
     if (received === null) return;
     consensus.store = received.store;
     consensus.persister.restart(received.position);
+  }
+
+  /**
+   * True where what was gathered waits for the sync under way: the own disk could not take it before,
+   * and what comes in meanwhile shares an entry, a frame to each follower and their syncs. No longer
+   * than to the next tick, for two followers can commit without a leader whose disk is slow.
+   */
+  #isHolding({ raft, persister }: Consensus): boolean {
+    return persister.isBusy && !this.#hasTicked && raft.state.role === "leader" &&
+      this.#appender.gatheredBytes < HOLD_BYTES_MAX;
   }
 
   #take({ raft, store, persister, snapshots }: Consensus, ready: Ready): void {
