@@ -99,7 +99,7 @@ export interface Disk {
 export interface Connection {
   /** A name for logs: the other end's address. */
   readonly remote: string;
-  /** Reads some bytes; null at the end of the stream. */
+  /** Reads some bytes; null at the end of the stream. May reject once `close()` was called. */
   read(into: Uint8Array): Promise<number | null>;
   /** Writes all of `bytes`. */
   write(bytes: Uint8Array): Promise<void>;

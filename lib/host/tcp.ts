@@ -163,14 +163,8 @@ export class TcpConnection implements Connection {
     }
   }
 
-  /** Null at the end of the stream, and after `close()`. */
-  async read(into: Uint8Array): Promise<number | null> {
-    try {
-      return await this.#conn.read(into);
-    } catch (error) {
-      if (this.#closed) return null;
-      throw error;
-    }
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#conn.read(into);
   }
 
   async write(bytes: Uint8Array): Promise<void> {

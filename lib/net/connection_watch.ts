@@ -1,7 +1,7 @@
 /**
- * The time limits of connections. One timer looks at all of them; a connection only notes when bytes
- * moved, so a limit costs nothing per read or write. A connection past a limit is closed, which ends
- * its pending read or write.
+ * The time limits of connections. One timer looks at all of them; a connection only notes at which of
+ * these looks bytes moved, so a limit costs no look at a clock per read or write. A connection past a
+ * limit is closed, which ends its pending read or write.
  */
 import type { Clock, Connection } from "../host/ports.ts";
 
@@ -23,11 +23,14 @@ export class ConnectionWatch {
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
   readonly #open = new Set<WatchedConnection>();
+  /** The time of the last look at the clock. */
+  lookedMs: number;
   #timer: ReturnType<typeof setInterval> | null = null;
 
   constructor(clock: Clock, limits: WatchLimits) {
     this.#clock = clock;
     this.#limits = limits;
+    this.lookedMs = clock.monotonicMs();
   }
 
   /** The time by which the limits are counted. */
@@ -41,7 +44,9 @@ export class ConnectionWatch {
 
   /** Watches a connection until it is closed. */
   open(connection: Connection): WatchedConnection {
-    const watched = new WatchedConnection(connection, this.#clock, (gone) => this.#remove(gone));
+    // The timer may have rested until now.
+    this.lookedMs = this.#clock.monotonicMs();
+    const watched = new WatchedConnection(connection, this, (gone) => this.#remove(gone));
     this.#open.add(watched);
     this.#timer ??= setInterval(() => this.sweep(), SWEEP_INTERVAL_MS);
     return watched;
@@ -49,7 +54,7 @@ export class ConnectionWatch {
 
   /** Closes what is past a limit. */
   sweep(): void {
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.lookedMs = this.#clock.monotonicMs();
     const { idleTimeoutMs, writeTimeoutMs } = this.#limits;
     for (const watched of this.#open) {
       if (watched.writingSinceMs >= 0 && nowMs - watched.writingSinceMs >= writeTimeoutMs) {
@@ -81,39 +86,41 @@ export class WatchedConnection implements Connection {
   /** Why this side closed it; null while it is open. */
   closedBecause: string | null = null;
   readonly #connection: Connection;
-  readonly #clock: Clock;
+  readonly #watch: { readonly lookedMs: number };
   readonly #onClose: (connection: WatchedConnection) => void;
+  readonly #wrote = (): void => {
+    this.writingSinceMs = -1;
+  };
 
   constructor(
     connection: Connection,
-    clock: Clock,
+    watch: { readonly lookedMs: number },
     onClose: (connection: WatchedConnection) => void,
   ) {
     this.remote = connection.remote;
     this.#connection = connection;
-    this.#clock = clock;
+    this.#watch = watch;
     this.#onClose = onClose;
-    this.lastTrafficMs = clock.monotonicMs();
+    this.lastTrafficMs = watch.lookedMs;
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
-    const count = await this.#connection.read(into);
-    this.lastTrafficMs = this.#clock.monotonicMs();
-    return count;
+  /** Whoever reads asks again when bytes have come: so they are noted when the next are asked for. */
+  read(into: Uint8Array): Promise<number | null> {
+    this.lastTrafficMs = this.#watch.lookedMs;
+    return this.#connection.read(into);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    try {
-      for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
-        this.writingSinceMs = this.#clock.monotonicMs();
-        await this.#connection.write(
-          bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(start, start + PIECE_BYTES),
-        );
-      }
-    } finally {
-      this.writingSinceMs = -1;
+  /** A write that fails stays marked as one that is under way: its connection is to be closed. */
+  write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length > PIECE_BYTES) return this.#writePieces(bytes);
+    this.lastTrafficMs = this.writingSinceMs = this.#watch.lookedMs;
+    return this.#connection.write(bytes).then(this.#wrote);
+  }
+
+  async #writePieces(bytes: Uint8Array): Promise<void> {
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+      await this.write(bytes.subarray(start, start + PIECE_BYTES));
     }
-    this.lastTrafficMs = this.#clock.monotonicMs();
   }
 
   closeWrite(): Promise<void> {
