@@ -31,6 +31,8 @@ export type Proposed = { readonly index: number; readonly term: number } | {
   readonly error: ClientError;
 };
 
+/** More gathered bytes than this don't wait for the sync under way. */
+const GATHER_BYTES_MAX = 262_144;
 /** A buffer that one huge command grew is given back beyond this. */
 const KEEP_BYTES = 4_194_304;
 
@@ -109,6 +111,15 @@ export class Appender {
     if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
     this.#open.length = ENVELOPE_BYTES;
   }
+}
+
+/**
+ * True where what was gathered may wait for the sync under way: the own disk could not take it before,
+ * and what comes in meanwhile shares an entry, a frame to each follower and their syncs. The caller
+ * waits no longer than to the next tick: two followers can commit without a leader whose disk is slow.
+ */
+export function mayGather(appender: Appender, raft: Raft, isSyncing: boolean): boolean {
+  return isSyncing && raft.state.role === "leader" && appender.gatheredBytes < GATHER_BYTES_MAX;
 }
 
 function newTicket(): Ticket {

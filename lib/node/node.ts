@@ -15,7 +15,7 @@ import type { ServerPlace } from "../wire/codec.ts";
 import { BatchPool, ClientError } from "../wire/command_batch.ts";
 import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
-import { Appender, propose } from "./append.ts";
+import { Appender, mayGather, propose } from "./append.ts";
 import { commit } from "./commit.ts";
 import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
@@ -57,8 +57,6 @@ export interface NodeOptions {
   readonly checkInvariants?: boolean;
 }
 
-/** More gathered bytes than this don't wait for the sync under way. */
-const HOLD_BYTES_MAX = 262_144;
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
 
@@ -195,7 +193,7 @@ export class Node implements ServerNode {
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
-      if (!this.#isHolding(consensus)) {
+      if (this.#hasTicked || !mayGather(this.#appender, raft, persister.isBusy)) {
         this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
       }
       this.#hasTicked = false;
@@ -244,16 +242,6 @@ export class Node implements ServerNode {
     if (received === null) return;
     consensus.store = received.store;
     consensus.persister.restart(received.position);
-  }
-
-  /**
-   * True where what was gathered waits for the sync under way: the own disk could not take it before,
-   * and what comes in meanwhile shares an entry, a frame to each follower and their syncs. No longer
-   * than to the next tick, for two followers can commit without a leader whose disk is slow.
-   */
-  #isHolding({ raft, persister }: Consensus): boolean {
-    return persister.isBusy && !this.#hasTicked && raft.state.role === "leader" &&
-      this.#appender.gatheredBytes < HOLD_BYTES_MAX;
   }
 
   #take({ raft, store, persister, snapshots }: Consensus, ready: Ready): void {
