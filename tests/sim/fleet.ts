@@ -18,8 +18,8 @@ export async function runFleet(order: FleetOrder, summary: Summary): Promise<voi
   const beganMs = performance.now();
   let toldMs = beganMs;
   const take = (line: string) => {
-    const result: SimResult = JSON.parse(line);
-    summary.add(result);
+    const result: SimResult & { cpuMs: number } = JSON.parse(line);
+    summary.add(result, result.cpuMs);
     if (result.check !== null) {
       console.log(failureText(result, drawOptions(result.seed), order.commit));
     }

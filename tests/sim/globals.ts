@@ -29,10 +29,11 @@ export function withoutOutside<T>(body: () => T): T {
     forbid(Math, "random", "Math.random");
     forbid(crypto, "getRandomValues", "crypto.getRandomValues");
     forbid(crypto, "randomUUID", "crypto.randomUUID");
-    for (const name of ["setTimeout", "setInterval", "queueMicrotask", "fetch"]) {
+    for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"]) {
       forbid(globalThis, name, name);
     }
     restores.push(replace(globalThis, "Date", guardedDate()));
+    restores.push(replace(globalThis, "Deno", guardedDeno()));
     return body();
   } finally {
     for (const restore of restores.reverse()) restore();
@@ -48,4 +49,12 @@ function guardedDate(): DateConstructor {
     apply: refuse,
     construct: (target, args) => args.length === 0 ? refuse() : Reflect.construct(target, args),
   });
+}
+
+/** `Deno` with nothing in it: files, sockets and processes are behind the ports. */
+function guardedDeno(): object {
+  const refuse = (_target: object, name: string | symbol): never => {
+    throw new Error(`Deno.${String(name)} was used in the simulator: take it from a port`);
+  };
+  return new Proxy({}, { get: refuse });
 }

@@ -100,6 +100,7 @@ Deno.test("real time, real randomness and timers throw while a world runs, and w
     () => setTimeout(() => {}, 0),
     () => setInterval(() => {}, 1_000),
     () => queueMicrotask(() => {}),
+    () => Deno.cwd(),
   ];
   withoutOutside(() => {
     for (const call of calls) assertThrows(call, Error, "in the simulator");

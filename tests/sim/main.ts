@@ -11,6 +11,7 @@
  *
  * Exit code 1 where a check fired.
  */
+import process from "node:process";
 import { type Case, optionsOf, readCase, writeCase } from "./case_file.ts";
 import { runFleet } from "./fleet.ts";
 import { realServers } from "./make_node.ts";
@@ -46,9 +47,9 @@ async function replay(options: SimOptions, args: Arguments): Promise<number> {
   const sink = quiet ? null : (line: string) => console.log(line);
   const result = simulate(options, realServers, sink, args.flags.has("verbose"));
   const summary = new Summary();
-  summary.add(result);
+  summary.add(result, performance.now() - beganMs);
   if (result.check !== null) console.log(failureText(result, options, await commitName()));
-  console.log(summary.text(performance.now() - beganMs, 1));
+  console.log(summary.text(performance.now() - beganMs));
   console.log(`trace hash ${result.hash}`);
   if (result.check === null) return 0;
   if (args.flags.has("shrink")) shrinkAndSay(options, result, args.numbers.tries ?? 300);
@@ -71,7 +72,10 @@ function shrinkAndSay(options: SimOptions, result: SimResult, triesMax: number):
 function work(from: number, step: number, below: number, deadlineMs: number, stops: boolean): void {
   const encoder = new TextEncoder();
   for (let seed = from; seed < below && Date.now() < deadlineMs; seed += step) {
+    const before = process.cpuUsage();
     let result = simulate(drawOptions(seed), realServers);
+    const { user, system } = process.cpuUsage(before);
+    const cpuMs = (user + system) / 1000;
     if (seed % TWICE_EVERY === 0) {
       const again = simulate(drawOptions(seed), realServers);
       if (again.hash !== result.hash) {
@@ -79,7 +83,7 @@ function work(from: number, step: number, below: number, deadlineMs: number, sto
         result = { ...result, check: "determinism", message };
       }
     }
-    const line = encoder.encode(JSON.stringify(result) + "\n");
+    const line = encoder.encode(JSON.stringify({ ...result, cpuMs }) + "\n");
     for (let at = 0; at < line.length;) at += Deno.stdout.writeSync(line.subarray(at));
     if (stops && result.check !== null) return;
   }
@@ -95,7 +99,10 @@ async function fresh({ flags, numbers }: Arguments): Promise<number> {
     : Date.now() + numbers.minutes * 60_000;
   const seeds = numbers.seeds ?? SEEDS_WITHOUT_END;
   const summary = new Summary();
-  const tell = () => console.log(summary.text(performance.now() - beganMs, processes));
+  const tell = () => {
+    console.log(summary.text(performance.now() - beganMs));
+    if (flags.has("record")) record(summary, commit);
+  };
   console.log(`seeds from ${from} on ${processes} processes, commit ${commit}`);
   const stop = () => {
     tell();
@@ -106,12 +113,14 @@ async function fresh({ flags, numbers }: Arguments): Promise<number> {
   Deno.removeSignalListener("SIGINT", stop);
   tell();
   console.log(summary.marksText());
-  if (flags.has("record")) record(summary, commit, performance.now() - beganMs, processes);
   const failed = summary.failures.map((result) => `${result.seed} (${result.check})`);
   if (failed.length > 0) console.log(`failed seeds: ${failed.join(", ")}`);
   const missing = flags.has("marks") ? summary.marksMissing() : [];
   if (missing.length > 0) console.log(`never came up: ${missing.join("; ")}`);
-  return failed.length + missing.length > 0 ? 1 : 0;
+  const isGood = failed.length + missing.length === 0;
+  const passed = summary.seeds - failed.length;
+  console.log(`${isGood ? "ok" : "FAILED"} | ${passed} passed | ${failed.length} failed`);
+  return isGood ? 0 : 1;
 }
 
 interface Arguments {

@@ -18,7 +18,7 @@ interface CommitRuns {
   simulatedHours: number;
   events: number;
   operations: number;
-  /** Seconds of processes' time. */
+  /** Seconds of processor time. */
   coreSeconds: number;
   faults: Record<string, number>;
   /** How many seeds hit each mark. */
@@ -39,7 +39,7 @@ export function readRuns(): Runs {
 }
 
 /** Adds a summary to its commit's runs, and writes the table anew. */
-export function record(summary: Summary, commit: string, tookMs: number, processes: number): void {
+export function record(summary: Summary, commit: string): void {
   const runs = readRuns();
   let own = runs.commits.find((one) => one.commit === commit);
   if (own === undefined) {
@@ -52,7 +52,7 @@ export function record(summary: Summary, commit: string, tookMs: number, process
   own.events += events;
   own.simulatedHours = rounded(own.simulatedHours + simulatedMs / 3_600_000);
   own.operations += acknowledged;
-  own.coreSeconds = rounded(own.coreSeconds + tookMs * processes / 1000);
+  own.coreSeconds = rounded(own.coreSeconds + summary.coreMs / 1000);
   addTo(
     own.faults,
     Object.fromEntries(FAULTS.map((name) => [name, summary.count(`fault ${name}`)])),
@@ -116,9 +116,12 @@ function runsTable({ commits }: Runs): string {
     row("simulated hours", (runs) => runs.simulatedHours.toFixed(1)),
     row("events", (runs) => runs.events),
     row("acknowledged operations", (runs) => runs.operations),
-    row("events/s and core", (runs) => Math.round(runs.events / Math.max(1, runs.coreSeconds))),
     row(
-      "simulated time over core time",
+      "events a second of processor time",
+      (runs) => Math.round(runs.events / Math.max(1, runs.coreSeconds)),
+    ),
+    row(
+      "simulated time over processor time",
       (runs) => Math.round(runs.simulatedHours * 3600 / Math.max(1, runs.coreSeconds)),
     ),
     row("situations met", (runs) => `${hits(runs)} of ${MARKS.length}`),

@@ -8,6 +8,7 @@ export class Summary {
   failures: SimResult[] = [];
   events = 0;
   simulatedMs = 0;
+  coreMs = 0;
   acknowledged = 0;
   #elections = 0;
   #digests = 0;
@@ -16,8 +17,10 @@ export class Summary {
   /** By mark: how many seeds hit it, and how often in all. */
   readonly #marks = new Map<string, { seeds: number; hits: number }>();
 
-  add(result: SimResult): void {
+  /** `coreMs`: processor time that it took. */
+  add(result: SimResult, coreMs: number): void {
     this.seeds++;
+    this.coreMs += coreMs;
     this.events += result.events;
     this.simulatedMs += result.simulatedMs;
     this.acknowledged += result.acknowledged;
@@ -66,15 +69,16 @@ export class Summary {
       `hours, ${this.acknowledged} operations, ${(tookMs / 1000).toFixed(0)} s`;
   }
 
-  /** All figures; `cores` is how many processes shared the work. */
-  text(tookMs: number, cores: number): string {
+  /** All figures. */
+  text(tookMs: number): string {
     const rows: [string, string | number][] = [
       ["seeds", this.seeds],
       ["failed", this.failures.length],
       ["simulated hours", (this.simulatedMs / 3_600_000).toFixed(3)],
       ["times real time", (this.simulatedMs / tookMs).toFixed(0)],
+      ["times processor time", (this.simulatedMs / this.coreMs).toFixed(0)],
       ["events", this.events],
-      ["events/s and core", Math.round(this.events / (tookMs / 1000) / cores)],
+      ["events/s and core", Math.round(this.events / (this.coreMs / 1000))],
       ["acknowledged operations", this.acknowledged],
       ["elections won", this.#elections],
       ["digests compared", this.#digests],
