@@ -254,8 +254,8 @@ export class SegmentedLog implements LogStorage {
 
   /**
    * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
-   * says that it is followed, and that is durable before anything goes into the new one. All of it
-   * beside the event loop.
+   * says that it is followed, and that is durable before anything goes into the new one. All that may
+   * take long runs beside the event loop.
    */
   #rotate(batchBytes: number, done: Done): void {
     this.#state = "syncing";
@@ -273,22 +273,24 @@ export class SegmentedLog implements LogStorage {
     };
     this.#makeSegment(head, (error) => {
       if (error !== null) return this.#end(error, done);
-      this.#file.writeLater(this.#offset, writer.view(), (error) => {
-        if (this.#state === "closed") return;
-        if (error === null) this.#leave(head, done);
-        else this.#rotateAgain(head, batchBytes, error, done);
-      });
+      try {
+        // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
+        this.#writeRecords();
+      } catch (error) {
+        if (!isDiskProblem(error)) throw error;
+        return this.#rotateAgain(head, batchBytes, error, done);
+      }
+      this.#leave(head, done);
     });
   }
 
-  /** The end marker is written: makes it durable, and goes on. */
+  /** Makes the end marker durable, and goes on. */
   #leave(head: SegmentHead, done: Done): void {
     this.#file.sync((error) => {
       if (this.#state === "closed") return;
       if (error !== null) return this.#end(error, done);
       this.#file.close();
-      const bytes = this.#offset + this.#writer.length;
-      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes });
+      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
       this.#goOn(head);
       this.#end(null, done);
     });
@@ -297,7 +299,6 @@ export class SegmentedLog implements LogStorage {
   /** The end marker was not written: where the reserve may help, everything is tried once more. */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
-    eraseRemains(this.#file, this.#offset, this.#writer.length);
     const { disk, directory } = this.#place;
     disk.removeLater(`${directory}/${segmentName(head.sequence)}`, endProcess);
     disk.syncDirectoryLater(directory, (failure) => {
