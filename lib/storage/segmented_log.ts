@@ -89,10 +89,7 @@ export class SegmentedLog implements LogStorage {
 
   markSynced(done: Done): void {
     this.#expectIdle();
-    if (this.#endsWithMarker) {
-      this.#later(null, done);
-      return;
-    }
+    if (this.#endsWithMarker) return this.#later(null, done);
     this.#run(() => this.#writeMarker(), done);
   }
 
