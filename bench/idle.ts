@@ -1,6 +1,7 @@
 /**
  * What idle connections cost the leader: memory for each, when it is new and when it has been used
- * once, and throughput of the others, measured in turns with and without them.
+ * once; throughput of the others, measured in turns with and without them; and the leader's processor
+ * time for each of their commands.
  */
 import { Cluster } from "./cluster.ts";
 import { fill } from "./fill.ts";
@@ -8,6 +9,7 @@ import { pauseMs } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { median } from "./median.ts";
+import { cpuBetween, cpuOf } from "./process_cpu.ts";
 import { memoryOf } from "./process_memory.ts";
 import { requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
 import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
@@ -142,45 +144,48 @@ async function measureMemory(pid: number, port: number, count: number): Promise<
   }
 }
 
+/** Round by round; `cpuUs` is the leader's processor time for each request. */
+interface Measured {
+  readonly perSecond: number[];
+  readonly p99Ms: number[];
+  readonly cpuUs: number[];
+}
+
 interface Rates {
   readonly load: Load;
-  readonly without: number[];
-  readonly with: number[];
-  readonly p99WithoutMs: number[];
-  readonly p99WithMs: number[];
+  readonly without: Measured;
+  readonly with: Measured;
 }
 
 async function measureRates(
+  pid: number,
   port: number,
   count: number,
-  rounds: number,
-  seconds: number,
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
 ): Promise<Rates[]> {
   const common = { port, valueBytes: VALUE_BYTES, keys: KEYS };
-  const results: Rates[] = LOADS.map((load) => ({
-    load,
-    without: [],
-    with: [],
-    p99WithoutMs: [],
-    p99WithMs: [],
-  }));
+  const nothing = (): Measured => ({ perSecond: [], p99Ms: [], cpuUs: [] });
+  const results = LOADS.map((load): Rates => ({ load, without: nothing(), with: nothing() }));
   const requests: number[] = [];
   for (const load of LOADS) requests.push(await requestsFor(seconds, { ...common, ...load }));
-  const runAll = async (rates: "with" | "without", p99: "p99WithMs" | "p99WithoutMs") => {
+  const runAll = async (which: "with" | "without") => {
     for (const [i, result] of results.entries()) {
+      const before = cpuOf(pid);
       const options = { ...common, ...result.load, requests: requests[i]! };
       const { perSecond, p99Ms } = await runRedisBenchmark(options);
-      result[rates].push(perSecond);
-      result[p99].push(p99Ms);
+      const { userUs, systemUs } = cpuBetween(before, cpuOf(pid));
+      result[which].perSecond.push(perSecond);
+      result[which].p99Ms.push(p99Ms);
+      result[which].cpuUs.push((userUs + systemUs) / requests[i]!);
     }
   };
   for (let round = 1; round <= rounds; round++) {
     console.error(`round ${round} ...`);
-    await runAll("without", "p99WithoutMs");
+    await runAll("without");
     const clients = await IdleClients.open(port, count);
     try {
       await clients.use();
-      await runAll("with", "p99WithMs");
+      await runAll("with");
     } finally {
       await clients.close();
     }
@@ -196,15 +201,21 @@ function print(memory: MemoryCost, rates: readonly Rates[], count: number): void
       `${kib(memory.usedBytesEach)} KiB once used (resident memory of the leader; ` +
       `${(memory.beforeBytes / 2 ** 20).toFixed(0)} MiB without them)\n`,
   );
-  const head = ["replies/s", "without", "with", "ratio", "p99 ms without", "with"];
-  const rows = rates.map((one) => [
-    `${one.load.test}, ${one.load.connections} clients x ${one.load.pipeline}`,
-    formatCount(median(one.without)),
-    formatCount(median(one.with)),
-    (median(one.with) / median(one.without)).toFixed(2),
-    formatMs(median(one.p99WithoutMs)),
-    formatMs(median(one.p99WithMs)),
-  ]);
+  const head = ["replies/s", "without", "with", "ratio"]
+    .concat("p99 ms without", "with", "leader us without", "with");
+  const rows = rates.map((one) => {
+    const [without, withThem] = [median(one.without.perSecond), median(one.with.perSecond)];
+    return [
+      `${one.load.test}, ${one.load.connections} clients x ${one.load.pipeline}`,
+      formatCount(without),
+      formatCount(withThem),
+      (withThem / without).toFixed(2),
+      formatMs(median(one.without.p99Ms)),
+      formatMs(median(one.with.p99Ms)),
+      median(one.without.cpuUs).toFixed(1),
+      median(one.with.cpuUs).toFixed(1),
+    ];
+  });
   console.log(formatTable(head, rows));
 }
 
@@ -242,7 +253,7 @@ async function main(): Promise<void> {
       });
     }
     const memory = await measureMemory(cluster.pid(leader.id), port, count);
-    const rates = await measureRates(port, count, flags.rounds, flags.seconds);
+    const rates = await measureRates(cluster.pid(leader.id), port, count, flags);
     if (await cluster.leader() !== leader.id) {
       throw new Error("The leader changed: nothing is told");
     }
