@@ -55,7 +55,7 @@ async function serve(connection: WatchedConnection, session: ClientSession): Pro
   try {
     const batches = clientListener(connection, session, activity);
     const replies = evaluator(batches, session, activity);
-    await dataWriter(replies, connection, session);
+    await connection.untilClosed(dataWriter(replies, connection, session));
     reason = connection.closedBecause ?? session.closing ?? "";
     activity.end();
     await linger(connection);

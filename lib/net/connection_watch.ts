@@ -88,6 +88,7 @@ export class WatchedConnection implements Connection {
   readonly #connection: Connection;
   readonly #watch: { readonly lookedMs: number };
   readonly #onClose: (connection: WatchedConnection) => void;
+  #tellClosed: (() => void) | null = null;
   readonly #wrote = (): void => {
     this.writingSinceMs = -1;
   };
@@ -132,5 +133,16 @@ export class WatchedConnection implements Connection {
     this.closedBecause = reason;
     this.#onClose(this);
     this.#connection.close();
+    this.#tellClosed?.();
+  }
+
+  /**
+   * Resolves when `work` does, or at once where this side closes the connection meanwhile. Closing ends a
+   * read that is under way; a write goes on, on some versions of Deno, for as long as TCP tries. So
+   * `work` may still be in a write then, and must touch nothing but the connection behind it.
+   */
+  untilClosed(work: Promise<unknown>): Promise<unknown> {
+    const closed = new Promise<void>((resolve) => this.#tellClosed = resolve);
+    return this.closedBecause === null ? Promise.race([work, closed]) : Promise.resolve();
   }
 }

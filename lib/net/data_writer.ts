@@ -1,18 +1,20 @@
 /** DataWriter: drains replies to the connection. */
-import type { Connection } from "../host/ports.ts";
 import type { ClientSession } from "../node/shells.ts";
+import type { WatchedConnection } from "./connection_watch.ts";
 
 /**
  * Writes each chunk wholly before it asks for the next: a client that does not take its replies
  * holds up this loop, the session's output grows to its bound, and then its input is no longer read.
+ * Ends where the connection is closed meanwhile, and leaves the session alone then.
  */
 export async function dataWriter(
   replies: AsyncIterable<Uint8Array>,
-  connection: Connection,
+  connection: Pick<WatchedConnection, "write" | "closedBecause">,
   session: ClientSession,
 ): Promise<void> {
   for await (const bytes of replies) {
     await connection.write(bytes);
+    if (connection.closedBecause !== null) return;
     session.outputWritten();
   }
 }

@@ -21,6 +21,7 @@ export async function* evaluator(
     activity.set();
   });
   while (failure === null) {
+    if (activity.ended) return;
     const output = session.takeOutput();
     if (output !== null) yield output;
     else if (session.closing !== null) return;

@@ -22,10 +22,10 @@ export async function pumpLink(
     if (link.isLost === true) connection.close(link.closing ?? "the other end is not heard");
   };
   try {
-    await Promise.all([
+    await connection.untilClosed(Promise.all([
       writeFrom(connection, link, activity),
       readInto(connection, link, activity, onReceived),
-    ]);
+    ]));
     return connection.closedBecause ?? "done";
   } finally {
     connection.close("its link failed");
@@ -74,6 +74,8 @@ async function writeFrom(
     } catch (error) {
       connection.close((error as Error).message);
     }
+    // The link may be on another connection by now.
+    if (connection.closedBecause !== null) return;
     link.outputWritten();
   }
 }

@@ -20,6 +20,9 @@ export class FakeConnection implements Connection {
   isWriteClosed = false;
   /** While set, writes wait. */
   isBlocked = false;
+  /** While set, a write that waits goes on waiting when the connection is closed. */
+  writesOutliveClosing = false;
+  closedBecause: string | null = null;
   failReadsWith: Error | null = null;
   #arrived: (Uint8Array | null)[] = [];
   #wake = () => {};
@@ -52,7 +55,7 @@ export class FakeConnection implements Connection {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    while (this.isBlocked && !this.isClosed) await this.#wait();
+    while (this.isBlocked && (!this.isClosed || this.writesOutliveClosing)) await this.#wait();
     if (this.isClosed) throw new Error("Broken pipe");
     this.written += decoder.decode(bytes);
   }
@@ -202,6 +205,7 @@ export class FakeLink implements OutboundLink {
   isLost = false;
   isKnown = false;
   received = "";
+  writes = 0;
   readonly history: string[] = [];
   #waiting = "";
 
@@ -237,7 +241,9 @@ export class FakeLink implements OutboundLink {
     return text === "" ? null : encoder.encode(text);
   }
 
-  outputWritten(): void {}
+  outputWritten(): void {
+    this.writes++;
+  }
 
   disconnected(reason = "over"): void {
     this.history.push(`disconnected: ${reason}`);

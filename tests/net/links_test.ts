@@ -170,6 +170,29 @@ Deno.test("connectToServers: a lost link is closed in the middle of a write", as
   await links.stop();
 });
 
+Deno.test("connectToServers: a write that outlives its connection touches its link no more", async () => {
+  const { transport, link, start } = setUp();
+  const first = new FakeConnection();
+  first.isBlocked = first.writesOutliveClosing = true;
+  const second = new FakeConnection();
+  second.isBlocked = true;
+  transport.next.push(first, second);
+  const links = start();
+  await settle();
+  link.lose("nothing came back");
+  link.isLost = false;
+  await transport.attempted(2);
+  await settle();
+  assertEquals(link.history, ["connected", "disconnected: nothing came back", "connected"]);
+  first.unblock();
+  await settle();
+  assertEquals(link.writes, 0, "the write under way is the second connection's");
+  second.unblock();
+  await settle();
+  assertEquals(link.writes, 1);
+  await links.stop();
+});
+
 Deno.test("connectToServers: only a connection that lasted ends the growth of the pauses", async () => {
   const { transport, clock, start } = setUp();
   using pauses = new RecordedPauses();

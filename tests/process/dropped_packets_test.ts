@@ -70,19 +70,11 @@ clusterTest(
   },
 );
 
-/**
- * A known shortfall: on the older runtime of the compiled executable a link that was cut off in the
- * middle of a write comes back only after TCP's own pause (12.6 s seen), on the present one at once.
- */
-const olderRuntime = Deno.env.get("RAFTKV_EXECUTABLE")
-  ? "the executable's older runtime waits for TCP's own pause, 12 s"
-  : null;
-
 clusterTest(
   "process: one server that was cut off in the middle of a flood of writes catches up soon",
   {
     timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS },
-    notRun: unmet(reason, olderRuntime),
+    notRun: reason,
   },
   async (cluster) => {
     await cluster.startAll();
