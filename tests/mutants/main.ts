@@ -6,6 +6,7 @@
  *   --minutes M      at most so long for each (default 2)    --from S   first seed (default 1)
  *   --seeds N        at most so many for each            --processes P  so many at once (default 1)
  *   --known          tries the seed that killed it last first, the quick ones before the slow: for CI
+ *   --directed       runs the fixed scenarios on those that no seed kills
  *   --budget S       begins no further mutant after so many seconds, and says which did not fit
  *   --must-kill      fails where a mutant lives that a handful of seeds killed at the last record
  *   --other-tests    runs the other tests on our own mutants instead: one that dies there proves
@@ -39,6 +40,7 @@ interface Order {
   readonly processes: number;
   readonly known: boolean;
   readonly records: boolean;
+  readonly directed: boolean;
   readonly budgetSeconds: number;
 }
 
@@ -135,7 +137,9 @@ async function hunt(mutant: Mutant, list: List, order: Order): Promise<Outcome> 
       }
     }
     const killed = run.failed !== null || run.hung;
+    const diesDirected = !killed && order.directed && await failsDirected(tree);
     return {
+      diesDirected: diesDirected || undefined,
       name: mutant.name,
       list,
       about: mutant.about,
@@ -148,6 +152,24 @@ async function hunt(mutant: Mutant, list: List, order: Order): Promise<Outcome> 
   } finally {
     Deno.removeSync(tree, { recursive: true });
   }
+}
+
+/** Scenarios made for one bug each: simulated worlds, and traces of the core. */
+const DIRECTED_TESTS = [
+  "tests/sim/sim_test.ts",
+  "tests/sim/topologies_test.ts",
+  "tests/raft/traces_test.ts",
+];
+
+/** Whether a fixed scenario fails in a tree. The unchanged tree passes them all: the gate runs them. */
+async function failsDirected(tree: string): Promise<boolean> {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--quiet", "--no-check", "--allow-all", "--fail-fast", ...DIRECTED_TESTS],
+    cwd: tree,
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  return code !== 0;
 }
 
 const anyway = new Map<number, boolean>();
@@ -214,12 +236,17 @@ function parse(args: readonly string[]): Order {
     processes: Number(value("--processes") ?? 1),
     known: args.includes("--known"),
     records: args.includes("--record"),
+    directed: args.includes("--directed"),
     budgetSeconds: Number(value("--budget") ?? Infinity),
   };
 }
 
 function say(one: Outcome): void {
-  const what = one.killed ? `killed by seed ${one.killingSeed}: ${one.check}` : "ALIVE";
+  const what = one.killed
+    ? `killed by seed ${one.killingSeed}: ${one.check}`
+    : one.diesDirected
+    ? "killed by a fixed scenario"
+    : "ALIVE";
   console.log(
     `${one.list} ${one.name.padEnd(20)} ${String(one.seeds).padStart(5)} seeds ` +
       `${one.seconds.toFixed(0).padStart(5)} s  ${what}`,

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly killingSeed: number | null;
   readonly check: string | null;
   readonly seconds: number;
+  /** No seed killed it, but a fixed scenario did. */
+  readonly diesDirected?: boolean;
   /** Whether the other tests pass with it; not known of those that are not tried. */
   readonly letThrough?: boolean;
 }
@@ -52,17 +54,21 @@ function table(outcomes: readonly Outcome[]): string {
   const quiet = outcomes.filter((one) => one.list === "own" && one.letThrough === true);
   const other = (one: Outcome) =>
     one.letThrough === undefined ? "" : one.letThrough ? "pass" : "fail";
+  const outcome = (one: Outcome) =>
+    one.killed ? "killed" : one.diesDirected ? "killed by a scenario" : "alive";
+  const directed = outcomes.filter((one) => one.diesDirected).length;
   return [
     `Killed by undirected seeds: ${count("given")} of the given ones, ${count("own")} of our own ` +
     `(of those that pass all other tests, ${quiet.filter((one) => one.killed).length} of ` +
-    `${quiet.length}), ${count("extra")} of the two more. ` +
+    `${quiet.length}), ${count("extra")} of the two more; ` +
+    `by fixed scenarios alone: ${directed}. ` +
     `Seeds to kill: median ${seeds[Math.floor(seeds.length / 2)] ?? 0}, ` +
     `at most ${seeds.at(-1) ?? 0}. The unchanged tree passes every killing seed.`,
     "",
     "| mutant | what is wrong | outcome | seeds | check that fired | other tests |",
     "| --- | --- | --- | --- | --- | --- |",
     ...outcomes.map((one) =>
-      `| ${one.name} | ${one.about} | ${one.killed ? "killed" : "alive"} | ${one.seeds} | ` +
+      `| ${one.name} | ${one.about} | ${outcome(one)} | ${one.seeds} | ` +
       `${one.check ?? ""} | ${other(one)} |`
     ),
   ].join("\n");

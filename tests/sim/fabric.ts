@@ -79,10 +79,10 @@ export class Fabric {
     return Math.floor((delayMinMs + Math.min(drawn, delayMeanMs * 8)) * 1000) + 1;
   }
 
-  /** How much later than others a frame comes, in microseconds; mostly not at all. */
-  latenessUs(): number {
+  /** How much later than others a frame comes, in microseconds; mostly not at all, `more` times as often. */
+  latenessUs(more = 1): number {
     const { late, lateMaxMs } = this.options;
-    if (late === 0 || !this.random.chance(late)) return 0;
+    if (late === 0 || !this.random.chance(late * more)) return 0;
     this.world.counters.add("frames late");
     return this.random.unit() * lateMaxMs * 1000;
   }

@@ -242,7 +242,7 @@ function drawStorage(random: Random): StorageLimits {
     reserveBytes: 65_536,
     snapshotLogBytesMin: random.pick([500, 2_000, 10_000, 50_000, 1_000_000]),
     snapshotSliceBytes: random.pick([64, 1_000, 100_000]),
-    snapshotChunkBytes: random.pick([64, 1_000, 100_000]),
+    snapshotChunkBytes: random.pick([64, 1_000, 100_000, 100_000]),
     logMemoryBytes: random.pick([500, 2_000, 10_000, 50_000, 1_000_000]),
     dataBytesMax: 0,
   };

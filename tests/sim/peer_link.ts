@@ -16,6 +16,8 @@ const CONNECT_TIMEOUT_US = 1_000_000;
 const BACKOFF_FIRST_US = 20_000;
 const BACKOFF_MAX_US = 500_000;
 const EMPTY: Uint8Array = new Uint8Array(0);
+/** A duplicate is late more often: it harms nobody's progress, and stale frames tell much. */
+const LATE_DUPLICATES = 10;
 /** What a frame's event says of it. */
 const HANDSHAKE = 1;
 const DAMAGED = 2;
@@ -224,7 +226,7 @@ export class PeerLink implements Handler, Part {
         fabric.arrivalUs(this.#from.id, this.#to.id),
         this.#handshakeArrivalUs,
       );
-      const delay = again + fabric.latenessUs() - fabric.world.now;
+      const delay = again + fabric.latenessUs(LATE_DUPLICATES) - fabric.world.now;
       this.#schedule(Kind.frame, delay, frame);
     }
   }

@@ -24,8 +24,9 @@ import { type LineSink, Trace } from "./trace.ts";
 import { CheckFailure, World } from "./world.ts";
 
 const SECOND_US = 1_000_000;
-/** How long the faulty phase may go on for its operations. */
+/** How long the faulty phase may go on for its operations, and how often it gets easier meanwhile. */
 const EXTRA_MINUTES_MAX = 15;
+const EASE_SECONDS = 20;
 /** The search gives up on a key beyond this many states; the seed then counts as not searched. */
 const SEARCH_STATES_MAX = 1_000_000;
 
@@ -138,9 +139,9 @@ export class Simulation {
     this.faults.begin();
     this.world.run(this.world.now + faultsMs * 1000);
     // Some seeds draw faults so dense that hardly anything gets through: let them thin out.
-    for (let minute = 0; minute < EXTRA_MINUTES_MAX && !enough(); minute++) {
+    for (let at = 0; at < EXTRA_MINUTES_MAX * 60 && !enough(); at += EASE_SECONDS) {
       this.faults.ease();
-      const untilUs = this.world.now + 60 * SECOND_US;
+      const untilUs = this.world.now + EASE_SECONDS * SECOND_US;
       while (!enough() && this.world.now < untilUs) this.world.run(this.world.now + SECOND_US);
     }
     this.demand("no progress under faults", 10, enough);
