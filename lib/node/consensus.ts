@@ -56,7 +56,9 @@ export function openConsensus(options: ConsensusOptions): Consensus {
     repair: formation.members.length > 1,
   });
   const raft = makeRaft(options, recovered, consensus);
-  const persister = new Persister({ log, clock, slowSyncMs: timing.slowSyncMs, host, onPersisted });
+  const { slowSyncMs } = timing;
+  const onSync = () => raft.noteDiskProgress();
+  const persister = new Persister({ log, clock, slowSyncMs, host, onPersisted, onSync });
   const snapshots = new Snapshots({
     raft,
     files: directory.snapshots,

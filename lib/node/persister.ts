@@ -21,6 +21,8 @@ export interface PersisterOptions {
   readonly slowSyncMs: number;
   readonly host: NodeHost;
   readonly onPersisted: (batch: PersistBatch) => void;
+  /** A batch that takes several syncs has one less to go. */
+  readonly onSync?: () => void;
 }
 
 export class Persister {
@@ -136,7 +138,7 @@ export class Persister {
     this.#isWriting = true;
     this.#isMarked = false;
     this.#startedMs = clock.monotonicMs();
-    log.persist(batch, (error) => this.#written(batch, error));
+    log.persist(batch, (error) => this.#written(batch, error), this.#options.onSync);
   }
 
   #written(batch: PersistBatch, error: Error | null): void {

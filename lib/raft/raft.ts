@@ -200,6 +200,14 @@ export class Raft {
     this.#check(before);
   }
 
+  /**
+   * The disk has finished a sync on the way to making the batch under way durable, and begins another:
+   * only one that takes an election timeout by itself is a stall.
+   */
+  noteDiskProgress(): void {
+    this.state.outbox.batchTicks = 0;
+  }
+
   #before(): StateSummary | null {
     return this.state.options.checkInvariants ? summarize(this.state) : null;
   }

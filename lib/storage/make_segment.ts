@@ -55,7 +55,7 @@ export function makeSegment(
 }
 
 /**
- * As `makeSegment`, beside the event loop. `done` gets what went wrong; where that came before the
+ * As `makeSegment`, beside the event loop. `onSync` is called between two syncs. `done` gets what went wrong; where that came before the
  * segment had its name, nothing is left but perhaps a temporary file.
  */
 export function makeSegmentLater(
@@ -63,6 +63,7 @@ export function makeSegmentLater(
   directory: string,
   owner: LogOwner,
   head: SegmentHead,
+  onSync: () => void,
   done: Done,
 ): void {
   const path = `${directory}/${segmentName(head.sequence)}`;
@@ -88,6 +89,7 @@ export function makeSegmentLater(
     encodeSegmentHead(owner, head),
     then(() =>
       opened.sync(then(() => {
+        onSync();
         opened.close();
         file = null;
         disk.renameLater(

@@ -49,6 +49,8 @@ export class SegmentedLog implements LogStorage {
   #lastIndex: number;
   readonly #earlier: EarlierSegments;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
+  /** Who wants to know of each sync of a batch that takes several. */
+  #onSync: () => void = () => {};
 
   constructor(
     place: LogPlace,
@@ -72,8 +74,9 @@ export class SegmentedLog implements LogStorage {
     this.#earlier = new EarlierSegments(place, position.earlier);
   }
 
-  persist(batch: PersistBatch, done: Done): void {
+  persist(batch: PersistBatch, done: Done, onSync = () => {}): void {
     this.#expectIdle();
+    this.#onSync = onSync;
     const { entries } = batch;
     const first = entries[0]?.index ?? 1;
     assert(
@@ -177,9 +180,7 @@ export class SegmentedLog implements LogStorage {
       return this.#later(error, done);
     }
     this.#state = "syncing";
-    this.#file.sync((error) => {
-      if (this.#state !== "closed") this.#end(error, done);
-    });
+    this.#file.sync((error) => this.#end(error, done));
   }
 
   /** Runs `write`; where the disk is full, once more without the reserve. */
@@ -195,13 +196,12 @@ export class SegmentedLog implements LogStorage {
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
   #later(error: Error | null, done: Done): void {
     this.#state = "syncing";
-    this.#place.disk.defer(() => {
-      if (this.#state !== "closed") this.#end(error, done);
-    });
+    this.#place.disk.defer(() => this.#end(error, done));
   }
 
   /** What ran beside the event loop has ended. */
   #end(error: Error | null, done: Done): void {
+    if (this.#state === "closed") return;
     this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
     done(error);
   }
@@ -270,6 +270,7 @@ export class SegmentedLog implements LogStorage {
     };
     this.#makeSegment(head, (error) => {
       if (error !== null) return this.#end(error, done);
+      this.#onSync();
       try {
         // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
         this.#writeRecords();
@@ -286,6 +287,7 @@ export class SegmentedLog implements LogStorage {
     this.#file.sync((error) => {
       if (this.#state === "closed") return;
       if (error !== null) return this.#end(error, done);
+      this.#onSync();
       this.#file.close();
       this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
       this.#goOn(head);
@@ -309,11 +311,10 @@ export class SegmentedLog implements LogStorage {
   /** Makes a segment, giving up the reserve where that helps. */
   #makeSegment(head: SegmentHead, done: Done): void {
     const { disk, directory, owner } = this.#place;
-    makeSegmentLater(disk, directory, owner, head, (error) => {
+    makeSegmentLater(disk, directory, owner, head, this.#onSync, (error) => {
       if (this.#state === "closed") return;
-      const again = error instanceof DiskFullError && this.#reserve.release();
-      if (again) this.#makeSegment(head, done);
-      else done(error);
+      if (!(error instanceof DiskFullError) || !this.#reserve.release()) return done(error);
+      this.#makeSegment(head, done);
     });
   }
 

@@ -186,9 +186,10 @@ export interface LogStorage {
    * Writes the batch and syncs it; `done` is called later, once it is durable. Never called while
    * another is under way. A `DiskFullError` comes with the file restored to what it held before the
    * call, and nothing of the batch kept; any other error means that this disk can't be trusted any
-   * more: the process must end.
+   * more: the process must end. A batch may take several syncs, where a new file has to be made for
+   * it: `onSync` is called behind each but the last.
    */
-  persist(batch: PersistBatch, done: Done): void;
+  persist(batch: PersistBatch, done: Done, onSync?: () => void): void;
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
   markSynced(done: Done): void;
   /**

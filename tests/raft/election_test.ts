@@ -1,7 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
-import { Bench } from "./builders.ts";
-import { Cluster, textOf } from "./cluster.ts";
+import { Raft } from "../../lib/raft/raft.ts";
+import { isDiskStalled } from "../../lib/raft/state.ts";
+import { Bench, message } from "./builders.ts";
+import { Cluster, makeOptions, textOf } from "./cluster.ts";
 
 Deno.test("three servers elect one leader, replicate, commit and apply", () => {
   const cluster = new Cluster();
@@ -55,4 +57,18 @@ Deno.test("a voter that hears its leader refuses pre-votes and ignores votes, bu
   assertEquals([bench.step(request), bench.state.term], [[], 1]);
   const [vote] = bench.step({ ...request, transfer: true });
   assertEquals(vote?.kind === "voteResponse" && vote.granted, true);
+});
+
+Deno.test("a disk that goes on from sync to sync is slow; one sync of an election timeout is a stall", () => {
+  const raft = new Raft(makeOptions());
+  raft.step(message({ kind: "voteRequest", from: 3, term: 2 }));
+  assert(raft.ready().persist !== null);
+  const { electionTimeoutTicks } = raft.state.options;
+  for (let sync = 0; sync < 5; sync++) {
+    for (let i = 0; i < electionTimeoutTicks; i++) raft.tick();
+    assert(!isDiskStalled(raft.state));
+    raft.noteDiskProgress();
+  }
+  for (let i = 0; i <= electionTimeoutTicks; i++) raft.tick();
+  assert(isDiskStalled(raft.state));
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
+import { settled } from "./snapshot_helpers.ts";
 import { batch, entry, markSynced, openFormed, persist, refusal, vote } from "./helpers.ts";
 
 Deno.test("what was persisted comes back after a clean close", () => {
@@ -44,6 +45,20 @@ Deno.test("a batch larger than a segment gets a segment of its own", () => {
   disk.powerLoss(new Random(1));
   const { recovered } = openFormed(disk, { segmentBytesMax: 600 });
   assertEquals(recovered.entries, [entry(1, 1), large, entry(3, 1)]);
+});
+
+Deno.test("a batch that needs a new segment tells of each sync on its way, another of none", () => {
+  const disk = new SimDisk();
+  const { log } = openFormed(disk, { segmentBytesMax: 600 });
+  const told: number[] = [];
+  for (let index = 1; index <= 12; index++) {
+    let syncs = 0;
+    const before = disk.list("1/wal").length;
+    settled(disk, (done) => log.persist(batch(null, entry(index, 1)), done, () => syncs++));
+    assertEquals(syncs, disk.list("1/wal").length > before ? 3 : 0);
+    told.push(syncs);
+  }
+  assert(told.includes(3) && told.includes(0), `${told}`);
 });
 
 Deno.test("a log with a gap, or used while it syncs, is a bug and asserted", () => {
