@@ -55,8 +55,9 @@ export function makeSegment(
 }
 
 /**
- * As `makeSegment`, beside the event loop. `onSync` is called between two syncs. `done` gets what went wrong; where that came before the
- * segment had its name, nothing is left but perhaps a temporary file.
+ * As `makeSegment`, beside the event loop. `onSync` is called between its two syncs. `done` gets what
+ * went wrong; where that came before the segment had its name, nothing is left but perhaps a temporary
+ * file.
  */
 export function makeSegmentLater(
   disk: Disk,
