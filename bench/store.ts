@@ -141,39 +141,65 @@ function load(keys: number): void {
   report("loaded");
 }
 
+const slowest = [0, 0, 0, 0, 0];
+
 /**
- * The longest single call in processor time, so that a busy machine does not count. It is the whole
- * process's time, the collector's threads included: an upper bound.
+ * Processor time of this thread so far, which Linux counts in steps of up to 4 ms. Where the system
+ * does not tell, of the whole process, the engine's own threads included: an upper bound.
  */
-function pause(keys: number): void {
-  const random = new Random(1);
-  const slowest = [0, 0, 0, 0, 0];
-  const usedMs = () => {
+function usedMs(): number {
+  try {
+    return Number(Deno.readTextFileSync("/proc/self/schedstat").split(" ")[0]) / 1e6;
+  } catch {
     const { user, system } = cpuUsage();
     return (user + system) / 1000;
+  }
+}
+
+/** Runs `work` and keeps its processor time where it is among the longest: others' work is not in it. */
+function noteSlow(work: () => void): void {
+  const before = usedMs();
+  work();
+  const elapsedMs = usedMs() - before;
+  if (elapsedMs <= slowest[4]!) return;
+  slowest[4] = elapsedMs;
+  slowest.sort((a, b) => b - a);
+}
+
+function showSlowest(name: string): void {
+  console.log(`${name}: slowest entries ${slowest.map((ms) => ms.toFixed(2)).join(", ")} ms`);
+  slowest.fill(0);
+}
+
+/** The longest single calls in processor time. */
+function pause(keys: number): void {
+  const random = new Random(1);
+  const show = showSlowest;
+  // An entry at a time: looking at the time takes longer than a command.
+  const each = (work: (i: number) => void) => {
+    for (let i = 0; i < keys;) {
+      noteSlow(() => {
+        for (const end = Math.min(keys, i + ENTRY_COMMANDS); i < end; i++) work(i);
+      });
+    }
   };
-  const measure = (work: () => void) => {
-    const before = usedMs();
-    work();
-    slowest.push(usedMs() - before);
-    slowest.sort((a, b) => b - a).pop();
-  };
-  const show = (name: string) => {
-    console.log(`${name}: slowest calls ${slowest.map((ms) => ms.toFixed(2)).join(", ")} ms`);
-    slowest.fill(0);
-  };
-  for (let i = 0; i < keys; i++) measure(() => set(i, 64));
+  each((i) => set(i, 64));
   show("set, new");
-  for (let i = 0; i < keys; i++) measure(() => set(random.between(0, keys), i % 200));
+  each((i) => set(random.between(0, keys), i % 200));
   show("set, other sizes");
-  for (let i = 0; i < keys; i++) measure(() => remove(i));
+  each(remove);
   show("delete");
 }
 
 /** What stays on the collector's heap over a million operations. */
 function heap(): void {
-  for (let i = 0; i < 100_000; i++) set(i % 20_000, 32);
-  for (const [name, work] of [["set", (n: number) => set(n, 32)], ["get", get]] as const) {
+  for (let i = 0; i < 100_000; i++) set(i % 20_000, i & 1 ? 32 : 256);
+  const operations = [
+    ["set of 32 bytes", (n: number) => set(n, 32)],
+    ["set of 256 bytes", (n: number) => set(n, 256)],
+    ["get", get],
+  ] as const;
+  for (const [name, work] of operations) {
     collect();
     const before = Deno.memoryUsage().heapUsed;
     for (let i = 0; i < 1_000_000; i++) work(i % 20_000);
@@ -237,17 +263,20 @@ function expiry(keys: number): void {
   let entries = 0;
   do {
     const entryStart = performance.now();
-    store.beginEntry(store.appliedIndex + 1, nowMs);
-    store.endEntry();
-    store.nextDeadlineMs();
+    noteSlow(() => {
+      store.beginEntry(store.appliedIndex + 1, nowMs);
+      store.endEntry();
+      store.nextDeadlineMs();
+    });
     longestMs = Math.max(longestMs, performance.now() - entryStart);
     entries++;
   } while (store.hasDueKeys());
   const elapsedMs = performance.now() - start;
   console.log(
     `swept in ${entries} entries, ${(elapsedMs / entries).toFixed(3)} ms each, ` +
-      `longest ${longestMs.toFixed(2)} ms`,
+      `longest ${longestMs.toFixed(2)} ms by the clock`,
   );
+  showSlowest("sweep of an entry");
   report("swept");
 }
 
