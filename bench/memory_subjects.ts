@@ -1,11 +1,12 @@
 /** Stores whose memory is compared: each is filled by the same writes. */
-import { sendBulk } from "./bulk.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
+import { fill } from "./fill.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
+import { ForeignProcess } from "./foreign_process.ts";
 import { freePorts } from "./free_ports.ts";
 import { type Address, connectWithin } from "./line_client.ts";
 import { memoryOf, type ProcessMemory } from "./process_memory.ts";
-import { keyName, type Put, WriteEncoder, type WriteSequence } from "./writes.ts";
+import { keyName, type Put, type WriteSequence } from "./writes.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const START_TIMEOUT_MS = 30_000;
@@ -23,30 +24,6 @@ export interface MemorySubject {
   stop(): Promise<void>;
 }
 
-async function sendAll(
-  address: Address,
-  encoder: WriteEncoder,
-  writes: WriteSequence,
-  valueBytesMax: number,
-): Promise<void> {
-  const conn = await connectWithin(address, CONNECT_TIMEOUT_MS);
-  let written = 0;
-  let end = 0;
-  let into: Uint8Array = new Uint8Array(0);
-  const put: Put = (key, valueBytes) => {
-    end = encoder.encode(key, valueBytes, into, end);
-  };
-  try {
-    await sendBulk(conn, (buffer, at) => {
-      into = buffer;
-      end = at;
-      return writes(written++, put) ? end : -1;
-    }, encoder.requestBytesMax(valueBytesMax));
-  } finally {
-    conn.close();
-  }
-}
-
 /** Fills a cluster of raftkv, through its leader. */
 export async function fillCluster(
   addresses: readonly Address[],
@@ -54,7 +31,7 @@ export async function fillCluster(
   valueBytesMax: number,
 ): Promise<void> {
   const leader = await findLeader(addresses, START_TIMEOUT_MS);
-  await sendAll(leader, new WriteEncoder("raftkv"), writes, valueBytesMax);
+  await fill(leader, "raftkv", writes, valueBytesMax);
 }
 
 export class RaftkvMemory implements MemorySubject {
@@ -83,43 +60,6 @@ export class RaftkvMemory implements MemorySubject {
 
   stop(): Promise<void> {
     return this.#cluster.stop();
-  }
-}
-
-/** A process of somebody else's, in a directory of its own that goes with it. */
-class ForeignProcess {
-  readonly directory: string;
-  readonly child: Deno.ChildProcess;
-  readonly #onUnload = () => this.#kill();
-
-  constructor(program: string, args: (directory: string) => string[], parent: string | undefined) {
-    this.directory = Deno.makeTempDirSync({
-      prefix: `${program}-bench-`,
-      ...(parent === undefined ? {} : { dir: parent }),
-    });
-    this.child = new Deno.Command(program, {
-      args: args(this.directory),
-      cwd: this.directory,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    globalThis.addEventListener("unload", this.#onUnload);
-  }
-
-  async stop(): Promise<void> {
-    globalThis.removeEventListener("unload", this.#onUnload);
-    this.#kill();
-    await this.child.status;
-    Deno.removeSync(this.directory, { recursive: true });
-  }
-
-  #kill(): void {
-    try {
-      this.child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
   }
 }
 
@@ -161,7 +101,7 @@ export class RedisMemory implements MemorySubject {
   }
 
   fill(writes: WriteSequence, valueBytesMax: number): Promise<void> {
-    return sendAll(this.#address, new WriteEncoder("redis"), writes, valueBytesMax);
+    return fill(this.#address, "redis", writes, valueBytesMax);
   }
 
   memory(): ProcessMemory {
