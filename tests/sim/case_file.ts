@@ -1,5 +1,6 @@
 /** A run kept as a file: a seed with the options that it needs, in the corpus or from the shrinker. */
 import { drawOptions, type SimOptions } from "./options.ts";
+import { withShortQueue } from "./patience.ts";
 import type { SimResult } from "./simulation.ts";
 
 export interface Case {
@@ -16,7 +17,7 @@ export interface Case {
 export function optionsOf({ seed, options }: Case): SimOptions {
   const drawn = drawOptions(seed, options);
   const { timing, limits, storage, network, disk, clients } = drawOptions(seed);
-  return {
+  return withShortQueue({
     ...drawn,
     redis: options.redis ?? null,
     timing: { ...timing, ...options.timing },
@@ -25,7 +26,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     network: { ...network, ...options.network },
     disk: { ...disk, ...options.disk },
     clients: { ...clients, ...options.clients },
-  };
+  });
 }
 
 export function readCase(path: string): Case {
