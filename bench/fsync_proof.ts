@@ -23,8 +23,8 @@ const HELP = `deno task bench:fsync-proof [flags]     (needs strace)
 
 const CALLS = "read,readv,recvfrom,recvmsg,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg," +
   "fsync,fdatasync";
-/** So much of a buffer is noted: the head of a request or record, and the token behind it. */
-const BYTES_SHOWN = 512;
+/** So much of a buffer is noted: a slow server's log takes many records in one write. */
+const BYTES_SHOWN = 262_144;
 const ATTACH_MS = 1_500;
 const TIMEOUT_MS = 10_000;
 /** strace slows servers down: nobody must take the leader for dead. */

@@ -89,12 +89,16 @@ class RedisBenchmarkLoad {
         this.#lastPerSecond.set(row, cell.perSecond);
         return cell;
       } catch (error) {
-        this.failures.push(`${row.title}: ${(error as Error).message.slice(-160)}`);
-        // How many of its sets took effect nobody can say now.
-        this.uncertainSets = Infinity;
+        this.noteFailure(row.title, error as Error);
         if (attempt === TRIES) throw error;
       }
     }
+  }
+
+  /** How many sets of a run that failed took effect nobody can say. */
+  noteFailure(what: string, error: Error): void {
+    this.failures.push(`${what}: ${error.message.slice(-160)}`);
+    this.uncertainSets = Infinity;
   }
 
   #count(row: Row, requests: number): void {
@@ -134,7 +138,14 @@ export class RaftkvSpeed implements SpeedSubject {
 
   async fill(): Promise<void> {
     const { keys, valueBytes } = this.#workload;
-    await fill(await this.leader(), "redis", loadOnce(keys, valueBytes), valueBytes);
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await fill(await this.leader(), "redis", loadOnce(keys, valueBytes), valueBytes);
+      } catch (error) {
+        this.#load.noteFailure("filling", error as Error);
+        if (attempt === TRIES) throw error;
+      }
+    }
   }
 
   run(row: Row): Promise<Cell> {
