@@ -111,7 +111,9 @@ async function main(): Promise<void> {
       console.error(`${name} ${point.place} ${formatCount(point.set?.perSecond ?? 0)} sets/s`);
     });
     console.log(`\n${machineText(machine)}\n\n${table(series, points)}`);
-    const json = { benchmark: `growth-${name}`, machine, options, points };
+    const { seconds, keysMax, executable } = options;
+    const settings = { seconds, keysMax, isCompiled: executable !== undefined };
+    const json = { benchmark: `growth-${name}`, machine, options: settings, points };
     const files = { json: "", chart: "", quick };
     writeResults(`growth-${name}`, files, json, chart(series, points, machine));
   }
