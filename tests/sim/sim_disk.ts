@@ -327,20 +327,19 @@ class SimFile implements DiskFile {
     const { halfWrites } = this.#disk;
     const undo = this.#inode.undoFor(offset, bytes.length);
     halfWrites.add(undo);
-    const early = this.#tryPut(offset, bytes.subarray(0, bytes.length >> 1));
+    this.#try(() => this.#store(offset, bytes.subarray(0, bytes.length >> 1)));
     this.#disk.later("write", this.path, () => {
       this.#busy = false;
       this.#disk.operation(this.#life, this.path, "completion");
       halfWrites.delete(undo);
-      // There may be room by now; what went wrong otherwise stays so.
-      done(early instanceof DiskError ? early : this.#tryPut(offset, bytes));
+      done(this.#try(() => this.#put(offset, bytes)));
     });
   }
 
-  /** Returns what a write would throw. */
-  #tryPut(offset: number, bytes: Uint8Array): Error | null {
+  /** Returns what a write throws of the disk. */
+  #try(write: () => void): Error | null {
     try {
-      this.#put(offset, bytes);
+      write();
       return null;
     } catch (error) {
       if (error instanceof DiskFullError || error instanceof DiskError) return error;
@@ -352,6 +351,11 @@ class SimFile implements DiskFile {
     if (this.#disk.faults.writeFails?.(this.path, offset)) {
       throw new DiskError(`Could not write ${this.path}: input/output error`);
     }
+    this.#store(offset, bytes);
+  }
+
+  /** Puts there what fits. */
+  #store(offset: number, bytes: Uint8Array): void {
     const room = this.#disk.capacityBytes - this.#disk.usedBytes();
     const fits = this.#inode.fitting(offset, bytes.length, Math.floor(room / SECTOR_BYTES));
     const isPartial = fits > 0 && fits < bytes.length;
