@@ -14,5 +14,5 @@ raftkv_permissions=(
 # as much again was allocated outside of it, in log entries; and its nursery would grow to 32 MiB, for
 # objects that die at once in a small one just as well.
 raftkv_engine=(
-  --v8-flags=--heap-growing-percent=100,--max-semi-space-size=2
+  --v8-flags=--heap-growing-percent=300,--max-semi-space-size=4
 )
