@@ -18,6 +18,8 @@ export interface ServerProbe {
   isLeader(): boolean;
   /** It may have forgotten a vote or an ack, see HardState.suspect. */
   isSuspect(): boolean;
+  /** It is not suspect, and its disk knows that. */
+  isDurablySound(): boolean;
   /** The core's state, for what is only counted; null where there is none. */
   raft(): RaftState | null;
   term(): number;

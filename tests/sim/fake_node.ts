@@ -270,6 +270,7 @@ function closedProbe(): ServerProbe {
     isOpen: () => true,
     isLeader: () => false,
     isSuspect: () => false,
+    isDurablySound: () => true,
     raft: () => null,
     term: () => 0,
     votedFor: () => 0,

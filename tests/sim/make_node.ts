@@ -77,6 +77,10 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
     isLeader: () => state().role === "leader",
     isSuspect: () => state().suspect,
+    isDurablySound: () => {
+      const { suspect, outbox } = state();
+      return !suspect && outbox.durableVersion === outbox.hardStateVersion;
+    },
     raft: () => node.raft?.state ?? null,
     term: () => state().term - origin.term,
     votedFor: () => state().votedFor,

@@ -144,4 +144,6 @@ export function replaceTable(name: string, text: string): void {
   if (from < 0 || to < from) throw new Error(`${PAGE_PATH} has no place for the table ${name}`);
   const next = `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
   Deno.writeTextFileSync(PAGE_PATH, next);
+  // Tables are aligned as all pages are.
+  new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", PAGE_PATH] }).outputSync();
 }

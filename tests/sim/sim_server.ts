@@ -269,7 +269,7 @@ export class SimServer implements Handler, Part, NodeHost {
     if (probe?.isOpen() !== true) return;
     this.isHarmed = false;
     this.mayForget = false;
-    if (this.isTorn) this.isTorn = probe.isSuspect();
+    if (this.isTorn) this.isTorn = !probe.isDurablySound();
   }
 
   perform(event: SimEvent): void {
