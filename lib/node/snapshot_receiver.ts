@@ -7,6 +7,7 @@ import { ByteFormatError } from "../util/bytes.ts";
 import { type Clock, DiskFullError } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
 import type { Store, StoreOptions } from "../kv/store.ts";
+import type { RaftState } from "../raft/state.ts";
 import type { Configuration, SnapshotChunk, SnapshotPosition } from "../raft/types.ts";
 import { DataDirectoryError } from "../storage/errors.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../storage/types.ts";
@@ -14,6 +15,9 @@ import type { NodeHost } from "./shells.ts";
 
 /** How long loading goes on in one tick; looked at between two sections. */
 const LOAD_SLICE_MS = 4;
+
+/** A snapshot of which no piece came for so long is not sent any more; a sender tries each second. */
+const SILENCE_MS = 10_000;
 
 /** A snapshot that is durable and loaded. */
 export interface ReceivedSnapshot {
@@ -42,6 +46,8 @@ interface Loading {
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   #part: SnapshotPart | null = null;
+  /** When the last piece of it came, by the monotonic clock. */
+  #heardMs = 0;
   /** What came is being made durable. */
   #isStoring = false;
   #isFinishing = false;
@@ -58,6 +64,7 @@ export class SnapshotReceiver {
       // All of it is here already; the core tells the leader once it is taken over.
       return this.#options.answer(chunk, chunk.totalBytes);
     }
+    this.#heardMs = this.#options.clock.monotonicMs();
     try {
       const part = this.#partFor(chunk);
       const held = part.heldBytes;
@@ -93,6 +100,20 @@ export class SnapshotReceiver {
       files.remove(file.position);
       this.#complain(error);
     }
+  }
+
+  /**
+   * Gives up what came in part where the rest is not needed or not sent any more: its sender is gone,
+   * or went on with appends. As long as it stays, this server takes no snapshots of its own, and as a
+   * leader it could not serve a follower that needs one. `nowMs`: the monotonic clock.
+   */
+  giveUpStale(nowMs: number, { role, commitIndex }: RaftState): void {
+    const part = this.#part;
+    if (part === null) return;
+    const isWanted = role !== "leader" && part.position.index > commitIndex;
+    if (isWanted && nowMs - this.#heardMs < SILENCE_MS) return;
+    this.#drop();
+    part.abort();
   }
 
   /** The snapshot that is whole, once. */

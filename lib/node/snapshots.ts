@@ -101,6 +101,7 @@ export class Snapshots {
   /** `hasRoom`: false while the disk is full but for the log's reserve. */
   tick(nowMs: number, store: Store, hasRoom: boolean): void {
     this.#receiver.tick();
+    this.#receiver.giveUpStale(nowMs, this.#raft.state);
     if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);

@@ -197,3 +197,39 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
   file.close();
 });
+
+Deno.test("what came of a snapshot is given up once nobody sends the rest, or it is no news", () => {
+  const states = {
+    leads: { role: "leader", commitIndex: 0 },
+    isAhead: { role: "follower", commitIndex: 1 },
+    waits: { role: "follower", commitIndex: 0 },
+  } as unknown as Record<string, Parameters<SnapshotReceiver["giveUpStale"]>[1]>;
+  for (const [name, state] of Object.entries(states)) {
+    const bench = new Bench();
+    const receiver = new SnapshotReceiver({
+      files: bench.files,
+      storeOptions: STORE_OPTIONS,
+      clock: bench.clock,
+      host: bench.host,
+      answer: () => {},
+    });
+    receiver.receive({
+      kind: "snapshotChunk",
+      from: 2,
+      to: 1,
+      term: 1,
+      index: 1,
+      snapshotTerm: 1,
+      offset: 0,
+      totalBytes: 10_000,
+      data: new Uint8Array(0),
+    });
+    assert(receiver.isReceiving);
+    receiver.giveUpStale(9_000, state);
+    assertEquals(receiver.isReceiving, name === "waits", `${name}: while pieces may still come`);
+    receiver.giveUpStale(10_000, state);
+    assert(!receiver.isReceiving, `${name}: after a long silence`);
+    bench.settle();
+    assertEquals(bench.fatal, []);
+  }
+});
