@@ -11,17 +11,13 @@ import type { Handler, SimEvent } from "./heap.ts";
 import type { AskedFor, History, SimOperation } from "./history.ts";
 import { Kind } from "./kinds.ts";
 import type { ClientOptions, SimOptions } from "./options.ts";
-import { patienceMs } from "./patience.ts";
+import { hastyPatienceMs, patienceMs } from "./patience.ts";
 import { type Reply, ReplyParser } from "./reply_parser.ts";
 import type { SimServer } from "./sim_server.ts";
 import { CheckFailure } from "./world.ts";
 
 const ENCODER = new TextEncoder();
 const CLIENT_PORT_BASE = 9000;
-/** Some clients soon try another server, so that writes go on elsewhere while others still read. */
-const HASTY_TIMEOUT_MS = 500;
-/** But not before so many one-way delays. */
-const HASTY_DELAYS = 8;
 /** Mean time to think while progress is demanded. */
 const HURRIED_THINK_MS = 100;
 
@@ -133,9 +129,8 @@ export class Client implements Handler, ConnectionOwner {
   #waitForAnswer(): void {
     const { world } = this.#setting.fabric;
     const isHasty = this.#options.split && !this.#isReader && this.#toRead === null;
-    const { delayMinMs, delayMeanMs } = this.#setting.options.network;
-    const hastyMs = Math.max(HASTY_TIMEOUT_MS, HASTY_DELAYS * (delayMinMs + delayMeanMs));
-    const timeoutMs = Math.min(patienceMs(this.#setting.options), isHasty ? hastyMs : Infinity);
+    const { options } = this.#setting;
+    const timeoutMs = isHasty ? hastyPatienceMs(options) : patienceMs(options);
     world.schedule(timeoutMs * 1000, this, Kind.clientTimeout, ++this.#round);
   }
 

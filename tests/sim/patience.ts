@@ -7,6 +7,9 @@ import type { SimOptions } from "./options.ts";
 
 /** A client waits for so many round trips at the least. */
 const ROUND_TRIPS_WAITED = 8;
+const HASTY_TIMEOUT_MS = 500;
+/** One-way delays that hasty clients wait at the least. */
+const HASTY_DELAYS = 8;
 /** Room for a few commands, however narrow the window is. */
 const QUEUE_BYTES_MIN = 2_000;
 /** What a command's entry takes besides its value. */
@@ -17,6 +20,13 @@ export function patienceMs(options: SimOptions): number {
   const { clients, network } = options;
   const slowestMs = ROUND_TRIPS_WAITED * 2 * (network.delayMinMs + network.delayMeanMs);
   return Math.max(clients.timeoutMs, slowestMs, 2 * allAskedMs(options));
+}
+
+/** Some clients soon try another server, so that writes go on elsewhere while others still read. */
+export function hastyPatienceMs(options: SimOptions): number {
+  const { delayMinMs, delayMeanMs } = options.network;
+  const soonMs = Math.max(HASTY_TIMEOUT_MS, HASTY_DELAYS * (delayMinMs + delayMeanMs));
+  return Math.min(patienceMs(options), Math.max(soonMs, 2 * allAskedMs(options)));
 }
 
 /** The mean time from an append to its answer, with what is lost on either way sent again. */
