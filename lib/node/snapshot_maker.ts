@@ -19,8 +19,10 @@ const FLUSH_BYTES = 1_048_576;
 const SLICE_MS = 1.5;
 /** A slice for a follower that waits has so many pieces at the most. */
 const URGENT_PIECES = 8;
-/** How long to wait after a full disk before the next try. */
+/** How long to wait after a full or a far too slow disk before the next try. */
 const FULL_PAUSE_MS = 5_000;
+/** A snapshot is given up where more than this was overwritten while its disk stood still. */
+const SAVED_BYTES_MAX = 33_554_432;
 
 export interface SnapshotMakerOptions {
   readonly files: SnapshotFiles;
@@ -134,6 +136,12 @@ export class SnapshotMaker {
 
   /** Makes the next slice, while the one before may still be on its way to the disk. */
   #goOn(running: Running): void {
+    if (running.snapshot.savedBytes > SAVED_BYTES_MAX) {
+      const fields = { savedBytes: running.snapshot.savedBytes };
+      const message = "A snapshot is begun anew later: the disk is too slow for it";
+      this.#options.host.log({ level: "warning", message, fields });
+      return this.postpone(this.#options.clock.monotonicMs());
+    }
     if (!running.isWhole && running.bytesSinceFlush < FLUSH_BYTES) this.#next(running);
     this.#write(running);
   }

@@ -56,6 +56,11 @@ export function examine(
       options = { fromSequence };
     }
   }
+  if (scan.damage.length > 0) {
+    // A repair goes on from what is sound, however old: all entries are needed, not the newest only.
+    options = { ...options, keepFromIndex: 0 };
+    scan = scanLog(disk, directory, owner, newest, options);
+  }
   checkEnvelopes(scan, directory);
   const isDamaged = scan.damage.length > 0;
   for (const position of snapshots.list()) {

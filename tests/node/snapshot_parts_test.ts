@@ -21,21 +21,26 @@ const STORE_OPTIONS = { hashSeed: 5 };
 
 function filledStore(): Store {
   const store = new Store(STORE_OPTIONS);
-  store.beginEntry(1, 1);
-  for (let i = 0; i < KEYS; i++) {
-    const value = "v".repeat(300);
+  setAll(store, 1, KEYS, "v".repeat(300));
+  return store;
+}
+
+function setAll(store: Store, index: number, keys: number, value: string): void {
+  store.beginEntry(index, index);
+  for (let i = 0; i < keys; i++) {
     const command = { op: Op.set, key: `key ${i}`, value, expiryKind: ExpiryKind.never };
     store.applyCommand(encodeCommand({ ...command, expiryMs: 0 }), 0, new Result());
   }
   store.endEntry();
-  return store;
 }
 
 /** As far as a maker asks it. */
-const RAFT = {
-  state: { log: { durableIndex: 1, termAt: () => 1 } },
-  configurationAt: () => CONFIGURATION,
-} as unknown as Raft;
+function raftAt(durableIndex: number): Raft {
+  const state = { log: { durableIndex, termAt: () => 1 } };
+  return { state, configurationAt: () => CONFIGURATION } as unknown as Raft;
+}
+
+const RAFT = raftAt(1);
 
 class Bench {
   readonly pending: Completion[] = [];
@@ -100,6 +105,29 @@ Deno.test("one slice a tick, and no more than twice what is written at a time wa
   }
   assertEquals(done.position, POSITION);
   assertEquals(bench.files.list(), [POSITION]);
+});
+
+Deno.test("what is overwritten while the disk stands still is bounded: the snapshot begins anew later", () => {
+  const bench = new Bench();
+  const done = { position: null as unknown };
+  const maker = bench.maker(done);
+  const store = new Store(STORE_OPTIONS);
+  setAll(store, 1, 45, "v".repeat(1_000_000));
+  maker.want();
+  // The first megabytes wait for the disk for ever; no slice is made behind them.
+  for (let i = 0; i < 10; i++) maker.tick(0, RAFT, store);
+  assertEquals(maker.runningIndex, 1);
+  setAll(store, 2, 45, "w");
+  maker.tick(0, RAFT, store);
+  assertEquals(maker.runningIndex, Infinity);
+  assertEquals(bench.messages, ["A snapshot is begun anew later: the disk is too slow for it"]);
+  bench.settle();
+  // Taken at its time, of what is there then.
+  for (let i = 0; i < 50 && done.position === null; i++) {
+    maker.tick(5_001, raftAt(2), store);
+    bench.settle();
+  }
+  assertEquals(done.position, { index: 2, term: 1 });
 });
 
 Deno.test("a follower that waits gets larger slices, as long as they take little time", () => {

@@ -176,6 +176,26 @@ Deno.test("a file cut at any length is refused, repaired, passed by or harmless"
   assert(count("plain fallback") > 800);
 });
 
+Deno.test("with the newest snapshot damaged too, a flipped bit at any byte of the log is repaired", () => {
+  const original = makeOriginal();
+  const { disk, files } = original;
+  const flip = (at: number) => (bytes: Uint8Array) => {
+    bytes[at]! ^= 1 << (at % 8);
+    return bytes;
+  };
+  const twice = changed(disk, files.at(-1)!, flip(200));
+  function* flips(): Generator<[string, SimDisk]> {
+    for (const path of files.filter((one) => one.includes("wal"))) {
+      for (let at = 0; at < disk.contents(path).length; at++) {
+        yield [`newest snapshot, and ${path} at ${at}`, changed(twice, path, flip(at))];
+      }
+    }
+  }
+  const count = tally(original, flips());
+  assertEquals(count("repair refused"), 0);
+  assert(count("repair repairing") > 500, `${count("repair repairing")}`);
+});
+
 Deno.test("any file that is gone is refused, repaired, or not needed", () => {
   const original = makeOriginal();
   const { disk, files } = original;
