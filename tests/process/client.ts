@@ -1,5 +1,6 @@
 /** A client of the line protocol that finds the leader, follows redirects and reconnects. */
-import { RawSocket, REPLY_DEADLINE_MS, sleep, toBytes } from "./socket.ts";
+import { Patience, REPLY_DEADLINE_MS, sleep } from "./patience.ts";
+import { RawSocket, toBytes } from "./socket.ts";
 
 /** Nobody served in time, although nothing of the command was done. */
 export class NotServedError extends Error {
@@ -10,6 +11,7 @@ export class NotServedError extends Error {
 export type Outcome = string | "unknown";
 
 const PAUSE_MS = 25;
+const REDIRECTS_MAX = 3;
 
 export class Client {
   readonly #ports: readonly number[];
@@ -57,9 +59,9 @@ export class Client {
 
   /** Sends until somebody takes it; what is not known to be undone is never sent again. */
   async #do(command: string): Promise<Outcome> {
-    const start = performance.now();
+    using patience = new Patience(2 * REPLY_DEADLINE_MS);
     const bytes = toBytes(command);
-    while (performance.now() - start < 2 * REPLY_DEADLINE_MS) {
+    for (let redirects = 0; !patience.isSpent;) {
       if (this.#socket === null && !await this.#connect(this.#ports[this.#next]!)) {
         await this.#turnAway();
         continue;
@@ -74,7 +76,9 @@ export class Client {
       }
       if (line.startsWith("ERR_REDIRECT ")) {
         this.close();
-        if (!await this.#connect(Number(line.split(" ")[2]))) await this.#turnAway();
+        // Servers that name each other are given a moment to find out more.
+        const isLost = ++redirects % REDIRECTS_MAX === 0;
+        if (isLost || !await this.#connect(Number(line.split(" ")[2]))) await this.#turnAway();
       } else if (line === "ERR_NO_LEADER" || line === "ERR_BUSY") {
         await this.#turnAway();
       } else if (line === "ERR_TIMEOUT" || line === "ERR_INTERNAL") {

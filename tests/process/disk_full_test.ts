@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Cluster, type Server } from "./harness.ts";
+import { type Cluster, type Server, withCluster } from "./harness.ts";
 import { needsRoot, run, testNamed, unmet } from "./requirements.ts";
-import { eventually, type RawSocket } from "./socket.ts";
+import { eventually } from "./patience.ts";
+import type { RawSocket } from "./socket.ts";
 
 const MIB = 1_048_576;
 const VALUE = "v".repeat(32_768);
@@ -57,14 +58,10 @@ async function withSmallDisks(
 ): Promise<void> {
   const disks = new SmallDisks(sizeMib, size);
   const storage = { reserveBytes: MIB, segmentBytesMax: MIB };
-  const cluster = new Cluster({ size, path: `${disks.path}/data`, storage });
   try {
-    await test(cluster, disks);
-  } catch (error) {
-    cluster.printLogTails();
-    throw error;
+    const options = { size, path: `${disks.path}/data`, storage };
+    await withCluster(options, (cluster) => test(cluster, disks));
   } finally {
-    await cluster.stop();
     disks.remove();
   }
 }

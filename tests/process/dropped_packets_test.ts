@@ -3,29 +3,58 @@ import { RedisSocket } from "./redis_socket.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clusterTest, type Server } from "./harness.ts";
 import { needsLinux, needsProgram, needsRoot, run, unmet } from "./requirements.ts";
-import { eventually, sleep } from "./socket.ts";
+import { eventually, sleep } from "./patience.ts";
 
 const ELECTION_TIMEOUT_MS = 600;
 /** By then TCP itself tries again only after some ten more seconds: its pauses double from 0.2 s. */
 const OUTAGE_MS = 14_000;
 const CATCH_UP_DEADLINE_MS = 60_000;
 
+/**
+ * Takes rules away when its standard input ends: with the outage, or with a test that is killed in the
+ * middle of it, its process group included. A rule that stays makes whoever has that port later wait for two minutes, in vain.
+ */
+const GUARD = `
+  while read -r rule; do rules="$rules
+$rule"; done
+  failed=0
+  while read -r rule; do
+    if [ -n "$rule" ]; then iptables -w -D $rule || failed=1; fi
+  done <<END
+$rules
+END
+  exit $failed
+`;
+
 /** Drops whatever goes to or from these log ports on the loopback device, until it is disposed of. */
 class Outage {
-  readonly #rules: string[][] = [];
+  readonly #guard = new Deno.Command("setsid", {
+    args: ["--wait", "sh", "-c", GUARD],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  readonly #toGuard = this.#guard.stdin.getWriter();
 
-  constructor(servers: readonly Server[]) {
+  static async of(servers: readonly Server[]): Promise<Outage> {
+    await using building = new AsyncDisposableStack();
+    const outage = building.use(new Outage());
     for (const { logPort } of servers) {
-      for (const side of ["--dport", "--sport"]) {
-        const rule = ["INPUT", "-i", "lo", "-p", "tcp", side, `${logPort}`, "-j", "DROP"];
-        assertEquals(run("iptables", "-w", "-I", ...rule), null);
-        this.#rules.push(rule);
-      }
+      for (const side of ["--dport", "--sport"]) await outage.#drop(side, `${logPort}`);
     }
+    building.move();
+    return outage;
   }
 
-  [Symbol.dispose](): void {
-    for (const rule of this.#rules) assertEquals(run("iptables", "-w", "-D", ...rule), null);
+  async #drop(side: string, port: string): Promise<void> {
+    const rule = ["INPUT", "-i", "lo", "-p", "tcp", side, port, "-j", "DROP"];
+    await this.#toGuard.write(new TextEncoder().encode(`${rule.join(" ")}\n`));
+    assertEquals(run("iptables", "-w", "-I", ...rule), null);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#toGuard.close();
+    assertEquals((await this.#guard.status).code, 0, "the rules are taken away");
   }
 }
 
@@ -33,6 +62,7 @@ const reason = unmet(
   needsLinux(),
   needsRoot(),
   needsProgram("iptables", "-w", "-n", "-L", "INPUT"),
+  needsProgram("setsid", "--wait", "true"),
 );
 
 clusterTest(
@@ -44,7 +74,7 @@ clusterTest(
     using client = cluster.client();
     assertEquals(await client.set("a", "1"), "OK 1");
     {
-      using _outage = new Outage(cluster.servers);
+      await using _outage = await Outage.of(cluster.servers);
       await eventually("the leader to step down", async () => {
         using socket = await leader.connect();
         return await socket.ask("get a\r\n") === "ERR_NO_LEADER";
@@ -83,7 +113,7 @@ clusterTest(
     using client = cluster.client([leader, third!]);
     const value = "v".repeat(262_144);
     {
-      using _outage = new Outage([cutOff!]);
+      await using _outage = await Outage.of([cutOff!]);
       const untilMs = performance.now() + OUTAGE_MS;
       for (let n = 0; performance.now() < untilMs; n++) {
         assertMatch(await client.set(`key${n % 100}`, value), /^OK \d+$/);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
-import { eventually, REPLY_DEADLINE_MS } from "./socket.ts";
+import { eventually, REPLY_DEADLINE_MS } from "./patience.ts";
 
 /** Every key is written once, so that what was acknowledged can be read back exactly. */
 class Load {

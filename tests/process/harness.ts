@@ -1,10 +1,14 @@
 /**
  * Clusters of real processes in a directory of their own, with ports of their own. Whatever a test
- * does, its processes end with it; where it fails, the tails of the servers' logs are printed.
+ * does, its processes end with it; where it fails, what it waited for and the tails of the servers'
+ * logs are printed.
  */
 import { assert } from "../../lib/util/assert.ts";
 import { type Ended, ServerProcess } from "./server_process.ts";
-import { eventually, freePorts, RawSocket, sleep } from "./socket.ts";
+import { freePorts } from "../../bench/free_ports.ts";
+import { journal, note, startJournal } from "./journal.ts";
+import { eventually, sleep, within } from "./patience.ts";
+import { RawSocket } from "./socket.ts";
 import { Client } from "./client.ts";
 import { testNamed } from "./requirements.ts";
 
@@ -18,11 +22,18 @@ export interface ClusterOptions {
   readonly path?: string;
   /** Why the test can't run on this machine; null or absent where it can. */
   readonly notRun?: string | null;
+  /** How long the whole test may take, if more than ten minutes. */
+  readonly deadlineMs?: number;
 }
 
 /** Longer than the defaults: the tests share a busy machine, and none of them measures time. */
 const TIMING = { heartbeatIntervalMs: 100, electionTimeoutMs: 600 };
+/** Every wait has a deadline of its own; this is for the one that was forgotten. */
+const TEST_DEADLINE_MS = 600_000;
 const LOG_TAIL_LINES = 25;
+const LOG_TAIL_WIDTH = 500;
+/** How long a server may take to take a connection and answer, when it is asked whether it serves. */
+const PROBE_DEADLINE_MS = 2_000;
 
 /** One server of a cluster, over all its lives. */
 export class Server {
@@ -65,6 +76,7 @@ export class Server {
   start(environment: Record<string, string> = {}, wrapper: readonly string[] = []): void {
     assert(!this.isRunning, `Server ${this.id} is running`);
     this.#frozen = false;
+    note(`server ${this.id} is started`);
     this.#process = new ServerProcess({
       args: ["--id", `${this.id}`, "--config", this.#cluster.configFile],
       directory: this.#cluster.directory,
@@ -75,11 +87,14 @@ export class Server {
 
   /** SIGKILL: no chance to tidy up. */
   async kill(): Promise<void> {
-    if (this.isRunning) await this.process.kill();
+    if (!this.isRunning) return;
+    note(`server ${this.id} is killed`);
+    await this.process.kill();
   }
 
   /** SIGTERM (or SIGINT), and what became of it. */
   async terminate(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<Ended> {
+    note(`server ${this.id} gets ${signal}`);
     this.process.signal(signal);
     return await this.process.ended();
   }
@@ -91,17 +106,19 @@ export class Server {
 
   /** SIGSTOP: the process holds its ports and connections, and does nothing. */
   freeze(): void {
+    note(`server ${this.id} is frozen`);
     this.process.signal("SIGSTOP");
     this.#frozen = true;
   }
 
   thaw(): void {
+    note(`server ${this.id} is thawed`);
     this.process.signal("SIGCONT");
     this.#frozen = false;
   }
 
-  connect(): Promise<RawSocket> {
-    return RawSocket.connect(this.clientPort);
+  connect(deadlineMs?: number): Promise<RawSocket> {
+    return RawSocket.connect(this.clientPort, deadlineMs);
   }
 
   /** Connects as soon as somebody listens. */
@@ -199,20 +216,22 @@ export class Cluster {
     Deno.removeSync(this.directory, { recursive: true });
   }
 
-  printLogTails(): void {
+  /** What the test did and waited for, and the ends of the logs: for a test that failed. */
+  printTraces(): void {
+    console.error(`--- what the test did\n${journal()}`);
     for (const server of this.servers) {
       console.error(`--- server ${server.id}${server.isRunning ? "" : " (not running)"}`);
-      const lines = server.hasStarted ? server.process.error.split("\n") : [];
-      console.error(lines.slice(-LOG_TAIL_LINES).join("\n"));
+      const tail = server.hasStarted && server.process.logTail(LOG_TAIL_LINES, LOG_TAIL_WIDTH);
+      console.error(tail || "(it was never started)");
     }
   }
 }
 
 async function isServing(server: Server): Promise<boolean> {
   try {
-    using socket = await server.connect();
+    using socket = await server.connect(PROBE_DEADLINE_MS);
     await socket.send("get probe\r\n");
-    const line = await socket.readLine(2_000);
+    const line = await socket.readLine(PROBE_DEADLINE_MS);
     return line === "ERR_NOT_FOUND" || line.startsWith("VALUE ");
   } catch {
     return false;
@@ -225,17 +244,26 @@ export function clusterTest(
   options: ClusterOptions,
   run: (cluster: Cluster, t: Deno.TestContext) => Promise<void>,
 ): void {
-  Deno.test(testNamed(name, options.notRun ?? null), async (t) => {
-    const cluster = new Cluster(options);
-    try {
-      await run(cluster, t);
-    } catch (error) {
-      cluster.printLogTails();
-      throw error;
-    } finally {
-      await cluster.stop();
-    }
-  });
+  const test = (t: Deno.TestContext) => withCluster(options, (cluster) => run(cluster, t));
+  Deno.test(testNamed(name, options.notRun ?? null), test);
+}
+
+/** Runs a test with a cluster of its own, not started; always cleaned up. */
+export async function withCluster(
+  options: ClusterOptions,
+  run: (cluster: Cluster) => Promise<void>,
+): Promise<void> {
+  startJournal();
+  const cluster = new Cluster(options);
+  try {
+    await within(options.deadlineMs ?? TEST_DEADLINE_MS, "the whole test", run(cluster));
+  } catch (error) {
+    note(`failed: ${error}`);
+    cluster.printTraces();
+    throw error;
+  } finally {
+    await cluster.stop();
+  }
 }
 
 /** Registers a test whose steps share one started cluster; each step names what holds. */
@@ -248,11 +276,12 @@ export function sharedClusterTest(
     await cluster.startAll();
     let failed = false;
     for (const [stepName, step] of Object.entries(steps)) {
+      note(`step: ${stepName}`);
       failed = !await t.step(stepName, () => step(cluster)) || failed;
       for (const server of cluster.servers) if (server.isFrozen) server.thaw();
       if (failed) break;
     }
-    if (failed) cluster.printLogTails();
+    if (failed) cluster.printTraces();
   });
 }
 

@@ -4,7 +4,7 @@ import { searchHistory } from "../lincheck/search.ts";
 import { checkVersions } from "../lincheck/versions.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { Recorder } from "./recorder.ts";
-import { sleep } from "./socket.ts";
+import { sleep } from "./patience.ts";
 
 const CLIENTS = 6;
 const STATES_MAX = 2_000_000;

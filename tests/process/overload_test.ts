@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clusterTest, type Server } from "./harness.ts";
 import { needsLinux, needsProgram, run, unmet } from "./requirements.ts";
-import { eventually, RawSocket, sleep } from "./socket.ts";
+import { eventually, sleep } from "./patience.ts";
+import { RawSocket } from "./socket.ts";
 
 const MIB = 1_048_576;
 

@@ -1,7 +1,8 @@
 /** Clients that send pipelines of commands at random and write down what they did and saw. */
 import type { Random } from "../../lib/util/random.ts";
 import { ABSENT, NO_KNOWN_VALUE, type Operation } from "../lincheck/history.ts";
-import { RawSocket, sleep } from "./socket.ts";
+import { sleep } from "./patience.ts";
+import { RawSocket } from "./socket.ts";
 
 const KEYS = 4;
 const PIPELINE_MAX = 4;

@@ -3,9 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { Cluster, clusterTest } from "./harness.ts";
-import { redisTest } from "./redis_tools.ts";
+import { missing } from "./redis_tools.ts";
 import { RedisSocket } from "./redis_socket.ts";
-import { sleep } from "./socket.ts";
+import { sleep } from "./patience.ts";
 
 /** Increments before the leader is killed, and after. */
 const ROUNDS = 60;
@@ -221,70 +221,61 @@ clusterTest(
   },
 );
 
-redisTest("redis-cli: one server, and -c that follows the leader", ["redis-cli"], async () => {
-  const cluster = new Cluster();
-  try {
-    await cluster.startAll();
-    const leader = await cluster.waitForLeader();
-    const follower = cluster.others(leader)[0]!;
-    assertEquals(await redisCli(leader.clientPort, ["SET", "k", "v"]), "OK\n");
-    assertEquals(await redisCli(leader.clientPort, ["GET", "k"]), "v\n");
-    const moved = await redisCli(follower.clientPort, ["GET", "k"]);
-    assertEquals(moved.trim(), `MOVED 7629 127.0.0.1:${leader.clientPort}`);
-    assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "1\n");
-    await leader.kill();
-    await cluster.waitForLeader();
-    assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "2\n");
-    assertEquals((await redisCli(follower.clientPort, ["-c", "GET", "k"])).trim(), "v");
-  } finally {
-    await cluster.stop();
-  }
+clusterTest("redis-cli: one server, and -c that follows the leader", {
+  notRun: missing("redis-cli"),
+}, async (cluster) => {
+  await cluster.startAll();
+  const leader = await cluster.waitForLeader();
+  const follower = cluster.others(leader)[0]!;
+  assertEquals(await redisCli(leader.clientPort, ["SET", "k", "v"]), "OK\n");
+  assertEquals(await redisCli(leader.clientPort, ["GET", "k"]), "v\n");
+  const moved = await redisCli(follower.clientPort, ["GET", "k"]);
+  assertEquals(moved.trim(), `MOVED 7629 127.0.0.1:${leader.clientPort}`);
+  assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "1\n");
+  await leader.kill();
+  await cluster.waitForLeader();
+  assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "2\n");
+  assertEquals((await redisCli(follower.clientPort, ["-c", "GET", "k"])).trim(), "v");
 });
 
-redisTest("redis-benchmark runs through", ["redis-benchmark"], async () => {
-  const cluster = new Cluster();
-  try {
-    await cluster.startAll();
-    const port = `${await leaderPort(cluster)}`;
-    for (const pipeline of ["1", "16"]) {
-      const { success, stdout } = await new Deno.Command("redis-benchmark", {
-        args: ["-p", port, "-t", "set,get,incr,mset", "-d", "256", "-r", "100000"]
-          .concat("-n", "3000", "-P", pipeline, "--csv"),
-      }).output();
-      const out = new TextDecoder().decode(stdout);
-      assert(success, out);
-      for (const name of ["SET", "GET", "INCR", "MSET (10 keys)"]) {
-        assert(out.includes(`"${name}"`), `${name} is missing: ${out}`);
-      }
+clusterTest("redis-benchmark runs through", {
+  notRun: missing("redis-benchmark"),
+}, async (cluster) => {
+  await cluster.startAll();
+  const port = `${await leaderPort(cluster)}`;
+  for (const pipeline of ["1", "16"]) {
+    const { success, stdout } = await new Deno.Command("redis-benchmark", {
+      args: ["-p", port, "-t", "set,get,incr,mset", "-d", "256", "-r", "100000"]
+        .concat("-n", "3000", "-P", pipeline, "--csv"),
+    }).output();
+    const out = new TextDecoder().decode(stdout);
+    assert(success, out);
+    for (const name of ["SET", "GET", "INCR", "MSET (10 keys)"]) {
+      assert(out.includes(`"${name}"`), `${name} is missing: ${out}`);
     }
-  } finally {
-    await cluster.stop();
   }
 });
 
-redisTest("redis-benchmark: what it counted outlives the leader", ["redis-benchmark"], async () => {
+clusterTest("redis-benchmark: what it counted outlives the leader", {
+  notRun: missing("redis-benchmark"),
+}, async (cluster) => {
   const key = "counter:__rand_int__";
-  const cluster = new Cluster();
   const benchmark = (port: number, count: number) =>
     new Deno.Command("redis-benchmark", {
       args: ["-p", `${port}`, "-t", "incr", "-c", "10", "-n", `${count}`, "-q"],
       stdout: "null",
       stderr: "null",
     });
-  try {
-    await cluster.startAll();
-    const leader = await cluster.waitForLeader();
-    assert((await benchmark(leader.clientPort, 2000).output()).success);
-    // It gives up when its server dies, and does not say how many were acknowledged by then.
-    const cutOff = benchmark(leader.clientPort, 100_000).spawn();
-    await sleep(500);
-    await leader.kill();
-    await cutOff.status;
-    assert((await benchmark(await leaderPort(cluster), 2000).output()).success);
-    await checkCounter(cluster, key, { acknowledged: 4000, sent: 104_000 });
-  } finally {
-    await cluster.stop();
-  }
+  await cluster.startAll();
+  const leader = await cluster.waitForLeader();
+  assert((await benchmark(leader.clientPort, 2000).output()).success);
+  // It gives up when its server dies, and does not say how many were acknowledged by then.
+  const cutOff = benchmark(leader.clientPort, 100_000).spawn();
+  await sleep(500);
+  await leader.kill();
+  await cutOff.status;
+  assert((await benchmark(await leaderPort(cluster), 2000).output()).success);
+  await checkCounter(cluster, key, { acknowledged: 4000, sent: 104_000 });
 });
 
 async function redisCli(port: number, args: readonly string[]): Promise<string> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Cluster } from "./harness.ts";
+import { type Cluster, withCluster } from "./harness.ts";
 import { CASES } from "./redis_cases.ts";
 import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 import { toBytes } from "./socket.ts";
@@ -18,8 +18,7 @@ redisTest(
   ["redis-server"],
   async (t) => {
     const redis = await RedisServer.start();
-    const cluster = new Cluster({ size: 1 });
-    try {
+    const compareAll = async (cluster: Cluster) => {
       await cluster.startAll();
       const port = cluster.servers[0]!.clientPort;
       let count = 0;
@@ -35,9 +34,11 @@ redisTest(
         });
       }
       assert(count >= CASES_AT_LEAST, `${count} cases, at least ${CASES_AT_LEAST} are wanted`);
+    };
+    try {
+      await withCluster({ size: 1 }, compareAll);
     } finally {
       await redis.stop();
-      await cluster.stop();
     }
   },
 );

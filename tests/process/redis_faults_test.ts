@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Cluster, clusterTest } from "./harness.ts";
 import { encodeRequest, RedisSocket, type Reply } from "./redis_socket.ts";
-import { eventually, fromBytes, sleep, toBytes } from "./socket.ts";
+import { eventually, sleep } from "./patience.ts";
+import { fromBytes, toBytes } from "./socket.ts";
 
 const ACCOUNTS = ["a", "b", "c", "d"];
 const START_BALANCE = 100;

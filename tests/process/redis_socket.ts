@@ -1,6 +1,7 @@
 /** A connection that speaks the Redis protocol and keeps replies as the bytes that came. */
 import { assert } from "../../lib/util/assert.ts";
-import { fromBytes, REPLY_DEADLINE_MS, toBytes, within } from "./socket.ts";
+import { REPLY_DEADLINE_MS, within } from "./patience.ts";
+import { connectTo, fromBytes, toBytes } from "./socket.ts";
 
 /** What a reply says: errors as `Error`, nil as null, integers as numbers or, beyond 2^53, text. */
 export type Reply = string | number | null | Error | readonly Reply[];
@@ -16,9 +17,7 @@ export class RedisSocket {
   }
 
   static async connect(port: number): Promise<RedisSocket> {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    connection.setNoDelay(true);
-    return new RedisSocket(connection);
+    return new RedisSocket(await connectTo(port, REPLY_DEADLINE_MS));
   }
 
   /** Sends one command and gives what its reply says. */
@@ -30,7 +29,10 @@ export class RedisSocket {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+    const writing = async () => {
+      for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+    };
+    await within(REPLY_DEADLINE_MS, `sending ${bytes.length} bytes`, writing());
   }
 
   /** One whole reply, as latin-1 text; "" where the connection ended. */
@@ -73,7 +75,14 @@ export class RedisSocket {
       this.#start = 0;
     }
     const read = this.#connection.read(this.#bytes.subarray(this.#end)).catch(() => null);
-    const count = await within(deadlineMs, "a reply of the Redis protocol", read);
+    let count: number | null;
+    try {
+      count = await within(deadlineMs, "a reply of the Redis protocol", read);
+    } catch (error) {
+      this.close();
+      await read;
+      throw error;
+    }
     if (count === null) return false;
     this.#end += count;
     return true;

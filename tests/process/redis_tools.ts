@@ -1,6 +1,7 @@
 /** Redis's own programs, where the machine has them: a server to compare with, and its tools. */
 import { testNamed } from "./requirements.ts";
-import { eventually, freePorts } from "./socket.ts";
+import { freePorts } from "../../bench/free_ports.ts";
+import { eventually } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 
 /** Why tests that need a program of Redis are left out; null where it is there. */

@@ -7,10 +7,12 @@ import { assert } from "../../lib/util/assert.ts";
 import { Random } from "../../lib/util/random.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { NotLeadingError, Owner } from "./owned_keys.ts";
-import { eventually, sleep } from "./socket.ts";
+import { eventually, sleep } from "./patience.ts";
 
 const ROUNDS = Number(Deno.env.get("RAFTKV_ROUNDS") || 8);
 const SEED = Number(Deno.env.get("RAFTKV_SEED") || 1);
+/** Some seconds are usual. */
+const ROUND_DEADLINE_MS = 120_000;
 const OWNERS = 6;
 const VERIFY_TRIES = 20;
 /** So many that the others have dropped from memory what a server misses: it needs a snapshot. */
@@ -95,7 +97,11 @@ function segments(server: Server): string[] {
 
 clusterTest(
   `process: ${ROUNDS} rounds of load, kill -9 and restart keep every acknowledged write`,
-  { timing: { heartbeatIntervalMs: 50, electionTimeoutMs: 400 }, storage: STORAGE },
+  {
+    timing: { heartbeatIntervalMs: 50, electionTimeoutMs: 400 },
+    storage: STORAGE,
+    deadlineMs: ROUNDS * ROUND_DEADLINE_MS,
+  },
   async (cluster) => {
     const random = new Random(SEED);
     const told = new Told();

@@ -1,5 +1,6 @@
 /** One server as a process of its own, with its log lines kept. */
-import { eventually, REPLY_DEADLINE_MS, within } from "./socket.ts";
+import { KeptText } from "./kept_text.ts";
+import { eventually, REPLY_DEADLINE_MS, within } from "./patience.ts";
 
 export const PROJECT = new URL("../../", import.meta.url).pathname;
 
@@ -62,8 +63,8 @@ export interface Ended {
 export class ServerProcess {
   readonly #child: Deno.ChildProcess;
   readonly #ended: Promise<Ended>;
-  #out = "";
-  #error = "";
+  readonly #out = new KeptText();
+  readonly #error = new KeptText();
   hasEnded = false;
 
   constructor(options: RunOptions) {
@@ -92,16 +93,18 @@ export class ServerProcess {
   }
 
   get error(): string {
-    return this.#error;
+    return this.#error.text;
   }
 
-  /** The log so far; lines that are no JSON are left out. */
+  /** The log so far; lines that are no JSON, or not whole yet, are left out. */
   get log(): LogLine[] {
-    const lines: LogLine[] = [];
-    for (const line of this.#error.split("\n")) {
-      if (line.startsWith("{")) lines.push(JSON.parse(line));
-    }
-    return lines;
+    const lines = this.#error.wholeLines().filter((line) => line.startsWith("{"));
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  /** The last lines on standard error, shortened. */
+  logTail(lines: number, width: number): string {
+    return this.#error.tail(lines, width);
   }
 
   signal(name: Deno.Signal): void {
@@ -121,8 +124,8 @@ export class ServerProcess {
   /** Waits for a line on standard error that holds `text`; an end of the process fails it. */
   async logged(text: string, deadlineMs = REPLY_DEADLINE_MS): Promise<void> {
     await eventually(`${JSON.stringify(text)} in the log`, () => {
-      if (this.#error.includes(text)) return true;
-      if (this.hasEnded) throw new Error(`Ended without ${JSON.stringify(text)}: ${this.#error}`);
+      if (this.error.includes(text)) return true;
+      if (this.hasEnded) throw new Error(`Ended without ${JSON.stringify(text)}: ${this.error}`);
       return false;
     }, deadlineMs);
   }
@@ -145,12 +148,12 @@ export class ServerProcess {
     };
     const [status] = await Promise.all([
       this.#child.status,
-      gather(this.#child.stdout, (text) => this.#out += text),
-      gather(this.#child.stderr, (text) => this.#error += text),
+      gather(this.#child.stdout, (text) => this.#out.add(text)),
+      gather(this.#child.stderr, (text) => this.#error.add(text)),
     ]);
     this.hasEnded = true;
     running.delete(this.#child);
-    return { code: status.code, signal: status.signal, out: this.#out, error: this.#error };
+    return { code: status.code, signal: status.signal, out: this.#out.text, error: this.error };
   }
 }
 

@@ -1,9 +1,8 @@
 /** Sockets for tests that look at bytes: every read has a deadline, every write may have one. */
 
-const encoder = new TextEncoder();
+import { Patience, REPLY_DEADLINE_MS, within } from "./patience.ts";
 
-/** How long a reply may take before a test fails; generous, for machines that are busy. */
-export const REPLY_DEADLINE_MS = 15_000;
+const encoder = new TextEncoder();
 
 /** Text where every character is one byte, so that any bytes can be compared and printed. */
 export function fromBytes(bytes: Uint8Array): string {
@@ -19,48 +18,23 @@ export function toBytes(text: string): Uint8Array {
   return bytes;
 }
 
-/** Resolves after `ms`. */
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Rejects, with what was waited for, once `deadlineMs` have passed. */
-export async function within<T>(deadlineMs: number, what: string, wait: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${deadlineMs} ms`)), deadlineMs);
-  });
+/**
+ * Connects to a port of 127.0.0.1. A packet that is dropped on the way is sent again by the system, for
+ * two minutes, before it gives up: here it is the deadline that says so.
+ */
+export async function connectTo(port: number, deadlineMs: number): Promise<Deno.TcpConn> {
+  const what = `port ${port} to take or refuse a connection (does something drop the packets?)`;
+  const late = new AbortController();
+  const connecting = Deno.connect({ hostname: "127.0.0.1", port, signal: late.signal });
   try {
-    return await Promise.race([wait, late]);
-  } finally {
-    clearTimeout(timer);
+    const connection = await within(deadlineMs, what, connecting);
+    connection.setNoDelay(true);
+    return connection;
+  } catch (error) {
+    late.abort();
+    await connecting.then((connection) => connection.close(), () => {});
+    throw error;
   }
-}
-
-/** Asks `condition` until it holds; throws, with `what`, where it does not in time. */
-export async function eventually(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  deadlineMs = REPLY_DEADLINE_MS,
-): Promise<void> {
-  const start = performance.now();
-  while (!await condition()) {
-    if (performance.now() - start > deadlineMs) {
-      throw new Error(`${what}: not within ${deadlineMs} ms`);
-    }
-    await sleep(20);
-  }
-}
-
-/** Ports that nobody listens on at the moment, all different. */
-export function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }
 
 /** A TCP connection to 127.0.0.1 that is read by exact numbers of bytes, or by lines. */
@@ -71,11 +45,10 @@ export class RawSocket {
 
   private constructor(conn: Deno.TcpConn) {
     this.#conn = conn;
-    conn.setNoDelay(true);
   }
 
-  static async connect(port: number): Promise<RawSocket> {
-    return new RawSocket(await Deno.connect({ hostname: "127.0.0.1", port }));
+  static async connect(port: number, deadlineMs = REPLY_DEADLINE_MS): Promise<RawSocket> {
+    return new RawSocket(await connectTo(port, deadlineMs));
   }
 
   /** Writes all of it; `deadlineMs` where the other end may refuse to take it. */
@@ -115,8 +88,8 @@ export class RawSocket {
 
   /** All that still comes, up to the end of the stream; a reset counts as an end. */
   async readToEnd(deadlineMs = REPLY_DEADLINE_MS): Promise<string> {
-    const start = performance.now();
-    while (await this.#readMore(deadlineMs - (performance.now() - start))) { /* on */ }
+    using patience = new Patience(deadlineMs);
+    while (await this.#readMore(patience)) { /* on */ }
     return this.#take(this.#received.length);
   }
 
@@ -139,16 +112,16 @@ export class RawSocket {
   }
 
   async #fill(isThere: () => boolean, what: string, deadlineMs: number): Promise<void> {
-    const start = performance.now();
+    if (isThere()) return;
+    using patience = new Patience(deadlineMs);
     while (!isThere()) {
-      const leftMs = deadlineMs - (performance.now() - start);
-      if (await this.#readMore(leftMs)) continue;
+      if (await this.#readMore(patience)) continue;
       throw new Error(`The server closed, waiting for ${what}; unread: ${this.#tail()}`);
     }
   }
 
   /** False at the end of the stream. A read that is late closes this end. */
-  async #readMore(deadlineMs: number): Promise<boolean> {
+  async #readMore(patience: Patience): Promise<boolean> {
     const buffer = new Uint8Array(65_536);
     const reading = this.#conn.read(buffer).catch((error: Error) => {
       if (error instanceof Deno.errors.ConnectionReset || this.#isClosed) return null;
@@ -156,7 +129,7 @@ export class RawSocket {
     });
     let count: number | null;
     try {
-      count = await within(Math.max(1, deadlineMs), "a reply", reading);
+      count = await patience.race("a reply", reading);
     } catch (error) {
       this.close();
       await reading;

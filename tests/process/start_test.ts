@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Cluster, clusterTest } from "./harness.ts";
 import { needsProgram, unmet } from "./requirements.ts";
 import { type Ended, runToEnd, ServerProcess } from "./server_process.ts";
-import { eventually, freePorts, sleep } from "./socket.ts";
+import { freePorts } from "../../bench/free_ports.ts";
+import { eventually, sleep } from "./patience.ts";
 
 const VERSION = JSON.parse(
   Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),

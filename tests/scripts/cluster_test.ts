@@ -1,16 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { freePorts } from "../../bench/free_ports.ts";
 
 const SCRIPT = new URL("../../scripts/cluster.sh", import.meta.url).pathname;
-
-function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
-}
 
 /** A directory with a cluster file on free ports, and the script run on it. */
 class Workbench {
