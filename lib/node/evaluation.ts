@@ -31,7 +31,7 @@ export interface Evaluation extends ServerViewSource {
     end: number,
     count: number,
   ): void;
-  /** The number of the read round that serves reads submitted now. */
+  /** Asks for a read round; the number of the one that serves reads submitted now. */
   readRound(session: Session): number;
   /** Calls `session.confirmed(round)` once that round is. */
   expectRound(session: Session, round: number): void;

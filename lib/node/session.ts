@@ -118,12 +118,11 @@ export class Session implements ClientSession {
   submit(batch: CommandBatch): void {
     const evaluation = this.#evaluation;
     const refusal = evaluation.refusal();
-    const round = refusal === 0 ? evaluation.readRound(this) : 0;
-    const end = this.#submission.submit(batch, refusal, round);
+    const end = this.#submission.submit(batch, refusal);
     this.#giveBack(batch);
     if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
     this.advance();
-    if (this.#pending.waitingReads > 0) evaluation.expectRound(this, round);
+    if (this.#submission.round > 0) evaluation.expectRound(this, this.#submission.round);
   }
 
   inputEnded(): void {

@@ -11,6 +11,7 @@ export class Submission {
   readonly #evaluation: Evaluation;
   /** A command of the transaction that is being gathered was refused. */
   #isDiscarded = false;
+  #round = 0;
 
   constructor(session: Session, pending: PendingCommands, evaluation: Evaluation) {
     this.#session = session;
@@ -18,11 +19,17 @@ export class Submission {
     this.#evaluation = evaluation;
   }
 
+  /** The read round that confirms the reads of the last batch; 0 where it had none. */
+  get round(): number {
+    return this.#round;
+  }
+
   /**
-   * Submits every command of a batch, in order. `refusal` is why this server takes none, or 0;
-   * `round` confirms the reads. Returns why the connection ends behind them, or null.
+   * Submits every command of a batch, in order. `refusal` is why this server takes none, or 0.
+   * Returns why the connection ends behind them, or null.
    */
-  submit(batch: CommandBatch, refusal: ClientError | 0, round: number): string | null {
+  submit(batch: CommandBatch, refusal: ClientError | 0): string | null {
+    this.#round = 0;
     const nowMs = this.#evaluation.monotonicMs();
     for (let i = 0; i < batch.count;) {
       const action = batch.actions[i] as Action;
@@ -38,11 +45,11 @@ export class Submission {
           this.#refuse(batch, i, ClientError.discarded, nowMs);
           break;
         case Action.read:
-          if (refusal === 0) this.#bytes(PendingKind.read, batch, i, nowMs, round);
+          if (refusal === 0) this.#read(batch, i, nowMs);
           else this.#refuse(batch, i, refusal, nowMs);
           break;
         case Action.staleRead:
-          if (refusal === 0) this.#bytes(PendingKind.read, batch, i, nowMs, round);
+          if (refusal === 0) this.#read(batch, i, nowMs);
           else if (refusal !== ClientError.redirect) this.#refuse(batch, i, refusal, nowMs);
           else this.#bytes(PendingKind.staleRead, batch, i, nowMs, 0);
           break;
@@ -97,6 +104,12 @@ export class Submission {
     const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
     this.#refuse(batch, i, error as ClientError, nowMs);
     return i + 1;
+  }
+
+  /** Asks for a round with a batch's first read: writes need none, and a round is a message to all. */
+  #read(batch: CommandBatch, i: number, nowMs: number): void {
+    if (this.#round === 0) this.#round = this.#evaluation.readRound(this.#session);
+    this.#bytes(PendingKind.read, batch, i, nowMs, this.#round);
   }
 
   #bytes(kind: PendingKind, batch: CommandBatch, i: number, nowMs: number, round: number): void {
