@@ -31,7 +31,7 @@ export type Proposed = { readonly index: number; readonly term: number } | {
   readonly error: ClientError;
 };
 
-/** More gathered bytes than this don't wait for the sync under way. */
+/** More gathered bytes than this don't wait for the commit under way. */
 const GATHER_BYTES_MAX = 262_144;
 /** A buffer that one huge command grew is given back beyond this. */
 const KEEP_BYTES = 4_194_304;
@@ -114,12 +114,14 @@ export class Appender {
 }
 
 /**
- * True where what was gathered may wait for the sync under way: the own disk could not take it before,
- * and what comes in meanwhile shares an entry, a frame to each follower and their syncs. The caller
- * waits no longer than to the next tick: two followers can commit without a leader whose disk is slow.
+ * True where what was gathered may wait for the commit of what is in the log already: what comes in
+ * meanwhile shares an entry, a frame to each follower and their syncs. So under load two groups of
+ * clients take turns, one being written while the other is served. The caller waits no longer than to
+ * the next tick: commits come late, or never, where a majority is slow or gone.
  */
-export function mayGather(appender: Appender, raft: Raft, isSyncing: boolean): boolean {
-  return isSyncing && raft.state.role === "leader" && appender.gatheredBytes < GATHER_BYTES_MAX;
+export function mayGather(appender: Appender, { state }: Raft): boolean {
+  return state.role === "leader" && state.log.lastIndex > state.commitIndex &&
+    appender.gatheredBytes < GATHER_BYTES_MAX;
 }
 
 function newTicket(): Ticket {

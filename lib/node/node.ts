@@ -193,7 +193,7 @@ export class Node implements ServerNode {
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
-      if (this.#hasTicked || !mayGather(this.#appender, raft, persister.isBusy)) {
+      if (this.#hasTicked || !mayGather(this.#appender, raft)) {
         this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
       }
       this.#hasTicked = false;

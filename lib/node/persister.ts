@@ -103,8 +103,6 @@ export class Persister {
       this.#isMarked = true;
       this.#compactIfIdle();
       if (this.#batch !== null) this.#write();
-      // Writes may have gathered meanwhile, as behind any other sync.
-      else this.#options.host.scheduleTurn();
     });
   }
 

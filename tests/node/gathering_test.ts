@@ -1,4 +1,4 @@
-/** Writes that come while a sync is under way share an entry; the tick ends their waiting. */
+/** Writes that come while a commit is under way share an entry; the tick ends their waiting. */
 import { assert, assertEquals } from "@std/assert";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Node } from "../../lib/node/node.ts";

@@ -28,6 +28,7 @@ class FakeLeader implements Evaluation {
   round = 1;
   timeWaiters: Session[] = [];
   expected: [number, Session][] = [];
+  roundsAsked = 0;
   forgotten = 0;
   #version = 0;
 
@@ -70,6 +71,7 @@ class FakeLeader implements Evaluation {
     assertEquals(offset, end);
   }
   readRound(): number {
+    this.roundsAsked++;
     return this.round;
   }
   expectRound(session: Session, round: number): void {
@@ -187,6 +189,16 @@ Deno.test("a read is answered once its round is confirmed, not before", () => {
   assertEquals(output(session), "");
   leader.confirm(1);
   assertEquals(output(session), "VALUE 1\r\nx\r\n");
+});
+
+Deno.test("only reads ask for a round, once for all reads of a batch", () => {
+  const { leader, session } = setup();
+  send(session, "set a 0 1\r\nx\r\ndelete b\r\n");
+  assertEquals([leader.roundsAsked, leader.expected.length], [0, 0]);
+  send(session, "get a\r\nset a 0 1\r\ny\r\nget a\r\n");
+  assertEquals([leader.roundsAsked, leader.expected.length], [1, 1]);
+  send(session, "set a 0 1\r\nz\r\n");
+  assertEquals([leader.roundsAsked, leader.expected.length], [1, 1], "though reads wait");
 });
 
 Deno.test("an earlier round's confirmation does not serve a read of a later round", () => {
