@@ -154,6 +154,7 @@ export class Node implements ServerNode {
       bufferBytes: this.#sessionLimits.budget.bytes,
       waitingEntries: this.#appender.tickets.length,
       waitingRounds: this.#rounds.length,
+      waitingCommands: this.#sessions.waitingForLeader,
     };
   }
 

@@ -67,6 +67,16 @@ export class PendingCommands {
     return this.#waitingReads;
   }
 
+  /** Reads and writes that are not answered, their replies composed or not. */
+  get waitingForLeader(): number {
+    let count = 0;
+    for (let p = this.head; p < this.tail; p++) {
+      const kind = this.kind(p);
+      if (kind === PendingKind.read || (kind === PendingKind.write && p >= this.evaluated)) count++;
+    }
+    return count;
+  }
+
   /** Adds a command at the tail and returns its position. */
   push(kind: PendingKind, replyMode: number, submittedMs: number, slot = 0): number {
     if (this.tail - this.head > this.#mask) this.#grow();

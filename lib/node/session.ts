@@ -155,6 +155,11 @@ export class Session implements ClientSession {
     return this.#pending.length > 0;
   }
 
+  /** Commands that only a leader can answer: none may be left where this server leads no more. */
+  get waitingForLeader(): number {
+    return this.#isGone ? 0 : this.#pending.waitingForLeader;
+  }
+
   // Evaluation: called by the node.
 
   /** Evaluates what stands in front of the write at `position`, which is about to be applied. */

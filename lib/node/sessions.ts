@@ -17,6 +17,8 @@ export interface ClientLoad {
   /** Entries in the log, and rounds of reads, with clients that wait for them. */
   readonly waitingEntries: number;
   readonly waitingRounds: number;
+  /** Commands that only a leader can answer. */
+  readonly waitingCommands: number;
 }
 
 export class Sessions {
@@ -27,6 +29,13 @@ export class Sessions {
 
   get count(): number {
     return this.#all.size;
+  }
+
+  /** Commands of all sessions that only a leader can answer. */
+  get waitingForLeader(): number {
+    let count = 0;
+    for (const session of this.#all) count += session.waitingForLeader;
+    return count;
   }
 
   /** True while any command is not answered. */

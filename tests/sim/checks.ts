@@ -4,6 +4,7 @@
  * nothing costs a few comparisons.
  */
 import { checksum } from "../../lib/util/checksum.ts";
+import { readU64 } from "../../lib/util/bytes.ts";
 import type { RaftState } from "../../lib/raft/state.ts";
 import type { Vote } from "./server_factory.ts";
 import { MatchChecks } from "./match_checks.ts";
@@ -38,6 +39,10 @@ export interface ServerProbe {
   matchIndexOf(follower: number): number;
   /** The digest of the store's contents at `appliedIndex`. */
   digest(): string;
+  /** The time that its store has come to at `appliedIndex`. */
+  clockMs(): number;
+  /** Commands of its clients that only a leader can answer. */
+  waitingCommands(): number;
   /** What it still holds, where nothing is under way any more; null where that is nothing. */
   leftover(): string | null;
 }
@@ -68,6 +73,8 @@ class Record {
   readonly chain: number[] = [0];
 }
 
+/** Where an entry's data has its stamp: see lib/raft/envelope.ts. */
+const STAMP = 4;
 /** Terms above this would make the keys of the log-matching map collide. */
 const TERM_SPAN = 0x40_0000;
 
@@ -76,6 +83,9 @@ export class StateChecks {
   readonly ledgerTerms: number[] = [0];
   readonly ledgerChain: number[] = [0];
   readonly #committedIn: number[] = [0];
+  /** Bytes of data of all entries up to each, and the time that they let pass. */
+  readonly #bytesUpTo: number[] = [0];
+  readonly #clocks: number[] = [0];
   readonly #records = new Map<number, Record>();
   readonly #leaders = new Map<number, number>();
   readonly #chainAt = new Map<number, number>();
@@ -168,6 +178,26 @@ export class StateChecks {
     if (state !== null) this.#reads.check(server.id, state);
     record.isLeader = isLeader;
     if (isElected) this.onElection?.();
+  }
+
+  /**
+   * Looks at a server after a turn. Where it does not lead, nobody may be left waiting for what only a
+   * leader can say: such a client would wait until its command's time is over.
+   */
+  afterTurn({ id, probe }: CheckedServer): void {
+    if (probe === null || probe.raft() === null || probe.isLeader()) return;
+    const waiting = probe.waitingCommands();
+    if (waiting === 0) return;
+    fail(
+      "nobody waits for a leader that is none",
+      `server ${id} keeps ${waiting} commands waiting`,
+    );
+  }
+
+  /** Bytes of data of the committed entries behind `behind` and up to `upTo`. */
+  bytesBetween(behind: number, upTo: number): number {
+    const last = Math.min(upTo, this.committedIndex);
+    return this.#bytesUpTo[last]! - this.#bytesUpTo[Math.min(behind, last)]!;
   }
 
   /** The log as recovery found it has to hold all that was promised before the crash. */
@@ -312,6 +342,9 @@ export class StateChecks {
         this.ledgerTerms.push(record.terms[index]!);
         this.ledgerChain.push(link);
         this.#committedIn.push(probe.term());
+        const data = probe.dataAt(index);
+        this.#bytesUpTo.push(this.#bytesUpTo[index - 1]! + data.length);
+        this.#clocks.push(Math.max(this.#clocks[index - 1]!, readU64(data, STAMP)));
         if (index === commitIndex) this.#checkQuorum(id, probe, index, link);
       } else if (this.ledgerChain[index] !== link) {
         fail("state machine safety", `server ${id} committed another entry at ${index}`);
@@ -346,6 +379,14 @@ export class StateChecks {
       );
     }
     record.appliedIndex = appliedIndex;
+    const clockMs = probe.clockMs();
+    if (clockMs !== this.#clocks[appliedIndex]) {
+      fail(
+        "time of the log",
+        `server ${id} has come to ${clockMs} at entry ${appliedIndex}, the log to ` +
+          `${this.#clocks[appliedIndex]}`,
+      );
+    }
     const digest = probe.digest();
     const known = this.#digests.get(appliedIndex);
     if (known === undefined) {

@@ -70,6 +70,7 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
     wipe: nothing,
     damage: () => "nothing",
     heal: nothing,
+    voidEvents: 0,
   };
 }
 
@@ -284,6 +285,8 @@ function closedProbe(): ServerProbe {
     voters: () => [],
     matchIndexOf: () => 0,
     digest: () => "",
+    clockMs: () => 0,
+    waitingCommands: () => 0,
     leftover: () => null,
   };
 }

@@ -94,6 +94,8 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     voters: () => state().configurations.current.voters,
     matchIndexOf: (id) => (state().progress.get(id)?.matchIndex ?? 0) - origin.index,
     digest: () => store().digest(),
+    clockMs: () => store().clockMs,
+    waitingCommands: () => node.clientLoad.waitingCommands,
     leftover: () => leftoverOf(node, options),
   };
 }

@@ -21,6 +21,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   #failed: { readonly what: string; readonly atMs: number } | null = null;
   /** Completions behind a stall. */
   readonly #held = new Set<{ readonly complete: () => void }>();
+  /** Events at the end of a stall that was healed before: they do nothing any more. */
+  #voidEvents = 0;
 
   constructor(environment: DiskEnvironment) {
     super({ schedule: (completion) => this.#complete(completion) });
@@ -59,6 +61,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   override kill(): void {
     super.kill();
     this.#failed = null;
+    this.#held.clear();
+    this.#voidEvents = 0;
   }
 
   #complete(completion: Completion): void {
@@ -74,6 +78,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#held.add(held);
     schedule(stalledMs, () => {
       if (this.#held.delete(held)) held.complete();
+      else this.#voidEvents--;
     });
   }
 
@@ -90,7 +95,10 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     else this.kill();
     if (tears) this.#environment.torn();
     this.#failsNext = null;
-    this.#held.clear();
+  }
+
+  get voidEvents(): number {
+    return this.#voidEvents;
   }
 
   crashSoon(): void {
@@ -135,6 +143,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.capacityBytes = Infinity;
     const held = [...this.#held];
     this.#held.clear();
+    this.#voidEvents += held.length;
     for (const { complete } of held) this.#environment.schedule(1, complete);
   }
 }

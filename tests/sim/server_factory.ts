@@ -40,6 +40,8 @@ export interface ServerDisk extends Disk {
   damage(random: Random): string;
   /** Takes away what of the above is still to come. */
   heal(): void;
+  /** Completions that are scheduled and will do nothing. */
+  readonly voidEvents: number;
 }
 
 export interface ServerEnvironment {

@@ -13,6 +13,7 @@ import type { SimClock } from "./clock.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
 import type { Marks } from "./marks.ts";
+import type { StreamChecks, StreamingServer } from "./stream_checks.ts";
 import { PeerLink } from "./peer_link.ts";
 import { QuorumWatch } from "./quorum_watch.ts";
 import type { Fabric } from "./fabric.ts";
@@ -46,6 +47,7 @@ export interface ServerSetting {
   readonly checks: StateChecks;
   readonly atlas: Atlas;
   readonly marks: Marks;
+  readonly streams: StreamChecks;
   /** All servers, in the order of their ids; filled after they are made. */
   readonly servers: SimServer[];
 }
@@ -72,6 +74,10 @@ export class SimServer implements Handler, Part, NodeHost {
   readonly #setting: ServerSetting;
   readonly #rng: Rng;
   readonly #quorum: QuorumWatch;
+  readonly #bytesBetween = (behind: number, upTo: number): number => {
+    const { checks, options } = this.#setting;
+    return checks.bytesBetween(behind - options.origin.index, upTo - options.origin.index);
+  };
   isOut = false;
   isHarmed = false;
   isTorn = false;
@@ -257,9 +263,12 @@ export class SimServer implements Handler, Part, NodeHost {
   }
 
   #look(kind: number): void {
-    const { checks, marks } = this.#setting;
+    const { checks, marks, streams } = this.#setting;
     if (this.isHarmed && this.probe?.raft()?.suspect === true) this.mayForget = true;
     checks.afterStep(this);
+    if (kind === Kind.turn) checks.afterTurn(this);
+    const seen = this.streaming;
+    if (seen !== null) streams.check(seen, kind === Kind.tick, this.#bytesBetween);
     marks.look(this, kind, checks.committedIndex);
     if (kind === Kind.tick) {
       const leads = this.probe?.isOpen() === true && this.probe.isLeader();
@@ -281,11 +290,20 @@ export class SimServer implements Handler, Part, NodeHost {
     else event.call!();
   }
 
+  /** What the checks of its streams look at; null while it is down or not formed. */
+  get streaming(): StreamingServer | null {
+    const state = this.probe?.raft() ?? null;
+    if (state === null) return null;
+    return { id: this.id, monotonicMs: this.clock.monotonicMs(), state };
+  }
+
   /** A frame is about to be taken in. */
   noteFrame(from: number, frame: Uint8Array): void {
     this.#quorum.heard(from, this.world.now);
     this.#setting.marks.frame(from, this, frame);
     this.#setting.checks.frame(from, this.id, frame);
+    const seen = this.streaming;
+    if (seen !== null) this.#setting.streams.received(seen, from, frame);
   }
 
   pump(): void {}
@@ -336,7 +354,8 @@ export class SimServer implements Handler, Part, NodeHost {
     if (held !== null) found.push(held);
     const limits = { [Kind.tick]: 1, [Kind.turn]: 1, [Kind.completion]: COMPLETIONS_LEFT_MAX };
     for (const [kind, most] of Object.entries(limits)) {
-      const count = this.world.pending(this, Number(kind), this.life);
+      const isDone = Number(kind) === Kind.completion ? this.disk.voidEvents : 0;
+      const count = this.world.pending(this, Number(kind), this.life) - isDone;
       if (count > most) found.push(`${count} events "${kindName(Number(kind))}"`);
     }
     return found.map((what) => `server ${this.id} holds ${what}`);

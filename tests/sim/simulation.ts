@@ -20,6 +20,7 @@ import { patienceMs } from "./patience.ts";
 import { RedisWorkload } from "./redis_workload.ts";
 import type { ServerFactory } from "./server_factory.ts";
 import { type ServerSetting, SimServer } from "./sim_server.ts";
+import { StreamChecks } from "./stream_checks.ts";
 import { type LineSink, Trace } from "./trace.ts";
 import { CheckFailure, World } from "./world.ts";
 
@@ -76,7 +77,10 @@ export class Simulation {
     const atlas = new Atlas(servers);
     const marks = this.marks = new Marks(servers, options.origin);
     checks.onTruncation = (behind, durable) => marks.truncated(behind, durable);
-    fabric.onFrame = (from, _to, frame) => {
+    const streams = new StreamChecks(options.storage.logMemoryBytes);
+    fabric.onFrame = (from, to, frame) => {
+      const sender = servers[from - 1]!.streaming;
+      if (sender !== null) streams.sent(sender, to, frame);
       const vote = factory.voteOf(frame);
       if (vote === null) return;
       checks.voteSent(from, { ...vote, term: vote.term - options.origin.term });
@@ -90,6 +94,7 @@ export class Simulation {
       checks,
       atlas,
       marks,
+      streams,
       servers,
     };
     for (let id = 1; id <= options.servers; id++) {

@@ -1,0 +1,124 @@
+/**
+ * What a leader owes a follower that it streams a snapshot to. The snapshot has to lead up to the log
+ * that the leader holds in memory: else the follower takes it over and needs the next one, with a
+ * steady load for ever. And what is lost on the way has to be sent again.
+ *
+ * Both would show as slowness alone, which no bound on progress sees.
+ */
+import type { RaftState } from "../../lib/raft/state.ts";
+import { readU64 } from "../../lib/util/bytes.ts";
+import { FrameType } from "../../lib/wire/rpc_types.ts";
+import { CheckFailure } from "./world.ts";
+
+// docs/protocol.md: where a frame has its type, its term, and the snapshot's index.
+const TYPE = 4;
+const TERM = 21;
+const INDEX = 29;
+
+/** So many times its bound the log in memory may grow for a stream, see lib/node/snapshots.ts. */
+const PINNED_FACTOR = 64;
+/** The silence after which a sender has to send again, with room for when it looks at its clock. */
+const SILENCE_MAX_MS = 1_500;
+
+/** A stream as it goes on. */
+interface Stream {
+  readonly term: number;
+  readonly index: number;
+  /** When something of it left or was answered, by the leader's own clock. */
+  activeMs: number;
+}
+
+/** A leader's log in memory. */
+interface Held {
+  readonly term: number;
+  firstIndex: number;
+  /** It had to cut its log in front of this one whatever is streamed: it had grown too long. */
+  cutIndex: number;
+}
+
+/** The part of a server that is looked at. */
+export interface StreamingServer {
+  readonly id: number;
+  readonly monotonicMs: number;
+  readonly state: RaftState;
+}
+
+export class StreamChecks {
+  readonly #logMemoryBytes: number;
+  readonly #streams = new Map<string, Stream>();
+  readonly #held = new Map<number, Held>();
+
+  constructor(logMemoryBytes: number) {
+    this.#logMemoryBytes = logMemoryBytes;
+  }
+
+  /** A frame leaves a server, at the end of one of its steps. */
+  sent({ id, monotonicMs, state }: StreamingServer, to: number, frame: Uint8Array): void {
+    if (frame[TYPE] !== FrameType.snapshotChunk || state.role !== "leader") return;
+    const term = readU64(frame, TERM);
+    if (term !== state.term) return;
+    const index = readU64(frame, INDEX);
+    this.#streams.set(`${id}/${to}`, { term, index, activeMs: monotonicMs });
+    const held = this.#held.get(id);
+    const cutIndex = held?.term === term ? held.cutIndex : 0;
+    if (state.log.firstIndex - 1 <= Math.max(index, cutIndex)) return;
+    throw new CheckFailure(
+      "a snapshot leads to the log",
+      `leader ${id} sends server ${to} a snapshot that ends at ${index}; its log goes on with ` +
+        `${state.log.firstIndex}`,
+    );
+  }
+
+  /** A frame reaches a server. */
+  received({ id, monotonicMs }: StreamingServer, from: number, frame: Uint8Array): void {
+    if (frame[TYPE] !== FrameType.snapshotChunkResponse) return;
+    const stream = this.#streams.get(`${id}/${from}`);
+    if (stream?.index === readU64(frame, INDEX)) stream.activeMs = monotonicMs;
+  }
+
+  /**
+   * Looks at a server after a step. `bytesBetween`: of the committed entries behind one index and up
+   * to another.
+   */
+  check(
+    { id, monotonicMs, state }: StreamingServer,
+    isTick: boolean,
+    bytesBetween: (behind: number, upTo: number) => number,
+  ): void {
+    if (state.role !== "leader") {
+      this.#held.delete(id);
+      return;
+    }
+    this.#follow(id, state, bytesBetween);
+    if (!isTick || this.#streams.size === 0) return;
+    for (const { id: follower, mode } of state.progress.values()) {
+      const key = `${id}/${follower}`;
+      const stream = this.#streams.get(key);
+      if (stream === undefined) continue;
+      if (mode !== "snapshot" || stream.term !== state.term) this.#streams.delete(key);
+      else if (monotonicMs - stream.activeMs > SILENCE_MAX_MS) {
+        throw new CheckFailure(
+          "a stream goes on",
+          `leader ${id} has sent server ${follower} nothing of a snapshot for ` +
+            `${Math.round(monotonicMs - stream.activeMs)} ms`,
+        );
+      }
+    }
+  }
+
+  #follow(
+    id: number,
+    { term, log, outbox }: RaftState,
+    bytesBetween: (behind: number, upTo: number) => number,
+  ): void {
+    const held = this.#held.get(id);
+    if (held?.term !== term) {
+      this.#held.set(id, { term, firstIndex: log.firstIndex, cutIndex: 0 });
+      return;
+    }
+    if (held.firstIndex === log.firstIndex) return;
+    const bytes = bytesBetween(held.firstIndex - 1, outbox.appliedIndex);
+    if (bytes > this.#logMemoryBytes * PINNED_FACTOR) held.cutIndex = log.firstIndex - 1;
+    held.firstIndex = log.firstIndex;
+  }
+}
