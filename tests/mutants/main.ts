@@ -35,7 +35,8 @@ const COPIED = [
 const QUICK_SEEDS = 5;
 /** Any change of the code shifts what a seed meets, so a few of the quick ones may get away. */
 const LOST_MAX = 2;
-const HANGS_AFTER_MS = 120_000;
+/** Counted in steps of a second, so that a machine that stands still is not taken for a mutant that does. */
+const HANGS_AFTER_SECONDS = 120;
 
 interface Order {
   readonly only: readonly string[] | null;
@@ -93,15 +94,15 @@ async function runSeeds(
   let seeds = 0;
   let hung = false;
   let failed: SimResult | null = null;
-  const hang = () => {
+  let silentSeconds = 0;
+  const watchdog = setInterval(() => {
+    if (++silentSeconds < HANGS_AFTER_SECONDS || hung) return;
     hung = true;
     child.kill("SIGKILL");
-  };
-  let watchdog = setTimeout(hang, HANGS_AFTER_MS);
+  }, 1_000);
   let rest = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    clearTimeout(watchdog);
-    watchdog = setTimeout(hang, HANGS_AFTER_MS);
+    silentSeconds = 0;
     const lines = (rest + chunk).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
@@ -110,7 +111,7 @@ async function runSeeds(
       if (result.check !== null) failed = result;
     }
   }
-  clearTimeout(watchdog);
+  clearInterval(watchdog);
   const { code } = await child.status;
   if (code !== 0 && !hung) throw new Error(`The simulator in ${tree} ended with code ${code}`);
   return { seeds, failed, hung };

@@ -20,6 +20,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
   return withShortQueue({
     ...drawn,
     redis: options.redis ?? null,
+    installFault: options.installFault ?? 0,
     timing: { ...timing, ...options.timing },
     limits: { ...limits, ...options.limits },
     storage: { ...storage, ...options.storage },

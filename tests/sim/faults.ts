@@ -22,6 +22,8 @@ export interface FaultSetting {
 const NEW_LEADER_ROUND_TRIPS = 4;
 /** The shape of such a fault that sets the leader apart. */
 const CUT_WHOLLY = 3;
+/** How often a server that is left behind is looked at. */
+const LOOK_INTERVAL_US = 100_000;
 const HOUR_MS = 3_600_000;
 
 export class Faults implements Handler {
@@ -36,6 +38,8 @@ export class Faults implements Handler {
   #beganUs = 0;
   /** While a chase is on: see `#beginChase`. */
   #chasedUntilUs = 0;
+  /** Who had the last piece of a snapshot last; 0 where nobody did. */
+  #receiver = 0;
   /** What struck so far, to do it again. */
   readonly strikes: Strike[] = [];
 
@@ -89,6 +93,15 @@ export class Faults implements Handler {
     fabric.world.schedule(0, this, Kind.faultBegin, 3, 0);
   }
 
+  /** A server has all of a snapshot, and begins to make it durable. */
+  atWholeSnapshot(receiver: number): void {
+    const { options, fabric } = this.#setting;
+    this.#receiver = receiver;
+    if (!this.#isOn || options.schedule !== null) return;
+    if (!this.#random.chance(options.installFault / this.#stretch)) return;
+    fabric.world.schedule(0, this, Kind.faultBegin, 4, 0);
+  }
+
   /** No new faults, and all that last are taken back; who is out for good stays out. */
   healAll(): void {
     this.#isOn = false;
@@ -126,6 +139,7 @@ export class Faults implements Handler {
     if (event.life === 1) return this.#strike(this.#setting.options.schedule![event.a]!);
     if (event.life === 2) return this.#strike(this.#draw("newLeader"));
     if (event.life === 3) return this.#strike(this.#draw("figureEight"));
+    if (event.life === 4) return this.#strike(this.#draw("installing"));
     const name = FAULTS[event.a]!;
     this.#scheduleNext(event.a, name);
     this.#strike(this.#draw(name));
@@ -182,10 +196,14 @@ export class Faults implements Handler {
         return this.#sleep(durationMs, random);
       case "chase":
         return this.#beginChase(durationMs);
+      case "lag":
+        return this.#leaveBehind(durationMs, random);
       case "newLeader":
         return this.#hitNewLeader(random.between(0, 3), random);
       case "figureEight":
         return this.#hitNewLeader(CUT_WHOLLY, random, true);
+      case "installing":
+        return this.#hitReceiver(durationMs, random);
       case "wipe":
       case "damage":
         return this.#harm(name, random);
@@ -253,6 +271,57 @@ export class Faults implements Handler {
     return () => {
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
+  }
+
+  /**
+   * A server that has all of a snapshot takes long to make it durable, and meanwhile somebody else
+   * leads: after a start its log in memory reaches further back, so that it may go on with appends
+   * behind what the snapshot was to replace.
+   */
+  #hitReceiver(durationMs: number, random: Random): (() => void) | null {
+    const { servers, options, fabric } = this.#setting;
+    const receiver = servers.find(({ id }) => id === this.#receiver);
+    if (receiver === undefined || receiver.isDown || servers.length < 3) return null;
+    receiver.disk.stall(durationMs + options.timing.electionTimeoutMs * random.between(1, 4));
+    const others = servers.filter((server) => server !== receiver);
+    if (random.chance(0.2)) return this.#hitNewLeader(random.between(0, 3), random);
+    const soonMs = Math.min(options.restartMaxMs, options.timing.electionTimeoutMs);
+    for (const server of others) {
+      server.crash("a fault");
+      server.restartIn(random.between(1_000, soonMs * 1000));
+    }
+    fabric.mendAll();
+    return nothing;
+  }
+
+  /**
+   * Nothing reaches a follower until the leader's log in memory begins behind the follower's end: it
+   * needs a snapshot then.
+   */
+  #leaveBehind(durationMs: number, random: Random): (() => void) | null {
+    const { servers, fabric } = this.#setting;
+    const followers = servers.filter((server) => !server.isDown && !isLeading(server));
+    if (servers.length < 3 || followers.length === 0) return null;
+    const behind = random.pick(followers);
+    const others = servers.map(({ id }) => id).filter((id) => id !== behind.id);
+    const cuts = others.map((id) => [id, behind.id] as const);
+    for (const [from, to] of cuts) fabric.cut(from, to);
+    let isOver = false;
+    const end = () => {
+      if (isOver) return;
+      isOver = true;
+      for (const [from, to] of cuts) fabric.mend(from, to);
+    };
+    const untilUs = fabric.world.now + durationMs * 1000;
+    const look = () => {
+      if (isOver || fabric.world.now >= untilUs) return;
+      const lastIndex = behind.probe?.raft()?.log.lastIndex ?? 0;
+      const leader = servers.find((server) => isLeading(server))?.probe?.raft() ?? null;
+      if (leader !== null && leader.log.snapshot.index > lastIndex) end();
+      else fabric.world.schedule(LOOK_INTERVAL_US, this, Kind.faultEnd, 0, 0, null, look);
+    };
+    look();
+    return end;
   }
 
   /**

@@ -10,6 +10,10 @@ const TYPE = 4;
 const TERM = 21;
 const BODY = 29;
 const PRE_VOTE = 1;
+// Of a piece of a snapshot.
+const OFFSET = BODY + 16;
+const TOTAL = BODY + 24;
+const SIZE = BODY + 32;
 
 /** Says what situations this frame is, before the server takes it. `sender` is null where it is down. */
 export function frameMarks(
@@ -93,6 +97,9 @@ function snapshotMarks(state: RaftState, frame: Uint8Array, hit: (mark: Mark) =>
   if (state.outbox.batch !== null) hit("a snapshot comes while a batch is being written");
   const index = readU64(frame, BODY);
   if (index <= state.commitIndex) hit("a snapshot comes that is no news");
+  else if (readU64(frame, OFFSET) + readU32(frame, SIZE) === readU64(frame, TOTAL)) {
+    hit("a snapshot has come whole");
+  }
   if (state.log.lastIndex > state.commitIndex) {
     hit("a snapshot comes to a server with uncommitted entries");
   }

@@ -53,6 +53,8 @@ export const MARKS = [
   "writes go on while a snapshot is streamed",
   "a snapshot comes while a batch is being written",
   "a snapshot comes that is no news",
+  "a snapshot has come whole",
+  "a snapshot that came whole is no news any more",
   "a snapshot comes to a server with uncommitted entries",
   "a piece of an older snapshot comes after a newer one's",
   "a snapshot replaces a log",

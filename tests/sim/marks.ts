@@ -41,6 +41,8 @@ const BEHIND = 100;
 export class Marks {
   /** A moment at which a leader's end says much. */
   onFigureEight: (() => void) | null = null;
+  /** A server has the last piece of a snapshot: it makes it durable, loads it and takes it over. */
+  onWholeSnapshot: ((server: number) => void) | null = null;
   readonly #counts = new Map<Mark, number>();
   readonly #before = new Map<number, Before>();
   readonly #candidates = new Map<number, number>();
@@ -241,10 +243,17 @@ export class Marks {
     const state = server.probe?.raft() ?? null;
     if (state === null) return;
     const sender = this.#servers.find(({ id }) => id === from)?.probe?.raft() ?? null;
-    frameMarks(state, sender, frame, (mark) => this.hit(mark));
+    frameMarks(state, sender, frame, (mark) => {
+      this.hit(mark);
+      if (mark === "a snapshot has come whole") this.onWholeSnapshot?.(server.id);
+    });
   }
 
-  log({ message, fields }: LogEvent): void {
+  log({ message, fields }: LogEvent, { probe }: WatchedServer): void {
+    if (message.startsWith("Snapshot received") && typeof fields.index === "number") {
+      const commitIndex = probe?.raft()?.commitIndex ?? 0;
+      if (fields.index <= commitIndex) this.hit("a snapshot that came whole is no news any more");
+    }
     for (const [beginning, mark] of LOG_MARKS) {
       if (message.startsWith(beginning)) this.hit(mark);
     }

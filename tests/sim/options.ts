@@ -36,9 +36,11 @@ export const FAULTS = [
   "damage",
   "sleepingLeader",
   "chase",
+  "lag",
 ] as const;
-/** The last two come at elections, not at times of their own: see `SimOptions.newLeaderFault`. */
-export type FaultName = typeof FAULTS[number] | "newLeader" | "figureEight";
+/** These come at a moment that they look for, not at times of their own. */
+export const MOMENT_FAULTS = ["newLeader", "figureEight", "installing"] as const;
+export type FaultName = typeof FAULTS[number] | typeof MOMENT_FAULTS[number];
 
 /** One fault as it struck: enough to do it again at the same moment. */
 export interface Strike {
@@ -123,6 +125,8 @@ export interface SimOptions {
   readonly schedule: readonly Strike[] | null;
   /** Chance that a fault hits a leader just after its election, before its term's first commit. */
   readonly newLeaderFault: number;
+  /** Chance that a fault hits while a server makes a snapshot durable that has come whole. */
+  readonly installFault: number;
   /** Servers that may lose data or have it damaged: a minority. */
   readonly damageable: readonly number[];
   readonly origin: Origin;
@@ -174,14 +178,27 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     // Costs time linear in the log: some seeds pay it for all.
     checkInvariants: random.chance(0.1),
     redis: null,
+    installFault: drawInstallFault(seed),
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
   const room = drawn.limits.connectionsMax - clients.count - 1;
   const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
-  const asked = { ...drawn, clients: { ...clients, split }, redis };
+  const storage = drawn.faults.lag === undefined ? drawn.storage : forLag(drawn.storage);
+  const asked = { ...drawn, storage, clients: { ...clients, split }, redis };
   return { ...withShortQueue(asked), ...overrides };
+}
+
+/** Where servers are left behind, little of the log stays in memory: else they would just catch up. */
+function forLag(storage: StorageLimits): StorageLimits {
+  return { ...storage, logMemoryBytes: Math.min(storage.logMemoryBytes, LAG_LOG_MEMORY_BYTES_MAX) };
+}
+
+/** A stream of its own: other draws stay as they are. */
+function drawInstallFault(seed: number): number {
+  const random = new Random(seed ^ 0x1257);
+  return random.chance(0.5) ? 0 : random.pick([0.2, 0.8]);
 }
 
 function drawOrigin(random: Random): Origin {
@@ -304,7 +321,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
     const isOff = random.chance(0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
-    const lasts = name === "chase" ? 40 * election : long;
+    const lasts = name === "chase" ? 40 * election : name === "lag" ? LAG_MAX_MS : long;
     const short = random.unit();
     if (isOff) continue;
     faults[name] = {
@@ -315,6 +332,10 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
   }
   return faults;
 }
+
+/** A server is left behind until the others' logs have gone on without it, for so long at the most. */
+const LAG_MAX_MS = 30_000;
+const LAG_LOG_MEMORY_BYTES_MAX = 2_000;
 
 /** Some faults cost more progress than others and come less often. */
 const INTERVAL_FACTOR: Record<FaultName, number> = {
@@ -338,6 +359,8 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   damage: 8,
   sleepingLeader: 3,
   chase: 2,
+  lag: 4,
   newLeader: 1,
   figureEight: 1,
+  installing: 1,
 };

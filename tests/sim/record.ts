@@ -2,7 +2,7 @@
  * What was ever run, added up over commits: docs/simulator-runs.json, and from it the table between the
  * two comments in docs/simulator.md.
  */
-import { FAULTS } from "./options.ts";
+import { FAULTS, MOMENT_FAULTS } from "./options.ts";
 import { MARKS } from "./mark_names.ts";
 import type { Summary } from "./summary.ts";
 
@@ -57,7 +57,7 @@ export function record(summary: Summary, commit: string): void {
     own.faults,
     Object.fromEntries(FAULTS.map((name) => [name, summary.count(`fault ${name}`)])),
   );
-  for (const name of ["newLeader", "figureEight"]) {
+  for (const name of MOMENT_FAULTS) {
     addTo(own.faults, { [name]: summary.count(`fault ${name}`) });
   }
   addTo(own.marks, summary.markSeeds());

@@ -65,6 +65,7 @@ class Shrinker {
       this.attempt(`without ${name}`, { faults });
     }
     this.attempt("without faults at new leaders", { newLeaderFault: 0 });
+    this.attempt("without faults at snapshots", { installFault: 0 });
   }
 
   /** Drops parts of the schedule, large ones first. */

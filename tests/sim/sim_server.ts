@@ -385,7 +385,7 @@ export class SimServer implements Handler, Part, NodeHost {
   }
 
   log(event: LogEvent): void {
-    this.#setting.marks.log(event);
+    this.#setting.marks.log(event, this);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
     this.#trace(`log ${event.level}`, `${event.message} ${fields.join(" ")}`);

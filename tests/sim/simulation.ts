@@ -120,6 +120,7 @@ export class Simulation {
     this.faults = new Faults(shared, random.fork());
     checks.onElection = () => this.faults.elected();
     marks.onFigureEight = () => this.faults.atFigureEight();
+    marks.onWholeSnapshot = (id) => this.faults.atWholeSnapshot(id);
   }
 
   /** Starts servers and clients, and waits until the first operations are acknowledged. */
