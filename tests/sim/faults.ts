@@ -38,6 +38,7 @@ export class Faults implements Handler {
   #beganUs = 0;
   /** While a chase is on: see `#beginChase`. */
   #chasedUntilUs = 0;
+  #leavesBehind = false;
   /** Who had the last piece of a snapshot last; 0 where nobody did. */
   #receiver = 0;
   /** What struck so far, to do it again. */
@@ -301,7 +302,9 @@ export class Faults implements Handler {
   #leaveBehind(durationMs: number, random: Random): (() => void) | null {
     const { servers, fabric } = this.#setting;
     const followers = servers.filter((server) => !server.isDown && !isLeading(server));
-    if (servers.length < 3 || followers.length === 0) return null;
+    // One at a time: the others have to go on.
+    if (servers.length < 3 || followers.length === 0 || this.#leavesBehind) return null;
+    this.#leavesBehind = true;
     const behind = random.pick(followers);
     const others = servers.map(({ id }) => id).filter((id) => id !== behind.id);
     const cuts = others.map((id) => [id, behind.id] as const);
@@ -310,6 +313,7 @@ export class Faults implements Handler {
     const end = () => {
       if (isOver) return;
       isOver = true;
+      this.#leavesBehind = false;
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
     const untilUs = fabric.world.now + durationMs * 1000;

@@ -185,14 +185,27 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
-  const storage = drawn.faults.lag === undefined ? drawn.storage : forLag(drawn.storage);
-  const asked = { ...drawn, storage, clients: { ...clients, split }, redis };
+  const withLag = drawn.faults.lag === undefined ? drawn : forLag(drawn);
+  const asked = { ...withLag, clients: { ...clients, split }, redis };
   return { ...withShortQueue(asked), ...overrides };
 }
 
-/** Where servers are left behind, little of the log stays in memory: else they would just catch up. */
-function forLag(storage: StorageLimits): StorageLimits {
-  return { ...storage, logMemoryBytes: Math.min(storage.logMemoryBytes, LAG_LOG_MEMORY_BYTES_MAX) };
+/**
+ * Where servers are left behind, little of the log stays in memory: else they would just catch up. And
+ * there are fewer other faults: else the others would not get ahead.
+ */
+function forLag(drawn: SimOptions): SimOptions {
+  const random = new Random(drawn.seed ^ 0x1a6);
+  const { lag } = drawn.faults;
+  const others = Object.entries(drawn.faults).filter(() => random.chance(0.4));
+  const { storage } = drawn;
+  const logMemoryBytes = Math.min(storage.logMemoryBytes, LAG_LOG_MEMORY_BYTES_MAX);
+  return {
+    ...drawn,
+    storage: { ...storage, logMemoryBytes },
+    faults: { ...Object.fromEntries(others), lag },
+    installFault: random.pick([0, 0.5, 0.9]),
+  };
 }
 
 /** A stream of its own: other draws stay as they are. */
@@ -318,7 +331,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
   const election = timing.electionTimeoutMs;
   for (const name of FAULTS) {
     // Drawn for all, used for some: one more kind does not reshuffle the others.
-    const isOff = random.chance(0.4);
+    const isOff = random.chance(name === "lag" ? 0.7 : 0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
     const lasts = name === "chase" ? 40 * election : name === "lag" ? LAG_MAX_MS : long;
