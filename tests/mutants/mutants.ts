@@ -192,11 +192,6 @@ export const OWN: readonly Mutant[] = [
     "      session.beforeApply(position);\n      store.applyCommand(data, offset, result);",
     "      store.applyCommand(data, offset, result);\n      session.beforeApply(position);",
   ]),
-  mutant("snapshot-early", "A snapshot may hold what this server's log does not durably hold", [
-    "node/snapshot_maker.ts",
-    "    if (index <= newest || index > raft.state.log.durableIndex) return;",
-    "    if (index <= newest) return;",
-  ]),
   mutant("snapshot-term", "A snapshot names the term of today, not its entry's", [
     "node/snapshot_maker.ts",
     "term: raft.state.log.termAt(index) };",
@@ -211,11 +206,6 @@ export const OWN: readonly Mutant[] = [
     "node/node.ts",
     "      if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);",
     "      if (snapshots.hasReceived) this.#install(consensus);",
-  ]),
-  mutant("install-goes-on", "The core goes on while the log is restarted behind a snapshot", [
-    "node/node.ts",
-    "raft.hasReady() && !persister.isRestarting)",
-    "raft.hasReady())",
   ]),
   mutant("snapshot-stalls", "Lost pieces of a snapshot are never sent again", [
     "node/snapshot_sender.ts",

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly killingSeed: number | null;
   readonly check: string | null;
   readonly seconds: number;
+  /** Of so many seeds, one after the other, so many killed it. */
+  readonly kills?: { readonly seeds: number; readonly killed: number };
   /** No seed killed it, but a fixed scenario did. */
   readonly diesDirected?: boolean;
   /** Whether the other tests pass with it; not known of those that are not tried. */
@@ -56,6 +58,8 @@ function table(outcomes: readonly Outcome[]): string {
     one.letThrough === undefined ? "" : one.letThrough ? "pass" : "fail";
   const outcome = (one: Outcome) =>
     one.killed ? "killed" : one.diesDirected ? "killed by a scenario" : "alive";
+  const share = ({ kills }: Outcome) =>
+    kills === undefined ? "" : `${kills.killed} of ${kills.seeds}`;
   const directed = outcomes.filter((one) => one.diesDirected).length;
   return [
     `Killed by undirected seeds: ${count("given")} of the given ones, ${count("own")} of our own ` +
@@ -65,10 +69,10 @@ function table(outcomes: readonly Outcome[]): string {
     `Seeds to kill: median ${seeds[Math.floor(seeds.length / 2)] ?? 0}, ` +
     `at most ${seeds.at(-1) ?? 0}. The unchanged tree passes every killing seed.`,
     "",
-    "| mutant | what is wrong | outcome | seeds | check that fired | other tests |",
-    "| --- | --- | --- | --- | --- | --- |",
+    "| mutant | what is wrong | outcome | seeds | of seeds, kill | check that fired | other tests |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
     ...outcomes.map((one) =>
-      `| ${one.name} | ${one.about} | ${outcome(one)} | ${one.seeds} | ` +
+      `| ${one.name} | ${one.about} | ${outcome(one)} | ${one.seeds} | ${share(one)} | ` +
       `${one.check ?? ""} | ${other(one)} |`
     ),
   ].join("\n");

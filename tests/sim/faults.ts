@@ -8,6 +8,7 @@ import { Kind } from "./kinds.ts";
 import { type FaultName, FAULTS, type SimOptions, type Strike } from "./options.ts";
 import { between, cutsOf } from "./partitions.ts";
 import type { SimServer } from "./sim_server.ts";
+import { isLeading, SnapshotFaults } from "./snapshot_faults.ts";
 
 export interface FaultSetting {
   readonly fabric: Fabric;
@@ -22,12 +23,11 @@ export interface FaultSetting {
 const NEW_LEADER_ROUND_TRIPS = 4;
 /** The shape of such a fault that sets the leader apart. */
 const CUT_WHOLLY = 3;
-/** How often a server that is left behind is looked at. */
-const LOOK_INTERVAL_US = 100_000;
 const HOUR_MS = 3_600_000;
 
 export class Faults implements Handler {
   readonly #setting: FaultSetting;
+  readonly #snapshots: SnapshotFaults;
   readonly #random: Random;
   /** How to take back what lasts, by the number in its end event. */
   readonly #active = new Map<number, () => void>();
@@ -38,7 +38,6 @@ export class Faults implements Handler {
   #beganUs = 0;
   /** While a chase is on: see `#beginChase`. */
   #chasedUntilUs = 0;
-  #leavesBehind = false;
   /** Who had the last piece of a snapshot last; 0 where nobody did. */
   #receiver = 0;
   /** What struck so far, to do it again. */
@@ -46,6 +45,7 @@ export class Faults implements Handler {
 
   constructor(setting: FaultSetting, random: Random) {
     this.#setting = setting;
+    this.#snapshots = new SnapshotFaults(setting, this);
     this.#random = random;
   }
 
@@ -198,13 +198,13 @@ export class Faults implements Handler {
       case "chase":
         return this.#beginChase(durationMs);
       case "lag":
-        return this.#leaveBehind(durationMs, random);
+        return this.#snapshots.leaveBehind(durationMs, random);
       case "newLeader":
         return this.#hitNewLeader(random.between(0, 3), random);
       case "figureEight":
         return this.#hitNewLeader(CUT_WHOLLY, random, true);
       case "installing":
-        return this.#hitReceiver(durationMs, random);
+        return this.#snapshots.hitReceiver(this.#receiver, durationMs, random);
       case "wipe":
       case "damage":
         return this.#harm(name, random);
@@ -272,60 +272,6 @@ export class Faults implements Handler {
     return () => {
       for (const [from, to] of cuts) fabric.mend(from, to);
     };
-  }
-
-  /**
-   * A server that has all of a snapshot takes long to make it durable, and meanwhile somebody else
-   * leads: after a start its log in memory reaches further back, so that it may go on with appends
-   * behind what the snapshot was to replace.
-   */
-  #hitReceiver(durationMs: number, random: Random): (() => void) | null {
-    const { servers, options, fabric } = this.#setting;
-    const receiver = servers.find(({ id }) => id === this.#receiver);
-    if (receiver === undefined || receiver.isDown || servers.length < 3) return null;
-    receiver.disk.stall(durationMs + options.timing.electionTimeoutMs * random.between(1, 4));
-    const others = servers.filter((server) => server !== receiver);
-    if (random.chance(0.2)) return this.#hitNewLeader(random.between(0, 3), random);
-    const soonMs = Math.min(options.restartMaxMs, options.timing.electionTimeoutMs);
-    for (const server of others) {
-      server.crash("a fault");
-      server.restartIn(random.between(1_000, soonMs * 1000));
-    }
-    fabric.mendAll();
-    return nothing;
-  }
-
-  /**
-   * Nothing reaches a follower until the leader's log in memory begins behind the follower's end: it
-   * needs a snapshot then.
-   */
-  #leaveBehind(durationMs: number, random: Random): (() => void) | null {
-    const { servers, fabric } = this.#setting;
-    const followers = servers.filter((server) => !server.isDown && !isLeading(server));
-    // One at a time: the others have to go on.
-    if (servers.length < 3 || followers.length === 0 || this.#leavesBehind) return null;
-    this.#leavesBehind = true;
-    const behind = random.pick(followers);
-    const others = servers.map(({ id }) => id).filter((id) => id !== behind.id);
-    const cuts = others.map((id) => [id, behind.id] as const);
-    for (const [from, to] of cuts) fabric.cut(from, to);
-    let isOver = false;
-    const end = () => {
-      if (isOver) return;
-      isOver = true;
-      this.#leavesBehind = false;
-      for (const [from, to] of cuts) fabric.mend(from, to);
-    };
-    const untilUs = fabric.world.now + durationMs * 1000;
-    const look = () => {
-      if (isOver || fabric.world.now >= untilUs) return;
-      const lastIndex = behind.probe?.raft()?.log.lastIndex ?? 0;
-      const leader = servers.find((server) => isLeading(server))?.probe?.raft() ?? null;
-      if (leader !== null && leader.log.snapshot.index > lastIndex) end();
-      else fabric.world.schedule(LOOK_INTERVAL_US, this, Kind.faultEnd, 0, 0, null, look);
-    };
-    look();
-    return end;
   }
 
   /**
@@ -501,10 +447,6 @@ function couldOverwrite(other: SimServer, leader: SimServer): boolean {
   const theirs = other.probe?.raft()?.log.lastTerm ?? 0;
   if (state === null || state.log.lastIndex - 1 <= state.commitIndex) return false;
   return theirs > state.log.termAt(state.log.lastIndex - 1) && theirs < state.term;
-}
-
-function isLeading(server: SimServer): boolean {
-  return server.probe?.isOpen() === true && server.probe.isLeader();
 }
 
 function nothing(): void {}
