@@ -8,6 +8,7 @@
  *   deno task sim --file CASE.json                   a kept run again; --options JSON changes parts
  *   --marks                                          fails where a situation never came up
  *   --record                                         adds the figures to those of docs/simulator.md
+ *   --speed --seeds N                                how fast it is with five servers under load
  *
  * Exit code 1 where a check fired.
  */
@@ -16,12 +17,14 @@ import { type Case, optionsOf, readCase, writeCase } from "./case_file.ts";
 import { runFleet } from "./fleet.ts";
 import { realServers } from "./make_node.ts";
 import { drawOptions, type SimOptions } from "./options.ts";
-import { record } from "./record.ts";
+import { record, recordSpeed } from "./record.ts";
+import { measureSpeed, speedText } from "./speed.ts";
 import { shrink } from "./shrink.ts";
 import { type SimResult, simulate } from "./simulation.ts";
 import { failureText, Summary } from "./summary.ts";
 
-const FLAGS = ["verbose", "quiet", "worker", "shrink", "marks", "record", "stop"];
+const FLAGS = ["verbose", "quiet", "worker", "shrink", "marks", "record", "stop", "speed"];
+const SPEED_SEEDS = 40;
 const NUMBERS = ["seeds", "from", "minutes", "processes", "step", "below", "deadline", "tries"];
 const TEXTS = ["file", "options"];
 const NO_DEADLINE = Number.MAX_SAFE_INTEGER;
@@ -164,6 +167,12 @@ async function main(): Promise<number> {
   const { flags, numbers } = args;
   if (flags.has("worker")) {
     work(numbers.from!, numbers.step!, numbers.below!, numbers.deadline!, flags.has("stop"));
+    return 0;
+  }
+  if (flags.has("speed")) {
+    const speed = measureSpeed(numbers.from ?? 1, numbers.seeds ?? SPEED_SEEDS, await commitName());
+    console.log(speedText(speed));
+    if (flags.has("record")) recordSpeed(speed);
     return 0;
   }
   const options = askedFor(args);

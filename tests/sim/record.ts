@@ -4,6 +4,7 @@
  */
 import { FAULTS, MOMENT_FAULTS } from "./options.ts";
 import { MARKS } from "./mark_names.ts";
+import { type Speed, speedText } from "./speed.ts";
 import type { Summary } from "./summary.ts";
 
 export const RUNS_PATH = "docs/simulator-runs.json";
@@ -26,6 +27,8 @@ interface CommitRuns {
 }
 
 export interface Runs {
+  /** The last measurement with five servers under load. */
+  speed?: Speed;
   commits: CommitRuns[];
 }
 
@@ -65,6 +68,13 @@ export function record(summary: Summary, commit: string): void {
   replaceTable("runs", runsTable(runs));
 }
 
+/** Puts a measurement in the place of the last one, and writes the table anew. */
+export function recordSpeed(speed: Speed): void {
+  const runs = { ...readRuns(), speed };
+  Deno.writeTextFileSync(RUNS_PATH, JSON.stringify(runs, null, 2) + "\n");
+  replaceTable("runs", runsTable(runs));
+}
+
 function emptyRuns(commit: string): CommitRuns {
   return {
     commit,
@@ -90,7 +100,7 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-function runsTable({ commits }: Runs): string {
+function runsTable({ commits, speed }: Runs): string {
   const all = emptyRuns("all");
   for (const one of commits) {
     all.seeds += one.seeds;
@@ -126,6 +136,7 @@ function runsTable({ commits }: Runs): string {
     ),
     row("situations met", (runs) => `${hits(runs)} of ${MARKS.length}`),
     "",
+    ...(speed === undefined ? [] : [speedText(speed), ""]),
     `Faults of all commits: ${faults}.`,
     "",
     "| situation | seeds that met it, of all commits |",

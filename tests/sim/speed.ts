@@ -1,0 +1,60 @@
+/**
+ * How fast the simulator is where it counts: five servers under load, with the faults that each seed
+ * draws, on one core. Seeds differ much in size, so fresh seeds alone do not tell this.
+ */
+import process from "node:process";
+import { realServers } from "./make_node.ts";
+import { drawOptions, type SimOptions } from "./options.ts";
+import { simulate } from "./simulation.ts";
+
+/** What `seeds` runs in a row came to. */
+export interface Speed {
+  readonly commit: string;
+  readonly seeds: number;
+  readonly simulatedSeconds: number;
+  readonly events: number;
+  readonly operations: number;
+  /** Seconds of processor time. */
+  readonly coreSeconds: number;
+}
+
+/** Five servers, heartbeats of 50 ms, and clients that ask about a hundred times a second. */
+export function loadedOptions(seed: number): SimOptions {
+  const { timing, clients } = drawOptions(seed);
+  return drawOptions(seed, {
+    servers: 5,
+    timing: { ...timing, tickMs: 10, heartbeatIntervalMs: 50, electionTimeoutMs: 300 },
+    clients: { ...clients, count: 5, thinkMeanMs: 100, burstMax: 4, split: false },
+    damageable: [],
+  });
+}
+
+/** Runs seeds from `from` on. Throws where one fails. */
+export function measureSpeed(from: number, seeds: number, commit: string): Speed {
+  const before = process.cpuUsage();
+  let simulatedSeconds = 0;
+  let events = 0;
+  let operations = 0;
+  for (let seed = from; seed < from + seeds; seed++) {
+    const result = simulate(loadedOptions(seed), realServers);
+    if (result.check !== null) {
+      throw new Error(`Seed ${seed} with five servers under load failed: ${result.check}`);
+    }
+    simulatedSeconds += result.simulatedMs / 1000;
+    events += result.events;
+    operations += result.acknowledged;
+  }
+  const { user, system } = process.cpuUsage(before);
+  const coreSeconds = Math.round((user + system) / 1000) / 1000;
+  return { commit, seeds, simulatedSeconds, events, operations, coreSeconds };
+}
+
+/** One line that says it all. */
+export function speedText(speed: Speed): string {
+  const { commit, seeds, simulatedSeconds, events, operations, coreSeconds } = speed;
+  return `Five servers under load (commit ${commit}, ${seeds} seeds with their faults, ` +
+    `${Math.round(operations / simulatedSeconds)} acknowledged operations and ` +
+    `${Math.round(events / simulatedSeconds)} events a simulated second): ` +
+    `${Math.round(simulatedSeconds / coreSeconds)} times real time on one core, ` +
+    `${Math.round(events / coreSeconds)} events a second.`;
+}
