@@ -53,7 +53,10 @@ export class TcpTransport implements Transport {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
     try {
-      return new TcpConnection(await Deno.connect({ hostname, port, signal: deadline.signal }));
+      const conn = await Deno.connect({ hostname, port, signal: deadline.signal });
+      if (!isToItself(conn)) return new TcpConnection(conn);
+      conn.close();
+      throw new Error("nobody listens there: the connection was made to itself");
     } catch (error) {
       const why = deadline.signal.aborted
         ? `no answer within ${timeoutMs} ms`
@@ -63,6 +66,14 @@ export class TcpTransport implements Transport {
       clearTimeout(timer);
     }
   }
+}
+
+/**
+ * Whoever dials a port that nobody listens on may be given that very port for this end, where it lies
+ * in the system's range for outgoing connections; TCP then connects it to itself.
+ */
+function isToItself({ localAddr, remoteAddr }: Deno.TcpConn): boolean {
+  return localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;
 }
 
 function listenRefusal(hostname: string, port: number, error: Error): string {

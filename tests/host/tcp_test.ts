@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { type Acceptor, TcpConnection, TcpListener, TcpTransport } from "../../lib/host/tcp.ts";
 
 function fakeConn(write: (bytes: Uint8Array) => number): Deno.Conn {
@@ -49,6 +55,20 @@ Deno.test("tcp: a write that takes a few bytes at a time is repeated until all i
   });
   await new TcpConnection(conn).write(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
   assertEquals(taken, [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+Deno.test("tcp: a connection to itself is none: nobody listens there", async () => {
+  // The system goes through its ports for outgoing connections, each second one first.
+  const range = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range");
+  const [low, high] = range.split(/\s+/).map(Number);
+  const port = low! + 2 * Math.floor(Math.random() * (high! - low!) / 2);
+  const transport = new TcpTransport();
+  let reason = "";
+  for (let tries = 0; tries < 200_000 && !reason.includes("itself"); tries++) {
+    const refused = transport.connect("127.0.0.1", port, 1_000);
+    reason = (await assertRejects(() => refused, Error)).message;
+  }
+  assertStringIncludes(reason, `Cannot connect to 127.0.0.1 port ${port}: nobody listens there`);
 });
 
 Deno.test("tcp: a port in use is refused by port and address", () => {
