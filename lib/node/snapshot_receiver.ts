@@ -46,6 +46,8 @@ interface Loading {
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   #part: SnapshotPart | null = null;
+  /** Of the last piece of it: who sends the rest is who has to know how much is held. */
+  #origin: ChunkOrigin | null = null;
   /** When the last piece of it came, by the monotonic clock. */
   #heardMs = 0;
   /** What came is being made durable. */
@@ -69,9 +71,10 @@ export class SnapshotReceiver {
       const part = this.#partFor(chunk);
       const held = part.heldBytes;
       const { from, index, snapshotTerm } = chunk;
+      this.#origin = { from, index, snapshotTerm };
       // What is taken in is answered once it is stored: that bounds what waits for the disk.
       if (part.write(chunk.offset, chunk.data) === held) this.#options.answer(chunk, held);
-      else if (!this.#isStoring) this.#store(part, { from, index, snapshotTerm });
+      else if (!this.#isStoring) this.#store(part);
     } catch (error) {
       this.#drop();
       this.#complain(error);
@@ -158,10 +161,10 @@ export class SnapshotReceiver {
   }
 
   /** Makes durable what has come, and says so; then what came meanwhile. */
-  #store(part: SnapshotPart, origin: ChunkOrigin): void {
-    const { host, answer } = this.#options;
+  #store(part: SnapshotPart): void {
+    const { host } = this.#options;
     const held = part.heldBytes;
-    if (held === part.bodyBytes) return this.#finish(part, origin);
+    if (held === part.bodyBytes) return this.#finish(part);
     this.#isStoring = true;
     part.flush((error) => {
       this.#isStoring = false;
@@ -169,13 +172,13 @@ export class SnapshotReceiver {
         this.#drop();
         return error instanceof DiskFullError ? this.#complain(error) : host.fatal(error);
       }
-      answer(origin, held);
-      if (part.heldBytes > held) this.#store(part, origin);
+      this.#answer(held);
+      if (part.heldBytes > held) this.#store(part);
     });
   }
 
-  #finish(part: SnapshotPart, origin: ChunkOrigin): void {
-    const { files, storeOptions, host, answer } = this.#options;
+  #finish(part: SnapshotPart): void {
+    const { files, storeOptions, host } = this.#options;
     this.#drop();
     this.#isFinishing = true;
     part.finish((error) => {
@@ -186,11 +189,16 @@ export class SnapshotReceiver {
         const file = files.open(part.position);
         const options = { ...storeOptions, capacityHint: file.head.keys };
         this.#loading = { file, reader: new SnapshotReader(options, file.head) };
-        answer(origin, part.bodyBytes);
+        this.#answer(part.bodyBytes);
       } catch (error) {
         this.#complain(error);
       }
     });
+  }
+
+  /** Tells who sends the snapshot now, which may be another leader than the one before. */
+  #answer(heldBytes: number): void {
+    this.#options.answer(this.#origin!, heldBytes);
   }
 
   /** What came was no snapshot, or found no room: it is dropped, and the leader begins anew. */

@@ -4,7 +4,10 @@ import { ExpiryKind, Op } from "../../lib/kv/command.ts";
 import { Result } from "../../lib/kv/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { SnapshotMaker } from "../../lib/node/snapshot_maker.ts";
-import { SnapshotReceiver } from "../../lib/node/snapshot_receiver.ts";
+import {
+  SnapshotReceiver,
+  type SnapshotReceiverOptions,
+} from "../../lib/node/snapshot_receiver.ts";
 import type { NodeHost } from "../../lib/node/shells.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
 import type { SnapshotChunk } from "../../lib/raft/types.ts";
@@ -67,6 +70,16 @@ class Bench {
     for (let next = this.pending.shift(); next !== undefined; next = this.pending.shift()) {
       next.complete();
     }
+  }
+
+  receiver(answer: SnapshotReceiverOptions["answer"]): SnapshotReceiver {
+    return new SnapshotReceiver({
+      files: this.files,
+      storeOptions: STORE_OPTIONS,
+      clock: this.clock,
+      host: this.host,
+      answer,
+    });
   }
 
   maker(done: { position: unknown }): SnapshotMaker {
@@ -170,11 +183,11 @@ Deno.test("a full disk ends a snapshot and nothing else, and it is tried again l
   assertEquals(done.position, POSITION);
 });
 
-Deno.test("pieces are answered once they are durable, and a resumed stream is told what came", () => {
+/** What travels of a snapshot of `store`. */
+function bodyOf(store: Store): Uint8Array {
   const giver = new Bench();
   const done = { position: null as unknown };
   const maker = giver.maker(done);
-  const store = filledStore();
   maker.want();
   while (done.position === null) {
     maker.tick(0, RAFT, store);
@@ -183,18 +196,15 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   const file = giver.files.open(POSITION);
   const body = new Uint8Array(file.bodyBytes);
   file.readBody(0, body);
-  const bench = new Bench();
-  const answers: number[] = [];
-  const receiver = new SnapshotReceiver({
-    files: bench.files,
-    storeOptions: STORE_OPTIONS,
-    clock: bench.clock,
-    host: bench.host,
-    answer: (_, offset) => void answers.push(offset),
-  });
-  const piece = (offset: number, bytes: number): SnapshotChunk => ({
+  file.close();
+  return body;
+}
+
+/** A piece of it, from the server `from`. */
+function pieceOf(body: Uint8Array, from: number, offset: number, bytes: number): SnapshotChunk {
+  return {
     kind: "snapshotChunk",
-    from: 2,
+    from,
     to: 1,
     term: 1,
     index: 1,
@@ -202,7 +212,31 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
     offset,
     totalBytes: body.length,
     data: body.slice(offset, offset + bytes),
-  });
+  };
+}
+
+Deno.test("what is stored is told to whom the latest piece came from: the leader may be another by then", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const answers: [number, number][] = [];
+  const receiver = bench.receiver((chunk, offset) => answers.push([chunk.from, offset]));
+  receiver.receive(pieceOf(body, 2, 0, 300_000));
+  receiver.receive(pieceOf(body, 3, 300_000, 300_000));
+  bench.settle();
+  assertEquals(answers.splice(0), [[3, 300_000], [3, 600_000]]);
+  receiver.receive(pieceOf(body, 3, 600_000, 300_000));
+  receiver.receive(pieceOf(body, 2, 900_000, body.length));
+  bench.settle();
+  assertEquals(answers.splice(0), [[2, 900_000], [2, body.length]]);
+});
+
+Deno.test("pieces are answered once they are durable, and a resumed stream is told what came", () => {
+  const store = filledStore();
+  const body = bodyOf(store);
+  const bench = new Bench();
+  const answers: number[] = [];
+  const receiver = bench.receiver((_, offset) => answers.push(offset));
+  const piece = (offset: number, bytes: number) => pieceOf(body, 2, offset, bytes);
   receiver.receive(piece(0, 0));
   assertEquals(answers.splice(0), [0]);
   receiver.receive(piece(0, 300_000));
@@ -223,7 +257,6 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   const received = receiver.takeReady()!;
   assertEquals(received.store.keys, KEYS);
   assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
-  file.close();
 });
 
 Deno.test("what came of a snapshot is given up once nobody sends the rest, or it is no news", () => {
@@ -234,24 +267,8 @@ Deno.test("what came of a snapshot is given up once nobody sends the rest, or it
   } as unknown as Record<string, Parameters<SnapshotReceiver["giveUpStale"]>[1]>;
   for (const [name, state] of Object.entries(states)) {
     const bench = new Bench();
-    const receiver = new SnapshotReceiver({
-      files: bench.files,
-      storeOptions: STORE_OPTIONS,
-      clock: bench.clock,
-      host: bench.host,
-      answer: () => {},
-    });
-    receiver.receive({
-      kind: "snapshotChunk",
-      from: 2,
-      to: 1,
-      term: 1,
-      index: 1,
-      snapshotTerm: 1,
-      offset: 0,
-      totalBytes: 10_000,
-      data: new Uint8Array(0),
-    });
+    const receiver = bench.receiver(() => {});
+    receiver.receive(pieceOf(new Uint8Array(10_000), 2, 0, 0));
     assert(receiver.isReceiving);
     receiver.giveUpStale(9_000, state);
     assertEquals(receiver.isReceiving, name === "waits", `${name}: while pieces may still come`);
