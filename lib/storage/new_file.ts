@@ -7,7 +7,7 @@
  * (writing while much is on its way to the disk, syncing, changing names, removing) runs beside the
  * event loop.
  */
-import type { Disk, DiskFile } from "../host/ports.ts";
+import { type Disk, type DiskFile, DiskFullError } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import type { Done } from "./types.ts";
@@ -97,7 +97,8 @@ export class NewFile {
     this.#state = "ended";
     // A file can't be closed before what runs on it is over.
     if (state === "open") this.#file.close();
-    // Names change in the order that was asked for: one on its way to its name goes from there.
+    // Names change in the order that was asked for: one on its way to its name goes from there. Where
+    // it does not get there, nothing is there to go.
     this.#disk.removeLater(state === "naming" ? this.#path : this.#temporary, endProcess);
     this.#onEnd(false);
   }
@@ -112,8 +113,8 @@ export class NewFile {
     this.#file.close();
     const disk = this.#disk;
     disk.renameLater(this.#temporary, this.#path, (error) => {
-      if (this.#state === "ended") return endProcess(error);
       if (error !== null) return this.#nameless(error, done);
+      if (this.#state === "ended") return;
       disk.syncDirectoryLater(directoryOf(this.#path), (error) => {
         if (this.#state === "ended") return endProcess(error);
         if (error !== null) return done(error);
@@ -124,10 +125,14 @@ export class NewFile {
     });
   }
 
-  /** It could not be renamed. */
+  /** It could not be renamed: it is removed under the name that it has. */
   #nameless(error: Error, done: Done): void {
-    this.#state = "ended";
+    const wasAborted = this.#state === "ended";
+    // Nobody waits for it any more; a full disk is no reason to end, whoever writes next meets it.
+    if (wasAborted && !(error instanceof DiskFullError)) return endProcess(error);
     this.#disk.removeLater(this.#temporary, endProcess);
+    if (wasAborted) return;
+    this.#state = "ended";
     this.#onEnd(false);
     done(error);
   }

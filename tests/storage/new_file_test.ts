@@ -1,0 +1,69 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { type DiskDone, DiskError, DiskFullError } from "../../lib/host/ports.ts";
+import { NewFile } from "../../lib/storage/new_file.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+
+/** A disk on which nothing can be renamed. */
+class NamelessDisk extends SimDisk {
+  readonly #reason: Error;
+
+  constructor(reason: Error) {
+    super();
+    this.#reason = reason;
+    this.makeDirectory("d");
+  }
+
+  override renameLater(from: string, _to: string, done: DiskDone): void {
+    this.later("names", from, () => done(this.#reason));
+  }
+}
+
+/** A file with some bytes that is about to get its name; `ends` says what it was told. */
+function naming(disk: SimDisk) {
+  const ends: (boolean | Error | null)[] = [];
+  const file = new NewFile(disk, "d/file", "d/file.new", (durable) => ends.push(durable));
+  file.append(Uint8Array.of(1, 2, 3));
+  file.finish((error) => ends.push(error));
+  return { file, ends };
+}
+
+/** Completes what waits until the file is on its way to its name. */
+function abortWhileNaming(disk: SimDisk, file: NewFile): void {
+  const renameLater = disk.renameLater.bind(disk);
+  disk.renameLater = (from, to, done) => {
+    renameLater(from, to, done);
+    file.abort();
+  };
+}
+
+Deno.test("a new file for whose name there is no room is removed, and says so", () => {
+  const full = new DiskFullError("no room");
+  const disk = new NamelessDisk(full);
+  const { ends } = naming(disk);
+  disk.completeAll();
+  assertEquals([ends, disk.files()], [[false, full], []]);
+});
+
+Deno.test("a new file that is aborted while a full disk refuses its name goes, and nothing else", () => {
+  const disk = new NamelessDisk(new DiskFullError("no room"));
+  const { file, ends } = naming(disk);
+  abortWhileNaming(disk, file);
+  disk.completeAll();
+  assertEquals([ends, disk.files()], [[false], []]);
+});
+
+Deno.test("a new file that is aborted on its way to its name goes from there", () => {
+  const disk = new SimDisk();
+  disk.makeDirectory("d");
+  const { file, ends } = naming(disk);
+  abortWhileNaming(disk, file);
+  disk.completeAll();
+  assertEquals([ends, disk.files()], [[false], []]);
+});
+
+Deno.test("a disk that fails while an aborted file gets its name is not trusted any more", () => {
+  const disk = new NamelessDisk(new DiskError("input/output error"));
+  const { file } = naming(disk);
+  abortWhileNaming(disk, file);
+  assertThrows(() => disk.completeAll(), DiskError, "input/output error");
+});
