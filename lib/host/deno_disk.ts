@@ -24,6 +24,10 @@ export class DenoDisk implements Disk {
   /** By path: the open file that holds the lock, or null where another process has it. */
   readonly #prepared = new Map<string, Deno.FsFile | null>();
   readonly #locked = new Map<string, Deno.FsFile>();
+  /** What runs beside the event loop. */
+  #underWay = 0;
+  /** Given back, as soon as nothing runs any more. */
+  #unlocking: Deno.FsFile[] = [];
   readonly #removal = new GentleRemoval();
   /** By directory: the last of the operations on its names that run beside the event loop. */
   readonly #last = new Map<string, Promise<void>>();
@@ -75,7 +79,11 @@ export class DenoDisk implements Disk {
     const full = this.#full(path);
     const file = this.#openNative(path, options);
     this.#removal.opened(full);
-    return new DenoFile(full, file, () => this.#removal.closed(full));
+    return new DenoFile(full, file, {
+      began: () => this.#began(),
+      ended: () => this.#ended(),
+      closed: () => this.#removal.closed(full),
+    });
   }
 
   rename(from: string, to: string): void {
@@ -107,7 +115,13 @@ export class DenoDisk implements Disk {
 
   removeLater(path: string, done: DiskDone): void {
     const full = this.#full(path);
-    const remove = () => this.#removal.remove(full, this.#openNative(path, {}));
+    const remove = async () => {
+      try {
+        await this.#removal.remove(full, this.#openNative(path, {}));
+      } catch (error) {
+        if (present(full)) throw error;
+      }
+    };
     this.#later("remove", full, parentOf(full), remove, done);
   }
 
@@ -127,8 +141,11 @@ export class DenoDisk implements Disk {
   }
 
   unlock(path: string): void {
-    this.#locked.get(path)?.close();
+    const file = this.#locked.get(path);
+    if (file === undefined) return;
     this.#locked.delete(path);
+    if (this.#underWay === 0) file.close();
+    else this.#unlocking.push(file);
   }
 
   defer(run: () => void): void {
@@ -148,11 +165,25 @@ export class DenoDisk implements Disk {
   ): void {
     // A sync that finds no room is a failed sync.
     const toError = verb === "sync" ? diskError : portError;
+    this.#began();
+    const finish = (error: Error | null) => {
+      this.#ended();
+      queueMicrotask(() => done(error));
+    };
     const running = (this.#last.get(directory) ?? Promise.resolve()).then(operation).then(
-      () => queueMicrotask(() => done(null)),
-      (cause) => queueMicrotask(() => done(toError(verb, full, cause))),
+      () => finish(null),
+      (cause) => finish(toError(verb, full, cause)),
     );
     this.#last.set(directory, running);
+  }
+
+  #began(): void {
+    this.#underWay++;
+  }
+
+  #ended(): void {
+    if (--this.#underWay > 0) return;
+    for (const file of this.#unlocking.splice(0)) file.close();
   }
 
   #full(path: string): string {

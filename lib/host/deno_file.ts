@@ -3,18 +3,27 @@ import { assert } from "../util/assert.ts";
 import { attempt, diskError, portError } from "./disk_errors.ts";
 import type { DiskDone, DiskFile } from "./ports.ts";
 
+/** Who keeps count of what runs and what is open. */
+export interface FileWatch {
+  /** Something began that runs beside the event loop. */
+  began(): void;
+  /** It has ended. */
+  ended(): void;
+  closed(): void;
+}
+
 export class DenoFile implements DiskFile {
   readonly path: string;
   readonly #file: Deno.FsFile;
-  readonly #onClose: () => void;
+  readonly #watch: FileWatch;
   /** Where the next read or write goes by itself; -1 where that is not known. */
   #position = 0;
   #isBusy = false;
 
-  constructor(path: string, file: Deno.FsFile, onClose: () => void) {
+  constructor(path: string, file: Deno.FsFile, watch: FileWatch) {
     this.path = path;
     this.#file = file;
-    this.#onClose = onClose;
+    this.#watch = watch;
   }
 
   size(): number {
@@ -76,7 +85,7 @@ export class DenoFile implements DiskFile {
 
   close(): void {
     this.#file.close();
-    this.#onClose();
+    this.#watch.closed();
   }
 
   async #writeAll(offset: number, bytes: Uint8Array): Promise<void> {
@@ -95,8 +104,10 @@ export class DenoFile implements DiskFile {
   /** `done` runs outside of the promise's chain: what it throws must end the process. */
   #run(running: Promise<void>, toError: (cause: unknown) => Error, done: DiskDone): void {
     this.#isBusy = true;
+    this.#watch.began();
     const finish = (error: Error | null) => {
       this.#isBusy = false;
+      this.#watch.ended();
       done(error);
     };
     running.then(

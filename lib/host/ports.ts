@@ -78,7 +78,7 @@ export interface Disk {
   /**
    * The same three beside the event loop. In one directory they take place one after another, in the
    * order in which they were asked for, and each at once: a crash comes before it or behind it. A file
-   * is renamed within its directory.
+   * is renamed within its directory. A name that is gone already is as good as removed.
    */
   renameLater(from: string, to: string, done: DiskDone): void;
   removeLater(path: string, done: DiskDone): void;
@@ -89,7 +89,10 @@ export interface Disk {
    * `DenoDisk.prepareLock`.
    */
   lock(path: string): boolean;
-  /** Gives a lock back. */
+  /**
+   * Gives a lock back, once all that was begun beside the event loop has ended: what is under way must
+   * not meet who takes the lock next.
+   */
   unlock(path: string): void;
   /** Calls `run` later, never from within this call: for completions that need no input or output. */
   defer(run: () => void): void;

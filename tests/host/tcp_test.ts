@@ -1,10 +1,4 @@
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-  assertThrows,
-} from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { type Acceptor, TcpConnection, TcpListener, TcpTransport } from "../../lib/host/tcp.ts";
 
 function fakeConn(write: (bytes: Uint8Array) => number): Deno.Conn {

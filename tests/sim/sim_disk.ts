@@ -72,6 +72,10 @@ export class SimDisk implements Disk {
   readonly #schedule: (completion: Completion) => void;
   readonly #waiting: Completion[] = [];
   readonly #locks = new Set<string>();
+  /** Given back, as soon as nothing is under way. */
+  readonly #unlocking = new Set<string>();
+  /** How many completions are due that are no deferred calls. */
+  #underWay = 0;
   /** By directory: changes of names that take place one after another. */
   readonly #namesWork = new Map<string, { readonly path: string; readonly run: () => void }[]>();
   /** How to take back what is there of writes that are under way. */
@@ -88,6 +92,8 @@ export class SimDisk implements Disk {
   kill(): void {
     this.#life++;
     this.#locks.clear();
+    this.#unlocking.clear();
+    this.#underWay = 0;
     this.#waiting.length = 0;
     this.#namesWork.clear();
     this.halfWrites.clear();
@@ -208,7 +214,10 @@ export class SimDisk implements Disk {
   }
 
   removeLater(path: string, done: DiskDone): void {
-    this.#namesLater(path, parentOf(path), () => this.remove(path), done);
+    const remove = () => {
+      if (this.#names.has(path)) this.remove(path);
+    };
+    this.#namesLater(path, parentOf(path), remove, done);
   }
 
   syncDirectoryLater(directory: string, done: DiskDone): void {
@@ -223,7 +232,8 @@ export class SimDisk implements Disk {
   }
 
   unlock(path: string): void {
-    this.#locks.delete(path);
+    if (this.#underWay === 0) this.#locks.delete(path);
+    else this.#unlocking.add(path);
   }
 
   defer(run: () => void): void {
@@ -233,10 +243,23 @@ export class SimDisk implements Disk {
   /** For `SimFile`: queues a completion that dies with this process. */
   later(kind: Completion["kind"], path: string, run: () => void): void {
     const life = this.#life;
+    if (kind !== "defer") this.#underWay++;
     const complete = () => {
-      if (life === this.#life) run();
+      if (life !== this.#life) return;
+      // What it brings on comes before the end of it.
+      try {
+        run();
+      } finally {
+        if (kind !== "defer" && life === this.#life) this.#ended();
+      }
     };
     this.#schedule({ kind, path, complete });
+  }
+
+  #ended(): void {
+    if (--this.#underWay > 0) return;
+    for (const path of this.#unlocking) this.#locks.delete(path);
+    this.#unlocking.clear();
   }
 
   #namesLater(path: string, directory: string, change: () => void, done: DiskDone): void {

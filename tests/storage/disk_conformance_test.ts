@@ -150,7 +150,7 @@ for (const { name, make } of SUBJECTS) {
     disk.removeLater("d/b", noted("removed"));
     disk.renameLater("d/a", "d/b", noted("renamed"));
     disk.syncDirectoryLater("d", noted("synced"));
-    disk.removeLater("d/x", (error) => last.done(error));
+    disk.renameLater("d/x", "d/y", (error) => last.done(error));
     assertEquals([order, disk.list("d")], [[], ["a", "b"]]);
     await settle();
     const missing = await last.came;
@@ -160,6 +160,44 @@ for (const { name, make } of SUBJECTS) {
     const file = disk.open("d/b", { readOnly: true });
     assertEquals(new TextDecoder().decode(Uint8Array.from(readAll(file))), "d/a");
     file.close();
+  });
+
+  Deno.test(`${name}: to remove later what is gone by then is no error`, async () => {
+    const { disk, settle } = make();
+    disk.open("a", { create: true }).close();
+    const ends: (Error | null)[] = [];
+    for (const path of ["a", "a", "never", "no/such"]) {
+      disk.removeLater(path, (error) => ends.push(error));
+    }
+    await settle();
+    assertEquals([ends, disk.exists("a")], [[null, null, null, null], false]);
+  });
+
+  Deno.test(`${name}: a lock is given back once all that was begun has ended`, async () => {
+    const begin: ((disk: Disk, file: DiskFile, done: (error: Error | null) => void) => void)[] = [
+      (_, file, done) => file.sync(done),
+      (_, file, done) => file.writeLater(0, Uint8Array.of(1), done),
+      (disk, _, done) => disk.removeLater("gone", done),
+      (disk, _, done) => disk.syncDirectoryLater(".", done),
+    ];
+    for (const operation of begin) {
+      const { disk, settle, prepare } = make();
+      const file = disk.open("a", { create: true });
+      const ended = completion();
+      await prepare("lock");
+      assert(disk.lock("lock"));
+      operation(disk, file, ended.done);
+      disk.unlock("lock");
+      const tooEarly = prepare("lock");
+      assert(!disk.lock("lock"), "not as long as it is under way");
+      await tooEarly;
+      await settle();
+      assertEquals(await ended.came, null);
+      await prepare("lock");
+      assert(disk.lock("lock"));
+      disk.unlock("lock");
+      file.close();
+    }
   });
 
   Deno.test(`${name}: a file that is open is read on though its name is gone`, async () => {
