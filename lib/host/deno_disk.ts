@@ -241,8 +241,13 @@ function parentOf(full: string): string {
   return full.slice(0, full.lastIndexOf("/"));
 }
 
+/**
+ * Opens the directory in this turn of the event loop, as all that is opened: a trial for descriptors
+ * (descriptors.ts) takes many for a moment, and a file that is opened on another thread meanwhile
+ * could get none.
+ */
 async function syncNative(full: string): Promise<void> {
-  const file = await Deno.open(full, { read: true });
+  const file = Deno.openSync(full, { read: true });
   try {
     await file.sync();
   } finally {

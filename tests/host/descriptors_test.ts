@@ -58,3 +58,38 @@ Deno.test("descriptors: counting leaves nothing open, and what can't be tried co
   for (let i = 0; i < 200; i++) assertEquals(freeDescriptors(".", 100), 100);
   assertEquals(freeDescriptors("no such file", 100), 100);
 });
+
+/** Syncs a directory again and again, each time with a trial right behind, with only ten to spare. */
+const NARROW = `
+  import { DenoDisk } from ${
+  JSON.stringify(new URL("../../lib/host/deno_disk.ts", import.meta.url))
+};
+  import { freeDescriptors } from ${
+  JSON.stringify(new URL("../../lib/host/descriptors.ts", import.meta.url))
+};
+  const root = Deno.args[0];
+  const disk = new DenoDisk(root);
+  while (freeDescriptors(root, 11) > 10) Deno.openSync(root, { read: true });
+  for (let i = 0; i < 300; i++) {
+    const synced = new Promise((resolve) => disk.syncDirectoryLater(".", resolve));
+    await 0;
+    for (let j = 0; j < 20; j++) freeDescriptors(root, 32);
+    const error = await synced;
+    if (error !== null) throw error;
+  }
+`;
+
+Deno.test("descriptors: a trial takes none from a file that is about to be opened", async () => {
+  const root = Deno.makeTempDirSync({ prefix: "raftkv-disk-" });
+  try {
+    const script = `${root}/narrow.ts`;
+    Deno.writeTextFileSync(script, NARROW);
+    const deno = `"${Deno.execPath()}" run --quiet --no-check --allow-all "${script}" "${root}"`;
+    const { code, stderr } = await new Deno.Command("sh", {
+      args: ["-c", `ulimit -n 256; exec ${deno}`],
+    }).output();
+    assertEquals({ code, said: new TextDecoder().decode(stderr) }, { code: 0, said: "" });
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});
