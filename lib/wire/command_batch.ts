@@ -37,6 +37,7 @@ export const ClientError = {
   noSpace: 4,
   command: 5,
   timeout: 6,
+  /** Reserved: nothing sends it. A server that can't go on ends, and its connections with it. */
   internal: 7,
   /** A transaction one of whose commands was refused: nothing of it is done. */
   discarded: 8,

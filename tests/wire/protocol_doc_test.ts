@@ -43,6 +43,25 @@ Deno.test("protocol page: every frame type and refusal stands there with its num
   }
 });
 
+/** Every file of ours below `directory`. */
+function* sources(directory: URL): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    if (isDirectory) yield* sources(new URL(`${name}/`, directory));
+    else yield Deno.readTextFileSync(new URL(name, directory));
+  }
+}
+
+Deno.test("protocol page: it says which error line is reserved, and that one nobody sends", () => {
+  assert(/\| `ERR_INTERNAL` \| reserved/.test(tables));
+  // Two codecs have words for it; nothing gives it to them.
+  const all = [...sources(new URL("../../lib/", import.meta.url))].join("\n");
+  const uses = all.match(/.*ClientError\.internal\b.*/g)!.map((line) => line.trim());
+  assertEquals(uses.map((line) => line.slice(0, 22)).sort(), [
+    "[ClientError.internal]",
+    "case ClientError.inter",
+  ]);
+});
+
 Deno.test("protocol page: every error line and limit stands there", () => {
   const codec = new LineCodec({ valueBytesMax: 1 });
   for (const error of Object.values(ClientError)) {
