@@ -1,4 +1,4 @@
-/** A connection's bytes by lines and by counts, for clients that read much. */
+/** A connection's bytes by lines and by counts. */
 
 const READ_BYTES = 1 << 18;
 const LF = 0x0a;
@@ -6,12 +6,16 @@ const decoder = new TextDecoder();
 
 export class ByteSource {
   readonly #conn: Deno.Conn;
-  #buffer = new Uint8Array(READ_BYTES);
+  readonly #name: string;
+  #buffer: Uint8Array<ArrayBuffer>;
   #start = 0;
   #end = 0;
 
-  constructor(conn: Deno.Conn) {
+  /** `name`: the other end, for errors. `readBytes`: read at a time; the buffer grows where it has to. */
+  constructor(conn: Deno.Conn, name = "The server", readBytes = READ_BYTES) {
     this.#conn = conn;
+    this.#name = name;
+    this.#buffer = new Uint8Array(readBytes);
   }
 
   /** The next line without its end. */
@@ -48,7 +52,7 @@ export class ByteSource {
       this.#buffer = larger;
     }
     const count = await this.#conn.read(this.#buffer.subarray(this.#end));
-    if (count === null) throw new Error("The server closed the connection");
+    if (count === null) throw new Error(`${this.#name} closed the connection`);
     this.#end += count;
   }
 }

@@ -8,9 +8,10 @@
 import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
+import { COMMON_OPTIONS } from "./flags.ts";
 import type { LatencySummary } from "./histogram.ts";
 import { type Address, LineClient } from "./line_client.ts";
-import { runLoad } from "./load_run.ts";
+import { closedLoopRate } from "./closed_loop.ts";
 import { fillCluster } from "./memory_subjects.ts";
 import { OpenLoop } from "./open_loop.ts";
 import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
@@ -30,8 +31,6 @@ const HELP = `deno task bench:catch-up [flags]
 `;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const CLOSED_PIPELINE = 4;
-const CLOSED_SECONDS = 8;
 const LOOK_MS = 50;
 const CATCH_UP_MS_MAX = 300_000;
 const LOG_TAIL_BYTES = 3_000;
@@ -112,18 +111,8 @@ async function untilLevel(cluster: Cluster, leader: Address, otherId: number): P
 
 async function rateOf(cluster: Cluster, options: CatchUpOptions): Promise<number> {
   if (options.perSecond !== null) return options.perSecond;
-  const { connections, keys, valueBytes, isQuick } = options;
-  const result = await runLoad(cluster.addresses, {
-    connections,
-    pipeline: CLOSED_PIPELINE,
-    valueBytes,
-    keys,
-    setShare: 1,
-    seconds: isQuick ? 2 : CLOSED_SECONDS,
-    requests: Number.MAX_SAFE_INTEGER,
-    seed: 1,
-  });
-  return Math.floor(result.perSecond / 2);
+  const perSecond = await closedLoopRate(cluster.addresses, options);
+  return Math.floor(perSecond / 2);
 }
 
 async function run(options: CatchUpOptions): Promise<CatchUpResult> {
@@ -215,11 +204,7 @@ async function main(args: string[]): Promise<number> {
       connections: { type: "string", default: "16" },
       rate: { type: "string" },
       without: { type: "string" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      ...COMMON_OPTIONS,
     },
   });
   if (flags.help) {

@@ -14,6 +14,7 @@
 import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { bytesUnder } from "./directory_bytes.ts";
+import { COMMON_OPTIONS } from "./flags.ts";
 import type { LoadCounters } from "./load_connection.ts";
 import { runLoad } from "./load_run.ts";
 import { type SeenSnapshot, SnapshotWatch } from "./snapshot_watch.ts";
@@ -233,11 +234,7 @@ async function main(args: string[]): Promise<number> {
       "segment-bytes": { type: "string", default: "1048576" },
       "reserve-bytes": { type: "string", default: "1048576" },
       servers: { type: "string", default: "3" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      ...COMMON_OPTIONS,
     },
   });
   if (flags.help) {

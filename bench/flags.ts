@@ -1,6 +1,15 @@
 /** The flags of a benchmark's command line, told by their defaults. */
 import { parseArgs } from "node:util";
 
+/** What every benchmark that starts servers takes, for `parseArgs`. */
+export const COMMON_OPTIONS = {
+  executable: { type: "string" },
+  directory: { type: "string" },
+  json: { type: "string" },
+  quick: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
 /** A number's flag takes a positive number, a boolean's none; "" stands for text not given. */
 type Defaults = Readonly<Record<string, string | number | boolean>>;
 type Widened<T> = T extends number ? number : T extends boolean ? boolean : string;

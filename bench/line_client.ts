@@ -3,6 +3,8 @@
  * missed its deadline leaves its connection useless (the reply may still come), so it is closed.
  */
 
+import { ByteSource } from "./byte_source.ts";
+
 export interface Address {
   readonly hostname: string;
   readonly port: number;
@@ -20,7 +22,6 @@ export class DeadlineError extends Error {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 const READ_BYTES = 65_536;
 const CRLF = encoder.encode("\r\n");
 
@@ -70,14 +71,13 @@ export async function connectWithin(address: Address, timeoutMs: number): Promis
 export class LineClient {
   readonly address: Address;
   readonly #conn: Deno.TcpConn;
-  #buffer = new Uint8Array(READ_BYTES);
-  #start = 0;
-  #end = 0;
+  readonly #source: ByteSource;
   #closed = false;
 
   private constructor(address: Address, conn: Deno.TcpConn) {
     this.address = address;
     this.#conn = conn;
+    this.#source = new ByteSource(conn, formatAddress(address), READ_BYTES);
   }
 
   static async connect(address: Address, timeoutMs: number): Promise<LineClient> {
@@ -132,53 +132,14 @@ export class LineClient {
   async #exchange(request: Uint8Array): Promise<Reply> {
     const writing = writeAll(this.#conn, request);
     writing.catch(() => {});
-    const line = await this.#readLine();
+    const line = await this.#source.line();
     let value: Uint8Array | null = null;
     if (line.startsWith("VALUE ")) {
       const bytes = Number(line.slice(line.lastIndexOf(" ") + 1));
-      value = (await this.#readBytes(bytes + 2)).subarray(0, bytes);
+      value = (await this.#source.bytesAndLineEnd(bytes)).slice();
     }
     await writing;
     return { line, value };
-  }
-
-  async #readLine(): Promise<string> {
-    let from = this.#start;
-    for (;;) {
-      const at = this.#buffer.subarray(0, this.#end).indexOf(0x0a, from);
-      if (at >= 0) {
-        const line = decoder.decode(this.#buffer.subarray(this.#start, at)).trimEnd();
-        this.#start = at + 1;
-        return line;
-      }
-      const seen = this.#end - this.#start;
-      await this.#readMore();
-      from = this.#start + seen;
-    }
-  }
-
-  /** A copy of the next `count` bytes. */
-  async #readBytes(count: number): Promise<Uint8Array> {
-    while (this.#end - this.#start < count) await this.#readMore();
-    const bytes = this.#buffer.slice(this.#start, this.#start + count);
-    this.#start += count;
-    return bytes;
-  }
-
-  async #readMore(): Promise<void> {
-    if (this.#start > 0) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    if (this.#end === this.#buffer.length) {
-      const larger = new Uint8Array(this.#buffer.length * 2);
-      larger.set(this.#buffer);
-      this.#buffer = larger;
-    }
-    const count = await this.#conn.read(this.#buffer.subarray(this.#end));
-    if (count === null) throw new Error(`${formatAddress(this.address)} closed the connection`);
-    this.#end += count;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { pauseMs } from "./find_leader.ts";
+import { COMMON_OPTIONS } from "./flags.ts";
 import { EtcdMemory, type MemorySubject, RaftkvMemory, RedisMemory } from "./memory_subjects.ts";
 import { median } from "./median.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
@@ -151,11 +152,7 @@ async function main(args: string[]): Promise<number> {
       servers: { type: "string", default: "1" },
       "log-memory-bytes": { type: "string" },
       "v8-flags": { type: "string" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      ...COMMON_OPTIONS,
     },
   });
   if (flags.help) {

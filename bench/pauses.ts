@@ -2,8 +2,9 @@
 import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
+import { COMMON_OPTIONS } from "./flags.ts";
 import type { LatencySummary } from "./histogram.ts";
-import { runLoad } from "./load_run.ts";
+import { closedLoopRate } from "./closed_loop.ts";
 import { fillCluster } from "./memory_subjects.ts";
 import { type Interval, isWithin, OpenLoop } from "./open_loop.ts";
 import { isTakingSnapshot, SnapshotWatch } from "./snapshot_watch.ts";
@@ -27,8 +28,6 @@ const HELP = `deno task bench:pauses [flags]
 `;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const CLOSED_PIPELINE = 4;
-const CLOSED_SECONDS = 8;
 const LOOK_MS = 100;
 const TAKEN = '"message":"Snapshot taken"';
 /** Requests due a little before or after a snapshot count to neither side. */
@@ -61,19 +60,9 @@ async function untilNoSnapshot(cluster: Cluster): Promise<void> {
 
 /** Half of what a closed loop of the same shape reaches. */
 async function halfLoad(cluster: Cluster, options: PausesOptions): Promise<number> {
-  const { connections, valueBytes, keys, isQuick } = options;
-  const result = await runLoad(cluster.addresses, {
-    connections,
-    pipeline: CLOSED_PIPELINE,
-    valueBytes,
-    keys,
-    setShare: 1,
-    seconds: isQuick ? 2 : CLOSED_SECONDS,
-    requests: Number.MAX_SAFE_INTEGER,
-    seed: 1,
-  });
-  console.error(`Closed loop: ${formatCount(result.perSecond)} sets/s`);
-  return Math.floor(result.perSecond / 2);
+  const perSecond = await closedLoopRate(cluster.addresses, options);
+  console.error(`Closed loop: ${formatCount(perSecond)} sets/s`);
+  return Math.floor(perSecond / 2);
 }
 
 function wider({ startMs, endMs }: Interval): Interval {
@@ -204,11 +193,7 @@ async function main(args: string[]): Promise<number> {
       "log-bytes": { type: "string" },
       minutes: { type: "string", default: "10" },
       servers: { type: "string", default: "3" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      ...COMMON_OPTIONS,
     },
   });
   if (flags.help) {

@@ -3,14 +3,13 @@
  * sees the kernel, native code and (with V8's `--perf-basic-prof`) the script alike. V8's own profiler
  * sees the script alone, and waiting as well.
  */
-import { pauseMs } from "./find_leader.ts";
+import { attachTool } from "./attached_tool.ts";
 import { fileOf, partOf } from "./cpu_profile.ts";
 
 /** Makes the engine write `/tmp/perf-PID.map`, which tells perf the names of generated code. */
 export const PERF_V8_FLAG = "--perf-basic-prof";
 /** Samples a second and thread; not a round number, so as not to keep step with timers. */
 const FREQUENCY = 997;
-const ATTACH_MS = 300;
 
 /** Shares are of all the process's samples. */
 export interface PerfSums {
@@ -32,21 +31,11 @@ export function perfMapOf(pid: number): string {
 /** Starts to sample the process; returns once perf does. */
 export async function recordPerf(pid: number): Promise<PerfRecorder> {
   const file = Deno.makeTempFileSync({ prefix: "raftkv-bench-perf-" });
-  const child = new Deno.Command("perf", {
-    args: ["record", "-g", "-F", `${FREQUENCY}`, "-o", file, "-p", `${pid}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  await pauseMs(ATTACH_MS);
+  const args = ["record", "-g", "-F", `${FREQUENCY}`, "-o", file, "-p", `${pid}`];
+  const perf = await attachTool("perf", args);
   return {
     stop: async () => {
-      try {
-        child.kill("SIGINT");
-      } catch {
-        // It has ended: there are no samples then.
-      }
-      await child.status;
+      await perf.stop();
       const { stdout } = await new Deno.Command("perf", {
         args: ["script", "-i", file, "-F", "comm,tid,ip,sym,dso"],
         stderr: "null",

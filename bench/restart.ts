@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { bytesUnder } from "./directory_bytes.ts";
 import { askStanding, pauseMs } from "./find_leader.ts";
+import { COMMON_OPTIONS } from "./flags.ts";
 import type { Address } from "./line_client.ts";
 import { LineClient } from "./line_client.ts";
 import { fillCluster } from "./memory_subjects.ts";
@@ -172,11 +173,7 @@ async function main(args: string[]): Promise<number> {
       "value-bytes": { type: "string", default: "256" },
       repeats: { type: "string" },
       "long-log": { type: "string", default: "0.4" },
-      executable: { type: "string" },
-      directory: { type: "string" },
-      json: { type: "string" },
-      quick: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      ...COMMON_OPTIONS,
     },
   });
   if (flags.help) {

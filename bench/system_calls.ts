@@ -3,9 +3,8 @@
  * lets us (it costs the processes almost nothing), else by `strace -c -f`, which stops them at each
  * call and so changes how much a server gathers into one.
  */
-import { pauseMs } from "./find_leader.ts";
+import { attachTool } from "./attached_tool.ts";
 
-const ATTACH_MS = 300;
 /** What servers like these call; whatever else there is appears as "other". */
 const NAMES = [
   "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,pread64,lseek",
@@ -49,24 +48,14 @@ export async function countSystemCalls(
   tool: "perf" | "strace",
 ): Promise<SystemCallCounter> {
   const output = Deno.makeTempFileSync({ prefix: "raftkv-bench-calls-" });
-  const child = new Deno.Command(tool, {
-    args: tool === "perf"
-      ? ["stat", "-x", ",", "-o", output, "-e", eventsOfPerf(), "-p", `${pid}`]
-      : ["-c", "-f", "-U", "name,calls", "-o", output, "-p", `${pid}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  await pauseMs(ATTACH_MS);
+  const args = tool === "perf"
+    ? ["stat", "-x", ",", "-o", output, "-e", eventsOfPerf(), "-p", `${pid}`]
+    : ["-c", "-f", "-U", "name,calls", "-o", output, "-p", `${pid}`];
+  const attached = await attachTool(tool, args);
   return {
     tool,
     stop: async () => {
-      try {
-        child.kill("SIGINT");
-      } catch {
-        // It has ended, with the reason in what it wrote.
-      }
-      await child.status;
+      await attached.stop();
       const text = Deno.readTextFileSync(output);
       Deno.removeSync(output);
       return tool === "perf" ? parsePerfCounts(text) : parseStraceCounts(text);

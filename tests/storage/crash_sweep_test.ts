@@ -7,7 +7,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { Entry, HardState, PersistBatch } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { livesThrough, remainsOf } from "./crashes.ts";
 import {
   batch,
   entry,
@@ -152,14 +153,8 @@ function matches(found: readonly Entry[], expected: readonly Entry[]): boolean {
 function runUntil(operation: number): { disk: SimDisk; ledger: Ledger; finished: boolean } {
   const disk = new SimDisk();
   const ledger = newLedger();
-  disk.crashAtOperation = operation;
-  try {
-    live(disk, ledger);
-    return { disk, ledger, finished: true };
-  } catch (error) {
-    if (!(error instanceof SimCrash)) throw error;
-    return { disk, ledger, finished: false };
-  }
+  const finished = livesThrough(disk, operation, () => live(disk, ledger));
+  return { disk, ledger, finished };
 }
 
 Deno.test("a power loss at every operation keeps what was acknowledged", () => {
@@ -168,13 +163,9 @@ Deno.test("a power loss at every operation keeps what was acknowledged", () => {
     operation++;
     const run = runUntil(operation);
     finished = run.finished;
-    for (let seed = 0; seed < 8; seed++) {
-      const copy = run.disk.clone();
-      copy.powerLoss(new Random(operation * 1000 + seed));
-      check(copy, run.ledger, `operation ${operation}, outcome ${seed}`);
+    for (const { remains, note } of remainsOf(run.disk, operation, 8)) {
+      check(remains, run.ledger, note);
     }
-    run.disk.kill();
-    check(run.disk, run.ledger, `operation ${operation}, killed`);
   }
   assert(operation > 200, `only ${operation} operations`);
 });
@@ -188,14 +179,7 @@ Deno.test("a second power loss at any operation of the start after the first kee
       first.powerLoss(new Random(operation * 100 + seed));
       for (let second = 1; second < 40; second++) {
         const copy = first.clone();
-        copy.crashAtOperation = second;
-        let through = true;
-        try {
-          openFormed(copy, SMALL);
-        } catch (error) {
-          if (!(error instanceof SimCrash)) throw error;
-          through = false;
-        }
+        const through = livesThrough(copy, second, () => openFormed(copy, SMALL));
         copy.powerLoss(new Random(second));
         check(copy, ledger, `operations ${operation} and ${second}, outcome ${seed}`);
         if (through) break;

@@ -8,7 +8,8 @@ import type { PersistBatch } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { Done, LogStorage } from "../../lib/storage/types.ts";
-import { type Completion, SimCrash, SimDisk } from "../sim/sim_disk.ts";
+import { type Completion, SimDisk } from "../sim/sim_disk.ts";
+import { livesThrough, remainsOf } from "./crashes.ts";
 import { batch, entry, FORMED, options, PREPARED, vote } from "./helpers.ts";
 import { CONFIGURATION, contentsOf } from "./snapshot_helpers.ts";
 import {
@@ -140,14 +141,7 @@ class Life {
 
 function runUntil(seed: number, operation: number): { life: Life; finished: boolean } {
   const life = new Life(seed);
-  life.disk.crashAtOperation = operation;
-  try {
-    life.run();
-    return { life, finished: true };
-  } catch (error) {
-    if (!(error instanceof SimCrash)) throw error;
-    return { life, finished: false };
-  }
+  return { life, finished: livesThrough(life.disk, operation, () => life.run()) };
 }
 
 Deno.test("a crash at every operation keeps what was acknowledged, whatever runs at the same time", () => {
@@ -156,16 +150,10 @@ Deno.test("a crash at every operation keeps what was acknowledged, whatever runs
   for (let seed = 1; seed <= 3; seed++) {
     for (let operation = 1;; operation++) {
       const { life, finished } = runUntil(seed, operation);
-      const note = `seed ${seed}, operation ${operation}`;
-      for (let outcome = 0; outcome < 2; outcome++) {
-        const copy = life.disk.clone();
-        copy.powerLoss(new Random(operation * 100 + outcome));
-        loaded.add(check(copy, life.ledger, `${note}, outcome ${outcome}`));
+      for (const { remains, note } of remainsOf(life.disk, operation, 2)) {
+        // What waits for its end in this life is dead: the copy begins anew.
+        loaded.add(check(remains.clone(), life.ledger, `seed ${seed}, ${note}`));
       }
-      const { disk } = life;
-      disk.kill();
-      const killed = disk.clone();
-      loaded.add(check(killed, life.ledger, `${note}, killed`));
       operations++;
       if (finished) break;
     }

@@ -7,7 +7,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { livesThrough, remainsOf } from "./crashes.ts";
 import { batch, entry, FORMED, options, persist, PREPARED, vote } from "./helpers.ts";
 import { CONFIGURATION, contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
 import {
@@ -73,14 +74,8 @@ function live(disk: SimDisk, ledger: Ledger): void {
 function runUntil(operation: number) {
   const disk = new SimDisk();
   const ledger = newLedger();
-  disk.crashAtOperation = operation;
-  try {
-    live(disk, ledger);
-    return { disk, ledger, finished: true };
-  } catch (error) {
-    if (!(error instanceof SimCrash)) throw error;
-    return { disk, ledger, finished: false };
-  }
+  const finished = livesThrough(disk, operation, () => live(disk, ledger));
+  return { disk, ledger, finished };
 }
 
 Deno.test("a crash at every operation of a life with snapshots keeps what was acknowledged", () => {
@@ -90,13 +85,9 @@ Deno.test("a crash at every operation of a life with snapshots keeps what was ac
     operation++;
     const run = runUntil(operation);
     finished = run.finished;
-    for (let seed = 0; seed < 4; seed++) {
-      const copy = run.disk.clone();
-      copy.powerLoss(new Random(operation * 1000 + seed));
-      loaded.add(check(copy, run.ledger, `operation ${operation}, outcome ${seed}`));
+    for (const { remains, note } of remainsOf(run.disk, operation, 4)) {
+      loaded.add(check(remains, run.ledger, note));
     }
-    run.disk.kill();
-    check(run.disk, run.ledger, `operation ${operation}, killed`);
   }
   assert(operation > 300, `only ${operation} operations`);
   assertEquals([...loaded].sort((a, b) => a - b), [0, 6, 14, 40, 48, 53]);
@@ -109,14 +100,8 @@ Deno.test("a second crash at any operation of the start after the first keeps it
     disk.powerLoss(new Random(operation));
     for (let second = 1; second < 60; second++) {
       const copy = disk.clone();
-      copy.crashAtOperation = second;
-      let through = true;
-      try {
-        DataDirectory.open(copy, options(SMALL)).openLog();
-      } catch (error) {
-        if (!(error instanceof SimCrash)) throw error;
-        through = false;
-      }
+      const start = () => DataDirectory.open(copy, options(SMALL)).openLog();
+      const through = livesThrough(copy, second, start);
       copy.powerLoss(new Random(second));
       check(copy, ledger, `operations ${operation} and ${second}`);
       if (through) break;
