@@ -189,7 +189,9 @@ for (const { name, make } of SUBJECTS) {
       operation(disk, file, ended.done);
       disk.unlock("lock");
       const tooEarly = prepare("lock");
-      assert(!disk.lock("lock"), "not as long as it is under way");
+      // Older runtimes wait for a lock: by the time it is there, nothing is under way any more.
+      const isKnownAtOnce = disk instanceof SimDisk || "tryLockSync" in Deno.FsFile.prototype;
+      if (isKnownAtOnce) assert(!disk.lock("lock"), "not as long as it is under way");
       await tooEarly;
       await settle();
       assertEquals(await ended.came, null);
