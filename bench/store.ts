@@ -144,14 +144,15 @@ function load(keys: number): void {
 const slowest = [0, 0, 0, 0, 0];
 
 /**
- * Processor time of this thread so far, which Linux counts in steps of up to 4 ms. Where the system
- * does not tell, of the whole process, the engine's own threads included: an upper bound.
+ * Processor time of this thread so far. Where the system does not tell, of the whole process, the
+ * engine's own threads included: an upper bound. Linux brings a thread's own count up to date in steps
+ * of 4 ms, but also where the process asks for its total: so that comes first.
  */
 function usedMs(): number {
+  const { user, system } = cpuUsage();
   try {
     return Number(Deno.readTextFileSync("/proc/self/schedstat").split(" ")[0]) / 1e6;
   } catch {
-    const { user, system } = cpuUsage();
     return (user + system) / 1000;
   }
 }

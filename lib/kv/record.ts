@@ -1,8 +1,8 @@
 /**
  * One record in a slab: head, key, value. Numbers are as wide as they have to be, and the first
- * byte says how wide, so that a small record's head has 13 bytes (17 with a deadline):
+ * byte says how wide, so that a small record's head has 11 bytes (15 with a deadline):
  *
- *   u8   shape: bits 0-1 width of the version (1, 2, 4, 7), bits 2-3 of the index (4, 5, 6, 7),
+ *   u8   shape: bits 0-1 width of the version (1, 2, 4, 7), bits 2-3 of the index (3, 4, 5, 7),
  *        bits 4-5 of the value's length (1, 2, 3, 4), bit 6 of the key's length (1, 2),
  *        bit 7 set where the key has a deadline
  *   u32  checksum of key and value together
@@ -13,7 +13,7 @@
 import { readU32, writeU32 } from "../util/bytes.ts";
 
 const VERSION_WIDTHS = [1, 2, 4, 7] as const;
-const INDEX_WIDTHS = [4, 5, 6, 7] as const;
+const INDEX_WIDTHS = [3, 4, 5, 7] as const;
 const HAS_DEADLINE = 0x80;
 const LENGTHS_AT = 5;
 
@@ -149,11 +149,11 @@ function shapeOf(head: RecordHead): number {
     : version < 0x1_0000_0000
     ? 2
     : 3;
-  const indexCode = index < 0x1_0000_0000
+  const indexCode = index < 0x100_0000
     ? 0
-    : index < 0x100_0000_0000
+    : index < 0x1_0000_0000
     ? 1
-    : index < 0x1_0000_0000_0000
+    : index < 0x100_0000_0000
     ? 2
     : 3;
   const valueCode = valueLength < 0x100

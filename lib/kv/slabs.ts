@@ -7,20 +7,19 @@
  * at most, there are never holes to collect, and what is unused is the rounding up to a class and
  * one page of each class in use. Whoever holds references to records mends the one that moved.
  *
- * A reference is 32 bits, signed because the engine keeps those unboxed: the number of an 8-byte
- * unit over all slabs (24 GiB), or, with both top bits set, the number of a large buffer.
+ * A reference is 32 bits, signed because the engine keeps those unboxed: the number of a page over all
+ * slabs (24 GiB) and that of a slot in it, or, with both top bits set, the number of a large buffer.
  */
 import { assert } from "../util/assert.ts";
 import { freeNow } from "../util/free_now.ts";
 import { LargeBuffers } from "./large_buffers.ts";
-import { CLASS_BYTES, CLASS_COUNT, LARGE_CLASS, sizeClass, UNIT_BYTES } from "./size_classes.ts";
+import { CLASS_BYTES, CLASS_COUNT, LARGE_CLASS, sizeClass } from "./size_classes.ts";
 
 /** No record: the one reference that is never given out. */
 export const NO_REF = -1;
 
 const SLAB_BYTES = 1024 * 1024;
 const SLAB_SHIFT = 17;
-const SLAB_UNITS = 1 << SLAB_SHIFT;
 const SLABS_MAX = 3 << 13;
 const LARGE_TAG = 0xc000_0000 | 0;
 const LARGE_NUMBER_MASK = 0x3fff_ffff;
@@ -28,8 +27,12 @@ const LARGE_NUMBER_MASK = 0x3fff_ffff;
 /** Slots up to this size lie in pages of a sixteenth of a slab, larger ones in whole slabs. */
 const SMALL_SLOT_BYTES_MAX = 4096;
 const PAGES_PER_SLAB = 16;
-const PAGE_BYTES = SLAB_BYTES / PAGES_PER_SLAB;
-const PAGE_UNITS = SLAB_UNITS / PAGES_PER_SLAB;
+const PAGE_BYTES_SHIFT = 16;
+const PAGE_BYTES = 1 << PAGE_BYTES_SHIFT;
+/** Of a reference, the bits in front of the slot's number. */
+const PAGE_SHIFT = 13;
+const PAGE_SLOTS_MAX = 1 << PAGE_SHIFT;
+const SLOT_MASK = PAGE_SLOTS_MAX - 1;
 const ALL_PAGES_FREE = 0xffff;
 
 /** Empty slabs that are kept, so that a store at a slab's edge does not allocate again and again. */
@@ -46,6 +49,8 @@ export class Slabs {
   readonly #freePages: number[] = [];
   /** No slab below this one has a free page. */
   #lowestFreeSlab = 0;
+  /** By page, or by a slab's first one: the bytes of each of its slots. */
+  #slotBytes: Uint16Array = new Uint16Array(16 * PAGES_PER_SLAB);
   readonly #freeNumbers: number[] = [];
   readonly #spares: Uint8Array[] = [];
   /** By class: its pages in order, and how many slots of the last one are taken. */
@@ -63,7 +68,10 @@ export class Slabs {
   }
 
   offsetOf(ref: number): number {
-    return isLarge(ref) ? 0 : (ref & (SLAB_UNITS - 1)) * UNIT_BYTES;
+    if (isLarge(ref)) return 0;
+    const page = ref >>> PAGE_SHIFT;
+    return ((page & (PAGES_PER_SLAB - 1)) << PAGE_BYTES_SHIFT) +
+      (ref & SLOT_MASK) * this.#slotBytes[page]!;
   }
 
   /** True where a record of `newBytes` may take the place of the one of `oldBytes` at `ref`. */
@@ -81,12 +89,14 @@ export class Slabs {
     const pages = this.#pages[slotClass]!;
     const slotBytes = CLASS_BYTES[slotClass]!;
     if (pages.length === 0 || this.#slotsUsed[slotClass] === slotsPerPage(slotBytes)) {
-      pages.push(slotBytes <= SMALL_SLOT_BYTES_MAX ? this.#takePage() : this.#takeSlab());
+      const page = slotBytes <= SMALL_SLOT_BYTES_MAX ? this.#takePage() : this.#takeSlab();
+      this.#slotBytes[page >>> PAGE_SHIFT] = slotBytes;
+      pages.push(page);
       this.#slotsUsed[slotClass] = 0;
     }
     const slot = this.#slotsUsed[slotClass]!;
     this.#slotsUsed[slotClass] = slot + 1;
-    return (pages[pages.length - 1]! + slot * (slotBytes / UNIT_BYTES)) | 0;
+    return pages[pages.length - 1]! | slot;
   }
 
   /**
@@ -103,7 +113,7 @@ export class Slabs {
     const pages = this.#pages[slotClass]!;
     const page = pages[pages.length - 1]!;
     const slot = this.#slotsUsed[slotClass]! - 1;
-    const last = (page + slot * (slotBytes / UNIT_BYTES)) | 0;
+    const last = page | slot;
     if (last !== ref) this.#copySlot(last, ref, slotBytes);
     this.#slotsUsed[slotClass] = slot;
     if (slot === 0) {
@@ -115,10 +125,11 @@ export class Slabs {
     return last === ref ? NO_REF : last;
   }
 
-  /** Bytes of all slabs and large buffers, spare ones included. */
+  /** Bytes of all slabs and large buffers, spare ones included, and of what is kept about them. */
   heldBytes(): number {
     const slabs = this.#slabs.length - this.#freeNumbers.length + this.#spares.length;
-    return slabs * SLAB_BYTES + this.large.usedBytes + this.large.spareBytes;
+    return slabs * SLAB_BYTES + this.#slotBytes.byteLength + this.large.usedBytes +
+      this.large.spareBytes;
   }
 
   /** Bytes of the slots and large buffers that records take. */
@@ -132,6 +143,7 @@ export class Slabs {
     return total;
   }
 
+  /** A free page: the reference of its first slot. */
   #takePage(): number {
     let slab = this.#lowestFreeSlab;
     while (slab < this.#freePages.length && this.#freePages[slab] === 0) slab++;
@@ -143,18 +155,19 @@ export class Slabs {
     const free = this.#freePages[slab]!;
     const page = 31 - Math.clz32(free & -free);
     this.#freePages[slab] = free & (free - 1);
-    return ((slab << SLAB_SHIFT) + page * PAGE_UNITS) | 0;
+    return ((slab << SLAB_SHIFT) + (page << PAGE_SHIFT)) | 0;
   }
 
   #releasePage(first: number): void {
     const slab = first >>> SLAB_SHIFT;
-    const page = (first & (SLAB_UNITS - 1)) / PAGE_UNITS;
+    const page = (first >>> PAGE_SHIFT) & (PAGES_PER_SLAB - 1);
     const free = this.#freePages[slab]! | (1 << page);
     this.#freePages[slab] = free;
     if (free === ALL_PAGES_FREE) this.#releaseSlab(slab);
     else if (slab < this.#lowestFreeSlab) this.#lowestFreeSlab = slab;
   }
 
+  /** A whole slab: the reference of its first slot. */
   #takeSlab(): number {
     return (this.#addSlab() << SLAB_SHIFT) | 0;
   }
@@ -169,6 +182,12 @@ export class Slabs {
     this.#slabs[slab] = bytes;
     this.#words[slab] = new Int32Array(bytes.buffer);
     this.#freePages[slab] = 0;
+    const pages = (slab + 1) * PAGES_PER_SLAB;
+    if (pages > this.#slotBytes.length) {
+      const grown = new Uint16Array(pages * 2);
+      grown.set(this.#slotBytes);
+      this.#slotBytes = grown;
+    }
     return slab;
   }
 
@@ -191,8 +210,8 @@ export class Slabs {
     }
     const source = this.#words[from >>> SLAB_SHIFT]!;
     const target = this.#words[to >>> SLAB_SHIFT]!;
-    let fromWord = (from & (SLAB_UNITS - 1)) * 2;
-    let toWord = (to & (SLAB_UNITS - 1)) * 2;
+    let fromWord = this.offsetOf(from) >>> 2;
+    let toWord = this.offsetOf(to) >>> 2;
     const end = toWord + slotBytes / 4;
     while (toWord < end) target[toWord++] = source[fromWord++]!;
   }
@@ -204,7 +223,7 @@ function isLarge(ref: number): boolean {
 
 function slotsPerPage(slotBytes: number): number {
   const pageBytes = slotBytes <= SMALL_SLOT_BYTES_MAX ? PAGE_BYTES : SLAB_BYTES;
-  return Math.floor(pageBytes / slotBytes);
+  return Math.min(PAGE_SLOTS_MAX, Math.floor(pageBytes / slotBytes));
 }
 
 const NO_BYTES = new Uint8Array(0);

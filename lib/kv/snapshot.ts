@@ -67,7 +67,7 @@ export class Snapshot implements ChangeWatcher {
   next(out: ByteWriter, bytesMax: number): boolean {
     const { table } = this.#contents;
     out.slice(this.#saved.bytes, 0, this.#saved.length);
-    if (this.#saved.bytes.length > SAVED_BYTES_KEPT) this.#saved = new ByteWriter();
+    if (this.#saved.bytes.length > SAVED_BYTES_KEPT) this.#saved.free();
     else this.#saved.clear();
     if (this.#position === POSITIONS) return false;
     const end = out.length + bytesMax;
@@ -91,7 +91,7 @@ export class Snapshot implements ChangeWatcher {
   /** Ends the snapshot, whole or not. */
   close(): void {
     if (this.#contents.watcher === this) this.#contents.watcher = null;
-    this.#saved = new ByteWriter(0);
+    this.#saved.free();
   }
 
   beforeChange(hash: number, ref: number): void {

@@ -168,6 +168,7 @@ export class SnapshotMaker {
     if (piece.length > 0) running.writer.records(piece.view());
     running.bytes += piece.length;
     running.bytesSinceFlush += piece.length;
+    if (!isMore) piece.free();
     return isMore;
   }
 

@@ -55,6 +55,7 @@ export class NewFile {
       this.#state !== "ended" && !this.#isFinishing,
       `${this.#temporary} was written to when it had ended`,
     );
+    this.#filling.reserveTightly(bytes.length);
     this.#filling.raw(bytes);
     this.#length += bytes.length;
   }
@@ -96,7 +97,10 @@ export class NewFile {
     if (state === "ended") return;
     this.#state = "ended";
     // A file can't be closed before what runs on it is over.
-    if (state === "open") this.#file.close();
+    if (state === "open") {
+      this.#file.close();
+      this.#freeBuffers();
+    }
     // Names change in the order that was asked for: one on its way to its name goes from there. Where
     // it does not get there, nothing is there to go.
     this.#disk.removeLater(state === "naming" ? this.#path : this.#temporary, endProcess);
@@ -105,12 +109,23 @@ export class NewFile {
 
   /** What follows an operation on the file, unless it was aborted meanwhile. */
   #step(next: Done): Done {
-    return (error) => this.#state === "ended" ? this.#file.close() : next(error);
+    return (error) => {
+      if (this.#state !== "ended") return next(error);
+      this.#file.close();
+      this.#freeBuffers();
+    };
+  }
+
+  /** They are megabytes, and a server that has a rest after a snapshot would keep them for hours. */
+  #freeBuffers(): void {
+    this.#filling.free();
+    this.#flying.free();
   }
 
   #giveName(done: Done): void {
     this.#state = "naming";
     this.#file.close();
+    this.#freeBuffers();
     const disk = this.#disk;
     disk.renameLater(this.#temporary, this.#path, (error) => {
       if (error !== null) return this.#nameless(error, done);

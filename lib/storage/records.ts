@@ -43,6 +43,7 @@ const MARKER_BODY_BYTES = 36;
 export const MARKER_BYTES = RECORD_HEAD_BYTES + MARKER_BODY_BYTES;
 export const HARD_STATE_BYTES = RECORD_HEAD_BYTES + 20;
 const NOTHING = new Uint8Array(0);
+const BUFFER_BYTES = 65_536;
 const MARKER_MAGIC = Uint8Array.from("SYNCMARK", (letter) => letter.charCodeAt(0));
 
 export interface Marker {
@@ -55,7 +56,7 @@ export interface Marker {
  * of the record before; it moves on with every record.
  */
 export class RecordWriter {
-  readonly #out = new ByteWriter(65_536);
+  readonly #out = new ByteWriter(BUFFER_BYTES);
   /** The checksum of the last record written here. */
   chain = 0;
 
@@ -63,6 +64,11 @@ export class RecordWriter {
   begin(chain: number): void {
     this.#out.clear();
     this.chain = chain;
+  }
+
+  /** Gives up a buffer that large batches made large: for a log that has become quiet. */
+  giveBack(): void {
+    if (this.#out.bytes.length > BUFFER_BYTES) this.#out.free();
   }
 
   get length(): number {

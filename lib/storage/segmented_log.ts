@@ -94,6 +94,7 @@ export class SegmentedLog implements LogStorage {
     this.#expectIdle();
     if (this.#endsWithMarker) return this.#later(null, done);
     this.#run(() => this.#writeMarker(), done);
+    this.#writer.giveBack();
   }
 
   hasRoom(): boolean {

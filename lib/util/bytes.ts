@@ -3,6 +3,7 @@
  * u32 and must be a safe integer (at most 2^53 - 1): terms, indexes and times are plain numbers.
  */
 import { assert } from "./assert.ts";
+import { freeNow } from "./free_now.ts";
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -48,11 +49,26 @@ export class ByteWriter {
     this.bytes = capacity === 0 ? NO_BYTES : new Uint8Array(capacity);
   }
 
-  /** Makes room for `count` more bytes; the only place that reallocates. */
+  /** Makes room for `count` more bytes. */
   reserve(count: number): void {
     const wanted = this.length + count;
+    if (wanted > this.bytes.length) this.#grow(Math.max(wanted, this.bytes.length * 2));
+  }
+
+  /**
+   * The same for a buffer that lives long: it grows by no more than a quarter beyond its need, and one
+   * that was too small is given back at once. Views of it become empty.
+   */
+  reserveTightly(count: number): void {
+    const wanted = this.length + count;
     if (wanted <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(wanted, this.bytes.length * 2));
+    const old = this.bytes;
+    this.#grow(Math.ceil(wanted * 1.25));
+    freeNow(old);
+  }
+
+  #grow(capacity: number): void {
+    const grown = new Uint8Array(capacity);
     grown.set(this.bytes.length === this.length ? this.bytes : this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
@@ -105,6 +121,13 @@ export class ByteWriter {
   }
 
   clear(): void {
+    this.length = 0;
+  }
+
+  /** Gives the memory back at once; every view of it becomes empty. It can be written to again. */
+  free(): void {
+    freeNow(this.bytes);
+    this.bytes = NO_BYTES;
     this.length = 0;
   }
 }
