@@ -10,8 +10,8 @@
  *   --budget S       begins no further mutant after so many seconds, and says which did not fit
  *   --rate N         runs N seeds to the end, whatever they find, and counts those that fail; only where
  *                    none does it goes on until one kills
- *   --must-kill      fails where a mutant lives that half of the seeds or more killed at the last record:
- *                    what one seed meets shifts with any change of the code, what half of them do not
+ *   --must-kill      fails where a mutant lives that a quarter of the seeds or more killed at the last
+ *                    record, and tries as many seeds as that takes
  *   --other-tests    runs the other tests on our own mutants instead: one that dies there proves
  *                    nothing about the simulator
  *   --record         writes tests/mutants/results.json and the table in docs/simulator.md
@@ -19,26 +19,14 @@
  * Undirected seeds throughout. The control runs the unchanged tree on the same seeds: a seed that
  * fails there proves nothing.
  */
-import type { SimResult } from "../sim/simulation.ts";
 import { EXTRA, GIVEN, type Mutant, OWN } from "./mutants.ts";
-import { type List, type Outcome, readResults, ROOT, writeResults } from "./results.ts";
+import { type List, type Outcome, readResults, writeResults } from "./results.ts";
+import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
 
-const COPIED = [
-  "lib",
-  "tests",
-  "docs",
-  "bench",
-  "scripts",
-  "cluster.example.json",
-  "main.ts",
-  "deno.json",
-  "deno.lock",
-];
-/** A mutant that so many of the seeds kill is killed by some seed of a dozen, but for one time in 4,000. */
-const MUST_KILL_SHARE = 0.5;
-/** Counted in steps of a second, so that a machine that stands still is not taken for a mutant that does. */
-const HANGS_AFTER_SECONDS = 120;
-
+/** A mutant that at least so many of the seeds kill has to be killed again. */
+const MUST_KILL_SHARE = 0.25;
+/** How seldom so many seeds may all miss such a mutant. */
+const MISS_CHANCE = 1 / 5_000;
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 interface Order {
@@ -49,114 +37,10 @@ interface Order {
   readonly processes: number;
   readonly rate: number;
   readonly known: boolean;
+  readonly mustKill: boolean;
   readonly records: boolean;
   readonly directed: boolean;
   readonly budgetSeconds: number;
-}
-
-/** Makes a tree with a mutant in it; throws where a patch does not match exactly once. */
-export function plant(mutant: Mutant | null): string {
-  const copy = Deno.makeTempDirSync({ prefix: "raftkv-mutant-" });
-  for (const path of COPIED) copyInto(`${ROOT}${path}`, `${copy}/${path}`);
-  for (const { file, find, replace } of mutant?.edits ?? []) {
-    const text = Deno.readTextFileSync(`${copy}/${file}`);
-    const parts = text.split(find);
-    if (parts.length !== 2) {
-      throw new Error(`Mutant ${mutant!.name}: ${file} has its text ${parts.length - 1} times`);
-    }
-    Deno.writeTextFileSync(`${copy}/${file}`, parts.join(replace));
-  }
-  return copy;
-}
-
-function copyInto(from: string, to: string): void {
-  if (!Deno.statSync(from).isDirectory) {
-    Deno.mkdirSync(to.slice(0, to.lastIndexOf("/")), { recursive: true });
-    return Deno.copyFileSync(from, to);
-  }
-  Deno.mkdirSync(to, { recursive: true });
-  for (const { name } of Deno.readDirSync(from)) copyInto(`${from}/${name}`, `${to}/${name}`);
-}
-
-/** What seeds came to in a tree. */
-interface Run {
-  readonly seeds: number;
-  /** The first that failed, and how many did. */
-  readonly failed: SimResult | null;
-  readonly failures: number;
-  readonly failedSeeds: readonly number[];
-  readonly hung: boolean;
-  /** How long it took until the first one failed, or to the end. */
-  readonly seconds: number;
-}
-
-const NO_RUN: Run = {
-  seeds: 0,
-  failed: null,
-  failures: 0,
-  failedSeeds: [],
-  hung: false,
-  seconds: 0,
-};
-
-interface RunOrder {
-  readonly from: number;
-  readonly below: number;
-  readonly deadlineMs: number;
-  /** Ends with the first seed that fails. */
-  readonly stops: boolean;
-}
-
-/** Runs seeds in a tree; a process that says nothing for long counts as hung. */
-async function runSeeds(
-  tree: string,
-  { from, below, deadlineMs, stops }: RunOrder,
-): Promise<Run> {
-  const beganMs = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--no-check", "--allow-read", `${tree}/tests/sim/main.ts`, "--worker"],
-      ...(stops ? ["--stop"] : []),
-      ...["--from", `${from}`, "--below", `${below}`, "--step", "1"],
-      ...["--deadline", `${deadlineMs}`],
-    ],
-    cwd: tree,
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const results: SimResult[] = [];
-  let seconds: number | null = null;
-  let hung = false;
-  let silentSeconds = 0;
-  const watchdog = setInterval(() => {
-    if (++silentSeconds < HANGS_AFTER_SECONDS || hung) return;
-    hung = true;
-    child.kill("SIGKILL");
-  }, 1_000);
-  const tookSeconds = () => (performance.now() - beganMs) / 1000;
-  let rest = "";
-  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    silentSeconds = 0;
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) {
-      const result: SimResult = JSON.parse(line);
-      results.push(result);
-      if (result.check !== null) seconds ??= tookSeconds();
-    }
-  }
-  clearInterval(watchdog);
-  const { code } = await child.status;
-  if (code !== 0 && !hung) throw new Error(`The simulator in ${tree} ended with code ${code}`);
-  const failed = results.filter(({ check }) => check !== null);
-  return {
-    seeds: results.length,
-    failed: failed[0] ?? null,
-    failures: failed.length + (hung ? 1 : 0),
-    failedSeeds: failed.map(({ seed }) => seed),
-    hung,
-    seconds: seconds ?? tookSeconds(),
-  };
 }
 
 /** As `runSeeds`, without the failures of seeds that fail on the unchanged tree as well. */
@@ -193,7 +77,7 @@ async function hunt(mutant: Mutant, list: List, order: Order): Promise<Outcome> 
     }
     if (!killed) {
       const deadlineMs = Date.now() + order.minutes * 60_000;
-      killed = await go(from + rate, from + order.seeds, deadlineMs, true);
+      killed = await go(from + rate, from + seedsFor(mutant.name, order), deadlineMs, true);
     }
     const diesDirected = !killed && order.directed && await failsDirected(tree);
     return {
@@ -211,6 +95,23 @@ async function hunt(mutant: Mutant, list: List, order: Order): Promise<Outcome> 
   } finally {
     Deno.removeSync(tree, { recursive: true });
   }
+}
+
+function mustDie({ kills }: Outcome): boolean {
+  return kills !== undefined && kills.killed >= kills.seeds * MUST_KILL_SHARE;
+}
+
+/**
+ * How many seeds to try. What one seed meets shifts with any change of the code; the share of seeds
+ * that kill a mutant does not, so that is what has to last. It is counted with one kill less, since
+ * it was counted on a few seeds only.
+ */
+function seedsFor(name: string, { mustKill, seeds }: Order): number {
+  const known = readResults().find((one) => one.name === name);
+  if (!mustKill || known === undefined || !mustDie(known)) return seeds;
+  const { killed, seeds: counted } = known.kills!;
+  const share = (killed - 1) / (counted + 2);
+  return Math.ceil(Math.log(MISS_CHANCE) / Math.log(1 - share));
 }
 
 /** Scenarios made for one bug each: simulated worlds, and traces of the core. */
@@ -289,6 +190,7 @@ function parse(args: readonly string[]): Order {
     processes: Number(value("--processes") ?? 1),
     rate: Number(value("--rate") ?? 0),
     known: args.includes("--known"),
+    mustKill: args.includes("--must-kill"),
     records: args.includes("--record"),
     directed: args.includes("--directed"),
     budgetSeconds: Number(value("--budget") ?? Infinity),
@@ -359,11 +261,10 @@ function conclude(outcomes: readonly Outcome[], unfit: readonly string[]): numbe
   const killed = outcomes.length - alive.length;
   if (alive.length > 0) console.log(`alive: ${alive.map(({ name }) => name).join(", ")}`);
   if (unfit.length > 0) console.log(`did not fit into the time: ${unfit.join(", ")}`);
-  const lost = readResults().filter(({ name, kills }) =>
-    kills !== undefined && kills.killed >= kills.seeds * MUST_KILL_SHARE &&
-    alive.some((one) => one.name === name)
-  );
   const mustKill = Deno.args.includes("--must-kill");
+  const lost = readResults().filter((known) =>
+    mustDie(known) && alive.some(({ name }) => name === known.name)
+  );
   if (mustKill && lost.length > 0) {
     console.log(`must have died: ${lost.map(({ name }) => name).join(", ")}`);
   }
