@@ -27,8 +27,8 @@ interface CommitRuns {
 }
 
 export interface Runs {
-  /** The last measurement with five servers under load. */
-  speed?: Speed;
+  /** The last measurements with five servers under load. */
+  speeds?: readonly Speed[];
   commits: CommitRuns[];
 }
 
@@ -68,9 +68,9 @@ export function record(summary: Summary, commit: string): void {
   replaceTable("runs", runsTable(runs));
 }
 
-/** Puts a measurement in the place of the last one, and writes the table anew. */
-export function recordSpeed(speed: Speed): void {
-  const runs = { ...readRuns(), speed };
+/** Puts measurements in the place of the last one, and writes the table anew. */
+export function recordSpeed(speeds: readonly Speed[]): void {
+  const runs = { ...readRuns(), speeds };
   Deno.writeTextFileSync(RUNS_PATH, JSON.stringify(runs, null, 2) + "\n");
   replaceTable("runs", runsTable(runs));
 }
@@ -100,7 +100,7 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-function runsTable({ commits, speed }: Runs): string {
+function runsTable({ commits, speeds = [] }: Runs): string {
   const all = emptyRuns("all");
   for (const one of commits) {
     all.seeds += one.seeds;
@@ -136,7 +136,7 @@ function runsTable({ commits, speed }: Runs): string {
     ),
     row("situations met", (runs) => `${hits(runs)} of ${MARKS.length}`),
     "",
-    ...(speed === undefined ? [] : [speedText(speed), ""]),
+    ...speeds.flatMap((speed) => [speedText(speed), ""]),
     `Faults of all commits: ${faults}.`,
     "",
     "| situation | seeds that met it, of all commits |",
