@@ -21,6 +21,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   #failed: { readonly what: string; readonly atMs: number } | null = null;
   /** Completions behind a stall. */
   readonly #held = new Set<{ readonly complete: () => void }>();
+  /** A write of this process found no room, and left what fitted: until that is erased, a torn tail. */
+  #leftPart = false;
   /** Events at the end of a stall that was healed before: they do nothing any more. */
   #voidEvents = 0;
 
@@ -34,6 +36,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.faults.keepsPart = () => {
       if (!environment.mayTear()) return false;
       environment.torn();
+      this.#leftPart = true;
       return true;
     };
   }
@@ -61,6 +64,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   override kill(): void {
     super.kill();
     this.#failed = null;
+    this.#leftPart = false;
     this.#held.clear();
     this.#voidEvents = 0;
   }
@@ -87,13 +91,14 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
    * was being written at that moment is half there then, which tears a log as well.
    */
   crash(): void {
+    const leftPart = this.#leftPart;
     const losesPower = this.#random.chance(0.75);
     const mayTear = this.#environment.mayTear();
     if (!mayTear) { for (const undo of this.halfWrites) undo(); }
     const tears = mayTear && (losesPower || this.halfWrites.size > 0);
     if (losesPower && mayTear) this.powerLoss(this.#random);
     else this.kill();
-    if (tears) this.#environment.torn();
+    if (tears || leftPart) this.#environment.torn();
     this.#failsNext = null;
   }
 
