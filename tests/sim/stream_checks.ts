@@ -49,6 +49,8 @@ export class StreamChecks {
   readonly #logMemoryBytes: number;
   readonly #streams = new Map<string, Stream>();
   readonly #held = new Map<number, Held>();
+  /** What is wrong with the piece of a snapshot that left last in this step. */
+  #gap: string | null = null;
 
   constructor(logMemoryBytes: number) {
     this.#logMemoryBytes = logMemoryBytes;
@@ -63,12 +65,12 @@ export class StreamChecks {
     this.#streams.set(`${id}/${to}`, { term, index, activeMs: monotonicMs, isLate: false });
     const held = this.#held.get(id);
     const cutIndex = held?.term === term ? held.cutIndex : 0;
+    this.#gap = null;
     if (state.log.firstIndex - 1 <= Math.max(index, cutIndex)) return;
-    throw new CheckFailure(
-      "a snapshot leads to the log",
-      `leader ${id} sends server ${to} a snapshot that ends at ${index}; its log goes on with ` +
-        `${state.log.firstIndex}`,
-    );
+    // Judged at the end of the step: another stream may be about to take this one's place.
+    this.#gap =
+      `leader ${id} sends server ${to} a snapshot that ends at ${index}; its log goes on ` +
+      `with ${state.log.firstIndex}`;
   }
 
   /** A frame reaches a server. */
@@ -89,10 +91,13 @@ export class StreamChecks {
     isTick: boolean,
     bytesBetween: (behind: number, upTo: number) => number,
   ): void {
+    const gap = this.#gap;
+    this.#gap = null;
     if (state.role !== "leader") {
       this.#held.delete(id);
       return;
     }
+    if (gap !== null) throw new CheckFailure("a snapshot leads to the log", gap);
     this.#follow(id, state, bytesBetween);
     if (this.#streams.size === 0) return;
     for (const { id: follower, mode } of state.progress.values()) {
