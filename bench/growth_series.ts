@@ -51,7 +51,7 @@ const KIB = 1_024;
 const CONTENTS_BYTES_MAX = 64 * KIB * KIB;
 /** Large values on few connections: what is under way is bounded, by the server too. */
 const VALUE_CONNECTIONS = 10;
-const FILL_MAX_MS = 120_000;
+const FILL_MAX_MS = 300_000;
 const SLOW_MS = 10;
 const SLOW_FOLLOWER = 3;
 const SNAPSHOT_KEYS = 300_000;
