@@ -103,6 +103,7 @@ export class Snapshots {
     this.#receiver.tick();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
     if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
+    this.#leaveSilent();
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);
     this.#maker.tick(nowMs, this.#raft, store);
@@ -138,6 +139,19 @@ export class Snapshots {
   leadershipLost(): void {
     for (const id of [...this.#senders.keys()]) this.#closeSender(id);
     this.#waiting.clear();
+  }
+
+  /**
+   * Gives up on followers that answer nothing: they get their snapshot once they are heard again. One
+   * that never comes back would else keep the log in memory from being cut, and its snapshot open.
+   */
+  #leaveSilent(): void {
+    for (const { id, silentHeartbeats } of this.#raft.state.progress.values()) {
+      if (silentHeartbeats <= SILENT_HEARTBEATS_MAX) continue;
+      if (!this.#senders.has(id) && !this.#waiting.has(id)) continue;
+      this.peerLost(id);
+      this.#raft.snapshotFailed(id);
+    }
   }
 
   #tickSenders(nowMs: number): void {
