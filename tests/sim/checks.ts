@@ -68,6 +68,11 @@ class Record {
   /** The last index that its snapshot covers. */
   snapshotIndex = 0;
   hasForgotten = false;
+  /**
+   * The checksums of what it had promised before its data was damaged, for as long as it knows that it
+   * may have lost them: until then nobody is elected by its word.
+   */
+  lost: readonly number[] | null = null;
   /** The term of each entry, and a checksum of everything up to it. Index 0 stands for "nothing". */
   readonly terms: number[] = [0];
   readonly chain: number[] = [0];
@@ -158,6 +163,7 @@ export class StateChecks {
     if (probe === null || !probe.isOpen()) return;
     const record = this.#record(server.id);
     if (!record.isOpen) this.#opened(server, probe, record);
+    if (!probe.isSuspect()) record.lost = null;
     this.#checkTerm(server.id, probe, record);
     this.#checkLog(server.id, probe, record);
     record.durableIndex = probe.durableIndex();
@@ -205,6 +211,7 @@ export class StateChecks {
     const { id } = server;
     const { durableIndex, term } = record;
     const durableChain = record.chain[durableIndex]!;
+    const promised = record.chain.slice(0, durableIndex + 1);
     record.isOpen = true;
     record.lastIndex = 0;
     record.snapshotIndex = 0;
@@ -216,6 +223,7 @@ export class StateChecks {
     // What was damaged may be lost, as long as this server knows that it may have lost something.
     if (server.mayForget) {
       record.hasForgotten = true;
+      if (promised.length > (record.lost?.length ?? 0)) record.lost = promised;
       this.#lastVotes.delete(id);
       return;
     }
@@ -353,13 +361,17 @@ export class StateChecks {
     record.commitIndex = commitIndex;
   }
 
-  /** Promise 1: what is committed is durable on a majority of the voters. */
+  /**
+   * Promise 1: what is committed is durable on a majority of the voters. An ack counts, too, whose
+   * server's data was damaged behind it, and which has had no say since: the leader can't know yet.
+   */
   #checkQuorum(id: number, probe: ServerProbe, index: number, link: number): void {
     const voters = probe.voters();
     let durable = 0;
     for (const voter of voters) {
       const record = this.#record(voter);
-      if (record.durableIndex >= index && record.chain[index] === link) durable++;
+      const holdsIt = record.durableIndex >= index && record.chain[index] === link;
+      if (holdsIt || record.lost?.[index] === link) durable++;
     }
     if (durable * 2 <= voters.length) {
       fail(

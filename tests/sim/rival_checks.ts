@@ -11,6 +11,8 @@ export interface RivalLog {
   readonly durableIndex: number;
   readonly terms: readonly number[];
   readonly chain: readonly number[];
+  /** Not null where it may have forgotten an ack: it has no say, and is not elected by a majority. */
+  readonly lost: readonly number[] | null;
 }
 
 export interface CommittedEntry {
@@ -29,7 +31,7 @@ export function checkRivals(
   for (const id of voters) {
     const rival = logOf(id);
     const holdsIt = rival.lastIndex >= entry.index && rival.chain[entry.index] === entry.link;
-    if (holdsIt || rival.lastIndex === 0) continue;
+    if (holdsIt || rival.lastIndex === 0 || rival.lost !== null) continue;
     const votes = voters.filter((voter) => voter === id || wouldElect(logOf(voter), rival));
     if (votes.length * 2 <= voters.length) continue;
     throw new CheckFailure(
@@ -43,6 +45,7 @@ export function checkRivals(
 
 /** A crash may cut a voter's log back to what is durable. */
 function wouldElect(voter: RivalLog, rival: RivalLog): boolean {
+  if (voter.lost !== null) return false;
   const own = voter.terms[voter.durableIndex]!;
   const theirs = rival.terms[rival.lastIndex]!;
   return theirs === own ? rival.lastIndex >= voter.durableIndex : theirs > own;
