@@ -113,6 +113,8 @@ export class NewFile {
       if (this.#state !== "ended") return next(error);
       this.#file.close();
       this.#freeBuffers();
+      // Nobody waits for it any more, but a disk whose sync failed is not to be used any further.
+      if (!(error instanceof DiskFullError)) endProcess(error);
     };
   }
 

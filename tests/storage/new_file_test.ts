@@ -67,3 +67,15 @@ Deno.test("a disk that fails while an aborted file gets its name is not trusted 
   abortWhileNaming(disk, file);
   assertThrows(() => disk.completeAll(), DiskError, "input/output error");
 });
+
+Deno.test("a sync that fails is never overlooked, not of a file that was given up meanwhile either", () => {
+  const disk = new SimDisk();
+  disk.makeDirectory("d");
+  const file = new NewFile(disk, "d/file", "d/file.new", () => {});
+  file.append(Uint8Array.of(1, 2, 3));
+  file.flush(() => {});
+  file.abort();
+  disk.faults.syncFails = (path) => path === "d/file.new";
+  disk.faults.writeFails = (path) => path === "d/file.new";
+  assertThrows(() => disk.completeAll(), DiskError);
+});
