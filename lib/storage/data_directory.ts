@@ -43,8 +43,10 @@ export { DataDirectoryError } from "./errors.ts";
 
 export const LOCK_FILE = "lock";
 export const LOG_DIRECTORY = "wal";
+/** What can't be there without a formation record, which is written before the first of them is made. */
+export const LATER_PARTS = [LOG_DIRECTORY, RESERVE_FILE, SNAPSHOT_DIRECTORY, REPAIR_FILE] as const;
 /** What can't be there without an identity. */
-const PARTS = [FORMATION_FILE, LOG_DIRECTORY, RESERVE_FILE, SNAPSHOT_DIRECTORY, REPAIR_FILE];
+const PARTS = [FORMATION_FILE, ...LATER_PARTS];
 
 export interface DataDirectoryOptions {
   /** Relative to the disk's root, such as "1". */
@@ -209,9 +211,10 @@ export class DataDirectory {
     const formation = this.#formation;
     const hasLog = listSegments(this.#disk, `${path}/${LOG_DIRECTORY}`).length > 0;
     if (formation === null) {
-      if (!hasLog) return;
+      const later = LATER_PARTS.find((name) => this.#disk.exists(`${path}/${name}`));
+      if (later === undefined) return;
       throw new DataDirectoryError(
-        `${path} has lost its file ${FORMATION_FILE}: there is a log and no record of the ` +
+        `${path} has lost its file ${FORMATION_FILE}: ${later} is there and no record of the ` +
           "cluster that it belongs to. Restore the file from a copy.",
       );
     }

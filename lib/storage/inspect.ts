@@ -5,6 +5,7 @@
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type Disk, DiskError } from "../host/ports.ts";
 import { ByteFormatError, readU64 } from "../util/bytes.ts";
+import { LATER_PARTS, LOG_DIRECTORY } from "./data_directory.ts";
 import { FORMATION_FILE, readFormation } from "./formation_file.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FILE_HEAD_BYTES, isFileHeadIntact } from "./file_head.ts";
@@ -70,8 +71,6 @@ export interface DirectoryReport {
   /** What is damaged or missing; empty where all is well. */
   problems: Problem[];
 }
-
-const LOG_DIRECTORY = "wal";
 
 /** Inspects the data directory at `path`; `records` adds the log record by record. */
 export function inspectDirectory(
@@ -164,9 +163,10 @@ function readNames(disk: Disk, path: string, report: DirectoryReport): void {
     report.formation = readFormation(disk, path, identity.serverId);
   });
   if (report.formation !== null || report.problems.length > 0) return;
-  const hasLog = others.some(({ path: file }) => file.startsWith(`${path}/${LOG_DIRECTORY}/`));
-  if (hasLog) problem(report, formationPath, "the file is missing, and there is a log");
-  else report.notes.push("The server has formed no cluster yet.");
+  const later = LATER_PARTS.find((name) => disk.exists(`${path}/${name}`));
+  if (later !== undefined) {
+    problem(report, formationPath, `the file is missing, and ${later} is there`);
+  } else report.notes.push("The server has formed no cluster yet.");
 }
 
 /** Returns the newest snapshot that can be used. */

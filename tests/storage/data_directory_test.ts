@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { inspectDirectory } from "../../lib/storage/inspect.ts";
 import { checksum } from "../../lib/util/checksum.ts";
 import { writeU32 } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";
@@ -95,6 +96,18 @@ Deno.test("another server's directory, and another cluster's, are refused with b
   const cluster = open(disk, { expectedClusterId: expected });
   assert(cluster.includes(CLUSTER) && cluster.includes(expected), cluster);
   assertEquals(open(disk, { expectedClusterId: CLUSTER }), "it opened");
+});
+
+Deno.test("a server that lost its record of forming and all of its log is no new server", () => {
+  const disk = formedDisk();
+  for (const path of disk.files()) {
+    if (path.startsWith("1/wal/") || path === "1/formation" || path === "1/reserve") {
+      disk.vanish(path);
+    }
+  }
+  const said = open(disk);
+  assert(said.includes("has lost its file formation: wal is there"), said);
+  assert(inspectDirectory(disk, "1").problems.length > 0);
 });
 
 Deno.test("each file that is lost is refused by what is left", () => {
