@@ -54,17 +54,11 @@ export class PendingCommands {
   #numbers = new Float64Array(START_SIZE * NUMBERS);
   /** Encoded reads and local commands that are not evaluated yet. */
   readonly readBytes: ByteWriter = new ByteWriter(0);
-  #waitingReads = 0;
   /** Commands that have bytes in `readBytes` still. */
   #withBytes = 0;
 
   get length(): number {
     return this.tail - this.head;
-  }
-
-  /** Reads that are not evaluated yet. */
-  get waitingReads(): number {
-    return this.#waitingReads;
   }
 
   /** Reads and writes that are not answered, their replies composed or not. */
@@ -106,7 +100,6 @@ export class PendingCommands {
     this.#numbers[at + READ_START] = this.readBytes.length;
     this.readBytes.slice(bytes, start, end);
     this.#withBytes++;
-    if (kind === PendingKind.read) this.#waitingReads++;
   }
 
   kind(position: number): PendingKind {
@@ -164,7 +157,6 @@ export class PendingCommands {
   #forgetBytes(kind: number): boolean {
     if (!hasBytes(kind)) return false;
     this.#withBytes--;
-    if (kind === PendingKind.read) this.#waitingReads--;
     return true;
   }
 

@@ -209,7 +209,6 @@ export class DataDirectory {
   #checkParts(): void {
     const { path, expectedClusterId } = this.#options;
     const formation = this.#formation;
-    const hasLog = listSegments(this.#disk, `${path}/${LOG_DIRECTORY}`).length > 0;
     if (formation === null) {
       const later = LATER_PARTS.find((name) => this.#disk.exists(`${path}/${name}`));
       if (later === undefined) return;
@@ -218,6 +217,7 @@ export class DataDirectory {
           "cluster that it belongs to. Restore the file from a copy.",
       );
     }
+    const hasLog = listSegments(this.#disk, `${path}/${LOG_DIRECTORY}`).length > 0;
     if (formation.stage === "formed" && !hasLog) {
       throw new DataDirectoryError(
         `${path} has lost its log: the server took part in cluster ${formation.clusterId}, and ` +
