@@ -6,7 +6,7 @@
  *   3 S + 2 max(L, W) + W + 2 G + R
  *
  * S: the largest snapshot; two are kept and a third is on its way. L: the log between two snapshots,
- * max(snapshotLogBytesMin, S / 2). W: the log that is written while one snapshot is taken. The log is
+ * max(snapshotLogBytesMin, S). W: the log that is written while one snapshot is taken. The log is
  * kept from the older snapshot on: two stretches between snapshots, each at least as long as the
  * snapshot in it takes, and what comes in while the third is written. G: a segment, at either end.
  * R: the reserve. A follower that is being sent a snapshot has S more.
@@ -150,7 +150,7 @@ export function directoryBound(
 ): number {
   const s = seen.snapshotBytes;
   const w = seen.logBytesDuringSnapshot;
-  const l = Math.max(limits.logBytes, s / 2);
+  const l = Math.max(limits.logBytes, s);
   return 3 * s + 2 * Math.max(l, w) + w + 2 * limits.segmentBytes + limits.reserveBytes;
 }
 

@@ -1,5 +1,5 @@
 /** One open file of the real disk. */
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { attempt, diskError, portError } from "./disk_errors.ts";
 import type { DiskDone, DiskFile } from "./ports.ts";
 
@@ -118,6 +118,6 @@ export class DenoFile implements DiskFile {
 
   /** Blocking calls on a file with an operation under way fail or wait, by version: neither is wanted. */
   #expectIdle(): void {
-    assert(!this.#isBusy, `${this.path} was used while its sync is under way`);
+    if (this.#isBusy) broken(`${this.path} was used while its sync is under way`);
   }
 }

@@ -104,8 +104,8 @@ export interface Connection {
   readonly remote: string;
   /** Reads some bytes; null at the end of the stream. May reject once `close()` was called. */
   read(into: Uint8Array): Promise<number | null>;
-  /** Writes all of `bytes`. */
-  write(bytes: Uint8Array): Promise<void>;
+  /** Writes some of `bytes`, as a rule all; returns how many. */
+  write(bytes: Uint8Array): Promise<number>;
   /** Says that no more will be written; reading goes on. */
   closeWrite(): Promise<void>;
   close(): void;

@@ -2,8 +2,7 @@
  * The network port over TCP: the only file that calls Deno.listen and Deno.connect.
  *
  * The runtime's own iterator over a listener ends with the first error, such as running out of file
- * descriptors; the one here pauses and goes on. Its write may take less than it was given; the one
- * here returns once all is written.
+ * descriptors; the one here pauses and goes on.
  */
 import { DescriptorMargin } from "./descriptors.ts";
 import type { Connection, Listener, Transport } from "./ports.ts";
@@ -178,9 +177,8 @@ export class TcpConnection implements Connection {
     return this.#conn.read(into);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    let written = await this.#conn.write(bytes);
-    while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#conn.write(bytes);
   }
 
   closeWrite(): Promise<void> {

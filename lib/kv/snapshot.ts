@@ -11,13 +11,15 @@
  *   26 u32  length of the value        30  key, value
  */
 import { assert } from "../util/assert.ts";
-import { ByteWriter } from "../util/bytes.ts";
+import { ByteWriter, writeU32, writeU64 } from "../util/bytes.ts";
 import type { ChangeWatcher, Contents } from "./contents.ts";
 import { fromPosition, toPosition } from "./hash.ts";
 import { RecordHead } from "./record.ts";
 import { PAGE_SLOTS } from "./table.ts";
 
 const POSITIONS = 0x1_0000_0000;
+/** In front of the key. */
+const RECORD_HEAD_BYTES = 30;
 /** What passing a record over counts for, in bytes of a slice. */
 const PASSED_COST_BYTES = 64;
 /**
@@ -105,11 +107,15 @@ export class Snapshot implements ChangeWatcher {
     const head = this.#record;
     head.read(slab, at);
     if (head.index > this.head.index) return false;
-    out.u16(head.keyLength);
-    out.u64(head.version);
-    out.u64(head.index);
-    out.u64(this.#contents.deadlineMs(ref));
-    out.u32(head.valueLength);
+    out.reserve(RECORD_HEAD_BYTES + head.recordBytes - head.keyAt);
+    const { bytes, length } = out;
+    bytes[length] = head.keyLength >>> 8;
+    bytes[length + 1] = head.keyLength;
+    writeU64(bytes, length + 2, head.version);
+    writeU64(bytes, length + 10, head.index);
+    writeU64(bytes, length + 18, head.hasDeadline ? this.#contents.deadlineMs(ref) : 0);
+    writeU32(bytes, length + 26, head.valueLength);
+    out.length = length + RECORD_HEAD_BYTES;
     out.slice(slab, at + head.keyAt, at + head.recordBytes);
     return true;
   }

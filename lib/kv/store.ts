@@ -9,7 +9,7 @@
  * Versions never repeat for a key: the floor is the highest version that any deleted or expired key
  * ever had, and a new key starts above it.
  */
-import { assert } from "../util/assert.ts";
+import { assert, broken } from "../util/assert.ts";
 import {
   CAS_KEY_OFFSET,
   COMMAND_HEAD_BYTES,
@@ -118,11 +118,10 @@ export class Store {
 
   /** Begins the entry after the last one applied. Every entry of the log has to pass here. */
   beginEntry(index: number, stampMs: number): void {
-    assert(!this.#isInEntry, `Cannot begin entry ${index}: another one is not ended`);
-    assert(
-      index === this.#keys.index + 1,
-      `Cannot apply entry ${index}: the last one applied is ${this.#keys.index}`,
-    );
+    if (this.#isInEntry) broken(`Cannot begin entry ${index}: another one is not ended`);
+    if (index !== this.#keys.index + 1) {
+      broken(`Cannot apply entry ${index}: the last one applied is ${this.#keys.index}`);
+    }
     this.#isInEntry = true;
     this.#keys.index = index;
     if (stampMs > this.#keys.clockMs) this.#keys.clockMs = stampMs;
@@ -132,7 +131,7 @@ export class Store {
   applyCommand(bytes: Uint8Array, offset: number, result: Result): void {
     assert(this.#isInEntry, "Cannot apply a command outside an entry: call beginEntry first");
     const op = bytes[offset + 4]!;
-    assert(op < FIRST_READ_OP, `Cannot apply operation ${op}: reads are not in the log`);
+    if (op >= FIRST_READ_OP) broken(`Cannot apply operation ${op}: reads are not in the log`);
     if (op === Op.transaction) this.#groups.transact(bytes, offset, result);
     else this.#run(bytes, offset, result);
   }

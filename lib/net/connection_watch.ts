@@ -11,7 +11,7 @@ const SWEEP_INTERVAL_MS = 250;
 export interface WatchLimits {
   /** No byte moved in either direction for this long; 0 is no limit. */
   readonly idleTimeoutMs: number;
-  /** One piece of a write (see `writePieces`) was not taken for this long. */
+  /** One piece of a write (see `PIECE_BYTES`) was not taken for this long. */
   readonly writeTimeoutMs: number;
 }
 
@@ -89,9 +89,6 @@ export class WatchedConnection implements Connection {
   readonly #watch: { readonly lookedMs: number };
   readonly #onClose: (connection: WatchedConnection) => void;
   #tellClosed: (() => void) | null = null;
-  readonly #wrote = (): void => {
-    this.writingSinceMs = -1;
-  };
 
   constructor(
     connection: Connection,
@@ -111,17 +108,19 @@ export class WatchedConnection implements Connection {
     return this.#connection.read(into);
   }
 
-  /** A write that fails stays marked as one that is under way: its connection is to be closed. */
-  write(bytes: Uint8Array): Promise<void> {
-    if (bytes.length > PIECE_BYTES) return this.#writePieces(bytes);
+  /**
+   * Writes all of `bytes`. A write that fails stays marked as one that is under way: its connection
+   * is to be closed.
+   */
+  async write(bytes: Uint8Array): Promise<number> {
     this.lastTrafficMs = this.writingSinceMs = this.#watch.lookedMs;
-    return this.#connection.write(bytes).then(this.#wrote);
-  }
-
-  async #writePieces(bytes: Uint8Array): Promise<void> {
-    for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
-      await this.write(bytes.subarray(start, start + PIECE_BYTES));
+    let written = await this.#connection.write(pieceOf(bytes, 0));
+    while (written < bytes.length) {
+      this.lastTrafficMs = this.writingSinceMs = this.#watch.lookedMs;
+      written += await this.#connection.write(pieceOf(bytes, written));
     }
+    this.writingSinceMs = -1;
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -145,4 +144,10 @@ export class WatchedConnection implements Connection {
     const closed = new Promise<void>((resolve) => this.#tellClosed = resolve);
     return this.closedBecause === null ? Promise.race([work, closed]) : Promise.resolve();
   }
+}
+
+/** What is handed to the system at a time, of `bytes[from, ...)`. */
+function pieceOf(bytes: Uint8Array, from: number): Uint8Array {
+  if (from === 0 && bytes.length <= PIECE_BYTES) return bytes;
+  return bytes.subarray(from, from + PIECE_BYTES);
 }

@@ -113,7 +113,7 @@ export class SnapshotMaker {
 
   #isDue(): boolean {
     const { logBytesMin } = this.#options;
-    return this.#isWanted || this.#logBytes > Math.max(logBytesMin, this.#lastBytes / 2);
+    return this.#isWanted || this.#logBytes > Math.max(logBytesMin, this.#lastBytes);
   }
 
   #begin(nowMs: number, raft: Raft, store: Store): void {

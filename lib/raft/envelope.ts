@@ -12,7 +12,7 @@
  * once a batch. Client session and sequence belong to a command, not to an entry: see kv/command.ts.
  */
 import { readU64, writeU64 } from "../util/bytes.ts";
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { type Entry, EntryKind } from "./types.ts";
 
 export const ENVELOPE_BYTES = 12;
@@ -20,7 +20,9 @@ export const ENVELOPE_VERSION = 1;
 
 /** Writes an envelope's head into the first `ENVELOPE_BYTES` of `bytes`. */
 export function writeEnvelope(bytes: Uint8Array, kind: EntryKind, stampMs: number): void {
-  assert(Number.isSafeInteger(stampMs) && stampMs >= 0, `Cannot stamp an entry with ${stampMs}`);
+  if (!Number.isSafeInteger(stampMs) || stampMs < 0) {
+    broken(`Cannot stamp an entry with ${stampMs}`);
+  }
   bytes[0] = kind;
   bytes[1] = ENVELOPE_VERSION;
   bytes[2] = 0;

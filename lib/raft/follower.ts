@@ -1,5 +1,5 @@
 /** What a server does with a leader's messages (paper §5.2, §5.3). */
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
 import { send, sendOnceDurable } from "./outbox.ts";
 import { becomeFollower } from "./roles.ts";
@@ -26,10 +26,9 @@ export function hearLeader(
   state: RaftState,
   message: AppendRequest | Heartbeat | SnapshotChunk,
 ): void {
-  assert(
-    state.role !== "leader",
-    `Servers ${state.id} and ${message.from} both lead term ${state.term}`,
-  );
+  if (state.role === "leader") {
+    broken(`Servers ${state.id} and ${message.from} both lead term ${state.term}`);
+  }
   if (state.role !== "follower" || state.leaderId !== message.from) {
     becomeFollower(state, state.term, message.from, `heard from leader ${message.from}`);
   }

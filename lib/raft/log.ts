@@ -10,7 +10,7 @@
  * may lie further on, since some entries that it covers are kept for followers that lag a little.
  * Terms in front of it are unknown: `termAt` says so, and never passes for a term that could match.
  */
-import { assert } from "../util/assert.ts";
+import { assert, broken } from "../util/assert.ts";
 import type { Entry, SnapshotPosition } from "./types.ts";
 
 /** What `termAt` says of an index that the log does not hold; no entry ever has this term. */
@@ -54,7 +54,7 @@ export class RaftLog {
   /** The entry at `index`, which must be in the log. */
   at(index: number): Entry {
     const entry = this.entries[index - this.firstIndex];
-    assert(entry !== undefined, `No entry ${index} in ${this.firstIndex}..${this.lastIndex}`);
+    if (entry === undefined) broken(`No entry ${index} in ${this.firstIndex}..${this.lastIndex}`);
     return entry;
   }
 
@@ -68,10 +68,9 @@ export class RaftLog {
   append(entries: readonly Entry[]): void {
     let { lastIndex, lastTerm } = this;
     for (const entry of entries) {
-      assert(
-        entry.index === lastIndex + 1 && entry.term >= lastTerm,
-        `Entry ${entry.index}/t${entry.term} cannot follow ${lastIndex}/t${lastTerm}`,
-      );
+      if (entry.index !== lastIndex + 1 || entry.term < lastTerm) {
+        broken(`Entry ${entry.index}/t${entry.term} cannot follow ${lastIndex}/t${lastTerm}`);
+      }
       this.entries.push(entry);
       lastIndex = entry.index;
       lastTerm = entry.term;
@@ -111,7 +110,7 @@ export class RaftLog {
    */
   slice(from: number, to = this.lastIndex, maxBytes = Infinity): Entry[] {
     const start = from - this.firstIndex;
-    assert(start >= 0, `Entry ${from} was asked for, the log begins with ${this.firstIndex}`);
+    if (start < 0) broken(`Entry ${from} was asked for, the log begins with ${this.firstIndex}`);
     let end = start;
     const limit = Math.min(this.entries.length, to - this.firstIndex + 1);
     for (let bytes = 0; end < limit; end++) {

@@ -1,6 +1,6 @@
 /** The leader's messages to its followers: appends within a window, and heartbeats. */
 import { NO_TERM } from "./log.ts";
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { send } from "./outbox.ts";
 import {
   becomePausedProbe,
@@ -57,7 +57,9 @@ function wantSnapshot(state: RaftState, progress: Progress): void {
 function sendAppend(state: RaftState, progress: Progress, entries: readonly Entry[]): void {
   const prevIndex = progress.nextIndex - 1;
   const prevTerm = state.log.termAt(prevIndex);
-  assert(prevTerm !== NO_TERM, `Server ${progress.id} needs entry ${prevIndex}, which is not here`);
+  if (prevTerm === NO_TERM) {
+    broken(`Server ${progress.id} needs entry ${prevIndex}, which is not here`);
+  }
   send(state, {
     kind: "appendRequest",
     from: state.id,

@@ -30,7 +30,7 @@
  * That last checksum does not depend on the chain, so a marker is found behind damage too.
  */
 import type { Entry, HardState } from "../raft/types.ts";
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { ByteReader, ByteWriter, readU32, writeU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
 
@@ -112,7 +112,9 @@ export class RecordWriter {
     out.u32(entries.length);
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]!;
-      assert(entry.index === first + i, `Entry ${entry.index} follows ${first + i - 1} in a batch`);
+      if (entry.index !== first + i) {
+        broken(`Entry ${entry.index} follows ${first + i - 1} in a batch`);
+      }
       out.u64(entry.term);
       out.u32(entry.data.length);
       out.raw(entry.data);

@@ -11,7 +11,7 @@
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import { DiskError, type DiskFile, DiskFullError, isDiskProblem } from "../host/ports.ts";
-import { assert } from "../util/assert.ts";
+import { assert, broken } from "../util/assert.ts";
 import {
   EarlierSegments,
   type LogPlace,
@@ -79,10 +79,9 @@ export class SegmentedLog implements LogStorage {
     this.#onSync = onSync;
     const { entries } = batch;
     const first = entries[0]?.index ?? 1;
-    assert(
-      first >= 1 && first <= this.#nextIndex,
-      `Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`,
-    );
+    if (first < 1 || first > this.#nextIndex) {
+      broken(`Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`);
+    }
     const write = () => this.#run(() => this.#writeBatch(batch), done);
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
@@ -236,10 +235,9 @@ export class SegmentedLog implements LogStorage {
   /** Writes what the writer holds behind the last record, or nothing. */
   #writeRecords(): void {
     const records = this.#writer.view();
-    assert(
-      this.#offset + records.length <= this.#head.length,
-      `${records.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`,
-    );
+    if (this.#offset + records.length > this.#head.length) {
+      broken(`${records.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`);
+    }
     try {
       this.#file.write(this.#offset, records);
     } catch (error) {

@@ -11,6 +11,14 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
+/**
+ * The same for paths that run for each command, as `if (!holds) broken(...)`: `assert` would put its
+ * message together each time, also where nobody reads it.
+ */
+export function broken(message: string): never {
+  throw new AssertionError(message);
+}
+
 /** Marks a branch that the types say can't be reached. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value: ${JSON.stringify(value)}`);

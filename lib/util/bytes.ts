@@ -2,10 +2,12 @@
  * A growing byte buffer and a bounded reader. All numbers are big-endian. A u64 is written as two
  * u32 and must be a safe integer (at most 2^53 - 1): terms, indexes and times are plain numbers.
  */
-import { assert } from "./assert.ts";
+import { broken } from "./assert.ts";
 import { freeNow } from "./free_now.ts";
 
 const TWO_32 = 0x1_0000_0000;
+/** Up to so many bytes, a loop copies faster than a view is made. */
+const LOOP_BYTES_MAX = 48;
 
 /** Thrown by `ByteReader` where the bytes end early or a number is out of range. */
 export class ByteFormatError extends Error {
@@ -91,7 +93,7 @@ export class ByteWriter {
   }
 
   u64(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `Cannot write ${value} as u64`);
+    if (!Number.isSafeInteger(value) || value < 0) broken(`Cannot write ${value} as u64`);
     this.reserve(8);
     writeU64(this.bytes, this.length, value);
     this.length += 8;
@@ -105,9 +107,14 @@ export class ByteWriter {
 
   /** Appends `source[start, end)`. */
   slice(source: Uint8Array, start: number, end: number): void {
-    this.reserve(end - start);
-    this.bytes.set(source.subarray(start, end), this.length);
-    this.length += end - start;
+    const count = end - start;
+    this.reserve(count);
+    if (count > LOOP_BYTES_MAX) this.bytes.set(source.subarray(start, end), this.length);
+    else {
+      const { bytes, length } = this;
+      for (let i = 0; i < count; i++) bytes[length + i] = source[start + i]!;
+    }
+    this.length += count;
   }
 
   /** The bytes written so far, aliasing this buffer: gone with the next write or `clear()`. */

@@ -7,7 +7,7 @@
  * most connections are idle and a read is under way on each, or large enough to take many pipelined
  * commands at once, from the first read that filled it until reads have long been short.
  */
-import { assert } from "./assert.ts";
+import { assert, broken } from "./assert.ts";
 
 /** How far ahead of the bytes that it holds the buffer may grow. */
 const GROWTH_FACTOR = 4;
@@ -62,7 +62,7 @@ export class InputBuffer {
    * buffer, so positions from before the call are void.
    */
   space(minimum = 1): Uint8Array {
-    assert(!this.full, `The input buffer is full at ${this.#bytesMax} bytes: consume first`);
+    if (this.full) broken(`The input buffer is full at ${this.#bytesMax} bytes: consume first`);
     const held = this.length;
     const empty = this.#bytesWhenEmpty();
     const ahead = Math.max(empty, held * GROWTH_FACTOR);
@@ -77,15 +77,15 @@ export class InputBuffer {
       this.bytes.copyWithin(0, this.start, this.end);
       this.#heldAtFront(held);
     }
-    return this.bytes.subarray(this.end);
+    // Most connections ask and wait, in turns: then this is all of the buffer, and needs no new view.
+    return this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
   }
 
   /** Says that `count` bytes were put at the front of the last `space()`. */
   commit(count: number): void {
-    assert(
-      Number.isSafeInteger(count) && count >= 0 && this.end + count <= this.bytes.length,
-      `Cannot commit ${count} bytes: ${this.bytes.length - this.end} are free`,
-    );
+    if (!Number.isSafeInteger(count) || count < 0 || this.end + count > this.bytes.length) {
+      broken(`Cannot commit ${count} bytes: ${this.bytes.length - this.end} are free`);
+    }
     this.end += count;
     if (this.end === this.bytes.length) {
       this.#isBusy = true;
@@ -98,10 +98,9 @@ export class InputBuffer {
 
   /** Gives up the first `count` bytes. */
   consume(count: number): void {
-    assert(
-      Number.isSafeInteger(count) && count >= 0 && count <= this.length,
-      `Cannot consume ${count} bytes: ${this.length} are there`,
-    );
+    if (!Number.isSafeInteger(count) || count < 0 || count > this.length) {
+      broken(`Cannot consume ${count} bytes: ${this.length} are there`);
+    }
     this.start += count;
     if (this.start < this.end) return;
     this.start = 0;

@@ -2,7 +2,7 @@
  * Bytes on their way to a connection, in two buffers that take turns: one is being written out while
  * the other fills. An idle one holds no memory worth naming.
  */
-import { assert } from "./assert.ts";
+import { broken } from "./assert.ts";
 import { ByteWriter } from "./bytes.ts";
 
 const START_BYTES = 512;
@@ -49,7 +49,7 @@ export class OutputBuffer {
   take(count = this.#filling.length): Uint8Array | null {
     if (this.#flying !== null || count === 0) return null;
     const full = this.#filling;
-    assert(count <= full.length, `Cannot take ${count} of ${full.length} bytes`);
+    if (count > full.length) broken(`Cannot take ${count} of ${full.length} bytes`);
     const next = this.#spare ?? new ByteWriter(START_BYTES);
     this.#spare = null;
     if (count < full.length) next.slice(full.bytes, count, full.length);

@@ -11,7 +11,7 @@ import { commandsProblem } from "../kv/command_check.ts";
 import { decodeConfiguration } from "../raft/configuration.ts";
 import { ENVELOPE_BYTES, envelopeProblem } from "../raft/envelope.ts";
 import { type Entry, EntryKind } from "../raft/types.ts";
-import { assert, AssertionError } from "../util/assert.ts";
+import { AssertionError, broken } from "../util/assert.ts";
 import { ByteReader, type ByteWriter } from "../util/bytes.ts";
 import { ProtocolError } from "./rpc_types.ts";
 
@@ -40,7 +40,7 @@ export function encodeEntries(
   out.u32(entries.length);
   let index = firstIndex;
   for (const entry of entries) {
-    assert(entry.index === index, `Cannot send entry ${entry.index} in the place of ${index}`);
+    if (entry.index !== index) broken(`Cannot send entry ${entry.index} in the place of ${index}`);
     index++;
     out.u64(entry.term);
     out.u32(entry.data.length);

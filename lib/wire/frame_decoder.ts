@@ -4,7 +4,7 @@
  * buffer grows, which it does as bytes come, not as they are announced). What is handed out never
  * aliases a chunk.
  */
-import { assert } from "../util/assert.ts";
+import { broken } from "../util/assert.ts";
 import { ByteArena } from "../util/byte_arena.ts";
 import { ByteFormatError, ByteReader, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
@@ -51,10 +51,8 @@ export class FrameDecoder {
    */
   push(chunk: Uint8Array): void {
     if (this.#failure !== null) return;
-    assert(
-      this.#offset === this.#chunk.length,
-      `Cannot take another chunk: ${this.#chunk.length - this.#offset} bytes of the last are left`,
-    );
+    const left = this.#chunk.length - this.#offset;
+    if (left !== 0) broken(`Cannot take another chunk: ${left} bytes of the last are left`);
     this.#chunk = chunk;
     this.#offset = 0;
   }

@@ -1,6 +1,6 @@
 /** Raft's messages as frames. Each body begins with u64 from, u64 to, u64 term. */
 import type { AppendRequest, Message, SnapshotChunk } from "../raft/types.ts";
-import { assert, unreachable } from "../util/assert.ts";
+import { broken, unreachable } from "../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../util/bytes.ts";
 import { decodeEntries, encodeEntries, type Keep } from "./entries.ts";
 import { beginFrame, CHECKSUM_BYTES, endFrame, readFlags, readServerId } from "./frame.ts";
@@ -101,7 +101,7 @@ export function snapshotChunkBytesMax(frameBytesMax: number): number {
  * The message of a frame's body. `keep` takes what has to outlive the reader's bytes.
  */
 export function decodeMessage(type: number, reader: ByteReader, keep: Keep): Message {
-  assert(isMessageType(type), `Frame type ${type} carries no message`);
+  if (!isMessageType(type)) broken(`Frame type ${type} carries no message`);
   const from = readServerId(reader);
   const to = readServerId(reader);
   const envelope: Envelope = { from, to, term: reader.u64() };

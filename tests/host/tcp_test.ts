@@ -40,17 +40,6 @@ Deno.test("tcp: closing a connection ends its pending read", async () => {
   listener.close();
 });
 
-Deno.test("tcp: a write that takes a few bytes at a time is repeated until all is written", async () => {
-  const taken: number[] = [];
-  const conn = fakeConn((bytes) => {
-    const count = Math.min(3, bytes.length);
-    taken.push(...bytes.subarray(0, count));
-    return count;
-  });
-  await new TcpConnection(conn).write(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
-  assertEquals(taken, [1, 2, 3, 4, 5, 6, 7, 8]);
-});
-
 Deno.test("tcp: a connection to itself is none: nobody listens there", async () => {
   // The system goes through its ports for outgoing connections, each second one first.
   const range = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range");

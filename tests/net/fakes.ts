@@ -16,8 +16,11 @@ export class FakeConnection implements Connection {
   readonly remote = "10.0.0.1:5";
   written = "";
   reads = 0;
+  writes = 0;
   isClosed = false;
   isWriteClosed = false;
+  /** Bytes that one write takes. */
+  takesAtMost = Infinity;
   /** While set, writes wait. */
   isBlocked = false;
   /** While set, a write that waits goes on waiting when the connection is closed. */
@@ -54,10 +57,13 @@ export class FakeConnection implements Connection {
     return count;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<number> {
     while (this.isBlocked && (!this.isClosed || this.writesOutliveClosing)) await this.#wait();
     if (this.isClosed) throw new Error("Broken pipe");
-    this.written += decoder.decode(bytes);
+    this.writes++;
+    const taken = bytes.subarray(0, this.takesAtMost);
+    this.written += decoder.decode(taken);
+    return taken.length;
   }
 
   closeWrite(): Promise<void> {

@@ -1,0 +1,27 @@
+import { assertEquals } from "@std/assert";
+import { ConnectionWatch } from "../../lib/net/connection_watch.ts";
+import { FakeConnection } from "./fakes.ts";
+
+const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+
+Deno.test("a write of which the system takes a few bytes at a time is repeated until all is out", async () => {
+  const fake = new FakeConnection();
+  fake.takesAtMost = 3;
+  const watch = new ConnectionWatch(clock, { idleTimeoutMs: 0, writeTimeoutMs: 1_000 });
+  const connection = watch.open(fake);
+  assertEquals(await connection.write(new TextEncoder().encode("12345678")), 8);
+  assertEquals(fake.written, "12345678");
+  assertEquals(connection.writingSinceMs, -1, "no write is under way");
+  watch.closeAll("done");
+});
+
+Deno.test("a large write is handed to the system in pieces, whole and in order", async () => {
+  const fake = new FakeConnection();
+  const watch = new ConnectionWatch(clock, { idleTimeoutMs: 0, writeTimeoutMs: 1_000 });
+  const text = "0123456789abcdef".repeat(40_000);
+  const connection = watch.open(fake);
+  assertEquals(await connection.write(new TextEncoder().encode(text)), text.length);
+  assertEquals(fake.written === text, true);
+  assertEquals(fake.writes, 3, "640,000 bytes in pieces of 262,144");
+  watch.closeAll("done");
+});
