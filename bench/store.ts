@@ -2,10 +2,12 @@
  * The store by itself: time and memory a key. One measure a run, so that they don't disturb each
  * other:
  *
- *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts fill|load|pause|heap|churn|small|expiry [keys]
+ *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts MEASURE [keys]
+ *
+ * MEASURE is fill, load, pause, heap, churn, small, expiry or ahead.
  */
 import { cpuUsage } from "node:process";
-import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
+import { commandLength, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
 import { Result, Status } from "../lib/kv/result.ts";
 import { Store } from "../lib/kv/store.ts";
 import { shortChecksum, viewChecksum } from "../lib/kv/content_checksum.ts";
@@ -127,6 +129,42 @@ function fill(keys: number, valueBytes: number): void {
     }
   });
   report("end");
+}
+
+/** Sets of random keys, many to an entry, applied with looking ahead and without, in turns. */
+function ahead(keys: number): void {
+  const random = new Random(1);
+  timed("set, new", keys, () => {
+    for (let i = 0; i < keys; i++) set(i, 256);
+  });
+  while (commandsInEntry > 0) set(0, 256);
+  const entry = new ByteWriter(1 << 16);
+  for (const commands of [46, 46, 700, 700]) {
+    const elapsedMs = [0, 0];
+    const rounds = Math.ceil(400_000 / commands);
+    for (let round = 0; round < rounds; round++) {
+      entry.clear();
+      for (let i = 0; i < commands; i++) {
+        writeKey(random.between(0, keys - 1));
+        encodeSet(entry, ExpiryKind.never, 0, source, 0, 16, 16, 272);
+      }
+      const start = performance.now();
+      store.beginEntry(store.appliedIndex + 1, nowMs);
+      let lookedAt = round % 2 === 0 ? 0 : Infinity;
+      for (let at = 0; at < entry.length; at += commandLength(entry.bytes, at)) {
+        if (at >= lookedAt) lookedAt = store.lookAhead(entry.bytes, at, entry.length);
+        store.applyCommand(entry.bytes, at, result);
+      }
+      store.endEntry();
+      elapsedMs[round % 2]! += performance.now() - start;
+    }
+    const [withIt, without] = elapsedMs.map((ms) =>
+      (ms * 1e6 / (rounds / 2 * commands)).toFixed(0)
+    );
+    console.log(
+      `entries of ${commands} sets: ${withIt} ns a set, without looking ahead ${without}`,
+    );
+  }
 }
 
 /** Many small keys: only the load, and a look at some of them. */
@@ -290,6 +328,7 @@ else if (measure === "heap") heap();
 else if (measure === "churn") churn(keys);
 else if (measure === "small") fill(keys, 16);
 else if (measure === "expiry") expiry(keys);
+else if (measure === "ahead") ahead(keys);
 else {throw new Error(
     `Unknown measure ${measure}: take fill, load, pause, heap, churn, small or expiry`,
   );}

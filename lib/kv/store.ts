@@ -26,6 +26,7 @@ import { Edits } from "./edits.ts";
 import { deadlineOf } from "./expiry_time.ts";
 import { Groups } from "./groups.ts";
 import { Keyspace } from "./keyspace.ts";
+import { LookAhead } from "./look_ahead.ts";
 import { Lookups } from "./lookups.ts";
 import { type Result, Status } from "./result.ts";
 import { type KeyVisitor, scanKeys } from "./scan.ts";
@@ -62,6 +63,7 @@ export class Store {
   readonly #edits: Edits;
   readonly #groups: Groups;
   readonly #lookups: Lookups;
+  readonly #ahead = new LookAhead();
   readonly #sweepKeysMax: number;
   readonly #digests = new DigestHistory();
   #isInEntry = false;
@@ -125,6 +127,14 @@ export class Store {
     this.#isInEntry = true;
     this.#keys.index = index;
     if (stampMs > this.#keys.clockMs) this.#keys.clockMs = stampMs;
+  }
+
+  /**
+   * Looks ahead at the next commands of an entry, some of `bytes[offset, end)`; returns the offset
+   * behind them. Changes nothing but the time that applying them takes.
+   */
+  lookAhead(bytes: Uint8Array, offset: number, end: number): number {
+    return this.#ahead.look(this.#keys.contents, bytes, offset, end);
   }
 
   /** Applies the write at `bytes[offset]`, which `commandsProblem` has passed. */

@@ -63,6 +63,31 @@ export class Table {
 
   /** Stands at the first entry of the hash's page that is not below `hash`; maybe at the end. */
   seek(hash: number): void {
+    let at = this.#guess(hash);
+    const words = this.words;
+    if (at < this.end && words[at]! < hash) {
+      do at++; while (at < this.end && words[at]! < hash);
+    } else {
+      while (at > this.#pageStart && words[at - 1]! >= hash) at--;
+    }
+    this.at = at;
+  }
+
+  /** Reads where the hash's entry is likely to be, and says what is there: see look_ahead.ts. */
+  peek(hash: number): number {
+    const at = this.#guess(hash);
+    return this.words[at]! ^ this.words[at + PAGE_SLOTS]!;
+  }
+
+  /** The first reference under exactly this hash; null where there is none. */
+  refOf(hash: number): number | null {
+    this.seek(hash);
+    const { words, at, end } = this;
+    return at < end && words[at] === hash ? words[at + PAGE_SLOTS]! : null;
+  }
+
+  /** Enters the hash's page; returns where its entry would be if hashes were spread evenly. */
+  #guess(hash: number): number {
     const position = (hash ^ 0x80000000) >>> 0;
     const group = this.#directory[position >>> (32 - this.#depth)]!;
     const rest = (position << this.#groupDepths[group]!) >>> 0;
@@ -70,14 +95,7 @@ export class Table {
     const inGroup = share | 0;
     this.#enter(group, inGroup);
     const size = this.end - this.#pageStart;
-    const words = this.words;
-    let at = this.#pageStart + ((share - inGroup) * size | 0);
-    if (at < this.end && words[at]! < hash) {
-      do at++; while (at < this.end && words[at]! < hash);
-    } else {
-      while (at > this.#pageStart && words[at - 1]! >= hash) at--;
-    }
-    this.at = at;
+    return this.#pageStart + ((share - inGroup) * size | 0);
   }
 
   /** Stands at the first entry that is not below `hash`, on whichever page; false where there is none. */

@@ -29,19 +29,23 @@ export function commit(store: Store, entry: Entry, ticket: Ticket | null, result
 }
 
 function applyAll(store: Store, data: Uint8Array, result: Result): void {
+  let lookedAt = ENVELOPE_BYTES;
   for (let offset = ENVELOPE_BYTES; offset < data.length; offset += commandLength(data, offset)) {
+    if (offset >= lookedAt) lookedAt = store.lookAhead(data, offset, data.length);
     store.applyCommand(data, offset, result);
   }
 }
 
 function applyWithReplies(store: Store, data: Uint8Array, ticket: Ticket, result: Result): void {
   let offset = ENVELOPE_BYTES;
+  let lookedAt = ENVELOPE_BYTES;
   for (let run = 0; run < ticket.sessions.length; run++) {
     const session = ticket.sessions[run]!;
     const first = ticket.firstPositions[run]!;
     const behind = first + ticket.counts[run]!;
     for (let position = first; position < behind; position++) {
       session.beforeApply(position);
+      if (offset >= lookedAt) lookedAt = store.lookAhead(data, offset, data.length);
       store.applyCommand(data, offset, result);
       session.applied(position, result);
       offset += commandLength(data, offset);

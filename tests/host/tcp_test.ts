@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { type Acceptor, TcpConnection, TcpListener, TcpTransport } from "../../lib/host/tcp.ts";
+import { type Acceptor, TcpListener, TcpTransport } from "../../lib/host/tcp.ts";
 
 function fakeConn(write: (bytes: Uint8Array) => number): Deno.Conn {
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: "10.0.0.9", port: 4 };
