@@ -58,7 +58,7 @@ export function checkState(state: RaftState): void {
     hold(state, state.leaderId !== state.id, "believes itself leader without the role");
     hold(state, state.progress.size === 0 && state.transfer === null, "keeps a leader's notes");
     hold(state, state.reads.started === state.reads.ended, "has a read round without leading");
-    hold(state, !state.reads.wanted, "gathers reads without leading");
+    hold(state, state.reads.requests === 0, "gathers reads without leading");
   }
   hold(state, !state.repairing || state.role === "follower", "campaigns while it repairs its log");
   hold(

@@ -12,7 +12,7 @@ import {
   type Progress,
 } from "./progress.ts";
 import { hasQuorum } from "./quorum.ts";
-import { confirmRound } from "./read_index.ts";
+import { confirmRound, tickRound } from "./read_index.ts";
 import { resendStalled, sendHeartbeats } from "./replication.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
 import { configurationOf, isDiskStalled, isOnlyVoter, type RaftState } from "./state.ts";
@@ -156,6 +156,7 @@ export function tickLeader(state: RaftState): void {
       return becomeFollower(state, state.term, NOBODY, "a majority has not answered");
     }
   }
+  tickRound(state);
   if (++state.heartbeatElapsed < state.options.heartbeatTicks) return;
   state.heartbeatElapsed = 0;
   for (const progress of state.progress.values()) noteHeartbeat(progress);

@@ -11,7 +11,7 @@ import {
   windowIsFull,
 } from "./progress.ts";
 import type { RaftState } from "./state.ts";
-import type { Entry } from "./types.ts";
+import type { Entry, ServerId } from "./types.ts";
 
 /** Sends every follower what it may get now. Called once a turn, so a turn's proposals share. */
 export function sendDueAppends(state: RaftState): void {
@@ -73,9 +73,10 @@ function sendAppend(state: RaftState, progress: Progress, entries: readonly Entr
   });
 }
 
-/** A heartbeat to every follower. */
-export function sendHeartbeats(state: RaftState): void {
+/** A heartbeat to every follower, or to those that `toWhom` names. */
+export function sendHeartbeats(state: RaftState, toWhom = (_id: ServerId) => true): void {
   for (const { id, matchIndex } of state.progress.values()) {
+    if (!toWhom(id)) continue;
     send(state, {
       kind: "heartbeat",
       from: state.id,

@@ -25,8 +25,8 @@ Deno.test("row 18: no round begins before an entry of the own term is committed"
   assertEquals(bench.raft.ready().reads, [{ round: 1, readIndex: 2 }]);
 });
 
-function leading(): Bench {
-  const bench = new Bench();
+function leading(overrides: { heartbeatTicks?: number } = {}): Bench {
+  const bench = new Bench([], overrides);
   bench.lead();
   bench.step({ kind: "appendResponse", index: 1 });
   return bench;
@@ -40,7 +40,63 @@ Deno.test("requests of one turn share a round, later ones wait for the next", ()
   assertEquals(bench.raft.hasReady(), false);
   bench.raft.step(message({ kind: "heartbeatResponse", readRound: 1 }));
   const ready = bench.raft.ready();
-  assertEquals([ready.reads, roundsIn(ready.messages)], [[{ round: 1, readIndex: 1 }], [2, 2]]);
+  assertEquals(ready.reads, [{ round: 1, readIndex: 1 }]);
+  assertEquals(asked(ready.messages).length, 2, "few requests ask all");
+});
+
+const asked = (messages: readonly Message[]) =>
+  messages.flatMap((m) => m.kind === "heartbeat" ? [{ to: m.to, round: m.readRound }] : []);
+
+/** Goes through round 1, which server 3 confirms. */
+function quickestIs3(): Bench {
+  const bench = leading({ heartbeatTicks: 5 });
+  bench.raft.requestRead();
+  bench.raft.ready();
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 3, readRound: 1 }));
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 2, readRound: 1 }));
+  bench.raft.ready();
+  return bench;
+}
+
+/** As many requests as a round under load has at the least. */
+function requestMany(bench: Bench): void {
+  for (let i = 0; i < 4; i++) bench.raft.requestRead();
+}
+
+Deno.test("under load a round asks those who were quickest, and after two ticks without an answer the others", () => {
+  const bench = quickestIs3();
+  requestMany(bench);
+  assertEquals(asked(bench.raft.ready().messages), [{ to: 3, round: 2 }]);
+  bench.raft.tick();
+  assertEquals(asked(bench.raft.ready().messages), []);
+  bench.raft.tick();
+  assertEquals(asked(bench.raft.ready().messages), [{ to: 2, round: 2 }]);
+  bench.raft.tick();
+  assertEquals(asked(bench.raft.ready().messages), [], "once is enough");
+  bench.raft.step(message({ kind: "heartbeatResponse", from: 2, readRound: 2 }));
+  requestMany(bench);
+  const ready = bench.raft.ready();
+  assertEquals(ready.reads, [{ round: 2, readIndex: 1 }]);
+  assertEquals(asked(ready.messages), [{ to: 2, round: 3 }], "another one is quickest now");
+});
+
+Deno.test("now and then a round asks all: who was quickest need not stay it", () => {
+  const bench = quickestIs3();
+  const toAll: number[] = [];
+  for (let round = 2; round <= 600; round++) {
+    requestMany(bench);
+    const { messages } = bench.raft.ready();
+    if (asked(messages).length === 2) toAll.push(round);
+    bench.raft.step(message({ kind: "heartbeatResponse", from: 3, readRound: round }));
+    bench.raft.ready();
+  }
+  assertEquals(toAll, [256, 512]);
+});
+
+Deno.test("a new leadership knows of nobody who is quick", () => {
+  const bench = quickestIs3();
+  bench.raft.step(message({ kind: "heartbeat", from: 2, term: 9 }));
+  assertEquals([bench.state.role, bench.state.reads.quickest], ["follower", []]);
 });
 
 Deno.test("row 19: an answer of an earlier round never confirms a later one", () => {

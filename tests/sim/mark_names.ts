@@ -46,6 +46,8 @@ export const MARKS = [
   "a read waits for the term's first commit",
   "reads gather behind a round under way",
   "an answer to an earlier read round comes",
+  "a read round asks only who was quickest",
+  "a read round asks the others after all",
   // Snapshots.
   "a snapshot is taken",
   "a snapshot is streamed",

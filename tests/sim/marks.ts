@@ -26,6 +26,8 @@ class Before {
   role = "follower";
   suspect = false;
   hadReads = false;
+  /** The last read round that not all were asked for at first. */
+  quickRound = 0;
   hadUncommitted = false;
   hadCommittedOwn = true;
   isStreaming = false;
@@ -89,8 +91,9 @@ export class Marks {
     if (state.role === "leader" && log.termAt(commitIndex) !== state.term) {
       this.#watchFigureEight(state, before);
     }
+    this.#watchRound(state, before);
     before.suspect = state.suspect;
-    before.hadReads = state.reads.wanted || state.reads.started !== state.reads.ended;
+    before.hadReads = state.reads.requests > 0 || state.reads.started !== state.reads.ended;
     before.hadUncommitted = log.lastIndex > commitIndex;
     before.hadCommittedOwn = log.termAt(commitIndex) === state.term;
     before.lastIndex = log.lastIndex;
@@ -162,6 +165,16 @@ export class Marks {
     before.commitIndex = commitIndex;
   }
 
+  #watchRound({ reads }: RaftState, before: Before): void {
+    if (reads.started === reads.ended) return;
+    if (!reads.allAsked) {
+      before.quickRound = reads.started;
+      this.hit("a read round asks only who was quickest");
+    } else if (before.quickRound === reads.started) {
+      this.hit("a read round asks the others after all");
+    }
+  }
+
   /** What lasts a while is looked for at ticks only. */
   #sample(state: RaftState, before: Before, committedIndex: number): void {
     const { log, options, reads } = state;
@@ -186,8 +199,10 @@ export class Marks {
       this.hit("writes go on while a snapshot is streamed");
     }
     const hasCommittedOwn = log.termAt(state.commitIndex) === state.term;
-    if (reads.wanted && !hasCommittedOwn) this.hit("a read waits for the term's first commit");
-    if (reads.wanted && reads.started !== reads.ended) {
+    if (reads.requests > 0 && !hasCommittedOwn) {
+      this.hit("a read waits for the term's first commit");
+    }
+    if (reads.requests > 0 && reads.started !== reads.ended) {
       this.hit("reads gather behind a round under way");
     }
     if (!hasCommittedOwn && this.#olderOnMajority(state)) {
