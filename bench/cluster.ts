@@ -2,6 +2,7 @@
  * A fresh cluster of real servers, each a process, in a directory of its own, on free ports, with the
  * default timings: what the benchmarks measure. Nothing outlives the benchmark.
  */
+import { resolve } from "@std/path";
 import { agreeOnLeader, findLeader, pauseMs } from "./find_leader.ts";
 import { freePorts } from "./free_ports.ts";
 import { memoryOf } from "./process_memory.ts";
@@ -128,7 +129,7 @@ export class Cluster {
     const program = executable === undefined
       ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`]
         .concat(withV8Flags(SERVE_FLAGS, v8Flags), denoFlags?.(id) ?? [], `${PROJECT}main.ts`)
-      : [executable];
+      : [resolve(executable)]; // it runs in a directory of its own
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
         .concat("--id", String(id), "--config", config),
