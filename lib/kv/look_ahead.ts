@@ -46,8 +46,8 @@ export class LookAhead {
       if (ref === null) continue;
       const slab = slabs.bytesOf(ref);
       const record = slabs.offsetOf(ref);
-      const end = Math.min(record + lines[i]! * CACHE_LINE_BYTES, slab.length);
-      for (let at = record; at < end; at += CACHE_LINE_BYTES) sum ^= slab[at]!;
+      const recordEnd = Math.min(record + lines[i]! * CACHE_LINE_BYTES, slab.length);
+      for (let line = record; line < recordEnd; line += CACHE_LINE_BYTES) sum ^= slab[line]!;
     }
     this.#sum ^= sum;
     return at;
