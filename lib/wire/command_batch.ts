@@ -89,7 +89,7 @@ export class CommandBatch {
 }
 
 /** Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. */
-const FREE_BATCHES_MAX = 64;
+const FREE_BATCHES_MAX = 256;
 const FREE_BATCH_BYTES_MAX = 65_536;
 
 /**
