@@ -88,7 +88,11 @@ export class CommandBatch {
   }
 }
 
-/** Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. */
+/**
+ * Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. In one
+ * turn of the loop each connection that has sent something uses one: of fewer, the rest would be made
+ * anew every turn, 16 KiB each.
+ */
 const FREE_BATCHES_MAX = 256;
 const FREE_BATCH_BYTES_MAX = 65_536;
 
