@@ -4,11 +4,11 @@ import { bytesUnder } from "../../bench/directory_bytes.ts";
 
 const LIMITS = { logBytes: 100, segmentBytes: 10, reserveBytes: 7 };
 
-Deno.test("disk bound: a small snapshot leaves the log limit to decide, a large one takes half of itself", () => {
+Deno.test("disk bound: a small snapshot leaves the log limit to decide, a large one as much as itself", () => {
   const small = directoryBound({ snapshotBytes: 40, logBytesDuringSnapshot: 5 }, LIMITS);
   assertEquals(small, 3 * 40 + 2 * 100 + 5 + 2 * 10 + 7);
   const large = directoryBound({ snapshotBytes: 1_000, logBytesDuringSnapshot: 5 }, LIMITS);
-  assertEquals(large, 3 * 1_000 + 2 * 500 + 5 + 2 * 10 + 7);
+  assertEquals(large, 3 * 1_000 + 2 * 1_000 + 5 + 2 * 10 + 7);
   const fast = directoryBound({ snapshotBytes: 40, logBytesDuringSnapshot: 300 }, LIMITS);
   assertEquals(fast, 3 * 40 + 3 * 300 + 2 * 10 + 7);
 });
