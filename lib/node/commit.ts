@@ -44,8 +44,8 @@ function applyWithReplies(store: Store, data: Uint8Array, ticket: Ticket, result
     const first = ticket.firstPositions[run]!;
     const behind = first + ticket.counts[run]!;
     for (let position = first; position < behind; position++) {
-      session.beforeApply(position);
       if (offset >= lookedAt) lookedAt = store.lookAhead(data, offset, data.length);
+      session.beforeApply(position);
       store.applyCommand(data, offset, result);
       session.applied(position, result);
       offset += commandLength(data, offset);
