@@ -11,11 +11,11 @@ const SWEEP_INTERVAL_MS = 250;
 export interface WatchLimits {
   /** No byte moved in either direction for this long; 0 is no limit. */
   readonly idleTimeoutMs: number;
-  /** One piece of a write (see `PIECE_BYTES`) was not taken for this long. */
+  /** Of a write that waits, not a byte was taken for this long. */
   readonly writeTimeoutMs: number;
 }
 
-/** Writes go out in pieces of this size: taking one counts as a sign of life. */
+/** Writes go out in pieces of this size at the most: taking any of one is a sign of life. */
 const PIECE_BYTES = 262_144;
 
 /** The open connections of one listener, or one link. */

@@ -50,8 +50,8 @@ export interface StorageLimits {
   /** Bytes set aside so that deletes, votes and the log's own end still fit on a full disk. */
   readonly reserveBytes: number;
   /**
-   * A snapshot is taken once the log behind the last one is longer than this, and longer than half
-   * of what that one took.
+   * A snapshot is taken once the log behind the last one is longer than this, and longer than
+   * that one.
    */
   readonly snapshotLogBytesMin: number;
   /** Bytes of a snapshot made at once, while commands wait: bounds the pause. */

@@ -106,7 +106,7 @@ export class Submission {
     return i + 1;
   }
 
-  /** Asks for a round with a batch's first read: writes need none, and a round is a message to all. */
+  /** Asks for a round with a batch's first read: writes need none, and a round costs messages. */
   #read(batch: CommandBatch, i: number, nowMs: number): void {
     if (this.#round === 0) this.#round = this.#evaluation.readRound(this.#session);
     this.#bytes(PendingKind.read, batch, i, nowMs, this.#round);

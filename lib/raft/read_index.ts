@@ -34,7 +34,7 @@ export interface ReadRounds {
   startedIndex: number;
   /** The newest round that was confirmed or lost. */
   ended: number;
-  /** Who had answered when the last round was confirmed that all were asked for. */
+  /** The voters that had answered when the last round was confirmed: a majority, with the leader. */
   quickest: readonly ServerId[];
   /** All were asked for the round under way. */
   allAsked: boolean;
@@ -99,14 +99,16 @@ export function confirmRound(state: RaftState): void {
   );
   if (!answered) return;
   reads.ended = reads.started;
-  if (reads.allAsked) reads.quickest = whoAnswered(state);
+  // Whether asked or not: what answers appends sooner than who was asked is quicker too.
+  reads.quickest = whoAnswered(state);
   state.outbox.reads.push({ round: reads.started, readIndex: reads.startedIndex });
 }
 
-function whoAnswered({ progress, reads }: RaftState): ServerId[] {
-  const answered: ServerId[] = [];
-  for (const one of progress.values()) if (one.readRound >= reads.started) answered.push(one.id);
-  return answered;
+function whoAnswered(state: RaftState): ServerId[] {
+  const { progress, reads } = state;
+  return configurationOf(state).voters.filter((id) =>
+    (progress.get(id)?.readRound ?? 0) >= reads.started
+  );
 }
 
 /** The leadership is gone, and with it every round that was not confirmed. */

@@ -94,7 +94,7 @@ export class CommandBatch {
  * anew every turn, 16 KiB each.
  */
 const FREE_BATCHES_MAX = 256;
-const FREE_BATCH_BYTES_MAX = 65_536;
+const FREE_BATCH_BYTES_MAX = 32_768;
 
 /**
  * Batches that connections share: one is in use only from the parsing of its commands until they are

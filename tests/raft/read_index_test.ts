@@ -80,6 +80,17 @@ Deno.test("under load a round asks those who were quickest, and after two ticks 
   assertEquals(asked(ready.messages), [{ to: 2, round: 3 }], "another one is quickest now");
 });
 
+Deno.test("who confirms a round unasked, by answering an append, is asked for the next", () => {
+  const bench = quickestIs3();
+  requestMany(bench);
+  bench.raft.ready();
+  bench.raft.step(message({ kind: "appendResponse", from: 2, index: 1, readRound: 2 }));
+  requestMany(bench);
+  const ready = bench.raft.ready();
+  assertEquals(ready.reads, [{ round: 2, readIndex: 1 }]);
+  assertEquals(asked(ready.messages), [{ to: 2, round: 3 }]);
+});
+
 Deno.test("now and then a round asks all: who was quickest need not stay it", () => {
   const bench = quickestIs3();
   const toAll: number[] = [];
