@@ -118,6 +118,7 @@ function makeRaft(
     appendBytesMax: limits.appendBytesMax,
     appendsInFlightMax: limits.appendsInFlightMax,
     appendBytesInFlightMax: limits.appendBytesInFlightMax,
+    deferAppends: true,
     uncommittedBytesMax: limits.uncommittedBytesMax,
     checkInvariants: options.checkInvariants,
     onEvent: (event) => sayRoleChange(host, event),

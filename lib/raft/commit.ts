@@ -1,5 +1,6 @@
 /** Moving commitIndex, which never goes back, and the entries that come into the log. */
 import { assert, broken } from "../util/assert.ts";
+import { noteCommitters } from "./deferral.ts";
 import { syncProgress } from "./membership.ts";
 import { quorumValue } from "./quorum.ts";
 import { configurationOf, type RaftState } from "./state.ts";
@@ -43,4 +44,5 @@ export function advanceCommit(state: RaftState): void {
     state.uncommittedBytes -= state.log.at(i).data.length;
   }
   commitTo(state, index);
+  noteCommitters(state, index);
 }

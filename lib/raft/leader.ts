@@ -1,6 +1,7 @@
 /** What a leader does with answers, proposals and time (paper §5.3, §5.4). */
 import { advanceCommit, appendToLog } from "./commit.ts";
 import { members } from "./configuration.ts";
+import { resetDeferral, tickDeferral } from "./deferral.ts";
 import { clearSuspect } from "./outbox.ts";
 import {
   becomePausedProbe,
@@ -35,6 +36,7 @@ export function becomeLeader(state: RaftState): void {
   const { log } = state;
   changeRole(state, "leader", state.id, "won the election");
   clearSuspect(state);
+  resetDeferral(state);
   state.electionElapsed = 0;
   state.heartbeatElapsed = 0;
   for (const id of members(configurationOf(state))) {
@@ -62,6 +64,7 @@ function appendProposal(state: RaftState, data: Uint8Array): number {
   const index = state.log.lastIndex + 1;
   appendToLog(state, [{ index, term: state.term, data }]);
   state.uncommittedBytes += data.length;
+  state.deferral.bytes += data.length;
   state.outbox.appendsDue = true;
   return index;
 }
@@ -157,6 +160,7 @@ export function tickLeader(state: RaftState): void {
     }
   }
   tickRound(state);
+  tickDeferral(state);
   if (++state.heartbeatElapsed < state.options.heartbeatTicks) return;
   state.heartbeatElapsed = 0;
   for (const progress of state.progress.values()) noteHeartbeat(progress);

@@ -6,6 +6,7 @@
 import { assert } from "../util/assert.ts";
 import { ConfigurationHistory } from "./configuration_history.ts";
 import { handleDisconnect } from "./follower.ts";
+import { makeDeferral } from "./deferral.ts";
 import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
 import { handleFollowerDisconnect, propose, type ProposeResult, snapshotFailed } from "./leader.ts";
 import { RaftLog } from "./log.ts";
@@ -73,6 +74,7 @@ export class Raft {
       heartbeatElapsed: 0,
       uncommittedBytes: 0,
       transfer: null,
+      deferral: makeDeferral(),
       reads: makeReadRounds(),
       outbox: makeOutbox(snapshot.index),
     };

@@ -1,4 +1,5 @@
 /** The leader's messages to its followers: appends within a window, and heartbeats. */
+import { isDeferred, takeAllDue } from "./deferral.ts";
 import { NO_TERM } from "./log.ts";
 import { broken } from "../util/assert.ts";
 import { send } from "./outbox.ts";
@@ -13,11 +14,14 @@ import {
 import type { RaftState } from "./state.ts";
 import type { Entry, ServerId } from "./types.ts";
 
-/** Sends every follower what it may get now. Called once a turn, so a turn's proposals share. */
+/** Sends what is due now, see deferral.ts. Called once a turn, so a turn's proposals share. */
 export function sendDueAppends(state: RaftState): void {
   state.outbox.appendsDue = false;
   if (state.role !== "leader") return;
-  for (const progress of state.progress.values()) sendAppends(state, progress);
+  const isForAll = takeAllDue(state);
+  for (const progress of state.progress.values()) {
+    if (isForAll || !isDeferred(state, progress)) sendAppends(state, progress);
+  }
 }
 
 function sendAppends(state: RaftState, progress: Progress): void {

@@ -3,6 +3,7 @@
  * each role does is in follower.ts, candidate.ts and leader.ts.
  */
 import type { ConfigurationHistory } from "./configuration_history.ts";
+import type { Deferral } from "./deferral.ts";
 import type { RaftLog } from "./log.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress.ts";
@@ -53,6 +54,8 @@ export interface RaftOptions {
   /** AppendEntries in flight to one follower: how many, and how many bytes of entries. */
   readonly appendsInFlightMax: number;
   readonly appendBytesInFlightMax: number;
+  /** A leader sends to those that commit soonest first, see deferral.ts; else to all at once. */
+  readonly deferAppends: boolean;
   /** Bytes of entries in a leader's log that are not committed; one entry always fits. */
   readonly uncommittedBytesMax: number;
   readonly onEvent?: (event: RaftEvent) => void;
@@ -113,6 +116,7 @@ export interface RaftState {
   /** Leaders: bytes of entries behind commitIndex. */
   uncommittedBytes: number;
   transfer: Transfer | null;
+  readonly deferral: Deferral;
   readonly reads: ReadRounds;
 
   readonly outbox: Outbox;

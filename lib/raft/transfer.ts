@@ -17,6 +17,7 @@ export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   if (target === undefined) return false;
   if (state.transfer?.target === target.id) return true;
   state.transfer = { target: target.id, elapsedTicks: 0 };
+  state.outbox.appendsDue = true; // also what was deferred: it needs the whole log
   continueTransfer(state, target);
   return true;
 }

@@ -25,7 +25,12 @@ class DamageWalk {
     this.cluster = new Cluster({
       voters: this.ids,
       seed,
-      overrides: { appendBytesMax: 8, appendsInFlightMax: 3, appendBytesInFlightMax: 20 },
+      overrides: {
+        deferAppends: true,
+        appendBytesMax: 8,
+        appendsInFlightMax: 3,
+        appendBytesInFlightMax: 20,
+      },
       onReady: (server, ready) => {
         for (const { round, readIndex } of ready.reads) {
           const least = this.rounds.get(`${server.id}/${round}`) ?? Infinity;

@@ -1,0 +1,118 @@
+/** Under load, appends go to those that commit soonest first (lib/raft/deferral.ts). */
+import { assertEquals } from "@std/assert";
+import type { Message } from "../../lib/raft/types.ts";
+import { Bench } from "./builders.ts";
+import { bytes, Cluster } from "./cluster.ts";
+
+/** Server 1 leads term 1; `first` answered its first entry before the others. */
+function leading(first: 2 | 3, overrides = {}): Bench {
+  const bench = new Bench([], { deferAppends: true, heartbeatTicks: 5, ...overrides });
+  bench.lead();
+  for (const from of [first, 5 - first]) bench.step({ kind: "appendResponse", from, index: 1 });
+  bench.take();
+  return bench;
+}
+
+/** Who is sent which entries. */
+const sent = (messages: readonly Message[]) =>
+  messages.flatMap((m) =>
+    m.kind === "appendRequest" ? [[m.to, ...m.entries.map(({ index }) => index)]] : []
+  );
+
+function propose(bench: Bench): number[][] {
+  assertEquals(bench.raft.propose(bytes("x")).accepted, true);
+  return sent(bench.take());
+}
+
+Deno.test("behind a tick the first entry goes to all, what follows to whoever was quickest", () => {
+  const bench = leading(3);
+  bench.raft.tick();
+  assertEquals(propose(bench), [[2, 2], [3, 2]]);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  assertEquals(propose(bench), [[3, 3]]);
+  bench.step({ kind: "appendResponse", from: 3, index: 3 });
+  assertEquals(bench.state.commitIndex, 3, "a majority is enough");
+  assertEquals(propose(bench), [[3, 4]]);
+  bench.raft.tick();
+  assertEquals(sent(bench.take()), [], "it waits for an entry to share the message with");
+  assertEquals(propose(bench), [[2, 3, 4, 5], [3, 5]]);
+});
+
+Deno.test("where no entry follows, the second tick sends what was deferred", () => {
+  const bench = leading(3);
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  propose(bench);
+  bench.raft.tick();
+  assertEquals(sent(bench.take()), []);
+  bench.raft.tick();
+  assertEquals(sent(bench.take()), [[2, 3]]);
+});
+
+Deno.test("whoever commits first is sent to first from then on", () => {
+  const bench = leading(3);
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 2, index: 2 });
+  assertEquals(propose(bench), [[2, 3]]);
+});
+
+Deno.test("what the quickest does not answer the others commit", () => {
+  const cluster = new Cluster({ overrides: { deferAppends: true } });
+  const leader = cluster.elect(1);
+  cluster.run(3);
+  const [quickest] = leader.state.deferral.quickest;
+  cluster.propose("a");
+  cluster.settle();
+  cluster.cut([1], [quickest!]);
+  cluster.propose("b");
+  const { lastIndex } = leader.state.log;
+  cluster.run(3);
+  assertEquals(leader.state.commitIndex, lastIndex);
+  assertEquals(leader.state.deferral.quickest, [2, 3].filter((id) => id !== quickest));
+});
+
+Deno.test("nobody is deferred where the quickest is lost, or was never known", () => {
+  const bench = leading(3);
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  bench.raft.peerDisconnected(3);
+  assertEquals(propose(bench).map(([to]) => to), [2, 3]);
+});
+
+Deno.test("of five servers the two quickest are sent to first", () => {
+  const voters = [1, 2, 3, 4, 5];
+  const cluster = new Cluster({ voters, overrides: { deferAppends: true, heartbeatTicks: 5 } });
+  const leader = cluster.elect(1);
+  cluster.cut([1], [3, 4]);
+  cluster.run(3);
+  cluster.propose("a");
+  cluster.settle();
+  cluster.heal();
+  assertEquals(leader.state.deferral.quickest, [2, 5]);
+  cluster.takeSent();
+  cluster.propose("b");
+  assertEquals(sent(cluster.takeSent()).map(([to]) => to), [2, 5]);
+});
+
+Deno.test("many bytes are deferred no longer", () => {
+  const bench = leading(3, { uncommittedBytesMax: 1e6, appendBytesMax: 1e6 });
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  assertEquals(propose(bench), [[3, 3]]);
+  bench.raft.propose(new Uint8Array(262_144));
+  assertEquals(sent(bench.take()), [[2, 3, 4], [3, 4]]);
+});
+
+Deno.test("whoever shall lead next is sent all at once", () => {
+  const bench = leading(3);
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  propose(bench);
+  bench.raft.transferLeadership(2);
+  assertEquals(sent(bench.take()), [[2, 3]]);
+});
