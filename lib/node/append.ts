@@ -1,6 +1,5 @@
 /**
- * Append: gathers the writes of one turn into one log entry (more where they are many) and puts it
- * into the shared log. Remembers, per entry, whose commands it carries, until it is applied or the
+ * Append: gathers writes into log entries and puts them into the shared log together. Remembers, per entry, whose commands it carries, until it is applied or the
  * leadership is lost.
  */
 import { ByteArena } from "../util/byte_arena.ts";
@@ -10,6 +9,7 @@ import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
 import type { Raft } from "../raft/raft.ts";
 import { ClientError } from "../wire/command_batch.ts";
+import type { Gathering } from "./gathering.ts";
 import type { Session } from "./session.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
@@ -31,8 +31,6 @@ export type Proposed = { readonly index: number; readonly term: number } | {
   readonly error: ClientError;
 };
 
-/** More gathered bytes than this don't wait for the commit under way. */
-const GATHER_BYTES_MAX = 262_144;
 /** A buffer that one huge command grew is given back beyond this. */
 const KEEP_BYTES = 4_194_304;
 
@@ -40,6 +38,7 @@ export class Appender {
   /** Entries in the log that wait to be applied, oldest first. */
   readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
   readonly #entryBytesMax: number;
+  readonly #gathering: Gathering;
   readonly #sealed: Sealed[] = [];
   /** What sealed entries' bytes are copied to: they live on in the log. */
   readonly #arena = new ByteArena();
@@ -47,8 +46,10 @@ export class Appender {
   #ticket: Ticket = newTicket();
   #sealedBytes = 0;
 
-  constructor(entryBytesMax: number) {
+  /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
+  constructor(entryBytesMax: number, gathering: Gathering) {
     this.#entryBytesMax = entryBytesMax;
+    this.#gathering = gathering;
     this.#open.length = ENVELOPE_BYTES;
   }
 
@@ -68,6 +69,7 @@ export class Appender {
   ): void {
     const isFull = this.#open.length + end - start > this.#entryBytesMax;
     if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
+    this.#gathering.arrived(session.pace);
     this.#open.slice(bytes, start, end);
     this.#ticket.sessions.push(session);
     this.#ticket.firstPositions.push(firstPosition);
@@ -81,6 +83,7 @@ export class Appender {
   flush(stampMs: number, propose: (data: Uint8Array) => Proposed): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
+    this.#gathering.flushed();
     for (const { data, ticket } of this.#sealed) {
       writeEnvelope(data, EntryKind.commands, stampMs);
       const result = propose(data);
@@ -111,17 +114,6 @@ export class Appender {
     if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
     this.#open.length = ENVELOPE_BYTES;
   }
-}
-
-/**
- * True where what was gathered may wait for the commit of what is in the log already: what comes in
- * meanwhile shares an entry, a frame to each follower and their syncs. So under load two groups of
- * clients take turns, one being written while the other is served. The caller waits no longer than to
- * the next tick: commits come late, or never, where a majority is slow or gone.
- */
-export function mayGather(appender: Appender, { state }: Raft): boolean {
-  return state.role === "leader" && state.log.lastIndex > state.commitIndex &&
-    appender.gatheredBytes < GATHER_BYTES_MAX;
 }
 
 function newTicket(): Ticket {

@@ -119,6 +119,7 @@ function makeRaft(
     appendsInFlightMax: limits.appendsInFlightMax,
     appendBytesInFlightMax: limits.appendBytesInFlightMax,
     deferAppends: true,
+    committedBytesMax: limits.entryBytesMax,
     uncommittedBytesMax: limits.uncommittedBytesMax,
     checkInvariants: options.checkInvariants,
     onEvent: (event) => sayRoleChange(host, event),

@@ -92,7 +92,7 @@ export const DEFAULT_LIMITS: Limits = {
   outputBytesMax: 262_144,
   clientBytesMax: 536_870_912,
   uncommittedBytesMax: 67_108_864,
-  entryBytesMax: 1_048_576,
+  entryBytesMax: 16_384,
   appendBytesMax: 1_048_576,
   appendsInFlightMax: 64,
   appendBytesInFlightMax: 16_777_216,

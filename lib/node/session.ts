@@ -20,6 +20,7 @@ import {
   ReplyMode,
 } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
+import { Pace } from "./gathering.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyComposer } from "./reply_composer.ts";
@@ -50,6 +51,8 @@ export class Session implements ClientSession {
   /** Set by the evaluation while this session waits for the end of the turn or for time to pass. */
   isMarkedActive = false;
   isWaitingForTime = false;
+  /** How soon it sends its next write; for the gathering of writes. */
+  readonly pace = new Pace();
 
   readonly #codec: Codec;
   readonly #evaluation: Evaluation;

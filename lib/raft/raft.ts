@@ -183,6 +183,11 @@ export class Raft {
     return this.state.repairing;
   }
 
+  /** True while committed entries wait to be handed out: a leader gets them in pieces. */
+  get hasCommitted(): boolean {
+    return this.state.commitIndex > this.state.outbox.appliedIndex;
+  }
+
   hasReady(): boolean {
     return hasReady(this.state);
   }

@@ -48,8 +48,8 @@ export function takeReady(state: RaftState): Ready {
   const persist = outbox.batch === null ? takeBatch(state) : null;
   const messages = outbox.messages.length > 0 ? outbox.messages : NO_MESSAGES;
   if (messages.length > 0) outbox.messages = [];
-  const reads = outbox.reads.length > 0 ? outbox.reads : NO_READS;
-  if (reads.length > 0) outbox.reads = [];
+  const committed = takeCommitted(state);
+  const reads = takeReads(state);
   const snapshotsNeeded = outbox.snapshotsNeeded.length > 0 ? outbox.snapshotsNeeded : NO_SERVERS;
   if (snapshotsNeeded.length > 0) outbox.snapshotsNeeded = [];
   const snapshotChunks = outbox.snapshotChunks.length > 0 ? outbox.snapshotChunks : NO_CHUNKS;
@@ -59,7 +59,7 @@ export function takeReady(state: RaftState): Ready {
   return {
     messages,
     persist,
-    committed: takeCommitted(state),
+    committed,
     reads,
     snapshotsNeeded,
     snapshotChunks,
@@ -67,15 +67,27 @@ export function takeReady(state: RaftState): Ready {
   };
 }
 
+/** Rounds are handed out in order, each behind the entries that its reads have to see. */
+function takeReads({ outbox }: RaftState): readonly ReadState[] {
+  const { reads, appliedIndex } = outbox;
+  if (reads.length === 0 || reads[0]!.readIndex > appliedIndex) return NO_READS;
+  const later = reads.findIndex(({ readIndex }) => readIndex > appliedIndex);
+  if (later >= 0) return reads.splice(0, later);
+  outbox.reads = [];
+  return reads;
+}
+
 /**
  * Committed entries are handed out even where the own disk does not hold them yet: a majority does.
- * A snapshot must not be taken beyond durableIndex, though.
+ * A snapshot must not be taken beyond durableIndex, though. A leader gets a piece at a time: it
+ * answers the clients of one while it applies the next.
  */
 function takeCommitted(state: RaftState): readonly Entry[] {
   const { outbox } = state;
   if (state.commitIndex === outbox.appliedIndex) return NO_ENTRIES;
-  const committed = state.log.slice(outbox.appliedIndex + 1, state.commitIndex);
-  outbox.appliedIndex = state.commitIndex;
+  const bytesMax = state.role === "leader" ? state.options.committedBytesMax : Infinity;
+  const committed = state.log.slice(outbox.appliedIndex + 1, state.commitIndex, bytesMax);
+  outbox.appliedIndex += committed.length;
   return committed;
 }
 

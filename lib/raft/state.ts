@@ -54,6 +54,8 @@ export interface RaftOptions {
   /** AppendEntries in flight to one follower: how many, and how many bytes of entries. */
   readonly appendsInFlightMax: number;
   readonly appendBytesInFlightMax: number;
+  /** Bytes of committed entries handed out at a time to a leader, whose clients wait; always one entry. */
+  readonly committedBytesMax: number;
   /** A leader sends to those that commit soonest first, see deferral.ts; else to all at once. */
   readonly deferAppends: boolean;
   /** Bytes of entries in a leader's log that are not committed; one entry always fits. */

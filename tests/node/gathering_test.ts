@@ -127,6 +127,10 @@ Deno.test("many bytes don't gather: they leave for the followers while the own d
   const value = "v".repeat(3_000);
   for (let i = 0; i < 100; i++) server.send(session, `set big${i} 0 3000\r\n${value}\r\n`);
   assert(server.lastIndex > before, "300 kB are more than gather");
-  server.settle();
-  assertEquals(replies(session).match(/OK/g)?.length, 101);
+  let text = "";
+  for (let i = 0; i < 10; i++) {
+    server.settle();
+    text += replies(session);
+  }
+  assertEquals(text.match(/OK/g)?.length, 101);
 });

@@ -93,6 +93,7 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
     appendBytesMax: 1_000,
     appendsInFlightMax: 4,
     appendBytesInFlightMax: 4_000,
+    committedBytesMax: Infinity,
     deferAppends: false, // who is sent what does not depend on who was quick
     uncommittedBytesMax: 10_000,
     checkInvariants: true,

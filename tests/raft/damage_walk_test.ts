@@ -27,6 +27,7 @@ class DamageWalk {
       seed,
       overrides: {
         deferAppends: true,
+        committedBytesMax: 4,
         appendBytesMax: 8,
         appendsInFlightMax: 3,
         appendBytesInFlightMax: 20,

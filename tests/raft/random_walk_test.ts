@@ -57,6 +57,7 @@ class Walk {
       seed,
       overrides: {
         deferAppends: true,
+        committedBytesMax: 4,
         appendBytesMax: 8,
         appendsInFlightMax: 3,
         appendBytesInFlightMax: 20,

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { Message } from "../../lib/raft/types.ts";
 import { Bench, message } from "./builders.ts";
-import { Cluster, TICKS } from "./cluster.ts";
+import { bytes, Cluster, TICKS } from "./cluster.ts";
 
 const roundsIn = (messages: readonly Message[]) =>
   messages.map((m) => m.kind === "heartbeat" ? m.readRound : -1);
@@ -163,4 +163,24 @@ Deno.test("row 17: a deposed leader never answers, and its rounds vanish", () =>
   assertEquals([cluster.at(1).reads, old.state.role], [[], "follower"]);
   // Led again, it does not use the old numbers: a waiting read can't be served by mistake.
   assertEquals(cluster.elect(1).requestRead() > 2, true);
+});
+
+Deno.test("a leader gets committed entries in pieces, and a read's round behind all that it has to see", () => {
+  const bench = new Bench([], { committedBytesMax: 2 });
+  bench.lead();
+  bench.step({ kind: "appendResponse", index: 1 });
+  bench.take();
+  for (const text of ["a", "b", "c"]) bench.raft.propose(bytes(text));
+  bench.take();
+  bench.raft.step(message({ kind: "appendResponse", index: 4 }));
+  assertEquals(bench.state.commitIndex, 4);
+  bench.raft.requestRead();
+  const first = bench.raft.ready();
+  bench.raft.step(message({ kind: "heartbeatResponse", readRound: bench.state.reads.started }));
+  assertEquals([first.committed.map(({ index }) => index), first.reads], [[2, 3], []]);
+  assertEquals([bench.raft.hasCommitted, bench.raft.hasReady()], [true, true]);
+  const second = bench.raft.ready();
+  assertEquals(second.committed.map(({ index }) => index), [4]);
+  assertEquals(second.reads.map(({ readIndex }) => readIndex), [4]);
+  assertEquals([bench.raft.hasCommitted, bench.raft.hasReady()], [false, false]);
 });

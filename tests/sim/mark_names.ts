@@ -42,6 +42,7 @@ export const MARKS = [
   "a leader commits before its own disk has it",
   "a follower applies before its own disk has it",
   "a sync outlasts an election timeout",
+  "entries commit before all were sent them",
   // Reads.
   "a read waits for the term's first commit",
   "reads gather behind a round under way",

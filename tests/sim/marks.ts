@@ -2,6 +2,7 @@
  * Sees the situations of mark_names.ts come up: by the states of the servers after each step, by the
  * frames that reach them, by their log lines and their ends. It changes nothing and draws nothing.
  */
+import { isDeferred } from "../../lib/raft/deferral.ts";
 import type { LogEvent } from "../../lib/node/shells.ts";
 import { EntryKind } from "../../lib/raft/types.ts";
 import type { RaftState } from "../../lib/raft/state.ts";
@@ -155,6 +156,11 @@ export class Marks {
       );
     }
     if (isLeader) {
+      for (const progress of state.progress.values()) {
+        if (progress.nextIndex <= commitIndex && isDeferred(state, progress)) {
+          this.hit("entries commit before all were sent them");
+        }
+      }
       for (let i = Math.max(before.commitIndex + 1, log.firstIndex); i <= commitIndex; i++) {
         const isNoop = log.at(i).data[0] === EntryKind.noop;
         if (isNoop && log.termAt(i - 1) === log.termAt(i)) {

@@ -1,0 +1,92 @@
+/** For whom the next entry waits, and how long (lib/node/gathering.ts). */
+import { assertEquals } from "@std/assert";
+import { Gathering, Pace } from "../../lib/node/gathering.ts";
+import type { RaftState } from "../../lib/raft/raft.ts";
+import { makeOptions } from "../raft/cluster.ts";
+import { Raft } from "../../lib/raft/raft.ts";
+
+/** Clients whose writes are gathered, replicated and answered as the test says. */
+class Clients {
+  readonly paces: Pace[];
+  readonly gathering: Gathering;
+  readonly state: RaftState = new Raft(makeOptions()).state;
+  nowMs = 0;
+
+  constructor(count: number) {
+    this.paces = Array.from({ length: count }, () => new Pace());
+    this.gathering = new Gathering({ monotonicMs: () => this.nowMs, wallMs: () => 0 });
+    this.state.role = "leader";
+  }
+
+  arrive(from: number, to: number): void {
+    for (const pace of this.paces.slice(from, to)) this.gathering.arrived(pace);
+  }
+
+  /** All clients' writes go into the log, and are answered after a flight of 4 ms. */
+  flyAll(): void {
+    this.gathering.flushed();
+    this.nowMs += 4;
+    for (const pace of this.paces) this.gathering.answered(pace);
+  }
+
+  mayWait(bytes = 1_000): boolean {
+    return this.gathering.mayWait(this.state, bytes);
+  }
+}
+
+/** All came back at once the last time, so now they are awaited. */
+function prompt(count: number): Clients {
+  const clients = new Clients(count);
+  clients.flyAll();
+  clients.arrive(0, count);
+  clients.flyAll();
+  return clients;
+}
+
+Deno.test("clients that came back at once are waited for, but for the last eighth", () => {
+  const clients = prompt(16);
+  assertEquals(clients.mayWait(), true);
+  clients.arrive(0, 13);
+  assertEquals(clients.mayWait(), true);
+  clients.arrive(13, 14);
+  assertEquals(clients.mayWait(), false);
+});
+
+Deno.test("the wait is no longer than the commit took", () => {
+  const clients = prompt(16);
+  assertEquals(clients.mayWait(), true);
+  clients.nowMs += 3.9;
+  assertEquals(clients.mayWait(), true);
+  clients.nowMs += 0.1;
+  assertEquals(clients.mayWait(), false);
+});
+
+Deno.test("nobody waits for a few clients, behind many bytes, or where this server does not lead", () => {
+  assertEquals(prompt(7).mayWait(), false);
+  assertEquals(prompt(8).mayWait(), true);
+  assertEquals([prompt(16).mayWait(65_535), prompt(16).mayWait(65_536)], [true, false]);
+  const clients = prompt(16);
+  clients.state.role = "follower";
+  assertEquals(clients.mayWait(), false);
+});
+
+Deno.test("clients that take their time are not waited for", () => {
+  const clients = prompt(16);
+  // Two groups of others leave before these come back.
+  clients.gathering.flushed();
+  clients.gathering.flushed();
+  clients.arrive(0, 16);
+  clients.flyAll();
+  assertEquals(clients.mayWait(), false);
+  clients.arrive(0, 16);
+  clients.flyAll();
+  assertEquals(clients.mayWait(), true, "until they hurry again");
+});
+
+Deno.test("one client's several writes count once", () => {
+  const clients = prompt(8);
+  for (let i = 0; i < 10; i++) clients.arrive(0, 1);
+  assertEquals(clients.mayWait(), true);
+  clients.arrive(1, 8);
+  assertEquals(clients.mayWait(), false);
+});
