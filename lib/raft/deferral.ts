@@ -25,18 +25,21 @@ export interface Deferral {
   quickest: readonly ServerId[];
   /** A tick has passed since all were sent to: the next entry goes to all again. */
   isAllDue: boolean;
-  /** Bytes of entries proposed since all were sent to. */
+  /** The log's end when all were last sent to: whoever was not sent up to here lags, and catches up. */
+  allIndex: number;
+  /** Bytes of entries proposed since then. */
   bytes: number;
 }
 
 export function makeDeferral(): Deferral {
-  return { quickest: [], isAllDue: true, bytes: 0 };
+  return { quickest: [], isAllDue: true, allIndex: 0, bytes: 0 };
 }
 
 /** A leadership begins, and knows nobody. */
 export function resetDeferral({ deferral }: RaftState): void {
   deferral.quickest = [];
   deferral.isAllDue = true;
+  deferral.allIndex = 0;
   deferral.bytes = 0;
 }
 
@@ -54,6 +57,7 @@ export function takeAllDue(state: RaftState): boolean {
   const isForAll = !state.options.deferAppends || deferral.isAllDue ||
     deferral.bytes >= DEFERRED_BYTES_MAX ||
     state.transfer !== null || !quickestAreQuorum(state);
+  if (isForAll) deferral.allIndex = state.log.lastIndex;
   if (isForAll && deferral.bytes > 0) {
     deferral.isAllDue = false;
     deferral.bytes = 0;
@@ -61,10 +65,13 @@ export function takeAllDue(state: RaftState): boolean {
   return isForAll;
 }
 
-/** True where this follower is not sent to before all are. One whose log is unknown, or needs a
- * snapshot, is looked after at once. */
+/**
+ * True where this follower is not sent to before all are. One that catches up, whose log is unknown or
+ * that needs a snapshot is looked after at once.
+ */
 export function isDeferred({ deferral, log }: RaftState, progress: Progress): boolean {
-  return progress.mode === "replicate" && progress.nextIndex > log.snapshot.index &&
+  return progress.mode === "replicate" &&
+    progress.nextIndex > Math.max(deferral.allIndex, log.snapshot.index) &&
     !deferral.quickest.includes(progress.id);
 }
 

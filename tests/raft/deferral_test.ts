@@ -116,3 +116,14 @@ Deno.test("whoever shall lead next is sent all at once", () => {
   bench.raft.transferLeadership(2);
   assertEquals(sent(bench.take()), [[2, 3]]);
 });
+
+Deno.test("a follower that catches up is sent the next window with each answer, in no tick's time", () => {
+  const bench = leading(3, { appendBytesMax: 1, appendsInFlightMax: 2 });
+  bench.raft.tick();
+  for (const text of ["a", "b", "c", "d"]) bench.raft.propose(bytes(text));
+  assertEquals(sent(bench.take()), [[2, 2], [2, 3], [3, 2], [3, 3]]);
+  bench.step({ kind: "appendResponse", from: 3, index: 3 });
+  assertEquals(sent(bench.take()), [[3, 4], [3, 5]]);
+  bench.step({ kind: "appendResponse", from: 2, index: 3 });
+  assertEquals(sent(bench.take()), [[2, 4], [2, 5]], "it was not sent what all were due");
+});
