@@ -1,15 +1,16 @@
 /**
- * Append: gathers writes into log entries and puts them into the shared log together. Remembers, per entry, whose commands it carries, until it is applied or the
- * leadership is lost.
+ * Append: gathers writes into log entries and puts them into the shared log together. Remembers, per
+ * entry, whose commands it carries, until it is applied or the leadership is lost.
  */
+import type { Clock } from "../host/ports.ts";
 import { ByteArena } from "../util/byte_arena.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
-import type { Raft } from "../raft/raft.ts";
+import type { Raft, RaftState } from "../raft/raft.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import type { Gathering } from "./gathering.ts";
+import { Gathering } from "./gathering.ts";
 import type { Session } from "./session.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
@@ -47,9 +48,9 @@ export class Appender {
   #sealedBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
-  constructor(entryBytesMax: number, gathering: Gathering) {
+  constructor(entryBytesMax: number, clock: Clock) {
     this.#entryBytesMax = entryBytesMax;
-    this.#gathering = gathering;
+    this.#gathering = new Gathering(clock);
     this.#open.length = ENVELOPE_BYTES;
   }
 
@@ -96,6 +97,16 @@ export class Appender {
     }
     this.#sealed.length = 0;
     this.#sealedBytes = 0;
+  }
+
+  /** True where what was gathered is to wait for more. */
+  mayWait(state: RaftState): boolean {
+    return this.#gathering.mayWait(state, this.gatheredBytes);
+  }
+
+  /** The commands of an entry were applied, and answered. */
+  answered({ sessions }: Ticket): void {
+    for (const session of sessions) this.#gathering.answered(session.pace);
   }
 
   /** The ticket of the entry at `index`, where it is this server's own; taken off. */

@@ -20,7 +20,6 @@ import { commit } from "./commit.ts";
 import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { Evaluator } from "./evaluator.ts";
-import { Gathering } from "./gathering.ts";
 import { LeaderClock } from "./leader_clock.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
@@ -68,7 +67,6 @@ export class Node implements ServerNode {
   readonly #host: NodeHost;
   readonly #clock: Clock;
   readonly #leaderClock: LeaderClock;
-  readonly #gathering: Gathering;
   readonly #appender: Appender;
   readonly #rounds = new ReadRounds();
   readonly #sessions = new Sessions();
@@ -102,8 +100,7 @@ export class Node implements ServerNode {
       budget: new MemoryBudget(this.#limits.clientBytesMax),
       batches: new BatchPool(),
     };
-    this.#gathering = new Gathering(clock);
-    this.#appender = new Appender(this.#limits.entryBytesMax, this.#gathering);
+    this.#appender = new Appender(this.#limits.entryBytesMax, clock);
     this.#evaluator = new Evaluator({
       serverId,
       addresses: clientAddresses(config.servers),
@@ -197,8 +194,7 @@ export class Node implements ServerNode {
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
-      const { gatheredBytes } = this.#appender;
-      if (this.#hasTicked || !this.#gathering.mayWait(raft.state, gatheredBytes)) {
+      if (this.#hasTicked || !this.#appender.mayWait(raft.state)) {
         this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
       }
       this.#hasTicked = false;
@@ -206,7 +202,6 @@ export class Node implements ServerNode {
       // What is handed out may make the core ready again: a single voter commits at once.
       while (raft.hasReady() && !persister.isRestarting) {
         this.#take(consensus, raft.ready());
-        // Else all would be applied before the first reply leaves; `#take` has called for a turn.
         if (persister.isBusy || raft.hasCommitted) break;
       }
       this.#noticeLeadership(raft);
@@ -256,7 +251,7 @@ export class Node implements ServerNode {
     for (const entry of ready.committed) {
       const ticket = this.#appender.take(entry.index, entry.term);
       commit(store, entry, ticket, this.#result);
-      for (const session of ticket?.sessions ?? []) this.#gathering.answered(session.pace);
+      if (ticket !== null) this.#appender.answered(ticket);
       snapshots.noteApplied(entry);
       if (entry.index >= this.#timeEntryIndex) this.#timeEntryIndex = 0;
     }

@@ -3,7 +3,7 @@
  * asks a majority and no more thrifty).
  *
  * A commit takes a majority. Under load the leader sends at once to those that brought about the last
- * commit; the others get what has gathered together with the first entry behind a tick: one message, one write
+ * commit; the others get what has gathered with the first entry behind a tick: one message, one write
  * and one sync for many entries. That first entry goes to all, so a leader with little to do defers
  * nothing, and whoever answers it first is who is sent to at once from then on. Where nobody answers,
  * all hold the entry within two ticks, and commit it without them.

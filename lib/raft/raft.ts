@@ -183,7 +183,10 @@ export class Raft {
     return this.state.repairing;
   }
 
-  /** True while committed entries wait to be handed out: a leader gets them in pieces. */
+  /**
+   * True while committed entries wait to be handed out. A leader gets them in pieces, and lets the
+   * replies to one leave before it takes the next.
+   */
   get hasCommitted(): boolean {
     return this.state.commitIndex > this.state.outbox.appliedIndex;
   }

@@ -1,7 +1,7 @@
 /** Under load, appends go to those that commit soonest first (lib/raft/deferral.ts). */
 import { assertEquals } from "@std/assert";
 import type { Message } from "../../lib/raft/types.ts";
-import { Bench } from "./builders.ts";
+import { Bench, message } from "./builders.ts";
 import { bytes, Cluster } from "./cluster.ts";
 
 /** Server 1 leads term 1; `first` answered its first entry before the others. */
@@ -122,8 +122,8 @@ Deno.test("a follower that catches up is sent the next window with each answer, 
   bench.raft.tick();
   for (const text of ["a", "b", "c", "d"]) bench.raft.propose(bytes(text));
   assertEquals(sent(bench.take()), [[2, 2], [2, 3], [3, 2], [3, 3]]);
-  bench.step({ kind: "appendResponse", from: 3, index: 3 });
+  bench.raft.step(message({ kind: "appendResponse", from: 3, index: 3 }));
   assertEquals(sent(bench.take()), [[3, 4], [3, 5]]);
-  bench.step({ kind: "appendResponse", from: 2, index: 3 });
+  bench.raft.step(message({ kind: "appendResponse", from: 2, index: 3 }));
   assertEquals(sent(bench.take()), [[2, 4], [2, 5]], "it was not sent what all were due");
 });
