@@ -37,10 +37,7 @@ export function makeDeferral(): Deferral {
 
 /** A leadership begins, and knows nobody. */
 export function resetDeferral({ deferral }: RaftState): void {
-  deferral.quickest = [];
-  deferral.isAllDue = true;
-  deferral.allIndex = 0;
-  deferral.bytes = 0;
+  Object.assign(deferral, makeDeferral());
 }
 
 /** The followers that brought about a commit up to `index`. */

@@ -101,6 +101,15 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
   };
 }
 
+/** For random walks: small windows and pieces, so that a few entries reach every bound. */
+export const WALK_OVERRIDES: Partial<RaftOptions> = {
+  deferAppends: true,
+  committedBytesMax: 4,
+  appendBytesMax: 8,
+  appendsInFlightMax: 3,
+  appendBytesInFlightMax: 20,
+};
+
 export interface Server {
   readonly id: ServerId;
   raft: Raft;

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../lib/util/random.ts";
-import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
+import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
 
 class DamageWalk {
   readonly random: Random;
@@ -25,13 +25,7 @@ class DamageWalk {
     this.cluster = new Cluster({
       voters: this.ids,
       seed,
-      overrides: {
-        deferAppends: true,
-        committedBytesMax: 4,
-        appendBytesMax: 8,
-        appendsInFlightMax: 3,
-        appendBytesInFlightMax: 20,
-      },
+      overrides: WALK_OVERRIDES,
       onReady: (server, ready) => {
         for (const { round, readIndex } of ready.reads) {
           const least = this.rounds.get(`${server.id}/${round}`) ?? Infinity;

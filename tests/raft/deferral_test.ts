@@ -13,6 +13,15 @@ function leading(first: 2 | 3, overrides = {}): Bench {
   return bench;
 }
 
+/** The first entry behind a tick has gone to both, and server 3 has answered it. */
+function underLoad(overrides = {}): Bench {
+  const bench = leading(3, overrides);
+  bench.raft.tick();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  return bench;
+}
+
 /** Who is sent which entries. */
 const sent = (messages: readonly Message[]) =>
   messages.flatMap((m) =>
@@ -39,10 +48,7 @@ Deno.test("behind a tick the first entry goes to all, what follows to whoever wa
 });
 
 Deno.test("where no entry follows, the second tick sends what was deferred", () => {
-  const bench = leading(3);
-  bench.raft.tick();
-  propose(bench);
-  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  const bench = underLoad();
   propose(bench);
   bench.raft.tick();
   assertEquals(sent(bench.take()), []);
@@ -74,10 +80,7 @@ Deno.test("what the quickest does not answer the others commit", () => {
 });
 
 Deno.test("nobody is deferred where the quickest is lost, or was never known", () => {
-  const bench = leading(3);
-  bench.raft.tick();
-  propose(bench);
-  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  const bench = underLoad();
   bench.raft.peerDisconnected(3);
   assertEquals(propose(bench).map(([to]) => to), [2, 3]);
 });
@@ -98,20 +101,14 @@ Deno.test("of five servers the two quickest are sent to first", () => {
 });
 
 Deno.test("many bytes are deferred no longer", () => {
-  const bench = leading(3, { uncommittedBytesMax: 1e6, appendBytesMax: 1e6 });
-  bench.raft.tick();
-  propose(bench);
-  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  const bench = underLoad({ uncommittedBytesMax: 1e6, appendBytesMax: 1e6 });
   assertEquals(propose(bench), [[3, 3]]);
   bench.raft.propose(new Uint8Array(262_144));
   assertEquals(sent(bench.take()), [[2, 3, 4], [3, 4]]);
 });
 
 Deno.test("whoever shall lead next is sent all at once", () => {
-  const bench = leading(3);
-  bench.raft.tick();
-  propose(bench);
-  bench.step({ kind: "appendResponse", from: 3, index: 2 });
+  const bench = underLoad();
   propose(bench);
   bench.raft.transferLeadership(2);
   assertEquals(sent(bench.take()), [[2, 3]]);

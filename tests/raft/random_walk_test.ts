@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { assert } from "../../lib/util/assert.ts";
 import { Random } from "../../lib/util/random.ts";
-import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
+import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
 
 interface Rates {
   readonly loss: number;
@@ -55,13 +55,7 @@ class Walk {
     this.cluster = new Cluster({
       voters: this.ids,
       seed,
-      overrides: {
-        deferAppends: true,
-        committedBytesMax: 4,
-        appendBytesMax: 8,
-        appendsInFlightMax: 3,
-        appendBytesInFlightMax: 20,
-      },
+      overrides: WALK_OVERRIDES,
       onReady: (server, ready) => {
         for (const { round, readIndex } of ready.reads) {
           const least = this.rounds.get(`${server.id}/${round}`);
