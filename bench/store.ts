@@ -4,7 +4,7 @@
  *
  *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts MEASURE [keys]
  *
- * MEASURE is fill, load, pause, heap, churn, small, expiry or ahead.
+ * MEASURE is fill, load, pause, heap, churn, small, expiry, ahead or snapshot.
  */
 import { cpuUsage } from "node:process";
 import { commandLength, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
@@ -319,6 +319,21 @@ function expiry(keys: number): void {
   report("swept");
 }
 
+/** A snapshot's walk, in slices as a server makes them; records of 16 + 256 bytes. */
+function snapshot(keys: number): void {
+  timed("set, new", keys, () => {
+    for (let i = 0; i < keys; i++) set(i, 256);
+  });
+  while (commandsInEntry > 0) set(0, 256);
+  for (let round = 0; round < 4; round++) {
+    timed("snapshot, a record", keys, () => {
+      const taken = store.beginSnapshot();
+      do out.clear(); while (taken.next(out, 65_536));
+      taken.close();
+    });
+  }
+}
+
 const [measure = "fill", keysText = "1000000"] = Deno.args;
 const keys = Number(keysText);
 if (measure === "fill") fill(keys, 256);
@@ -329,6 +344,7 @@ else if (measure === "churn") churn(keys);
 else if (measure === "small") fill(keys, 16);
 else if (measure === "expiry") expiry(keys);
 else if (measure === "ahead") ahead(keys);
+else if (measure === "snapshot") snapshot(keys);
 else {throw new Error(
-    `Unknown measure ${measure}: take fill, load, pause, heap, churn, small or expiry`,
+    `Unknown measure ${measure}: take fill, load, pause, heap, churn, small, expiry, ahead or snapshot`,
   );}

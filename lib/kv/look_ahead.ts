@@ -1,22 +1,25 @@
 /**
- * Looking ahead: brings what an entry's next commands will need (table entries and records, anywhere
- * in hundreds of megabytes) into the processor's caches before they are applied. One command after the
- * other waits for each of its places in memory in turn; here one step is done for many commands at
+ * Looking ahead: brings what an entry's next commands, or a snapshot's next records, will need (table
+ * entries and records, anywhere in hundreds of megabytes) into the processor's caches. One after the
+ * other waits for each of its places in memory in turn; here one step is done for many of them at
  * once, so that the processor waits for all their places together. Changes nothing.
  */
 import { commandLength, keyLength, keyOffset } from "./command.ts";
 import type { Contents } from "./contents.ts";
+import type { RecordHead } from "./record.ts";
+import type { Slabs } from "./slabs.ts";
+import { PAGE_SLOTS } from "./table.ts";
 
-/** Commands looked at together: more than a processor can have under way, and few enough to stay. */
-const COMMANDS_MAX = 16;
+/** Looked at together: more than a processor can have under way, and few enough to stay. */
+const AT_ONCE_MAX = 16;
 const CACHE_LINE_BYTES = 64;
 /** Of longer records, the processor fetches the rest by itself while they are copied. */
 const LINES_MAX = 6;
 
 export class LookAhead {
-  readonly #hashes = new Int32Array(COMMANDS_MAX);
+  readonly #hashes = new Int32Array(AT_ONCE_MAX);
   /** By command: how many lines its record is likely to take, going by the command's own length. */
-  readonly #lines = new Uint8Array(COMMANDS_MAX);
+  readonly #lines = new Uint8Array(AT_ONCE_MAX);
   /** What was read: the engine leaves out a read that nothing depends on. */
   #sum = 0;
 
@@ -30,7 +33,7 @@ export class LookAhead {
     const lines = this.#lines;
     let count = 0;
     let at = offset;
-    for (let seen = 0; seen < COMMANDS_MAX && at < end; seen++) {
+    for (let seen = 0; seen < AT_ONCE_MAX && at < end; seen++) {
       const length = keyLength(bytes, at);
       const commandBytes = commandLength(bytes, at);
       if (length > 0) {
@@ -44,12 +47,39 @@ export class LookAhead {
     for (let i = 0; i < count; i++) {
       const ref = table.refOf(hashes[i]!);
       if (ref === null) continue;
-      const slab = slabs.bytesOf(ref);
-      const record = slabs.offsetOf(ref);
-      const recordEnd = Math.min(record + lines[i]! * CACHE_LINE_BYTES, slab.length);
-      for (let line = record; line < recordEnd; line += CACHE_LINE_BYTES) sum ^= slab[line]!;
+      sum ^= touch(slabs.bytesOf(ref), slabs.offsetOf(ref), lines[i]! * CACHE_LINE_BYTES);
     }
     this.#sum ^= sum;
     return at;
   }
+
+  /**
+   * Looks at the records of the table entries from `words[from]` on, up to `end`; returns the place
+   * behind the last of them. They are likely to be as long as `previous`.
+   */
+  records(
+    slabs: Slabs,
+    words: Int32Array,
+    from: number,
+    end: number,
+    previous: RecordHead,
+  ): number {
+    const to = Math.min(from + AT_ONCE_MAX, end);
+    const bytes = Math.min(Math.max(previous.recordBytes, 1), LINES_MAX * CACHE_LINE_BYTES);
+    let sum = 0;
+    for (let at = from; at < to; at++) {
+      const ref = words[at + PAGE_SLOTS]!;
+      sum ^= touch(slabs.bytesOf(ref), slabs.offsetOf(ref), bytes);
+    }
+    this.#sum ^= sum;
+    return to;
+  }
+}
+
+/** Reads a byte of each cache line of `bytes[from, from + length)`, as far as there are any. */
+function touch(bytes: Uint8Array, from: number, length: number): number {
+  const end = Math.min(from + length, bytes.length);
+  let sum = 0;
+  for (let at = from; at < end; at += CACHE_LINE_BYTES) sum ^= bytes[at]!;
+  return sum;
 }

@@ -14,6 +14,7 @@ import { assert } from "../util/assert.ts";
 import { ByteWriter, writeU32, writeU64 } from "../util/bytes.ts";
 import type { ChangeWatcher, Contents } from "./contents.ts";
 import { fromPosition, toPosition } from "./hash.ts";
+import { LookAhead } from "./look_ahead.ts";
 import { RecordHead } from "./record.ts";
 import { PAGE_SLOTS } from "./table.ts";
 
@@ -43,6 +44,7 @@ export class Snapshot implements ChangeWatcher {
   readonly head: SnapshotHead;
   readonly #contents: Contents;
   readonly #record = new RecordHead();
+  readonly #lookAhead = new LookAhead();
   /** Records that changed before the walk came by, as they were. */
   #saved = new ByteWriter();
   /** All records whose hash lies below this position have been walked past. */
@@ -81,11 +83,24 @@ export class Snapshot implements ChangeWatcher {
         break;
       }
       const { words, end: pageEnd } = table;
-      const hash = words[table.at]!;
-      for (let at = table.at; at < pageEnd && words[at] === hash; at++) {
-        if (!this.#write(out, words[at + PAGE_SLOTS]!)) passedBytes += PASSED_COST_BYTES;
+      let lookedTo = table.at;
+      // Entries of equal hash are in one page, and go out together: a position tells no more.
+      for (let at = table.at; at < pageEnd && out.length + passedBytes < end;) {
+        if (at >= lookedTo) {
+          lookedTo = this.#lookAhead.records(
+            this.#contents.slabs,
+            words,
+            at,
+            pageEnd,
+            this.#record,
+          );
+        }
+        const hash = words[at]!;
+        for (; at < pageEnd && words[at] === hash; at++) {
+          if (!this.#write(out, words[at + PAGE_SLOTS]!)) passedBytes += PASSED_COST_BYTES;
+        }
+        this.#position = toPosition(hash) + 1;
       }
-      this.#position = toPosition(hash) + 1;
     } while (this.#position < POSITIONS && out.length + passedBytes < end);
     return this.#position < POSITIONS;
   }
