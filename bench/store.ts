@@ -345,6 +345,7 @@ else if (measure === "small") fill(keys, 16);
 else if (measure === "expiry") expiry(keys);
 else if (measure === "ahead") ahead(keys);
 else if (measure === "snapshot") snapshot(keys);
-else {throw new Error(
-    `Unknown measure ${measure}: take fill, load, pause, heap, churn, small, expiry, ahead or snapshot`,
-  );}
+else {
+  const measures = "fill, load, pause, heap, churn, small, expiry, ahead or snapshot";
+  throw new Error(`Unknown measure ${measure}: take ${measures}`);
+}
