@@ -10,6 +10,7 @@ import { DenoFile } from "./deno_file.ts";
 import { attempt, diskError, portError } from "./disk_errors.ts";
 import { GentleRemoval } from "./gentle_removal.ts";
 import type { Disk, DiskDone, DiskFile } from "./ports.ts";
+import { SyncPace } from "./sync_pace.ts";
 
 /** A lock that another process holds is given up on after this long. */
 const LOCK_DEADLINE_MS = 500;
@@ -29,6 +30,7 @@ export class DenoDisk implements Disk {
   /** Given back, as soon as nothing runs any more. */
   #unlocking: Deno.FsFile[] = [];
   readonly #removal = new GentleRemoval();
+  readonly #syncPace = new SyncPace();
   /** By directory: the last of the operations on its names that run beside the event loop. */
   readonly #last = new Map<string, Promise<void>>();
 
@@ -79,11 +81,12 @@ export class DenoDisk implements Disk {
     const full = this.#full(path);
     const file = this.#openNative(path, options);
     this.#removal.opened(full);
-    return new DenoFile(full, file, {
+    const watch = {
       began: () => this.#began(),
       ended: () => this.#ended(),
       closed: () => this.#removal.closed(full),
-    });
+    };
+    return new DenoFile(full, file, watch, this.#syncPace);
   }
 
   rename(from: string, to: string): void {

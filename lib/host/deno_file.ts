@@ -2,6 +2,7 @@
 import { broken } from "../util/assert.ts";
 import { attempt, diskError, portError } from "./disk_errors.ts";
 import type { DiskDone, DiskFile } from "./ports.ts";
+import type { SyncPace } from "./sync_pace.ts";
 
 /** Who keeps count of what runs and what is open. */
 export interface FileWatch {
@@ -16,14 +17,16 @@ export class DenoFile implements DiskFile {
   readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #watch: FileWatch;
+  readonly #pace: SyncPace;
   /** Where the next read or write goes by itself; -1 where that is not known. */
   #position = 0;
   #isBusy = false;
 
-  constructor(path: string, file: Deno.FsFile, watch: FileWatch) {
+  constructor(path: string, file: Deno.FsFile, watch: FileWatch, pace: SyncPace) {
     this.path = path;
     this.#file = file;
     this.#watch = watch;
+    this.#pace = pace;
   }
 
   size(): number {
@@ -69,9 +72,16 @@ export class DenoFile implements DiskFile {
     attempt("truncate", this.path, () => this.#file.truncateSync(size));
   }
 
-  sync(done: DiskDone): void {
+  sync(done: DiskDone, isAwaited = false): void {
     this.#expectIdle();
-    this.#run(this.#file.syncData(), (cause) => diskError("sync", this.path, cause), done);
+    const startMs = performance.now();
+    const blocks = isAwaited && this.#pace.isQuick;
+    const running = blocks ? settled(() => this.#file.syncDataSync()) : this.#file.syncData();
+    if (blocks) this.#pace.note(performance.now() - startMs);
+    this.#run(running, (cause) => diskError("sync", this.path, cause), (error) => {
+      if (!blocks) this.#pace.note(performance.now() - startMs);
+      done(error);
+    });
   }
 
   syncNow(): void {
@@ -119,5 +129,15 @@ export class DenoFile implements DiskFile {
   /** Blocking calls on a file with an operation under way fail or wait, by version: neither is wanted. */
   #expectIdle(): void {
     if (this.#isBusy) broken(`${this.path} was used while its sync is under way`);
+  }
+}
+
+/** What a blocking call came to, as a promise. */
+function settled(call: () => void): Promise<void> {
+  try {
+    call();
+    return Promise.resolve();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

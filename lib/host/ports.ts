@@ -55,8 +55,11 @@ export interface DiskFile {
    */
   writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void;
   truncate(size: number): void;
-  /** Makes contents and size durable; until `done` the file must not be used. */
-  sync(done: DiskDone): void;
+  /**
+   * Makes contents and size durable; until `done` the file must not be used. `isAwaited`: little is
+   * written and nothing else worth doing meanwhile, so it may block where the disk has been quick.
+   */
+  sync(done: DiskDone, isAwaited?: boolean): void;
   /** The same, blocking: for start-up and for rotating segments. Throws where it fails. */
   syncNow(): void;
   close(): void;

@@ -10,6 +10,7 @@ import type { Appender } from "./append.ts";
 import type { Consensus } from "./consensus.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { LeaderClock } from "./leader_clock.ts";
+import type { ServerAddress } from "./node.ts";
 import type { ReadRounds } from "./read_rounds.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
@@ -150,4 +151,9 @@ export class Evaluator implements Evaluation {
   forget(session: Session): void {
     this.#parts.sessions.forget(session);
   }
+}
+
+/** By server: where its clients find it. */
+export function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
+  return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
 }

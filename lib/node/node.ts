@@ -11,7 +11,6 @@ import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import type { ServerPlace } from "../wire/codec.ts";
 import { BatchPool, ClientError } from "../wire/command_batch.ts";
 import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
@@ -19,7 +18,7 @@ import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
 import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
-import { Evaluator } from "./evaluator.ts";
+import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
@@ -194,6 +193,7 @@ export class Node implements ServerNode {
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;
+      persister.writeWaiting();
       if (this.#hasTicked || !this.#appender.mayWait(raft.state)) {
         this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
       }
@@ -247,7 +247,7 @@ export class Node implements ServerNode {
 
   #take({ raft, store, persister, snapshots }: Consensus, ready: Ready): void {
     for (const message of ready.messages) this.links.send(message);
-    if (ready.persist !== null) persister.persist(ready.persist);
+    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
     for (const entry of ready.committed) {
       const ticket = this.#appender.take(entry.index, entry.term);
       commit(store, entry, ticket, this.#result);
@@ -261,7 +261,7 @@ export class Node implements ServerNode {
     }
     snapshots.take(ready, this.#clock.monotonicMs());
     if (ready.committed.length > 0) this.#sessions.resumeAfterTime();
-    if (raft.hasReady()) this.#scheduleTurn();
+    if (raft.hasReady() || persister.isWaiting) this.#scheduleTurn();
   }
 
   #onMessage(message: Message): void {
@@ -343,8 +343,4 @@ export class Node implements ServerNode {
     });
     this.#scheduleTurn();
   }
-}
-
-function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
-  return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
 }

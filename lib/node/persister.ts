@@ -31,6 +31,7 @@ export class Persister {
   #batch: PersistBatch | null = null;
   #restartAt: SnapshotPosition | null = null;
   #keepFromIndex = 0;
+  #isWaiting = false;
   #isWriting = false;
   #startedMs = 0;
   #finishedMs = 0;
@@ -66,11 +67,25 @@ export class Persister {
     this.#compactIfIdle();
   }
 
-  /** Writes and syncs `batch`; the one before must be durable. */
-  persist(batch: PersistBatch): void {
+  /**
+   * Writes and syncs `batch`; the one before must be durable. Entries that go to others as well
+   * (`isSent`) go there first, as their way is the longer one: such a batch waits for `writeWaiting`.
+   */
+  persist(batch: PersistBatch, isSent = false): void {
     assert(this.#batch === null, "A batch was handed out before the last one is durable");
     this.#batch = batch;
-    if (!this.#isWriting) this.#write();
+    this.#isWaiting = true;
+    if (!isSent || batch.entries.length === 0) this.writeWaiting();
+  }
+
+  /** True while a batch is not begun. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
+  /** Begins the batch that waits, if one does; so does a tick. */
+  writeWaiting(): void {
+    if (this.#isWaiting && !this.#isWriting) this.#write();
   }
 
   tick(nowMs: number): void {
@@ -135,6 +150,7 @@ export class Persister {
   #write(): void {
     const batch = this.#batch!;
     const { log, clock } = this.#options;
+    this.#isWaiting = false;
     this.#isWriting = true;
     this.#isMarked = false;
     this.#startedMs = clock.monotonicMs();

@@ -10,6 +10,7 @@
  * From giving up the reserve until it could be written again, `hasRoom()` is false.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
+import { isAwaited } from "./awaited.ts";
 import { DiskError, type DiskFile, DiskFullError, isDiskProblem } from "../host/ports.ts";
 import { assert, broken } from "../util/assert.ts";
 import {
@@ -82,9 +83,9 @@ export class SegmentedLog implements LogStorage {
     if (first < 1 || first > this.#nextIndex) {
       broken(`Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`);
     }
-    const write = () => this.#run(() => this.#writeBatch(batch), done);
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
+    const write = () => this.#run(() => this.#writeBatch(batch), done, isAwaited(batch, size));
     if (this.#offset + size + TAIL_BYTES <= this.#head.length) return write();
     this.#rotate(size, (error) => error === null ? write() : done(error));
   }
@@ -172,7 +173,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   /** Writes, giving up the reserve where that helps, and then syncs. */
-  #run(write: () => void, done: Done): void {
+  #run(write: () => void, done: Done, mayBlock = false): void {
     try {
       this.#withReserve(write);
     } catch (error) {
@@ -180,7 +181,7 @@ export class SegmentedLog implements LogStorage {
       return this.#later(error, done);
     }
     this.#state = "syncing";
-    this.#file.sync((error) => this.#end(error, done));
+    this.#file.sync((error) => this.#end(error, done), mayBlock);
   }
 
   /** Runs `write`; where the disk is full, once more without the reserve. */

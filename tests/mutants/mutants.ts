@@ -179,8 +179,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("ack-in-node", "The node sends what has to wait for the sync at once", [
     "node/node.ts",
-    "    if (ready.persist !== null) persister.persist(ready.persist);",
-    "    for (const message of ready.persist?.messagesAfterSync ?? []) this.links.send(message);\n    if (ready.persist !== null) persister.persist(ready.persist);",
+    "    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);",
+    "    for (const message of ready.persist?.messagesAfterSync ?? []) this.links.send(message);\n    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);",
   ]),
   mutant("reads-unasked", "Reads need no round", [
     "node/evaluator.ts",

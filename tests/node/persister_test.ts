@@ -162,3 +162,41 @@ Deno.test("a slow sync is said with how long it took", () => {
   log.finish();
   assertEquals(events.map((event) => event.fields.tookMs), [150]);
 });
+
+Deno.test("entries that go to others wait for the next turn, or a tick, and nothing else does", () => {
+  const { log, persister, tick } = setup();
+  const entry = { index: 1, term: 1, data: new Uint8Array(16) };
+  const withEntry = { ...batch(1), entries: [entry] };
+  persister.persist(withEntry, true);
+  assertEquals([log.written.length, persister.isBusy, persister.isWaiting], [0, true, true]);
+  persister.writeWaiting();
+  assertEquals([log.written.length, persister.isBusy, persister.isWaiting], [1, true, false]);
+  persister.writeWaiting();
+  tick(10);
+  assertEquals(log.written, [withEntry]);
+  log.finish();
+  persister.persist(withEntry, true);
+  tick(10);
+  persister.writeWaiting();
+  assertEquals([log.written.length, persister.isWaiting], [2, false]);
+  log.finish();
+  persister.persist(withEntry, false);
+  assertEquals(log.written.length, 3);
+  log.finish();
+  persister.persist(batch(2), true);
+  assertEquals(log.written.length, 4);
+});
+
+Deno.test("a batch that comes while the end of the log is marked follows once that is done", () => {
+  const { log, persister, tick } = setup();
+  persister.persist(batch(1));
+  log.finish();
+  tick(60);
+  assertEquals(log.marks, 1);
+  const entry = { index: 1, term: 1, data: new Uint8Array(16) };
+  persister.persist({ ...batch(1), entries: [entry] }, true);
+  persister.writeWaiting();
+  assertEquals([log.written.length, persister.isWaiting], [1, true]);
+  log.finish();
+  assertEquals([log.written.length, persister.isWaiting], [2, false]);
+});

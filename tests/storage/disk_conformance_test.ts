@@ -92,6 +92,25 @@ for (const { name, make } of SUBJECTS) {
     file.close();
   });
 
+  Deno.test(`${name}: syncs that are awaited call back later too, one after another`, async () => {
+    const { disk, settle } = make();
+    const file = disk.open("a", { create: true });
+    for (let i = 0; i < 100; i++) {
+      file.write(i, Uint8Array.of(i));
+      const synced = completion();
+      let calls = 0;
+      file.sync((error) => {
+        calls++;
+        synced.done(error);
+      }, true);
+      assertEquals(calls, 0);
+      await settle();
+      assertEquals(await synced.came, null);
+      assertEquals(calls, 1);
+    }
+    file.close();
+  });
+
   Deno.test(`${name}: names: made, listed in order, renamed over another, removed`, () => {
     const { disk } = make();
     assertEquals(disk.list("d"), []);

@@ -1,0 +1,27 @@
+/**
+ * Whether a sync is worth blocking the event loop for.
+ *
+ * Handing a sync to another thread and hearing of its end takes as long again as a quick disk takes for
+ * it. But a disk that stands still must not keep the server from answering. So a sync that somebody
+ * waits for blocks only while all of the last ones were quick: what a disk that gets slow can hold up is
+ * one sync, and then none until it has been quick for a while.
+ */
+/** What a quick sync takes at most. */
+const QUICK_MS = 2;
+/** How many in a row have to be quick. */
+const QUICK_SYNCS = 32;
+
+export class SyncPace {
+  #quickSyncs = 0;
+
+  /** True where the disk has been quick for a while. */
+  get isQuick(): boolean {
+    return this.#quickSyncs >= QUICK_SYNCS;
+  }
+
+  /** A sync took so long, with the way to another thread and back where it took that. */
+  note(tookMs: number): void {
+    if (tookMs > QUICK_MS) this.#quickSyncs = 0;
+    else if (this.#quickSyncs < QUICK_SYNCS) this.#quickSyncs++;
+  }
+}
