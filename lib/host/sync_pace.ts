@@ -7,9 +7,9 @@
  * one sync, and then none until it has been quick for a while.
  */
 /** What a quick sync takes at most. */
-const QUICK_MS = 2;
+const QUICK_MS = 4;
 /** How many in a row have to be quick. */
-const QUICK_SYNCS = 32;
+const QUICK_SYNCS = 8;
 
 export class SyncPace {
   #quickSyncs = 0;
