@@ -85,7 +85,8 @@ export class Snapshot implements ChangeWatcher {
       const { words, end: pageEnd } = table;
       let lookedTo = table.at;
       // Entries of equal hash are in one page, and go out together: a position tells no more.
-      for (let at = table.at; at < pageEnd && out.length + passedBytes < end;) {
+      let { at } = table;
+      do {
         if (at >= lookedTo) {
           lookedTo = this.#lookAhead.records(
             this.#contents.slabs,
@@ -100,7 +101,7 @@ export class Snapshot implements ChangeWatcher {
           if (!this.#write(out, words[at + PAGE_SLOTS]!)) passedBytes += PASSED_COST_BYTES;
         }
         this.#position = toPosition(hash) + 1;
-      }
+      } while (at < pageEnd && out.length + passedBytes < end);
     } while (this.#position < POSITIONS && out.length + passedBytes < end);
     return this.#position < POSITIONS;
   }

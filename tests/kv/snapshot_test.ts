@@ -163,3 +163,17 @@ Deno.test("a second snapshot can be taken once the first is closed, even half re
   pair.store.read(encodeCommand({ op: Op.get, key: "none" }), 0, absent);
   assertEquals(absent.status, Status.notFound);
 });
+
+Deno.test("a slice without room for any record still has one, so every walk ends", () => {
+  const pair = new Pair(5, 40);
+  for (let i = 0; i < 12; i++) pair.entry(6);
+  const expected = new Map(pair.model.records);
+  const snapshot = pair.store.beginSnapshot();
+  const out = new ByteWriter();
+  let slices = 1;
+  while (snapshot.next(out, 0)) {
+    assert(++slices <= expected.size + 1, "a slice brought nothing");
+  }
+  snapshot.close();
+  assertEquals(recordsOf(out.copy()), expected);
+});
