@@ -27,6 +27,8 @@ export interface Consensus {
   readonly persister: Persister;
   /** True until what damage took from the log is here again, durable and verified. */
   isRepairing: boolean;
+  /** True while this server's vote counts only with all others', see HardState.suspect. */
+  isSuspect: boolean;
 }
 
 export interface ConsensusOptions {
@@ -71,7 +73,19 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   });
   sayRecovered(options, recovered, log);
   const isRepairing = recovered.damaged !== null;
-  return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing });
+  const isSuspect = recovered.hardState.suspect;
+  return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing, isSuspect });
+}
+
+/** Called when a batch is durable: says once that a suspect server has caught up. */
+export function noteSound(consensus: Consensus, host: NodeHost): void {
+  if (!consensus.isSuspect || consensus.raft.state.suspect) return;
+  consensus.isSuspect = false;
+  host.log({
+    level: "info",
+    message: "Caught up: this server's vote counts in full again",
+    fields: {},
+  });
 }
 
 /** Called when a batch is durable: ends the repair of a damaged log once the core says so. */

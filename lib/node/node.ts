@@ -16,7 +16,7 @@ import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
-import { type Consensus, finishRepair, openConsensus, timeEntry } from "./consensus.ts";
+import { type Consensus, finishRepair, noteSound, openConsensus, timeEntry } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
@@ -293,6 +293,7 @@ export class Node implements ServerNode {
     const consensus = this.#consensus!;
     consensus.raft.advance(batch);
     finishRepair(consensus, this.#host);
+    noteSound(consensus, this.#host);
     for (const message of batch.messagesAfterSync) this.links.send(message);
     this.#scheduleTurn();
   }

@@ -92,9 +92,18 @@ export class SnapshotMaker {
     this.#logBytes = 0;
   }
 
-  /** Ends what is being taken, to be begun anew: its room or its disk is needed for something else. */
+  /** Ends what is being taken, to be begun anew a while later: there is no room for it. */
   postpone(nowMs: number): void {
     this.#pauseUntilMs = nowMs + FULL_PAUSE_MS;
+    this.giveWay();
+  }
+
+  /**
+   * Ends what is being taken, to be begun anew as soon as `tick` is called again: its room and its disk
+   * are needed for something that may not last long. A pause behind that would be one too many: a
+   * follower may wait for a snapshot of a server that has just received one and leads now.
+   */
+  giveWay(): void {
     if (this.#running === null) return;
     this.abort();
     this.#isWanted = true;

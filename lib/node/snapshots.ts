@@ -102,11 +102,12 @@ export class Snapshots {
   tick(nowMs: number, store: Store, hasRoom: boolean): void {
     this.#receiver.tick();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
-    if (!hasRoom || this.#receiver.isReceiving) this.#maker.postpone(nowMs);
+    if (!hasRoom) this.#maker.postpone(nowMs);
     this.#leaveSilent();
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);
-    this.#maker.tick(nowMs, this.#raft, store);
+    if (this.#receiver.isReceiving) this.#maker.giveWay();
+    else this.#maker.tick(nowMs, this.#raft, store);
     const appliedIndex = store.appliedIndex;
     this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
   }

@@ -8,9 +8,11 @@ import {
   SnapshotReceiver,
   type SnapshotReceiverOptions,
 } from "../../lib/node/snapshot_receiver.ts";
+import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
 import type { NodeHost } from "../../lib/node/shells.ts";
+import { Snapshots } from "../../lib/node/snapshots.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
-import type { SnapshotChunk } from "../../lib/raft/types.ts";
+import type { Ready, SnapshotChunk } from "../../lib/raft/types.ts";
 import type { SnapshotFiles } from "../../lib/storage/types.ts";
 import { encodeCommand } from "../kv/model.ts";
 import { type Completion, SimDisk } from "../sim/sim_disk.ts";
@@ -277,4 +279,40 @@ Deno.test("what came of a snapshot is given up once nobody sends the rest, or it
     bench.settle();
     assertEquals(bench.fatal, []);
   }
+});
+
+Deno.test("whoever received a snapshot takes its own again as soon as one is due", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const log = { entries: [], durableIndex: 2, firstIndex: 2, termAt: () => 1 };
+  const outbox = { messages: [] };
+  const state = { id: 1, role: "follower", commitIndex: 0, progress: new Map(), outbox, log };
+  const raft = { state, configurationAt: () => CONFIGURATION, restore: () => true };
+  const snapshots = new Snapshots({
+    raft: raft as unknown as Raft,
+    files: bench.files,
+    storeOptions: STORE_OPTIONS,
+    limits: { ...DEFAULT_STORAGE_LIMITS, snapshotLogBytesMin: 1_000 },
+    clock: bench.clock,
+    host: bench.host,
+    send: () => {},
+    compactLog: () => {},
+  });
+  const snapshotChunks = [pieceOf(body, 2, 0, body.length)];
+  const ready = { snapshotChunks, snapshotsNeeded: [], snapshotAnswers: [] };
+  snapshots.take(ready as unknown as Ready, 0);
+  const empty = new Store(STORE_OPTIONS);
+  for (let i = 0; i < 1_000 && !snapshots.hasReceived; i++) {
+    snapshots.tick(0, empty, true);
+    bench.settle();
+  }
+  const { store } = snapshots.takeReceived()!;
+  setAll(store, 2, 10, "w");
+  snapshots.noteApplied({ index: 2, term: 1, data: new Uint8Array(2_000) });
+  // No time passes: what has to wait for a full disk has nothing to wait for here.
+  for (let i = 0; i < 1_000 && bench.files.list()[0]!.index < 2; i++) {
+    snapshots.tick(0, store, true);
+    bench.settle();
+  }
+  assertEquals(bench.files.list()[0], { index: 2, term: 1 });
 });
