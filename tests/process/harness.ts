@@ -32,6 +32,10 @@ const TIMING = { heartbeatIntervalMs: 100, electionTimeoutMs: 600 };
 const TEST_DEADLINE_MS = 600_000;
 const LOG_TAIL_LINES = 25;
 const LOG_TAIL_WIDTH = 500;
+/** In the message of an error. */
+const LAST_SAID_LINES = 3;
+/** An election takes less than a second. */
+const LEADER_DEADLINE_MS = 30_000;
 /** How long a server may take to take a connection and answer, when it is asked whether it serves. */
 const PROBE_DEADLINE_MS = 2_000;
 
@@ -193,8 +197,20 @@ export class Cluster {
         }
       }
       return false;
-    }, 30_000);
+    }, LEADER_DEADLINE_MS).catch((error) => {
+      throw new Error(`${error.message}; ${this.describe()}`, { cause: error });
+    });
     return leader!;
+  }
+
+  /** What each server last said: where a test fails, that much belongs into its message. */
+  describe(): string {
+    return this.servers.map((server) => {
+      if (!server.hasStarted) return `server ${server.id} was never started`;
+      const state = server.isFrozen ? "is frozen" : server.isRunning ? "runs" : "has ended";
+      const said = server.process.logTail(LAST_SAID_LINES, LOG_TAIL_WIDTH).trim() || "nothing";
+      return `server ${server.id} ${state} and last said ${said}`;
+    }).join("; ");
   }
 
   /** All but `server`. */

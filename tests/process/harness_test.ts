@@ -1,6 +1,7 @@
 /** What the other tests rest on: deadlines, ports, kept texts. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { freePorts } from "../../bench/free_ports.ts";
+import { withCluster } from "./harness.ts";
 import { journal, note, startJournal } from "./journal.ts";
 import { KeptText } from "./kept_text.ts";
 import { eventually, Patience, sleep, within } from "./patience.ts";
@@ -49,6 +50,20 @@ Deno.test("harness: waits that are in vain end in time, and the journal tells of
     "an answer: not",
   );
   assertEquals(await within(1_000, "an answer", sleep(20).then(() => 42)), 42);
+});
+
+Deno.test("harness: an error about a cluster can say what each server last said", async () => {
+  await withCluster({}, async (cluster) => {
+    const [first, second] = cluster.servers;
+    first!.start();
+    second!.start();
+    await first!.process.logged("waiting for every server");
+    await second!.kill();
+    const told = cluster.describe();
+    assertStringIncludes(told, "server 1 runs and last said {");
+    assertStringIncludes(told, "server 2 has ended and last said");
+    assertStringIncludes(told, "server 3 was never started");
+  });
 });
 
 Deno.test("harness: the journal keeps the last lines", () => {
