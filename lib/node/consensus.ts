@@ -77,9 +77,13 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing, isSuspect });
 }
 
-/** Called when a batch is durable: says once that a suspect server has caught up. */
+/**
+ * Called when a batch is durable: says once that a suspect server has caught up. One that repairs its
+ * log has no say before that has ended, too.
+ */
 export function noteSound(consensus: Consensus, host: NodeHost): void {
-  if (!consensus.isSuspect || consensus.raft.state.suspect) return;
+  const { raft, isSuspect } = consensus;
+  if (!isSuspect || raft.state.suspect || raft.repairing) return;
   consensus.isSuspect = false;
   host.log({
     level: "info",

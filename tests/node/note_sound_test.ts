@@ -1,0 +1,29 @@
+/** What a server that lost the end of its log says once its vote counts again. */
+import { assertEquals } from "@std/assert";
+import { type Consensus, noteSound } from "../../lib/node/consensus.ts";
+import type { NodeHost } from "../../lib/node/shells.ts";
+
+Deno.test("a suspect server says once that it has caught up, and not before a repair has ended", () => {
+  const said: string[] = [];
+  const host = { log: ({ message }: { message: string }) => void said.push(message) };
+  const raft = { state: { suspect: true }, repairing: true };
+  const suspect = { raft, isSuspect: true } as unknown as Consensus;
+  const ask = () => noteSound(suspect, host as unknown as NodeHost);
+  ask();
+  raft.state.suspect = false;
+  ask();
+  assertEquals(said, []);
+  raft.repairing = false;
+  ask();
+  ask();
+  assertEquals(said, ["Caught up: this server's vote counts in full again"]);
+});
+
+Deno.test("a server that was sound at its start says nothing of it", () => {
+  const raft = { state: { suspect: false }, repairing: false };
+  const sound = { raft, isSuspect: false } as unknown as Consensus;
+  const log = () => {
+    throw new Error("It said something");
+  };
+  noteSound(sound, { log } as unknown as NodeHost);
+});
