@@ -24,6 +24,7 @@ import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES, RecordWriter } from "./re
 import { eraseRemains } from "./erase_remains.ts";
 import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
+import { RoomAhead } from "./room_ahead.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
@@ -38,6 +39,7 @@ export class SegmentedLog implements LogStorage {
   readonly #reserve: Reserve;
   readonly #surroundings: LogSurroundings;
   readonly #writer = new RecordWriter();
+  readonly #roomAhead: RoomAhead;
   #head: SegmentHead;
   #generation: number;
   #file: DiskFile;
@@ -61,6 +63,7 @@ export class SegmentedLog implements LogStorage {
   ) {
     this.#place = place;
     this.#reserve = reserve;
+    this.#roomAhead = new RoomAhead(place.segmentBytesMax);
     this.#surroundings = surroundings;
     this.#head = position.head;
     this.#generation = segmentGeneration(place.owner, position.head.sequence);
@@ -216,6 +219,7 @@ export class SegmentedLog implements LogStorage {
     if (entries.length > 0) writer.entries(entries);
     if (writer.length === 0) return;
     this.#writeRecords();
+    this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, writer.length);
     this.#endsWithMarker = hardState === null && entries.length === 0;
     if (hardState !== null) this.#hardState = hardState;
     const last = entries.at(-1);
@@ -321,6 +325,7 @@ export class SegmentedLog implements LogStorage {
   /** Takes the new, empty segment into use. */
   #goOn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
+    this.#roomAhead.begin();
     this.#head = head;
     this.#generation = segmentGeneration(owner, head.sequence);
     this.#file = disk.open(this.#path());
