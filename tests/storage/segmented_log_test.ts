@@ -184,9 +184,10 @@ Deno.test("a disk that fills up at any sector never costs what was acknowledged"
 
 Deno.test("a start on a full disk without a reserve says so, and loses nothing", () => {
   let refusals = 0;
-  const large = { reserveBytes: 0, segmentBytesMax: 65_536 };
-  // By the length of the last entry, the marker that a start writes needs one more sector or not.
-  for (let length = 3000; length < 3512; length += 16) {
+  const large = { reserveBytes: 0, segmentBytesMax: 200_000 };
+  // By the length of the last entry, the marker that a start writes needs one more sector or not: that
+  // entry is so large that no zeroes are written behind it.
+  for (let length = 140_000; length < 140_512; length += 16) {
     const disk = new SimDisk();
     const { log } = openFormed(disk, large);
     persist(disk, log, batch(null, entry(1, 1, "x".repeat(length))));
