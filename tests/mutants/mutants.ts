@@ -281,6 +281,29 @@ export const OWN: readonly Mutant[] = [
     "    return position.index >= this.#raft.state.log.firstIndex - 1;",
     "    return position.index >= 0;",
   ]),
+  mutant("room-over-log", "Zeroes for the batches to come begin a byte too early", [
+    "storage/room_ahead.ts",
+    "file.write(offset, this.#zeroes.subarray(0, count));",
+    "file.write(offset - 1, this.#zeroes.subarray(0, count));",
+  ]),
+  mutant("reads-before-piece", "Reads go out before the piece of the log that they have to see", [
+    "raft/ready.ts",
+    "  if (reads.length === 0 || reads[0]!.readIndex > appliedIndex) return NO_READS;",
+    "  if (reads.length === 0 || appliedIndex < 0) return NO_READS;",
+  ], [
+    "raft/ready.ts",
+    "  const later = reads.findIndex(({ readIndex }) => readIndex > appliedIndex);",
+    "  const later = reads.findIndex(({ readIndex }) => readIndex < 0);",
+  ], [
+    "node/node.ts",
+    '      assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");',
+    "      void readIndex;",
+  ]),
+  mutant("deferral-forgets", "What was deferred waits for the next entry, however long", [
+    "raft/deferral.ts",
+    "      if (lags && isDeferred(state, progress)) state.outbox.appendsDue = true;",
+    "      void (lags && isDeferred(state, progress));",
+  ]),
 ];
 
 /** Two more, of the Redis protocol; they need not pass the other tests. */
