@@ -232,12 +232,7 @@ function settleEnd(place: LogPlace, closed: SegmentScan): void {
 /** Runs `write`; where the disk is full, once more without the reserve. */
 function withReserve<T>(reserve: Reserve, path: string, write: () => T): T {
   try {
-    try {
-      return write();
-    } catch (error) {
-      if (!(error instanceof DiskFullError) || !reserve.release()) throw error;
-      return write();
-    }
+    return reserve.withRoom(write);
   } catch (error) {
     if (!(error instanceof DiskFullError)) throw error;
     throw new DataDirectoryError(

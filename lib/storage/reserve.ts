@@ -54,6 +54,16 @@ export class Reserve {
     return true;
   }
 
+  /** Runs `write`; where the disk is full, gives the bytes up and runs it once more. */
+  withRoom<T>(write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      if (!(error instanceof DiskFullError) || !this.release()) throw error;
+      return write();
+    }
+  }
+
   /** Writes the reserve again, blocking; leaves nothing behind where there is no room for it. */
   restore(): boolean {
     if (this.#held) return true;

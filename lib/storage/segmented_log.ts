@@ -178,23 +178,13 @@ export class SegmentedLog implements LogStorage {
   /** Writes, giving up the reserve where that helps, and then syncs. */
   #run(write: () => void, done: Done, mayBlock = false): void {
     try {
-      this.#withReserve(write);
+      this.#reserve.withRoom(write);
     } catch (error) {
       if (!isDiskProblem(error)) throw error;
       return this.#later(error, done);
     }
     this.#state = "syncing";
     this.#file.sync((error) => this.#end(error, done), mayBlock);
-  }
-
-  /** Runs `write`; where the disk is full, once more without the reserve. */
-  #withReserve<T>(write: () => T): T {
-    try {
-      return write();
-    } catch (error) {
-      if (!(error instanceof DiskFullError) || !this.#reserve.release()) throw error;
-      return write();
-    }
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
