@@ -25,21 +25,28 @@ Deno.test("room ahead: one step of zeroes serves many batches, and ends with the
   for (let offset = 15_000; offset < length; offset += 15_000) {
     room.behind(file, offset, length, 15_000);
   }
-  const step = MIB;
-  const second = 15_000 * Math.ceil((15_000 + step + 1) / 15_000);
-  const third = 15_000 * Math.ceil((second + step + 1) / 15_000);
+  const step = 64 * 15_000;
+  const second = 15_000 + step + 15_000;
+  const third = second + step + 15_000;
   assertEquals(writes, [[15_000, step], [second, step], [third, length - third]]);
   room.begin();
   room.behind(file, 15_000, length, 15_000);
   assertEquals(writes.at(-1), [15_000, step]);
 });
 
-Deno.test("room ahead: neither small nor very large batches get zeroes behind them", () => {
+Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1 MiB, the largest none", () => {
   const { file, writes } = recorder();
   const room = new RoomAhead(64 * MIB);
-  room.behind(file, 10_000, MIB, 4_095);
-  room.behind(file, 10_000, MIB, 131_073);
-  assertEquals(writes, []);
+  room.behind(file, 10_000, 4 * MIB, 100);
+  room.behind(file, 100_000, 4 * MIB, 131_072);
+  room.behind(file, 2 * MIB, 4 * MIB, 131_073);
+  assertEquals(writes, [[10_000, 65_536], [100_000, MIB]]);
+});
+
+Deno.test("room ahead: of small segments a part only", () => {
+  const { file, writes } = recorder();
+  new RoomAhead(640_000).behind(file, 1_000, 640_000, 500);
+  assertEquals(writes, [[1_000, 10_000]]);
 });
 
 Deno.test("room ahead: a full disk is no failure, and is not asked again at once", () => {
