@@ -21,7 +21,7 @@ const BATCH_BYTES_MAX = 131_072;
 export class RoomAhead {
   readonly #stepBytesMax: number;
   #zeroes = new Uint8Array(0);
-  /** Up to this offset the segment has its blocks. */
+  /** Up to this offset the segment has its blocks, or there was no room for them. */
   #end = 0;
 
   constructor(segmentBytesMax: number) {
