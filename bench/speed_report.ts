@@ -28,11 +28,21 @@ export function medianOf(
   return cells === undefined || cells.length === 0 ? null : median(cells.map(value));
 }
 
-/** How many times as fast raftkv was, by medians; null where the other was not measured. */
-export function ratio({ cells }: RowResult, other: "etcd" | "redis"): number | null {
-  const ours = medianOf(cells.raftkv, ({ perSecond }) => perSecond);
-  const theirs = medianOf(cells[other], ({ perSecond }) => perSecond);
-  return ours === null || theirs === null ? null : ours / theirs;
+/**
+ * How many times as fast raftkv was, round by round: both are measured within seconds of each other, so
+ * a machine that is slower at some times than at others changes these far less than it changes either.
+ */
+export function ratios({ cells }: RowResult, other: "etcd" | "redis"): number[] {
+  const theirs = cells[other] ?? [];
+  const rounds = Math.min(theirs.length, cells.raftkv?.length ?? 0);
+  const inRound = (_: unknown, i: number) => cells.raftkv![i]!.perSecond / theirs[i]!.perSecond;
+  return Array.from({ length: rounds }, inRound);
+}
+
+/** The median of the rounds' ratios; null where the other was not measured. */
+export function ratio(result: RowResult, other: "etcd" | "redis"): number | null {
+  const all = ratios(result, other);
+  return all.length === 0 ? null : median(all);
 }
 
 function ratioCell(result: RowResult, other: "etcd" | "redis"): string {
@@ -103,6 +113,21 @@ export function spreadTable(
   return formatTable(head, rows);
 }
 
+/** The lowest and the highest of the rounds' ratios. */
+export function ratioSpreadTable(results: readonly RowResult[]): string {
+  const head = ["lowest and highest round", "x etcd", "x redis"];
+  const rows = results.map((result) => [
+    result.row.title,
+    ...(["etcd", "redis"] as const).map((other) => {
+      const all = ratios(result, other);
+      return all.length === 0
+        ? ""
+        : `${Math.min(...all).toFixed(2)} to ${Math.max(...all).toFixed(2)}`;
+    }),
+  ]);
+  return formatTable(head, rows);
+}
+
 export function speedChart(
   results: readonly RowResult[],
   subjects: readonly SpeedSubject[],
@@ -113,7 +138,7 @@ export function speedChart(
     bars: subjects.flatMap(({ name }, series) => {
       const value = medianOf(result.cells[name], (cell) => cell.perSecond);
       if (value === null) return [];
-      const wanted = name === "raftkv" ? wantedRate(result) : undefined;
+      const wanted = name === "raftkv" ? wantedRate(result, value) : undefined;
       const note = wanted === undefined ? "" : ` (${Math.round(value / wanted * 100)} % of wanted)`;
       return [{ series, value, label: formatCount(value) + note, wanted }];
     }),
@@ -126,12 +151,12 @@ export function speedChart(
   });
 }
 
-/** What raftkv was to reach in this row: all wanted ratios at once. */
-function wantedRate({ row, cells }: RowResult): number | undefined {
-  const rates = (["etcd", "redis"] as const).flatMap((other) => {
-    const theirs = medianOf(cells[other], ({ perSecond }) => perSecond);
-    const wanted = row.wanted[other];
-    return theirs === null || wanted === undefined ? [] : [theirs * wanted];
+/** The rate at which all of this row's wanted ratios would have been reached, `value` being raftkv's. */
+function wantedRate(result: RowResult, value: number): number | undefined {
+  const shares = (["etcd", "redis"] as const).flatMap((other) => {
+    const reached = ratio(result, other);
+    const wanted = result.row.wanted[other];
+    return reached === null || wanted === undefined ? [] : [reached / wanted];
   });
-  return rates.length === 0 ? undefined : Math.max(...rates);
+  return shares.length === 0 ? undefined : value / Math.min(...shares);
 }
