@@ -1,0 +1,101 @@
+/**
+ * A follower whose disk stands still in the middle of a sync. Small syncs of a quick disk block the
+ * event loop (sync_pace.ts): so such a server hears nothing meanwhile, and nobody else may feel it.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { clusterTest, type Server } from "./harness.ts";
+import { assertHolds, Load } from "./load.ts";
+import { eventually, sleep } from "./patience.ts";
+import { RedisSocket } from "./redis_socket.ts";
+import { needsLinux, needsProgram, unmet } from "./requirements.ts";
+
+const ELECTION_TIMEOUT_MS = 600;
+/** How long each sync takes: several election timeouts. */
+const STALL_MS = 3_000;
+/** A disk that others slow down counts as quick again after eight quick syncs: so not every try meets it so. */
+const TRIES = 10;
+
+const reason = unmet(
+  needsLinux(),
+  needsProgram("strace", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=1", "true"),
+);
+
+/** Holds every `fdatasync` of a server up, from when it is called, until it is disposed of. */
+class Stall {
+  readonly #server: Server;
+  readonly #calls: string;
+  readonly #strace: Deno.ChildProcess;
+
+  constructor(server: Server, directory: string) {
+    this.#server = server;
+    this.#calls = `${directory}/calls-${server.id}`;
+    Deno.writeTextFileSync(this.#calls, "");
+    const fault = `fdatasync:delay_enter=${STALL_MS * 1_000}`;
+    this.#strace = new Deno.Command("strace", {
+      args: ["-f", "-qq", "-o", this.#calls, "-e", "trace=fdatasync", "-e", `inject=${fault}`]
+        .concat("-p", `${server.process.pid}`),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  /** Waits for the first call that is held up; true where it is the event loop's own. */
+  async begun(): Promise<boolean> {
+    let first: string | undefined;
+    await eventually(`server ${this.#server.id} to sync`, () => {
+      first = /^(\d+) +fdatasync/.exec(Deno.readTextFileSync(this.#calls))?.[1];
+      return first !== undefined;
+    });
+    return first === `${this.#server.process.pid}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#strace.kill("SIGTERM");
+    await this.#strace.status;
+  }
+}
+
+clusterTest(
+  "process: a follower whose disk stands still in a sync costs nobody else anything",
+  { timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS }, notRun: reason },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const term = await termOf(leader);
+    const load = new Load(cluster, "stall");
+    for (const follower of cluster.others(leader)) {
+      let wasBlocking = false;
+      for (let tries = 0; tries < TRIES && !wasBlocking; tries++) {
+        await load.more(300);
+        await using stall = new Stall(follower, cluster.directory);
+        wasBlocking = await stall.begun();
+        const stalledAtMs = performance.now();
+        await load.more(300);
+        // Longer than an election timeout, so that it could have thought of an election.
+        await sleep(Math.max(0, 2 * ELECTION_TIMEOUT_MS - (performance.now() - stalledAtMs)));
+      }
+      assert(wasBlocking, `server ${follower.id} never synced on its event loop`);
+    }
+    await load.more(300);
+    assertEquals(await termOf(leader), term, "the leader stays, and nobody asks for an election");
+    await load.end();
+    // Both have what they missed: each makes a majority with the leader.
+    for (const follower of cluster.others(leader)) {
+      await follower.kill();
+      using client = cluster.client([leader]);
+      assertEquals(await client.set(`without-${follower.id}`, "x"), "OK 1");
+      follower.start();
+      await cluster.waitForLeader();
+    }
+    await assertHolds(await cluster.waitForLeader(), load.acknowledged);
+  },
+);
+
+/** The term that a leader leads in. */
+async function termOf(server: Server): Promise<string> {
+  using socket = await RedisSocket.connect(server.clientPort);
+  const found = /raft_term:(\d+)/.exec(`${await socket.ask("INFO")}`);
+  if (found === null) throw new Error("INFO has no term");
+  return found[1]!;
+}
