@@ -106,7 +106,9 @@ export class Appender {
 
   /** The commands of an entry were applied, and answered. */
   answered({ sessions }: Ticket): void {
-    for (const session of sessions) this.#gathering.answered(session.pace);
+    for (const session of sessions) {
+      if (!session.isGone) this.#gathering.answered(session.pace);
+    }
   }
 
   /** The ticket of the entry at `index`, where it is this server's own; taken off. */

@@ -4,9 +4,9 @@
  * While entries are under way, whatever comes in waits for their commit and shares the next entries, a
  * frame to each follower and their syncs. Then the clients that were just answered are waited for as
  * well, where they sent their next write at once the time before: most of them come back, and all share
- * one round of replication instead of taking turns in two. That wait is no longer than the commit took,
- * ends when most are there, and is not begun for a few clients, for large writes, or for clients that
- * take their time. Nothing waits longer than to the next tick.
+ * one round of replication instead of taking turns in two. That wait ends when most are there, and with
+ * whatever comes in once it was as long as the commit took, at the next tick at the latest. It is not
+ * begun for a few clients, for large writes, or for clients that take their time.
  */
 import type { Clock } from "../host/ports.ts";
 import type { RaftState } from "../raft/state.ts";

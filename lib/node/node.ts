@@ -261,7 +261,9 @@ export class Node implements ServerNode {
     }
     snapshots.take(ready, this.#clock.monotonicMs());
     if (ready.committed.length > 0) this.#sessions.resumeAfterTime();
-    if (raft.hasReady() || persister.isWaiting) this.#scheduleTurn();
+    // What was gathered may have waited for just this commit, which need not wake anybody.
+    const mayFlush = ready.committed.length > 0 && this.#appender.gatheredBytes > 0;
+    if (raft.hasReady() || persister.isWaiting || mayFlush) this.#scheduleTurn();
   }
 
   #onMessage(message: Message): void {
@@ -295,6 +297,7 @@ export class Node implements ServerNode {
     finishRepair(consensus, this.#host);
     noteSound(consensus, this.#host);
     for (const message of batch.messagesAfterSync) this.links.send(message);
+    this.links.wake(); // the turn may begin a sync that blocks
     this.#scheduleTurn();
   }
 

@@ -64,7 +64,8 @@ export class Session implements ClientSession {
   #batch: CommandBatch | null = null;
   readonly #submission: Submission;
   #confirmedRound = 0;
-  #isGone = false;
+  /** It was disconnected. */
+  isGone = false;
   /** Nothing is parsed any more; close once the commands up to here are answered. */
   #lastPosition = Infinity;
   #lastReason = "";
@@ -134,7 +135,7 @@ export class Session implements ClientSession {
   }
 
   disconnected(): void {
-    this.#isGone = true;
+    this.isGone = true;
     this.onActivity = null;
     this.#evaluation.forget(this);
     this.#limits.budget.add(-this.#heldBytes);
@@ -160,7 +161,7 @@ export class Session implements ClientSession {
 
   /** Commands that only a leader can answer: none may be left where this server leads no more. */
   get waitingForLeader(): number {
-    return this.#isGone ? 0 : this.#pending.waitingForLeader;
+    return this.isGone ? 0 : this.#pending.waitingForLeader;
   }
 
   // Evaluation: called by the node.
@@ -168,7 +169,7 @@ export class Session implements ClientSession {
   /** Evaluates what stands in front of the write at `position`, which is about to be applied. */
   beforeApply(position: number): void {
     const pending = this.#pending;
-    if (this.#isGone || pending.evaluated >= position) return;
+    if (this.isGone || pending.evaluated >= position) return;
     while (pending.evaluated < position) {
       const kind = pending.kind(pending.evaluated);
       assert(kind !== PendingKind.write, "A write was applied before one in front of it");
@@ -186,7 +187,7 @@ export class Session implements ClientSession {
   /** Composes the reply to the write at `position`, which was just applied. */
   applied(position: number, result: Result): void {
     const pending = this.#pending;
-    if (this.#isGone || pending.evaluated !== position) return;
+    if (this.isGone || pending.evaluated !== position) return;
     if (pending.kind(position) !== PendingKind.write) return;
     this.#replies.composeResult(result);
   }
@@ -223,7 +224,7 @@ export class Session implements ClientSession {
 
   /** Refuses writes that were gathered but never came into the log: nothing was done. */
   refuseWrites(position: number, count: number, error: ClientError): void {
-    if (this.#isGone) return;
+    if (this.isGone) return;
     for (let p = position; p < position + count; p++) {
       if (p >= this.#pending.evaluated) this.#pending.refuse(p, error);
     }
@@ -237,7 +238,7 @@ export class Session implements ClientSession {
    */
   giveUp(cutoffMs: number, readError: ClientError, confirmedToo = true): void {
     const pending = this.#pending;
-    if (this.#isGone || pending.length === 0) return;
+    if (this.isGone || pending.length === 0) return;
     let recompose = false;
     for (let p = pending.head; p < pending.tail && pending.submittedMs(p) <= cutoffMs; p++) {
       const kind = pending.kind(p);
@@ -301,7 +302,7 @@ export class Session implements ClientSession {
 
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
-    if (this.#isGone) return true;
+    if (this.isGone) return true;
     const { budget } = this.#limits;
     const heldBytes = this.#input.bytes.length + this.#replies.stream.heldBytes +
       this.#codec.heldBytes();

@@ -1,94 +1,6 @@
 /** Writes that come while a commit is under way share an entry; the tick ends their waiting. */
 import { assert, assertEquals } from "@std/assert";
-import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
-import { Node } from "../../lib/node/node.ts";
-import type { ClientSession } from "../../lib/node/shells.ts";
-import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { Random } from "../../lib/util/random.ts";
-import { SimDisk } from "../sim/sim_disk.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A cluster of one server, whose turns, time and disk move when the test says so. */
-class OneServer {
-  readonly disk = new SimDisk();
-  readonly node: Node;
-  #nowMs = 0;
-
-  constructor() {
-    const random = new Random(1);
-    const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 1_000_000, reserveBytes: 1_000 };
-    this.node = new Node({
-      config: {
-        servers: [{ id: 1, hostname: "a", clientPort: 1, logPort: 2 }],
-        timing: DEFAULT_TIMING,
-        limits: DEFAULT_LIMITS,
-        storage,
-      },
-      serverId: 1,
-      directory: DataDirectory.open(this.disk, {
-        path: "1",
-        serverId: 1,
-        makeIncarnation: () => "0123456789abcdef",
-        ...storage,
-      }),
-      clock: { monotonicMs: () => this.#nowMs, wallMs: () => 1_000_000 + this.#nowMs },
-      rng: random,
-      host: {
-        scheduleTurn: () => {},
-        fatal: (error) => {
-          throw error;
-        },
-        log: () => {},
-      },
-      checkInvariants: true,
-    });
-    for (let i = 0; i < 200 && this.node.raft?.state.role !== "leader"; i++) {
-      this.tick();
-      this.settle();
-    }
-    assertEquals(this.node.raft?.state.role, "leader");
-  }
-
-  get lastIndex(): number {
-    return this.node.raft!.state.log.lastIndex;
-  }
-
-  tick(): void {
-    this.#nowMs += DEFAULT_TIMING.tickMs;
-    this.node.tick();
-  }
-
-  /** Lets the disk finish, and takes what comes of it. */
-  settle(): void {
-    for (let i = 0; i < 5; i++) {
-      this.disk.completeAll();
-      this.node.turn();
-    }
-  }
-
-  send(session: ClientSession, text: string): void {
-    for (let bytes = encoder.encode(text); bytes.length > 0;) {
-      const space = session.inputSpace();
-      const count = Math.min(space.length, bytes.length);
-      space.set(bytes.subarray(0, count));
-      session.received(count);
-      bytes = bytes.subarray(count);
-      for (let batch = session.nextBatch(); batch !== null; batch = session.nextBatch()) {
-        session.submit(batch);
-      }
-    }
-    this.node.turn();
-  }
-}
-
-function replies(session: ClientSession): string {
-  const output = session.takeOutput();
-  const text = output === null ? "" : decoder.decode(output);
-  session.outputWritten();
-  return text;
-}
+import { OneServer, replies } from "./one_server.ts";
 
 Deno.test("writes that come while a sync is under way share one entry, in the order of their coming", () => {
   const server = new OneServer();
@@ -133,4 +45,33 @@ Deno.test("many bytes don't gather: they leave for the followers while the own d
     text += replies(session);
   }
   assertEquals(text.match(/OK/g)?.length, 101);
+});
+
+Deno.test("a write that waits for the commit of a client that is gone goes on behind it, without a tick", () => {
+  const server = new OneServer();
+  const [gone, session] = [server.node.openSession("gone")!, server.node.openSession("client")!];
+  server.send(gone, "set a 0 1\r\n1\r\n");
+  gone.disconnected();
+  server.send(session, "set b 0 1\r\n2\r\n");
+  server.settleAsAsked();
+  assertEquals(replies(session), "OK 1\r\n");
+});
+
+Deno.test("a write that waits for the passing of time goes on behind it, without a tick", () => {
+  const server = new OneServer();
+  const session = server.node.openSession("client")!;
+  server.send(session, "set a 1 1\r\n1\r\n");
+  server.settle();
+  assertEquals(replies(session), "OK 1\r\n");
+  const before = server.lastIndex;
+  for (let i = 0; i < 200 && server.lastIndex === before; i++) {
+    server.settleAsAsked();
+    server.tick();
+    server.node.turn();
+  }
+  assertEquals(server.lastIndex, before + 1, "the key's time has come");
+  server.send(session, "set b 0 1\r\n2\r\n");
+  assertEquals(server.lastIndex, before + 1, "the write waits for that commit");
+  server.settleAsAsked();
+  assertEquals(replies(session), "OK 2\r\n", "the expired key has raised the floor");
 });

@@ -1,0 +1,103 @@
+/** A node that is a cluster by itself, moved by hand. */
+import { assertEquals } from "@std/assert";
+import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { Node } from "../../lib/node/node.ts";
+import type { ClientSession } from "../../lib/node/shells.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A cluster of one server, whose turns, time and disk move when the test says so. */
+export class OneServer {
+  readonly disk = new SimDisk();
+  readonly node: Node;
+  /** The node asked for a turn that it did not get yet. */
+  isTurnDue = false;
+  #nowMs = 0;
+
+  constructor() {
+    const random = new Random(1);
+    const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 1_000_000, reserveBytes: 1_000 };
+    this.node = new Node({
+      config: {
+        servers: [{ id: 1, hostname: "a", clientPort: 1, logPort: 2 }],
+        timing: DEFAULT_TIMING,
+        limits: DEFAULT_LIMITS,
+        storage,
+      },
+      serverId: 1,
+      directory: DataDirectory.open(this.disk, {
+        path: "1",
+        serverId: 1,
+        makeIncarnation: () => "0123456789abcdef",
+        ...storage,
+      }),
+      clock: { monotonicMs: () => this.#nowMs, wallMs: () => 1_000_000 + this.#nowMs },
+      rng: random,
+      host: {
+        scheduleTurn: () => this.isTurnDue = true,
+        fatal: (error) => {
+          throw error;
+        },
+        log: () => {},
+      },
+      checkInvariants: true,
+    });
+    for (let i = 0; i < 200 && this.node.raft?.state.role !== "leader"; i++) {
+      this.tick();
+      this.settle();
+    }
+    assertEquals(this.node.raft?.state.role, "leader");
+  }
+
+  get lastIndex(): number {
+    return this.node.raft!.state.log.lastIndex;
+  }
+
+  tick(): void {
+    this.#nowMs += DEFAULT_TIMING.tickMs;
+    this.node.tick();
+  }
+
+  /** Lets the disk finish, and runs the turns that the node asks for, no others. */
+  settleAsAsked(): void {
+    this.disk.completeAll();
+    while (this.isTurnDue) {
+      this.isTurnDue = false;
+      this.node.turn();
+      this.disk.completeAll();
+    }
+  }
+
+  /** Lets the disk finish, and takes what comes of it. */
+  settle(): void {
+    for (let i = 0; i < 5; i++) {
+      this.disk.completeAll();
+      this.node.turn();
+    }
+  }
+
+  send(session: ClientSession, text: string): void {
+    for (let bytes = encoder.encode(text); bytes.length > 0;) {
+      const space = session.inputSpace();
+      const count = Math.min(space.length, bytes.length);
+      space.set(bytes.subarray(0, count));
+      session.received(count);
+      bytes = bytes.subarray(count);
+      for (let batch = session.nextBatch(); batch !== null; batch = session.nextBatch()) {
+        session.submit(batch);
+      }
+    }
+    this.node.turn();
+  }
+}
+
+export function replies(session: ClientSession): string {
+  const output = session.takeOutput();
+  const text = output === null ? "" : decoder.decode(output);
+  session.outputWritten();
+  return text;
+}
