@@ -29,10 +29,14 @@ export interface Deferral {
   allIndex: number;
   /** Bytes of entries proposed since then. */
   bytes: number;
+  /** The log's end when anybody was last sent to: an entry behind it is new. */
+  sentIndex: number;
+  /** A second tick has passed without a new entry: what was deferred waits no longer. */
+  isOverdue: boolean;
 }
 
 export function makeDeferral(): Deferral {
-  return { quickest: [], isAllDue: true, allIndex: 0, bytes: 0 };
+  return { quickest: [], isAllDue: true, allIndex: 0, bytes: 0, sentIndex: 0, isOverdue: false };
 }
 
 /** A leadership begins, and knows nobody. */
@@ -48,13 +52,23 @@ export function noteCommitters(state: RaftState, index: number): void {
   deferral.quickest = Array.from(progress.values()).filter(held).map(({ id }) => id);
 }
 
-/** True where appends that leave now leave for all. To be asked once for each sending. */
+/**
+ * True where appends that leave now leave for all. To be asked once for each sending. Answers make the
+ * leader send as well: one that comes behind a tick, with nothing new in the log, must not use up what
+ * is for the next new entry. Whoever is deferred would get old entries alone, and never be quickest.
+ */
 export function takeAllDue(state: RaftState): boolean {
-  const { deferral } = state;
-  const isForAll = !state.options.deferAppends || deferral.isAllDue ||
+  const { deferral, log } = state;
+  const isNew = log.lastIndex > deferral.sentIndex;
+  deferral.sentIndex = log.lastIndex;
+  const isDue = deferral.isAllDue && (isNew || deferral.isOverdue || deferral.bytes === 0);
+  const isForAll = !state.options.deferAppends || isDue ||
     deferral.bytes >= DEFERRED_BYTES_MAX ||
     state.transfer !== null || !quickestAreQuorum(state);
-  if (isForAll) deferral.allIndex = state.log.lastIndex;
+  if (isForAll) {
+    deferral.allIndex = log.lastIndex;
+    deferral.isOverdue = false;
+  }
   if (isForAll && deferral.bytes > 0) {
     deferral.isAllDue = false;
     deferral.bytes = 0;
@@ -79,7 +93,8 @@ export function tickDeferral(state: RaftState): void {
   if (deferral.isAllDue) {
     for (const progress of state.progress.values()) {
       const lags = progress.nextIndex <= state.log.lastIndex;
-      if (lags && isDeferred(state, progress)) state.outbox.appendsDue = true;
+      if (!lags || !isDeferred(state, progress)) continue;
+      state.outbox.appendsDue = deferral.isOverdue = true;
     }
   }
   deferral.isAllDue = true;

@@ -56,6 +56,16 @@ Deno.test("where no entry follows, the second tick sends what was deferred", () 
   assertEquals(sent(bench.take()), [[2, 3]]);
 });
 
+Deno.test("an answer behind a tick does not use up what is for the next new entry", () => {
+  const bench = underLoad();
+  assertEquals(propose(bench), [[3, 3]]);
+  bench.raft.tick();
+  assertEquals(sent(bench.step({ kind: "appendResponse", from: 3, index: 3 })), []);
+  assertEquals(propose(bench), [[2, 3, 4], [3, 4]]);
+  bench.step({ kind: "appendResponse", from: 2, index: 4 });
+  assertEquals(propose(bench), [[2, 5]], "who was quicker is sent to first from then on");
+});
+
 Deno.test("whoever commits first is sent to first from then on", () => {
   const bench = leading(3);
   bench.raft.tick();
