@@ -5,7 +5,8 @@ import type { PersistBatch } from "../raft/types.ts";
 const AWAITED_BYTES_MAX = 65_536;
 
 /**
- * True for a small batch that others wait for, a follower's as a rule. A leader has clients to hear
+ * True for a small batch that others wait for, a follower's as a rule. `bytes`: all that the sync has to
+ * bring to the disk, zeroes behind the batch included. A leader has clients to hear
  * meanwhile, and goes on committing where its own disk stands still.
  */
 export function isAwaited({ messagesAfterSync }: PersistBatch, bytes: number): boolean {

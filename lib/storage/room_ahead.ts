@@ -35,10 +35,10 @@ export class RoomAhead {
 
   /**
    * A batch of `batchBytes` was written that ends at `offset` of `file`, which is `length` bytes long.
-   * Where the disk is full nothing is written, and nothing is wrong: the batch is in.
+   * Returns how many zeroes were written. Where the disk is full nothing is wrong: the batch is in.
    */
-  behind(file: DiskFile, offset: number, length: number, batchBytes: number): void {
-    if (offset <= this.#end || batchBytes > BATCH_BYTES_MAX) return;
+  behind(file: DiskFile, offset: number, length: number, batchBytes: number): number {
+    if (offset <= this.#end || batchBytes > BATCH_BYTES_MAX) return 0;
     const wanted = Math.max(STEP_BYTES_MIN, BATCHES * batchBytes);
     const count = Math.min(wanted, this.#stepBytesMax, length - offset);
     if (this.#zeroes.length < count) this.#zeroes = new Uint8Array(count);
@@ -48,5 +48,6 @@ export class RoomAhead {
     } catch (error) {
       if (!(error instanceof DiskFullError)) throw error;
     }
+    return count; // or a part of them
   }
 }

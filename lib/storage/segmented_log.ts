@@ -88,7 +88,8 @@ export class SegmentedLog implements LogStorage {
     }
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
-    const write = () => this.#run(() => this.#writeBatch(batch), done, isAwaited(batch, size));
+    const mayBlock = (bytes: number) => isAwaited(batch, bytes);
+    const write = () => this.#run(() => this.#writeBatch(batch), done, mayBlock);
     if (this.#offset + size + TAIL_BYTES <= this.#head.length) return write();
     this.#rotate(size, (error) => error === null ? write() : done(error));
   }
@@ -175,16 +176,17 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
-  /** Writes, giving up the reserve where that helps, and then syncs. */
-  #run(write: () => void, done: Done, mayBlock = false): void {
+  /** Writes, giving up the reserve where that helps, and syncs; `mayBlock` hears how much was written. */
+  #run(write: () => number, done: Done, mayBlock: (bytes: number) => boolean = () => false): void {
+    let bytes = 0;
     try {
-      this.#reserve.withRoom(write);
+      this.#reserve.withRoom(() => bytes = write());
     } catch (error) {
       if (!isDiskProblem(error)) throw error;
       return this.#later(error, done);
     }
     this.#state = "syncing";
-    this.#file.sync((error) => this.#end(error, done), mayBlock);
+    this.#file.sync((error) => this.#end(error, done), mayBlock(bytes));
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
@@ -200,16 +202,18 @@ export class SegmentedLog implements LogStorage {
     done(error);
   }
 
-  #writeBatch(batch: PersistBatch): void {
+  /** Returns how many bytes it wrote, zeroes behind the batch included. */
+  #writeBatch(batch: PersistBatch): number {
     const { hardState, entries } = batch;
     const writer = this.#writer;
     writer.begin(this.#chain);
     if (!this.#endsWithMarker) writer.marker(this.#generation, this.#offset, false);
     if (hardState !== null) writer.hardState(hardState);
     if (entries.length > 0) writer.entries(entries);
-    if (writer.length === 0) return;
+    if (writer.length === 0) return 0;
     this.#writeRecords();
-    this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, writer.length);
+    const { length } = writer;
+    const zeroes = this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, length);
     this.#endsWithMarker = hardState === null && entries.length === 0;
     if (hardState !== null) this.#hardState = hardState;
     const last = entries.at(-1);
@@ -218,13 +222,15 @@ export class SegmentedLog implements LogStorage {
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
     }
+    return length + zeroes;
   }
 
-  #writeMarker(): void {
+  #writeMarker(): number {
     this.#writer.begin(this.#chain);
     this.#writer.marker(this.#generation, this.#offset, false);
     this.#writeRecords();
     this.#endsWithMarker = true;
+    return MARKER_BYTES;
   }
 
   /** Writes what the writer holds behind the last record, or nothing. */
