@@ -83,8 +83,9 @@ export class SnapshotMaker {
     else this.#running.isUrgent = true;
   }
 
-  /** Gives up what is being taken: the store is about to be replaced. */
+  /** Gives up what is being taken, and that it is wanted: the store is about to be replaced. */
   abort(): void {
+    this.#isWanted = false;
     this.#running?.snapshot.close();
     this.#running?.writer.abort();
     this.#running = null;

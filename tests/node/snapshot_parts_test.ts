@@ -281,6 +281,21 @@ Deno.test("what came of a snapshot is given up once nobody sends the rest, or it
   }
 });
 
+Deno.test("a snapshot that gave way to a received one is not taken right behind that", () => {
+  const bench = new Bench();
+  const maker = bench.maker({ position: null });
+  maker.want();
+  maker.tick(0, RAFT, filledStore());
+  assertEquals(maker.runningIndex, 1);
+  maker.giveWay();
+  maker.abort(); // the received one is installed
+  const store = filledStore();
+  setAll(store, 2, 1, "w");
+  maker.noteApplied(30);
+  maker.tick(0, raftAt(2), store);
+  assertEquals(maker.runningIndex, Infinity);
+});
+
 Deno.test("whoever received a snapshot takes its own again as soon as one is due", () => {
   const body = bodyOf(filledStore());
   const bench = new Bench();
