@@ -301,8 +301,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("deferral-forgets", "What was deferred waits for the next entry, however long", [
     "raft/deferral.ts",
-    "      if (lags && isDeferred(state, progress)) state.outbox.appendsDue = true;",
-    "      void (lags && isDeferred(state, progress));",
+    "      state.outbox.appendsDue = deferral.isOverdue = true;",
+    "      void deferral.isOverdue;",
   ]),
 ];
 
