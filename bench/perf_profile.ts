@@ -41,16 +41,55 @@ export async function recordPerf(pid: number): Promise<PerfRecorder> {
         stderr: "null",
       }).output();
       Deno.removeSync(file);
-      return sumPerfScript(new TextDecoder().decode(stdout), pid);
+      const names = new PerfMap(readIfThere(perfMapOf(pid)));
+      return sumPerfScript(new TextDecoder().decode(stdout), pid, names);
     },
   };
 }
 
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/**
+ * What the engine called the code at an address. It gives memory of code that is gone to other code, and
+ * writes that one's name behind the old one: so the newest name counts, where perf takes any.
+ */
+export class PerfMap {
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  readonly #names: string[] = [];
+
+  /** `text`: lines of start and size, both hexadecimal, and name. */
+  constructor(text: string) {
+    for (const line of text.split("\n")) {
+      const match = /^([0-9a-f]+) ([0-9a-f]+) (.*)$/.exec(line);
+      if (match === null) continue;
+      const start = parseInt(match[1]!, 16);
+      this.#starts.push(start);
+      this.#ends.push(start + parseInt(match[2]!, 16));
+      this.#names.push(match[3]!);
+    }
+  }
+
+  nameAt(address: number): string | null {
+    for (let i = this.#starts.length - 1; i >= 0; i--) {
+      if (this.#starts[i]! <= address && address < this.#ends[i]!) return this.#names[i]!;
+    }
+    return null;
+  }
+}
+
 /**
  * Sums up `perf script -F comm,tid,ip,sym,dso`: samples apart by an empty line, each a line with name
- * and id of the thread and then the stack, the innermost frame first.
+ * and id of the thread and then the stack, the innermost frame first. `map` names generated code.
  */
-export function sumPerfScript(text: string, mainThread: number): PerfSums {
+export function sumPerfScript(text: string, mainThread: number, map: PerfMap): PerfSums {
   const kinds = new Map<string, number>();
   const functions = new Map<string, number>();
   const add = (to: Map<string, number>, key: string) => to.set(key, (to.get(key) ?? 0) + 1);
@@ -66,7 +105,9 @@ export function sumPerfScript(text: string, mainThread: number): PerfSums {
     } else if (frame === null) add(kinds, "unknown");
     else if (frame.dso === KERNEL) add(kinds, systemCallOf(frames));
     else {
-      const script = parseScriptSymbol(frame.symbol);
+      const isGenerated = frame.dso === perfMapOf(mainThread);
+      const symbol = isGenerated ? map.nameAt(frame.address) : null;
+      const script = parseScriptSymbol(symbol ?? frame.symbol);
       add(kinds, script?.part ?? nativeKind(frame.dso));
       if (script !== null) add(functions, `${script.name}  ${script.place}`);
     }
@@ -79,9 +120,10 @@ export function sumPerfScript(text: string, mainThread: number): PerfSums {
 const KERNEL = "[kernel.kallsyms]";
 
 /** `	ffffffff821e8f67 clear_page_erms ([kernel.kallsyms])` */
-function parseFrame(line: string): { symbol: string; dso: string } | null {
-  const match = /^\s*[0-9a-f]+ (.*) \((.*)\)$/.exec(line);
-  return match === null ? null : { symbol: match[1]!, dso: match[2]! };
+function parseFrame(line: string): { address: number; symbol: string; dso: string } | null {
+  const match = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line);
+  if (match === null) return null;
+  return { address: parseInt(match[1]!, 16), symbol: match[2]!, dso: match[3]! };
 }
 
 /** The system call below which a stack in the kernel is, else what brought it there. */

@@ -1,7 +1,7 @@
 /** What the benchmarks read out of other programs' reports. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseRedisBenchmark } from "../../bench/redis_benchmark.ts";
-import { sumPerfScript } from "../../bench/perf_profile.ts";
+import { PerfMap, sumPerfScript } from "../../bench/perf_profile.ts";
 import { parsePerfCounts, parseStraceCounts } from "../../bench/system_calls.ts";
 import { sumProfile } from "../../bench/cpu_profile.ts";
 
@@ -114,7 +114,7 @@ V8 DefaultWorke  2733
 deno  2729 
 \t    7f4b187479b8 malloc (/usr/lib/libc.so.6)
 `;
-  assertEquals(sumPerfScript(text, 2729), {
+  assertEquals(sumPerfScript(text, 2729, new PerfMap("")), {
     samples: 4,
     kinds: {
       lib: 0.25,
@@ -124,4 +124,17 @@ deno  2729
     },
     functions: { "#hop  lib/node_runner.ts:53": 0.25 },
   });
+});
+
+Deno.test("generated code has the newest name at its address: code that is gone gives its memory away", () => {
+  const text = `deno  2729 
+\t    7f4ad814747d JS:*'propose file:///home/me/raftkv/lib/raft/raft.ts:75:10 (/tmp/perf-2729.map)
+`;
+  const map = new PerfMap(
+    `7f4ad8147000 1000 JS:*'propose file:///home/me/raftkv/lib/raft/raft.ts:75:10
+7f4ad8147400 80 JS:*'find file:///home/me/raftkv/lib/kv/contents.ts:33:11
+7f4ad8148000 80 JS:*'later file:///home/me/raftkv/lib/kv/store.ts:1:1
+`,
+  );
+  assertEquals(sumPerfScript(text, 2729, map).functions, { "find  lib/kv/contents.ts:33": 1 });
 });
