@@ -81,12 +81,19 @@ export class SimNames {
     this.#visible = new Map(this.#durable);
   }
 
+  /** Takes a name away, with all below it, for good: no change that is not durable brings it back. */
   vanish(path: string): void {
-    for (const key of [...this.#visible.keys()]) {
-      if (key !== path && !key.startsWith(`${path}/`)) continue;
+    const isGone = (name: string | null) =>
+      name !== null && (name === path || name.startsWith(`${path}/`));
+    for (const key of [...this.#visible.keys(), ...this.#durable.keys()]) {
+      if (!isGone(key)) continue;
       this.#visible.delete(key);
       this.#durable.delete(key);
     }
+    for (const { from, to } of this.#pending) {
+      if (isGone(to) && from !== null) this.#durable.delete(from);
+    }
+    this.#pending = this.#pending.filter(({ to }) => !isGone(to));
   }
 
   copyFrom(other: SimNames): void {
