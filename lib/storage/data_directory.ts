@@ -26,6 +26,7 @@ import { listSegments } from "./scan.ts";
 import type { LogOwner } from "./segment_head.ts";
 import { SNAPSHOT_DIRECTORY, SnapshotDirectory } from "./snapshot_files.ts";
 import { removeTemporaries } from "./small_file.ts";
+import { removeSpares, SpareSegments } from "./spare_segments.ts";
 import {
   type ClusterId,
   type DamagedLog,
@@ -137,14 +138,16 @@ export class DataDirectory {
     const owner = this.#owner(formation.clusterId);
     const directory = `${path}/${LOG_DIRECTORY}`;
     removeTemporaries(disk, directory);
+    removeSpares(disk, directory);
     if (disk.exists(directory)) disk.syncDirectory(directory);
     const repairing = readRepairRecord(disk, path, owner);
     if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
     reserve.open();
-    const snapshots = new SnapshotDirectory(disk, path, owner);
+    const spares = new SpareSegments(disk, directory, segmentLength(segmentBytesMax, 0));
+    const snapshots = new SnapshotDirectory(disk, path, owner, () => spares.giveUp());
     snapshots.start();
-    const place = { disk, directory, owner, segmentBytesMax };
+    const place = { disk, directory, owner, segmentBytesMax, spares };
     const opened = recoverLog({
       ...options,
       place,
@@ -287,6 +290,7 @@ export class DataDirectory {
       hardState: { term: 0, votedFor: 0, suspect: false },
       previousChecksum: 0,
       restarts: false,
+      reused: false,
     });
   }
 }

@@ -20,7 +20,8 @@ import { bytesToHex, hexToBytes } from "./hex.ts";
 import type { ClusterId } from "./types.ts";
 
 export const FILE_HEAD_BYTES = 40;
-export const FORMAT_VERSION = 1;
+/** What is written unless said. */
+const FORMAT_VERSION = 1;
 
 /** The last two letters of the magic. */
 export type FileKind = "ID" | "FO" | "WA" | "RE" | "SN" | "RP";
@@ -34,6 +35,9 @@ const KIND_NAMES: Record<FileKind, string> = {
   RP: "record of repair",
 };
 
+/** The highest version of each kind that this build knows. */
+const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 1, WA: 2, RE: 1, SN: 1, RP: 1 };
+
 /** Whose file it has to be. */
 export interface FileOwner {
   readonly clusterId: ClusterId;
@@ -41,10 +45,15 @@ export interface FileOwner {
 }
 
 /** Writes a head into the first `FILE_HEAD_BYTES` of `bytes`. */
-export function writeFileHead(bytes: Uint8Array, kind: FileKind, owner: FileOwner): void {
+export function writeFileHead(
+  bytes: Uint8Array,
+  kind: FileKind,
+  owner: FileOwner,
+  version = FORMAT_VERSION,
+): void {
   const magic = `RAFTKV${kind}`;
   for (let i = 0; i < 8; i++) bytes[i] = magic.charCodeAt(i);
-  bytes[8] = FORMAT_VERSION;
+  bytes[8] = version;
   bytes[9] = CHECKSUM_CRC32;
   bytes[10] = 0;
   bytes[11] = 0;
@@ -106,11 +115,13 @@ function headDamage(bytes: Uint8Array, kind: FileKind): string | null {
       return `this is no ${name}: it does not begin with ${magic}. ${restore}`;
     }
   }
-  const version = bytes[8];
+  const version = bytes[8]!;
+  const versionMax = VERSIONS_MAX[kind];
   const intact = isFileHeadIntact(bytes);
-  if (intact && version !== FORMAT_VERSION) {
-    return `this ${name} has format version ${version}, and this build knows version ` +
-      `${FORMAT_VERSION} only. Run the build that wrote it.`;
+  if (intact && (version < 1 || version > versionMax)) {
+    const known = versionMax === 1 ? "version 1 only" : `versions 1 to ${versionMax} only`;
+    return `this ${name} has format version ${version}, and this build knows ${known}. ` +
+      "Run the build that wrote it.";
   }
   if (intact && bytes[9] !== CHECKSUM_CRC32) {
     return `this ${name} uses checksum algorithm ${bytes[9]}, and this build knows ` +

@@ -42,7 +42,8 @@ export function inspectRecords(disk: Disk, directory: string, owner: LogOwner): 
     try {
       const bytes = new Uint8Array(Math.min(file.size(), head.length));
       const count = file.read(0, bytes);
-      walk(path, bytes.subarray(0, count), segmentGeneration(owner, sequence), reports);
+      const generation = segmentGeneration(owner, sequence);
+      walk(path, bytes.subarray(0, count), generation, head.reused, reports);
     } finally {
       file.close();
     }
@@ -50,13 +51,25 @@ export function inspectRecords(disk: Disk, directory: string, owner: LogOwner): 
   return reports;
 }
 
-function walk(path: string, bytes: Uint8Array, generation: number, reports: RecordReport[]): void {
+function walk(
+  path: string,
+  bytes: Uint8Array,
+  generation: number,
+  reused: boolean,
+  reports: RecordReport[],
+): void {
   let offset = SEGMENT_HEAD_BYTES;
   let chain = readU32(bytes, SEGMENT_HEAD_BYTES - 4);
   while (offset < bytes.length) {
     let end = checkRecord(bytes, offset, chain);
+    if (end !== 0 && readMarker(bytes, offset, generation)?.endOfLog === true) {
+      reports.push(describe(path, bytes, offset, end, generation));
+      offset = end;
+      if (findMarker(bytes, offset, generation) === -1) return;
+      end = 0;
+    }
     if (end === 0) {
-      if (isZero(bytes, offset, bytes.length)) return;
+      if (!reused && isZero(bytes, offset, bytes.length)) return;
       const marker = findMarker(bytes, offset, generation);
       const stop = marker === -1 ? bytes.length : marker;
       const text = marker === -1
@@ -68,6 +81,8 @@ function walk(path: string, bytes: Uint8Array, generation: number, reports: Reco
       end = marker + MARKER_BYTES;
     }
     reports.push(describe(path, bytes, offset, end, generation));
+    const marker = readMarker(bytes, offset, generation);
+    if (marker !== null && (marker.endOfSegment || marker.endOfLog)) return;
     chain = readU32(bytes, offset);
     offset = end;
   }
@@ -98,6 +113,7 @@ function describe(
   }
   const marker = type === RecordType.marker ? readMarker(bytes, offset, generation) : null;
   if (marker === null) return { ...at, kind: "unknown", text: `a record of type ${type}` };
-  const text = `synced up to byte ${marker.synced}${marker.endOfSegment ? ", the last here" : ""}`;
+  const what = marker.endOfSegment ? ", the last here" : marker.endOfLog ? ", the log's end" : "";
+  const text = `synced up to byte ${marker.synced}${what}`;
   return { ...at, kind: "marker", text };
 }

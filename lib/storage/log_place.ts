@@ -3,6 +3,7 @@ import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import type { Disk, DiskFile } from "../host/ports.ts";
 import { endProcess } from "./new_file.ts";
 import type { LogOwner, SegmentHead } from "./segment_head.ts";
+import type { SpareSegments } from "./spare_segments.ts";
 
 export interface LogPlace {
   readonly disk: Disk;
@@ -10,6 +11,7 @@ export interface LogPlace {
   readonly directory: string;
   readonly owner: LogOwner;
   readonly segmentBytesMax: number;
+  readonly spares: SpareSegments;
 }
 
 /** Where a log goes on: behind the last record that is there and durable. */
@@ -36,6 +38,8 @@ export interface EarlierSegment {
   readonly lastIndex: number;
   /** Bytes in use. */
   readonly bytes: number;
+  /** Of the file. */
+  readonly length: number;
 }
 
 /** What the log needs to know about the rest of its directory. */
@@ -52,13 +56,18 @@ export class EarlierSegments {
   readonly #disk: Disk;
   readonly #directory: string;
   #segments: EarlierSegment[];
+  readonly #spares: SpareSegments;
   /** On their way out. */
   #leaving: EarlierSegment[] = [];
 
-  constructor({ disk, directory }: LogPlace, segments: readonly EarlierSegment[]) {
+  constructor(
+    { disk, directory, spares }: LogPlace,
+    segments: readonly EarlierSegment[],
+  ) {
     this.#disk = disk;
     this.#directory = directory;
     this.#segments = [...segments];
+    this.#spares = spares;
   }
 
   /** Those on their way out included. */
@@ -72,8 +81,9 @@ export class EarlierSegments {
   }
 
   /**
-   * Removes those all of whose entries lie in front of `keepFrom`, beside the event loop. The oldest
-   * goes first, each for good before the next: what is left has no gaps at any time.
+   * Removes those all of whose entries lie in front of `keepFrom`, beside the event loop, or makes
+   * spares of them: as many as the log itself has segments. The oldest goes first, each for good
+   * before the next: what is left has no gaps at any time.
    */
   removeBefore(keepFrom: number): void {
     const wasEmpty = this.#leaving.length === 0;
@@ -86,11 +96,15 @@ export class EarlierSegments {
   #removeNext(): void {
     const next = this.#leaving[0];
     if (next === undefined) return;
+    const gone = () => {
+      this.#leaving.shift();
+      this.#removeNext();
+    };
+    if (this.#spares.add(next.path, next.length, this.#segments.length + 1, gone)) return;
     this.#disk.removeLater(next.path, endProcess);
     this.#disk.syncDirectoryLater(this.#directory, (error) => {
       endProcess(error);
-      this.#leaving.shift();
-      this.#removeNext();
+      gone();
     });
   }
 }

@@ -3,21 +3,24 @@ import { type Disk, type DiskFile, isDiskProblem } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import {
   encodeSegmentHead,
+  headChecksum,
   type LogOwner,
   SEGMENT_HEAD_BYTES,
   SEGMENT_LENGTH_MAX,
+  segmentGeneration,
   type SegmentHead,
   segmentName,
 } from "./segment_head.ts";
-import { HARD_STATE_BYTES, MARKER_BYTES } from "./records.ts";
+import { HARD_STATE_BYTES, MARKER_BYTES, RecordWriter } from "./records.ts";
 import { TEMPORARY_SUFFIX } from "./small_file.ts";
 import type { Done } from "./types.ts";
 
 /**
  * Bytes that batches leave free at a segment's end. They hold the most that can come behind the last
- * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end.
+ * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end; and the
+ * marker that says where the log ends, in a file that is written over.
  */
-export const TAIL_BYTES = 3 * MARKER_BYTES + HARD_STATE_BYTES;
+export const TAIL_BYTES = 4 * MARKER_BYTES + HARD_STATE_BYTES;
 
 /** The length of a segment that has to take a batch of `batchBytes`. */
 export function segmentLength(segmentBytesMax: number, batchBytes: number): number {
@@ -55,20 +58,21 @@ export function makeSegment(
 }
 
 /**
- * As `makeSegment`, beside the event loop. `onSync` is called between its two syncs. `done` gets what
- * went wrong; where that came before the segment had its name, nothing is left but perhaps a temporary
- * file.
+ * As `makeSegment`, beside the event loop; of `spare`, a file of the right length, unless that is null.
+ * `onSync` is called between its two syncs. `done` gets what went wrong; where that came before the
+ * segment had its name, nothing is left but perhaps a temporary file.
  */
 export function makeSegmentLater(
   disk: Disk,
   directory: string,
   owner: LogOwner,
   head: SegmentHead,
+  spare: string | null,
   onSync: () => void,
   done: Done,
 ): void {
   const path = `${directory}/${segmentName(head.sequence)}`;
-  const temporary = path + TEMPORARY_SUFFIX;
+  const temporary = spare ?? path + TEMPORARY_SUFFIX;
   let file: DiskFile | null = null;
   const end = (error: Error | null) => {
     file?.close();
@@ -77,9 +81,11 @@ export function makeSegmentLater(
   };
   const then = (next: () => void): Done => (error) => error === null ? next() : end(error);
   try {
-    file = disk.open(temporary, { create: true });
-    file.truncate(0);
-    file.truncate(head.length);
+    file = disk.open(temporary, { create: spare === null });
+    if (spare === null) {
+      file.truncate(0);
+      file.truncate(head.length);
+    }
   } catch (error) {
     if (!isDiskProblem(error)) throw error;
     return disk.defer(() => end(error));
@@ -87,7 +93,7 @@ export function makeSegmentLater(
   const opened = file;
   opened.writeLater(
     0,
-    encodeSegmentHead(owner, head),
+    beginningOf(owner, head),
     then(() =>
       opened.sync(then(() => {
         onSync();
@@ -101,4 +107,18 @@ export function makeSegmentLater(
       }))
     ),
   );
+}
+
+/** What a segment has to begin with: its head, and where a file is written over, that the log ends there. */
+function beginningOf(owner: LogOwner, head: SegmentHead): Uint8Array {
+  const bytes = encodeSegmentHead(owner, head);
+  if (!head.reused) return bytes;
+  const writer = new RecordWriter();
+  writer.begin(headChecksum(owner, head));
+  const generation = segmentGeneration(owner, head.sequence);
+  writer.endOfLog(generation, SEGMENT_HEAD_BYTES, SEGMENT_HEAD_BYTES, head.length);
+  const out = new Uint8Array(SEGMENT_HEAD_BYTES + writer.length);
+  out.set(bytes);
+  out.set(writer.view(), SEGMENT_HEAD_BYTES);
+  return out;
 }

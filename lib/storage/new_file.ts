@@ -12,11 +12,14 @@ import { assert } from "../util/assert.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import type { Done } from "./types.ts";
 
+/** How a file on its way ended: under its name, given up, or given up as the disk is full. */
+export type NewFileEnd = "durable" | "aborted" | "full";
+
 export class NewFile {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #temporary: string;
-  readonly #onEnd: (durable: boolean) => void;
+  readonly #onEnd: (end: NewFileEnd) => void;
   readonly #file: DiskFile;
   /** What was appended since the last flush began, and what that one writes. */
   #filling = new ByteWriter();
@@ -28,10 +31,10 @@ export class NewFile {
 
   /**
    * `temporary` has to be a name that no other file has, and none had that may still be on its way
-   * out. `onEnd` is called once: with true when the file is durable under `path`, else with false.
+   * out. `onEnd` is called once.
    * Throws what the disk throws.
    */
-  constructor(disk: Disk, path: string, temporary: string, onEnd: (durable: boolean) => void) {
+  constructor(disk: Disk, path: string, temporary: string, onEnd: (end: NewFileEnd) => void) {
     this.#disk = disk;
     this.#path = path;
     this.#temporary = temporary;
@@ -73,7 +76,7 @@ export class NewFile {
     this.#flying = bytes;
     const then = this.#step((error) => {
       this.#state = "open";
-      if (error !== null) this.abort();
+      if (error !== null) this.#abort(error instanceof DiskFullError ? "full" : "aborted");
       done(error);
     });
     const offset = this.#writtenLength;
@@ -93,6 +96,10 @@ export class NewFile {
 
   /** Gives up, and removes what was written. */
   abort(): void {
+    this.#abort("aborted");
+  }
+
+  #abort(end: NewFileEnd): void {
     const state = this.#state;
     if (state === "ended") return;
     this.#state = "ended";
@@ -104,7 +111,7 @@ export class NewFile {
     // Names change in the order that was asked for: one on its way to its name goes from there. Where
     // it does not get there, nothing is there to go.
     this.#disk.removeLater(state === "naming" ? this.#path : this.#temporary, endProcess);
-    this.#onEnd(false);
+    this.#onEnd(end);
   }
 
   /** What follows an operation on the file, unless it was aborted meanwhile. */
@@ -136,7 +143,7 @@ export class NewFile {
         if (this.#state === "ended") return endProcess(error);
         if (error !== null) return done(error);
         this.#state = "ended";
-        this.#onEnd(true);
+        this.#onEnd("durable");
         done(null);
       });
     });
@@ -150,7 +157,7 @@ export class NewFile {
     this.#disk.removeLater(this.#temporary, endProcess);
     if (wasAborted) return;
     this.#state = "ended";
-    this.#onEnd(false);
+    this.#onEnd(error instanceof DiskFullError ? "full" : "aborted");
     done(error);
   }
 }

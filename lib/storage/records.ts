@@ -23,11 +23,15 @@
  *   8  4  generation of the segment
  *  12  8  offset of this record in its file
  *  20  8  synced: an offset in this file
- *  28  1  1 where the segment ends here and the next one exists, else 0
+ *  28  1  0, 1 where the segment ends here and the next one exists, 2 where the log ends here
  *  29  3  zero
  *  32  4  checksum of bytes 0..31 of this body alone
  *
  * That last checksum does not depend on the chain, so a marker is found behind damage too.
+ *
+ * A file that is written over (segment_head.ts) has remains of older records behind the log's end, so
+ * every write to it ends with a marker that says "the log ends here". No record continues that one: the
+ * next write begins in its place.
  */
 import type { Entry, HardState } from "../raft/types.ts";
 import { broken } from "../util/assert.ts";
@@ -45,10 +49,24 @@ export const HARD_STATE_BYTES = RECORD_HEAD_BYTES + 20;
 const NOTHING = new Uint8Array(0);
 const BUFFER_BYTES = 65_536;
 const MARKER_MAGIC = Uint8Array.from("SYNCMARK", (letter) => letter.charCodeAt(0));
+const MAGIC_LAST = MARKER_MAGIC.at(-1)!;
+/** By byte: how far the magic may begin behind where it would end with that byte; all its bytes differ. */
+const MAGIC_STEPS = new Uint8Array(256).fill(MARKER_MAGIC.length);
+MARKER_MAGIC.subarray(0, -1).forEach((byte, i) => MAGIC_STEPS[byte] = MARKER_MAGIC.length - 1 - i);
+const PLAIN = 0;
+const END_OF_SEGMENT = 1;
+const END_OF_LOG = 2;
+/**
+ * Where a file is written over, writes end with a page: the system need not read the rest of one that
+ * it has not in memory.
+ */
+const PAGE_BYTES = 4096;
 
 export interface Marker {
   readonly synced: number;
   readonly endOfSegment: boolean;
+  /** Nothing behind it counts; the next write takes its place. */
+  readonly endOfLog: boolean;
 }
 
 /**
@@ -82,14 +100,35 @@ export class RecordWriter {
 
   /** A marker that will stand at `offset` of the segment, and proves everything before it. */
   marker(generation: number, offset: number, endOfSegment: boolean): void {
+    this.#marker(generation, offset, offset, endOfSegment ? END_OF_SEGMENT : PLAIN);
+  }
+
+  /**
+   * Ends a write to a file that is written over: the log ends at `offset` of the segment, which is
+   * `length` bytes long, and everything before `synced` was durable. Zeroes up to the page's end. None
+   * of it moves `chain`.
+   */
+  endOfLog(generation: number, offset: number, synced: number, length: number): void {
+    const { chain } = this;
+    this.#marker(generation, offset, synced, END_OF_LOG);
+    this.chain = chain;
+    const end = offset + MARKER_BYTES;
+    const zeroes = Math.min(Math.ceil(end / PAGE_BYTES) * PAGE_BYTES, length) - end;
+    const out = this.#out;
+    out.reserve(zeroes);
+    out.bytes.fill(0, out.length, out.length + zeroes);
+    out.length += zeroes;
+  }
+
+  #marker(generation: number, offset: number, synced: number, kind: number): void {
     const start = this.#open();
     const out = this.#out;
     const body = out.length;
     out.raw(MARKER_MAGIC);
     out.u32(generation);
     out.u64(offset);
-    out.u64(offset);
-    out.u32(endOfSegment ? 0x0100_0000 : 0);
+    out.u64(synced);
+    out.u32(kind << 24);
     out.u32(checksum(out.bytes.subarray(body, out.length)));
     this.#close(start, RecordType.marker);
   }
@@ -208,12 +247,16 @@ export function readMarker(
   for (let i = 0; i < MARKER_MAGIC.length; i++) {
     if (bytes[body + i] !== MARKER_MAGIC[i]) return null;
   }
+  // Before the checksum: clients may write any number of values that look like markers so far.
+  if (readU32(bytes, body + 8) !== generation) return null;
   const own = bytes.subarray(body, body + 32);
   if (checksum(own) !== readU32(bytes, body + 32)) return null;
-  const reader = new ByteReader(own, 8);
-  if (reader.u32() !== generation || reader.u64() !== base + offset) return null;
+  const reader = new ByteReader(own, 12);
+  if (reader.u64() !== base + offset) return null;
   const synced = reader.u64();
-  return synced > base + offset ? null : { synced, endOfSegment: reader.u8() === 1 };
+  const kind = reader.u8();
+  if (synced > base + offset || kind > END_OF_LOG) return null;
+  return { synced, endOfSegment: kind === END_OF_SEGMENT, endOfLog: kind === END_OF_LOG };
 }
 
 /**
@@ -226,12 +269,16 @@ export function findMarker(
   generation: number,
   base = 0,
 ): number {
-  const first = MARKER_MAGIC[0]!;
-  let at = bytes.indexOf(first, from + RECORD_HEAD_BYTES);
-  while (at !== -1) {
-    const offset = at - RECORD_HEAD_BYTES;
-    if (readMarker(bytes, offset, generation, base) !== null) return offset;
-    at = bytes.indexOf(first, at + 1);
+  // Looks at the place of the magic's last byte, and moves on by what stands there (Horspool 1980):
+  // whatever clients wrote, remains of 64 MiB are gone through in no time.
+  let last = from + RECORD_HEAD_BYTES + MARKER_MAGIC.length - 1;
+  while (last < bytes.length) {
+    const byte = bytes[last]!;
+    if (byte === MAGIC_LAST) {
+      const offset = last - MARKER_MAGIC.length + 1 - RECORD_HEAD_BYTES;
+      if (readMarker(bytes, offset, generation, base) !== null) return offset;
+    }
+    last += MAGIC_STEPS[byte]!;
   }
   return -1;
 }

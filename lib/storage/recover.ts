@@ -7,8 +7,9 @@
  * everything behind the last marker is written again before it is synced.
  *
  * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
- * then zeroes over the rest, synced. Whenever a crash comes between, the next
- * start finds the suspect state, or the tail, or both; never a clean log.
+ * then zeroes over the rest, synced (of a file with remains: over what shows that it was begun).
+ * Whenever a crash comes between, the next start finds the suspect state, or the tail, or both; never
+ * a clean log.
  */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../host/ports.ts";
@@ -117,10 +118,11 @@ function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState
       nextIndex: replay.nextIndex,
       lastTerm: replay.lastTerm,
       lastIndex: tail.lastIndex,
-      earlier: segments.slice(0, -1).map(({ path, lastIndex, end }) => ({
+      earlier: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
         path,
         lastIndex,
         bytes: end,
+        length: head.length,
       })),
     };
   } catch (error) {
@@ -149,6 +151,7 @@ function beginBehind(
     hardState,
     previousChecksum: 0,
     restarts: true,
+    reused: false,
   };
   const path = makeSegment(disk, directory, owner, head);
   for (const sequence of sequences) {
@@ -198,18 +201,19 @@ function settle(
   file.syncNow();
   const writer = new RecordWriter();
   writer.begin(tail.chain);
-  if (!tail.endsWithMarker) {
-    writer.marker(segmentGeneration(place.owner, tail.head.sequence), tail.end, false);
-  }
+  const generation = segmentGeneration(place.owner, tail.head.sequence);
+  if (!tail.endsWithMarker) writer.marker(generation, tail.end, false);
   // Behind the marker: a marker proves what was synced before it, and this is not yet.
   if (newlySuspect !== null) writer.hardState(newlySuspect);
   const offset = tail.end + writer.length;
+  if (tail.head.reused) writer.endOfLog(generation, offset, tail.end, tail.head.length);
+  const written = tail.end + writer.length;
   if (writer.length > 0) {
     file.write(tail.end, writer.view());
     file.syncNow();
   }
-  if (tail.usedEnd > offset) {
-    zero(file, offset, tail.usedEnd);
+  if (tail.usedEnd > written) {
+    zero(file, written, tail.usedEnd);
     file.syncNow();
   }
   return { offset, chain: writer.chain, endsWithMarker: newlySuspect === null };

@@ -123,6 +123,7 @@ function writeSound(
     hardState,
     previousChecksum: 0,
     restarts: true,
+    reused: false,
   };
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));

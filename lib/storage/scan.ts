@@ -14,7 +14,7 @@ import type { Disk, DiskFile } from "../host/ports.ts";
 import { closeRange, type Damage, missing } from "./damage.ts";
 import { LogReplay } from "./replay.ts";
 import { Seen } from "./seen.ts";
-import { scanRecords } from "./scan_records.ts";
+import { isUnused, scanRecords } from "./scan_records.ts";
 import {
   decodeSegmentHead,
   type LogOwner,
@@ -40,7 +40,7 @@ export interface SegmentScan {
   readonly endsWithMarker: boolean;
   /** A marker says that the log goes on in the next segment. */
   readonly closed: boolean;
-  /** Offset behind the last byte that is not zero; above `end` where a tail is torn. */
+  /** Offset behind the last byte of a torn tail; `end` where there is none. */
   readonly usedEnd: number;
   /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
   readonly lastIndex: number;
@@ -190,7 +190,7 @@ class LogScanner {
     const window = new SegmentWindow(file, head.length, this.#buffer);
     this.#seen.head(head);
     if (last && previous !== undefined && !previous.closed && damage.length === 0) {
-      if (window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES) {
+      if (isUnused(window, this.#owner, head)) {
         this.#unused = path;
         return;
       }

@@ -42,10 +42,13 @@ export function scanRecords(
   let closed = false;
   let lastIndex = head.firstIndex - 1;
   let nextIndex = damage.length === 0 ? replay.nextIndex : head.firstIndex;
+  let behind: Behind | null = null;
   while (!closed) {
     const end = window.checkRecord(offset, chain);
-    if (end === 0) {
-      const resume = laterMarker(window, offset, generation);
+    const here = end === offset + MARKER_BYTES ? markerAt(window, offset, generation) : null;
+    if (end === 0 || here?.endOfLog === true) {
+      behind = lookBehind(window, offset, generation, head.reused);
+      const { resume } = behind;
       if (resume === null) break;
       damage.push({
         path,
@@ -57,10 +60,12 @@ export function scanRecords(
       });
       // The marker's own place in the chain is taken on trust; what follows has to continue it.
       chain = resume.chain;
-      offset = resume.offset + MARKER_BYTES;
       proven = resume.offset;
       endsWithMarker = true;
       closed = resume.endOfSegment;
+      // Of where the log ends nothing more is to be said: it does not go on here.
+      offset = resume.offset + (resume.endOfLog ? 0 : MARKER_BYTES);
+      if (resume.endOfLog) break;
       continue;
     }
     const record = window.view(offset, end - offset);
@@ -75,8 +80,17 @@ export function scanRecords(
     endsWithMarker = marker !== null && typeof marker !== "number";
     offset = end;
   }
-  const usedEnd = window.usedEnd(offset);
+  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);
   return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd, lastIndex };
+}
+
+/** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
+export function isUnused(window: SegmentWindow, owner: LogOwner, head: SegmentHead): boolean {
+  if (!head.reused) return window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES;
+  const generation = segmentGeneration(owner, head.sequence);
+  const marker = markerAt(window, SEGMENT_HEAD_BYTES, generation);
+  if (marker === null || !marker.endOfLog) return false;
+  return window.findMarker(SEGMENT_HEAD_BYTES + 1, window.length, generation) === -1;
 }
 
 interface Resume {
@@ -84,20 +98,60 @@ interface Resume {
   readonly offset: number;
   readonly chain: number;
   readonly endOfSegment: boolean;
+  readonly endOfLog: boolean;
 }
 
-/** The first marker behind `offset` which proves that the byte at `offset` was synced, or null. */
-function laterMarker(window: SegmentWindow, offset: number, generation: number): Resume | null {
-  const usedEnd = window.usedEnd(offset);
+/** What is behind the last record that checks out. */
+interface Behind {
+  /** The first marker which proves that the byte there was synced, or null. */
+  readonly resume: Resume | null;
+  /** Offset behind the last marker of this segment that is there, and proves nothing; or 0. */
+  readonly markerEnd: number;
+  /** As `SegmentWindow.usedEnd`; the file's length where it has remains. */
+  readonly usedEnd: number;
+}
+
+function lookBehind(
+  window: SegmentWindow,
+  offset: number,
+  generation: number,
+  reused: boolean,
+): Behind {
+  const usedEnd = reused ? window.length : window.usedEnd(offset);
   // A marker ends with a checksum that may end with zeroes.
   const to = Math.min(window.length, usedEnd + MARKER_BYTES);
+  let markerEnd = 0;
   for (let at = window.findMarker(offset, to, generation); at !== -1;) {
-    const record = window.view(at, MARKER_BYTES);
-    const { synced, endOfSegment } = readMarker(record, 0, generation, at)!;
-    if (synced > offset) return { offset: at, chain: readU32(record, 0), endOfSegment };
+    const { synced, endOfSegment, endOfLog } = markerAt(window, at, generation)!;
+    const chain = readU32(window.view(at, MARKER_BYTES), 0);
+    if (synced > offset) {
+      return { resume: { offset: at, chain, endOfSegment, endOfLog }, markerEnd, usedEnd };
+    }
+    if (at > offset) markerEnd = at + MARKER_BYTES;
     at = window.findMarker(at + 1, to, generation);
   }
-  return null;
+  return { resume: null, markerEnd, usedEnd };
+}
+
+function markerAt(window: SegmentWindow, offset: number, generation: number): Marker | null {
+  return readMarker(window.view(offset, MARKER_BYTES), 0, generation, offset);
+}
+
+/**
+ * Where a torn tail ends that begins at `end`; `end` where there is none. In a new file everything
+ * behind `end` that is not zero is one. A file with remains says where the log ends: if it does, and
+ * no marker of this segment comes behind, nothing had been begun.
+ */
+function tornEnd(
+  window: SegmentWindow,
+  end: number,
+  chain: number,
+  head: SegmentHead,
+  { markerEnd, usedEnd }: Behind,
+): number {
+  if (!head.reused) return usedEnd;
+  if (markerEnd > 0) return markerEnd;
+  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;
 }
 
 /**

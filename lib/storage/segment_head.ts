@@ -15,11 +15,12 @@
  *   94   2  zero
  *   96   4  checksum of the last record of the segment before (0 in the first segment)
  *  100   4  checksum of bytes 0..99; the first record's checksum continues it
- *  104      records (records.ts), then zeroes up to the length
+ *  104      records (records.ts), then zeroes up to the length; in format version 2 the remains of
+ *           whatever was in the file before (spare_segments.ts)
  *
- * A segment is made under a temporary name with its full length (a hole, not yet allocated), synced,
- * renamed and its directory synced before any record goes in. So a head that does not check out, and
- * a file of another length, are damage and never the trace of a crash.
+ * A segment is made under another name with its full length (a hole, not yet allocated, or a file that
+ * is written over), synced, renamed and its directory synced before any record goes in. So a head that
+ * does not check out, and a file of another length, are damage and never the trace of a crash.
  */
 import type { HardState, ServerId } from "../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../util/bytes.ts";
@@ -29,6 +30,8 @@ import { hexToBytes } from "./hex.ts";
 import type { ClusterId, Incarnation } from "./types.ts";
 
 export const SEGMENT_HEAD_BYTES = 104;
+const VERSION_NEW = 1;
+const VERSION_REUSED = 2;
 /** Longer files are refused before anything is allocated for them. */
 export const SEGMENT_LENGTH_MAX = 0x7fff_ffff;
 
@@ -48,6 +51,8 @@ export interface SegmentHead {
   readonly previousChecksum: number;
   /** The log begins anew here, whatever files are in front. */
   readonly restarts: boolean;
+  /** The file is written over: behind the log's end are remains, and a marker says where they begin. */
+  readonly reused: boolean;
 }
 
 /** The file name of segment `sequence`. */
@@ -76,7 +81,7 @@ export function segmentGeneration(owner: LogOwner, sequence: number): number {
 
 export function encodeSegmentHead(owner: LogOwner, head: SegmentHead): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEAD_BYTES);
-  writeFileHead(bytes, "WA", owner);
+  writeFileHead(bytes, "WA", owner, head.reused ? VERSION_REUSED : VERSION_NEW);
   writeU64(bytes, 40, head.sequence);
   writeU32(bytes, 48, segmentGeneration(owner, head.sequence));
   writeU64(bytes, 52, head.firstIndex);
@@ -125,6 +130,7 @@ export function decodeSegmentHead(
     },
     previousChecksum: readU32(bytes, 96),
     restarts: bytes[93] === 1,
+    reused: bytes[8] === VERSION_REUSED,
   };
   const numbers = [
     head.firstIndex,

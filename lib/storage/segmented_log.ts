@@ -5,13 +5,14 @@
  * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
  * data-directory.md's subject, and recover.ts puts it right.
  *
- * Full disk: the write's remains are zeroed, the reserve is given up, and the batch is tried once
- * more. If it still does not fit, `done` gets the `DiskFullError` and nothing of the batch is kept.
- * From giving up the reserve until it could be written again, `hasRoom()` is false.
+ * Full disk: the write's remains are zeroed, what may be given up is (spare segments, then the reserve),
+ * and the batch is tried again. If it still does not fit, `done` gets the `DiskFullError` and nothing
+ * of the batch is kept. From giving up the reserve until it could be written again, `hasRoom()` is
+ * false.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import { isAwaited } from "./awaited.ts";
-import { DiskError, type DiskFile, DiskFullError, isDiskProblem } from "../host/ports.ts";
+import { DiskError, DiskFullError, isDiskProblem } from "../host/ports.ts";
 import { assert, broken } from "../util/assert.ts";
 import {
   EarlierSegments,
@@ -19,33 +20,19 @@ import {
   type LogPosition,
   type LogSurroundings,
 } from "./log_place.ts";
+import { LogTail } from "./log_tail.ts";
 import { makeSegmentLater, segmentLength, TAIL_BYTES } from "./make_segment.ts";
-import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES, RecordWriter } from "./records.ts";
-import { eraseRemains } from "./erase_remains.ts";
+import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "./records.ts";
 import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
-import { RoomAhead } from "./room_ahead.ts";
-import {
-  headChecksum,
-  SEGMENT_HEAD_BYTES,
-  segmentGeneration,
-  type SegmentHead,
-  segmentName,
-} from "./segment_head.ts";
+import { type SegmentHead, segmentName } from "./segment_head.ts";
 import type { Done, LogStorage } from "./types.ts";
 
 export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
   readonly #reserve: Reserve;
   readonly #surroundings: LogSurroundings;
-  readonly #writer = new RecordWriter();
-  readonly #roomAhead: RoomAhead;
-  #head: SegmentHead;
-  #generation: number;
-  #file: DiskFile;
-  #offset: number;
-  #chain: number;
-  #endsWithMarker: boolean;
+  readonly #tail: LogTail;
   #hardState: HardState;
   #nextIndex: number;
   #lastTerm: number;
@@ -63,14 +50,8 @@ export class SegmentedLog implements LogStorage {
   ) {
     this.#place = place;
     this.#reserve = reserve;
-    this.#roomAhead = new RoomAhead(place.segmentBytesMax);
     this.#surroundings = surroundings;
-    this.#head = position.head;
-    this.#generation = segmentGeneration(place.owner, position.head.sequence);
-    this.#file = position.file;
-    this.#offset = position.offset;
-    this.#chain = position.chain;
-    this.#endsWithMarker = position.endsWithMarker;
+    this.#tail = new LogTail(place, position);
     this.#hardState = position.hardState;
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
@@ -90,15 +71,16 @@ export class SegmentedLog implements LogStorage {
       (entries.length === 0 ? 0 : entriesBytes(entries));
     const mayBlock = (bytes: number) => isAwaited(batch, bytes);
     const write = () => this.#run(() => this.#writeBatch(batch), done, mayBlock);
-    if (this.#offset + size + TAIL_BYTES <= this.#head.length) return write();
+    const { offset, head } = this.#tail;
+    if (offset + size + TAIL_BYTES <= head.length) return write();
     this.#rotate(size, (error) => error === null ? write() : done(error));
   }
 
   markSynced(done: Done): void {
     this.#expectIdle();
-    if (this.#endsWithMarker) return this.#later(null, done);
+    if (this.#tail.endsWithMarker) return this.#later(null, done);
     this.#run(() => this.#writeMarker(), done);
-    this.#writer.giveBack();
+    this.#tail.giveBack();
   }
 
   hasRoom(): boolean {
@@ -111,7 +93,8 @@ export class SegmentedLog implements LogStorage {
   }
 
   bytes(): number {
-    return this.#earlier.bytes + this.#offset + this.#reserve.bytes;
+    const { spares } = this.#place;
+    return this.#earlier.bytes + this.#tail.offset + this.#reserve.bytes + spares.bytes;
   }
 
   compact(keepFromIndex: number): void {
@@ -122,19 +105,19 @@ export class SegmentedLog implements LogStorage {
   restart(position: SnapshotPosition, done: Done): void {
     this.#expectIdle();
     this.#state = "syncing";
-    const head: SegmentHead = {
-      sequence: this.#head.sequence + 1,
+    const wanted: SegmentHead = {
+      sequence: this.#tail.head.sequence + 1,
       firstIndex: position.index + 1,
       previousTerm: position.term,
       length: segmentLength(this.#place.segmentBytesMax, 0),
       hardState: this.#hardState,
       previousChecksum: 0,
       restarts: true,
+      reused: false,
     };
-    this.#makeSegment(head, (error) => {
+    this.#makeSegment(wanted, (error, head) => {
       if (error !== null) return this.#end(this.#unlessNamed(head, error), done);
-      this.#file.close();
-      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
+      this.#leaveBehind();
       this.#nextIndex = position.index + 1;
       this.#lastTerm = position.term;
       this.#goOn(head);
@@ -154,15 +137,15 @@ export class SegmentedLog implements LogStorage {
     const idle = this.#state === "idle";
     this.#state = "closed";
     try {
-      if (idle && !this.#endsWithMarker) {
+      if (idle && !this.#tail.endsWithMarker) {
         this.#writeMarker();
-        this.#file.syncNow();
+        this.#tail.file.syncNow();
       }
     } catch (error) {
       // Without the marker the next start trusts the tail less; nothing is lost by that.
       if (!(error instanceof DiskFullError)) throw error;
     } finally {
-      this.#file.close();
+      this.#tail.file.close();
     }
   }
 
@@ -176,17 +159,25 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
-  /** Writes, giving up the reserve where that helps, and syncs; `mayBlock` hears how much was written. */
+  /** Writes, giving up what may be given up for it, and syncs; `mayBlock` hears how much was written. */
   #run(write: () => number, done: Done, mayBlock: (bytes: number) => boolean = () => false): void {
     let bytes = 0;
     try {
-      this.#reserve.withRoom(() => bytes = write());
+      bytes = write();
     } catch (error) {
       if (!isDiskProblem(error)) throw error;
+      if (error instanceof DiskFullError && this.#makeRoom()) {
+        return this.#run(write, done, mayBlock);
+      }
       return this.#later(error, done);
     }
     this.#state = "syncing";
-    this.#file.sync((error) => this.#end(error, done), mayBlock(bytes));
+    this.#tail.file.sync((error) => this.#end(error, done), mayBlock(bytes));
+  }
+
+  /** The disk is full: gives up the spare segments, then the reserve; false where both are gone. */
+  #makeRoom(): boolean {
+    return this.#place.spares.giveUp() || this.#reserve.release();
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
@@ -205,16 +196,15 @@ export class SegmentedLog implements LogStorage {
   /** Returns how many bytes it wrote, zeroes behind the batch included. */
   #writeBatch(batch: PersistBatch): number {
     const { hardState, entries } = batch;
-    const writer = this.#writer;
-    writer.begin(this.#chain);
-    if (!this.#endsWithMarker) writer.marker(this.#generation, this.#offset, false);
+    const tail = this.#tail;
+    const writer = tail.begin();
+    if (!tail.endsWithMarker) tail.mark();
     if (hardState !== null) writer.hardState(hardState);
     if (entries.length > 0) writer.entries(entries);
     if (writer.length === 0) return 0;
-    this.#writeRecords();
-    const { length } = writer;
-    const zeroes = this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, length);
-    this.#endsWithMarker = hardState === null && entries.length === 0;
+    const bytes = tail.write();
+    const zeroes = tail.makeRoomAhead(bytes);
+    tail.endsWithMarker = hardState === null && entries.length === 0;
     if (hardState !== null) this.#hardState = hardState;
     const last = entries.at(-1);
     if (last !== undefined) {
@@ -222,31 +212,15 @@ export class SegmentedLog implements LogStorage {
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
     }
-    return length + zeroes;
+    return bytes + zeroes;
   }
 
   #writeMarker(): number {
-    this.#writer.begin(this.#chain);
-    this.#writer.marker(this.#generation, this.#offset, false);
-    this.#writeRecords();
-    this.#endsWithMarker = true;
-    return MARKER_BYTES;
-  }
-
-  /** Writes what the writer holds behind the last record, or nothing. */
-  #writeRecords(): void {
-    const records = this.#writer.view();
-    if (this.#offset + records.length > this.#head.length) {
-      broken(`${records.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`);
-    }
-    try {
-      this.#file.write(this.#offset, records);
-    } catch (error) {
-      if (error instanceof DiskFullError) eraseRemains(this.#file, this.#offset, records.length);
-      throw error;
-    }
-    this.#offset += records.length;
-    this.#chain = this.#writer.chain;
+    this.#tail.begin();
+    this.#tail.mark();
+    const bytes = this.#tail.write();
+    this.#tail.endsWithMarker = true;
+    return bytes;
   }
 
   /**
@@ -256,24 +230,24 @@ export class SegmentedLog implements LogStorage {
    */
   #rotate(batchBytes: number, done: Done): void {
     this.#state = "syncing";
-    const writer = this.#writer;
-    writer.begin(this.#chain);
-    writer.marker(this.#generation, this.#offset, true);
-    const head: SegmentHead = {
-      sequence: this.#head.sequence + 1,
+    this.#tail.begin();
+    const previousChecksum = this.#tail.mark(true);
+    const wanted: SegmentHead = {
+      sequence: this.#tail.head.sequence + 1,
       firstIndex: this.#nextIndex,
       previousTerm: this.#lastTerm,
       length: segmentLength(this.#place.segmentBytesMax, batchBytes),
       hardState: this.#hardState,
-      previousChecksum: writer.chain,
+      previousChecksum,
       restarts: false,
+      reused: false,
     };
-    this.#makeSegment(head, (error) => {
+    this.#makeSegment(wanted, (error, head) => {
       if (error !== null) return this.#end(error, done);
       this.#onSync();
       try {
         // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
-        this.#writeRecords();
+        this.#tail.write();
       } catch (error) {
         if (!isDiskProblem(error)) throw error;
         return this.#rotateAgain(head, batchBytes, error, done);
@@ -284,15 +258,21 @@ export class SegmentedLog implements LogStorage {
 
   /** Makes the end marker durable, and goes on. */
   #leave(head: SegmentHead, done: Done): void {
-    this.#file.sync((error) => {
+    this.#tail.file.sync((error) => {
       if (this.#state === "closed") return;
       if (error !== null) return this.#end(error, done);
       this.#onSync();
-      this.#file.close();
-      this.#earlier.push({ path: this.#path(), lastIndex: this.#lastIndex, bytes: this.#offset });
+      this.#leaveBehind();
       this.#goOn(head);
       this.#end(null, done);
     });
+  }
+
+  #leaveBehind(): void {
+    const { file, path, offset, head } = this.#tail;
+    file.close();
+    const { length } = head;
+    this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes: offset, length });
   }
 
   /** The end marker was not written: where the reserve may help, everything is tried once more. */
@@ -303,36 +283,33 @@ export class SegmentedLog implements LogStorage {
     disk.syncDirectoryLater(directory, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null) return this.#end(failure, done);
-      if (this.#reserve.release()) this.#rotate(batchBytes, done);
+      if (this.#makeRoom()) this.#rotate(batchBytes, done);
       else this.#end(error, done);
     });
   }
 
-  /** Makes a segment, giving up the reserve where that helps. */
-  #makeSegment(head: SegmentHead, done: Done): void {
-    const { disk, directory, owner } = this.#place;
-    makeSegmentLater(disk, directory, owner, head, this.#onSync, (error) => {
+  /** Makes a segment, of a spare one if there is one; `done` gets its head as it became. */
+  #makeSegment(
+    wanted: SegmentHead,
+    done: (error: Error | null, head: SegmentHead) => void,
+  ): void {
+    const { disk, directory, owner, spares } = this.#place;
+    const spare = spares.take(wanted.length);
+    const head = { ...wanted, reused: spare !== null };
+    makeSegmentLater(disk, directory, owner, head, spare, this.#onSync, (error) => {
       if (this.#state === "closed") return;
-      if (!(error instanceof DiskFullError) || !this.#reserve.release()) return done(error);
-      this.#makeSegment(head, done);
+      if (!(error instanceof DiskFullError)) return done(error, head);
+      // Some file systems need room to write over what is there, too.
+      if (spare !== null) disk.removeLater(spare, endProcess);
+      if (this.#makeRoom()) this.#makeSegment(wanted, done);
+      else done(error, head);
     });
   }
 
   /** Takes the new, empty segment into use. */
   #goOn(head: SegmentHead): void {
-    const { disk, owner } = this.#place;
-    this.#roomAhead.begin();
-    this.#head = head;
-    this.#generation = segmentGeneration(owner, head.sequence);
-    this.#file = disk.open(this.#path());
-    this.#offset = SEGMENT_HEAD_BYTES;
-    this.#chain = headChecksum(owner, head);
-    this.#endsWithMarker = true;
+    this.#tail.goOn(head);
     this.#lastIndex = head.firstIndex - 1;
-  }
-
-  #path(): string {
-    return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
   }
 
   /**

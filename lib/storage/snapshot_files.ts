@@ -9,7 +9,7 @@ import { assert } from "../util/assert.ts";
 import type { FileOwner } from "./file_head.ts";
 import { SnapshotFileReader } from "./snapshot_file.ts";
 import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.ts";
-import { endProcess } from "./new_file.ts";
+import { endProcess, type NewFileEnd } from "./new_file.ts";
 import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
 import { SnapshotFileWriter } from "./snapshot_writer.ts";
 import { removeTemporaries, TEMPORARY_SUFFIX } from "./small_file.ts";
@@ -28,6 +28,7 @@ export class SnapshotDirectory implements SnapshotFiles {
   /** The newest first. */
   #positions: SnapshotPosition[] = [];
   readonly #sizes = new Map<string, number>();
+  readonly #onFull: () => void;
   #writer: SnapshotFileWriter | null = null;
   #part: SnapshotFilePart | null = null;
   /** Counts those on their way: one that was given up may still be there when the next begins. */
@@ -35,8 +36,10 @@ export class SnapshotDirectory implements SnapshotFiles {
   /** Names of damaged ones that are on their way out, or gone. */
   readonly #leaving = new Set<string>();
 
-  constructor(disk: Disk, parent: string, owner: FileOwner) {
+  /** `onFull`: one found no room. */
+  constructor(disk: Disk, parent: string, owner: FileOwner, onFull: () => void = () => {}) {
     this.#disk = disk;
+    this.#onFull = onFull;
     this.#parent = parent;
     this.#directory = `${parent}/${SNAPSHOT_DIRECTORY}`;
     this.#owner = owner;
@@ -83,9 +86,9 @@ export class SnapshotDirectory implements SnapshotFiles {
       this.#owner,
       position,
       configuration,
-      (durable) => {
+      (end) => {
         this.#writer = null;
-        if (durable) this.#added(position);
+        this.#ended(position, end);
       },
     );
     this.#writer = writer;
@@ -111,9 +114,9 @@ export class SnapshotDirectory implements SnapshotFiles {
       this.#owner,
       position,
       bodyBytes,
-      (durable) => {
+      (end) => {
         this.#part = null;
-        if (durable) this.#added(position);
+        this.#ended(position, end);
       },
     );
     this.#part = part;
@@ -149,6 +152,11 @@ export class SnapshotDirectory implements SnapshotFiles {
 
   pathOf(position: SnapshotPosition): string {
     return `${this.#directory}/${snapshotName(position)}`;
+  }
+
+  #ended(position: SnapshotPosition, end: NewFileEnd): void {
+    if (end === "durable") this.#added(position);
+    else if (end === "full") this.#onFull();
   }
 
   /** A snapshot is durable: those before the previous one go, and any that was set aside. */

@@ -10,7 +10,7 @@ import { ByteFormatError, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "./file_head.ts";
-import { NewFile } from "./new_file.ts";
+import { NewFile, type NewFileEnd } from "./new_file.ts";
 import {
   samePosition,
   SECTION_HEAD_BYTES,
@@ -114,7 +114,7 @@ export class SnapshotFilePart implements SnapshotPart {
     owner: FileOwner,
     position: SnapshotPosition,
     bodyBytes: number,
-    onEnd: (durable: boolean) => void,
+    onEnd: (end: NewFileEnd) => void,
   ) {
     if (bodyBytes < 4 * SECTION_HEAD_BYTES || !Number.isSafeInteger(bodyBytes)) {
       throw new DataDirectoryError(`A snapshot of ${bodyBytes} bytes was announced: there is none`);

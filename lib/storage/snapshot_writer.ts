@@ -4,7 +4,7 @@ import type { SnapshotHead } from "../kv/snapshot.ts";
 import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "./file_head.ts";
-import { NewFile } from "./new_file.ts";
+import { NewFile, type NewFileEnd } from "./new_file.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -31,7 +31,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     owner: FileOwner,
     position: SnapshotPosition,
     configuration: Configuration,
-    onEnd: (durable: boolean) => void,
+    onEnd: (end: NewFileEnd) => void,
   ) {
     this.position = position;
     this.#file = new NewFile(disk, path, temporary, onEnd);

@@ -123,12 +123,12 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("21", "Recovery ends in silence at the first record that does not check out", [
     "storage/scan_records.ts",
-    "      const resume = laterMarker(window, offset, generation);",
-    "      const later = laterMarker(window, offset, generation);\n      const resume = later?.offset === -1 ? later : null;",
+    "      const { resume } = behind;",
+    "      const resume = behind.resume?.offset === -1 ? behind.resume : null;",
   ], [
     "storage/scan_records.ts",
-    "  const usedEnd = window.usedEnd(offset);\n  return",
-    "  const usedEnd = offset;\n  return",
+    "  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);",
+    "  const usedEnd = closed || behind !== null ? offset : tornEnd(window, offset, chain, head, behind!);",
   ]),
   mutant("22", "A new segment's name is not synced", [
     "storage/make_segment.ts",
@@ -285,6 +285,11 @@ export const OWN: readonly Mutant[] = [
     "storage/room_ahead.ts",
     "file.write(offset, this.#zeroes.subarray(0, count));",
     "file.write(offset - 1, this.#zeroes.subarray(0, count));",
+  ]),
+  mutant("remains-count", "A file that is written over may end anywhere", [
+    "storage/scan_records.ts",
+    "  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;",
+    "  return window.checkRecord(end, chain) === 0 ? end : end;",
   ]),
   mutant("reads-before-piece", "Reads go out before the piece of the log that they have to see", [
     "raft/ready.ts",

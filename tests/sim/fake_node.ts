@@ -48,6 +48,7 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
   };
   const nothing = () => {};
   return {
+    contents: () => new Uint8Array(0),
     list: () => [],
     exists: () => false,
     makeDirectory: nothing,

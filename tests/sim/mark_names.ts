@@ -69,6 +69,7 @@ export const MARKS = [
   "a crash with a batch under way",
   "a crash inside a write or sync of the log",
   "a crash while a segment is made",
+  "a crash while a segment is written over",
   "a crash while a snapshot is written",
   "a crash during a start",
   "a crash while the cluster forms",

@@ -40,6 +40,9 @@ class Before {
 }
 
 const BEHIND = 100;
+/** Where a file says its format's version, and what a segment that is written over says there. */
+const VERSION_AT = 8;
+const VERSION_REUSED = 2;
 
 export class Marks {
   /** A moment at which a leader's end says much. */
@@ -293,14 +296,19 @@ export class Marks {
     }
   }
 
-  /** The process ended inside an operation on a file. */
-  crashAt(path: string, isStarting: boolean): void {
+  /** The process ended inside an operation on a file, which held `contents` then. */
+  crashAt(path: string, contents: Uint8Array, isStarting: boolean): void {
     if (isStarting) this.hit("a crash during a start");
     if (path.includes("/snapshot/")) this.hit("a crash while a snapshot is written");
     else if (path.includes("formation")) this.hit("a crash while the cluster forms");
     else if (path.includes("/wal") && !path.endsWith(".log")) {
       this.hit("a crash while a segment is made");
-    } else if (path.includes("/wal/")) this.hit("a crash inside a write or sync of the log");
+    } else if (path.includes("/wal/")) {
+      this.hit("a crash inside a write or sync of the log");
+      if (contents[VERSION_AT] === VERSION_REUSED) {
+        this.hit("a crash while a segment is written over");
+      }
+    }
   }
 
   /** A log was cut behind an index. */

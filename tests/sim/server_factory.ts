@@ -38,6 +38,8 @@ export interface ServerDisk extends Disk {
   wipe(): void;
   /** Durable bytes change, or a file is cut or gone; says what, for the trace. */
   damage(random: Random): string;
+  /** What is in a file now. */
+  contents(path: string): Uint8Array;
   /** Takes away what of the above is still to come. */
   heal(): void;
   /** Completions that are scheduled and will do nothing. */

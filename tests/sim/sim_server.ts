@@ -415,7 +415,10 @@ export class SimServer implements Handler, Part, NodeHost {
     if (isCrash || isDiskError) {
       this.world.counters.add(isCrash ? "crashes in the disk" : "exits");
       if (error instanceof SimCrash) {
-        this.#setting.marks.crashAt(error.path, this.node === null);
+        const { path } = error;
+        const isThere = path.endsWith(".log") && this.disk.exists(path);
+        const contents = isThere ? this.disk.contents(path) : new Uint8Array(0);
+        this.#setting.marks.crashAt(path, contents, this.node === null);
       }
       if (this.node === null) {
         // It ended while starting.

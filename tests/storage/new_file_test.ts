@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type DiskDone, DiskError, DiskFullError } from "../../lib/host/ports.ts";
-import { NewFile } from "../../lib/storage/new_file.ts";
+import { NewFile, type NewFileEnd } from "../../lib/storage/new_file.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 /** A disk on which nothing can be renamed. */
@@ -20,8 +20,8 @@ class NamelessDisk extends SimDisk {
 
 /** A file with some bytes that is about to get its name; `ends` says what it was told. */
 function naming(disk: SimDisk) {
-  const ends: (boolean | Error | null)[] = [];
-  const file = new NewFile(disk, "d/file", "d/file.new", (durable) => ends.push(durable));
+  const ends: (NewFileEnd | Error | null)[] = [];
+  const file = new NewFile(disk, "d/file", "d/file.new", (end) => ends.push(end));
   file.append(Uint8Array.of(1, 2, 3));
   file.finish((error) => ends.push(error));
   return { file, ends };
@@ -41,7 +41,7 @@ Deno.test("a new file for whose name there is no room is removed, and says so", 
   const disk = new NamelessDisk(full);
   const { ends } = naming(disk);
   disk.completeAll();
-  assertEquals([ends, disk.files()], [[false, full], []]);
+  assertEquals([ends, disk.files()], [["full", full], []]);
 });
 
 Deno.test("a new file that is aborted while a full disk refuses its name goes, and nothing else", () => {
@@ -49,7 +49,7 @@ Deno.test("a new file that is aborted while a full disk refuses its name goes, a
   const { file, ends } = naming(disk);
   abortWhileNaming(disk, file);
   disk.completeAll();
-  assertEquals([ends, disk.files()], [[false], []]);
+  assertEquals([ends, disk.files()], [["aborted"], []]);
 });
 
 Deno.test("a new file that is aborted on its way to its name goes from there", () => {
@@ -58,7 +58,7 @@ Deno.test("a new file that is aborted on its way to its name goes from there", (
   const { file, ends } = naming(disk);
   abortWhileNaming(disk, file);
   disk.completeAll();
-  assertEquals([ends, disk.files()], [[false], []]);
+  assertEquals([ends, disk.files()], [["aborted"], []]);
 });
 
 Deno.test("a disk that fails while an aborted file gets its name is not trusted any more", () => {

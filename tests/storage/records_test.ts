@@ -66,7 +66,11 @@ Deno.test("a marker counts at its own offset, in its own segment, unchanged", ()
   writer.marker(GENERATION, offset, true);
   assertEquals(writer.length, offset + MARKER_BYTES);
   const bytes = writer.view().slice();
-  assertEquals(readMarker(bytes, offset, GENERATION), { synced: offset, endOfSegment: true });
+  assertEquals(readMarker(bytes, offset, GENERATION), {
+    synced: offset,
+    endOfSegment: true,
+    endOfLog: false,
+  });
   assertEquals(findMarker(bytes, 0, GENERATION), offset);
   assertEquals(findMarker(bytes, offset + 1, GENERATION), -1);
   assertEquals(readMarker(bytes, offset, GENERATION + 1), null);

@@ -8,6 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Entry, HardState } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { RecoveredLog } from "../../lib/storage/types.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,
@@ -48,7 +49,10 @@ function makeOriginal(): Original {
     if (index === 29) markSynced(disk, log);
   }
   disk.kill();
-  const under = (name: string) => disk.list(`1/${name}`).map((file) => `1/${name}/${file}`);
+  // A start looks at no spare segment.
+  const under = (name: string) =>
+    disk.list(`1/${name}`).filter((file) => !file.endsWith(SPARE_SUFFIX))
+      .map((file) => `1/${name}/${file}`);
   const files = ["1/identity", "1/formation", "1/reserve", ...under("wal"), ...under("snapshot")];
   return { disk, entries, hardState: vote(25, 2), files };
 }

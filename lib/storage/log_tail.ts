@@ -1,0 +1,129 @@
+/**
+ * The segment that is written to, and where the log ends in it. Writing here is to the page cache alone:
+ * when to sync, and what may be said then, is the log's business (segmented_log.ts).
+ */
+import { type DiskFile, DiskFullError } from "../host/ports.ts";
+import { broken } from "../util/assert.ts";
+import { eraseRemains } from "./erase_remains.ts";
+import type { LogPlace, LogPosition } from "./log_place.ts";
+import { RecordWriter } from "./records.ts";
+import { RoomAhead } from "./room_ahead.ts";
+import {
+  headChecksum,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+  segmentName,
+} from "./segment_head.ts";
+
+export class LogTail {
+  readonly #place: LogPlace;
+  readonly #writer = new RecordWriter();
+  readonly #roomAhead: RoomAhead;
+  #head: SegmentHead;
+  #generation: number;
+  #file: DiskFile;
+  #offset: number;
+  #chain: number;
+  /** The last record is a marker: nothing behind it is in need of one. */
+  endsWithMarker: boolean;
+
+  constructor(place: LogPlace, { head, file, offset, chain, endsWithMarker }: LogPosition) {
+    this.#place = place;
+    this.#roomAhead = new RoomAhead(place.segmentBytesMax);
+    this.#head = head;
+    this.#generation = segmentGeneration(place.owner, head.sequence);
+    this.#file = file;
+    this.#offset = offset;
+    this.#chain = chain;
+    this.endsWithMarker = endsWithMarker;
+  }
+
+  get head(): SegmentHead {
+    return this.#head;
+  }
+
+  get file(): DiskFile {
+    return this.#file;
+  }
+
+  /** Behind the last record. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get path(): string {
+    return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
+  }
+
+  /** Begins a write; what is given to the writer is written by `write`. */
+  begin(): RecordWriter {
+    this.#writer.begin(this.#chain);
+    return this.#writer;
+  }
+
+  /** A marker at the beginning of a write: everything before it is durable. Returns its checksum. */
+  mark(endOfSegment = false): number {
+    this.#writer.marker(this.#generation, this.#offset, endOfSegment);
+    return this.#writer.chain;
+  }
+
+  /** Gives up a buffer that large batches made large. */
+  giveBack(): void {
+    this.#writer.giveBack();
+  }
+
+  /**
+   * Writes what the writer was given since `begin`, behind the last record. Returns how many bytes that
+   * took. Throws what the disk throws; where that is a `DiskFullError`, the log ends where it did.
+   */
+  write(): number {
+    const writer = this.#writer;
+    const end = this.#offset + writer.length;
+    if (this.#head.reused) writer.endOfLog(this.#generation, end, this.#offset, this.#head.length);
+    const bytes = writer.view();
+    if (this.#offset + bytes.length > this.#head.length) {
+      broken(`${bytes.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`);
+    }
+    try {
+      this.#file.write(this.#offset, bytes);
+    } catch (error) {
+      if (error instanceof DiskFullError) this.#takeBack(bytes.length);
+      throw error;
+    }
+    this.#offset = end;
+    this.#chain = writer.chain;
+    return bytes.length;
+  }
+
+  /** Behind a batch of `batchBytes`: zeroes for the next ones, where they help. Returns how many. */
+  makeRoomAhead(batchBytes: number): number {
+    if (this.#head.reused) return 0;
+    return this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, batchBytes);
+  }
+
+  /** Goes on in the new, empty segment with `head`. The file before was closed. */
+  goOn(head: SegmentHead): void {
+    const { disk, owner } = this.#place;
+    this.#roomAhead.begin();
+    this.#head = head;
+    this.#generation = segmentGeneration(owner, head.sequence);
+    this.#file = disk.open(this.path);
+    this.#offset = SEGMENT_HEAD_BYTES;
+    this.#chain = headChecksum(owner, head);
+    this.endsWithMarker = true;
+  }
+
+  #takeBack(count: number): void {
+    eraseRemains(this.#file, this.#offset, count);
+    if (!this.#head.reused) return;
+    const writer = this.begin();
+    writer.endOfLog(this.#generation, this.#offset, this.#offset, this.#head.length);
+    try {
+      this.#file.write(this.#offset, writer.view());
+    } catch (error) {
+      // As with what could not be erased: at worst the server is suspect after a crash.
+      if (!(error instanceof DiskFullError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * Segments that are written over: what is behind the log's end are remains of older ones, and nothing of
+ * them may ever count. What tells a torn tail from a clean one there is a marker, not zeroes.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { DiskFullError } from "../../lib/host/ports.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { inspectDirectory } from "../../lib/storage/inspect.ts";
+import { MARKER_BYTES, RECORD_HEAD_BYTES } from "../../lib/storage/records.ts";
+import { listSegments } from "../../lib/storage/scan.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { livesThrough, remainsOf } from "./crashes.ts";
+import { batch, entry, options, persist, refusal, vote } from "./helpers.ts";
+import { lastHead, lastScan, OverwritingServer, SIZES } from "./reused_helpers.ts";
+import { contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
+
+const PAGE_BYTES = 4096;
+
+function makeReused(): OverwritingServer {
+  const server = new OverwritingServer(new SimDisk());
+  server.untilReused();
+  return server;
+}
+
+function reopen(disk: SimDisk) {
+  const directory = DataDirectory.open(disk, options(SIZES));
+  return { directory, ...directory.openLog() };
+}
+
+function spares(disk: SimDisk): string[] {
+  return disk.list("1/wal").filter((name) => name.endsWith(SPARE_SUFFIX));
+}
+
+/** Opens it; null where it is refused. */
+function tryReopen(disk: SimDisk) {
+  let opened: ReturnType<typeof reopen> | null = null;
+  const said = refusal(() => opened = reopen(disk));
+  if (said !== null) assert(said.length > 60, said);
+  return opened as ReturnType<typeof reopen> | null;
+}
+
+Deno.test("what the log has left behind is written over, and its remains never count", () => {
+  const server = new OverwritingServer(new SimDisk());
+  let reused = 0;
+  let written = 0;
+  for (let i = 0; i < 700; i++) {
+    const before = lastHead(server.disk).sequence;
+    server.write(1 + i % 3);
+    const head = lastHead(server.disk);
+    if (head.sequence !== before) {
+      written++;
+      if (head.reused) reused++;
+    }
+    if (i % 7 !== 0) continue;
+    const copy = server.disk.clone();
+    copy.powerLoss(new Random(i));
+    const { recovered } = reopen(copy);
+    assertEquals(recovered.cutBytes, 0);
+    assertEquals(recovered.hardState, vote(1, 1));
+    const from = server.entries.length - recovered.entries.length;
+    assertEquals(recovered.entries, server.entries.slice(from));
+  }
+  assert(reused > 10 && reused > written * 0.7, `${reused} of ${written} segments`);
+});
+
+Deno.test("a segment that is written over ends with remains, and says where", () => {
+  const { disk } = makeReused();
+  const { path, end, usedEnd } = lastScan(disk);
+  assertEquals(usedEnd, end);
+  const bytes = disk.contents(path);
+  const page = Math.ceil((end + MARKER_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+  assert(page < bytes.length - PAGE_BYTES);
+  assert(bytes.subarray(end, end + MARKER_BYTES).some((byte) => byte !== 0));
+  assert(bytes.subarray(end + MARKER_BYTES, page).every((byte) => byte === 0));
+  assert(bytes.subarray(page).some((byte) => byte !== 0), "there are no remains");
+  assertEquals(bytes[8], 2, "the format's version");
+});
+
+Deno.test("a flipped bit in a written-over segment is refused, makes suspect, or is in its remains", () => {
+  const { disk, entries } = makeReused();
+  const { path, end } = lastScan(disk);
+  const outcomes = { refused: 0, suspect: 0, harmless: 0 };
+  for (let at = 0; at < disk.contents(path).length; at += at < end + MARKER_BYTES ? 3 : 61) {
+    const copy = disk.clone();
+    copy.corrupt(path, (bytes) => {
+      bytes[at]! ^= 1 << (at % 8);
+      return bytes;
+    });
+    const opened = tryReopen(copy);
+    if (opened === null) {
+      outcomes.refused++;
+      continue;
+    }
+    const { recovered } = opened;
+    const missing = entries.length - recovered.entries.length;
+    recovered.entries.forEach((one) => assertEquals(one, entries[one.index - 1], `at ${at}`));
+    const isSuspect = recovered.hardState.suspect;
+    if (isSuspect) outcomes.suspect++;
+    else {
+      outcomes.harmless++;
+      assert(at >= end + MARKER_BYTES, `${missing} entries are gone without a word at ${at}`);
+      assertEquals(recovered.entries.at(-1), entries.at(-1));
+    }
+  }
+  assert(outcomes.refused > 300 && outcomes.suspect > 50 && outcomes.harmless > 100);
+});
+
+Deno.test("a batch that was torn in a written-over segment is cut, and leaves the server suspect", () => {
+  const server = makeReused();
+  const { disk, log, entries } = server;
+  const { path, end: offset } = lastScan(disk);
+  const before = disk.contents(path);
+  const fresh = [0, 1, 2, 3].map((ahead) => server.next(ahead));
+  const after = offset + MARKER_BYTES + 4 * 240;
+  persist(disk, log, batch(null, ...fresh));
+  const full = disk.contents(path);
+  assertEquals(lastScan(disk).path, path);
+  const end = lastScan(disk).end + MARKER_BYTES;
+  assert(end > after - 200);
+  const check = (change: (bytes: Uint8Array) => void, note: string) => {
+    const copy = disk.clone();
+    copy.corrupt(path, (bytes) => {
+      change(bytes);
+      return bytes;
+    });
+    const isLike = (other: Uint8Array, from: number, to: number) =>
+      copy.contents(path).subarray(from, to).every((byte, at) => byte === other[from + at]);
+    const hasBatch = isLike(full, offset, end - MARKER_BYTES);
+    const hasOldEnd = isLike(before, offset, offset + MARKER_BYTES);
+    const hasNewEnd = isLike(full, end - MARKER_BYTES, end);
+    const hasNewBody = isLike(full, end - MARKER_BYTES + RECORD_HEAD_BYTES, end);
+    const { recovered } = reopen(copy);
+    const expected = hasBatch ? [...entries, ...fresh] : entries;
+    assertEquals(recovered.entries.at(-1), expected.at(-1), note);
+    // The new end behind the old one: what is between is gone, and may have been durable.
+    const isClean = hasBatch ? hasNewEnd : hasOldEnd && !hasNewBody;
+    assertEquals(recovered.hardState.suspect, !isClean, note);
+    // And it stays clean behind that, whatever was there.
+    copy.kill();
+    assertEquals(reopen(copy).recovered.cutBytes, 0, note);
+  };
+  for (let cut = offset; cut <= end; cut++) {
+    check((bytes) => bytes.set(before.subarray(cut), cut), `the first bytes, up to ${cut}`);
+    check((bytes) => bytes.set(before.subarray(0, cut)), `the last bytes, from ${cut}`);
+    check((bytes) => bytes.fill(0, cut, end), `zeroes from ${cut}`);
+  }
+});
+
+Deno.test("suspicion of a written-over segment outlasts crashes at every step of the start", () => {
+  const { disk, entries } = makeReused();
+  const { path, end } = lastScan(disk);
+  disk.corrupt(path, (bytes) => bytes.fill(0x77, end, end + 300));
+  for (let operation = 1; operation < 60; operation++) {
+    for (let seed = 0; seed < 20; seed++) {
+      const copy = disk.clone();
+      const finished = livesThrough(copy, operation, () => reopen(copy));
+      copy.powerLoss(new Random(seed));
+      const { recovered } = reopen(copy);
+      assertEquals(recovered.entries.at(-1), entries.at(-1));
+      assert(recovered.hardState.suspect, `laundered at operation ${operation}, seed ${seed}`);
+      if (finished) operation = 60;
+    }
+  }
+});
+
+Deno.test("a power loss at any operation of a life that writes over its segments loses nothing", () => {
+  const start = makeReused();
+  let operation = 0;
+  let reused = 0;
+  for (let finished = false; !finished; operation++) {
+    const disk = start.disk.clone();
+    let acknowledged = start.entries.length;
+    finished = livesThrough(disk, operation + 1, () => {
+      const { log, directory, recovered } = reopen(disk);
+      assertEquals(recovered.cutBytes, 0);
+      const entries = start.entries.slice();
+      for (let i = 0; i < 130; i++) {
+        const fresh = entry(entries.length + 1, 1, `${i} again `.repeat(30));
+        persist(disk, log, batch(null, fresh));
+        entries.push(fresh);
+        acknowledged = fresh.index;
+        if (fresh.index % 40 !== 0) continue;
+        const position = { index: fresh.index, term: 1 };
+        takeSnapshot(disk, directory, position, contentsOf(entries, fresh.index), 4_000);
+        log.compact(fresh.index + 1);
+        disk.completeAll();
+      }
+    });
+    for (const { remains, note } of remainsOf(disk, operation, 3)) {
+      const { recovered } = reopen(remains);
+      const last = recovered.entries.at(-1)?.index ?? recovered.snapshot?.position.index ?? 0;
+      assert(last === acknowledged || last === acknowledged + 1, `${last}, ${note}`);
+      if (lastHead(remains).reused) reused++;
+    }
+  }
+  assert(operation > 300 && reused > 300, `${operation} operations, ${reused} written over`);
+});
+
+Deno.test("spares go before the reserve when the disk is full, and a start removes them", () => {
+  const server = makeReused();
+  const { disk, log } = server;
+  while (spares(disk).length === 0) server.write();
+  disk.capacityBytes = disk.usedBytes() + 2_000;
+  const large = entry(server.entries.length + 1, 1, "x".repeat(20_500));
+  persist(disk, log, batch(null, large));
+  assertEquals(spares(disk), []);
+  assert(log.hasRoom(), "the reserve was given up");
+  disk.capacityBytes = Infinity;
+  server.entries.push(large);
+  while (spares(disk).length === 0) server.write();
+  assert(log.bytes() > spares(disk).length * SIZES.segmentBytesMax);
+  disk.kill();
+  const { recovered } = reopen(disk);
+  assertEquals(spares(disk), []);
+  assertEquals(recovered.entries.at(-1), server.entries.at(-1));
+});
+
+Deno.test("a snapshot that finds the disk full gets the spares' room the next time", () => {
+  const server = makeReused();
+  const { disk, directory, entries } = server;
+  while (spares(disk).length === 0) server.write();
+  server.write();
+  assert(spares(disk).length > 0, "they were used up");
+  disk.capacityBytes = disk.usedBytes();
+  const position = { index: entries.length, term: 1 };
+  let said: Error | null = null;
+  const take = () => takeSnapshot(disk, directory, position, "x".repeat(10_000));
+  try {
+    take();
+  } catch (error) {
+    said = error as Error;
+  }
+  assert(said instanceof DiskFullError, String(said));
+  assertEquals(spares(disk), []);
+  take();
+  assertEquals(directory.snapshots.list()[0], position);
+});
+
+Deno.test("a disk with no room for a spare's name loses the segment, and goes on", () => {
+  const server = makeReused();
+  const { disk } = server;
+  const rename = disk.renameLater.bind(disk);
+  let refused = 0;
+  disk.renameLater = (from, to, done) => {
+    if (!to.endsWith(SPARE_SUFFIX)) return rename(from, to, done);
+    refused++;
+    disk.later("names", from, () => done(new DiskFullError("no room for a name")));
+  };
+  const before = listSegments(disk, "1/wal")[0]!;
+  for (let i = 0; i < 200; i++) server.write();
+  assert(refused > 0 && listSegments(disk, "1/wal")[0]! > before);
+  assertEquals(spares(disk), []);
+  disk.powerLoss(new Random(7));
+  assertEquals(reopen(disk).recovered.entries.at(-1), server.entries.at(-1));
+});
+
+Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {
+  const server = makeReused();
+  const { disk, log, entries } = server;
+  const { path, end } = lastScan(disk);
+  // A file system that needs room to write over what is there, and has some again by and by.
+  let refusals = Infinity;
+  disk.faults.writeFails = (name) => {
+    if (name === path && refusals-- > 0) throw new DiskFullError("no room");
+    return false;
+  };
+  const told: (Error | null)[] = [];
+  log.persist(batch(null, server.next()), (error) => told.push(error));
+  disk.completeAll();
+  assert(told[0] instanceof DiskFullError && !log.hasRoom());
+  const copy = disk.clone();
+  assertEquals(lastScan(copy).end, end);
+  assertEquals(reopen(copy).recovered.hardState, vote(1, 1));
+  // The batch, and what would take it back.
+  refusals = 1;
+  log.persist(batch(null, server.next()), (error) => told.push(error));
+  disk.completeAll();
+  assertEquals(lastScan(disk).usedEnd, lastScan(disk).end);
+  refusals = 0;
+  persist(disk, log, batch(null, server.next()));
+  disk.kill();
+  const { recovered } = reopen(disk);
+  assertEquals([recovered.cutBytes, recovered.hardState.suspect], [0, false]);
+  assertEquals(recovered.entries.at(-1)?.index, entries.length + 1);
+});
+
+Deno.test("a received snapshot restarts the log in a spare, and what was in it never counts", () => {
+  const server = makeReused();
+  const { disk, log, directory } = server;
+  while (spares(disk).length === 0) server.write();
+  const position = { index: server.entries.length + 500, term: 3 };
+  takeSnapshot(disk, directory, position, "another state");
+  settled(disk, (done) => log.restart(position, done));
+  assert(lastHead(disk).reused);
+  persist(disk, log, batch(vote(4, 2), entry(position.index + 1, 4)));
+  disk.powerLoss(new Random(3));
+  const { recovered } = reopen(disk);
+  assertEquals(recovered.entries, [entry(position.index + 1, 4)]);
+  assertEquals(recovered.hardState, vote(4, 2));
+});
+
+Deno.test("an inspection finds nothing wrong with written-over segments, and lists their records", () => {
+  const server = makeReused();
+  const { disk } = server;
+  while (spares(disk).length === 0) server.write();
+  const report = inspectDirectory(disk, "1", { records: true });
+  assertEquals(report.problems, []);
+  assertEquals(report.log?.tornBytes, 0);
+  assertEquals(report.log?.lastIndex, server.entries.length);
+  assertEquals(report.records!.filter(({ kind }) => kind === "damaged" || kind === "unknown"), []);
+  assert(report.notes.some((note) => note.includes("waits to be written over")));
+  assert(report.records!.at(-1)!.text.endsWith("the log's end"));
+});
