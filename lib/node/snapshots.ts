@@ -29,7 +29,7 @@ export interface SnapshotsOptions {
 /** What an entry takes in the log besides its data. */
 const ENTRY_OVERHEAD_BYTES = 20;
 /** While followers need it, the log in memory may grow to so many times its bound. */
-const PINNED_FACTOR = 64;
+export const PINNED_FACTOR = 64;
 /** So long a leader that lost its leadership holds on to what its followers needed. */
 const HOLD_MS = 5_000;
 /** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */

@@ -1,6 +1,6 @@
 /** A run kept as a file: a seed with the options that it needs, in the corpus or from the shrinker. */
 import { drawOptions, type SimOptions } from "./options.ts";
-import { withShortQueue } from "./patience.ts";
+import { withRules } from "./patience.ts";
 import type { SimResult } from "./simulation.ts";
 
 export interface Case {
@@ -17,7 +17,7 @@ export interface Case {
 export function optionsOf({ seed, options }: Case): SimOptions {
   const drawn = drawOptions(seed, options);
   const { timing, limits, storage, network, disk, clients } = drawOptions(seed);
-  return withShortQueue({
+  return withRules({
     ...drawn,
     redis: options.redis ?? null,
     installFault: options.installFault ?? 0,

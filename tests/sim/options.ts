@@ -11,7 +11,7 @@ import {
   type Timing,
 } from "../../lib/node/limits.ts";
 import { Random } from "../../lib/util/random.ts";
-import { withShortQueue } from "./patience.ts";
+import { withRules } from "./patience.ts";
 import { drawRedis, type RedisOptions } from "./redis_options.ts";
 
 /** Faults that come and go by themselves, with the mean time between two and how long one lasts. */
@@ -187,7 +187,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const split = clients.split && room >= 0;
   const withLag = drawn.faults.lag === undefined ? drawn : forLag(drawn);
   const asked = { ...withLag, clients: { ...clients, split }, redis };
-  return { ...withShortQueue(asked), ...overrides };
+  return { ...withRules(asked), ...overrides };
 }
 
 /**

@@ -3,6 +3,7 @@
  * its network, disks and windows, not draws, so that kept runs obey them too. Where clients give up
  * before an answer can be there, the log goes on with what nobody waits for, and nothing is learned.
  */
+import { PINNED_FACTOR } from "../../lib/node/snapshots.ts";
 import type { SimOptions } from "./options.ts";
 
 /** A client waits for so many round trips at the least. */
@@ -14,6 +15,13 @@ const HASTY_DELAYS = 8;
 const QUEUE_BYTES_MIN = 2_000;
 /** What a command's entry takes besides its value. */
 const COMMAND_OVERHEAD_BYTES = 60;
+/** Pieces of a snapshot that are under way to a follower. */
+const SNAPSHOT_CHUNKS_IN_FLIGHT = 4;
+
+/** The drawn options as the rules here leave them. */
+export function withRules(options: SimOptions): SimOptions {
+  return withLogBehindSnapshots(withShortQueue(options));
+}
 
 /** How long a client waits for an answer. */
 export function patienceMs(options: SimOptions): number {
@@ -40,17 +48,14 @@ function appendMs({ network, disk, timing }: SimOptions): number {
 
 /** How long it takes until what all clients ask at once has gone through the log. */
 function allAskedMs(options: SimOptions): number {
-  const { clients, redis, limits } = options;
-  const commandBytes = clients.valueBytesMax / 2 + COMMAND_OVERHEAD_BYTES;
-  const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients;
-  const commands = clients.count * (1 + clients.burstMax) / 2 +
-    redisClients * (1 + (redis?.burstMax ?? 0)) / 2;
-  const inOneAppend = Math.max(1, Math.floor(limits.appendBytesMax / commandBytes));
+  const { clients, limits } = options;
+  const bytes = commandBytes(clients);
+  const inOneAppend = Math.max(1, Math.floor(limits.appendBytesMax / bytes));
   const inFlight = Math.min(
     limits.appendsInFlightMax,
-    Math.max(1, Math.floor(limits.appendBytesInFlightMax / commandBytes)),
+    Math.max(1, Math.floor(limits.appendBytesInFlightMax / bytes)),
   );
-  return Math.ceil(commands / (inOneAppend * inFlight)) * appendMs(options);
+  return Math.ceil(commandsAtOnce(options) / (inOneAppend * inFlight)) * appendMs(options);
 }
 
 /** What the window to a follower holds. */
@@ -62,7 +67,7 @@ function inFlightBytes({ limits }: SimOptions): number {
  * Bounds what may wait to be committed to what goes through within half of a client's patience: a
  * narrow window's queue would stay full of what was given up. The servers themselves are as patient.
  */
-export function withShortQueue(options: SimOptions): SimOptions {
+function withShortQueue(options: SimOptions): SimOptions {
   const { limits, timing } = options;
   const msPerByte = appendMs(options) / inFlightBytes(options);
   const bytesMax = Math.max(QUEUE_BYTES_MIN, Math.floor(patienceMs(options) / 2 / msPerByte));
@@ -74,4 +79,45 @@ export function withShortQueue(options: SimOptions): SimOptions {
     limits: { ...limits, uncommittedBytesMax },
     timing: { ...timing, commandTimeoutMs },
   };
+}
+
+/**
+ * While a snapshot is on its way to a follower, its leader keeps the log behind it, up to a bound: where
+ * more than that is written meanwhile, the follower needs the next snapshot, and so on for as long as
+ * clients write. So the bound is at least what goes through the window in that time.
+ */
+function withLogBehindSnapshots(options: SimOptions): SimOptions {
+  const { storage, limits } = options;
+  const turnMs = appendMs(options);
+  const turns = snapshotBytes(options) / (SNAPSHOT_CHUNKS_IN_FLIGHT * storage.snapshotChunkBytes);
+  const entryBytes = Math.max(limits.appendBytesMax, limits.entryBytesMax);
+  const bytesPerMs = limits.appendsInFlightMax * entryBytes / turnMs;
+  const bytes = Math.min(bytesPerMs, clientBytesPerMs(options)) * Math.ceil(turns) * turnMs;
+  const logMemoryBytes = Math.max(storage.logMemoryBytes, Math.ceil(bytes / PINNED_FACTOR));
+  return { ...options, storage: { ...storage, logMemoryBytes } };
+}
+
+/** A snapshot of all keys that clients write, about. */
+function snapshotBytes({ clients, redis }: SimOptions): number {
+  const keys = clients.keys + clients.expiringKeys + (redis?.counters ?? 0) +
+    (redis?.accounts ?? 0);
+  return keys * commandBytes(clients);
+}
+
+/** What clients write at the most, thinking as long as they do. */
+function clientBytesPerMs(options: SimOptions): number {
+  const { clients } = options;
+  const bytes = commandsAtOnce(options) * commandBytes(clients);
+  return bytes / (clients.thinkMeanMs + appendMs(options));
+}
+
+function commandBytes({ valueBytesMax }: SimOptions["clients"]): number {
+  return valueBytesMax / 2 + COMMAND_OVERHEAD_BYTES;
+}
+
+/** Commands that all clients ask for at once, on the mean. */
+function commandsAtOnce({ clients, redis }: SimOptions): number {
+  const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients;
+  return clients.count * (1 + clients.burstMax) / 2 +
+    redisClients * (1 + (redis?.burstMax ?? 0)) / 2;
 }
