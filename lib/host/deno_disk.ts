@@ -169,10 +169,15 @@ export class DenoDisk implements Disk {
     // A sync that finds no room is a failed sync.
     const toError = verb === "sync" ? diskError : portError;
     this.#began();
-    const finish = (error: Error | null) => {
-      this.#ended();
-      queueMicrotask(() => done(error));
-    };
+    // What `done` begins has to count before this one has ended: the lock is given back at the last.
+    const finish = (error: Error | null) =>
+      queueMicrotask(() => {
+        try {
+          done(error);
+        } finally {
+          this.#ended();
+        }
+      });
     const running = (this.#last.get(directory) ?? Promise.resolve()).then(operation).then(
       () => finish(null),
       (cause) => finish(toError(verb, full, cause)),

@@ -117,8 +117,12 @@ export class DenoFile implements DiskFile {
     this.#watch.began();
     const finish = (error: Error | null) => {
       this.#isBusy = false;
-      this.#watch.ended();
-      done(error);
+      // What `done` begins has to count before this one has ended: the lock is given back at the last.
+      try {
+        done(error);
+      } finally {
+        this.#watch.ended();
+      }
     };
     running.then(
       () => queueMicrotask(() => finish(null)),

@@ -36,7 +36,7 @@ export interface EarlierSegment {
   readonly path: string;
   /** The highest index that any entry in it has. */
   readonly lastIndex: number;
-  /** Bytes in use. */
+  /** Bytes that it takes on the disk. */
   readonly bytes: number;
   /** Of the file. */
   readonly length: number;
@@ -57,17 +57,22 @@ export class EarlierSegments {
   readonly #directory: string;
   #segments: EarlierSegment[];
   readonly #spares: SpareSegments;
+  readonly #maySpare: () => boolean;
   /** On their way out. */
   #leaving: EarlierSegment[] = [];
+  #isClosed = false;
 
+  /** `maySpare`: false while the disk has no room for what will not be needed soon. */
   constructor(
     { disk, directory, spares }: LogPlace,
     segments: readonly EarlierSegment[],
+    maySpare: () => boolean,
   ) {
     this.#disk = disk;
     this.#directory = directory;
     this.#segments = [...segments];
     this.#spares = spares;
+    this.#maySpare = maySpare;
   }
 
   /** Those on their way out included. */
@@ -90,17 +95,27 @@ export class EarlierSegments {
     while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
       this.#leaving.push(this.#segments.shift()!);
     }
+    this.#spares.trim(this.#sparesMax);
     if (wasEmpty) this.#removeNext();
+  }
+
+  /** What is on its way out stays, but for the one that is at the door: the next start removes it. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  get #sparesMax(): number {
+    return this.#maySpare() ? this.#segments.length + 1 : 0;
   }
 
   #removeNext(): void {
     const next = this.#leaving[0];
-    if (next === undefined) return;
+    if (next === undefined || this.#isClosed) return;
     const gone = () => {
       this.#leaving.shift();
       this.#removeNext();
     };
-    if (this.#spares.add(next.path, next.length, this.#segments.length + 1, gone)) return;
+    if (this.#spares.add(next.path, next.length, this.#sparesMax, gone)) return;
     this.#disk.removeLater(next.path, endProcess);
     this.#disk.syncDirectoryLater(this.#directory, (error) => {
       endProcess(error);

@@ -6,7 +6,7 @@ import { type DiskFile, DiskFullError } from "../host/ports.ts";
 import { broken } from "../util/assert.ts";
 import { eraseRemains } from "./erase_remains.ts";
 import type { LogPlace, LogPosition } from "./log_place.ts";
-import { RecordWriter } from "./records.ts";
+import { MARKER_BYTES, RecordWriter } from "./records.ts";
 import { RoomAhead } from "./room_ahead.ts";
 import {
   headChecksum,
@@ -52,6 +52,11 @@ export class LogTail {
     return this.#offset;
   }
 
+  /** What the segment takes on the disk, as far as it was written to. */
+  get bytes(): number {
+    return this.#head.reused ? this.#head.length : this.#offset;
+  }
+
   get path(): string {
     return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
   }
@@ -76,11 +81,12 @@ export class LogTail {
   /**
    * Writes what the writer was given since `begin`, behind the last record. Returns how many bytes that
    * took. Throws what the disk throws; where that is a `DiskFullError`, the log ends where it did.
+   * `closes`: it is the marker of the segment's end, whose write has no part that could stand alone.
    */
-  write(): number {
+  write(closes = false): number {
     const writer = this.#writer;
     const end = this.#offset + writer.length;
-    if (this.#head.reused) writer.endOfLog(this.#generation, end, this.#offset, this.#head.length);
+    if (this.#head.reused && !closes) writer.endOfLog(this.#generation, end, this.#head.length);
     const bytes = writer.view();
     if (this.#offset + bytes.length > this.#head.length) {
       broken(`${bytes.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`);
@@ -114,15 +120,24 @@ export class LogTail {
     this.endsWithMarker = true;
   }
 
+  /** Takes back a write of `count` bytes that found no room. */
   #takeBack(count: number): void {
-    eraseRemains(this.#file, this.#offset, count);
-    if (!this.#head.reused) return;
+    let kept = 0;
+    if (this.#head.reused) {
+      kept = MARKER_BYTES;
+      this.#endHere();
+    }
+    if (count > kept) eraseRemains(this.#file, this.#offset + kept, count - kept);
+  }
+
+  /** The same marker that stood here before, so that it is whole whatever a crash leaves. */
+  #endHere(): void {
     const writer = this.begin();
-    writer.endOfLog(this.#generation, this.#offset, this.#offset, this.#head.length);
+    writer.endOfLog(this.#generation, this.#offset, this.#head.length);
     try {
       this.#file.write(this.#offset, writer.view());
     } catch (error) {
-      // As with what could not be erased: at worst the server is suspect after a crash.
+      // As with what can't be erased: at worst the server is suspect after a crash.
       if (!(error instanceof DiskFullError)) throw error;
     }
   }

@@ -17,10 +17,10 @@ import type { Done } from "./types.ts";
 
 /**
  * Bytes that batches leave free at a segment's end. They hold the most that can come behind the last
- * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end; and the
- * marker that says where the log ends, in a file that is written over.
+ * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end. Where a
+ * file is written over, that of the log's end stands in the place of the next one.
  */
-export const TAIL_BYTES = 4 * MARKER_BYTES + HARD_STATE_BYTES;
+export const TAIL_BYTES = 3 * MARKER_BYTES + HARD_STATE_BYTES;
 
 /** The length of a segment that has to take a batch of `batchBytes`. */
 export function segmentLength(segmentBytesMax: number, batchBytes: number): number {
@@ -116,7 +116,7 @@ function beginningOf(owner: LogOwner, head: SegmentHead): Uint8Array {
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));
   const generation = segmentGeneration(owner, head.sequence);
-  writer.endOfLog(generation, SEGMENT_HEAD_BYTES, SEGMENT_HEAD_BYTES, head.length);
+  writer.endOfLog(generation, SEGMENT_HEAD_BYTES, head.length);
   const out = new Uint8Array(SEGMENT_HEAD_BYTES + writer.length);
   out.set(bytes);
   out.set(writer.view(), SEGMENT_HEAD_BYTES);

@@ -30,8 +30,8 @@
  * That last checksum does not depend on the chain, so a marker is found behind damage too.
  *
  * A file that is written over (segment_head.ts) has remains of older records behind the log's end, so
- * every write to it ends with a marker that says "the log ends here". No record continues that one: the
- * next write begins in its place.
+ * every write to it ends with a marker that says "the log ends here", and of what was synced nothing.
+ * No record continues that one: the next write begins in its place.
  */
 import type { Entry, HardState } from "../raft/types.ts";
 import { broken } from "../util/assert.ts";
@@ -105,12 +105,12 @@ export class RecordWriter {
 
   /**
    * Ends a write to a file that is written over: the log ends at `offset` of the segment, which is
-   * `length` bytes long, and everything before `synced` was durable. Zeroes up to the page's end. None
-   * of it moves `chain`.
+   * `length` bytes long. Zeroes up to the page's end. None of it moves `chain`. It says nothing of what
+   * was synced, so that at one place of one log it is always the same: written again, it can't tear.
    */
-  endOfLog(generation: number, offset: number, synced: number, length: number): void {
+  endOfLog(generation: number, offset: number, length: number): void {
     const { chain } = this;
-    this.#marker(generation, offset, synced, END_OF_LOG);
+    this.#marker(generation, offset, 0, END_OF_LOG);
     this.chain = chain;
     const end = offset + MARKER_BYTES;
     const zeroes = Math.min(Math.ceil(end / PAGE_BYTES) * PAGE_BYTES, length) - end;

@@ -7,16 +7,16 @@
  * everything behind the last marker is written again before it is synced.
  *
  * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
- * then zeroes over the rest, synced (of a file with remains: over what shows that it was begun).
- * Whenever a crash comes between, the next start finds the suspect state, or the tail, or both; never
- * a clean log.
+ * then zeroes over the rest, synced. In a file with remains the log's end is taken away before, synced,
+ * and the rest is what shows that something was begun. Whenever a crash comes between, the next start
+ * finds the suspect state, or the tail, or both; never a clean log.
  */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../host/ports.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { type Examination, examine } from "./examine.ts";
 import { makeSegment, segmentLength } from "./make_segment.ts";
-import { RecordWriter } from "./records.ts";
+import { MARKER_BYTES, RecordWriter } from "./records.ts";
 import { beginRepair } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "./reserve.ts";
@@ -199,6 +199,11 @@ function settle(
 ): Pick<LogPosition, "offset" | "chain" | "endsWithMarker"> {
   rewrite(file, tail.proven, tail.end);
   file.syncNow();
+  if (tail.head.reused && tail.usedEnd > tail.end) {
+    // An older marker of the log's end may stand here: with what is behind gone, it would pass for one.
+    zero(file, tail.end, tail.end + MARKER_BYTES);
+    file.syncNow();
+  }
   const writer = new RecordWriter();
   writer.begin(tail.chain);
   const generation = segmentGeneration(place.owner, tail.head.sequence);
@@ -206,7 +211,7 @@ function settle(
   // Behind the marker: a marker proves what was synced before it, and this is not yet.
   if (newlySuspect !== null) writer.hardState(newlySuspect);
   const offset = tail.end + writer.length;
-  if (tail.head.reused) writer.endOfLog(generation, offset, tail.end, tail.head.length);
+  if (tail.head.reused) writer.endOfLog(generation, offset, tail.head.length);
   const written = tail.end + writer.length;
   if (writer.length > 0) {
     file.write(tail.end, writer.view());

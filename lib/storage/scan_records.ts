@@ -63,9 +63,7 @@ export function scanRecords(
       proven = resume.offset;
       endsWithMarker = true;
       closed = resume.endOfSegment;
-      // Of where the log ends nothing more is to be said: it does not go on here.
-      offset = resume.offset + (resume.endOfLog ? 0 : MARKER_BYTES);
-      if (resume.endOfLog) break;
+      offset = resume.offset + MARKER_BYTES;
       continue;
     }
     const record = window.view(offset, end - offset);
@@ -98,7 +96,6 @@ interface Resume {
   readonly offset: number;
   readonly chain: number;
   readonly endOfSegment: boolean;
-  readonly endOfLog: boolean;
 }
 
 /** What is behind the last record that checks out. */
@@ -122,11 +119,9 @@ function lookBehind(
   const to = Math.min(window.length, usedEnd + MARKER_BYTES);
   let markerEnd = 0;
   for (let at = window.findMarker(offset, to, generation); at !== -1;) {
-    const { synced, endOfSegment, endOfLog } = markerAt(window, at, generation)!;
+    const { synced, endOfSegment } = markerAt(window, at, generation)!;
     const chain = readU32(window.view(at, MARKER_BYTES), 0);
-    if (synced > offset) {
-      return { resume: { offset: at, chain, endOfSegment, endOfLog }, markerEnd, usedEnd };
-    }
+    if (synced > offset) return { resume: { offset: at, chain, endOfSegment }, markerEnd, usedEnd };
     if (at > offset) markerEnd = at + MARKER_BYTES;
     at = window.findMarker(at + 1, to, generation);
   }

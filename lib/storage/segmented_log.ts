@@ -56,7 +56,7 @@ export class SegmentedLog implements LogStorage {
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
     this.#lastIndex = position.lastIndex;
-    this.#earlier = new EarlierSegments(place, position.earlier);
+    this.#earlier = new EarlierSegments(place, position.earlier, () => reserve.held);
   }
 
   persist(batch: PersistBatch, done: Done, onSync = () => {}): void {
@@ -89,12 +89,14 @@ export class SegmentedLog implements LogStorage {
 
   tryRestoreReserve(): boolean {
     assert(this.#state !== "failed", "The log was used after its disk failed");
-    return this.#state !== "closed" && this.#reserve.restore();
+    if (this.#state === "closed") return false;
+    if (!this.#reserve.held) this.#place.spares.giveUp();
+    return this.#reserve.restore();
   }
 
   bytes(): number {
     const { spares } = this.#place;
-    return this.#earlier.bytes + this.#tail.offset + this.#reserve.bytes + spares.bytes;
+    return this.#earlier.bytes + this.#tail.bytes + this.#reserve.bytes + spares.bytes;
   }
 
   compact(keepFromIndex: number): void {
@@ -136,6 +138,7 @@ export class SegmentedLog implements LogStorage {
     if (this.#state === "closed") return;
     const idle = this.#state === "idle";
     this.#state = "closed";
+    this.#earlier.close();
     try {
       if (idle && !this.#tail.endsWithMarker) {
         this.#writeMarker();
@@ -247,7 +250,7 @@ export class SegmentedLog implements LogStorage {
       this.#onSync();
       try {
         // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
-        this.#tail.write();
+        this.#tail.write(true);
       } catch (error) {
         if (!isDiskProblem(error)) throw error;
         return this.#rotateAgain(head, batchBytes, error, done);
@@ -269,10 +272,10 @@ export class SegmentedLog implements LogStorage {
   }
 
   #leaveBehind(): void {
-    const { file, path, offset, head } = this.#tail;
+    const { file, path, bytes, head } = this.#tail;
     file.close();
     const { length } = head;
-    this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes: offset, length });
+    this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes, length });
   }
 
   /** The end marker was not written: where the reserve may help, everything is tried once more. */

@@ -4,7 +4,7 @@
  * out damaged is set aside as `*.snap.damaged` until the next one is there.
  */
 import type { Configuration, SnapshotPosition } from "../raft/types.ts";
-import type { Disk } from "../host/ports.ts";
+import { type Disk, DiskFullError } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import type { FileOwner } from "./file_head.ts";
 import { SnapshotFileReader } from "./snapshot_file.ts";
@@ -79,17 +79,19 @@ export class SnapshotDirectory implements SnapshotFiles {
     assert(position.index > newest, `Snapshot ${position.index} is not newer than ${newest}`);
     this.#makeDirectory();
     const path = this.pathOf(position);
-    const writer = new SnapshotFileWriter(
-      this.#disk,
-      path,
-      `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
-      this.#owner,
-      position,
-      configuration,
-      (end) => {
-        this.#writer = null;
-        this.#ended(position, end);
-      },
+    const writer = this.#orFull(() =>
+      new SnapshotFileWriter(
+        this.#disk,
+        path,
+        `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
+        this.#owner,
+        position,
+        configuration,
+        (end) => {
+          this.#writer = null;
+          this.#ended(position, end);
+        },
+      )
     );
     this.#writer = writer;
     return writer;
@@ -107,17 +109,19 @@ export class SnapshotDirectory implements SnapshotFiles {
     }
     this.#makeDirectory();
     const path = this.pathOf(position);
-    const part = new SnapshotFilePart(
-      this.#disk,
-      path,
-      `${path}.${++this.#attempts}${PART_SUFFIX}`,
-      this.#owner,
-      position,
-      bodyBytes,
-      (end) => {
-        this.#part = null;
-        this.#ended(position, end);
-      },
+    const part = this.#orFull(() =>
+      new SnapshotFilePart(
+        this.#disk,
+        path,
+        `${path}.${++this.#attempts}${PART_SUFFIX}`,
+        this.#owner,
+        position,
+        bodyBytes,
+        (end) => {
+          this.#part = null;
+          this.#ended(position, end);
+        },
+      )
     );
     this.#part = part;
     return part;
@@ -152,6 +156,15 @@ export class SnapshotDirectory implements SnapshotFiles {
 
   pathOf(position: SnapshotPosition): string {
     return `${this.#directory}/${snapshotName(position)}`;
+  }
+
+  #orFull<T>(create: () => T): T {
+    try {
+      return create();
+    } catch (error) {
+      if (error instanceof DiskFullError) this.#onFull();
+      throw error;
+    }
   }
 
   #ended(position: SnapshotPosition, end: NewFileEnd): void {

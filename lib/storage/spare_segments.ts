@@ -1,7 +1,7 @@
 /**
- * Segments that the log has left behind, kept to be written over: a file that has its blocks is synced
- * without the file system's journal, and takes no new pages from the system. A spare is no part of the
- * log: what is in it are remains, and a start removes it.
+ * Segments that the log has left behind, kept to be written over: for a file that has its blocks a sync
+ * allocates nothing and waits for no journal, and its pages are in memory mostly. A spare is no part of
+ * the log: what is in it are remains, and a start removes it.
  *
  * A segment becomes a spare by its name, and is written to only once that name is durable: under the
  * old one it would be a damaged segment after a crash. When the disk is full, spares go first.
@@ -26,8 +26,9 @@ export class SpareSegments {
     this.#length = length;
   }
 
+  /** Of those that have their name. */
   get bytes(): number {
-    return (this.#paths.length + this.#coming) * this.#length;
+    return this.#paths.length * this.#length;
   }
 
   /**
@@ -47,10 +48,24 @@ export class SpareSegments {
       endProcess(error);
       this.#coming--;
       if (isNamed) this.#paths.push(spare);
-      else this.#disk.removeLater(path, endProcess);
-      done();
+      if (isNamed) return done();
+      // No room for its name. It goes as any other, for good before the next.
+      this.#disk.removeLater(path, endProcess);
+      this.#disk.syncDirectoryLater(this.#directory, (failure) => {
+        endProcess(failure);
+        done();
+      });
     });
     return true;
+  }
+
+  /** Removes those above `countMax`, beside the event loop: so many will not be needed. */
+  trim(countMax: number): void {
+    const before = this.#paths.length;
+    while (this.#paths.length > 0 && this.#paths.length + this.#coming > countMax) {
+      this.#disk.removeLater(this.#paths.pop()!, endProcess);
+    }
+    if (this.#paths.length < before) this.#disk.syncDirectoryLater(this.#directory, endProcess);
   }
 
   /** One for a segment of `length` bytes, which is the caller's now; null where there is none. */

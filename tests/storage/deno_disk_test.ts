@@ -6,6 +6,7 @@ import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import { batch, entry, openFormed, options, refusal, vote } from "./helpers.ts";
+import { CONFIGURATION } from "./snapshot_helpers.ts";
 import { makeRoot } from "./temporary.ts";
 
 const HOLDER = new URL("./lock_holder.ts", import.meta.url).pathname;
@@ -136,4 +137,37 @@ Deno.test("a large file that is removed keeps its bytes for who has it open, the
   assertEquals(descriptors(), 2);
   file.close();
   while (descriptors() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+Deno.test("the lock is given back once all that the log has begun is over", async () => {
+  const root = makeRoot();
+  const disk = new DenoDisk(root);
+  await disk.prepareLock("1/lock");
+  const { directory, log } = openFormed(disk, { segmentBytesMax: 20_000 });
+  const entries = Array.from({ length: 200 }, (_, i) => entry(i + 1, 1, "v".repeat(900)));
+  await persist(log, batch(vote(1, 1)));
+  for (const one of entries) {
+    await persist(log, batch(null, one));
+    if (one.index % 100 !== 0) continue;
+    const writer = directory.snapshots.begin({ index: one.index, term: 1 }, CONFIGURATION);
+    writer.head({ index: one.index, clockMs: 7, floor: 3, keys: 0, digest: "d1" });
+    await new Promise<void>((resolve, reject) =>
+      writer.finish((error) => error === null ? resolve() : reject(error))
+    );
+  }
+  const names = () => [...Deno.readDirSync(`${root}/1/wal`)].map(({ name }) => name).sort();
+  const before = names();
+  log.compact(201);
+  directory.close();
+  const next = new DenoDisk(root);
+  for (;;) {
+    await next.prepareLock("1/lock");
+    if (next.lock("1/lock")) break;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  const taken = names();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assertEquals(names(), taken, "files changed under the next owner of the lock");
+  assert(taken.length > 0 && before.length >= taken.length);
+  next.unlock("1/lock");
 });

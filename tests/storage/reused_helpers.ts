@@ -5,6 +5,7 @@ import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { listSegments, readSegmentHead, scanLog } from "../../lib/storage/scan.ts";
 import type { LogOwner, SegmentHead } from "../../lib/storage/segment_head.ts";
 import type { SegmentScan } from "../../lib/storage/scan.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 import {
@@ -23,7 +24,7 @@ import { contentsOf, takeSnapshot } from "./snapshot_helpers.ts";
 
 /** Several pages each, so that remains stay behind the page that a write ends with. */
 export const SIZES = { segmentBytesMax: 20_000, reserveBytes: 4_096 };
-const OWNER: LogOwner = { clusterId: CLUSTER, serverId: 1, incarnation: INCARNATION };
+export const OWNER: LogOwner = { clusterId: CLUSTER, serverId: 1, incarnation: INCARNATION };
 const SNAPSHOT_EVERY = 60;
 const PAYLOAD = "v".repeat(200);
 
@@ -91,4 +92,14 @@ export function lastScan(disk: SimDisk): SegmentScan {
   const scan = scanLog(disk, "1/wal", OWNER, { index: 0, term: 0 }, { keepFromIndex: 1 });
   assertEquals(scan.damage.filter(({ reason }) => reason !== "the file is missing"), []);
   return scan.segments.at(-1)!;
+}
+
+/** Opens what a crash left. */
+export function reopen(disk: SimDisk) {
+  const directory = DataDirectory.open(disk, options(SIZES));
+  return { directory, ...directory.openLog() };
+}
+
+export function spares(disk: SimDisk): string[] {
+  return disk.list("1/wal").filter((name) => name.endsWith(SPARE_SUFFIX));
 }

@@ -4,16 +4,20 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { DiskFullError } from "../../lib/host/ports.ts";
-import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { inspectDirectory } from "../../lib/storage/inspect.ts";
-import { MARKER_BYTES, RECORD_HEAD_BYTES } from "../../lib/storage/records.ts";
-import { listSegments } from "../../lib/storage/scan.ts";
-import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
+import { MARKER_BYTES, RECORD_HEAD_BYTES, RecordWriter } from "../../lib/storage/records.ts";
+import { scanLog, type SegmentScan } from "../../lib/storage/scan.ts";
+import {
+  headChecksum,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+} from "../../lib/storage/segment_head.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
+import { SECTOR_BYTES } from "../sim/sim_inode.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";
-import { batch, entry, options, persist, refusal, vote } from "./helpers.ts";
-import { lastHead, lastScan, OverwritingServer, SIZES } from "./reused_helpers.ts";
+import { batch, entry, persist, refusal, vote } from "./helpers.ts";
+import { lastHead, lastScan, OverwritingServer, OWNER, reopen, spares } from "./reused_helpers.ts";
 import { contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
 
 const PAGE_BYTES = 4096;
@@ -22,15 +26,6 @@ function makeReused(): OverwritingServer {
   const server = new OverwritingServer(new SimDisk());
   server.untilReused();
   return server;
-}
-
-function reopen(disk: SimDisk) {
-  const directory = DataDirectory.open(disk, options(SIZES));
-  return { directory, ...directory.openLog() };
-}
-
-function spares(disk: SimDisk): string[] {
-  return disk.list("1/wal").filter((name) => name.endsWith(SPARE_SUFFIX));
 }
 
 /** Opens it; null where it is refused. */
@@ -62,7 +57,7 @@ Deno.test("what the log has left behind is written over, and its remains never c
     const from = server.entries.length - recovered.entries.length;
     assertEquals(recovered.entries, server.entries.slice(from));
   }
-  assert(reused > 10 && reused > written * 0.7, `${reused} of ${written} segments`);
+  assert(reused > 10 && reused > written * 0.6, `${reused} of ${written} segments`);
 });
 
 Deno.test("a segment that is written over ends with remains, and says where", () => {
@@ -148,21 +143,86 @@ Deno.test("a batch that was torn in a written-over segment is cut, and leaves th
   }
 });
 
+/** Crashes the start on `disk` at each of its operations; returns how often the next one was suspect. */
+function suspectAfterCrashes(disk: SimDisk, seeds: number): { tried: number; suspect: number } {
+  const count = { tried: 0, suspect: 0 };
+  for (let operation = 1, finished = false; !finished; operation++) {
+    for (let seed = 0; seed < seeds; seed++) {
+      const copy = disk.clone();
+      finished = livesThrough(copy, operation, () => reopen(copy));
+      copy.powerLoss(new Random(seed));
+      count.tried++;
+      if (reopen(copy).recovered.hardState.suspect) count.suspect++;
+    }
+  }
+  return count;
+}
+
 Deno.test("suspicion of a written-over segment outlasts crashes at every step of the start", () => {
   const { disk, entries } = makeReused();
   const { path, end } = lastScan(disk);
   disk.corrupt(path, (bytes) => bytes.fill(0x77, end, end + 300));
-  for (let operation = 1; operation < 60; operation++) {
-    for (let seed = 0; seed < 20; seed++) {
+  assertEquals(reopen(disk.clone()).recovered.entries.at(-1), entries.at(-1));
+  const { tried, suspect } = suspectAfterCrashes(disk, 20);
+  assert(tried > 100 && suspect === tried, `laundered ${tried - suspect} times of ${tried}`);
+});
+
+Deno.test("it does where nothing but the end behind it shows that a batch was torn", () => {
+  // Near, in the page that the start writes, and far behind it.
+  for (const payloadBytes of [900, 9_000]) {
+    for (let shift = 0; shift < SECTOR_BYTES; shift += 56) {
+      const server = makeReused();
+      const { disk, log, entries } = server;
+      while (lastScan(disk).end % PAGE_BYTES > 1_200) server.write();
+      const aligned = entry(entries.length + 1, 1, "a".repeat(600 + shift));
+      persist(disk, log, batch(null, aligned));
+      const { path, end } = lastScan(disk);
+      const before = disk.contents(path);
+      persist(disk, log, batch(null, entry(aligned.index + 1, 1, "b".repeat(payloadBytes))));
+      assertEquals(lastScan(disk).path, path);
+      const sectorEnd = Math.ceil((end + MARKER_BYTES) / SECTOR_BYTES) * SECTOR_BYTES;
+      disk.corrupt(path, (bytes) => {
+        bytes.set(before.subarray(end, sectorEnd), end);
+        return bytes;
+      });
+      const { tried, suspect } = suspectAfterCrashes(disk, 12);
+      assert(tried > 40 && suspect === tried, `${tried - suspect} of ${tried}, shift ${shift}`);
+      // Once the start is over, nothing of the torn batch is taken for another one.
       const copy = disk.clone();
-      const finished = livesThrough(copy, operation, () => reopen(copy));
-      copy.powerLoss(new Random(seed));
-      const { recovered } = reopen(copy);
-      assertEquals(recovered.entries.at(-1), entries.at(-1));
-      assert(recovered.hardState.suspect, `laundered at operation ${operation}, seed ${seed}`);
-      if (finished) operation = 60;
+      reopen(copy);
+      copy.kill();
+      assertEquals(reopen(copy).recovered.cutBytes, 0);
     }
   }
+});
+
+Deno.test("a power loss in the start on a log that was closed cleanly makes nobody suspect", () => {
+  for (let shift = 0; shift < SECTOR_BYTES; shift += 24) {
+    const { disk, log, entries, directory } = makeReused();
+    persist(disk, log, batch(null, entry(entries.length + 1, 1, "c".repeat(200 + shift))));
+    directory.close();
+    const { tried, suspect } = suspectAfterCrashes(disk, 10);
+    assert(tried > 40 && suspect === 0, `${suspect} of ${tried}, shift ${shift}`);
+  }
+});
+
+Deno.test("a segment with records is not taken for one that was never used", () => {
+  const { disk } = makeReused();
+  const segments = scanLog(disk, "1/wal", OWNER, { index: 0, term: 0 }).segments;
+  const [before, last] = segments.slice(-2) as [SegmentScan, SegmentScan];
+  // The file before does not say any more that it has a successor, and this one looks new but for one
+  // marker further on.
+  disk.corrupt(before.path, (bytes) => bytes.fill(0, before.end - MARKER_BYTES, before.end));
+  const writer = new RecordWriter();
+  writer.begin(headChecksum(OWNER, last.head));
+  const generation = segmentGeneration(OWNER, last.head.sequence);
+  writer.endOfLog(generation, SEGMENT_HEAD_BYTES, SEGMENT_HEAD_BYTES);
+  disk.corrupt(last.path, (bytes) => {
+    bytes.set(writer.view().subarray(0, MARKER_BYTES), SEGMENT_HEAD_BYTES);
+    return bytes;
+  });
+  const said = refusal(() => reopen(disk.clone()));
+  assert(said?.includes("breaks off"), said ?? "it started");
 });
 
 Deno.test("a power loss at any operation of a life that writes over its segments loses nothing", () => {
@@ -171,15 +231,15 @@ Deno.test("a power loss at any operation of a life that writes over its segments
   let reused = 0;
   for (let finished = false; !finished; operation++) {
     const disk = start.disk.clone();
-    let acknowledged = start.entries.length;
+    const entries = start.entries.slice();
+    let acknowledged = entries.length;
     finished = livesThrough(disk, operation + 1, () => {
       const { log, directory, recovered } = reopen(disk);
       assertEquals(recovered.cutBytes, 0);
-      const entries = start.entries.slice();
       for (let i = 0; i < 130; i++) {
         const fresh = entry(entries.length + 1, 1, `${i} again `.repeat(30));
-        persist(disk, log, batch(null, fresh));
         entries.push(fresh);
+        persist(disk, log, batch(null, fresh));
         acknowledged = fresh.index;
         if (fresh.index % 40 !== 0) continue;
         const position = { index: fresh.index, term: 1 };
@@ -190,70 +250,16 @@ Deno.test("a power loss at any operation of a life that writes over its segments
     });
     for (const { remains, note } of remainsOf(disk, operation, 3)) {
       const { recovered } = reopen(remains);
-      const last = recovered.entries.at(-1)?.index ?? recovered.snapshot?.position.index ?? 0;
+      const { entries: found, hardState, snapshot } = recovered;
+      for (const one of found) assertEquals(one, entries[one.index - 1], note);
+      const last = found.at(-1)?.index ?? snapshot?.position.index ?? 0;
       assert(last === acknowledged || last === acknowledged + 1, `${last}, ${note}`);
+      // Suspect it may be where a batch was under way, and where its tail was torn.
+      assertEquals(hardState, vote(1, 1, recovered.cutBytes > 0), note);
       if (lastHead(remains).reused) reused++;
     }
   }
   assert(operation > 300 && reused > 300, `${operation} operations, ${reused} written over`);
-});
-
-Deno.test("spares go before the reserve when the disk is full, and a start removes them", () => {
-  const server = makeReused();
-  const { disk, log } = server;
-  while (spares(disk).length === 0) server.write();
-  disk.capacityBytes = disk.usedBytes() + 2_000;
-  const large = entry(server.entries.length + 1, 1, "x".repeat(20_500));
-  persist(disk, log, batch(null, large));
-  assertEquals(spares(disk), []);
-  assert(log.hasRoom(), "the reserve was given up");
-  disk.capacityBytes = Infinity;
-  server.entries.push(large);
-  while (spares(disk).length === 0) server.write();
-  assert(log.bytes() > spares(disk).length * SIZES.segmentBytesMax);
-  disk.kill();
-  const { recovered } = reopen(disk);
-  assertEquals(spares(disk), []);
-  assertEquals(recovered.entries.at(-1), server.entries.at(-1));
-});
-
-Deno.test("a snapshot that finds the disk full gets the spares' room the next time", () => {
-  const server = makeReused();
-  const { disk, directory, entries } = server;
-  while (spares(disk).length === 0) server.write();
-  server.write();
-  assert(spares(disk).length > 0, "they were used up");
-  disk.capacityBytes = disk.usedBytes();
-  const position = { index: entries.length, term: 1 };
-  let said: Error | null = null;
-  const take = () => takeSnapshot(disk, directory, position, "x".repeat(10_000));
-  try {
-    take();
-  } catch (error) {
-    said = error as Error;
-  }
-  assert(said instanceof DiskFullError, String(said));
-  assertEquals(spares(disk), []);
-  take();
-  assertEquals(directory.snapshots.list()[0], position);
-});
-
-Deno.test("a disk with no room for a spare's name loses the segment, and goes on", () => {
-  const server = makeReused();
-  const { disk } = server;
-  const rename = disk.renameLater.bind(disk);
-  let refused = 0;
-  disk.renameLater = (from, to, done) => {
-    if (!to.endsWith(SPARE_SUFFIX)) return rename(from, to, done);
-    refused++;
-    disk.later("names", from, () => done(new DiskFullError("no room for a name")));
-  };
-  const before = listSegments(disk, "1/wal")[0]!;
-  for (let i = 0; i < 200; i++) server.write();
-  assert(refused > 0 && listSegments(disk, "1/wal")[0]! > before);
-  assertEquals(spares(disk), []);
-  disk.powerLoss(new Random(7));
-  assertEquals(reopen(disk).recovered.entries.at(-1), server.entries.at(-1));
 });
 
 Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {

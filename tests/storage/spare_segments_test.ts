@@ -1,0 +1,300 @@
+/** Spare segments: how many there are, that they never stand in anybody's way, and that none is left. */
+import { assert, assertEquals } from "@std/assert";
+import { type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
+import { listSegments } from "../../lib/storage/scan.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
+import { batch, entry, openFormed, persist, refusal, vote } from "./helpers.ts";
+import { lastScan, OverwritingServer, reopen, SIZES, spares } from "./reused_helpers.ts";
+import { settled, takeSnapshot } from "./snapshot_helpers.ts";
+
+function makeReused(): OverwritingServer {
+  const server = new OverwritingServer(new SimDisk());
+  server.untilReused();
+  return server;
+}
+
+/** A server that writes large entries, and takes its snapshots when it is told to. */
+class Writer {
+  readonly disk = new SimDisk();
+  readonly opened = openFormed(this.disk, { ...SIZES, reserveBytes: 16_000 });
+  index = 0;
+
+  constructor() {
+    persist(this.disk, this.opened.log, batch(vote(1, 1)));
+  }
+
+  upTo(index: number): void {
+    while (this.index < index) {
+      persist(this.disk, this.opened.log, batch(null, entry(++this.index, 1, "v".repeat(900))));
+    }
+  }
+
+  takeSnapshot(): void {
+    takeSnapshot(
+      this.disk,
+      this.opened.directory,
+      { index: this.index, term: 1 },
+      "x".repeat(1000),
+    );
+  }
+
+  /** Asks for it; it takes place when the disk completes. */
+  compact(): void {
+    this.opened.log.compact(this.index + 1);
+  }
+}
+
+/** Two snapshots, and much of the log in front of the older one. */
+function readyToCompact(entries = 100): Writer {
+  const writer = new Writer();
+  for (const index of [entries, 2 * entries]) {
+    writer.upTo(index);
+    writer.takeSnapshot();
+  }
+  return writer;
+}
+
+/** Refuses the first `count` names of spares. */
+function refuseNames(disk: SimDisk, count = Infinity): { refused: number } {
+  const rename = disk.renameLater.bind(disk);
+  const told = { refused: 0 };
+  disk.renameLater = (from, to, done) => {
+    if (!to.endsWith(SPARE_SUFFIX) || told.refused >= count) return rename(from, to, done);
+    told.refused++;
+    disk.later("names", from, () => done(new DiskFullError("no room for a name")));
+  };
+  return told;
+}
+
+Deno.test("spares go before the reserve when the disk is full, and a start removes them", () => {
+  const server = makeReused();
+  const { disk, log } = server;
+  while (spares(disk).length === 0) server.write();
+  disk.capacityBytes = disk.usedBytes() + 2_000;
+  const large = entry(server.entries.length + 1, 1, "x".repeat(20_500));
+  persist(disk, log, batch(null, large));
+  assertEquals(spares(disk), []);
+  assert(log.hasRoom(), "the reserve was given up");
+  disk.capacityBytes = Infinity;
+  server.entries.push(large);
+  while (spares(disk).length === 0) server.write();
+  assert(log.bytes() > spares(disk).length * SIZES.segmentBytesMax);
+  disk.kill();
+  const { recovered } = reopen(disk);
+  assertEquals(spares(disk), []);
+  assertEquals(recovered.entries.at(-1), server.entries.at(-1));
+});
+
+Deno.test("a snapshot that finds the disk full gets the spares' room the next time", () => {
+  const server = makeReused();
+  const { disk, directory, entries } = server;
+  while (spares(disk).length === 0) server.write();
+  server.write();
+  assert(spares(disk).length > 0, "they were used up");
+  disk.capacityBytes = disk.usedBytes();
+  const position = { index: entries.length, term: 1 };
+  let said: Error | null = null;
+  const take = () => takeSnapshot(disk, directory, position, "x".repeat(10_000));
+  try {
+    take();
+  } catch (error) {
+    said = error as Error;
+  }
+  assert(said instanceof DiskFullError, String(said));
+  assertEquals(spares(disk), []);
+  take();
+  assertEquals(directory.snapshots.list()[0], position);
+});
+
+Deno.test("a disk with no room for a spare's name loses the segment, and goes on", () => {
+  const server = makeReused();
+  const { disk } = server;
+  const rename = disk.renameLater.bind(disk);
+  let refused = 0;
+  disk.renameLater = (from, to, done) => {
+    if (!to.endsWith(SPARE_SUFFIX)) return rename(from, to, done);
+    refused++;
+    disk.later("names", from, () => done(new DiskFullError("no room for a name")));
+  };
+  const before = listSegments(disk, "1/wal")[0]!;
+  for (let i = 0; i < 200; i++) server.write();
+  assert(refused > 0 && listSegments(disk, "1/wal")[0]! > before);
+  assertEquals(spares(disk), []);
+  disk.powerLoss(new Random(7));
+  assertEquals(reopen(disk).recovered.entries.at(-1), server.entries.at(-1));
+});
+
+Deno.test("a snapshot that can't even be created has them given up", () => {
+  const { disk, opened, index } = readyToCompact();
+  opened.log.compact(index + 1);
+  disk.completeAll();
+  assert(spares(disk).length > 0);
+  const open = disk.open.bind(disk);
+  disk.open = (path, how) => {
+    if (how?.create === true && path.includes("/snapshot/")) throw new DiskFullError("no room");
+    return open(path, how);
+  };
+  let said: unknown = null;
+  try {
+    opened.directory.snapshots.receive({ index: index + 1, term: 1 }, 100);
+  } catch (error) {
+    said = error;
+  }
+  assert(said instanceof DiskFullError, String(said));
+  assertEquals(spares(disk), []);
+});
+
+Deno.test("while the reserve is given up nothing is spared, so that it comes back", () => {
+  const writer = readyToCompact();
+  const { disk, opened: { log } } = writer;
+  disk.capacityBytes = disk.usedBytes() + 1_000;
+  writer.upTo(writer.index + 2);
+  assert(!log.hasRoom(), "the reserve was not used");
+  writer.compact();
+  disk.completeAll();
+  assertEquals(spares(disk), []);
+  assert(log.tryRestoreReserve(), "it does not come back");
+});
+
+Deno.test("what was spared before the reserve was given up goes for it", () => {
+  const writer = readyToCompact();
+  const { disk, opened: { log } } = writer;
+  writer.compact();
+  // They are on their way to their names while the disk is full.
+  disk.capacityBytes = disk.usedBytes() + 1_000;
+  log.persist(batch(null, entry(writer.index + 1, 1, "v".repeat(1_500))), () => {});
+  assert(!log.hasRoom(), "the reserve was not used");
+  disk.completeAll();
+  assert(log.tryRestoreReserve(), "it does not come back");
+  assertEquals(spares(disk), []);
+});
+
+Deno.test("never more of them than the log has segments", () => {
+  const writer = readyToCompact(600);
+  writer.compact();
+  writer.disk.completeAll();
+  const counts = () => [listSegments(writer.disk, "1/wal").length, spares(writer.disk).length];
+  assert(counts()[1]! > 20, `${counts()}`);
+  for (let i = 0; i < 4; i++) {
+    writer.upTo(writer.index + 20);
+    writer.takeSnapshot();
+    writer.compact();
+    writer.disk.completeAll();
+  }
+  assert(counts()[1]! <= counts()[0]!, `${counts()}`);
+});
+
+Deno.test("nor behind a received snapshot", () => {
+  const { disk, opened: { log, directory }, index } = readyToCompact(600);
+  log.compact(index + 1);
+  disk.completeAll();
+  const position = { index: index + 500, term: 3 };
+  takeSnapshot(disk, directory, position, "another state");
+  settled(disk, (done) => log.restart(position, done));
+  disk.completeAll();
+  assertEquals([listSegments(disk, "1/wal").length, spares(disk).length], [1, 1]);
+});
+
+Deno.test("bytes are counted once, those of spares too", () => {
+  const writer = readyToCompact();
+  const { disk, opened: { log } } = writer;
+  const before = log.bytes();
+  writer.compact();
+  assert(log.bytes() <= before, `${before} before, ${log.bytes()} with one on its way`);
+  disk.completeAll();
+  while (!lastScan(disk).head.reused) writer.upTo(writer.index + 1);
+  const { end, length } = { end: lastScan(disk).end, length: SIZES.segmentBytesMax };
+  assert(end < length && spares(disk).length > 0);
+  const names = listSegments(disk, "1/wal");
+  const reserveBytes = 16_000;
+  const most = (names.length + spares(disk).length) * length + reserveBytes;
+  assert(log.bytes() <= most && log.bytes() > most - names.length * 1_200, `${log.bytes()}`);
+});
+
+Deno.test("a log leaves no gap where a spare's name finds no room", () => {
+  let crashes = 0;
+  for (let operation = 1, finished = false; !finished; operation++) {
+    for (let seed = 0; seed < 8; seed++) {
+      const writer = readyToCompact();
+      const { disk } = writer;
+      const told = refuseNames(disk, 1);
+      disk.crashAtOperation = disk.operations + operation;
+      try {
+        writer.compact();
+        disk.completeAll();
+        finished = true;
+      } catch (error) {
+        if (!(error instanceof SimCrash)) throw error;
+        crashes++;
+      }
+      disk.powerLoss(new Random(seed));
+      const left = listSegments(disk, "1/wal");
+      const hasGap = left.some((one, i) => i > 0 && one !== left[i - 1]! + 1);
+      assert(!hasGap && told.refused === 1, `operation ${operation}, seed ${seed}: ${left}`);
+    }
+  }
+  assert(crashes > 40, `${crashes}`);
+});
+
+Deno.test("a spare that can't be written over goes, and the segment is made anew", () => {
+  const server = makeReused();
+  const { disk } = server;
+  while (spares(disk).length === 0) server.write();
+  disk.faults.writeFails = (path) => {
+    if (path.endsWith(SPARE_SUFFIX)) throw new DiskFullError("no room");
+    return false;
+  };
+  const { path } = lastScan(disk);
+  while (lastScan(disk).path === path) server.write();
+  assertEquals([lastScan(disk).head.reused, spares(disk)], [false, []]);
+});
+
+/** `file`, of whose next write above 96 bytes only 60 find room. */
+function withShortWrite(file: DiskFile, isFull: { next: boolean }): DiskFile {
+  return {
+    path: file.path,
+    size: () => file.size(),
+    read: (offset, into) => file.read(offset, into),
+    write(offset, bytes) {
+      if (!isFull.next || bytes.length <= 96) return file.write(offset, bytes);
+      isFull.next = false;
+      file.write(offset, bytes.subarray(0, 60));
+      throw new DiskFullError("no room");
+    },
+    writeLater: (offset, bytes, done) => file.writeLater(offset, bytes, done),
+    truncate: (size) => file.truncate(size),
+    sync: (done) => file.sync(done),
+    syncNow: () => file.syncNow(),
+    close: () => file.close(),
+  };
+}
+
+Deno.test("an end of a segment of which a part found no room is no end", () => {
+  for (let operation = 1; operation < 16; operation++) {
+    for (let seed = 0; seed < 8; seed++) {
+      const { disk, entries } = makeReused();
+      const { path, head } = lastScan(disk);
+      disk.kill();
+      const isFull = { next: false };
+      const open = disk.open.bind(disk);
+      disk.open = (name, how) => {
+        const file = open(name, how);
+        return name === path ? withShortWrite(file, isFull) : file;
+      };
+      const { log } = reopen(disk);
+      isFull.next = true;
+      disk.crashAtOperation = disk.operations + operation;
+      const large = entry(entries.length + 1, 1, "x".repeat(head.length - 2_000));
+      try {
+        log.persist(batch(null, large), () => {});
+        disk.completeAll();
+      } catch (error) {
+        if (!(error instanceof SimCrash)) throw error;
+      }
+      disk.powerLoss(new Random(seed));
+      assertEquals(refusal(() => reopen(disk)), null, `operation ${operation}, seed ${seed}`);
+    }
+  }
+});
