@@ -113,7 +113,7 @@ function describe(
   }
   const marker = type === RecordType.marker ? readMarker(bytes, offset, generation) : null;
   if (marker === null) return { ...at, kind: "unknown", text: `a record of type ${type}` };
-  const what = marker.endOfSegment ? ", the last here" : marker.endOfLog ? ", the log's end" : "";
-  const text = `synced up to byte ${marker.synced}${what}`;
+  const what = marker.endOfSegment ? ", the last here" : "";
+  const text = marker.endOfLog ? "the log's end" : `synced up to byte ${marker.synced}${what}`;
   return { ...at, kind: "marker", text };
 }

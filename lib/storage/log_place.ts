@@ -99,7 +99,7 @@ export class EarlierSegments {
     if (wasEmpty) this.#removeNext();
   }
 
-  /** What is on its way out stays, but for the one that is at the door: the next start removes it. */
+  /** What is on its way out stays, but for the one that is at the door: the next start goes on. */
   close(): void {
     this.#isClosed = true;
   }
@@ -113,6 +113,7 @@ export class EarlierSegments {
     if (next === undefined || this.#isClosed) return;
     const gone = () => {
       this.#leaving.shift();
+      this.#spares.trim(this.#sparesMax);
       this.#removeNext();
     };
     if (this.#spares.add(next.path, next.length, this.#sparesMax, gone)) return;

@@ -30,8 +30,8 @@
  * That last checksum does not depend on the chain, so a marker is found behind damage too.
  *
  * A file that is written over (segment_head.ts) has remains of older records behind the log's end, so
- * every write to it ends with a marker that says "the log ends here", and of what was synced nothing.
- * No record continues that one: the next write begins in its place.
+ * every write to it, but for that of the segment's end, ends with a marker that says "the log ends
+ * here", and of what was synced nothing. No record continues that one: the next write begins in its place.
  */
 import type { Entry, HardState } from "../raft/types.ts";
 import { broken } from "../util/assert.ts";

@@ -1,7 +1,8 @@
 /**
  * Puts a log right after whatever ended the last run, and opens it for writing.
  *
- * When this returns, every byte that it reports is durable and proven so by a marker. What was there
+ * When this returns, every byte that it reports is durable, and proven so by a marker but for a suspect
+ * state that it has written itself. What was there
  * is not trusted to be durable just because it can be read: a killed process leaves bytes in the page
  * cache, and after a failed sync the kernel may call pages clean that never reached the disk. So
  * everything behind the last marker is written again before it is synced.
@@ -9,7 +10,8 @@
  * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
  * then zeroes over the rest, synced. In a file with remains the log's end is taken away before, synced,
  * and the rest is what shows that something was begun. Whenever a crash comes between, the next start
- * finds the suspect state, or the tail, or both; never a clean log.
+ * finds the suspect state, or the tail, or both; a clean log only where all that was torn is there
+ * after all.
  */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../host/ports.ts";
@@ -90,6 +92,8 @@ function resume(options: RecoveryOptions, found: Examination): Recovery {
   const opened = withReserve(reserve, tail.path, open);
   tidy(options, found, goesOn);
   const log = new SegmentedLog(place, reserve, options.surroundings, opened);
+  // What the last run had on its way out when it ended.
+  log.compact(Infinity);
   const recovered: RecoveredLog = {
     hardState,
     snapshot,
@@ -121,7 +125,7 @@ function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState
       earlier: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
         path,
         lastIndex,
-        bytes: end,
+        bytes: head.reused ? head.length : end,
         length: head.length,
       })),
     };

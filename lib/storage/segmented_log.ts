@@ -302,10 +302,19 @@ export class SegmentedLog implements LogStorage {
     makeSegmentLater(disk, directory, owner, head, spare, this.#onSync, (error) => {
       if (this.#state === "closed") return;
       if (!(error instanceof DiskFullError)) return done(error, head);
-      // Some file systems need room to write over what is there, too.
-      if (spare !== null) disk.removeLater(spare, endProcess);
+      if (spare !== null) return this.#withoutSpare(spare, () => this.#makeSegment(wanted, done));
       if (this.#makeRoom()) this.#makeSegment(wanted, done);
       else done(error, head);
+    });
+  }
+
+  /** Some file systems need room to write over what is there, too: it goes, and gives what it has. */
+  #withoutSpare(spare: string, goOn: () => void): void {
+    const { disk, directory } = this.#place;
+    disk.removeLater(spare, endProcess);
+    disk.syncDirectoryLater(directory, (error) => {
+      endProcess(error);
+      if (this.#state !== "closed") goOn();
     });
   }
 

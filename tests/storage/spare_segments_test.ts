@@ -298,3 +298,20 @@ Deno.test("an end of a segment of which a part found no room is no end", () => {
     }
   }
 });
+
+Deno.test("a start goes on with what was on its way out when the last run ended", () => {
+  const writer = readyToCompact();
+  const { disk, opened: { directory, log } } = writer;
+  const before = listSegments(disk, "1/wal").length;
+  log.compact(writer.index + 1);
+  directory.close();
+  disk.completeAll();
+  assert(listSegments(disk, "1/wal").length > before - 2, "it was all removed at once");
+  const next = reopen(disk);
+  disk.completeAll();
+  const left = listSegments(disk, "1/wal").length;
+  assert(left < before - 2, `${before} segments, ${left} behind the start`);
+  assertEquals(next.recovered.cutBytes, 0);
+  disk.kill();
+  assertEquals(reopen(disk).recovered.snapshot?.position.index, writer.index);
+});
