@@ -47,8 +47,10 @@ export class SpareSegments {
     this.#disk.syncDirectoryLater(this.#directory, (error) => {
       endProcess(error);
       this.#coming--;
-      if (isNamed) this.#paths.push(spare);
-      if (isNamed) return done();
+      if (isNamed) {
+        this.#paths.push(spare);
+        return done();
+      }
       // No room for its name. It goes as any other, for good before the next.
       this.#disk.removeLater(path, endProcess);
       this.#disk.syncDirectoryLater(this.#directory, (failure) => {

@@ -7,7 +7,7 @@ import type { LogOwner, SegmentHead } from "../../lib/storage/segment_head.ts";
 import type { SegmentScan } from "../../lib/storage/scan.ts";
 import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
-import type { SimDisk } from "../sim/sim_disk.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,
   CLUSTER,
@@ -17,7 +17,6 @@ import {
   options,
   persist,
   PREPARED,
-  segmentPath,
   vote,
 } from "./helpers.ts";
 import { contentsOf, takeSnapshot } from "./snapshot_helpers.ts";
@@ -77,8 +76,11 @@ export class OverwritingServer {
   }
 }
 
-export function lastSegmentPath(disk: SimDisk): string {
-  return segmentPath(listSegments(disk, "1/wal").at(-1)!);
+/** A server whose last segment is written over. */
+export function makeReused(): OverwritingServer {
+  const server = new OverwritingServer(new SimDisk());
+  server.untilReused();
+  return server;
 }
 
 export function lastHead(disk: SimDisk): SegmentHead {

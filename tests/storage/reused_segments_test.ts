@@ -17,16 +17,18 @@ import { SimDisk } from "../sim/sim_disk.ts";
 import { SECTOR_BYTES } from "../sim/sim_inode.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";
 import { batch, entry, persist, refusal, vote } from "./helpers.ts";
-import { lastHead, lastScan, OverwritingServer, OWNER, reopen, spares } from "./reused_helpers.ts";
+import {
+  lastHead,
+  lastScan,
+  makeReused,
+  OverwritingServer,
+  OWNER,
+  reopen,
+  spares,
+} from "./reused_helpers.ts";
 import { contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
 
 const PAGE_BYTES = 4096;
-
-function makeReused(): OverwritingServer {
-  const server = new OverwritingServer(new SimDisk());
-  server.untilReused();
-  return server;
-}
 
 /** Opens it; null where it is refused. */
 function tryReopen(disk: SimDisk) {

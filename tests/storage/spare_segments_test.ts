@@ -6,14 +6,8 @@ import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist, refusal, vote } from "./helpers.ts";
-import { lastScan, OverwritingServer, reopen, SIZES, spares } from "./reused_helpers.ts";
+import { lastScan, makeReused, reopen, SIZES, spares } from "./reused_helpers.ts";
 import { settled, takeSnapshot } from "./snapshot_helpers.ts";
-
-function makeReused(): OverwritingServer {
-  const server = new OverwritingServer(new SimDisk());
-  server.untilReused();
-  return server;
-}
 
 /** A server that writes large entries, and takes its snapshots when it is told to. */
 class Writer {
