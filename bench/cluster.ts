@@ -9,8 +9,6 @@ import { memoryOf } from "./process_memory.ts";
 import type { Address } from "./line_client.ts";
 
 const PROJECT = new URL("../", import.meta.url).pathname;
-/** How `deno task serve` runs a server: permissions, and flags of the engine. */
-const SERVE_FLAGS = readServeFlags();
 const FORM_TIMEOUT_MS = 60_000;
 const WHOLE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -31,6 +29,8 @@ export interface ClusterOptions {
   readonly servers: number;
   /** An executable to run instead of this repository's main.ts. */
   readonly executable?: string | undefined;
+  /** Another checkout whose main.ts to run, with the flags of its own deno.json. */
+  readonly checkout?: string | undefined;
   /** Where the cluster's directory is made; the system's temporary directory unless given. */
   readonly parent?: string | undefined;
   /**
@@ -125,10 +125,12 @@ export class Cluster {
     if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
     const config = `${this.directory}/cluster-${id}.json`;
     Deno.writeTextFileSync(config, this.#configOf(id));
-    const { executable, v8Flags, denoFlags } = this.#options;
+    const { executable, checkout, v8Flags, denoFlags } = this.#options;
+    const project = checkout === undefined ? PROJECT : `${resolve(checkout)}/`;
+    const serveFlags = withV8Flags(readServeFlags(project), v8Flags);
     const program = executable === undefined
-      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`]
-        .concat(withV8Flags(SERVE_FLAGS, v8Flags), denoFlags?.(id) ?? [], `${PROJECT}main.ts`)
+      ? [Deno.execPath(), "run", "--no-prompt", `--config=${project}deno.json`]
+        .concat(serveFlags, denoFlags?.(id) ?? [], `${project}main.ts`)
       : [resolve(executable)]; // it runs in a directory of its own
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
@@ -259,8 +261,9 @@ export class Cluster {
   }
 }
 
-function readServeFlags(): string[] {
-  const json = JSON.parse(Deno.readTextFileSync(`${PROJECT}deno.json`));
+/** How `deno task serve` of a checkout runs a server: permissions, and flags of the engine. */
+function readServeFlags(project: string): string[] {
+  const json = JSON.parse(Deno.readTextFileSync(`${project}deno.json`));
   const { serve } = (json as { tasks: { serve: string } }).tasks;
   return serve.split(" ").filter((word) => word.startsWith("--"));
 }

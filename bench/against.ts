@@ -1,0 +1,152 @@
+/**
+ * What a change did to speed: a cluster of this checkout and one of another, the same load on both, in
+ * turns, so that whatever else the machine does meets both. A ratio is the median of the rounds' own
+ * ratios; its quartiles tell how far to believe it.
+ */
+import { Cluster } from "./cluster.ts";
+import { parseFlags } from "./flags.ts";
+import { describeMachine, machineText } from "./machine.ts";
+import { quartiles } from "./median.ts";
+import { cpuOf } from "./process_cpu.ts";
+import { type Cell, RaftkvSpeed, type Row } from "./speed_subjects.ts";
+import { formatCount, formatTable, writeJson } from "./table.ts";
+
+const HELP = `deno task bench:against --other DIR [flags]
+
+  --other DIR          the other checkout, such as a git worktree of the commit before
+  --rounds R           how often each cell is measured on each (9)
+  --seconds S          about how long a cell takes (2)
+  --servers N          (3)
+  --directory DIR      where both keep their data (the system's temporary directory)
+  --keys K             keys, each set once at the start (300000)
+  --value-bytes N      (256)
+  --json FILE          keeps the numbers
+`;
+
+const ROWS: readonly Row[] = [
+  row("SET, 1 client", "SET", 1, 1),
+  row("SET, 100 clients", "SET", 100, 1),
+  row("SET, 100 clients x 16", "SET", 100, 16),
+  row("GET, 100 clients", "GET", 100, 1),
+  row("GET, 100 clients x 16", "GET", 100, 16),
+];
+
+function row(title: string, test: Row["test"], connections: number, pipeline: number): Row {
+  return { title, test, connections, pipeline, etcdClients: 0, wanted: {} };
+}
+
+interface Measured extends Cell {
+  /** Processor time of all servers together, in microseconds a command. */
+  readonly cpuUs: number;
+}
+
+/** Both sides of one row in one round. */
+interface Pair {
+  readonly ours: Measured;
+  readonly theirs: Measured;
+}
+
+async function measure(subject: RaftkvSpeed, row: Row): Promise<Measured> {
+  const usedUs = () =>
+    subject.cluster.servers.reduce((sum, { id }) => {
+      const { userUs, systemUs } = cpuOf(subject.cluster.pid(id));
+      return sum + userUs + systemUs;
+    }, 0);
+  const beforeUs = usedUs();
+  const cell = await subject.run(row);
+  return { ...cell, cpuUs: (usedUs() - beforeUs) / cell.requests };
+}
+
+async function measurePairs(
+  ours: RaftkvSpeed,
+  theirs: RaftkvSpeed,
+  rounds: number,
+): Promise<Pair[][]> {
+  const pairs: Pair[][] = ROWS.map(() => []);
+  // Round 0 warms both up and finds how many requests fill the time; it is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, row] of ROWS.entries()) {
+      const first = await measure(round % 2 === 1 ? ours : theirs, row);
+      const second = await measure(round % 2 === 1 ? theirs : ours, row);
+      const pair = round % 2 === 1
+        ? { ours: first, theirs: second }
+        : { ours: second, theirs: first };
+      if (round > 0) pairs[i]!.push(pair);
+      const rates = [pair.ours, pair.theirs].map(({ perSecond }) => formatCount(perSecond));
+      console.error(`round ${round}, ${row.title}: ${rates.join(" / ")}`);
+    }
+  }
+  return pairs;
+}
+
+/** `median [lower quartile, upper quartile]` of the rounds' own ratios. */
+export function ratioText(
+  pairs: readonly Pair[],
+  value: (measured: Measured) => number,
+): string {
+  const [low, middle, high] = quartiles(
+    pairs.map(({ ours, theirs }) => value(ours) / value(theirs)),
+  );
+  return `${middle.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+}
+
+function table(pairs: readonly Pair[][]): string {
+  const medianOf = (of: readonly Pair[], side: keyof Pair) =>
+    formatCount(quartiles(of.map((pair) => pair[side].perSecond))[1]);
+  const rows = ROWS.map(({ title }, i) => {
+    const of = pairs[i]!;
+    return [
+      title,
+      medianOf(of, "ours"),
+      medianOf(of, "theirs"),
+      ratioText(of, ({ perSecond }) => perSecond),
+      ratioText(of, ({ p50Ms }) => p50Ms),
+      ratioText(of, ({ p99Ms }) => p99Ms),
+      ratioText(of, ({ cpuUs }) => cpuUs),
+    ];
+  });
+  const head = ["", "this, /s", "other, /s", "rate", "p50", "p99", "processor time"];
+  return formatTable(head, rows);
+}
+
+async function main(): Promise<void> {
+  const flags = parseFlags(HELP, {
+    other: "",
+    rounds: 9,
+    seconds: 2,
+    servers: 3,
+    directory: "/tmp",
+    keys: 300_000,
+    valueBytes: 256,
+    json: "",
+  });
+  if (flags.other === "") throw new Error("--other DIR is needed: a checkout to compare with");
+  const machine = await describeMachine(flags.directory);
+  const common = { servers: flags.servers, parent: flags.directory };
+  const subjects: RaftkvSpeed[] = [];
+  try {
+    for (const checkout of [undefined, flags.other]) {
+      subjects.push(new RaftkvSpeed(await Cluster.start({ ...common, checkout }), flags));
+      await subjects.at(-1)!.fill();
+    }
+    const [ours, theirs] = subjects;
+    const pairs = await measurePairs(ours!, theirs!, flags.rounds);
+    console.log(
+      `${machineText(machine)}\n\nRatios: this checkout to the other, medians of ` +
+        `${flags.rounds} rounds' own [quartiles]\n`,
+    );
+    console.log(table(pairs));
+    for (const { title, failures } of subjects) {
+      for (const failure of failures) console.log(`\n${title}, a run was done again: ${failure}`);
+    }
+    const rows = ROWS.map(({ title }, i) => ({ title, pairs: pairs[i]! }));
+    writeJson(flags.json || undefined, "against", { settings: flags, rows });
+  } finally {
+    for (const subject of subjects) await subject.stop();
+  }
+}
+
+if (import.meta.main) {
+  await main();
+  Deno.exit();
+}
