@@ -78,7 +78,9 @@ class LinkLoop {
 
   async run(): Promise<void> {
     while (!this.#stopped) {
-      this.#logDown(await this.#once());
+      const reason = await this.#once();
+      if (this.#link.retriesAtOnce === true) continue;
+      this.#logDown(reason);
       if (!this.#stopped) await this.#rest();
     }
   }

@@ -11,6 +11,7 @@ import { Raft, type RaftEvent } from "../raft/raft.ts";
 import { EntryKind, type Message, type PersistBatch, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
+import type { StatusNotice } from "../wire/rpc.ts";
 import { hashSeedOf } from "./cluster_id.ts";
 import type { LeaderClock } from "./leader_clock.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
@@ -75,6 +76,17 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   const isRepairing = recovered.damaged !== null;
   const isSuspect = recovered.hardState.suspect;
   return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing, isSuspect });
+}
+
+/** What the other servers are told of this one. */
+export function statusOf({ raft, store, log, persister }: Consensus): StatusNotice {
+  return {
+    hasRoom: log.hasRoom(),
+    canWrite: !persister.isStuck,
+    isSuspect: raft.state.suspect,
+    isRepairing: raft.repairing,
+    appliedIndex: store.appliedIndex,
+  };
 }
 
 /**

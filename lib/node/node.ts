@@ -5,24 +5,31 @@
  * simulator runs this very file.
  */
 import { assert } from "../util/assert.ts";
-import type { Clock, Rng } from "../host/ports.ts";
+import type { Clock } from "../host/ports.ts";
 import { Result } from "../kv/result.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
-import type { DataDirectory } from "../storage/data_directory.ts";
 import { BatchPool, ClientError } from "../wire/command_batch.ts";
 import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
-import { type Consensus, finishRepair, noteSound, openConsensus, timeEntry } from "./consensus.ts";
+import {
+  type Consensus,
+  finishRepair,
+  noteSound,
+  openConsensus,
+  statusOf,
+  timeEntry,
+} from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { LeaderClock } from "./leader_clock.ts";
 import { frameBytesMax } from "./frame_limit.ts";
-import type { Limits, StorageLimits, Timing } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import type { NodeOptions } from "./node_options.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, type SessionLimits } from "./session.ts";
@@ -30,31 +37,7 @@ import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
-/** A server as the cluster file names it. */
-export interface ServerAddress {
-  readonly id: ServerId;
-  readonly hostname: string;
-  readonly clientPort: number;
-  readonly logPort: number;
-}
-
-export interface NodeConfig {
-  readonly servers: readonly ServerAddress[];
-  readonly timing: Timing;
-  readonly limits: Limits;
-  readonly storage: StorageLimits;
-}
-
-export interface NodeOptions {
-  readonly config: NodeConfig;
-  readonly serverId: ServerId;
-  readonly directory: DataDirectory;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly host: NodeHost;
-  /** Checks the core's invariants after every step: for tests and the simulator. */
-  readonly checkInvariants?: boolean;
-}
+export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
 
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
@@ -123,6 +106,8 @@ export class Node implements ServerNode {
       outboxBytesMax: this.#limits.outboxBytesMax,
       frameBytesMax: frameBytesMax(),
       electionTimeoutMs: config.timing.electionTimeoutMs,
+      ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
+      ownStatus: () => this.#consensus && statusOf(this.#consensus),
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),

@@ -5,18 +5,20 @@ import {
   encodePong,
   encodeRefusal,
   encodeWelcome,
+  Feature,
+  type Features,
   type Frame,
   FrameDecoder,
+  HANDSHAKE_BYTES_MAX,
   type Hello,
-  PROTOCOL_VERSION,
+  NO_FEATURES,
+  PROTOCOL_VERSION_MIN,
   ProtocolError,
   RefusalReason,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
 import type { InboundLink } from "./shells.ts";
 
-/** Until the handshake has passed, nothing larger than a hello is held for anybody. */
-const HELLO_BYTES_MAX = 256;
 /** Who has not said who it is by then is closed: strangers must not use up the connections. */
 const HANDSHAKE_MAX_MS = 5_000;
 /**
@@ -31,9 +33,12 @@ export class PeerInbound implements InboundLink {
   readonly #remote: string;
   readonly #links: PeerLinks;
   readonly #output = new OutputBuffer();
-  #decoder = new FrameDecoder(HELLO_BYTES_MAX);
+  /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
+  #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
+  /** What the other end can do, by its hello. */
+  #features: Features = NO_FEATURES;
   #isLost = false;
   /** How long nothing came in over this connection. */
   #silentMs = 0;
@@ -149,6 +154,10 @@ export class PeerInbound implements InboundLink {
       case "formation":
         this.#links.receiveNotice(this.#from, frame.notice);
         return;
+      case "status":
+        if (!this.#agreed(Feature.status, frame.type)) return;
+        this.#links.receiveStatus(this.#from, frame.status);
+        return;
       case "digest":
         this.#links.receiveDigest(this.#from, frame.notice);
         return;
@@ -159,7 +168,17 @@ export class PeerInbound implements InboundLink {
     }
   }
 
+  /** Whether the other end named a feature; ends the connection where a frame comes without. */
+  #agreed(feature: Feature, frameType: string): boolean {
+    const isAgreed = this.#features.has(feature);
+    if (!isAgreed) this.#end(`a ${frameType} frame, and the handshake did not name ${feature}`);
+    return isAgreed;
+  }
+
   #onHello(hello: Hello): void {
+    if (hello.protocolVersion > this.#links.protocolVersionMax) {
+      return this.#onOtherVersion(hello.protocolVersion);
+    }
     const refused = this.#links.check(hello);
     if (refused !== null) {
       encodeRefusal(this.#output.writer, refused.reason, refused.text);
@@ -170,14 +189,19 @@ export class PeerInbound implements InboundLink {
       return;
     }
     this.#from = hello.from;
-    this.#links.handshakePassed(this);
+    this.#features = hello.features;
+    this.#links.handshakePassed(this, hello);
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
-    encodeWelcome(this.#output.writer, this.#links.hello(hello.from));
+    encodeWelcome(this.#output.writer, this.#links.hello(hello.from, hello.protocolVersion));
     this.onActivity?.();
   }
 
   #onOtherVersion(theirs: number): void {
-    const text = `this server speaks protocol ${PROTOCOL_VERSION}, not ${theirs}`;
+    const { protocolVersionMax } = this.#links;
+    const ours = protocolVersionMax === PROTOCOL_VERSION_MIN
+      ? `protocol ${protocolVersionMax}`
+      : `protocols ${PROTOCOL_VERSION_MIN} to ${protocolVersionMax}`;
+    const text = `this server speaks ${ours}, not ${theirs}`;
     encodeRefusal(this.#output.writer, RefusalReason.otherVersion, text);
     this.#end(text);
   }

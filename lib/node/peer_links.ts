@@ -5,10 +5,22 @@
  */
 import { type Message, NOBODY, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
-import { type DigestNotice, type FormationNotice, type Hello, RefusalReason } from "../wire/rpc.ts";
+import {
+  type DigestNotice,
+  Feature,
+  type Features,
+  type FormationNotice,
+  type Hello,
+  NO_FEATURES,
+  PROTOCOL_VERSION,
+  PROTOCOL_VERSION_MIN,
+  RefusalReason,
+  type StatusNotice,
+} from "../wire/rpc.ts";
 import { Formation, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
+import { PeerStatuses } from "./peer_status.ts";
 import type { InboundLink, NodeHost } from "./shells.ts";
 
 export interface PeerLinksOptions {
@@ -20,6 +32,10 @@ export interface PeerLinksOptions {
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly electionTimeoutMs: number;
+  /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
+  readonly protocolVersionMax?: number;
+  /** What to tell the others of this server; null while there is nothing to tell. */
+  readonly ownStatus: () => StatusNotice | null;
   readonly onMessage: (message: Message) => void;
   readonly onDigest: (from: ServerId, notice: DigestNotice) => void;
   readonly onFormed: () => void;
@@ -58,6 +74,9 @@ export class PeerLinks {
   readonly formation: Formation;
   readonly outbound: readonly PeerOutbound[];
   readonly pace: LinkPace;
+  readonly protocolVersionMax: number;
+  readonly statuses: PeerStatuses;
+  readonly #features: Features = new Map([[Feature.status, new Uint8Array(0)]]);
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<PeerInbound>();
@@ -70,8 +89,16 @@ export class PeerLinks {
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
-    const { directory, serverId, servers, host } = options;
-    this.pace = linkPace(options.electionTimeoutMs);
+    const { directory, serverId, servers, host, electionTimeoutMs } = options;
+    this.pace = linkPace(electionTimeoutMs);
+    this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
+    this.statuses = new PeerStatuses({
+      electionTimeoutMs,
+      own: () => this.formation.isFormed ? options.ownStatus() : null,
+      sendToAll: (status) => {
+        for (const link of this.outbound) link.sendStatus(status);
+      },
+    });
     this.formation = new Formation(directory.identity, directory.formation, servers, {
       save: (record) => directory.saveFormation(record),
       complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
@@ -113,6 +140,7 @@ export class PeerLinks {
     this.#nowMs = nowMs;
     for (const link of this.#inbound) link.tick(elapsedMs);
     for (const link of this.outbound) link.tick(elapsedMs);
+    this.statuses.tick(nowMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
     const notice = this.formation.notice();
@@ -128,13 +156,15 @@ export class PeerLinks {
 
   // What the links ask.
 
-  /** What this server says of itself at the start of a connection. */
-  hello(to: ServerId): Hello {
+  /** What this server says of itself at the start of a connection, in a version of the handshake. */
+  hello(to: ServerId, protocolVersion: number): Hello {
     return {
+      protocolVersion,
       clusterId: this.formation.clusterId,
       from: this.#options.serverId,
       to,
       incarnation: this.#options.directory.identity.incarnation,
+      features: protocolVersion === PROTOCOL_VERSION_MIN ? NO_FEATURES : this.#features,
     };
   }
 
@@ -182,6 +212,11 @@ export class PeerLinks {
     if (this.formation.isFormed) this.#options.onDigest(from, notice);
   }
 
+  /** A server tells how it is. */
+  receiveStatus(from: ServerId, status: StatusNotice): void {
+    if (this.formation.isFormed) this.statuses.receive(from, status);
+  }
+
   sendDigest(to: ServerId, notice: DigestNotice): void {
     this.#byId.get(to)?.sendDigest(notice);
   }
@@ -203,7 +238,7 @@ export class PeerLinks {
     // Tell the others at once, then connect anew: from now on under the cluster's id.
     for (const link of this.outbound) {
       link.sendNotice(this.formation.notice());
-      link.reconnect("the cluster is formed");
+      link.connectAfresh("the cluster is formed");
     }
     for (const link of this.#inbound) link.reconnect("the cluster is formed");
     this.#options.host.log({
@@ -215,6 +250,7 @@ export class PeerLinks {
   }
 
   peerUp(id: ServerId): void {
+    this.statuses.linkUp();
     this.#options.host.log({ level: "info", message: "Peer up", fields: { peer: id } });
   }
 
@@ -252,8 +288,18 @@ export class PeerLinks {
     this.peerProblem(id, message, text);
   }
 
+  /** A server does not know the version that this one spoke to it. */
+  peerIsOlder(id: ServerId, protocolVersion: number, reason: string): void {
+    this.#options.host.log({
+      level: "info",
+      message: "A peer is of an earlier build: speaking its version of the protocol to it",
+      fields: { peer: id, protocolVersion, reason },
+    });
+  }
+
   /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
-  handshakePassed(newer: PeerInbound): void {
+  handshakePassed(newer: PeerInbound, hello: Hello): void {
+    this.#byId.get(hello.from)?.heardVersion(hello.protocolVersion);
     for (const link of this.#inbound) link.replaceBy(newer);
   }
 

@@ -12,10 +12,18 @@ import {
   encodeHello,
   encodeMessage,
   encodePing,
+  encodeStatus,
+  Feature,
+  type Features,
   type FormationNotice,
   type Frame,
   FrameDecoder,
+  type Hello,
+  NO_FEATURES,
+  PROTOCOL_VERSION_MIN,
   ProtocolError,
+  RefusalReason,
+  type StatusNotice,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
 import type { OutboundLink } from "./shells.ts";
@@ -32,12 +40,17 @@ export class PeerOutbound implements OutboundLink {
   readonly peerId: ServerId;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
+  retriesAtOnce = false;
   readonly #links: PeerLinks;
   readonly #outboxBytesMax: number;
   #output = new OutputBuffer(KEEP_BYTES);
   /** For how long at most a few bytes waited at a time. */
   #quietMs = 0;
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
+  /** The version in which the next hello is said: the latest, until the peer refuses it. */
+  #protocolVersion: number;
+  /** What the other end can do, by its welcome; none while the link is down. */
+  #features: Features = NO_FEATURES;
   #isUp = false;
   #isConnected = false;
   #isLost = false;
@@ -45,12 +58,15 @@ export class PeerOutbound implements OutboundLink {
   #silentMs = 0;
   #sincePingMs = 0;
   #lastProblem = "";
+  /** This end wants another connection, and nothing is wrong with the present one. */
+  #isPlannedEnd = false;
   #hasNews = false;
 
   constructor(peerId: ServerId, links: PeerLinks, outboxBytesMax: number) {
     this.peerId = peerId;
     this.#links = links;
     this.#outboxBytesMax = outboxBytesMax;
+    this.#protocolVersion = links.protocolVersionMax;
   }
 
   /** True once the handshake has passed. */
@@ -63,7 +79,24 @@ export class PeerOutbound implements OutboundLink {
     return this.#isLost;
   }
 
+  /** True where the peer named a feature: its frames and fields may be sent. */
+  supports(feature: Feature): boolean {
+    return this.#features.has(feature);
+  }
+
+  /**
+   * The peer has said a hello in some version. Where that is one which it once refused, it is of a later
+   * build now. The other way round it says nothing: it may remember an earlier build of this server.
+   */
+  heardVersion(protocolVersion: number): void {
+    if (protocolVersion <= this.#protocolVersion) return;
+    this.#protocolVersion = protocolVersion;
+    this.connectAfresh("the peer is of a later build now");
+  }
+
   connected(): void {
+    this.retriesAtOnce = false;
+    this.#isPlannedEnd = false;
     this.#isConnected = true;
     this.#isLost = false;
     this.#silentMs = 0;
@@ -71,18 +104,19 @@ export class PeerOutbound implements OutboundLink {
     this.closing = null;
     this.#output = new OutputBuffer(KEEP_BYTES);
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
-    encodeHello(this.#output.writer, this.#links.hello(this.peerId));
+    encodeHello(this.#output.writer, this.#links.hello(this.peerId, this.#protocolVersion));
     this.#hasNews = true;
     this.wake();
   }
 
   receive(bytes: Uint8Array): void {
-    if (this.#isLost) return;
+    // What follows the frame that ended the connection is no answer to anything.
+    if (this.closing !== null) return;
     this.#silentMs = 0;
     try {
       this.#decoder.push(bytes);
       let frame = this.#decoder.next();
-      while (frame !== null) {
+      while (frame !== null && this.closing === null) {
         this.#onFrame(frame);
         frame = this.#decoder.next();
       }
@@ -119,13 +153,16 @@ export class PeerOutbound implements OutboundLink {
   disconnected(reason: string): void {
     const wasUp = this.#isUp;
     this.#isUp = false;
+    this.#features = NO_FEATURES;
     this.#isConnected = false;
     this.closing = null;
     this.#output.clear();
     if (wasUp) {
       this.#lastProblem = "";
       this.#links.peerDown(this.peerId, reason);
-    } else this.#problem("No connection to a peer", reason);
+    } else if (!this.retriesAtOnce && !this.#isPlannedEnd) {
+      this.#problem("No connection to a peer", reason);
+    }
   }
 
   send(message: Message): void {
@@ -148,12 +185,25 @@ export class PeerOutbound implements OutboundLink {
     this.#hasNews = true;
   }
 
+  sendStatus(status: StatusNotice): void {
+    if (!this.supports(Feature.status)) return;
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeStatus(this.#output.writer, status);
+    this.#hasNews = true;
+  }
+
   /** Ends the present connection once its output is out; the shell connects anew. */
   reconnect(reason: string): void {
     if (!this.#isConnected) return;
     this.closing = reason;
     this.#hasNews = true;
     this.wake();
+  }
+
+  /** The same where nothing is wrong: what the handshake says has changed. */
+  connectAfresh(reason: string): void {
+    this.#isPlannedEnd = true;
+    this.reconnect(reason);
   }
 
   takeOutput(): Uint8Array | null {
@@ -179,21 +229,41 @@ export class PeerOutbound implements OutboundLink {
   }
 
   #onFrame(frame: Frame): void {
-    if (frame.type === "welcome") {
-      const refused = this.#links.check(frame.hello);
-      if (refused !== null) {
-        this.#problem("A peer is not the server that the cluster file says", refused.text);
-        this.reconnect(refused.text);
-        return;
-      }
-      this.#isUp = true;
-      this.#lastProblem = "";
-      this.#links.peerUp(this.peerId);
-      return;
-    }
+    if (frame.type === "welcome" && !this.#isUp) return this.#onWelcome(frame.hello);
     if (frame.type === "pong" && this.#isUp) return;
-    const reason = frame.type === "refusal" ? frame.text : `an unexpected ${frame.type} frame`;
-    this.#problem("A peer refuses this server", reason);
+    if (frame.type === "refusal") return this.#onRefusal(frame.reason, frame.text);
+    this.#refusedBy("A peer's answer makes no sense", `an unexpected ${frame.type} frame`);
+  }
+
+  #onWelcome(hello: Hello): void {
+    if (hello.protocolVersion !== this.#protocolVersion) {
+      const reason = `a welcome in protocol ${hello.protocolVersion} to a hello in another`;
+      return this.#refusedBy("A peer's answer makes no sense", reason);
+    }
+    const refused = this.#links.check(hello);
+    if (refused !== null) {
+      const message = "A peer is not the server that the cluster file says";
+      return this.#refusedBy(message, refused.text);
+    }
+    this.#isUp = true;
+    this.#features = hello.features;
+    this.#lastProblem = "";
+    this.#links.peerUp(this.peerId);
+  }
+
+  #onRefusal(reason: number, text: string): void {
+    const isVersion = reason === RefusalReason.otherVersion;
+    if (!isVersion || this.#isUp || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
+      return this.#refusedBy("A peer refuses this server", text);
+    }
+    this.#protocolVersion = PROTOCOL_VERSION_MIN;
+    this.retriesAtOnce = true;
+    this.#links.peerIsOlder(this.peerId, this.#protocolVersion, text);
+    this.reconnect(text);
+  }
+
+  #refusedBy(message: string, reason: string): void {
+    this.#problem(message, reason);
     this.reconnect(reason);
   }
 

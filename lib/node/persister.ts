@@ -37,11 +37,17 @@ export class Persister {
   #finishedMs = 0;
   #isMarked = true;
   #isFull = false;
+  #isStuck = false;
   #retryAtMs = 0;
   #restoreRetryMs = FULL_RETRY_MS;
 
   constructor(options: PersisterOptions) {
     this.#options = options;
+  }
+
+  /** True while what has to be written found no room, the reserve included. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   /** True while a batch is not durable yet. */
@@ -136,6 +142,7 @@ export class Persister {
         return;
       }
       this.#isWriting = false;
+      this.#isStuck = error !== null;
       if (error !== null) {
         this.#noteFull(error.message);
         this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
@@ -165,6 +172,7 @@ export class Persister {
       return;
     }
     this.#isWriting = false;
+    this.#isStuck = error !== null;
     this.#finishedMs = nowMs;
     if (error !== null) {
       this.#noteFull(error.message);

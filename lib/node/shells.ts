@@ -52,6 +52,12 @@ export interface PeerLink extends ByteSource {
 /** The outgoing link to one other server (connectToServers). It reconnects: many connections, one link. */
 export interface OutboundLink extends PeerLink {
   readonly peerId: number;
+  /**
+   * True from the end of a connection that ended because the other end speaks an earlier version, until
+   * the next is there: that one is to be made at once. At most once for each time that the other end
+   * was heard speaking the later one.
+   */
+  readonly retriesAtOnce?: boolean;
   /** A connection is there: the handshake is put into the output. */
   connected(): void;
   disconnected(reason: string): void;

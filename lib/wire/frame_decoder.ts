@@ -13,6 +13,7 @@ import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
+import { decodeStatus } from "./rpc_status.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
 /** A gathering buffer begins with this much at the most and doubles: most frames fit at once. */
@@ -179,6 +180,8 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodeFormation(reader);
     case FrameType.digest:
       return decodeDigest(reader);
+    case FrameType.status:
+      return decodeStatus(reader);
     case FrameType.ping:
       return { type: "ping" };
     case FrameType.pong:

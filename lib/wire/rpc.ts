@@ -2,6 +2,7 @@
 export { appendFrameBytesMax } from "./entries.ts";
 export { FrameDecoder } from "./frame_decoder.ts";
 export { encodeDigest } from "./rpc_digest.ts";
+export { featureOfFrame } from "./rpc_features.ts";
 export {
   encodeFormation,
   encodeHello,
@@ -11,15 +12,23 @@ export {
 } from "./rpc_handshake.ts";
 export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export { encodePing, encodePong } from "./rpc_ping.ts";
+export { encodeStatus } from "./rpc_status.ts";
 export {
   type DigestNotice,
+  Feature,
+  type Features,
   type FormationNotice,
   type Frame,
   FrameType,
+  HANDSHAKE_BYTES_MAX,
   HANDSHAKE_MAGIC,
   type Hello,
+  HELLO_BYTES_MAX,
+  NO_FEATURES,
   PROTOCOL_VERSION,
+  PROTOCOL_VERSION_MIN,
   ProtocolError,
   REFUSAL_TEXT_BYTES_MAX,
   RefusalReason,
+  type StatusNotice,
 } from "./rpc_types.ts";

@@ -1,23 +1,29 @@
 /** The frames around the messages: hello, welcome, refusal, and how far the cluster has formed. */
 import type { FoundingMember } from "../storage/types.ts";
 import type { ByteReader, ByteWriter } from "../util/bytes.ts";
+import { assert } from "../util/assert.ts";
 import { CHECKSUM_CRC32 } from "../util/checksum.ts";
 import {
   beginFrame,
   CLUSTER_ID_BYTES,
   endFrame,
   INCARNATION_BYTES,
+  LENGTH_BYTES,
   readHex,
   readServerId,
   writeHex,
 } from "./frame.ts";
+import { decodeFeatures, encodeFeatures } from "./rpc_features.ts";
 import {
   type FormationNotice,
   type Frame,
   FrameType,
   HANDSHAKE_MAGIC,
   type Hello,
+  HELLO_BYTES_MAX,
+  NO_FEATURES,
   PROTOCOL_VERSION,
+  PROTOCOL_VERSION_MIN,
   ProtocolError,
   REFUSAL_TEXT_BYTES_MAX,
 } from "./rpc_types.ts";
@@ -67,7 +73,8 @@ export function decodeHandshake(reader: ByteReader, type: "hello" | "welcome"): 
   }
   const protocolVersion = reader.u16();
   const checksumAlgorithm = reader.u8();
-  if (protocolVersion !== PROTOCOL_VERSION || checksumAlgorithm !== CHECKSUM_CRC32) {
+  const isKnown = protocolVersion >= PROTOCOL_VERSION_MIN && protocolVersion <= PROTOCOL_VERSION;
+  if (!isKnown || checksumAlgorithm !== CHECKSUM_CRC32) {
     reader.offset = reader.end;
     return { type: "otherVersion", protocolVersion, checksumAlgorithm };
   }
@@ -75,7 +82,8 @@ export function decodeHandshake(reader: ByteReader, type: "hello" | "welcome"): 
   const from = readServerId(reader);
   const to = readServerId(reader);
   const incarnation = readHex(reader, INCARNATION_BYTES);
-  return { type, hello: { clusterId, from, to, incarnation } };
+  const features = protocolVersion === PROTOCOL_VERSION_MIN ? NO_FEATURES : decodeFeatures(reader);
+  return { type, hello: { protocolVersion, clusterId, from, to, incarnation, features } };
 }
 
 export function decodeRefusal(reader: ByteReader): Frame {
@@ -125,11 +133,14 @@ export function escapeControls(text: string): string {
 function encodeHandshake(out: ByteWriter, type: FrameType, hello: Hello): void {
   const at = beginFrame(out, type);
   out.u32(HANDSHAKE_MAGIC);
-  out.u16(PROTOCOL_VERSION);
+  out.u16(hello.protocolVersion);
   out.u8(CHECKSUM_CRC32);
   writeHex(out, hello.clusterId, CLUSTER_ID_BYTES);
   out.u64(hello.from);
   out.u64(hello.to);
   writeHex(out, hello.incarnation, INCARNATION_BYTES);
+  if (hello.protocolVersion > PROTOCOL_VERSION_MIN) encodeFeatures(out, hello.features);
   endFrame(out, at);
+  const length = out.length - at - LENGTH_BYTES;
+  assert(length <= HELLO_BYTES_MAX, `A handshake of ${length} bytes: older builds take less`);
 }

@@ -4,7 +4,7 @@ import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/shells.
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
-import type { DigestNotice } from "../../lib/wire/rpc.ts";
+import { type DigestNotice, PROTOCOL_VERSION, type StatusNotice } from "../../lib/wire/rpc.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 export const ELECTION_TIMEOUT_MS = 400;
@@ -16,12 +16,30 @@ export class Server {
   readonly lost: number[] = [];
   readonly digests: [number, DigestNotice][] = [];
   formedCount = 0;
+  status: StatusNotice = {
+    hasRoom: true,
+    canWrite: true,
+    isSuspect: false,
+    isRepairing: false,
+    appliedIndex: 0,
+  };
   readonly links: PeerLinks;
   directory: DataDirectory;
+  readonly #servers: readonly number[];
+  readonly #random: Random;
+  readonly #disk: SimDisk;
 
-  constructor(id: number, servers: readonly number[], random: Random) {
+  constructor(
+    id: number,
+    servers: readonly number[],
+    random: Random,
+    protocolVersionMax: number = PROTOCOL_VERSION,
+    disk = new SimDisk(),
+  ) {
     this.id = id;
-    const disk = new SimDisk();
+    this.#servers = servers;
+    this.#random = random;
+    this.#disk = disk;
     this.directory = DataDirectory.open(disk, {
       path: `${id}`,
       serverId: id,
@@ -43,11 +61,19 @@ export class Server {
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
       electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      protocolVersionMax,
+      ownStatus: () => this.status,
       onMessage: (message) => this.received.push(message),
       onDigest: (from, notice) => this.digests.push([from, notice]),
       onFormed: () => this.formedCount++,
       onPeerLost: (peer) => this.lost.push(peer),
     });
+  }
+
+  /** The next process on this one's data directory. */
+  restart(protocolVersionMax: number = PROTOCOL_VERSION): Server {
+    this.directory.close();
+    return new Server(this.id, this.#servers, this.#random, protocolVersionMax, this.#disk);
   }
 }
 
@@ -55,13 +81,37 @@ export class Server {
 export class Wire {
   outbound: OutboundLink;
   inbound: InboundLink;
-  readonly #server: Server;
+  #from: Server;
+  #to: Server;
 
   constructor(from: Server, to: Server) {
-    this.#server = to;
+    this.#from = from;
+    this.#to = to;
     this.outbound = from.links.outbound.find((link) => link.peerId === to.id)!;
     this.inbound = to.links.openInbound(`server ${from.id}`);
     this.outbound.connected();
+  }
+
+  isWith(id: number): boolean {
+    return this.#from.id === id || this.#to.id === id;
+  }
+
+  disconnect(reason = "reset"): void {
+    this.inbound.disconnected();
+    this.outbound.disconnected(reason);
+  }
+
+  connect(): void {
+    this.outbound = this.#from.links.outbound.find((link) => link.peerId === this.#to.id)!;
+    this.inbound = this.#to.links.openInbound("again");
+    this.outbound.connected();
+  }
+
+  /** A disconnected one: another process takes the place of `before`, and the connection is made. */
+  replace(before: Server, after: Server): void {
+    if (this.#from === before) this.#from = after;
+    if (this.#to === before) this.#to = after;
+    this.connect();
   }
 
   /** Moves all bytes both ways; makes a fresh connection where one end asked for it. */
@@ -72,10 +122,8 @@ export class Wire {
     }
     const reason = this.outbound.closing ?? this.inbound.closing;
     if (reason === null) return;
-    this.inbound.disconnected();
-    this.outbound.disconnected(reason);
-    this.inbound = this.#server.links.openInbound("again");
-    this.outbound.connected();
+    this.disconnect(reason);
+    this.connect();
   }
 }
 

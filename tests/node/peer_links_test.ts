@@ -1,7 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";
-import { encodeHello, encodeMessage, FrameDecoder, RefusalReason } from "../../lib/wire/rpc.ts";
+import {
+  encodeHello,
+  encodeMessage,
+  FrameDecoder,
+  NO_FEATURES,
+  RefusalReason,
+} from "../../lib/wire/rpc.ts";
 import { connectAll, form, heartbeat, Server, Wire } from "./linked_servers.ts";
 
 Deno.test("three servers form over their links and then exchange messages", () => {
@@ -61,7 +67,8 @@ Deno.test("a server of another cluster is refused, naming both clusters", () => 
 
 Deno.test("a stranger and a wrong address are refused", () => {
   const { servers } = form(3);
-  const hello = { clusterId: "0".repeat(32), from: 9, to: 1, incarnation: "0".repeat(16) };
+  const ids = { clusterId: "0".repeat(32), from: 9, to: 1, incarnation: "0".repeat(16) };
+  const hello = { protocolVersion: 1, features: NO_FEATURES, ...ids };
   for (
     const [changed, reason] of [
       [{ ...hello }, RefusalReason.stranger],

@@ -1,7 +1,7 @@
 /** Connections that carry nothing any more, and connections that only look so. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ByteWriter } from "../../lib/util/bytes.ts";
-import { encodeHello, encodeMessage, FrameDecoder } from "../../lib/wire/rpc.ts";
+import { encodeHello, encodeMessage, FrameDecoder, NO_FEATURES } from "../../lib/wire/rpc.ts";
 import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
 import { ELECTION_TIMEOUT_MS, form, heartbeat, type Server, Wire } from "./linked_servers.ts";
 
@@ -177,6 +177,8 @@ Deno.test("a stranger's hello takes nobody's place", () => {
   const thief = bench.servers[1]!.links.openInbound("thief");
   const out = new ByteWriter();
   encodeHello(out, {
+    protocolVersion: 1,
+    features: NO_FEATURES,
     clusterId: "0".repeat(32),
     from: 1,
     to: 2,

@@ -181,7 +181,7 @@ export class PeerLink implements Handler, Part {
     }
     if (this.#state !== "up" || this.#link.closing === null) return;
     // It was refused, mostly, and so will it be the next time.
-    this.#backoffUs = BACKOFF_MAX_US;
+    this.#backoffUs = this.#link.retriesAtOnce === true ? BACKOFF_FIRST_US : BACKOFF_MAX_US;
     this.#break(this.#link.closing);
   }
 

@@ -12,10 +12,13 @@ import {
   encodePing,
   encodePong,
   encodeRefusal,
+  encodeStatus,
   encodeWelcome,
+  Feature,
   type FormationNotice,
   type Frame,
   type Hello,
+  NO_FEATURES,
   RefusalReason,
 } from "../../lib/wire/rpc.ts";
 
@@ -23,10 +26,26 @@ export const FRAME_BYTES_MAX = 100_000;
 const LARGE = Number.MAX_SAFE_INTEGER;
 
 export const HELLO: Hello = {
+  protocolVersion: 1,
   clusterId: "00112233445566778899aabbccddeeff",
   from: 1,
   to: 3,
   incarnation: "0123456789abcdef",
+  features: NO_FEATURES,
+};
+
+export const HELLO_2: Hello = {
+  ...HELLO,
+  protocolVersion: 2,
+  features: new Map([[Feature.status, new Uint8Array(0)]]),
+};
+
+export const STATUS = {
+  hasRoom: false,
+  canWrite: true,
+  isSuspect: false,
+  isRepairing: true,
+  appliedIndex: LARGE,
 };
 
 export const DIGEST = { index: 7, digest: "00112233aabbccdd" };
@@ -191,6 +210,14 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodeDigest(out, DIGEST)),
     frame: { type: "digest", notice: DIGEST },
+  },
+  {
+    bytes: frameBytes((out) => encodeHello(out, HELLO_2)),
+    frame: { type: "hello", hello: HELLO_2 },
+  },
+  {
+    bytes: frameBytes((out) => encodeStatus(out, STATUS)),
+    frame: { type: "status", status: STATUS },
   },
   { bytes: frameBytes(encodePing), frame: { type: "ping" } },
   { bytes: frameBytes(encodePong), frame: { type: "pong" } },

@@ -1,0 +1,34 @@
+/** What a node is given. */
+import type { Clock, Rng } from "../host/ports.ts";
+import type { ServerId } from "../raft/types.ts";
+import type { DataDirectory } from "../storage/data_directory.ts";
+import type { Limits, StorageLimits, Timing } from "./limits.ts";
+import type { NodeHost } from "./shells.ts";
+
+/** A server as the cluster file names it. */
+export interface ServerAddress {
+  readonly id: ServerId;
+  readonly hostname: string;
+  readonly clientPort: number;
+  readonly logPort: number;
+}
+
+export interface NodeConfig {
+  readonly servers: readonly ServerAddress[];
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly storage: StorageLimits;
+}
+
+export interface NodeOptions {
+  readonly config: NodeConfig;
+  readonly serverId: ServerId;
+  readonly directory: DataDirectory;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly host: NodeHost;
+  /** The latest version of the handshake that is spoken; for tests of mixed clusters. */
+  readonly protocolVersionMax?: number;
+  /** Checks the core's invariants after every step: for tests and the simulator. */
+  readonly checkInvariants?: boolean;
+}

@@ -1,0 +1,96 @@
+/** What servers tell each other of themselves. */
+import { assertEquals } from "@std/assert";
+import { type PeerStatus, PeerStatuses } from "../../lib/node/peer_status.ts";
+import type { StatusNotice } from "../../lib/wire/rpc.ts";
+import { ELECTION_TIMEOUT_MS, form } from "./linked_servers.ts";
+
+const WELL: StatusNotice = {
+  hasRoom: true,
+  canWrite: true,
+  isSuspect: false,
+  isRepairing: false,
+  appliedIndex: 5,
+};
+
+function setUp() {
+  const sent: StatusNotice[] = [];
+  const bench = {
+    own: WELL as StatusNotice | null,
+    sent,
+    nowMs: 0,
+    statuses: null! as PeerStatuses,
+  };
+  bench.statuses = new PeerStatuses({
+    electionTimeoutMs: ELECTION_TIMEOUT_MS,
+    own: () => bench.own,
+    sendToAll: (status) => sent.push(status),
+  });
+  const run = (forMs: number, each = () => {}) => {
+    for (const untilMs = bench.nowMs + forMs; bench.nowMs < untilMs;) {
+      each();
+      bench.statuses.tick(bench.nowMs += 10);
+    }
+  };
+  return { bench, run };
+}
+
+Deno.test("status: told twice an election timeout, and not at all while there is nothing to tell", () => {
+  const { bench, run } = setUp();
+  bench.own = null;
+  run(1_000);
+  assertEquals(bench.sent, []);
+  bench.own = WELL;
+  run(10 * ELECTION_TIMEOUT_MS);
+  assertEquals(bench.sent.length, 20);
+});
+
+Deno.test("status: a change is told soon, one back and forth no more often than every 50 ms", () => {
+  const { bench, run } = setUp();
+  run(100);
+  bench.own = { ...WELL, hasRoom: false };
+  run(50);
+  assertEquals(bench.sent.at(-1)!.hasRoom, false);
+  bench.sent.length = 0;
+  run(1_000, () => bench.own = { ...WELL, hasRoom: !bench.own!.hasRoom });
+  assertEquals(bench.sent.length <= 20, true, `${bench.sent.length}`);
+  bench.own = WELL;
+  run(50);
+  bench.sent.length = 0;
+  run(100, () => bench.own = { ...WELL, appliedIndex: bench.nowMs });
+  assertEquals(bench.sent.length <= 1, true, "applying entries is no news");
+});
+
+Deno.test("status: a report counts for two election timeouts, then its server is unknown", () => {
+  const { bench, run } = setUp();
+  assertEquals(bench.statuses.of(2), null);
+  run(100);
+  bench.statuses.receive(2, { ...WELL, hasRoom: false });
+  const expected: PeerStatus = { ...WELL, hasRoom: false, receivedMs: 100 };
+  assertEquals(bench.statuses.of(2), expected);
+  run(2 * ELECTION_TIMEOUT_MS);
+  assertEquals(bench.statuses.of(2), expected);
+  run(10);
+  assertEquals(bench.statuses.of(2), null);
+  assertEquals(bench.statuses.of(3), null);
+});
+
+Deno.test("status: servers of a cluster know each other's, and a changed one at once", () => {
+  const { servers, wires } = form(3);
+  const [first, second, third] = servers;
+  const run = (fromMs: number, forMs: number) => {
+    for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 10) {
+      for (const server of servers) server.links.tick(nowMs);
+      for (const server of servers) server.links.wake();
+      for (const wire of wires) wire.pump();
+    }
+  };
+  run(2_000, 500);
+  assertEquals(first!.links.statuses.of(2)?.hasRoom, true);
+  second!.status = { ...WELL, hasRoom: false, appliedIndex: 99 };
+  run(2_500, 60);
+  for (const server of [first!, third!]) {
+    const { receivedMs, ...status } = server.links.statuses.of(2)!;
+    assertEquals(status, second!.status);
+    assertEquals(receivedMs >= 2_500, true);
+  }
+});

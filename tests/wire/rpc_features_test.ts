@@ -1,0 +1,107 @@
+/** The two versions of the handshake, and the features that the second one names. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ByteWriter } from "../../lib/util/bytes.ts";
+import { LENGTH_BYTES } from "../../lib/wire/frame.ts";
+import {
+  encodeHello,
+  encodeStatus,
+  encodeWelcome,
+  Feature,
+  featureOfFrame,
+  FrameType,
+  HELLO_BYTES_MAX,
+  NO_FEATURES,
+} from "../../lib/wire/rpc.ts";
+import { decodeCut, problemOf, rawFrame } from "./rpc_driver.ts";
+import { frameBytes, HELLO, HELLO_2, STATUS } from "./rpc_samples.ts";
+
+/** What builds that know version 1 alone say, to the byte: taken from one of them. */
+const VERSION_1_HELLO = "00000034" + "01" + "524b564c" + "0001" + "01" +
+  "00112233445566778899aabbccddeeff" + "0000000000000001" + "0000000000000003" +
+  "0123456789abcdef" + "c1dc0050";
+
+/** A hello of version 2 with these bytes after the fields of version 1. */
+function helloWith(features: readonly number[]): Uint8Array {
+  const fixed = frameBytes((out) => encodeHello(out, { ...HELLO_2, features: NO_FEATURES }));
+  const body = fixed.slice(5, fixed.length - 4 - 2);
+  return rawFrame(FrameType.hello, new Uint8Array([...body, ...features]));
+}
+
+function named(name: string, value: readonly number[] = []): number[] {
+  const bytes = [...new TextEncoder().encode(name)];
+  return [bytes.length, ...bytes, value.length >>> 8, value.length & 255, ...value];
+}
+
+function refuses(features: readonly number[], part: string): void {
+  const problem = problemOf(helloWith(features));
+  assert(problem !== null, `taken, though "${part}"`);
+  assertStringIncludes(problem, part);
+}
+
+Deno.test("features: a handshake of version 1 is spoken as builds before spoke it, to the byte", () => {
+  const hello = frameBytes((out) => encodeHello(out, HELLO));
+  assertEquals(hello.toHex(), VERSION_1_HELLO);
+  const welcome = frameBytes((out) => encodeWelcome(out, HELLO));
+  assertEquals(welcome.slice(5, -4).toHex(), VERSION_1_HELLO.slice(10, -8));
+});
+
+Deno.test("features: version 2 is version 1, then the features", () => {
+  const hello = frameBytes((out) => encodeHello(out, HELLO_2));
+  const body = hello.slice(5, -4).toHex();
+  assertEquals(
+    body.slice(0, 8) + body.slice(12, 94),
+    VERSION_1_HELLO.slice(10, 18) +
+      VERSION_1_HELLO.slice(22, -8),
+  );
+  assertEquals(body.slice(8, 12), "0002");
+  assertEquals(body.slice(94), "0001" + "06" + "737461747573" + "0000");
+});
+
+Deno.test("features: a server that knows nothing of the other says no more than older builds take", () => {
+  for (const encode of [encodeHello, encodeWelcome]) {
+    const length = frameBytes((out) => encode(out, HELLO_2)).length - LENGTH_BYTES;
+    assert(length <= HELLO_BYTES_MAX, `${length} bytes`);
+  }
+});
+
+Deno.test("features: those of a later build are skipped, and so is what a value has grown by", () => {
+  const later = [0, 4, ...named("later", [1, 2, 3]), ...named("status", [9, 9])];
+  const hello = helloWith([...later, ...named("zz"), ...named("x".repeat(32), Array(300).fill(7))]);
+  assertEquals(decodeCut(hello, []), [{ type: "hello", hello: HELLO_2 }]);
+  assertEquals(decodeCut(helloWith([0, 0]), []), [
+    { type: "hello", hello: { ...HELLO_2, features: NO_FEATURES } },
+  ]);
+});
+
+Deno.test("features: counts and lengths are held against the bytes that are there", () => {
+  refuses([], "Wanted 2 bytes");
+  refuses([0xff, 0xff], "65535 features are announced in 0 bytes");
+  refuses([0, 2, ...named("status")], "Wanted 1 bytes");
+  refuses([0, 1, 7, 0x73], "1 features are announced in 2 bytes");
+  refuses([0, 1, 7, 0x73, 0x74, 0x75], "Wanted 1 bytes");
+  refuses([0, 1, 1, 0x73, 0xff, 0xff], "Wanted 65535 bytes");
+  refuses([0, 1, ...named("status"), 0], "1 bytes left over");
+  refuses([0, 1, 0, 0, 0, 0], "name has 0 bytes: 1 to 32");
+  refuses([0, 1, ...named("x".repeat(33))], "name has 33 bytes: 1 to 32");
+  refuses([0, 1, ...named("a b")], "not in ASCII");
+  refuses([0, 1, ...named("é")], "not in ASCII");
+  refuses([0, 2, ...named("later"), ...named("later")], "later is named twice");
+  // Names that an object has without having been given them.
+  assertEquals(problemOf(helloWith([0, 1, ...named("constructor")])), null);
+});
+
+Deno.test("features: frames that came later belong to one, the others to none", () => {
+  const since = Object.entries(FrameType).filter(([, type]) => featureOfFrame(type) !== null);
+  assertEquals(since.map(([name]) => name), ["status"]);
+  assertEquals(featureOfFrame(FrameType.status), Feature.status);
+  assertEquals(featureOfFrame(99), null);
+});
+
+Deno.test("status: flags and bytes that only later builds know are skipped", () => {
+  const out = new ByteWriter();
+  encodeStatus(out, STATUS);
+  const body = out.copy().slice(5, -4);
+  body[0]! |= 0xf0;
+  const longer = rawFrame(FrameType.status, new Uint8Array([...body, 1, 2, 3]));
+  assertEquals(decodeCut(longer, []), [{ type: "status", status: STATUS }]);
+});
