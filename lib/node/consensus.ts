@@ -148,7 +148,7 @@ function makeRaft(
     appendBytesMax: limits.appendBytesMax,
     appendsInFlightMax: limits.appendsInFlightMax,
     appendBytesInFlightMax: limits.appendBytesInFlightMax,
-    deferAppends: true,
+    thriftyAppends: true,
     committedBytesMax: limits.entryBytesMax,
     uncommittedBytesMax: limits.uncommittedBytesMax,
     checkInvariants: options.checkInvariants,

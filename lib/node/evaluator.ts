@@ -67,11 +67,12 @@ export class Evaluator implements Evaluation {
     const { consensus, isStopping, appender, uncommittedBytesMax } = this.#parts;
     const state = consensus()?.raft.state;
     if (state === undefined) return ClientError.noLeader;
-    if (state.role !== "leader") {
+    const { role } = state;
+    if (role.kind !== "leader") {
       return state.leaderId === NOBODY ? ClientError.noLeader : ClientError.redirect;
     }
     if (isStopping()) return ClientError.noLeader;
-    const waitingBytes = appender.gatheredBytes + state.uncommittedBytes;
+    const waitingBytes = appender.gatheredBytes + role.uncommittedBytes;
     return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
   }
 
@@ -126,7 +127,7 @@ export class Evaluator implements Evaluation {
     const state = consensus()?.raft.state;
     const store = consensus()?.store;
     const appliedIndex = store?.appliedIndex ?? 0;
-    const followers = state?.role === "leader" ? [...state.progress.values()] : [];
+    const followers = [...consensus()?.raft.leader?.progress.values() ?? []];
     return {
       serverId,
       leaderId: state?.leaderId ?? NOBODY,

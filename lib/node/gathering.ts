@@ -69,9 +69,9 @@ export class Gathering {
   }
 
   /** True where `gatheredBytes` of writes may wait for more. */
-  mayWait({ role, log, outbox }: RaftState, gatheredBytes: number): boolean {
-    if (role !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
-    if (log.lastIndex > outbox.appliedIndex) return true; // not committed, or not answered
+  mayWait({ role, log, output }: RaftState, gatheredBytes: number): boolean {
+    if (role.kind !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
+    if (log.lastIndex > output.applyingIndex) return true; // not committed, or not answered
     const areEnough = this.#awaited * AWAITED_MIN <= this.#answered;
     if (areEnough || this.#answered < AWAITED_MIN || gatheredBytes >= AWAIT_BYTES_MAX) return false;
     const nowMs = this.#clock.monotonicMs();

@@ -37,7 +37,7 @@ export class LogTrimmer {
     const last = Math.min(appliedIndex, log.durableIndex, indexMax);
     // Everybody is done with entries that are applied and durable, but for messages of the core that
     // nobody has taken yet: where there are any, the collector gets the dropped entries.
-    const givesUp = raft.state.outbox.messages.length === 0;
+    const givesUp = raft.state.output.messages.length === 0;
     const dropped: Uint8Array[] = [];
     let index = log.firstIndex - 1;
     while (index < last && this.#bytes > this.#bytesKept) {

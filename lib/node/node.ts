@@ -261,13 +261,13 @@ export class Node implements ServerNode {
     raft.tick();
     persister.tick(nowMs);
     snapshots.tick(nowMs, store, log.hasRoom());
-    this.#digests.tick(nowMs, raft.state.role === "leader", store);
+    this.#digests.tick(nowMs, raft.state.role.kind === "leader", store);
   }
 
   #onDigest(from: ServerId, notice: DigestNotice): void {
     if (this.#consensus === null) return;
     const { raft, store } = this.#consensus;
-    this.#digests.receive(from, notice, raft.state.role === "leader", store);
+    this.#digests.receive(from, notice, raft.state.role.kind === "leader", store);
   }
 
   #onPeerLost(id: ServerId): void {
@@ -288,7 +288,7 @@ export class Node implements ServerNode {
 
   /** Tells the sessions where a leadership was lost. */
   #noticeLeadership({ state }: Raft): void {
-    const ledTerm = state.role === "leader" ? state.term : 0;
+    const ledTerm = state.role.kind === "leader" ? state.term : 0;
     if (ledTerm === this.#ledTerm) return;
     if (this.#ledTerm !== 0) {
       this.#appender.tickets.clear();
@@ -304,7 +304,7 @@ export class Node implements ServerNode {
   #letTimePass(): void {
     if (this.#consensus === null || this.#timeEntryIndex !== 0) return;
     const { raft, store } = this.#consensus;
-    if (raft.state.role !== "leader" || raft.state.term !== this.#ledTerm) return;
+    if (raft.state.role.kind !== "leader" || raft.state.term !== this.#ledTerm) return;
     const nowMs = this.#leaderClock.nowMs();
     if (store.nextDeadlineMs() > nowMs && !store.hasDueKeys()) return;
     const result = raft.propose(timeEntry(nowMs));

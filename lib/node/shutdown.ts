@@ -34,7 +34,7 @@ export class Shutdown {
   constructor(options: ShutdownOptions) {
     this.#options = options;
     const { raft, host } = options;
-    if (raft?.state.role !== "leader") return;
+    if (raft?.state.role.kind !== "leader") return;
     this.#handsOver = raft.transferLeadership();
     const message = this.#handsOver
       ? "Handing the leadership over"
@@ -46,7 +46,7 @@ export class Shutdown {
     const { raft, log, sessions, isWriting, done } = this.#options;
     if (this.isOver) return;
     const passedMs = nowMs - this.#options.nowMs;
-    const stillLeads = this.#handsOver && raft?.state.role === "leader";
+    const stillLeads = this.#handsOver && raft?.state.role.kind === "leader";
     if (passedMs < HANDOVER_MS && (stillLeads || sessions.havePending)) return;
     sessions.leadershipLost(ClientError.noLeader);
     sessions.endAll("this server is shutting down");

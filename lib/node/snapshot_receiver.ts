@@ -113,7 +113,7 @@ export class SnapshotReceiver {
   giveUpStale(nowMs: number, { role, commitIndex }: RaftState): void {
     const part = this.#part;
     if (part === null) return;
-    const isWanted = role !== "leader" && part.position.index > commitIndex;
+    const isWanted = role.kind !== "leader" && part.position.index > commitIndex;
     if (isWanted && nowMs - this.#heardMs < SILENCE_MS) return;
     this.#drop();
     part.abort();

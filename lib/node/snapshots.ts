@@ -147,7 +147,7 @@ export class Snapshots {
    * that never comes back would else keep the log in memory from being cut, and its snapshot open.
    */
   #leaveSilent(): void {
-    for (const { id, silentHeartbeats } of this.#raft.state.progress.values()) {
+    for (const { id, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []) {
       if (silentHeartbeats <= SILENT_HEARTBEATS_MAX) continue;
       if (!this.#senders.has(id) && !this.#waiting.has(id)) continue;
       this.peerLost(id);
@@ -167,7 +167,7 @@ export class Snapshots {
     const { limits, send, files, host } = this.#options;
     const newest = this.#newest();
     for (const id of this.#waiting) {
-      const matchIndex = this.#raft.state.progress.get(id)?.matchIndex ?? Infinity;
+      const matchIndex = this.#raft.leader?.progress.get(id)?.matchIndex ?? Infinity;
       if (!this.#raft.needsSnapshot(id)) {
         this.#waiting.delete(id);
       } else if (newest !== null && newest.index > matchIndex && this.#isEnough(newest)) {
@@ -194,7 +194,7 @@ export class Snapshots {
 
   /** As `#pinnedIndex`, which a server that is elected again in a moment must not have forgotten. */
   #heldIndex(nowMs: number): number {
-    if (this.#raft.state.role === "leader") {
+    if (this.#raft.state.role.kind === "leader") {
       this.#held = { index: this.#pinnedIndex(), untilMs: nowMs + HOLD_MS };
     }
     const isFull = this.#trimmer.bytes > this.#options.limits.logMemoryBytes * PINNED_FACTOR;
@@ -212,7 +212,9 @@ export class Snapshots {
     }
     // A follower that is there and behind, such as one that has just taken a snapshot over, needs what
     // follows: dropped now, it would need the next snapshot, and with a steady load never catch up.
-    for (const { id, mode, matchIndex, silentHeartbeats } of this.#raft.state.progress.values()) {
+    for (
+      const { id, mode, matchIndex, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []
+    ) {
       const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
       if (id !== this.#raft.state.id && !isAway) index = Math.min(index, matchIndex);
     }

@@ -1,10 +1,16 @@
 /** Campaigning: first a pre-vote that changes nothing anywhere (thesis §9.6), then the election. */
 import { isVoter } from "./configuration.ts";
 import { becomeLeader } from "./leader.ts";
-import { send, sendOnceDurable, setTerm } from "./outbox.ts";
-import { type Ballot, tally } from "./quorum.ts";
+import { send, sendAfterSync, setTerm } from "./output.ts";
+import { tally, type VoteAnswer } from "./quorum.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
-import { configurationOf, isDiskStalled, type RaftState, restartElectionTimer } from "./state.ts";
+import {
+  type CandidateRole,
+  configurationOf,
+  isDiskStalled,
+  type RaftState,
+  restartElectionTimer,
+} from "./state.ts";
 import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
 /** The election timer ran out, or the leader's connection broke. */
@@ -12,9 +18,9 @@ export function preCampaign(state: RaftState, reason: string): void {
   if (!isVoter(configurationOf(state), state.id) || isDiskStalled(state)) return;
   if (state.repairing) return;
   restartElectionTimer(state);
-  changeRole(state, "preCandidate", NOBODY, reason);
+  changeRole(state, { kind: "preCandidate", answers: new Map() }, NOBODY, reason);
   for (const request of voteRequests(state, state.term + 1, true, false)) send(state, request);
-  countBallot(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
+  countAnswer(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
 }
 
 /** Runs for the next term. `transfer`: by order of the leader, so voters answer although it lives. */
@@ -22,17 +28,19 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
   if (isDiskStalled(state)) return;
   restartElectionTimer(state);
   setTerm(state, state.term + 1, state.id);
-  state.ownVoteVersion = state.outbox.hardStateVersion;
-  changeRole(state, "candidate", NOBODY, reason);
+  const ownVoteVersion = state.output.hardStateVersion;
+  changeRole(state, { kind: "candidate", answers: new Map(), ownVoteVersion }, NOBODY, reason);
   // The own vote must be durable before anybody may answer it; it counts from then on, too.
   for (const request of voteRequests(state, state.term, false, transfer)) {
-    sendOnceDurable(state, request);
+    sendAfterSync(state, request);
   }
 }
 
-export function noteOwnVoteDurable(state: RaftState): void {
-  if (state.outbox.durableVersion < state.ownVoteVersion || state.ballots.has(state.id)) return;
-  countBallot(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
+/** A candidate's own vote counts once it is durable: called after each sync. */
+export function noteOwnVoteDurable(state: RaftState, candidate: CandidateRole): void {
+  if (state.output.durableVersion < candidate.ownVoteVersion) return;
+  if (candidate.answers.has(state.id)) return;
+  countAnswer(state, state.id, { granted: true, suspect: state.suspect, repairing: false });
 }
 
 function voteRequests(
@@ -55,21 +63,23 @@ function voteRequests(
 
 /** An answer of the current campaign; others are dropped. */
 export function handleVoteResponse(state: RaftState, message: VoteResponse): void {
-  if (state.role !== (message.preVote ? "preCandidate" : "candidate")) return;
+  if (state.role.kind !== (message.preVote ? "preCandidate" : "candidate")) return;
   // A granted pre-vote carries the term that it was asked for, a refused one the voter's own.
   if (message.preVote && message.granted && message.term !== state.term + 1) return;
-  countBallot(state, message.from, message);
+  countAnswer(state, message.from, message);
 }
 
-function countBallot(state: RaftState, from: number, ballot: Ballot): void {
+function countAnswer(state: RaftState, from: number, answer: VoteAnswer): void {
+  const { role } = state;
+  if (role.kind !== "preCandidate" && role.kind !== "candidate") return;
   // The first answer stands: a grant is never taken back, and copies may come late.
-  const { granted, suspect, repairing } = ballot;
-  if (!state.ballots.has(from)) state.ballots.set(from, { granted, suspect, repairing });
-  const result = tally(configurationOf(state), state.ballots);
+  const { granted, suspect, repairing } = answer;
+  if (!role.answers.has(from)) role.answers.set(from, { granted, suspect, repairing });
+  const result = tally(configurationOf(state), role.answers);
   if (result === "lost") {
     becomeFollower(state, state.term, NOBODY, "the voters refused");
   } else if (result === "won") {
-    if (state.role === "preCandidate") campaign(state, false, "the pre-vote was granted");
+    if (role.kind === "preCandidate") campaign(state, false, "the pre-vote was granted");
     else becomeLeader(state);
   }
 }

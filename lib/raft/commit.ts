@@ -1,9 +1,9 @@
 /** Moving commitIndex, which never goes back, and the entries that come into the log. */
 import { assert, broken } from "../util/assert.ts";
-import { noteCommitters } from "./deferral.ts";
 import { syncProgress } from "./membership.ts";
 import { quorumValue } from "./quorum.ts";
-import { configurationOf, type RaftState } from "./state.ts";
+import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
+import { noteCommitters } from "./thrifty_appends.ts";
 import type { Entry } from "./types.ts";
 
 /** Appends entries behind the last one; configurations among them rule at once (thesis §4.1). */
@@ -34,15 +34,15 @@ export function commitTo(state: RaftState, index: number): void {
  * Leader: commits what a majority holds durably, itself included only up to its own last sync. Only
  * an entry of the own term commits by counting; older ones commit with it (paper §5.4.2).
  */
-export function advanceCommit(state: RaftState): void {
+export function advanceCommit(state: RaftState, leader: LeaderRole): void {
   const index = quorumValue(
     configurationOf(state),
-    (id) => id === state.id ? state.log.durableIndex : state.progress.get(id)?.matchIndex ?? 0,
+    (id) => id === state.id ? state.log.durableIndex : leader.progress.get(id)?.matchIndex ?? 0,
   );
   if (index <= state.commitIndex || state.log.termAt(index) !== state.term) return;
   for (let i = state.commitIndex + 1; i <= index; i++) {
-    state.uncommittedBytes -= state.log.at(i).data.length;
+    leader.uncommittedBytes -= state.log.at(i).data.length;
   }
   commitTo(state, index);
-  noteCommitters(state, index);
+  noteCommitters(state, leader, index);
 }

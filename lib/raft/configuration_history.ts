@@ -8,21 +8,21 @@ import { ENVELOPE_BYTES } from "./envelope.ts";
 import { assert } from "../util/assert.ts";
 import { type Configuration, type Entry, EntryKind } from "./types.ts";
 
-interface Ruling {
+interface ConfigurationVersion {
   /** The index of its entry; for the first one that of the snapshot. */
   readonly index: number;
   readonly configuration: Configuration;
 }
 
 export class ConfigurationHistory {
-  readonly rulings: Ruling[];
+  readonly versions: ConfigurationVersion[];
 
   constructor(index: number, configuration: Configuration) {
-    this.rulings = [{ index, configuration }];
+    this.versions = [{ index, configuration }];
   }
 
   get current(): Configuration {
-    return this.rulings[this.rulings.length - 1]!.configuration;
+    return this.versions[this.versions.length - 1]!.configuration;
   }
 
   /** Takes up the configurations among `entries`; true where there was one. */
@@ -31,7 +31,7 @@ export class ConfigurationHistory {
     for (const { index, data } of entries) {
       if (data[0] !== EntryKind.configuration) continue;
       const configuration = decodeConfiguration(data.subarray(ENVELOPE_BYTES));
-      this.rulings.push({ index, configuration });
+      this.versions.push({ index, configuration });
       changed = true;
     }
     return changed;
@@ -39,26 +39,26 @@ export class ConfigurationHistory {
 
   /** The configuration as of `index`. */
   at(index: number): Configuration {
-    const ruling = this.rulings.findLast((known) => known.index <= index);
+    const ruling = this.versions.findLast((known) => known.index <= index);
     assert(ruling !== undefined, `The configuration at ${index} is forgotten`);
     return ruling.configuration;
   }
 
   /** Forgets the configurations that ruled in front of `index` only. */
   compact(index: number): void {
-    while (this.rulings.length > 1 && this.rulings[1]!.index <= index) this.rulings.shift();
+    while (this.versions.length > 1 && this.versions[1]!.index <= index) this.versions.shift();
   }
 
   /** Begins anew with the configuration of a snapshot that ends at `index`. */
   restart(index: number, configuration: Configuration): void {
-    this.rulings.length = 0;
-    this.rulings.push({ index, configuration });
+    this.versions.length = 0;
+    this.versions.push({ index, configuration });
   }
 
   /** Forgets the configurations at `from` and behind it; the first one always stays. */
   truncate(from: number): void {
-    while (this.rulings.length > 1 && this.rulings[this.rulings.length - 1]!.index >= from) {
-      this.rulings.pop();
+    while (this.versions.length > 1 && this.versions[this.versions.length - 1]!.index >= from) {
+      this.versions.pop();
     }
   }
 }

@@ -1,6 +1,6 @@
 /** One-line texts of messages, states and readys: the operator's log and the test traces share them. */
 import { unreachable } from "../util/assert.ts";
-import type { RaftEvent, RaftState } from "./state.ts";
+import { leaderOf, type RaftEvent, type RaftState } from "./state.ts";
 import { type Entry, type HardState, type Message, NOBODY, type Ready } from "./types.ts";
 
 /** `6..8`, `6`, or `none`. */
@@ -78,13 +78,13 @@ export function describeHardState(hardState: HardState): string {
 /** For example `2 follower t3 vote 1 leader 1 log 1..2/t1 3/t3 commit 2`. */
 export function describeState(state: RaftState): string {
   const { log } = state;
-  const parts = [`${state.id} ${state.role} ${describeHardState(state)}`];
+  const parts = [`${state.id} ${state.role.kind} ${describeHardState(state)}`];
   if (state.repairing) parts.push("repairing");
   parts.push(`leader ${state.leaderId === NOBODY ? "none" : state.leaderId}`);
   if (log.snapshot.index > 0) parts.push(`snapshot ${log.snapshot.index}/t${log.snapshot.term}`);
   parts.push(`log ${describeTerms(log.entries)}`, `commit ${state.commitIndex}`);
   if (log.durableIndex < log.lastIndex) parts.push(`durable ${log.durableIndex}`);
-  for (const { id, mode } of state.progress.values()) {
+  for (const { id, mode } of leaderOf(state)?.progress.values() ?? []) {
     if (mode === "snapshot") parts.push(`snapshot to ${id}`);
   }
   return parts.join(" ");

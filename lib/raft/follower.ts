@@ -1,15 +1,15 @@
 /** What a server does with a leader's messages (paper §5.2, §5.3). */
 import { broken } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
-import { send, sendOnceDurable } from "./outbox.ts";
+import { send, sendAfterSync } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 import {
-  askForAppend,
-  countableIndex,
-  countableRound,
-  settleSuspicion,
+  ackableIndex,
+  ackableRound,
+  requestProbe,
   tellSuspicionOnce,
+  tryClearSuspect,
 } from "./suspicion.ts";
 import { isVoter } from "./configuration.ts";
 import { campaign } from "./candidate.ts";
@@ -26,10 +26,10 @@ export function hearLeader(
   state: RaftState,
   message: AppendRequest | Heartbeat | SnapshotChunk,
 ): void {
-  if (state.role === "leader") {
+  if (state.role.kind === "leader") {
     broken(`Servers ${state.id} and ${message.from} both lead term ${state.term}`);
   }
-  if (state.role !== "follower" || state.leaderId !== message.from) {
+  if (state.role.kind !== "follower" || state.leaderId !== message.from) {
     becomeFollower(state, state.term, message.from, `heard from leader ${message.from}`);
   }
   state.electionElapsed = 0;
@@ -41,16 +41,16 @@ export function handleAppendRequest(state: RaftState, message: AppendRequest): v
   // What is committed equals every later leader's log, so only a previous entry behind it can differ.
   const matches = message.prevIndex <= state.commitIndex ||
     log.termAt(message.prevIndex) === message.prevTerm;
-  if (!matches) return refuse(state, message);
+  if (!matches) return reject(state, message);
 
   takeEntries(state, message);
   const verifiedIndex = message.prevIndex + message.entries.length;
   // This message vouches for the log up to here and no further: a tail behind it may differ.
   commitTo(state, Math.min(message.commitIndex, verifiedIndex));
-  settleSuspicion(state, message, verifiedIndex);
+  tryClearSuspect(state, message, verifiedIndex);
 
-  const index = countableIndex(state, verifiedIndex);
-  sendOnceDurable(state, {
+  const index = ackableIndex(state, verifiedIndex);
+  sendAfterSync(state, {
     kind: "appendResponse",
     from: state.id,
     to: message.from,
@@ -59,7 +59,7 @@ export function handleAppendRequest(state: RaftState, message: AppendRequest): v
     index,
     hintIndex: 0,
     hintTerm: 0,
-    readRound: countableRound(state, message.readRound),
+    readRound: ackableRound(state, message.readRound),
   }, index);
 }
 
@@ -83,7 +83,7 @@ function takeEntries(state: RaftState, message: AppendRequest): void {
 }
 
 /** Refuses, with the nearest index that could match (paper §5.3, last part). */
-function refuse(state: RaftState, message: AppendRequest): void {
+function reject(state: RaftState, message: AppendRequest): void {
   tellSuspicionOnce(state);
   const hintIndex = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
   send(state, {
@@ -95,34 +95,34 @@ function refuse(state: RaftState, message: AppendRequest): void {
     index: message.prevIndex,
     hintIndex,
     hintTerm: state.log.termAt(hintIndex),
-    readRound: countableRound(state, message.readRound),
+    readRound: ackableRound(state, message.readRound),
   });
 }
 
 export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   hearLeader(state, message);
   // A heartbeat's commitIndex rests on acks that a suspect server may have forgotten.
-  if (state.suspect) askForAppend(state);
+  if (state.suspect) requestProbe(state);
   else commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
   send(state, {
     kind: "heartbeatResponse",
     from: state.id,
     to: message.from,
     term: state.term,
-    readRound: countableRound(state, message.readRound),
+    readRound: ackableRound(state, message.readRound),
   });
 }
 
 /** The leader orders this server to take over (thesis §3.10); without a pre-vote, since it agrees. */
 export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
   const able = isVoter(configurationOf(state), state.id) && !state.suspect;
-  if (state.role !== "follower" || message.from !== state.leaderId || !able) return;
+  if (state.role.kind !== "follower" || message.from !== state.leaderId || !able) return;
   campaign(state, true, `leader ${message.from} hands over`);
 }
 
 /** The connection to `id` broke. Where that is the leader, its process has most likely died. */
 export function handleDisconnect(state: RaftState, id: number): void {
-  if (state.role !== "follower" || id !== state.leaderId) return;
+  if (state.role.kind !== "follower" || id !== state.leaderId) return;
   becomeFollower(state, state.term, NOBODY, `connection to leader ${id} broke`);
   const ticks = state.options.electionTimeoutTicks;
   const low = Math.max(1, Math.floor(ticks / 10));

@@ -5,7 +5,7 @@
 import { assert } from "../util/assert.ts";
 import { members } from "./configuration.ts";
 import { NO_TERM } from "./log.ts";
-import { configurationOf, type RaftState, type Role } from "./state.ts";
+import { configurationOf, leaderOf, type LeaderRole, type RaftState, type Role } from "./state.ts";
 import { NOBODY, type ServerId } from "./types.ts";
 
 /** The part of a state that `checkDelta` compares with: cheap to take before each step. */
@@ -27,11 +27,18 @@ export interface StateSummary {
   readonly readEnded: number;
 }
 
+/** The newest read rounds begun and ended, over all leaderships. */
+function readRoundsOf(state: RaftState): { readonly started: number; readonly ended: number } {
+  const { lastReadRound } = state;
+  return leaderOf(state)?.reads ?? { started: lastReadRound, ended: lastReadRound };
+}
+
 export function summarize(state: RaftState): StateSummary {
-  const { role, term, votedFor, leaderId, suspect, repairing } = state;
-  const { commitIndex, log, outbox, reads } = state;
+  const { term, votedFor, leaderId, suspect, repairing } = state;
+  const { commitIndex, log, output } = state;
+  const reads = readRoundsOf(state);
   return {
-    role,
+    role: state.role.kind,
     term,
     votedFor,
     leaderId,
@@ -42,8 +49,8 @@ export function summarize(state: RaftState): StateSummary {
     commitTerm: log.termAt(commitIndex),
     lastIndex: log.lastIndex,
     lastTerm: log.lastTerm,
-    appliedIndex: outbox.appliedIndex,
-    durableVersion: outbox.durableVersion,
+    appliedIndex: output.applyingIndex,
+    durableVersion: output.durableVersion,
     readStarted: reads.started,
     readEnded: reads.ended,
   };
@@ -53,58 +60,60 @@ export function summarize(state: RaftState): StateSummary {
 export function checkState(state: RaftState): void {
   checkMarks(state);
   checkLog(state);
-  if (state.role === "leader") checkLeader(state);
-  else {
-    hold(state, state.leaderId !== state.id, "believes itself leader without the role");
-    hold(state, state.progress.size === 0 && state.transfer === null, "keeps a leader's notes");
-    hold(state, state.reads.started === state.reads.ended, "has a read round without leading");
-    hold(state, state.reads.requests === 0, "gathers reads without leading");
-  }
-  hold(state, !state.repairing || state.role === "follower", "campaigns while it repairs its log");
+  const { role } = state;
+  if (role.kind === "leader") checkLeader(state, role);
+  else hold(state, state.leaderId !== state.id, "believes itself leader without the role");
+  hold(state, !state.repairing || role.kind === "follower", "campaigns while it repairs its log");
   hold(
     state,
     !state.repairing || state.suspect === (state.repairEnd === null),
     "repairs its log without being suspect",
   );
-  if (state.role === "candidate" || state.role === "preCandidate") {
+  if (role.kind === "candidate" || role.kind === "preCandidate") {
     hold(state, state.leaderId === NOBODY, "campaigns against a leader that it follows");
-  } else {
-    hold(state, state.ballots.size === 0, "keeps ballots without campaigning");
   }
-  if (state.role === "candidate") hold(state, state.votedFor === state.id, "ran without own vote");
+  if (role.kind === "candidate") hold(state, state.votedFor === state.id, "ran without own vote");
 }
 
 function hold(state: RaftState, condition: boolean, broken: string): void {
   if (!condition) {
-    assert(false, `Server ${state.id} (${state.role}, term ${state.term}) ${broken}`);
+    assert(false, `Server ${state.id} (${state.role.kind}, term ${state.term}) ${broken}`);
   }
 }
 
 function checkMarks(state: RaftState): void {
-  const { log, outbox, commitIndex } = state;
+  const { log, output, commitIndex } = state;
   hold(state, commitIndex >= log.snapshot.index, "committed less than its snapshot holds");
-  hold(state, log.snapshot.index <= outbox.appliedIndex, "compacted what was not handed out");
+  hold(state, log.snapshot.index <= output.applyingIndex, "compacted what was not handed out");
   hold(state, log.snapshot.index <= log.durableIndex, "compacted what is not durable");
-  const { rulings } = state.configurations;
+  const { versions } = state.configurations;
   hold(
     state,
-    rulings.every(({ index }, i) => i === 0 || rulings[i - 1]!.index < index),
+    versions.every(({ index }, i) => i === 0 || versions[i - 1]!.index < index),
     "has configurations out of order",
   );
-  hold(state, rulings[0]!.index <= outbox.appliedIndex, "forgot a configuration too early");
-  hold(state, rulings.at(-1)!.index <= log.lastIndex, "follows a configuration that is gone");
+  hold(state, versions[0]!.index <= output.applyingIndex, "forgot a configuration too early");
+  hold(state, versions.at(-1)!.index <= log.lastIndex, "follows a configuration that is gone");
   hold(state, commitIndex <= log.lastIndex, "committed more than its log holds");
-  hold(state, outbox.appliedIndex <= commitIndex, "handed out what is not committed");
-  hold(state, log.durableIndex <= log.handedIndex, "counts as durable what storage never got");
-  hold(state, log.handedIndex <= log.lastIndex, "counts as handed over what is not in the log");
-  hold(state, outbox.durableVersion <= outbox.handedVersion, "counts an unwritten vote as durable");
-  hold(state, outbox.handedVersion <= outbox.hardStateVersion, "handed over a vote of the future");
-  if (outbox.batch === null) {
-    hold(state, outbox.durableVersion === outbox.handedVersion, "forgot a written hard state");
-    hold(state, log.durableIndex === log.handedIndex, "forgot written entries");
+  hold(state, output.applyingIndex <= commitIndex, "handed out what is not committed");
+  hold(state, log.durableIndex <= log.submittedIndex, "counts as durable what storage never got");
+  hold(state, log.submittedIndex <= log.lastIndex, "counts as handed over what is not in the log");
+  hold(
+    state,
+    output.durableVersion <= output.submittedVersion,
+    "counts an unwritten vote as durable",
+  );
+  hold(
+    state,
+    output.submittedVersion <= output.hardStateVersion,
+    "handed over a vote of the future",
+  );
+  if (output.batch === null) {
+    hold(state, output.durableVersion === output.submittedVersion, "forgot a written hard state");
+    hold(state, log.durableIndex === log.submittedIndex, "forgot written entries");
   }
-  for (const { message } of outbox.promises) {
-    hold(state, message.term === state.term, "keeps a promise of another term");
+  for (const { message } of output.held) {
+    hold(state, message.term === state.term, "holds a message of another term");
   }
 }
 
@@ -119,7 +128,7 @@ function checkLog(state: RaftState): void {
   hold(state, term <= state.term, "has entries of a term that it never reached");
 }
 
-function checkLeader(state: RaftState): void {
+function checkLeader(state: RaftState, leader: LeaderRole): void {
   const { log } = state;
   hold(state, state.leaderId === state.id, "leads but follows another");
   hold(state, state.votedFor === state.id, "leads a term that it did not vote for itself in");
@@ -127,14 +136,14 @@ function checkLeader(state: RaftState): void {
   hold(state, !state.suspect, "leads while suspect");
   let bytes = 0;
   for (let i = state.commitIndex + 1; i <= log.lastIndex; i++) bytes += log.at(i).data.length;
-  hold(state, bytes === state.uncommittedBytes, "miscounts its uncommitted bytes");
+  hold(state, bytes === leader.uncommittedBytes, "miscounts its uncommitted bytes");
   const others = members(configurationOf(state)).filter((id) => id !== state.id);
   hold(
     state,
-    others.length === state.progress.size && others.every((id) => state.progress.has(id)),
+    others.length === leader.progress.size && others.every((id) => leader.progress.has(id)),
     "keeps notes of others than the members",
   );
-  for (const progress of state.progress.values()) {
+  for (const progress of leader.progress.values()) {
     const name = `follower ${progress.id}`;
     hold(state, progress.matchIndex < progress.nextIndex, `next ≤ match for ${name}`);
     hold(state, progress.nextIndex <= log.lastIndex + 1, `next is beyond the log for ${name}`);
@@ -142,7 +151,7 @@ function checkLeader(state: RaftState): void {
       hold(state, progress.nextIndex <= log.snapshot.index, `${name} needs no snapshot`);
       hold(state, progress.inFlight.length === 0, `appends in flight beside a snapshot to ${name}`);
     }
-    hold(state, progress.readRound <= state.reads.started, `${name} answered a round not begun`);
+    hold(state, progress.readRound <= leader.reads.started, `${name} answered a round not begun`);
     hold(
       state,
       progress.inFlight.length <= state.options.appendsInFlightMax,
@@ -163,7 +172,8 @@ function checkLeader(state: RaftState): void {
 
 /** Throws where a step went backwards or changed what must stay (paper, Figure 3). */
 export function checkDelta(before: StateSummary, state: RaftState): void {
-  const { log, outbox, reads } = state;
+  const { log, output } = state;
+  const reads = readRoundsOf(state);
   hold(state, state.term >= before.term, `went back from term ${before.term}`);
   if (state.term === before.term) {
     hold(
@@ -177,12 +187,16 @@ export function checkDelta(before: StateSummary, state: RaftState): void {
         state.leaderId === before.leaderId,
       `knows two leaders of one term, ${before.leaderId} and ${state.leaderId}`,
     );
-    if (before.role === "leader" && state.role === "leader") {
+    if (before.role === "leader" && state.role.kind === "leader") {
       hold(state, log.lastIndex >= before.lastIndex, "shortened its log while leading");
       hold(state, log.termAt(before.lastIndex) === before.lastTerm, "rewrote its log as leader");
     }
   } else {
-    hold(state, before.role !== "leader" || state.role !== "leader", "led two terms in one step");
+    hold(
+      state,
+      before.role !== "leader" || state.role.kind !== "leader",
+      "led two terms in one step",
+    );
   }
   hold(state, !state.repairing || before.repairing, "lost entries while running");
   hold(state, !state.suspect || before.suspect, "became suspect while running");
@@ -194,8 +208,8 @@ export function checkDelta(before: StateSummary, state: RaftState): void {
     `replaced committed entry ${before.commitIndex}`,
   );
   hold(state, log.snapshot.index >= before.compactedIndex, "brought back compacted entries");
-  hold(state, outbox.appliedIndex >= before.appliedIndex, "handed out committed entries twice");
-  hold(state, outbox.durableVersion >= before.durableVersion, "durability went back");
+  hold(state, output.applyingIndex >= before.appliedIndex, "handed out committed entries twice");
+  hold(state, output.durableVersion >= before.durableVersion, "durability went back");
   hold(state, reads.started >= before.readStarted, "reused a read round");
   hold(state, reads.ended >= before.readEnded, "reopened a read round");
 }

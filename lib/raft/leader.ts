@@ -1,8 +1,7 @@
 /** What a leader does with answers, proposals and time (paper §5.3, §5.4). */
 import { advanceCommit, appendToLog } from "./commit.ts";
 import { members } from "./configuration.ts";
-import { resetDeferral, tickDeferral } from "./deferral.ts";
-import { clearSuspect } from "./outbox.ts";
+import { clearSuspect } from "./output.ts";
 import {
   becomePausedProbe,
   forgetMatch,
@@ -12,11 +11,19 @@ import {
   noteRefused,
   type Progress,
 } from "./progress.ts";
-import { hasQuorum } from "./quorum.ts";
-import { confirmRound, tickRound } from "./read_index.ts";
+import { hasQuorumWith } from "./quorum.ts";
+import { confirmRound, makeReadIndexState, tickRound } from "./read_index.ts";
 import { resendStalled, sendHeartbeats } from "./replication.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
-import { configurationOf, isDiskStalled, isOnlyVoter, type RaftState } from "./state.ts";
+import {
+  configurationOf,
+  isDiskStalled,
+  isOnlyVoter,
+  leaderOf,
+  type LeaderRole,
+  type RaftState,
+} from "./state.ts";
+import { makeThriftyAppends, tickThriftyAppends } from "./thrifty_appends.ts";
 import { continueTransfer, tickTransfer } from "./transfer.ts";
 import {
   type AppendResponse,
@@ -33,78 +40,93 @@ export type ProposeResult =
 
 /** Takes over the current term, and begins it with an entry that commits what came before it. */
 export function becomeLeader(state: RaftState): void {
-  const { log } = state;
-  changeRole(state, "leader", state.id, "won the election");
+  const leader = makeLeader(state);
+  changeRole(state, leader, state.id, "won the election");
   clearSuspect(state);
-  resetDeferral(state);
   state.electionElapsed = 0;
-  state.heartbeatElapsed = 0;
+  appendProposal(state, leader, state.options.makeNoop());
+}
+
+function makeLeader(state: RaftState): LeaderRole {
+  const { log } = state;
+  const progress = new Map<ServerId, Progress>();
   for (const id of members(configurationOf(state))) {
-    if (id !== state.id) state.progress.set(id, makeProgress(id, log.lastIndex + 1));
+    if (id !== state.id) progress.set(id, makeProgress(id, log.lastIndex + 1));
   }
-  state.uncommittedBytes = 0;
-  for (const entry of log.slice(state.commitIndex + 1)) {
-    state.uncommittedBytes += entry.data.length;
-  }
-  appendProposal(state, state.options.makeNoop());
+  let uncommittedBytes = 0;
+  for (const entry of log.slice(state.commitIndex + 1)) uncommittedBytes += entry.data.length;
+  return {
+    kind: "leader",
+    progress,
+    heartbeatElapsed: 0,
+    uncommittedBytes,
+    transfer: null,
+    thrifty: makeThriftyAppends(),
+    reads: makeReadIndexState(state.lastReadRound),
+  };
 }
 
 /** Puts `data` into the log as the next entry; it leaves when the turn ends. */
 export function propose(state: RaftState, data: Uint8Array): ProposeResult {
-  if (state.role !== "leader") return { accepted: false, reason: "notLeader" };
-  if (state.transfer !== null) return { accepted: false, reason: "transferring" };
-  const { uncommittedBytes } = state;
+  const leader = state.role;
+  if (leader.kind !== "leader") return { accepted: false, reason: "notLeader" };
+  if (leader.transfer !== null) return { accepted: false, reason: "transferring" };
+  const { uncommittedBytes } = leader;
   if (uncommittedBytes > 0 && uncommittedBytes + data.length > state.options.uncommittedBytesMax) {
     return { accepted: false, reason: "busy" };
   }
-  return { accepted: true, index: appendProposal(state, data), term: state.term };
+  return { accepted: true, index: appendProposal(state, leader, data), term: state.term };
 }
 
-function appendProposal(state: RaftState, data: Uint8Array): number {
+function appendProposal(state: RaftState, leader: LeaderRole, data: Uint8Array): number {
   const index = state.log.lastIndex + 1;
   appendToLog(state, [{ index, term: state.term, data }]);
-  state.uncommittedBytes += data.length;
-  state.deferral.bytes += data.length;
-  state.outbox.appendsDue = true;
+  leader.uncommittedBytes += data.length;
+  leader.thrifty.bytes += data.length;
+  state.output.appendsDue = true;
   return index;
 }
 
 export function handleAppendResponse(state: RaftState, message: AppendResponse): void {
-  const progress = hearFollower(state, message);
+  const leader = state.role;
+  if (leader.kind !== "leader") return;
+  const progress = hearFollower(state, leader, message);
   // Nobody can hold more of this term than its only leader.
   if (progress === undefined || message.index > state.log.lastIndex) return;
   if (message.success) {
     noteAccepted(progress, message.index);
-    advanceCommit(state);
-    continueTransfer(state, progress);
+    advanceCommit(state, leader);
+    continueTransfer(state, leader, progress);
   } else {
     const { hintIndex, hintTerm } = message;
     // A hint in front of the log stays one: the log knows nothing there that could match.
     const lookAt = Math.min(hintIndex, state.log.lastIndexWithTermAtMost(hintIndex, hintTerm));
     if (!noteRefused(progress, message.index, lookAt)) return;
   }
-  state.outbox.appendsDue = true;
+  state.output.appendsDue = true;
 }
 
 export function handleHeartbeatResponse(state: RaftState, message: HeartbeatResponse): void {
-  const progress = hearFollower(state, message);
-  if (progress !== undefined) resendStalled(state, progress);
+  const leader = state.role;
+  if (leader.kind !== "leader") return;
+  const progress = hearFollower(state, leader, message);
+  if (progress !== undefined) resendStalled(state, leader, progress);
 }
 
 /** Any answer in this term shows that the follower follows, and confirms the round that it echoes. */
 function hearFollower(
   state: RaftState,
+  leader: LeaderRole,
   message: AppendResponse | HeartbeatResponse | SnapshotChunkResponse,
 ): Progress | undefined {
-  if (state.role !== "leader") return undefined;
-  const progress = state.progress.get(message.from);
+  const progress = leader.progress.get(message.from);
   if (progress === undefined) return undefined;
   progress.recentlyActive = true;
   progress.silentHeartbeats = 0;
   if (message.kind === "snapshotChunkResponse") return progress;
-  if (message.readRound > progress.readRound && message.readRound <= state.reads.started) {
+  if (message.readRound > progress.readRound && message.readRound <= leader.reads.started) {
     progress.readRound = message.readRound;
-    confirmRound(state);
+    confirmRound(state, leader);
   }
   return progress;
 }
@@ -114,13 +136,14 @@ export function handleSnapshotChunkResponse(
   state: RaftState,
   message: SnapshotChunkResponse,
 ): void {
-  const progress = hearFollower(state, message);
-  if (progress?.mode === "snapshot") state.outbox.snapshotAnswers.push(message);
+  if (state.role.kind !== "leader") return;
+  const progress = hearFollower(state, state.role, message);
+  if (progress?.mode === "snapshot") state.output.snapshotAnswers.push(message);
 }
 
 /** The stream of a snapshot ended before its end: tries again once the follower is heard. */
 export function snapshotFailed(state: RaftState, id: ServerId): void {
-  const progress = state.progress.get(id);
+  const progress = leaderOf(state)?.progress.get(id);
   if (progress?.mode === "snapshot") becomePausedProbe(progress);
 }
 
@@ -137,13 +160,13 @@ export function handleFollowerDisconnect(state: RaftState, id: ServerId): void {
 
 /** What a follower acknowledged does not count: its process may have forgotten it. */
 function forgetFollower(state: RaftState, id: ServerId): void {
-  const progress = state.progress.get(id);
+  const progress = leaderOf(state)?.progress.get(id);
   if (progress === undefined) return;
   forgetMatch(progress);
-  state.outbox.appendsDue = true;
+  state.output.appendsDue = true;
 }
 
-export function tickLeader(state: RaftState): void {
+export function tickLeader(state: RaftState, leader: LeaderRole): void {
   if (isDiskStalled(state)) {
     return becomeFollower(
       state,
@@ -152,27 +175,28 @@ export function tickLeader(state: RaftState): void {
       "a sync takes longer than an election timeout",
     );
   }
-  tickTransfer(state);
+  tickTransfer(state, leader);
   if (state.electionElapsed >= state.options.electionTimeoutTicks) {
     state.electionElapsed = 0;
-    if (!checkQuorum(state)) {
+    if (!checkQuorum(state, leader)) {
       return becomeFollower(state, state.term, NOBODY, "a majority has not answered");
     }
   }
-  tickRound(state);
-  tickDeferral(state);
-  if (++state.heartbeatElapsed < state.options.heartbeatTicks) return;
-  state.heartbeatElapsed = 0;
-  for (const progress of state.progress.values()) noteHeartbeat(progress);
-  sendHeartbeats(state);
+  tickRound(state, leader);
+  tickThriftyAppends(state, leader);
+  if (++leader.heartbeatElapsed < state.options.heartbeatTicks) return;
+  leader.heartbeatElapsed = 0;
+  for (const progress of leader.progress.values()) noteHeartbeat(progress);
+  sendHeartbeats(state, leader);
 }
 
 /** Whether a majority answered since the last check (thesis §6.2); starts counting anew. */
-function checkQuorum(state: RaftState): boolean {
-  const heard = isOnlyVoter(state) || hasQuorum(
+function checkQuorum(state: RaftState, leader: LeaderRole): boolean {
+  const heard = isOnlyVoter(state) || hasQuorumWith(
     configurationOf(state),
-    (id) => id === state.id || state.progress.get(id)?.recentlyActive === true,
+    state.id,
+    (id) => leader.progress.get(id)?.recentlyActive === true,
   );
-  for (const progress of state.progress.values()) progress.recentlyActive = false;
+  for (const progress of leader.progress.values()) progress.recentlyActive = false;
   return heard;
 }

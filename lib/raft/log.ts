@@ -20,7 +20,7 @@ export class RaftLog {
   snapshot: SnapshotPosition;
   /** `entries[i]` has the index `snapshot.index + 1 + i`. Shared with whoever got them: immutable. */
   readonly entries: Entry[];
-  handedIndex: number;
+  submittedIndex: number;
   durableIndex: number;
 
   /** `entries` are as recovered, so they are durable. They may begin in front of the snapshot's end. */
@@ -29,9 +29,9 @@ export class RaftLog {
     const isInside = first !== undefined && first.index <= snapshot.index;
     this.snapshot = isInside ? positionInFront(first) : snapshot;
     this.entries = [];
-    this.handedIndex = this.durableIndex = this.snapshot.index;
+    this.submittedIndex = this.durableIndex = this.snapshot.index;
     this.append(isInside && first.index === this.snapshot.index ? entries.slice(1) : entries);
-    this.handedIndex = this.durableIndex = this.lastIndex;
+    this.submittedIndex = this.durableIndex = this.lastIndex;
     const { index, term } = snapshot;
     assert(
       this.termAt(index) === term,
@@ -93,14 +93,14 @@ export class RaftLog {
   restart(position: SnapshotPosition): void {
     this.entries.length = 0;
     this.snapshot = position;
-    this.handedIndex = this.durableIndex = position.index;
+    this.submittedIndex = this.durableIndex = position.index;
   }
 
   /** Drops the entry at `from` and all behind it. The caller has checked that none is committed. */
   truncate(from: number): void {
     assert(from >= this.firstIndex, `Cannot truncate at ${from}, behind the snapshot`);
     this.entries.length = Math.min(this.entries.length, from - this.firstIndex);
-    this.handedIndex = Math.min(this.handedIndex, from - 1);
+    this.submittedIndex = Math.min(this.submittedIndex, from - 1);
     this.durableIndex = Math.min(this.durableIndex, from - 1);
   }
 
@@ -143,9 +143,9 @@ export class RaftLog {
   }
 
   /** The entries that storage has not been given yet; they count as given from now on. */
-  handOver(): Entry[] {
-    const entries = this.slice(this.handedIndex + 1);
-    this.handedIndex = this.lastIndex;
+  submit(): Entry[] {
+    const entries = this.slice(this.submittedIndex + 1);
+    this.submittedIndex = this.lastIndex;
     return entries;
   }
 
@@ -153,12 +153,12 @@ export class RaftLog {
    * Storage synced `entries`. Some may have been replaced here meanwhile: an entry counts only where
    * this log still has the same term at its index (then all in front of it are the same too).
    */
-  confirm(entries: readonly Entry[]): void {
+  markDurable(entries: readonly Entry[]): void {
     for (let i = entries.length - 1; i >= 0; i--) {
       const entry = entries[i]!;
       if (this.termAt(entry.index) !== entry.term) continue;
       this.durableIndex = Math.max(this.durableIndex, entry.index);
-      this.handedIndex = Math.max(this.handedIndex, this.durableIndex);
+      this.submittedIndex = Math.max(this.submittedIndex, this.durableIndex);
       return;
     }
   }

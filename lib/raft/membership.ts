@@ -7,14 +7,15 @@ import { makeProgress } from "./progress.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 
 export function syncProgress(state: RaftState): void {
-  if (state.role !== "leader") return;
+  if (state.role.kind !== "leader") return;
+  const { progress } = state.role;
   const ids = members(configurationOf(state));
-  for (const id of state.progress.keys()) {
-    if (!ids.includes(id)) state.progress.delete(id);
+  for (const id of progress.keys()) {
+    if (!ids.includes(id)) progress.delete(id);
   }
   for (const id of ids) {
-    if (id === state.id || state.progress.has(id)) continue;
-    state.progress.set(id, makeProgress(id, state.log.lastIndex + 1));
+    if (id === state.id || progress.has(id)) continue;
+    progress.set(id, makeProgress(id, state.log.lastIndex + 1));
   }
-  state.outbox.appendsDue = true;
+  state.output.appendsDue = true;
 }

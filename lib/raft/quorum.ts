@@ -19,6 +19,15 @@ export function hasQuorum(
   return count >= majority(configuration);
 }
 
+/** The same, where `self` counts in any case: a leader needs no answer of its own. */
+export function hasQuorumWith(
+  configuration: Configuration,
+  self: ServerId,
+  test: (id: ServerId) => boolean,
+): boolean {
+  return hasQuorum(configuration, (id) => id === self || test(id));
+}
+
 /** The greatest number that a majority of voters has reached; 0 where there are no voters. */
 export function quorumValue(
   configuration: Configuration,
@@ -29,13 +38,13 @@ export function quorumValue(
 }
 
 /** One voter's answer in an election. */
-export interface Ballot {
+export interface VoteAnswer {
   readonly granted: boolean;
   readonly suspect: boolean;
   readonly repairing: boolean;
 }
 
-export type Tally = "won" | "lost" | "open";
+export type Tally = "won" | "lost" | "pending";
 
 /**
  * Counts an election. A suspect voter may have forgotten a vote or an acknowledged entry, so its
@@ -47,19 +56,19 @@ export type Tally = "won" | "lost" | "open";
  */
 export function tally(
   configuration: Configuration,
-  ballots: ReadonlyMap<ServerId, Ballot>,
+  answers: ReadonlyMap<ServerId, VoteAnswer>,
 ): Tally {
   let sound = 0;
   let granted = 0;
   let unanswered = 0;
   let abstained = 0;
   for (const id of configuration.voters) {
-    const ballot = ballots.get(id);
-    if (ballot === undefined) unanswered++;
-    else if (ballot.repairing) abstained++;
-    else if (ballot.granted) {
+    const answer = answers.get(id);
+    if (answer === undefined) unanswered++;
+    else if (answer.repairing) abstained++;
+    else if (answer.granted) {
       granted++;
-      if (!ballot.suspect) sound++;
+      if (!answer.suspect) sound++;
     }
   }
   const voters = configuration.voters.length;
@@ -68,5 +77,5 @@ export function tally(
   const allMayAgree = abstained < least && granted + abstained + unanswered === voters;
   if (sound >= least || (allMayAgree && unanswered === 0)) return "won";
   const mayStillWin = sound + unanswered >= least || allMayAgree;
-  return mayStillWin ? "open" : "lost";
+  return mayStillWin ? "pending" : "lost";
 }

@@ -6,14 +6,20 @@
 import { assert } from "../util/assert.ts";
 import { ConfigurationHistory } from "./configuration_history.ts";
 import { handleDisconnect } from "./follower.ts";
-import { makeDeferral } from "./deferral.ts";
 import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
 import { handleFollowerDisconnect, propose, type ProposeResult, snapshotFailed } from "./leader.ts";
 import { RaftLog } from "./log.ts";
-import { makeOutbox, setTerm } from "./outbox.ts";
-import { makeReadRounds, requestRead } from "./read_index.ts";
+import { makeOutput, setTerm } from "./output.ts";
+import { requestRead } from "./read_index.ts";
 import { advance, hasReady, takeReady } from "./ready.ts";
-import { type RaftOptions, type RaftState, restartElectionTimer } from "./state.ts";
+import {
+  leaderOf,
+  type LeaderRole,
+  type RaftOptions,
+  type RaftState,
+  restartElectionTimer,
+} from "./state.ts";
+import { FOLLOWER } from "./roles.ts";
 import { compact, restore } from "./snapshot.ts";
 import { step } from "./step.ts";
 import { tick } from "./tick.ts";
@@ -29,7 +35,7 @@ import {
 } from "./types.ts";
 
 export type { ProposeResult } from "./leader.ts";
-export type { RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
+export type { LeaderRole, RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
 
 export class Raft {
   readonly state: RaftState;
@@ -53,7 +59,7 @@ export class Raft {
     this.state = {
       options,
       id,
-      role: "follower",
+      role: FOLLOWER,
       term: hardState.term,
       votedFor: hardState.votedFor,
       leaderId: NOBODY,
@@ -68,20 +74,18 @@ export class Raft {
       commitIndex: snapshot.index,
       electionElapsed: 0,
       electionTimeout: 0,
-      ballots: new Map(),
-      ownVoteVersion: 0,
-      progress: new Map(),
-      heartbeatElapsed: 0,
-      uncommittedBytes: 0,
-      transfer: null,
-      deferral: makeDeferral(),
-      reads: makeReadRounds(),
-      outbox: makeOutbox(snapshot.index),
+      lastReadRound: 0,
+      output: makeOutput(snapshot.index),
     };
     // A snapshot may have become durable before the term that it came in: then nothing was promised
     // in that term yet, and this server has voted for nobody there.
     if (snapshot.term > hardState.term) setTerm(this.state, snapshot.term, NOBODY);
     restartElectionTimer(this.state);
+  }
+
+  /** What belongs to the leadership, where this server leads. */
+  get leader(): LeaderRole | null {
+    return leaderOf(this.state);
   }
 
   /** One tick of time has passed. */
@@ -125,7 +129,7 @@ export class Raft {
    */
   peerDisconnected(id: ServerId): void {
     const before = this.#before();
-    if (this.state.role === "leader") handleFollowerDisconnect(this.state, id);
+    if (this.state.role.kind === "leader") handleFollowerDisconnect(this.state, id);
     else handleDisconnect(this.state, id);
     this.#check(before);
   }
@@ -165,7 +169,7 @@ export class Raft {
 
   /** True while this server leads and that follower waits for a snapshot. */
   needsSnapshot(id: ServerId): boolean {
-    return this.state.progress.get(id)?.mode === "snapshot";
+    return this.leader?.progress.get(id)?.mode === "snapshot";
   }
 
   /** The snapshot for that follower can't go on; its id is handed out again once it is heard. */
@@ -188,7 +192,7 @@ export class Raft {
    * replies to one leave before it takes the next.
    */
   get hasCommitted(): boolean {
-    return this.state.commitIndex > this.state.outbox.appliedIndex;
+    return this.state.commitIndex > this.state.output.applyingIndex;
   }
 
   hasReady(): boolean {
@@ -215,7 +219,7 @@ export class Raft {
    * only one that takes an election timeout by itself is a stall.
    */
   noteDiskProgress(): void {
-    this.state.outbox.batchTicks = 0;
+    this.state.output.batchTicks = 0;
   }
 
   #before(): StateSummary | null {

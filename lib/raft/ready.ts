@@ -2,10 +2,10 @@
 import { assert } from "../util/assert.ts";
 import { noteOwnVoteDurable } from "./candidate.ts";
 import { advanceCommit } from "./commit.ts";
-import { releasePromises } from "./outbox.ts";
+import { releaseHeld } from "./output.ts";
 import { roundIsDue, startRound } from "./read_index.ts";
 import { sendDueAppends } from "./replication.ts";
-import type { RaftState } from "./state.ts";
+import { leaderOf, type RaftState } from "./state.ts";
 import { endRepairOnceDurable } from "./suspicion.ts";
 import type {
   Entry,
@@ -27,35 +27,36 @@ const NO_CHUNKS: readonly SnapshotChunk[] = [];
 const NO_ANSWERS: readonly SnapshotChunkResponse[] = [];
 
 export function hasReady(state: RaftState): boolean {
-  const { outbox } = state;
-  return outbox.messages.length > 0 || outbox.appendsDue || outbox.reads.length > 0 ||
-    state.commitIndex > outbox.appliedIndex || roundIsDue(state) ||
-    (outbox.batch === null && hasUnpersisted(state)) || outbox.snapshotChunks.length > 0 ||
-    outbox.snapshotAnswers.length > 0;
+  const { output } = state;
+  return output.messages.length > 0 || output.appendsDue || output.reads.length > 0 ||
+    state.commitIndex > output.applyingIndex || roundIsDue(state) ||
+    (output.batch === null && hasUnpersisted(state)) || output.snapshotChunks.length > 0 ||
+    output.snapshotAnswers.length > 0;
 }
 
 function hasUnpersisted(state: RaftState): boolean {
-  return state.log.lastIndex > state.log.handedIndex ||
-    state.outbox.hardStateVersion > state.outbox.handedVersion;
+  return state.log.lastIndex > state.log.submittedIndex ||
+    state.output.hardStateVersion > state.output.submittedVersion;
 }
 
 /** Takes everything that waits; nothing is handed out twice. */
 export function takeReady(state: RaftState): Ready {
-  const { outbox } = state;
-  if (roundIsDue(state)) startRound(state);
-  if (outbox.appendsDue) sendDueAppends(state);
+  const { output } = state;
+  const leader = leaderOf(state);
+  if (leader !== null && roundIsDue(state)) startRound(state, leader);
+  if (output.appendsDue) sendDueAppends(state);
   // The batch is made last: it counts what this very turn added.
-  const persist = outbox.batch === null ? takeBatch(state) : null;
-  const messages = outbox.messages.length > 0 ? outbox.messages : NO_MESSAGES;
-  if (messages.length > 0) outbox.messages = [];
+  const persist = output.batch === null ? takeBatch(state) : null;
+  const messages = output.messages.length > 0 ? output.messages : NO_MESSAGES;
+  if (messages.length > 0) output.messages = [];
   const committed = takeCommitted(state);
   const reads = takeReads(state);
-  const snapshotsNeeded = outbox.snapshotsNeeded.length > 0 ? outbox.snapshotsNeeded : NO_SERVERS;
-  if (snapshotsNeeded.length > 0) outbox.snapshotsNeeded = [];
-  const snapshotChunks = outbox.snapshotChunks.length > 0 ? outbox.snapshotChunks : NO_CHUNKS;
-  if (snapshotChunks.length > 0) outbox.snapshotChunks = [];
-  const snapshotAnswers = outbox.snapshotAnswers.length > 0 ? outbox.snapshotAnswers : NO_ANSWERS;
-  if (snapshotAnswers.length > 0) outbox.snapshotAnswers = [];
+  const snapshotsNeeded = output.snapshotsNeeded.length > 0 ? output.snapshotsNeeded : NO_SERVERS;
+  if (snapshotsNeeded.length > 0) output.snapshotsNeeded = [];
+  const snapshotChunks = output.snapshotChunks.length > 0 ? output.snapshotChunks : NO_CHUNKS;
+  if (snapshotChunks.length > 0) output.snapshotChunks = [];
+  const snapshotAnswers = output.snapshotAnswers.length > 0 ? output.snapshotAnswers : NO_ANSWERS;
+  if (snapshotAnswers.length > 0) output.snapshotAnswers = [];
   return {
     messages,
     persist,
@@ -68,12 +69,12 @@ export function takeReady(state: RaftState): Ready {
 }
 
 /** Rounds are handed out in order, each behind the entries that its reads have to see. */
-function takeReads({ outbox }: RaftState): readonly ReadState[] {
-  const { reads, appliedIndex } = outbox;
-  if (reads.length === 0 || reads[0]!.readIndex > appliedIndex) return NO_READS;
-  const later = reads.findIndex(({ readIndex }) => readIndex > appliedIndex);
+function takeReads({ output }: RaftState): readonly ReadState[] {
+  const { reads, applyingIndex } = output;
+  if (reads.length === 0 || reads[0]!.readIndex > applyingIndex) return NO_READS;
+  const later = reads.findIndex(({ readIndex }) => readIndex > applyingIndex);
   if (later >= 0) return reads.splice(0, later);
-  outbox.reads = [];
+  output.reads = [];
   return reads;
 }
 
@@ -83,33 +84,33 @@ function takeReads({ outbox }: RaftState): readonly ReadState[] {
  * answers the clients of one while it applies the next.
  */
 function takeCommitted(state: RaftState): readonly Entry[] {
-  const { outbox } = state;
-  if (state.commitIndex === outbox.appliedIndex) return NO_ENTRIES;
-  const bytesMax = state.role === "leader" ? state.options.committedBytesMax : Infinity;
-  const committed = state.log.slice(outbox.appliedIndex + 1, state.commitIndex, bytesMax);
-  outbox.appliedIndex += committed.length;
+  const { output } = state;
+  if (state.commitIndex === output.applyingIndex) return NO_ENTRIES;
+  const bytesMax = state.role.kind === "leader" ? state.options.committedBytesMax : Infinity;
+  const committed = state.log.slice(output.applyingIndex + 1, state.commitIndex, bytesMax);
+  output.applyingIndex += committed.length;
   return committed;
 }
 
 function takeBatch(state: RaftState): PersistBatch | null {
-  const { outbox } = state;
+  const { output } = state;
   if (!hasUnpersisted(state)) {
-    // No batch is under way and nothing is new, so all is durable and no promise can be waiting.
-    assert(outbox.promises.length === 0, "A message waits for a sync that nobody will ask for");
+    // No batch is under way and nothing is new, so all is durable and no message can be held.
+    assert(output.held.length === 0, "A message waits for a sync that nobody will ask for");
     return null;
   }
-  const changed = outbox.hardStateVersion > outbox.handedVersion;
+  const changed = output.hardStateVersion > output.submittedVersion;
   const batch: PersistBatch = {
     hardState: changed ? hardStateOf(state) : null,
-    entries: state.log.handOver(),
-    messagesAfterSync: outbox.promises.map((promise) => promise.message),
+    entries: state.log.submit(),
+    messagesAfterSync: output.held.map(({ message }) => message),
   };
-  outbox.promises = [];
-  outbox.handedVersion = outbox.hardStateVersion;
-  outbox.batch = batch;
-  outbox.batchVersion = outbox.hardStateVersion;
-  outbox.batchTicks = 0;
-  outbox.batchOvertaken = false;
+  output.held = [];
+  output.submittedVersion = output.hardStateVersion;
+  output.batch = batch;
+  output.batchVersion = output.hardStateVersion;
+  output.batchTicks = 0;
+  output.batchSuperseded = false;
   return batch;
 }
 
@@ -119,13 +120,13 @@ function hardStateOf(state: RaftState): HardState {
 
 /** The batch under way is durable; its messages after the sync are the caller's to send. */
 export function advance(state: RaftState, batch: PersistBatch): void {
-  const { outbox } = state;
-  assert(batch === outbox.batch, "advance() was called for a batch that is not under way");
-  outbox.batch = null;
-  outbox.durableVersion = outbox.batchVersion;
-  if (!outbox.batchOvertaken) state.log.confirm(batch.entries);
-  releasePromises(state);
+  const { output } = state;
+  assert(batch === output.batch, "advance() was called for a batch that is not under way");
+  output.batch = null;
+  output.durableVersion = output.batchVersion;
+  if (!output.batchSuperseded) state.log.markDurable(batch.entries);
+  releaseHeld(state);
   endRepairOnceDurable(state);
-  if (state.role === "candidate") noteOwnVoteDurable(state);
-  if (state.role === "leader") advanceCommit(state);
+  if (state.role.kind === "candidate") noteOwnVoteDurable(state, state.role);
+  if (state.role.kind === "leader") advanceCommit(state, state.role);
 }

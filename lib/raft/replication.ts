@@ -1,8 +1,7 @@
 /** The leader's messages to its followers: appends within a window, and heartbeats. */
-import { isDeferred, takeAllDue } from "./deferral.ts";
-import { NO_TERM } from "./log.ts";
 import { broken } from "../util/assert.ts";
-import { send } from "./outbox.ts";
+import { NO_TERM } from "./log.ts";
+import { send } from "./output.ts";
 import {
   becomePausedProbe,
   becomeProbe,
@@ -11,27 +10,29 @@ import {
   type Progress,
   windowIsFull,
 } from "./progress.ts";
-import type { RaftState } from "./state.ts";
+import type { LeaderRole, RaftState } from "./state.ts";
+import { isDeferred, takeBroadcast } from "./thrifty_appends.ts";
 import type { Entry, ServerId } from "./types.ts";
 
-/** Sends what is due now, see deferral.ts. Called once a turn, so a turn's proposals share. */
+/** Sends what is due now, see thrifty_appends.ts. Called once a turn, so a turn's proposals share. */
 export function sendDueAppends(state: RaftState): void {
-  state.outbox.appendsDue = false;
-  if (state.role !== "leader") return;
-  const isForAll = takeAllDue(state);
-  for (const progress of state.progress.values()) {
-    if (isForAll || !isDeferred(state, progress)) sendAppends(state, progress);
+  state.output.appendsDue = false;
+  const leader = state.role;
+  if (leader.kind !== "leader") return;
+  const isForAll = takeBroadcast(state, leader);
+  for (const progress of leader.progress.values()) {
+    if (isForAll || !isDeferred(state, leader, progress)) sendAppends(state, leader, progress);
   }
 }
 
-function sendAppends(state: RaftState, progress: Progress): void {
+function sendAppends(state: RaftState, leader: LeaderRole, progress: Progress): void {
   const { options, log } = state;
   if (progress.mode === "snapshot" || (progress.mode === "probe" && progress.probeSent)) return;
   if (progress.nextIndex <= log.snapshot.index) return wantSnapshot(state, progress);
   if (progress.mode === "probe") {
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
     progress.probeSent = true;
-    sendAppend(state, progress, entries);
+    sendAppend(state, leader, progress, entries);
     return;
   }
   const { appendsInFlightMax, appendBytesInFlightMax } = options;
@@ -40,7 +41,7 @@ function sendAppends(state: RaftState, progress: Progress): void {
     !windowIsFull(progress, appendsInFlightMax, appendBytesInFlightMax)
   ) {
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
-    sendAppend(state, progress, entries);
+    sendAppend(state, leader, progress, entries);
     let bytes = 0;
     for (const entry of entries) bytes += entry.data.length;
     noteSent(progress, progress.nextIndex + entries.length - 1, bytes);
@@ -54,11 +55,16 @@ function sendAppends(state: RaftState, progress: Progress): void {
 function wantSnapshot(state: RaftState, progress: Progress): void {
   if (!progress.recentlyActive) return becomePausedProbe(progress);
   becomeSnapshot(progress);
-  state.outbox.snapshotsNeeded.push(progress.id);
+  state.output.snapshotsNeeded.push(progress.id);
 }
 
 /** Sends `entries`, which begin at nextIndex; none only asks whether the follower holds the one before. */
-function sendAppend(state: RaftState, progress: Progress, entries: readonly Entry[]): void {
+function sendAppend(
+  state: RaftState,
+  { reads }: LeaderRole,
+  progress: Progress,
+  entries: readonly Entry[],
+): void {
   const prevIndex = progress.nextIndex - 1;
   const prevTerm = state.log.termAt(prevIndex);
   if (prevTerm === NO_TERM) {
@@ -73,13 +79,17 @@ function sendAppend(state: RaftState, progress: Progress, entries: readonly Entr
     prevTerm,
     entries,
     commitIndex: state.commitIndex,
-    readRound: state.reads.started,
+    readRound: reads.started,
   });
 }
 
 /** A heartbeat to every follower, or to those that `toWhom` names. */
-export function sendHeartbeats(state: RaftState, toWhom = (_id: ServerId) => true): void {
-  for (const { id, matchIndex } of state.progress.values()) {
+export function sendHeartbeats(
+  state: RaftState,
+  { progress, reads }: LeaderRole,
+  toWhom = (_id: ServerId) => true,
+): void {
+  for (const { id, matchIndex } of progress.values()) {
     if (!toWhom(id)) continue;
     send(state, {
       kind: "heartbeat",
@@ -88,7 +98,7 @@ export function sendHeartbeats(state: RaftState, toWhom = (_id: ServerId) => tru
       term: state.term,
       // Only what this follower is known to hold: its tail may differ behind that.
       commitIndex: Math.min(state.commitIndex, matchIndex),
-      readRound: state.reads.started,
+      readRound: reads.started,
     });
   }
 }
@@ -97,15 +107,15 @@ export function sendHeartbeats(state: RaftState, toWhom = (_id: ServerId) => tru
  * A follower answers heartbeats, but what it was sent stays unanswered: sends the probe again, or
  * asks whether it holds everything sent. If not, its refusal says where to go on.
  */
-export function resendStalled(state: RaftState, progress: Progress): void {
+export function resendStalled(state: RaftState, leader: LeaderRole, progress: Progress): void {
   if (!progress.resendDue) return;
   progress.resendDue = false;
   if (progress.mode === "probe") {
     becomeProbe(progress, progress.nextIndex);
-    state.outbox.appendsDue = true;
+    state.output.appendsDue = true;
   } else if (progress.nextIndex <= state.log.snapshot.index) {
-    state.outbox.appendsDue = true;
+    state.output.appendsDue = true;
   } else {
-    sendAppend(state, progress, []);
+    sendAppend(state, leader, progress, []);
   }
 }

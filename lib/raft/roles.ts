@@ -1,28 +1,26 @@
 /** Changes of role: what each must leave behind. */
-import { setTerm } from "./outbox.ts";
-import { dropRounds } from "./read_index.ts";
-import { type RaftState, restartElectionTimer, type Role } from "./state.ts";
+import { setTerm } from "./output.ts";
+import { type RaftState, restartElectionTimer, type RoleState } from "./state.ts";
 import { NOBODY, type ServerId } from "./types.ts";
 
-/** Sets role and leader, leaving whatever belonged to the old role, and tells the operator's log. */
+export const FOLLOWER: RoleState = { kind: "follower" };
+
+/** Takes a role and leaves the old one with all that belonged to it; tells the operator's log. */
 export function changeRole(
   state: RaftState,
-  role: Role,
+  role: RoleState,
   leaderId: ServerId,
   reason: string,
 ): void {
-  const from = state.role;
-  if (from === "leader") {
-    state.progress.clear();
-    state.transfer = null;
-    state.uncommittedBytes = 0;
-    state.outbox.snapshotAnswers = [];
-    dropRounds(state);
+  const left = state.role;
+  if (left.kind === "leader") {
+    state.output.snapshotAnswers = [];
+    // Requests of the open round were never confirmed: no later round may bear its number.
+    state.lastReadRound = left.reads.openRound;
   }
-  state.ballots.clear();
   state.role = role;
   state.leaderId = leaderId;
-  state.options.onEvent?.({ from, to: role, term: state.term, leaderId, reason });
+  state.options.onEvent?.({ from: left.kind, to: role.kind, term: state.term, leaderId, reason });
 }
 
 /**
@@ -37,6 +35,6 @@ export function becomeFollower(
   reason: string,
 ): void {
   if (term > state.term) setTerm(state, term, NOBODY);
-  if (leaderId !== NOBODY || state.role === "leader") restartElectionTimer(state);
-  changeRole(state, "follower", leaderId, reason);
+  if (leaderId !== NOBODY || state.role.kind === "leader") restartElectionTimer(state);
+  changeRole(state, FOLLOWER, leaderId, reason);
 }

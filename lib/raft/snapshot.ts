@@ -8,16 +8,16 @@
 import { assert } from "../util/assert.ts";
 import { commitTo } from "./commit.ts";
 import { hearLeader } from "./follower.ts";
-import { releasePromises, sendOnceDurable } from "./outbox.ts";
+import { releaseHeld, sendAfterSync } from "./output.ts";
 import type { RaftState } from "./state.ts";
 import { type Configuration, NOBODY, type SnapshotChunk, type SnapshotPosition } from "./types.ts";
 
 /** Drops entries up to `toIndex` from memory; a durable snapshot must cover them. */
 export function compact(state: RaftState, toIndex: number): void {
-  const { log, outbox, configurations } = state;
+  const { log, output, configurations } = state;
   assert(
-    toIndex <= outbox.appliedIndex,
-    `Cannot compact to ${toIndex}: entries were handed out up to ${outbox.appliedIndex} only`,
+    toIndex <= output.applyingIndex,
+    `Cannot compact to ${toIndex}: entries were handed out up to ${output.applyingIndex} only`,
   );
   log.compact(toIndex);
   configurations.compact(toIndex);
@@ -27,7 +27,7 @@ export function compact(state: RaftState, toIndex: number): void {
 export function handleSnapshotChunk(state: RaftState, message: SnapshotChunk): void {
   hearLeader(state, message);
   const { index, snapshotTerm: term } = message;
-  if (isNews(state, { index, term })) state.outbox.snapshotChunks.push(message);
+  if (isNews(state, { index, term })) state.output.snapshotChunks.push(message);
   else acknowledgeCommitted(state);
 }
 
@@ -44,8 +44,8 @@ function isNews(state: RaftState, position: SnapshotPosition): boolean {
 
 /** Tells the leader how far this server is without a snapshot, so that it goes on with appends. */
 function acknowledgeCommitted(state: RaftState): void {
-  if (state.role !== "follower" || state.leaderId === NOBODY) return;
-  sendOnceDurable(state, {
+  if (state.role.kind !== "follower" || state.leaderId === NOBODY) return;
+  sendAfterSync(state, {
     kind: "appendResponse",
     from: state.id,
     to: state.leaderId,
@@ -65,7 +65,7 @@ export function restore(
   configuration: Configuration,
 ): boolean {
   // It was elected since the snapshot began to come, so its log holds all that was committed.
-  if (state.role === "leader") return false;
+  if (state.role.kind === "leader") return false;
   assert(
     position.term <= state.term,
     `A snapshot of term ${position.term} came to a server that knows ${state.term} only`,
@@ -81,13 +81,13 @@ function replaceLog(
   position: SnapshotPosition,
   configuration: Configuration,
 ): void {
-  const { log, outbox, configurations } = state;
+  const { log, output, configurations } = state;
   log.restart(position);
   configurations.restart(position.index, configuration);
   state.commitIndex = position.index;
-  outbox.appliedIndex = position.index;
-  outbox.batchOvertaken = outbox.batch !== null;
+  output.applyingIndex = position.index;
+  output.batchSuperseded = output.batch !== null;
   // An ack of entries that are gone is dropped: losing a message is always safe.
-  outbox.promises = outbox.promises.filter(({ logIndex }) => logIndex <= position.index);
-  releasePromises(state);
+  output.held = output.held.filter(({ logIndex }) => logIndex <= position.index);
+  releaseHeld(state);
 }

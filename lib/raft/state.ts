@@ -1,17 +1,132 @@
 /**
- * All that a server knows, as one plain object that the files of this folder read and change: what
- * each role does is in follower.ts, candidate.ts and leader.ts.
+ * All that a server knows, as one plain object that the files of this folder read and change. What
+ * belongs to a role is in the role, so it ends with it: what each does is in follower.ts, candidate.ts
+ * and leader.ts.
  */
 import type { ConfigurationHistory } from "./configuration_history.ts";
-import type { Deferral } from "./deferral.ts";
 import type { RaftLog } from "./log.ts";
-import type { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress.ts";
-import type { Ballot } from "./quorum.ts";
-import type { ReadRounds } from "./read_index.ts";
-import type { Configuration, Entry, HardState, ServerId, SnapshotPosition } from "./types.ts";
+import type { VoteAnswer } from "./quorum.ts";
+import {
+  type Configuration,
+  type Entry,
+  type HardState,
+  type Message,
+  type PersistBatch,
+  type ReadState,
+  type ServerId,
+  type SnapshotChunk,
+  type SnapshotChunkResponse,
+  type SnapshotPosition,
+} from "./types.ts";
 
-export type Role = "follower" | "preCandidate" | "candidate" | "leader";
+/** Waits for a leader's messages, and for its election timeout. */
+export interface FollowerRole {
+  readonly kind: "follower";
+}
+
+/** Asks who would vote for it (thesis §9.6). */
+export interface PreCandidateRole {
+  readonly kind: "preCandidate";
+  /** The answers so far, its own included. */
+  readonly answers: Map<ServerId, VoteAnswer>;
+}
+
+/** Runs for its term (paper §5.2). */
+export interface CandidateRole {
+  readonly kind: "candidate";
+  readonly answers: Map<ServerId, VoteAnswer>;
+  /** The version of the hard state that holds its own vote, see output.ts. */
+  readonly ownVoteVersion: number;
+}
+
+/** Leads its term. */
+export interface LeaderRole {
+  readonly kind: "leader";
+  /** One for each other member. */
+  readonly progress: Map<ServerId, Progress>;
+  heartbeatElapsed: number;
+  /** Bytes of entries after commitIndex. */
+  uncommittedBytes: number;
+  transfer: Transfer | null;
+  readonly thrifty: ThriftyAppends;
+  readonly reads: ReadIndexState;
+}
+
+export type RoleState = FollowerRole | PreCandidateRole | CandidateRole | LeaderRole;
+export type Role = RoleState["kind"];
+
+/** The voters that were fastest in something lately: see thrifty_appends.ts and read_index.ts. */
+export type FastVoters = readonly ServerId[];
+
+/** Who gets new entries immediately, and who a moment later: see thrifty_appends.ts. */
+export interface ThriftyAppends {
+  /** The voters that held the last commit when it was made: a majority, with the leader or without. */
+  fastVoters: FastVoters;
+  /** A tick has passed since all were sent to: the next entry goes to all again. */
+  isBroadcastDue: boolean;
+  /** The log's end when all were last sent to: whoever was not sent up to here lags, and catches up. */
+  broadcastIndex: number;
+  /** Bytes of entries proposed since then. */
+  bytes: number;
+  /** The log's end when anybody was last sent to: an entry after it is new. */
+  sentIndex: number;
+  /** A second tick has passed without a new entry: what was held back waits no longer. */
+  isOverdue: boolean;
+}
+
+/** The rounds that confirm reads: see read_index.ts. */
+export interface ReadIndexState {
+  /** The round that a request made now belongs to. Numbers are never used twice. */
+  openRound: number;
+  /** How often the open round was asked for. */
+  requests: number;
+  /** The newest round begun; it is under way while above `ended`. */
+  started: number;
+  startedIndex: number;
+  /** The newest round that was confirmed. */
+  ended: number;
+  /** The voters that had answered when the last round was confirmed: a majority, with the leader. */
+  fastVoters: FastVoters;
+  /** All were asked for the round under way. */
+  allAsked: boolean;
+  /** Ticks since the round under way began. */
+  ticks: number;
+}
+
+/** A message that must not leave before a version of the hard state and an index of the log are durable. */
+export interface HeldMessage {
+  readonly message: Message;
+  readonly hardStateVersion: number;
+  readonly logIndex: number;
+}
+
+/** What waits to be handed out, and what of it waits for the disk: see output.ts. */
+export interface Output {
+  /** May leave now. */
+  messages: Message[];
+  /** May leave once durable, in order. */
+  held: HeldMessage[];
+  reads: ReadState[];
+  /** See Ready; filled with the appends when a turn ends. */
+  snapshotsNeeded: ServerId[];
+  snapshotChunks: SnapshotChunk[];
+  snapshotAnswers: SnapshotChunkResponse[];
+  /** Committed entries up to here were handed out to be applied. */
+  applyingIndex: number;
+  /** Grows with each change of the hard state. */
+  hardStateVersion: number;
+  submittedVersion: number;
+  durableVersion: number;
+  /** The batch under way, the version of the hard state in it, and for how many ticks. */
+  batch: PersistBatch | null;
+  batchVersion: number;
+  batchTicks: number;
+  /** A snapshot replaced the log while the batch was under way: its entries don't count any more. */
+  batchSuperseded: boolean;
+  /** A leader may have appends to send: looked at when the turn ends, so a turn's proposals share. */
+  appendsDue: boolean;
+}
 
 /** A change of role, term or leader, for the operator's log. */
 export interface RaftEvent {
@@ -56,8 +171,8 @@ export interface RaftOptions {
   readonly appendBytesInFlightMax: number;
   /** Bytes of committed entries handed out at a time to a leader, whose clients wait; always one entry. */
   readonly committedBytesMax: number;
-  /** A leader sends to those that commit soonest first, see deferral.ts; else to all at once. */
-  readonly deferAppends: boolean;
+  /** A leader sends to those that commit soonest first, see thrifty_appends.ts; else to all at once. */
+  readonly thriftyAppends: boolean;
   /** Bytes of entries in a leader's log that are not committed; one entry always fits. */
   readonly uncommittedBytesMax: number;
   readonly onEvent?: (event: RaftEvent) => void;
@@ -75,7 +190,7 @@ export interface RaftState {
   readonly options: RaftOptions;
   readonly id: ServerId;
 
-  role: Role;
+  role: RoleState;
   term: number;
   votedFor: ServerId;
   leaderId: ServerId;
@@ -107,24 +222,18 @@ export interface RaftState {
   /** This server campaigns once electionElapsed reaches this. */
   electionTimeout: number;
 
-  /** Candidates: the answers so far, the own included. */
-  readonly ballots: Map<ServerId, Ballot>;
-  /** Candidates: the version of the hard state that holds the own vote, see outbox.ts. */
-  ownVoteVersion: number;
+  /** The newest read round of earlier leaderships: their numbers are never used again. */
+  lastReadRound: number;
 
-  /** Leaders: one for each other member. */
-  readonly progress: Map<ServerId, Progress>;
-  heartbeatElapsed: number;
-  /** Leaders: bytes of entries behind commitIndex. */
-  uncommittedBytes: number;
-  transfer: Transfer | null;
-  readonly deferral: Deferral;
-  readonly reads: ReadRounds;
-
-  readonly outbox: Outbox;
+  readonly output: Output;
 }
 
-/** The configuration that rules now. */
+/** What belongs to the leadership, where this server leads. */
+export function leaderOf(state: RaftState): LeaderRole | null {
+  return state.role.kind === "leader" ? state.role : null;
+}
+
+/** The configuration in effect now. */
 export function configurationOf(state: RaftState): Configuration {
   return state.configurations.current;
 }
@@ -147,6 +256,6 @@ export function restartElectionTimer(state: RaftState): void {
  * would keep its followers quiet with heartbeats while nothing it proposes gets any further.
  */
 export function isDiskStalled(state: RaftState): boolean {
-  return state.outbox.batch !== null &&
-    state.outbox.batchTicks > state.options.electionTimeoutTicks && !isOnlyVoter(state);
+  return state.output.batch !== null &&
+    state.output.batchTicks > state.options.electionTimeoutTicks && !isOnlyVoter(state);
 }

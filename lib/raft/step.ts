@@ -9,7 +9,7 @@ import {
   handleSuspicion,
 } from "./leader.ts";
 import { handleSnapshotChunk } from "./snapshot.ts";
-import { send } from "./outbox.ts";
+import { send } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import type { RaftState } from "./state.ts";
 import { handleVoteRequest } from "./votes.ts";
@@ -26,7 +26,7 @@ export function step(state: RaftState, message: Message): void {
   }
   switch (message.kind) {
     case "voteResponse":
-      if (state.role === "leader" && message.suspect) return handleSuspicion(state, message);
+      if (state.role.kind === "leader" && message.suspect) return handleSuspicion(state, message);
       return handleVoteResponse(state, message);
     case "appendRequest":
       return handleAppendRequest(state, message);

@@ -16,28 +16,28 @@
  * something, so in elections it has no say at all. The rest is the same, ending included: that its log
  * holds all it may have forgotten is just what the end of suspicion shows.
  */
-import { clearSuspect, send, setTerm } from "./outbox.ts";
+import { clearSuspect, send, setTerm } from "./output.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 import { type AppendRequest, NOBODY } from "./types.ts";
 
 /** False while this server may have forgotten a term: then it confirms nothing that counts. */
-export function knowsTerms(state: RaftState): boolean {
+export function hasHeardAllVoters(state: RaftState): boolean {
   return !state.suspect || unheardVoters(state).length === 0;
 }
 
 /** The log is equal to the leader's up to `verifiedIndex`: how much of that the leader may count. */
-export function countableIndex(state: RaftState, verifiedIndex: number): number {
+export function ackableIndex(state: RaftState, verifiedIndex: number): number {
   // What is committed can be counted by anybody; saying so keeps the appends coming.
-  return knowsTerms(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
+  return hasHeardAllVoters(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
 }
 
 /** The read round to confirm in an answer to one that carries `readRound`. */
-export function countableRound(state: RaftState, readRound: number): number {
-  return knowsTerms(state) ? readRound : 0;
+export function ackableRound(state: RaftState, readRound: number): number {
+  return hasHeardAllVoters(state) ? readRound : 0;
 }
 
 /** An append of the leader was taken in and verified the log up to `verifiedIndex`. */
-export function settleSuspicion(
+export function tryClearSuspect(
   state: RaftState,
   message: AppendRequest,
   verifiedIndex: number,
@@ -46,21 +46,21 @@ export function settleSuspicion(
   if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
   const isLogSound = message.commitIndex <= verifiedIndex &&
     state.log.termAt(message.commitIndex) === message.term;
-  if (!isLogSound || !knowsTerms(state)) return;
+  if (!isLogSound || !hasHeardAllVoters(state)) return;
   // Whom this server voted for in this term it can't know; its leader is the only safe answer.
   if (state.votedFor === NOBODY) setTerm(state, state.term, message.from);
   state.heardSinceStart.clear();
   clearSuspect(state);
   if (state.repairing) {
-    const { hardStateVersion } = state.outbox;
+    const { hardStateVersion } = state.output;
     state.repairEnd = { hardStateVersion, logIndex: message.commitIndex };
   }
 }
 
 /** Ends a repair that has settled, once what it rests on is durable: called after each sync. */
 export function endRepairOnceDurable(state: RaftState): void {
-  const { repairEnd, outbox, log } = state;
-  if (repairEnd === null || outbox.durableVersion < repairEnd.hardStateVersion) return;
+  const { repairEnd, output, log } = state;
+  if (repairEnd === null || output.durableVersion < repairEnd.hardStateVersion) return;
   if (log.durableIndex < repairEnd.logIndex) return;
   state.repairing = false;
   state.repairEnd = null;
@@ -75,8 +75,8 @@ export function tellSuspicionOnce(state: RaftState): void {
  * A heartbeat came. A suspect server says so again where it lacks nothing but a look at its log: it
  * gets an append that shows whether it is sound by now.
  */
-export function askForAppend(state: RaftState): void {
-  if (state.suspectToldTerm !== state.term || knowsTerms(state)) tellSuspicion(state);
+export function requestProbe(state: RaftState): void {
+  if (state.suspectToldTerm !== state.term || hasHeardAllVoters(state)) tellSuspicion(state);
 }
 
 /** By a vote response that grants nothing. */
@@ -99,7 +99,7 @@ function tellSuspicion(state: RaftState): void {
  * nothing else to say to each other. A request of term 0 is always refused, with the own term.
  */
 export function askTermsNowAndThen(state: RaftState): void {
-  if (state.role !== "follower" || state.leaderId === NOBODY) return;
+  if (state.role.kind !== "follower" || state.leaderId === NOBODY) return;
   if (++state.suspectTicks < state.options.electionTimeoutTicks) return;
   state.suspectTicks = 0;
   for (const to of unheardVoters(state)) {

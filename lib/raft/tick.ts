@@ -6,12 +6,12 @@ import { isOnlyVoter, type RaftState } from "./state.ts";
 
 export function tick(state: RaftState): void {
   state.electionElapsed++;
-  if (state.outbox.batch !== null) state.outbox.batchTicks++;
-  if (state.role === "leader") return tickLeader(state);
+  if (state.output.batch !== null) state.output.batchTicks++;
+  if (state.role.kind === "leader") return tickLeader(state, state.role);
   if (state.suspect) askTermsNowAndThen(state);
   if (isOnlyVoter(state)) {
     // Nobody else could lead, so there is nothing to wait for but the own vote's sync.
-    if (state.role === "follower") preCampaign(state, "this is the only voter");
+    if (state.role.kind === "follower") preCampaign(state, "this is the only voter");
   } else if (state.electionElapsed >= state.electionTimeout) {
     preCampaign(state, "no leader was heard");
   }

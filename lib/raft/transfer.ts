@@ -2,9 +2,9 @@
  * Handing the leadership to another voter (thesis §3.10): stop taking proposals, wait until the
  * target holds the whole log, then tell it to campaign at once. Given up after an election timeout.
  */
-import { send } from "./outbox.ts";
+import { send } from "./output.ts";
 import type { Progress } from "./progress.ts";
-import { configurationOf, type RaftState } from "./state.ts";
+import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
 import type { ServerId } from "./types.ts";
 
 /**
@@ -12,20 +12,25 @@ import type { ServerId } from "./types.ts";
  * recently. False where this server does not lead or there is no such voter.
  */
 export function transferLeadership(state: RaftState, to?: ServerId): boolean {
-  if (state.role !== "leader") return false;
-  const target = chooseTarget(state, to);
+  const leader = state.role;
+  if (leader.kind !== "leader") return false;
+  const target = chooseTarget(state, leader, to);
   if (target === undefined) return false;
-  if (state.transfer?.target === target.id) return true;
-  state.transfer = { target: target.id, elapsedTicks: 0 };
-  state.outbox.appendsDue = true; // also what was deferred: it needs the whole log
-  continueTransfer(state, target);
+  if (leader.transfer?.target === target.id) return true;
+  leader.transfer = { target: target.id, elapsedTicks: 0 };
+  state.output.appendsDue = true; // also what was deferred: it needs the whole log
+  continueTransfer(state, leader, target);
   return true;
 }
 
-function chooseTarget(state: RaftState, to: ServerId | undefined): Progress | undefined {
+function chooseTarget(
+  state: RaftState,
+  leader: LeaderRole,
+  to: ServerId | undefined,
+): Progress | undefined {
   let best: Progress | undefined;
   for (const id of configurationOf(state).voters) {
-    const progress = state.progress.get(id);
+    const progress = leader.progress.get(id);
     if (progress === undefined || (to !== undefined && id !== to)) continue;
     if (best === undefined || isBetter(progress, best)) best = progress;
   }
@@ -48,15 +53,19 @@ function silence(progress: Progress): number {
 }
 
 /** Orders the target to campaign where it has caught up. */
-export function continueTransfer(state: RaftState, progress: Progress): void {
-  if (state.transfer?.target !== progress.id) return;
+export function continueTransfer(
+  state: RaftState,
+  leader: LeaderRole,
+  progress: Progress,
+): void {
+  if (leader.transfer?.target !== progress.id) return;
   if (progress.matchIndex !== state.log.lastIndex) return;
   send(state, { kind: "timeoutNow", from: state.id, to: progress.id, term: state.term });
 }
 
 /** Takes proposals again where the target did not take over in time. */
-export function tickTransfer(state: RaftState): void {
-  if (state.transfer === null) return;
-  state.transfer.elapsedTicks++;
-  if (state.transfer.elapsedTicks >= state.options.electionTimeoutTicks) state.transfer = null;
+export function tickTransfer({ options }: RaftState, leader: LeaderRole): void {
+  if (leader.transfer === null) return;
+  leader.transfer.elapsedTicks++;
+  if (leader.transfer.elapsedTicks >= options.electionTimeoutTicks) leader.transfer = null;
 }

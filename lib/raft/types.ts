@@ -48,7 +48,7 @@ export interface Configuration {
   readonly learners: readonly ServerId[];
 }
 
-interface Envelope {
+interface MessageHeader {
   readonly from: ServerId;
   readonly to: ServerId;
   /** The sender's term; for a pre-vote, the term that it would campaign in. */
@@ -56,7 +56,7 @@ interface Envelope {
 }
 
 /** RequestVote (paper §5.2, §5.4.1), or its pre-vote (thesis §9.6). */
-export interface VoteRequest extends Envelope {
+export interface VoteRequest extends MessageHeader {
   readonly kind: "voteRequest";
   readonly preVote: boolean;
   readonly lastIndex: number;
@@ -65,7 +65,7 @@ export interface VoteRequest extends Envelope {
   readonly transfer: boolean;
 }
 
-export interface VoteResponse extends Envelope {
+export interface VoteResponse extends MessageHeader {
   readonly kind: "voteResponse";
   readonly preVote: boolean;
   readonly granted: boolean;
@@ -76,7 +76,7 @@ export interface VoteResponse extends Envelope {
 }
 
 /** AppendEntries with entries, or a probe without (paper §5.3). */
-export interface AppendRequest extends Envelope {
+export interface AppendRequest extends MessageHeader {
   readonly kind: "appendRequest";
   readonly prevIndex: number;
   readonly prevTerm: number;
@@ -86,7 +86,7 @@ export interface AppendRequest extends Envelope {
   readonly readRound: number;
 }
 
-export interface AppendResponse extends Envelope {
+export interface AppendResponse extends MessageHeader {
   readonly kind: "appendResponse";
   readonly success: boolean;
   /** Success: the log is durable and equal to the leader's up to here. Else: the refused prevIndex. */
@@ -99,20 +99,20 @@ export interface AppendResponse extends Envelope {
 }
 
 /** Keeps followers from campaigning, moves their commitIndex, carries read rounds. */
-export interface Heartbeat extends Envelope {
+export interface Heartbeat extends MessageHeader {
   readonly kind: "heartbeat";
   /** min(commitIndex, what this follower is known to hold). */
   readonly commitIndex: number;
   readonly readRound: number;
 }
 
-export interface HeartbeatResponse extends Envelope {
+export interface HeartbeatResponse extends MessageHeader {
   readonly kind: "heartbeatResponse";
   readonly readRound: number;
 }
 
 /** The leader's order to campaign at once (thesis §3.10). */
-export interface TimeoutNow extends Envelope {
+export interface TimeoutNow extends MessageHeader {
   readonly kind: "timeoutNow";
 }
 
@@ -120,7 +120,7 @@ export interface TimeoutNow extends Envelope {
  * A piece of a snapshot (paper §7, InstallSnapshot). The caller builds and sends these: the core only
  * judges what arrives. No data asks how much the follower holds already.
  */
-export interface SnapshotChunk extends Envelope {
+export interface SnapshotChunk extends MessageHeader {
   readonly kind: "snapshotChunk";
   /** The snapshot's position: everything up to here is in it. */
   readonly index: number;
@@ -132,7 +132,7 @@ export interface SnapshotChunk extends Envelope {
   readonly data: Uint8Array;
 }
 
-export interface SnapshotChunkResponse extends Envelope {
+export interface SnapshotChunkResponse extends MessageHeader {
   readonly kind: "snapshotChunkResponse";
   /** The position of the snapshot that is meant. */
   readonly index: number;

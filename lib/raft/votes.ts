@@ -1,5 +1,5 @@
 /** Answering vote requests (paper §5.2, §5.4.1) and pre-votes (thesis §9.6). */
-import { send, sendOnceDurable, setTerm } from "./outbox.ts";
+import { send, sendAfterSync, setTerm } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import type { RaftState } from "./state.ts";
 import { NOBODY, type VoteRequest } from "./types.ts";
@@ -49,15 +49,15 @@ function abstain(state: RaftState, request: VoteRequest): void {
  * are left: the one with the lower id goes first. Only while its own campaign is fresh, since it may
  * have no majority within reach where the other has.
  */
-function goesFirst(state: RaftState, request: VoteRequest): boolean {
-  return state.role === "preCandidate" && state.id < request.from &&
+function winsTie(state: RaftState, request: VoteRequest): boolean {
+  return state.role.kind === "preCandidate" && state.id < request.from &&
     state.electionElapsed < state.options.heartbeatTicks &&
     request.lastIndex === state.log.lastIndex && request.lastTerm === state.log.lastTerm;
 }
 
 /** Would this server vote so? Neither term, vote nor timer change. */
 function canGrantPreVote(state: RaftState, request: VoteRequest): boolean {
-  if (goesFirst(state, request)) return false;
+  if (winsTie(state, request)) return false;
   const free = request.term > state.term || state.votedFor === request.from ||
     (state.votedFor === NOBODY && state.leaderId === NOBODY);
   return free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
@@ -76,6 +76,6 @@ function respond(state: RaftState, request: VoteRequest, granted: boolean): void
     suspect: state.suspect,
     repairing: state.repairing,
   } as const;
-  if (granted && !preVote) sendOnceDurable(state, response);
+  if (granted && !preVote) sendAfterSync(state, response);
   else send(state, response);
 }

@@ -263,8 +263,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("follower-reads", "A follower that knows its leader reads by itself", [
     "node/evaluator.ts",
-    '    if (state.role !== "leader") {',
-    '    if (state.role !== "leader" && state.leaderId === NOBODY) {',
+    '    if (state.role.kind !== "leader") {',
+    '    if (state.role.kind !== "leader" && state.leaderId === NOBODY) {',
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
     "node/commit.ts",
@@ -305,7 +305,7 @@ export const OWN: readonly Mutant[] = [
     "      void readIndex;",
   ]),
   mutant("deferral-forgets", "What was deferred waits for the next entry, however long", [
-    "raft/deferral.ts",
+    "raft/thrifty_appends.ts",
     "      state.outbox.appendsDue = deferral.isOverdue = true;",
     "      void deferral.isOverdue;",
   ]),

@@ -47,7 +47,7 @@ Deno.test("trimmer: leaves what was not applied, what is pinned, and what is lit
 Deno.test("trimmer: frees nothing while a message that may carry entries waits to be taken", () => {
   const { bench, entries } = committed();
   const request = message({ kind: "appendRequest", entries: entries.slice(0, 3) });
-  bench.state.outbox.messages.push(request);
+  bench.state.output.messages.push(request);
   new LogTrimmer(0, 10 * ENTRY_BYTES).trim(bench.raft, 10, Infinity);
   assertEquals(bench.state.log.firstIndex, 11);
   assertEquals(entries.every((entry) => entry.data.length === ENTRY_BYTES), true);

@@ -46,11 +46,11 @@ export class OneServer {
       },
       checkInvariants: true,
     });
-    for (let i = 0; i < 200 && this.node.raft?.state.role !== "leader"; i++) {
+    for (let i = 0; i < 200 && this.node.raft?.state.role.kind !== "leader"; i++) {
       this.tick();
       this.settle();
     }
-    assertEquals(this.node.raft?.state.role, "leader");
+    assertEquals(this.node.raft?.state.role.kind, "leader");
   }
 
   get lastIndex(): number {

@@ -1,9 +1,20 @@
 /** For whom the next entry waits, and how long (lib/node/gathering.ts). */
 import { assertEquals } from "@std/assert";
 import { Gathering, Pace } from "../../lib/node/gathering.ts";
-import type { RaftState } from "../../lib/raft/raft.ts";
+import { type LeaderRole, Raft, type RaftState } from "../../lib/raft/raft.ts";
+import { makeReadIndexState } from "../../lib/raft/read_index.ts";
+import { makeThriftyAppends } from "../../lib/raft/thrifty_appends.ts";
 import { makeOptions } from "../raft/cluster.ts";
-import { Raft } from "../../lib/raft/raft.ts";
+
+const LEADER: LeaderRole = {
+  kind: "leader",
+  progress: new Map(),
+  heartbeatElapsed: 0,
+  uncommittedBytes: 0,
+  transfer: null,
+  thrifty: makeThriftyAppends(),
+  reads: makeReadIndexState(0),
+};
 
 /** Clients whose writes are gathered, replicated and answered as the test says. */
 class Clients {
@@ -15,7 +26,7 @@ class Clients {
   constructor(count: number) {
     this.paces = Array.from({ length: count }, () => new Pace());
     this.gathering = new Gathering({ monotonicMs: () => this.nowMs, wallMs: () => 0 });
-    this.state.role = "leader";
+    this.state.role = LEADER;
   }
 
   arrive(from: number, to: number): void {
@@ -66,7 +77,7 @@ Deno.test("nobody waits for a few clients, behind many bytes, or where this serv
   assertEquals(prompt(8).mayWait(), true);
   assertEquals([prompt(16).mayWait(65_535), prompt(16).mayWait(65_536)], [true, false]);
   const clients = prompt(16);
-  clients.state.role = "follower";
+  clients.state.role = { kind: "follower" };
   assertEquals(clients.mayWait(), false);
 });
 

@@ -263,9 +263,9 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
 
 Deno.test("what came of a snapshot is given up once nobody sends the rest, or it is no news", () => {
   const states = {
-    leads: { role: "leader", commitIndex: 0 },
-    isAhead: { role: "follower", commitIndex: 1 },
-    waits: { role: "follower", commitIndex: 0 },
+    leads: { role: { kind: "leader" }, commitIndex: 0 },
+    isAhead: { role: { kind: "follower" }, commitIndex: 1 },
+    waits: { role: { kind: "follower" }, commitIndex: 0 },
   } as unknown as Record<string, Parameters<SnapshotReceiver["giveUpStale"]>[1]>;
   for (const [name, state] of Object.entries(states)) {
     const bench = new Bench();

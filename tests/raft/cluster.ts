@@ -94,7 +94,7 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
     appendsInFlightMax: 4,
     appendBytesInFlightMax: 4_000,
     committedBytesMax: Infinity,
-    deferAppends: false, // who is sent what does not depend on who was quick
+    thriftyAppends: false, // who is sent what does not depend on who was quick
     uncommittedBytesMax: 10_000,
     checkInvariants: true,
     ...overrides,
@@ -103,7 +103,7 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
 
 /** For random walks: small windows and pieces, so that a few entries reach every bound. */
 export const WALK_OVERRIDES: Partial<RaftOptions> = {
-  deferAppends: true,
+  thriftyAppends: true,
   committedBytesMax: 4,
   appendBytesMax: 8,
   appendsInFlightMax: 3,
@@ -208,7 +208,7 @@ export class Cluster {
   /** Ids of those that are up and lead, by term. */
   leaders(): ServerId[] {
     return [...this.servers.values()]
-      .filter(({ up, raft }) => up && raft.state.role === "leader")
+      .filter(({ up, raft }) => up && raft.state.role.kind === "leader")
       .sort((a, b) => a.raft.state.term - b.raft.state.term)
       .map(({ id }) => id);
   }
@@ -409,12 +409,12 @@ export class Cluster {
   /** Lets `id` win an election: all other timers count as run out, too. */
   elect(id: ServerId): Raft {
     for (const other of this.servers.values()) {
-      if (other.raft.state.role !== "leader") other.raft.state.electionElapsed = TICKS;
+      if (other.raft.state.role.kind !== "leader") other.raft.state.electionElapsed = TICKS;
     }
     this.timeout(id);
     this.settle();
     const raft = this.raft(id);
-    if (raft.state.role !== "leader") throw new Error(`Server ${id} was not elected`);
+    if (raft.state.role.kind !== "leader") throw new Error(`Server ${id} was not elected`);
     return raft;
   }
 

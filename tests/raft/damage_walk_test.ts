@@ -74,9 +74,9 @@ class DamageWalk {
     const { cluster, random, ids } = this;
     for (const other of ids) {
       const { state } = cluster.raft(other);
-      if (state.role !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
+      if (state.role.kind !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
     }
-    if (!cluster.at(id).up || cluster.raft(id).state.role === "leader") return;
+    if (!cluster.at(id).up || cluster.raft(id).state.role.kind === "leader") return;
     cluster.timeout(id);
     cluster.settle();
   }
@@ -98,8 +98,8 @@ class DamageWalk {
   snapshot(id: number): void {
     const { cluster } = this;
     const { up, raft } = cluster.at(id);
-    const { outbox, log } = raft.state;
-    if (!up || Math.min(outbox.appliedIndex, log.durableIndex) <= log.snapshot.index) return;
+    const { output, log } = raft.state;
+    if (!up || Math.min(output.applyingIndex, log.durableIndex) <= log.snapshot.index) return;
     cluster.compact(id, this.random.between(0, cluster.snapshot(id).index));
   }
 

@@ -37,7 +37,7 @@ Deno.test("a single voter leads at its first tick and commits once its own sync 
 Deno.test("a learner's timer runs out without a campaign", () => {
   const bench = new Bench([1], { configuration: makeConfiguration([2, 3], [1]) });
   assertEquals(bench.timeout(), []);
-  assertEquals([bench.state.role, bench.state.term], ["follower", 1]);
+  assertEquals([bench.state.role.kind, bench.state.term], ["follower", 1]);
 });
 
 Deno.test("a pre-vote is granted however far the candidate's term is ahead", () => {

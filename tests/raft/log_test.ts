@@ -62,14 +62,14 @@ Deno.test("lastIndexWithTermAtMost agrees with walking back", () => {
 Deno.test("entries replaced while their sync runs do not count as durable", () => {
   const raftLog = new RaftLog(NONE, log(1).terms(1));
   raftLog.append(log(2).terms(1, 1, 1));
-  const batch = raftLog.handOver();
+  const batch = raftLog.submit();
   assertEquals(batch.map(({ index }) => index), [2, 3, 4]);
   raftLog.truncate(3);
   raftLog.append(log(3).terms(2));
-  raftLog.confirm(batch);
+  raftLog.markDurable(batch);
   assertEquals(raftLog.durableIndex, 2);
-  const next = raftLog.handOver();
+  const next = raftLog.submit();
   assertEquals(next.map(({ index, term }) => [index, term]), [[3, 2]]);
-  raftLog.confirm(next);
-  assertEquals([raftLog.durableIndex, raftLog.handedIndex], [3, 3]);
+  raftLog.markDurable(next);
+  assertEquals([raftLog.durableIndex, raftLog.submittedIndex], [3, 3]);
 });

@@ -5,6 +5,7 @@ import { AssertionError } from "../../lib/util/assert.ts";
 import type { AppendRequest, AppendResponse, Message, VoteResponse } from "../../lib/raft/types.ts";
 import { Bench, entry, log } from "./builders.ts";
 import { bytes, TICKS } from "./cluster.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
 
 function only<K extends Message["kind"]>(
   messages: Message[],
@@ -176,14 +177,18 @@ Deno.test("All servers: a higher term in any request or answer makes a follower 
   ) {
     const bench = new Bench();
     bench.lead();
-    assertEquals(bench.state.role, "leader");
+    assertEquals(bench.state.role.kind, "leader");
     bench.step({ kind, term: 7 });
-    assertEquals([bench.state.role, bench.state.term, bench.state.votedFor], ["follower", 7, 0]);
+    assertEquals([bench.state.role.kind, bench.state.term, bench.state.votedFor], [
+      "follower",
+      7,
+      0,
+    ]);
   }
   const bench = new Bench();
   bench.timeout();
   bench.step({ kind: "voteResponse", preVote: true, granted: false, term: 7 });
-  assertEquals([bench.state.role, bench.state.term], ["follower", 7]);
+  assertEquals([bench.state.role.kind, bench.state.term], ["follower", 7]);
 });
 
 Deno.test("Followers: without a leader's message they campaign within [T, 2T)", () => {
@@ -191,7 +196,7 @@ Deno.test("Followers: without a leader's message they campaign within [T, 2T)", 
   for (let draw = 0; draw < 3 * TICKS; draw++) {
     const bench = new Bench([], { random: () => draw });
     let ticks = 0;
-    while (bench.state.role === "follower") {
+    while (bench.state.role.kind === "follower") {
       bench.raft.tick();
       ticks++;
     }
@@ -236,18 +241,18 @@ Deno.test("Candidates: a majority makes a leader; refusals and copies don't", ()
   bench.step({ kind: "voteResponse", from: 2 });
   bench.step({ kind: "voteResponse", from: 9 });
   bench.step({ kind: "voteResponse", from: 4, granted: false });
-  assertEquals(bench.state.role, "candidate");
+  assertEquals(bench.state.role.kind, "candidate");
   bench.step({ kind: "voteResponse", from: 3 });
-  assertEquals(bench.state.role, "leader");
+  assertEquals(bench.state.role.kind, "leader");
 });
 
 Deno.test("Candidates: an AppendEntries of the same term makes a follower", () => {
   const bench = new Bench();
   bench.timeout();
   bench.step({ kind: "voteResponse", preVote: true });
-  assertEquals(bench.state.role, "candidate");
+  assertEquals(bench.state.role.kind, "candidate");
   bench.step({ kind: "appendRequest", from: 3, term: 1 });
-  assertEquals([bench.state.role, bench.state.leaderId], ["follower", 3]);
+  assertEquals([bench.state.role.kind, bench.state.leaderId], ["follower", 3]);
 });
 
 Deno.test("Candidates: when the timeout runs out, a new election begins", () => {
@@ -256,7 +261,7 @@ Deno.test("Candidates: when the timeout runs out, a new election begins", () => 
   bench.step({ kind: "voteResponse", preVote: true });
   bench.timeout();
   bench.step({ kind: "voteResponse", preVote: true, term: 2 });
-  assertEquals([bench.state.role, bench.state.term], ["candidate", 2]);
+  assertEquals([bench.state.role.kind, bench.state.term], ["candidate", 2]);
 });
 
 Deno.test("Leaders: heartbeats at once after the election and at every interval", () => {
@@ -304,7 +309,7 @@ Deno.test("Leaders: a stale refusal changes nothing", () => {
     ...{ kind: "appendResponse", term: 2, success: false, index: 3, hintIndex: 1, hintTerm: 1 },
   });
   assertEquals(answer, []);
-  const progress = bench.state.progress.get(2);
+  const progress = leaderOf(bench.state)!.progress.get(2);
   assertEquals([progress?.matchIndex, progress?.nextIndex, progress?.mode], [4, 5, "replicate"]);
 });
 

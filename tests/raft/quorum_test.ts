@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
-import { type Ballot, hasQuorum, quorumValue, tally } from "../../lib/raft/quorum.ts";
+import { hasQuorum, quorumValue, tally, type VoteAnswer } from "../../lib/raft/quorum.ts";
 import { Random } from "../../lib/util/random.ts";
 
 /** Every subset of `ids`. */
@@ -28,8 +28,8 @@ Deno.test("quorumValue is the greatest number that more than half of the voters 
 });
 
 /** Tries all ways that the missing answers could come out. */
-function dumbTally(voters: number[], ballots: Map<number, Ballot>): string {
-  const wins = (given: Map<number, Ballot>) => {
+function dumbTally(voters: number[], ballots: Map<number, VoteAnswer>): string {
+  const wins = (given: Map<number, VoteAnswer>) => {
     const withSay = voters.filter((id) => given.get(id)?.repairing !== true);
     const granted = withSay.filter((id) => given.get(id)?.granted);
     const sound = granted.filter((id) => !given.get(id)!.suspect);
@@ -41,7 +41,7 @@ function dumbTally(voters: number[], ballots: Map<number, Ballot>): string {
   const all = new Map(ballots);
   const best = { granted: true, suspect: false, repairing: false };
   for (const id of voters) if (!all.has(id)) all.set(id, best);
-  return wins(all) ? "open" : "lost";
+  return wins(all) ? "pending" : "lost";
 }
 
 Deno.test("tally agrees with trying all outcomes, suspect and repairing voters included", () => {
@@ -49,7 +49,7 @@ Deno.test("tally agrees with trying all outcomes, suspect and repairing voters i
   const seen = new Set<string>();
   for (let run = 0; run < 3_000; run++) {
     const voters = Array.from({ length: random.between(1, 6) }, (_, i) => i + 1);
-    const ballots = new Map<number, Ballot>();
+    const ballots = new Map<number, VoteAnswer>();
     for (const id of [...voters, 50]) {
       if (random.chance(0.7)) {
         const [granted, suspect] = [random.chance(0.6), random.chance(0.4)];

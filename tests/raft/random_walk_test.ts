@@ -103,10 +103,10 @@ class Walk {
     const { cluster, random, ids } = this;
     for (const id of ids) {
       const { state } = cluster.raft(id);
-      if (state.role !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
+      if (state.role.kind !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
     }
     const id = random.pick(ids);
-    if (cluster.at(id).up && cluster.raft(id).state.role !== "leader") cluster.timeout(id);
+    if (cluster.at(id).up && cluster.raft(id).state.role.kind !== "leader") cluster.timeout(id);
   }
 
   /** Snapshots and compacts as far as some entries in front of it, or meddles with those on the way. */
@@ -118,8 +118,8 @@ class Walk {
     else if (random.chance(0.1)) cluster.snapshotFailed(id, random.pick(this.ids));
     else if (random.chance(0.2)) cluster.holdInstall(id, random.chance(rates.hold));
     else if (random.chance(rates.snapshot)) {
-      const { outbox, log } = raft.state;
-      if (Math.min(outbox.appliedIndex, log.durableIndex) <= log.snapshot.index) return;
+      const { output, log } = raft.state;
+      if (Math.min(output.applyingIndex, log.durableIndex) <= log.snapshot.index) return;
       const { index } = cluster.snapshot(id);
       cluster.compact(id, random.chance(0.5) ? index : random.between(0, index));
     }

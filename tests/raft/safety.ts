@@ -18,7 +18,7 @@ export class Safety {
   /** Checks one server's state against all that was ever seen. */
   watch(state: RaftState): void {
     const { log } = state;
-    if (state.role === "leader") {
+    if (state.role.kind === "leader") {
       const other = this.leaders.get(state.term);
       if (other === undefined) this.#newLeader(state);
       else if (other !== state.id) {

@@ -102,11 +102,11 @@ Deno.test("row 29: an append behind a compacted entry is taken: that entry is co
 Deno.test("a chunk is heard like an append: it makes a follower and stops the election timer", () => {
   const bench = new Bench([1]);
   bench.timeout();
-  assertEquals(bench.state.role, "preCandidate");
+  assertEquals(bench.state.role.kind, "preCandidate");
   bench.state.electionElapsed = 3;
   bench.raft.step(message({ kind: "snapshotChunk", term: 4, index: 9, snapshotTerm: 3 }));
   const { role, term, leaderId, electionElapsed } = bench.state;
-  assertEquals([role, term, leaderId, electionElapsed], ["follower", 4, 2, 0]);
+  assertEquals([role.kind, term, leaderId, electionElapsed], ["follower", 4, 2, 0]);
   assertEquals(bench.takeReady().snapshotChunks.map(({ index }) => index), [9]);
   assertEquals(bench.raft.hasReady(), false);
 });
@@ -160,8 +160,8 @@ Deno.test("row 28: what a chunk and an install may change, by what the log holds
 Deno.test("after a restore all up to there counts as applied and durable, and the log goes on behind", () => {
   const bench = follower([1, 1], 1);
   assertEquals(bench.raft.restore({ index: 7, term: 1 }, WIDE), true);
-  const { log: raftLog, outbox } = bench.state;
-  assertEquals([raftLog.durableIndex, outbox.appliedIndex, raftLog.lastTerm], [7, 7, 1]);
+  const { log: raftLog, output } = bench.state;
+  assertEquals([raftLog.durableIndex, output.applyingIndex, raftLog.lastTerm], [7, 7, 1]);
   assertEquals(bench.state.configurations.current, WIDE);
   assertEquals(bench.takeReady().committed, []);
   const prev = { prevIndex: 7, prevTerm: 1 };
@@ -196,8 +196,8 @@ Deno.test("a batch under way at a restore does not count: not its entries, but i
     message({ kind: "appendRequest", from: 3, term: 3, ...prev, entries: [entry(5, 3)] }),
   );
   bench.sync();
-  const { log: raftLog, outbox } = bench.state;
-  assertEquals([raftLog.durableIndex, raftLog.handedIndex, outbox.durableVersion], [4, 4, 1]);
+  const { log: raftLog, output } = bench.state;
+  assertEquals([raftLog.durableIndex, raftLog.submittedIndex, output.durableVersion], [4, 4, 1]);
   bench.takeHeld();
   assertEquals(bench.batch?.entries, [entry(5, 3)]);
   assertEquals(bench.batch?.hardState?.term, 3);
@@ -253,7 +253,7 @@ Deno.test("a server that caught up or was elected meanwhile keeps its log", () =
   const leader = new Bench([1]);
   leader.lead();
   assertEquals(leader.raft.restore({ index: 9, term: 1 }, VOTERS), false);
-  assertEquals([leader.state.role, leader.state.commitIndex], ["leader", 0]);
+  assertEquals([leader.state.role.kind, leader.state.commitIndex], ["leader", 0]);
   assertThrows(
     () => follower([1], 1).raft.restore({ index: 9, term: 2 }, VOTERS),
     AssertionError,

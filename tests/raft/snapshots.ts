@@ -13,6 +13,7 @@ import type {
   SnapshotPosition,
 } from "../../lib/raft/types.ts";
 import type { Server } from "./cluster.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
 
 export interface SnapshotFile {
   readonly position: SnapshotPosition;
@@ -59,8 +60,8 @@ export class Snapshots {
 
   /** A durable snapshot of what `server` has applied, up to `index` where that is given. */
   take(server: Server, index?: number): SnapshotPosition {
-    const { log, outbox } = server.raft.state;
-    const at = index ?? Math.min(outbox.appliedIndex, log.durableIndex);
+    const { log, output } = server.raft.state;
+    const at = index ?? Math.min(output.applyingIndex, log.durableIndex);
     const position = { index: at, term: log.termAt(at) };
     const contents = server.applied.slice(0, at);
     const file = { position, configuration: server.raft.configurationAt(at), contents };
@@ -82,7 +83,7 @@ export class Snapshots {
   #begin(server: Server, id: ServerId): void {
     const { streams } = server.snapshots;
     const { snapshot } = server.disk;
-    const matchIndex = server.raft.state.progress.get(id)!.matchIndex;
+    const matchIndex = leaderOf(server.raft.state)!.progress.get(id)!.matchIndex;
     const old = streams.get(id);
     if (old !== undefined && old.file.position.index > matchIndex) return;
     if (snapshot === null) throw new Error(`Server ${server.id} compacted without a snapshot`);

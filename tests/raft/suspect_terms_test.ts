@@ -101,7 +101,7 @@ Deno.test("everybody answers such a question with its term, a leader and its fol
       "2→3 pre-vote refused t1",
     ],
   );
-  assertEquals(cluster.raft(1).state.role, "leader");
+  assertEquals(cluster.raft(1).state.role.kind, "leader");
 });
 
 Deno.test("while it may have forgotten a term, no leader may count on it for commits and reads", () => {
@@ -145,7 +145,7 @@ Deno.test("an old leader that wakes up commits and reads nothing by a server tha
   cluster.tick([1]);
   cluster.tick([1]);
   cluster.settle();
-  assertEquals(cluster.raft(1).state.role, "leader");
+  assertEquals(cluster.raft(1).state.role.kind, "leader");
   assertEquals([texts(cluster.at(1).applied), cluster.at(1).reads], [[], []]);
   cluster.run(10 * TICKS);
   assertEquals([1, 2].map((id) => texts(cluster.at(id).applied)), [[], []]);

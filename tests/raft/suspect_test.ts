@@ -12,24 +12,24 @@ Deno.test("grants carry the flag, and a majority has to be sound", () => {
   const bench = new Bench([1]);
   bench.timeout();
   bench.step({ kind: "voteResponse", preVote: true, from: 2, term: 2, suspect: true });
-  assertEquals(bench.state.role, "preCandidate");
+  assertEquals(bench.state.role.kind, "preCandidate");
   bench.step({ kind: "voteResponse", preVote: true, from: 3, term: 2 });
   bench.step({ kind: "voteResponse", from: 2, term: 2, suspect: true });
-  assertEquals(bench.state.role, "candidate");
+  assertEquals(bench.state.role.kind, "candidate");
   bench.step({ kind: "voteResponse", from: 3, term: 2, suspect: true });
-  assertEquals(bench.state.role, "leader");
+  assertEquals(bench.state.role.kind, "leader");
 });
 
 Deno.test("a suspect candidate needs every voter, and is sound once it leads", () => {
   const bench = suspect([1]);
   bench.timeout();
   bench.step({ kind: "voteResponse", preVote: true, from: 2, term: 2 });
-  assertEquals(bench.state.role, "preCandidate");
+  assertEquals(bench.state.role.kind, "preCandidate");
   bench.step({ kind: "voteResponse", preVote: true, from: 3, term: 2 });
   bench.step({ kind: "voteResponse", from: 2, term: 2 });
-  assertEquals(bench.state.role, "candidate");
+  assertEquals(bench.state.role.kind, "candidate");
   bench.step({ kind: "voteResponse", from: 3, term: 2 });
-  assertEquals([bench.state.role, bench.state.suspect], ["leader", false]);
+  assertEquals([bench.state.role.kind, bench.state.suspect], ["leader", false]);
 });
 
 Deno.test("a commit index of an old term does not clear the flag: the leader may lag behind", () => {

@@ -46,11 +46,11 @@ Deno.test("only the current leader may order a server to campaign", () => {
   const bench = new Bench();
   bench.step({ kind: "heartbeat", from: 3 });
   bench.step({ kind: "timeoutNow", from: 2 });
-  assertEquals(bench.state.role, "follower");
+  assertEquals(bench.state.role.kind, "follower");
   bench.step({ kind: "timeoutNow", from: 3, term: 0 });
-  assertEquals(bench.state.role, "follower");
+  assertEquals(bench.state.role.kind, "follower");
   bench.step({ kind: "timeoutNow", from: 3 });
-  assertEquals([bench.state.role, bench.state.term], ["candidate", 2]);
+  assertEquals([bench.state.role.kind, bench.state.term], ["candidate", 2]);
 });
 
 Deno.test("without a name it never goes to a server that died, whatever the time since a quorum check", () => {

@@ -1,5 +1,5 @@
 /** Situations that are told by a frame and the state of the server that it reaches. */
-import type { RaftState } from "../../lib/raft/state.ts";
+import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import { NOBODY } from "../../lib/raft/types.ts";
 import { readU32, readU64 } from "../../lib/util/bytes.ts";
 import { FrameType } from "../../lib/wire/rpc_types.ts";
@@ -44,7 +44,7 @@ export function frameMarks(
     case FrameType.appendResponse: {
       if (isOld) return hit("an ack of an old term comes");
       if (frame[BODY] === 0) return hit("an append is refused");
-      const progress = state.progress.get(readU64(frame, 5));
+      const progress = leaderOf(state)?.progress.get(readU64(frame, 5));
       if (progress !== undefined && readU64(frame, BODY + 1) < progress.matchIndex) {
         hit("an ack is overtaken by a later one");
       }
@@ -56,9 +56,9 @@ export function frameMarks(
       }
       return;
     case FrameType.heartbeatResponse: {
-      const { started, ended } = state.reads;
+      const reads = leaderOf(state)?.reads;
       const round = readU64(frame, BODY);
-      if (state.role === "leader" && started !== ended && round < started) {
+      if (reads !== undefined && reads.started !== reads.ended && round < reads.started) {
         hit("an answer to an earlier read round comes");
       }
       return;
@@ -94,7 +94,7 @@ function isDivergent(state: RaftState, sender: RaftState): boolean {
 }
 
 function snapshotMarks(state: RaftState, frame: Uint8Array, hit: (mark: Mark) => void): void {
-  if (state.outbox.batch !== null) hit("a snapshot comes while a batch is being written");
+  if (state.output.batch !== null) hit("a snapshot comes while a batch is being written");
   const index = readU64(frame, BODY);
   if (index <= state.commitIndex) hit("a snapshot comes that is no news");
   else if (readU64(frame, OFFSET) + readU32(frame, SIZE) === readU64(frame, TOTAL)) {

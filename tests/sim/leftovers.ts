@@ -4,6 +4,7 @@
  */
 import type { Node } from "../../lib/node/node.ts";
 import type { SimOptions } from "./options.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
 
 /** Entries above the limit that may stay in memory: trimming lets a part of the limit through. */
 const LOG_SLACK = 1.5;
@@ -19,11 +20,14 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
   ];
   const state = node.raft?.state;
   if (state !== undefined) {
-    const inFlight = [...state.progress.values()].map((progress) => progress.inFlight.length);
+    const leader = leaderOf(state);
+    const inFlight = [...leader?.progress.values() ?? []].map((progress) =>
+      progress.inFlight.length
+    );
     counts.push(
-      ["messages that wait for the disk", state.outbox.promises.length],
-      ["entries that are not applied", state.log.lastIndex - state.outbox.appliedIndex],
-      ["uncommitted bytes", state.role === "leader" ? state.uncommittedBytes : 0],
+      ["messages that wait for the disk", state.output.held.length],
+      ["entries that are not applied", state.log.lastIndex - state.output.applyingIndex],
+      ["uncommitted bytes", leader?.uncommittedBytes ?? 0],
       ["appends in flight", inFlight.reduce((sum, one) => sum + one, 0)],
       ["bytes of log in memory above the limit", logBytesTooMany(node, options)],
     );

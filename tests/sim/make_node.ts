@@ -22,6 +22,7 @@ import type {
   Vote,
 } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
 
 export const realServers: ServerFactory = {
   makeDisk,
@@ -75,11 +76,11 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
   return {
     // A log that is repaired from the very beginning holds nothing yet that the checks know of.
     isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
-    isLeader: () => state().role === "leader",
+    isLeader: () => state().role.kind === "leader",
     isSuspect: () => state().suspect,
     isDurablySound: () => {
-      const { suspect, outbox } = state();
-      return !suspect && outbox.durableVersion === outbox.hardStateVersion;
+      const { suspect, output } = state();
+      return !suspect && output.durableVersion === output.hardStateVersion;
     },
     raft: () => node.raft?.state ?? null,
     term: () => state().term - origin.term,
@@ -92,7 +93,7 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     dataAt: (index) => log().at(index + origin.index).data,
     durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
-    matchIndexOf: (id) => (state().progress.get(id)?.matchIndex ?? 0) - origin.index,
+    matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,
     digest: () => store().digest(),
     clockMs: () => store().clockMs,
     waitingCommands: () => node.clientLoad.waitingCommands,

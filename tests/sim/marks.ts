@@ -2,10 +2,10 @@
  * Sees the situations of mark_names.ts come up: by the states of the servers after each step, by the
  * frames that reach them, by their log lines and their ends. It changes nothing and draws nothing.
  */
-import { isDeferred } from "../../lib/raft/deferral.ts";
+import { isDeferred } from "../../lib/raft/thrifty_appends.ts";
 import type { LogEvent } from "../../lib/node/shells.ts";
 import { EntryKind } from "../../lib/raft/types.ts";
-import type { RaftState } from "../../lib/raft/state.ts";
+import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import type { ServerProbe } from "./checks.ts";
 import { Kind } from "./kinds.ts";
 import { LOG_MARKS, roleMark } from "./log_marks.ts";
@@ -85,19 +85,20 @@ export class Marks {
     if (state === null) return;
     const before = this.#of(server);
     if (before.life !== server.life) this.#began(server, state, before);
-    if (state.role !== before.role) this.#roleChanged(server, state, before);
+    if (state.role.kind !== before.role) this.#roleChanged(server, state, before);
     if (before.suspect && !state.suspect) this.hit("a suspect server becomes sound");
     const { log, commitIndex } = state;
     if (log.snapshot.index !== before.snapshotIndex) this.#snapshotMoved(state, before);
     if (commitIndex !== before.commitIndex) this.#committed(state, before);
     if (kind === Kind.tick) this.#sample(state, before, committedIndex);
     this.#crossed(state, before);
-    if (state.role === "leader" && log.termAt(commitIndex) !== state.term) {
+    if (state.role.kind === "leader" && log.termAt(commitIndex) !== state.term) {
       this.#watchFigureEight(state, before);
     }
     this.#watchRound(state, before);
     before.suspect = state.suspect;
-    before.hadReads = state.reads.requests > 0 || state.reads.started !== state.reads.ended;
+    const reads = leaderOf(state)?.reads;
+    before.hadReads = reads !== undefined && (reads.requests > 0 || reads.started !== reads.ended);
     before.hadUncommitted = log.lastIndex > commitIndex;
     before.hadCommittedOwn = log.termAt(commitIndex) === state.term;
     before.lastIndex = log.lastIndex;
@@ -116,7 +117,7 @@ export class Marks {
   }
 
   #roleChanged(server: WatchedServer, state: RaftState, before: Before): void {
-    if (state.role === "leader") {
+    if (state.role.kind === "leader") {
       if (before.ledTerm > 0) this.hit("a server leads a second time");
       before.ledTerm = state.term;
       const { log } = state;
@@ -135,7 +136,7 @@ export class Marks {
       if (!before.hadCommittedOwn) this.hit("a leader is deposed before its term's first commit");
       if (before.isStreaming) this.hit("a leader is deposed with a snapshot on its way");
     }
-    before.role = state.role;
+    before.role = state.role.kind;
   }
 
   #snapshotMoved(state: RaftState, before: Before): void {
@@ -150,17 +151,17 @@ export class Marks {
 
   #committed(state: RaftState, before: Before): void {
     const { log, commitIndex } = state;
-    const isLeader = state.role === "leader";
+    const leader = leaderOf(state);
     if (commitIndex > log.durableIndex) {
       this.hit(
-        isLeader
+        leader !== null
           ? "a leader commits before its own disk has it"
           : "a follower applies before its own disk has it",
       );
     }
-    if (isLeader) {
-      for (const progress of state.progress.values()) {
-        if (progress.nextIndex <= commitIndex && isDeferred(state, progress)) {
+    if (leader !== null) {
+      for (const progress of leader.progress.values()) {
+        if (progress.nextIndex <= commitIndex && isDeferred(state, leader, progress)) {
           this.hit("entries commit before all were sent them");
         }
       }
@@ -174,8 +175,9 @@ export class Marks {
     before.commitIndex = commitIndex;
   }
 
-  #watchRound({ reads }: RaftState, before: Before): void {
-    if (reads.started === reads.ended) return;
+  #watchRound(state: RaftState, before: Before): void {
+    const reads = leaderOf(state)?.reads;
+    if (reads === undefined || reads.started === reads.ended) return;
     if (!reads.allAsked) {
       before.quickRound = reads.started;
       this.hit("a read round asks only who was quickest");
@@ -186,17 +188,19 @@ export class Marks {
 
   /** What lasts a while is looked for at ticks only. */
   #sample(state: RaftState, before: Before, committedIndex: number): void {
-    const { log, options, reads } = state;
+    const { log, options } = state;
     if (committedIndex + this.#origin.index - log.lastIndex > BEHIND) {
       this.hit("a server is a hundred entries behind");
     }
-    if (state.outbox.batchTicks > options.electionTimeoutTicks && state.outbox.batch !== null) {
+    if (state.output.batchTicks > options.electionTimeoutTicks && state.output.batch !== null) {
       this.hit("a sync outlasts an election timeout");
     }
     before.isStreaming = false;
-    if (state.role !== "leader") return;
+    const leader = leaderOf(state);
+    if (leader === null) return;
+    const { reads } = leader;
     let streams = 0;
-    for (const progress of state.progress.values()) {
+    for (const progress of leader.progress.values()) {
       if (progress.mode === "snapshot") streams++;
       if (progress.inFlight.length >= options.appendsInFlightMax) {
         this.hit("a window to a follower is full");
@@ -204,7 +208,7 @@ export class Marks {
     }
     before.isStreaming = streams > 0;
     if (streams > 1) this.hit("two followers are sent snapshots at once");
-    if (streams > 0 && state.uncommittedBytes > 0) {
+    if (streams > 0 && leader.uncommittedBytes > 0) {
       this.hit("writes go on while a snapshot is streamed");
     }
     const hasCommittedOwn = log.termAt(state.commitIndex) === state.term;
@@ -249,7 +253,7 @@ export class Marks {
       this.hit("an index passes a power of two where 32 bits end");
     }
     const edgeTerm = term < 2 ** 31 ? 2 ** 31 : 2 ** 32;
-    if (state.role === "leader" && state.term >= edgeTerm) {
+    if (state.role.kind === "leader" && state.term >= edgeTerm) {
       this.hit("a term passes a power of two where 32 bits end");
     }
   }
@@ -290,8 +294,8 @@ export class Marks {
   crash(server: WatchedServer): void {
     const state = server.probe?.raft() ?? null;
     if (state === null) return;
-    if (state.outbox.batch !== null) this.hit("a crash with a batch under way");
-    if (state.role === "leader" && state.log.termAt(state.commitIndex) !== state.term) {
+    if (state.output.batch !== null) this.hit("a crash with a batch under way");
+    if (state.role.kind === "leader" && state.log.termAt(state.commitIndex) !== state.term) {
       this.hit("a leader crashes before its term's first commit");
     }
   }
@@ -321,7 +325,7 @@ export class Marks {
 /** What a majority holds, as the leader knows it. */
 function majorityIndex(state: RaftState): number {
   const held = [state.log.durableIndex];
-  for (const progress of state.progress.values()) held.push(progress.matchIndex);
+  for (const { matchIndex } of leaderOf(state)?.progress.values() ?? []) held.push(matchIndex);
   held.sort((a, b) => b - a);
   return held[Math.floor(held.length / 2)]!;
 }

@@ -49,11 +49,12 @@ export class ReadQuorum {
 
   /** Looks at a server after a step. */
   check(id: number, state: RaftState): void {
-    if (state.role !== "leader") {
+    if (state.role.kind !== "leader") {
       this.#seen.delete(id);
       return;
     }
-    const { term, reads, configurations } = state;
+    const { term, configurations } = state;
+    const { reads } = state.role;
     const seen = this.#seen.get(id);
     if (seen?.term !== term) {
       this.#seen.set(id, { term, ended: reads.ended });

@@ -58,7 +58,7 @@ export class StreamChecks {
 
   /** A frame leaves a server, at the end of one of its steps. */
   sent({ id, monotonicMs, state }: StreamingServer, to: number, frame: Uint8Array): void {
-    if (frame[TYPE] !== FrameType.snapshotChunk || state.role !== "leader") return;
+    if (frame[TYPE] !== FrameType.snapshotChunk || state.role.kind !== "leader") return;
     const term = readU64(frame, TERM);
     if (term !== state.term) return;
     const index = readU64(frame, INDEX);
@@ -93,14 +93,14 @@ export class StreamChecks {
   ): void {
     const gap = this.#gap;
     this.#gap = null;
-    if (state.role !== "leader") {
+    if (state.role.kind !== "leader") {
       this.#held.delete(id);
       return;
     }
     if (gap !== null) throw new CheckFailure("a snapshot leads to the log", gap);
     this.#follow(id, state, bytesBetween);
     if (this.#streams.size === 0) return;
-    for (const { id: follower, mode } of state.progress.values()) {
+    for (const { id: follower, mode } of state.role.progress.values()) {
       const key = `${id}/${follower}`;
       const stream = this.#streams.get(key);
       if (stream === undefined) continue;
@@ -121,7 +121,7 @@ export class StreamChecks {
 
   #follow(
     id: number,
-    { term, log, outbox }: RaftState,
+    { term, log, output }: RaftState,
     bytesBetween: (behind: number, upTo: number) => number,
   ): void {
     const held = this.#held.get(id);
@@ -130,7 +130,7 @@ export class StreamChecks {
       return;
     }
     if (held.firstIndex === log.firstIndex) return;
-    const bytes = bytesBetween(held.firstIndex - 1, outbox.appliedIndex);
+    const bytes = bytesBetween(held.firstIndex - 1, output.applyingIndex);
     if (bytes > this.#logMemoryBytes * PINNED_FACTOR) held.cutIndex = log.firstIndex - 1;
     held.firstIndex = log.firstIndex;
   }

@@ -1,12 +1,13 @@
-/** Under load, appends go to those that commit soonest first (lib/raft/deferral.ts). */
+/** Under load, appends go to those that commit soonest first (lib/raft/thrifty_appends.ts). */
 import { assertEquals } from "@std/assert";
 import type { Message } from "../../lib/raft/types.ts";
 import { Bench, message } from "./builders.ts";
 import { bytes, Cluster } from "./cluster.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
 
 /** Server 1 leads term 1; `first` answered its first entry before the others. */
 function leading(first: 2 | 3, overrides = {}): Bench {
-  const bench = new Bench([], { deferAppends: true, heartbeatTicks: 5, ...overrides });
+  const bench = new Bench([], { thriftyAppends: true, heartbeatTicks: 5, ...overrides });
   bench.lead();
   for (const from of [first, 5 - first]) bench.step({ kind: "appendResponse", from, index: 1 });
   bench.take();
@@ -75,10 +76,10 @@ Deno.test("whoever commits first is sent to first from then on", () => {
 });
 
 Deno.test("what the quickest does not answer the others commit", () => {
-  const cluster = new Cluster({ overrides: { deferAppends: true } });
+  const cluster = new Cluster({ overrides: { thriftyAppends: true } });
   const leader = cluster.elect(1);
   cluster.run(3);
-  const [quickest] = leader.state.deferral.quickest;
+  const [quickest] = leaderOf(leader.state)!.thrifty.fastVoters;
   cluster.propose("a");
   cluster.settle();
   cluster.cut([1], [quickest!]);
@@ -86,7 +87,7 @@ Deno.test("what the quickest does not answer the others commit", () => {
   const { lastIndex } = leader.state.log;
   cluster.run(3);
   assertEquals(leader.state.commitIndex, lastIndex);
-  assertEquals(leader.state.deferral.quickest, [2, 3].filter((id) => id !== quickest));
+  assertEquals(leaderOf(leader.state)!.thrifty.fastVoters, [2, 3].filter((id) => id !== quickest));
 });
 
 Deno.test("nobody is deferred where the quickest is lost, or was never known", () => {
@@ -97,14 +98,14 @@ Deno.test("nobody is deferred where the quickest is lost, or was never known", (
 
 Deno.test("of five servers the two quickest are sent to first", () => {
   const voters = [1, 2, 3, 4, 5];
-  const cluster = new Cluster({ voters, overrides: { deferAppends: true, heartbeatTicks: 5 } });
+  const cluster = new Cluster({ voters, overrides: { thriftyAppends: true, heartbeatTicks: 5 } });
   const leader = cluster.elect(1);
   cluster.cut([1], [3, 4]);
   cluster.run(3);
   cluster.propose("a");
   cluster.settle();
   cluster.heal();
-  assertEquals(leader.state.deferral.quickest, [2, 5]);
+  assertEquals(leaderOf(leader.state)!.thrifty.fastVoters, [2, 5]);
   cluster.takeSent();
   cluster.propose("b");
   assertEquals(sent(cluster.takeSent()).map(([to]) => to), [2, 5]);
