@@ -36,7 +36,7 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("2", "A vote leaves before it is synced", [
     "raft/votes.ts",
-    "  if (granted && !preVote) sendOnceDurable(state, response);\n  else send(state, response);",
+    "  if (granted && !preVote) sendAfterSync(state, response);\n  else send(state, response);",
     "  send(state, response);",
   ]),
   mutant("3", "The term is persisted, the vote is not", [
@@ -46,12 +46,12 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("4", "An append is acknowledged before it is synced", [
     "raft/follower.ts",
-    '  sendOnceDurable(state, {\n    kind: "appendResponse",',
+    '  sendAfterSync(state, {\n    kind: "appendResponse",',
     '  send(state, {\n    kind: "appendResponse",',
   ], [
     "raft/follower.ts",
-    "    readRound: countableRound(state, message.readRound),\n  }, index);",
-    "    readRound: countableRound(state, message.readRound),\n  });",
+    "    readRound: ackableRound(state, message.readRound),\n  }, index);",
+    "    readRound: ackableRound(state, message.readRound),\n  });",
   ]),
   mutant("5", "A failed sync passes for a good one", [
     "storage/segmented_log.ts",
@@ -89,7 +89,7 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("11", "A new leader commits nothing of its own and reads at once", [
     "raft/leader.ts",
-    "  appendProposal(state, state.options.makeNoop());",
+    "  appendProposal(state, leader, state.options.makeNoop());",
     "  state.options.makeNoop();",
   ], [
     "raft/read_index.ts",
@@ -98,18 +98,18 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("12", "An answer to the round before confirms a read round", [
     "raft/read_index.ts",
-    "readRound ?? 0) >= reads.started,",
-    "readRound ?? 0) >= reads.started - 1,",
+    "  const hasAnswered = (id: number) => (progress.get(id)?.readRound ?? 0) >= reads.started;",
+    "  const hasAnswered = (id: number) => (progress.get(id)?.readRound ?? 0) >= reads.started - 1;",
   ]),
   mutant("13", "A leader reads without asking whether it still leads", [
     "raft/read_index.ts",
-    "  if (!answered) return;",
-    "  void answered;",
+    "  if (!hasQuorumWith(configurationOf(state), state.id, hasAnswered)) return;",
+    "  void hasQuorumWith(configurationOf(state), state.id, hasAnswered);",
   ]),
   mutant("17", "A leader stays one without a majority's answers", [
     "raft/leader.ts",
-    "    if (!checkQuorum(state)) {",
-    "    if (!checkQuorum(state) && state.term < 0) {",
+    "    if (!checkQuorum(state, leader)) {",
+    "    if (!checkQuorum(state, leader) && state.term < 0) {",
   ]),
   mutant("18", "A pre-vote is answered only where the terms are equal", [
     "raft/votes.ts",
@@ -263,8 +263,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("follower-reads", "A follower that knows its leader reads by itself", [
     "node/evaluator.ts",
-    '    if (state.role.kind !== "leader") {',
-    '    if (state.role.kind !== "leader" && state.leaderId === NOBODY) {',
+    '    if (role.kind !== "leader") {',
+    '    if (role.kind !== "leader" && state.leaderId === NOBODY) {',
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
     "node/commit.ts",
@@ -293,21 +293,21 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("reads-before-piece", "Reads go out before the piece of the log that they have to see", [
     "raft/ready.ts",
-    "  if (reads.length === 0 || reads[0]!.readIndex > appliedIndex) return NO_READS;",
-    "  if (reads.length === 0 || appliedIndex < 0) return NO_READS;",
+    "  if (reads.length === 0 || reads[0]!.readIndex > applyingIndex) return NO_READS;",
+    "  if (reads.length === 0 || applyingIndex < 0) return NO_READS;",
   ], [
     "raft/ready.ts",
-    "  const later = reads.findIndex(({ readIndex }) => readIndex > appliedIndex);",
+    "  const later = reads.findIndex(({ readIndex }) => readIndex > applyingIndex);",
     "  const later = reads.findIndex(({ readIndex }) => readIndex < 0);",
   ], [
     "node/node.ts",
     '      assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");',
     "      void readIndex;",
   ]),
-  mutant("deferral-forgets", "What was deferred waits for the next entry, however long", [
+  mutant("thrifty-forgets", "What was deferred waits for the next entry, however long", [
     "raft/thrifty_appends.ts",
-    "      state.outbox.appendsDue = deferral.isOverdue = true;",
-    "      void deferral.isOverdue;",
+    "      state.output.appendsDue = thrifty.isOverdue = true;",
+    "      void thrifty.isOverdue;",
   ]),
 ];
 
