@@ -6,13 +6,13 @@ import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
 import { noteCommitters } from "./thrifty_appends.ts";
 import type { Entry } from "./types.ts";
 
-/** Appends entries behind the last one; configurations among them rule at once (thesis §4.1). */
+/** Appends entries after the last one; configurations among them take effect immediately (thesis §4.1). */
 export function appendToLog(state: RaftState, entries: readonly Entry[]): void {
   state.log.append(entries);
   if (state.configurations.append(entries)) syncProgress(state);
 }
 
-/** Drops the entry at `from` and all behind: they differ from the leader's (paper §5.3). */
+/** Drops the entry at `from` and all after it: they differ from the leader's (paper §5.3). */
 export function truncateLog(state: RaftState, from: number): void {
   assert(
     from > state.commitIndex,

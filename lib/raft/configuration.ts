@@ -1,7 +1,7 @@
 /**
  * Who votes and who only listens, as a value. Nothing assumes a fixed count or ids 1..N.
  *
- * A configuration entry's payload, behind the envelope:
+ * A configuration entry's payload, after the envelope:
  *   u16 voters, that many u64 ids; u16 learners, that many u64 ids.
  */
 import { ByteReader, ByteWriter } from "../util/bytes.ts";

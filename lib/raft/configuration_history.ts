@@ -1,5 +1,5 @@
 /**
- * Which configuration rules: the newest one in the log, committed or not (thesis §4.1). Older ones
+ * Which configuration is in effect: the newest one in the log, committed or not (thesis §4.1). Older ones
  * are kept so that a truncation brings them back and a snapshot can be given the one of its position;
  * compaction drops those that it covers but the newest of them.
  */
@@ -44,18 +44,18 @@ export class ConfigurationHistory {
     return ruling.configuration;
   }
 
-  /** Forgets the configurations that ruled in front of `index` only. */
+  /** Forgets the configurations that were in effect only before `index`. */
   compact(index: number): void {
     while (this.versions.length > 1 && this.versions[1]!.index <= index) this.versions.shift();
   }
 
-  /** Begins anew with the configuration of a snapshot that ends at `index`. */
+  /** Starts again with the configuration of a snapshot that ends at `index`. */
   restart(index: number, configuration: Configuration): void {
     this.versions.length = 0;
     this.versions.push({ index, configuration });
   }
 
-  /** Forgets the configurations at `from` and behind it; the first one always stays. */
+  /** Forgets the configurations at `from` and after it; the first one always stays. */
   truncate(from: number): void {
     while (this.versions.length > 1 && this.versions[this.versions.length - 1]!.index >= from) {
       this.versions.pop();

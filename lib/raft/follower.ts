@@ -1,7 +1,7 @@
 /** What a server does with a leader's messages (paper §5.2, §5.3). */
 import { broken } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
-import { send, sendAfterSync } from "./output.ts";
+import { acknowledge, answerHeartbeat, send } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 import {
@@ -38,29 +38,19 @@ export function hearLeader(
 export function handleAppendRequest(state: RaftState, message: AppendRequest): void {
   hearLeader(state, message);
   const { log } = state;
-  // What is committed equals every later leader's log, so only a previous entry behind it can differ.
+  // What is committed equals every later leader's log, so only a previous entry after that can differ.
   const matches = message.prevIndex <= state.commitIndex ||
     log.termAt(message.prevIndex) === message.prevTerm;
   if (!matches) return reject(state, message);
 
   takeEntries(state, message);
   const verifiedIndex = message.prevIndex + message.entries.length;
-  // This message vouches for the log up to here and no further: a tail behind it may differ.
+  // This message vouches for the log up to here and no further: a tail after it may differ.
   commitTo(state, Math.min(message.commitIndex, verifiedIndex));
   tryClearSuspect(state, message, verifiedIndex);
 
   const index = ackableIndex(state, verifiedIndex);
-  sendAfterSync(state, {
-    kind: "appendResponse",
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    success: true,
-    index,
-    hintIndex: 0,
-    hintTerm: 0,
-    readRound: ackableRound(state, message.readRound),
-  }, index);
+  acknowledge(state, index, ackableRound(state, message.readRound));
 }
 
 /**
@@ -104,13 +94,7 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   // A heartbeat's commitIndex rests on acks that a suspect server may have forgotten.
   if (state.suspect) requestProbe(state);
   else commitTo(state, Math.min(message.commitIndex, state.log.lastIndex));
-  send(state, {
-    kind: "heartbeatResponse",
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    readRound: ackableRound(state, message.readRound),
-  });
+  answerHeartbeat(state, message.from, ackableRound(state, message.readRound));
 }
 
 /** The leader orders this server to take over (thesis §3.10); without a pre-vote, since it agrees. */

@@ -97,7 +97,7 @@ function checkMarks(state: RaftState): void {
   hold(state, commitIndex <= log.lastIndex, "committed more than its log holds");
   hold(state, output.applyingIndex <= commitIndex, "handed out what is not committed");
   hold(state, log.durableIndex <= log.submittedIndex, "counts as durable what storage never got");
-  hold(state, log.submittedIndex <= log.lastIndex, "counts as handed over what is not in the log");
+  hold(state, log.submittedIndex <= log.lastIndex, "counts as submitted what is not in the log");
   hold(
     state,
     output.durableVersion <= output.submittedVersion,
@@ -106,7 +106,7 @@ function checkMarks(state: RaftState): void {
   hold(
     state,
     output.submittedVersion <= output.hardStateVersion,
-    "handed over a vote of the future",
+    "submitted a vote of the future",
   );
   if (output.batch === null) {
     hold(state, output.durableVersion === output.submittedVersion, "forgot a written hard state");

@@ -99,7 +99,7 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
     continueTransfer(state, leader, progress);
   } else {
     const { hintIndex, hintTerm } = message;
-    // A hint in front of the log stays one: the log knows nothing there that could match.
+    // A hint before the start of the log stays one: the log knows nothing there that could match.
     const lookAt = Math.min(hintIndex, state.log.lastIndexWithTermAtMost(hintIndex, hintTerm));
     if (!noteRefused(progress, message.index, lookAt)) return;
   }
@@ -190,7 +190,7 @@ export function tickLeader(state: RaftState, leader: LeaderRole): void {
   sendHeartbeats(state, leader);
 }
 
-/** Whether a majority answered since the last check (thesis §6.2); starts counting anew. */
+/** Whether a majority answered since the last check (thesis §6.2); starts counting again. */
 function checkQuorum(state: RaftState, leader: LeaderRole): boolean {
   const heard = isOnlyVoter(state) || hasQuorumWith(
     configurationOf(state),

@@ -1,14 +1,14 @@
 /**
  * The log in memory: the entries that are not compacted away, with two marks for storage.
  *
- *   snapshot.index ≤ durableIndex ≤ handedIndex ≤ lastIndex
+ *   snapshot.index ≤ durableIndex ≤ submittedIndex ≤ lastIndex
  *
- * `handedIndex`: up to here entries were given to storage. `durableIndex`: up to here storage said
- * that they are synced. A truncation pulls both back, so a replaced entry never counts as durable.
+ * `submittedIndex`: up to here entries were given to storage. `durableIndex`: up to here storage
+ * reported that they are synced. A truncation pulls both back, so a replaced entry never counts as durable.
  *
- * `snapshot` is the position in front of the first entry. A snapshot covers it; the newest snapshot
+ * `snapshot` is the position before the first entry. A snapshot covers it; the newest snapshot
  * may lie further on, since some entries that it covers are kept for followers that lag a little.
- * Terms in front of it are unknown: `termAt` says so, and never passes for a term that could match.
+ * Terms before it are unknown: `termAt` says so, and never passes for a term that could match.
  */
 import { assert, broken } from "../util/assert.ts";
 import type { Entry, SnapshotPosition } from "./types.ts";
@@ -23,7 +23,7 @@ export class RaftLog {
   submittedIndex: number;
   durableIndex: number;
 
-  /** `entries` are as recovered, so they are durable. They may begin in front of the snapshot's end. */
+  /** `entries` are as recovered, so they are durable. They may begin before the snapshot's end. */
   constructor(snapshot: SnapshotPosition, entries: readonly Entry[]) {
     const first = entries[0];
     const isInside = first !== undefined && first.index <= snapshot.index;
@@ -58,7 +58,7 @@ export class RaftLog {
     return entry;
   }
 
-  /** The term at `index`; 0 in front of the first entry ever; `NO_TERM` where it isn't known. */
+  /** The term at `index`; 0 before the first entry ever; `NO_TERM` where it isn't known. */
   termAt(index: number): number {
     if (index === this.snapshot.index) return this.snapshot.term;
     return this.entries[index - this.firstIndex]?.term ?? NO_TERM;
@@ -89,16 +89,16 @@ export class RaftLog {
     this.snapshot = { index, term };
   }
 
-  /** Begins anew behind `position`, the end of an installed and durable snapshot. */
+  /** Starts again after `position`, the end of an installed and durable snapshot. */
   restart(position: SnapshotPosition): void {
     this.entries.length = 0;
     this.snapshot = position;
     this.submittedIndex = this.durableIndex = position.index;
   }
 
-  /** Drops the entry at `from` and all behind it. The caller has checked that none is committed. */
+  /** Drops the entry at `from` and all after it. The caller has checked that none is committed. */
   truncate(from: number): void {
-    assert(from >= this.firstIndex, `Cannot truncate at ${from}, behind the snapshot`);
+    assert(from >= this.firstIndex, `Cannot truncate at ${from}: the snapshot covers it`);
     this.entries.length = Math.min(this.entries.length, from - this.firstIndex);
     this.submittedIndex = Math.min(this.submittedIndex, from - 1);
     this.durableIndex = Math.min(this.durableIndex, from - 1);
@@ -151,7 +151,7 @@ export class RaftLog {
 
   /**
    * Storage synced `entries`. Some may have been replaced here meanwhile: an entry counts only where
-   * this log still has the same term at its index (then all in front of it are the same too).
+   * this log still has the same term at its index (then all before it are the same too).
    */
   markDurable(entries: readonly Entry[]): void {
     for (let i = entries.length - 1; i >= 0; i--) {
@@ -164,7 +164,7 @@ export class RaftLog {
   }
 }
 
-/** What a log whose first kept entry is `first` begins behind. Only in front of entry 1 is that known. */
+/** What a log whose first kept entry is `first` begins after: known only before entry 1. */
 function positionInFront(first: Entry): SnapshotPosition {
   return first.index === 1 ? { index: 0, term: 0 } : { index: first.index, term: first.term };
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps the leader's followers equal to the configuration that rules. Changes of membership (joint
+ * Keeps the leader's followers equal to the configuration in effect. Changes of membership (joint
  * consensus, thesis §4.3) will begin here; today only entries of a log that has them pass through.
  */
 import { members } from "./configuration.ts";

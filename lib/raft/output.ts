@@ -45,6 +45,29 @@ export function sendAfterSync(state: RaftState, message: Message, logIndex = 0):
   }
 }
 
+/**
+ * Tells the leader that this log is equal to its own up to `index`, once it is durable up to there.
+ * `readRound`: the round that this confirms; 0 for none.
+ */
+export function acknowledge(state: RaftState, index: number, readRound: number): void {
+  sendAfterSync(state, {
+    kind: "appendResponse",
+    from: state.id,
+    to: state.leaderId,
+    term: state.term,
+    success: true,
+    index,
+    hintIndex: 0,
+    hintTerm: 0,
+    readRound,
+  }, index);
+}
+
+/** Answers a heartbeat, or whatever an old leader sent: it learns the term. */
+export function answerHeartbeat(state: RaftState, to: ServerId, readRound: number): void {
+  send(state, { kind: "heartbeatResponse", from: state.id, to, term: state.term, readRound });
+}
+
 /** One ack of the whole batch does for all appends in it: merges with an ack that waits already. */
 function mergeAck(held: HeldMessage[], message: Message, hardStateVersion: number): boolean {
   if (message.kind !== "appendResponse" || !message.success) return false;

@@ -100,7 +100,7 @@ export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: n
 export function noteAccepted(progress: Progress, index: number): void {
   if (progress.mode === "snapshot") {
     if (index <= progress.matchIndex) return;
-    // It goes on behind what it has now; where that is compacted away too, by the next snapshot.
+    // It continues after what it has now; where that is compacted away too, with the next snapshot.
     progress.matchIndex = index;
     becomeProbe(progress, index + 1);
     progress.mode = "replicate";
@@ -123,7 +123,7 @@ export function noteAccepted(progress: Progress, index: number): void {
 }
 
 /**
- * Notes a refusal of an append behind `refusedIndex`; `lookAt` is the best guess of where the logs
+ * Notes a refusal of an append after `refusedIndex`; `lookAt` is the best guess of where the logs
  * agree. False where the refusal is older than what is known.
  */
 export function noteRefused(progress: Progress, refusedIndex: number, lookAt: number): boolean {

@@ -148,12 +148,12 @@ export class Raft {
   /**
    * A snapshot from a leader is here whole: checked, durable, its contents ready to be taken over.
    *
-   * True: the log is empty and begins behind `position`, all up to there counts as committed, applied
-   * and durable, and `configuration` rules; the caller replaces its contents and restarts its log
+   * True: the log is empty and begins after `position`, all up to there counts as committed, applied
+   * and durable, and `configuration` is in effect; the caller replaces its contents and restarts its log
    * there. A batch under way stays under way: `advance()` is to be called once its hard state is
    * durable, but its entries count no more, written or not.
    *
-   * False: this server has all that already, or leads; the caller drops the snapshot's contents.
+   * False: this server has all of that already, or leads; the caller drops the snapshot's contents.
    */
   restore(position: SnapshotPosition, configuration: Configuration): boolean {
     const before = this.#before();
@@ -162,7 +162,7 @@ export class Raft {
     return replaced;
   }
 
-  /** The configuration as of `index`, for a snapshot that ends there: not in front of the last one. */
+  /** The configuration as of `index`, for a snapshot that ends there: not before the last one. */
   configurationAt(index: number): Configuration {
     return this.state.configurations.at(index);
   }
@@ -172,7 +172,7 @@ export class Raft {
     return this.leader?.progress.get(id)?.mode === "snapshot";
   }
 
-  /** The snapshot for that follower can't go on; its id is handed out again once it is heard. */
+  /** The snapshot for that follower can't continue; its id is handed out again once it is heard. */
   snapshotFailed(id: ServerId): void {
     const before = this.#before();
     snapshotFailed(this.state, id);

@@ -68,7 +68,7 @@ export function takeReady(state: RaftState): Ready {
   };
 }
 
-/** Rounds are handed out in order, each behind the entries that its reads have to see. */
+/** Rounds are handed out in order, each after the entries that its reads have to see. */
 function takeReads({ output }: RaftState): readonly ReadState[] {
   const { reads, applyingIndex } = output;
   if (reads.length === 0 || reads[0]!.readIndex > applyingIndex) return NO_READS;

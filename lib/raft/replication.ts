@@ -49,8 +49,8 @@ function sendAppends(state: RaftState, leader: LeaderRole, progress: Progress): 
 }
 
 /**
- * The entry in front of what this follower gets next is compacted away, so nothing could be appended
- * behind it: it needs a snapshot. One that is silent gets none before it has answered a heartbeat.
+ * The entry before what this follower gets next is compacted away, so nothing could be appended
+ * after it: it needs a snapshot. One that is silent gets none before it has answered a heartbeat.
  */
 function wantSnapshot(state: RaftState, progress: Progress): void {
   if (!progress.recentlyActive) return becomePausedProbe(progress);
@@ -96,7 +96,7 @@ export function sendHeartbeats(
       from: state.id,
       to: id,
       term: state.term,
-      // Only what this follower is known to hold: its tail may differ behind that.
+      // Only what this follower is known to hold: its tail may differ after that.
       commitIndex: Math.min(state.commitIndex, matchIndex),
       readRound: reads.started,
     });
@@ -105,7 +105,7 @@ export function sendHeartbeats(
 
 /**
  * A follower answers heartbeats, but what it was sent stays unanswered: sends the probe again, or
- * asks whether it holds everything sent. If not, its refusal says where to go on.
+ * asks whether it holds everything sent. If not, its refusal says where to continue.
  */
 export function resendStalled(state: RaftState, leader: LeaderRole, progress: Progress): void {
   if (!progress.resendDue) return;

@@ -24,7 +24,7 @@ export function changeRole(
 }
 
 /**
- * Follows `leaderId` (or nobody yet) in `term`. The election timer starts anew where a leader is
+ * Follows `leaderId` (or nobody yet) in `term`. The election timer restarts where a leader is
  * known or this server led; a mere new term does not touch it (paper §5.2: only a granted vote or a
  * leader's message does), else a server that can't win could keep those quiet that can.
  */

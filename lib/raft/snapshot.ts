@@ -1,14 +1,15 @@
 /**
- * Compaction, and snapshots in the place of entries that are compacted away (paper §7). Files, pieces
- * and contents are the caller's; here is decided what a snapshot may replace. It ends at a committed
- * index, so it is never a threat to what is committed further on, only to be told apart from news:
- * an older one changes nothing, and where the log holds the entry at its position, nothing is replaced
- * either, since what stands behind that entry may have been acknowledged.
+ * Compaction, and snapshots in place of entries that are compacted away (paper §7). Files, pieces and
+ * contents are the caller's; what is decided here is what a snapshot may replace.
+ *
+ * A snapshot ends at a committed index, so it never endangers later commits; the only question is
+ * whether it tells us anything new. An older one changes nothing. Where the log holds the entry at its
+ * position, nothing is replaced either, since what follows that entry may have been acknowledged.
  */
 import { assert } from "../util/assert.ts";
 import { commitTo } from "./commit.ts";
 import { hearLeader } from "./follower.ts";
-import { releaseHeld, sendAfterSync } from "./output.ts";
+import { acknowledge, releaseHeld } from "./output.ts";
 import type { RaftState } from "./state.ts";
 import { type Configuration, NOBODY, type SnapshotChunk, type SnapshotPosition } from "./types.ts";
 
@@ -33,7 +34,7 @@ export function handleSnapshotChunk(state: RaftState, message: SnapshotChunk): v
 
 /**
  * False where this server has all that a snapshot at `position` holds. Where its log holds that very
- * entry, everything in front of it is the same too (Log Matching), and it is committed.
+ * entry, everything before it is the same too (Log Matching), and it is committed.
  */
 function isNews(state: RaftState, position: SnapshotPosition): boolean {
   if (position.index <= state.commitIndex) return false;
@@ -42,20 +43,10 @@ function isNews(state: RaftState, position: SnapshotPosition): boolean {
   return false;
 }
 
-/** Tells the leader how far this server is without a snapshot, so that it goes on with appends. */
+/** Tells the leader how far this server is without a snapshot, so that it continues with appends. */
 function acknowledgeCommitted(state: RaftState): void {
   if (state.role.kind !== "follower" || state.leaderId === NOBODY) return;
-  sendAfterSync(state, {
-    kind: "appendResponse",
-    from: state.id,
-    to: state.leaderId,
-    term: state.term,
-    success: true,
-    index: state.commitIndex,
-    hintIndex: 0,
-    hintTerm: 0,
-    readRound: 0,
-  }, state.commitIndex);
+  acknowledge(state, state.commitIndex, 0);
 }
 
 /** See Raft.restore. */

@@ -140,7 +140,7 @@ export interface RaftEvent {
 
 export interface RaftOptions {
   readonly id: ServerId;
-  /** The first configuration or the snapshot's; configuration entries behind that override it. */
+  /** The first configuration or the snapshot's; configuration entries after that override it. */
   readonly configuration: Configuration;
   readonly hardState: HardState;
   /**
@@ -153,7 +153,7 @@ export interface RaftOptions {
   /** Its term may be ahead of the hard state's. */
   readonly snapshot: SnapshotPosition;
   /**
-   * As recovered: contiguous, durable, from `snapshot.index + 1` on or from in front of that; then
+   * As recovered: contiguous, durable, from `snapshot.index + 1` on or from before that; then
    * the entry at `snapshot.index` is among them, with the snapshot's term.
    */
   readonly entries: readonly Entry[];
@@ -171,7 +171,7 @@ export interface RaftOptions {
   readonly appendBytesInFlightMax: number;
   /** Bytes of committed entries handed out at a time to a leader, whose clients wait; always one entry. */
   readonly committedBytesMax: number;
-  /** A leader sends to those that commit soonest first, see thrifty_appends.ts; else to all at once. */
+  /** A leader sends to those that commit soonest first, see thrifty_appends.ts; else to all alike. */
   readonly thriftyAppends: boolean;
   /** Bytes of entries in a leader's log that are not committed; one entry always fits. */
   readonly uncommittedBytesMax: number;
@@ -244,7 +244,7 @@ export function isOnlyVoter(state: RaftState): boolean {
   return voters.length === 1 && voters[0] === state.id;
 }
 
-/** Starts the election timer anew, with a random end in [T, 2T) (paper §5.2). */
+/** Restarts the election timer, with a random end in [T, 2T) (paper §5.2). */
 export function restartElectionTimer(state: RaftState): void {
   const ticks = state.options.electionTimeoutTicks;
   state.electionElapsed = 0;

@@ -9,7 +9,7 @@ import {
   handleSuspicion,
 } from "./leader.ts";
 import { handleSnapshotChunk } from "./snapshot.ts";
-import { send } from "./output.ts";
+import { answerHeartbeat } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import type { RaftState } from "./state.ts";
 import { handleVoteRequest } from "./votes.ts";
@@ -18,7 +18,7 @@ import { type Message, NOBODY } from "./types.ts";
 export function step(state: RaftState, message: Message): void {
   if (message.to !== state.id || message.from === state.id) return;
   if (message.kind === "voteRequest") return handleVoteRequest(state, message);
-  // Whatever is no grant of a pre-vote leaves this server's term no lower than the sender's.
+  // After any message except a granted pre-vote, our term is at least the sender's.
   if (state.suspect && !isGrantedPreVote(message)) state.heardSinceStart.add(message.from);
   if (message.term < state.term) return answerOldTerm(state, message);
   if (message.term > state.term && !isGrantedPreVote(message)) {
@@ -60,11 +60,5 @@ function isGrantedPreVote(message: Message): boolean {
 function answerOldTerm(state: RaftState, message: Message): void {
   const { kind } = message;
   if (kind !== "appendRequest" && kind !== "heartbeat" && kind !== "snapshotChunk") return;
-  send(state, {
-    kind: "heartbeatResponse",
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    readRound: 0,
-  });
+  answerHeartbeat(state, message.from, 0);
 }

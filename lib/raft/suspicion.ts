@@ -8,7 +8,7 @@
  *   that a leader must not count on this server at all: it might lead a term that this server had
  *   left behind, and commit what the forgotten term's leader commits otherwise;
  * - its log has matched an index that the leader committed in its own term: all that was ever
- *   committed before is in front of it. An older index would not do, as a new leader's commitIndex
+ *   committed before comes before it. An older index would not do, as a new leader's commitIndex
  *   may lag behind entries that this server once acknowledged. Nor would a message from before the
  *   leader was told to forget those acks.
  *

@@ -1,6 +1,6 @@
 /**
  * Handing the leadership to another voter (thesis §3.10): stop taking proposals, wait until the
- * target holds the whole log, then tell it to campaign at once. Given up after an election timeout.
+ * target holds the whole log, then tell it to campaign immediately. Given up after an election timeout.
  */
 import { send } from "./output.ts";
 import type { Progress } from "./progress.ts";
@@ -39,7 +39,7 @@ function chooseTarget(
 
 /**
  * A dead server may hold as much as any: who answers goes first. Counted in heartbeats, and not since
- * the last check of the quorum, for right behind that one nobody has answered yet.
+ * the last check of the quorum, because right after that one nobody has answered yet.
  */
 function isBetter(a: Progress, b: Progress): boolean {
   const [silentA, silentB] = [silence(a), silence(b)];

@@ -1,5 +1,5 @@
 /**
- * The words of the consensus core: entries, messages, hard state, and what one turn hands out.
+ * The vocabulary of the consensus core: entries, messages, hard state, and what one turn hands out.
  * Names follow the Raft thesis (Ongaro 2014) and etcd/raft.
  */
 
@@ -42,7 +42,7 @@ export interface SnapshotPosition {
   readonly term: number;
 }
 
-/** Who votes, and who only listens. The log's latest configuration rules (thesis chapter 4). */
+/** Who votes, and who only listens. The log's latest configuration is in effect (thesis chapter 4). */
 export interface Configuration {
   readonly voters: readonly ServerId[];
   readonly learners: readonly ServerId[];
@@ -111,7 +111,7 @@ export interface HeartbeatResponse extends MessageHeader {
   readonly readRound: number;
 }
 
-/** The leader's order to campaign at once (thesis §3.10). */
+/** The leader's order to campaign immediately (thesis §3.10). */
 export interface TimeoutNow extends MessageHeader {
   readonly kind: "timeoutNow";
 }
@@ -137,7 +137,7 @@ export interface SnapshotChunkResponse extends MessageHeader {
   /** The position of the snapshot that is meant. */
   readonly index: number;
   readonly snapshotTerm: number;
-  /** The follower holds the body up to here without a gap: go on there. */
+  /** The follower holds the body up to here without a gap: continue there. */
   readonly offset: number;
 }
 
@@ -184,8 +184,8 @@ export interface Ready {
   readonly reads: readonly ReadState[];
   /**
    * Leader: these followers need entries that are compacted away. Stream them the newest snapshot,
-   * until `needsSnapshot(id)` is false; call `snapshotFailed(id)` where that can't go on. An id comes
-   * again where the follower needs a newer one: a stream under way may go on while its snapshot lies
+   * until `needsSnapshot(id)` is false; call `snapshotFailed(id)` where that can't continue. An id comes
+   * again where the follower needs a newer one: a stream under way may continue while its snapshot lies
    * beyond the follower's matchIndex.
    */
   readonly snapshotsNeeded: readonly ServerId[];

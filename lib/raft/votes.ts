@@ -38,7 +38,7 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
 
 /** Refuses without a say. The term must not be lower than the candidate's, or nobody would listen. */
 function abstain(state: RaftState, request: VoteRequest): void {
-  // A pre-vote names the term behind the one that its sender is in.
+  // A pre-vote names the term after the one that its sender is in.
   const term = request.preVote ? request.term - 1 : request.term;
   if (term > state.term) becomeFollower(state, term, NOBODY, `server ${request.from} campaigns`);
   respond(state, request, false);

@@ -45,13 +45,13 @@ export const GIVEN: readonly Mutant[] = [
     "votedFor: 0, suspect",
   ]),
   mutant("4", "An append is acknowledged before it is synced", [
-    "raft/follower.ts",
+    "raft/output.ts",
     '  sendAfterSync(state, {\n    kind: "appendResponse",',
     '  send(state, {\n    kind: "appendResponse",',
   ], [
-    "raft/follower.ts",
-    "    readRound: ackableRound(state, message.readRound),\n  }, index);",
-    "    readRound: ackableRound(state, message.readRound),\n  });",
+    "raft/output.ts",
+    "    readRound,\n  }, index);",
+    "    readRound,\n  });",
   ]),
   mutant("5", "A failed sync passes for a good one", [
     "storage/segmented_log.ts",
