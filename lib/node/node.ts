@@ -29,8 +29,9 @@ import { LeaderClock } from "./leader_clock.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
-import type { NodeOptions } from "./node_options.ts";
+import { logAddresses, type NodeOptions } from "./node_options.ts";
 import { PeerLinks } from "./peer_links.ts";
+import { drawStartId } from "./peer_processes.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, type SessionLimits } from "./session.ts";
 import { type ClientLoad, Sessions } from "./sessions.ts";
@@ -102,6 +103,8 @@ export class Node implements ServerNode {
       serverId,
       servers: config.servers.map((server) => server.id),
       directory,
+      startId: drawStartId(options.rng),
+      logAddressOf: logAddresses(config.servers),
       host,
       outboxBytesMax: this.#limits.outboxBytesMax,
       frameBytesMax: frameBytesMax(),

@@ -32,3 +32,11 @@ export interface NodeOptions {
   /** Checks the core's invariants after every step: for tests and the simulator. */
   readonly checkInvariants?: boolean;
 }
+
+/** Where each server's log port is, as people write it. */
+export function logAddresses(servers: readonly ServerAddress[]): (id: ServerId) => string {
+  return (id) => {
+    const server = servers.find((one) => one.id === id);
+    return server === undefined ? `server ${id}` : `${server.hostname}:${server.logPort}`;
+  };
+}

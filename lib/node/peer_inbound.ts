@@ -3,20 +3,22 @@ import type { ServerId } from "../raft/types.ts";
 import { OutputBuffer } from "../util/output_buffer.ts";
 import {
   encodePong,
+  encodeProbe,
+  encodeProbeResponse,
   encodeRefusal,
   encodeWelcome,
-  Feature,
-  type Features,
+  featureOfFrame,
   type Frame,
   FrameDecoder,
+  FrameType,
   HANDSHAKE_BYTES_MAX,
   type Hello,
-  NO_FEATURES,
   PROTOCOL_VERSION_MIN,
   ProtocolError,
   RefusalReason,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
+import { type ProcessLink, startIdOf } from "./peer_processes.ts";
 import type { InboundLink } from "./shells.ts";
 
 /** Who has not said who it is by then is closed: strangers must not use up the connections. */
@@ -26,8 +28,12 @@ const HANDSHAKE_MAX_MS = 5_000;
  * pass: a connection that its maker has given up is replaced by the next, this is for makers that died.
  */
 const SILENT_PERIODS = 4;
+/** Whoever asks without reading the answers gets no more of them. */
+const ANSWER_BYTES_MAX = 4_096;
 
-export class PeerInbound implements InboundLink {
+type FeatureFrame = Extract<Frame, { type: "status" | "probe" | "probeResponse" }>;
+
+export class PeerInbound implements InboundLink, ProcessLink {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   readonly #remote: string;
@@ -35,10 +41,10 @@ export class PeerInbound implements InboundLink {
   readonly #output = new OutputBuffer();
   /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
   #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
+  /** What the other end said of itself; null until it is found good. */
+  #hello: Hello | null = null;
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
-  /** What the other end can do, by its hello. */
-  #features: Features = NO_FEATURES;
   #isLost = false;
   /** How long nothing came in over this connection. */
   #silentMs = 0;
@@ -50,6 +56,10 @@ export class PeerInbound implements InboundLink {
   constructor(remote: string, links: PeerLinks) {
     this.#remote = remote;
     this.#links = links;
+  }
+
+  get address(): string {
+    return this.#remote;
   }
 
   get isKnown(): boolean {
@@ -76,13 +86,14 @@ export class PeerInbound implements InboundLink {
       if (!(error instanceof ProtocolError)) throw error;
       this.#end(`a malformed frame from ${this.#remote}: ${error.message}`);
       if (this.#from !== null) {
-        this.#links.peerMalformed(this.#from, error.message);
+        this.#links.log.malformed(this.#from, error.message);
       }
     }
   }
 
   disconnected(): void {
     this.onActivity = null;
+    this.#links.processes.closed(this);
     this.#links.inboundClosed(this);
     this.#forget();
   }
@@ -138,7 +149,7 @@ export class PeerInbound implements InboundLink {
 
   #onFrame(frame: Frame): void {
     if (this.#from === null) {
-      if (frame.type === "hello") this.#onHello(frame.hello);
+      if (frame.type === "hello" && this.#hello === null) this.#onHello(frame.hello);
       else if (frame.type === "otherVersion") this.#onOtherVersion(frame.protocolVersion);
       else this.#end(`a ${frame.type} frame before the handshake`);
       return;
@@ -154,25 +165,38 @@ export class PeerInbound implements InboundLink {
       case "formation":
         this.#links.receiveNotice(this.#from, frame.notice);
         return;
-      case "status":
-        if (!this.#agreed(Feature.status, frame.type)) return;
-        this.#links.receiveStatus(this.#from, frame.status);
-        return;
       case "digest":
         this.#links.receiveDigest(this.#from, frame.notice);
         return;
       case "ping":
+        return;
+      case "status":
+      case "probe":
+      case "probeResponse":
+        this.#onFeatureFrame(frame, this.#from);
         return;
       default:
         this.#end(`a second ${frame.type} frame`);
     }
   }
 
-  /** Whether the other end named a feature; ends the connection where a frame comes without. */
-  #agreed(feature: Feature, frameType: string): boolean {
-    const isAgreed = this.#features.has(feature);
-    if (!isAgreed) this.#end(`a ${frameType} frame, and the handshake did not name ${feature}`);
-    return isAgreed;
+  /** A frame that came after version 1: the other end must have named its feature. */
+  #onFeatureFrame(frame: FeatureFrame, from: ServerId): void {
+    const feature = featureOfFrame(FrameType[frame.type]);
+    if (feature !== null && !this.#hello!.features.has(feature)) {
+      return this.#end(`a ${frame.type} frame, and the handshake did not name ${feature}`);
+    }
+    switch (frame.type) {
+      case "status":
+        return this.#links.receiveStatus(from, frame.status);
+      case "probeResponse":
+        return this.#links.processes.answered(this, frame.number);
+      case "probe":
+        if (this.#output.pendingBytes > ANSWER_BYTES_MAX) return;
+        encodeProbeResponse(this.#output.writer, frame.number);
+        this.onActivity?.();
+        return;
+    }
   }
 
   #onHello(hello: Hello): void {
@@ -183,17 +207,44 @@ export class PeerInbound implements InboundLink {
     if (refused !== null) {
       encodeRefusal(this.#output.writer, refused.reason, refused.text);
       if (refused.reason !== RefusalReason.wrongServer) {
-        this.#links.peerRefused(hello.from, refused.text);
+        this.#links.log.refused(hello.from, refused.text);
       }
       this.#end(refused.text);
       return;
     }
-    this.#from = hello.from;
-    this.#features = hello.features;
-    this.#links.handshakePassed(this, hello);
+    this.#hello = hello;
+    this.#links.processes.present(this, hello.from, startIdOf(hello.features));
+  }
+
+  // What the other processes of the same server make of it, see ProcessLink.
+
+  admitted(): void {
+    const { from, protocolVersion } = this.#hello!;
+    this.#from = from;
+    this.#links.handshakePassed(this);
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
-    encodeWelcome(this.#output.writer, this.#links.hello(hello.from, hello.protocolVersion));
+    encodeWelcome(this.#output.writer, this.#links.hello(from, protocolVersion));
     this.onActivity?.();
+    this.#links.heardVersion(from, protocolVersion);
+  }
+
+  refusedFor(earlier: ProcessLink): void {
+    const { from } = this.#hello!;
+    const text = `another process with the data directory of server ${from} answers at ` +
+      `${earlier.address}: one of the two runs on a copy`;
+    encodeRefusal(this.#output.writer, RefusalReason.secondProcess, text);
+    this.#links.log.twins(from, earlier.address, this.address);
+    this.#end(text);
+  }
+
+  probe(number: number): void {
+    encodeProbe(this.#output.writer, number);
+    this.onActivity?.();
+  }
+
+  givesWay(): void {
+    this.#forget();
+    this.#lose("another process of its server has come, and this one does not answer");
   }
 
   #onOtherVersion(theirs: number): void {
@@ -215,6 +266,7 @@ export class PeerInbound implements InboundLink {
   #end(reason: string): void {
     if (this.closing !== null) return;
     this.closing = reason;
+    this.#links.processes.closed(this);
     this.onActivity?.();
   }
 }

@@ -3,8 +3,9 @@
  * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
  * inbound links, which the others connect. Frames are whole or the connection ends.
  */
-import { type Message, NOBODY, type ServerId } from "../raft/types.ts";
+import type { Message, ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
+import { hexToBytes } from "../storage/hex.ts";
 import {
   type DigestNotice,
   Feature,
@@ -20,6 +21,8 @@ import {
 import { Formation, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
+import { PeerLog } from "./peer_log.ts";
+import { PeerProcesses, type StartId } from "./peer_processes.ts";
 import { PeerStatuses } from "./peer_status.ts";
 import type { InboundLink, NodeHost } from "./shells.ts";
 
@@ -28,6 +31,10 @@ export interface PeerLinksOptions {
   /** All ids of the cluster file, this server's included. */
   readonly servers: readonly ServerId[];
   readonly directory: DataDirectory;
+  /** What this process is told from others by that start on the same data directory. */
+  readonly startId: StartId;
+  /** Where another server's log port is, for people. */
+  readonly logAddressOf: (id: ServerId) => string;
   readonly host: NodeHost;
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
@@ -65,10 +72,6 @@ const SILENCE_MIN_MS = 1_000;
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
-/** Who is turned away comes back every second: the same is said again after so long, */
-const COMPLAINT_INTERVAL_MS = 60_000;
-/** and something else no earlier than this. */
-const COMPLAINT_PAUSE_MS = 1_000;
 
 export class PeerLinks {
   readonly formation: Formation;
@@ -76,12 +79,12 @@ export class PeerLinks {
   readonly pace: LinkPace;
   readonly protocolVersionMax: number;
   readonly statuses: PeerStatuses;
-  readonly #features: Features = new Map([[Feature.status, new Uint8Array(0)]]);
+  readonly processes = new PeerProcesses();
+  readonly log: PeerLog;
+  readonly #features: Features;
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<PeerInbound>();
-  /** What was logged last, by kind and server; of strangers under NOBODY. */
-  readonly #complaints = new Map<string, { readonly text: string; readonly atMs: number }>();
   /** The time of the last tick; -1 before the first. */
   #nowMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
@@ -91,6 +94,11 @@ export class PeerLinks {
     this.#options = options;
     const { directory, serverId, servers, host, electionTimeoutMs } = options;
     this.pace = linkPace(electionTimeoutMs);
+    this.log = new PeerLog(host, servers);
+    this.#features = new Map([
+      [Feature.status, new Uint8Array(0)],
+      [Feature.start, hexToBytes(options.startId)],
+    ]);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
     this.statuses = new PeerStatuses({
       electionTimeoutMs,
@@ -111,6 +119,10 @@ export class PeerLinks {
 
   get serverId(): ServerId {
     return this.#options.serverId;
+  }
+
+  logAddressOf(id: ServerId): string {
+    return this.#options.logAddressOf(id);
   }
 
   get frameBytesMax(): number {
@@ -138,6 +150,8 @@ export class PeerLinks {
     const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
     const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs);
     this.#nowMs = nowMs;
+    this.log.tick(nowMs);
+    this.processes.tick(elapsedMs);
     for (const link of this.#inbound) link.tick(elapsedMs);
     for (const link of this.outbound) link.tick(elapsedMs);
     this.statuses.tick(nowMs);
@@ -251,55 +265,21 @@ export class PeerLinks {
 
   peerUp(id: ServerId): void {
     this.statuses.linkUp();
-    this.#options.host.log({ level: "info", message: "Peer up", fields: { peer: id } });
+    this.log.up(id);
   }
 
   peerDown(id: ServerId, reason: string): void {
-    this.#options.host.log({ level: "info", message: "Peer down", fields: { peer: id, reason } });
+    this.log.down(id, reason);
     this.#options.onPeerLost(id);
   }
 
-  /** The link to a server could not be made, or was refused: said once per reason. */
-  peerProblem(id: ServerId, message: string, reason: string): void {
-    this.#options.host.log({ level: "warning", message, fields: { peer: id, reason } });
-  }
-
-  /** A server, or somebody who says so, was turned away. */
-  peerRefused(id: ServerId, text: string): void {
-    this.#complain(id, "A server is refused", text);
-  }
-
-  /** What came over a link whose handshake passed can't be read. */
-  peerMalformed(id: ServerId, text: string): void {
-    this.#complain(id, "A peer sends what makes no sense", text);
-  }
-
-  /** Others make this happen as often as they like: it must not fill the log. */
-  #complain(id: ServerId, message: string, text: string): void {
-    const who = this.#options.servers.includes(id) ? id : NOBODY;
-    const key = `${message}/${who}`;
-    const last = this.#complaints.get(key);
-    if (last !== undefined) {
-      const isNews = who !== NOBODY && text !== last.text;
-      const intervalMs = isNews ? COMPLAINT_PAUSE_MS : COMPLAINT_INTERVAL_MS;
-      if (this.#nowMs - last.atMs < intervalMs) return;
-    }
-    this.#complaints.set(key, { text, atMs: this.#nowMs });
-    this.peerProblem(id, message, text);
-  }
-
-  /** A server does not know the version that this one spoke to it. */
-  peerIsOlder(id: ServerId, protocolVersion: number, reason: string): void {
-    this.#options.host.log({
-      level: "info",
-      message: "A peer is of an earlier build: speaking its version of the protocol to it",
-      fields: { peer: id, protocolVersion, reason },
-    });
+  /** Somebody has said a good hello, in a version that can be spoken to it, too. */
+  heardVersion(from: ServerId, protocolVersion: number): void {
+    this.#byId.get(from)?.heardVersion(protocolVersion);
   }
 
   /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
-  handshakePassed(newer: PeerInbound, hello: Hello): void {
-    this.#byId.get(hello.from)?.heardVersion(hello.protocolVersion);
+  handshakePassed(newer: PeerInbound): void {
     for (const link of this.#inbound) link.replaceBy(newer);
   }
 

@@ -12,21 +12,24 @@ import {
   encodeHello,
   encodeMessage,
   encodePing,
+  encodeProbe,
+  encodeProbeResponse,
   encodeStatus,
   Feature,
-  type Features,
+  featureOfFrame,
   type FormationNotice,
   type Frame,
   FrameDecoder,
+  FrameType,
   type Hello,
-  NO_FEATURES,
   PROTOCOL_VERSION_MIN,
   ProtocolError,
   RefusalReason,
   type StatusNotice,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
-import type { OutboundLink } from "./shells.ts";
+import { type ProcessLink, startIdOf } from "./peer_processes.ts";
+import type { LogEvent, OutboundLink } from "./shells.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
@@ -36,7 +39,7 @@ const KEEP_BYTES = 2_097_152;
 const QUIET_MS = 1_000;
 const QUIET_BYTES = 4_096;
 
-export class PeerOutbound implements OutboundLink {
+export class PeerOutbound implements OutboundLink, ProcessLink {
   readonly peerId: ServerId;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
@@ -49,8 +52,8 @@ export class PeerOutbound implements OutboundLink {
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
   /** The version in which the next hello is said: the latest, until the peer refuses it. */
   #protocolVersion: number;
-  /** What the other end can do, by its welcome; none while the link is down. */
-  #features: Features = NO_FEATURES;
+  /** What the other end said of itself; null until it is found good. */
+  #welcome: Hello | null = null;
   #isUp = false;
   #isConnected = false;
   #isLost = false;
@@ -69,6 +72,10 @@ export class PeerOutbound implements OutboundLink {
     this.#protocolVersion = links.protocolVersionMax;
   }
 
+  get address(): string {
+    return this.#links.logAddressOf(this.peerId);
+  }
+
   /** True once the handshake has passed. */
   get isUp(): boolean {
     return this.#isUp;
@@ -81,7 +88,7 @@ export class PeerOutbound implements OutboundLink {
 
   /** True where the peer named a feature: its frames and fields may be sent. */
   supports(feature: Feature): boolean {
-    return this.#features.has(feature);
+    return this.#isUp && this.#welcome!.features.has(feature);
   }
 
   /**
@@ -153,7 +160,8 @@ export class PeerOutbound implements OutboundLink {
   disconnected(reason: string): void {
     const wasUp = this.#isUp;
     this.#isUp = false;
-    this.#features = NO_FEATURES;
+    this.#welcome = null;
+    this.#links.processes.closed(this);
     this.#isConnected = false;
     this.closing = null;
     this.#output.clear();
@@ -229,10 +237,24 @@ export class PeerOutbound implements OutboundLink {
   }
 
   #onFrame(frame: Frame): void {
-    if (frame.type === "welcome" && !this.#isUp) return this.#onWelcome(frame.hello);
-    if (frame.type === "pong" && this.#isUp) return;
+    if (this.#welcome === null) {
+      if (frame.type === "welcome") return this.#onWelcome(frame.hello);
+    } else if (frame.type === "pong") return;
     if (frame.type === "refusal") return this.#onRefusal(frame.reason, frame.text);
-    this.#refusedBy("A peer's answer makes no sense", `an unexpected ${frame.type} frame`);
+    const isProbe = frame.type === "probe" || frame.type === "probeResponse";
+    const feature = isProbe ? featureOfFrame(FrameType[frame.type]) : null;
+    if (!isProbe || feature === null || this.#welcome?.features.has(feature) !== true) {
+      return this.#refusedBy("A peer's answer makes no sense", `an unexpected ${frame.type} frame`);
+    }
+    if (frame.type === "probeResponse") this.#links.processes.answered(this, frame.number);
+    else this.#answerProbe(frame.number);
+  }
+
+  #answerProbe(number: number): void {
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeProbeResponse(this.#output.writer, number);
+    this.#hasNews = true;
+    this.wake();
   }
 
   #onWelcome(hello: Hello): void {
@@ -245,31 +267,55 @@ export class PeerOutbound implements OutboundLink {
       const message = "A peer is not the server that the cluster file says";
       return this.#refusedBy(message, refused.text);
     }
+    this.#welcome = hello;
+    this.#links.processes.present(this, this.peerId, startIdOf(hello.features));
+  }
+
+  // What the other processes of the same server make of it, see ProcessLink.
+
+  admitted(): void {
     this.#isUp = true;
-    this.#features = hello.features;
     this.#lastProblem = "";
     this.#links.peerUp(this.peerId);
+  }
+
+  refusedFor(earlier: ProcessLink): void {
+    this.#links.log.twins(this.peerId, earlier.address, this.address);
+    this.#isPlannedEnd = true;
+    this.reconnect(`another process with its data directory answers at ${earlier.address}`);
+  }
+
+  probe(number: number): void {
+    encodeProbe(this.#output.writer, number);
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  givesWay(): void {
+    this.#isLost = true;
+    this.reconnect("another process of its server has come, and this one does not answer");
   }
 
   #onRefusal(reason: number, text: string): void {
     const isVersion = reason === RefusalReason.otherVersion;
     if (!isVersion || this.#isUp || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
-      return this.#refusedBy("A peer refuses this server", text);
+      const isTwin = reason === RefusalReason.secondProcess;
+      return this.#refusedBy("A peer refuses this server", text, isTwin ? "error" : "warning");
     }
     this.#protocolVersion = PROTOCOL_VERSION_MIN;
     this.retriesAtOnce = true;
-    this.#links.peerIsOlder(this.peerId, this.#protocolVersion, text);
+    this.#links.log.isOlder(this.peerId, this.#protocolVersion, text);
     this.reconnect(text);
   }
 
-  #refusedBy(message: string, reason: string): void {
-    this.#problem(message, reason);
+  #refusedBy(message: string, reason: string, level: LogEvent["level"] = "warning"): void {
+    this.#problem(message, reason, level);
     this.reconnect(reason);
   }
 
-  #problem(message: string, reason: string): void {
+  #problem(message: string, reason: string, level: LogEvent["level"] = "warning"): void {
     if (reason === this.#lastProblem) return;
     this.#lastProblem = reason;
-    this.#links.peerProblem(this.peerId, message, reason);
+    this.#links.log.problem(this.peerId, message, reason, level);
   }
 }

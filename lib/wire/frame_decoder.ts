@@ -13,6 +13,7 @@ import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
+import { decodeProbe } from "./rpc_probe.ts";
 import { decodeStatus } from "./rpc_status.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
@@ -182,6 +183,10 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodeDigest(reader);
     case FrameType.status:
       return decodeStatus(reader);
+    case FrameType.probe:
+      return decodeProbe(reader, "probe");
+    case FrameType.probeResponse:
+      return decodeProbe(reader, "probeResponse");
     case FrameType.ping:
       return { type: "ping" };
     case FrameType.pong:

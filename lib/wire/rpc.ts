@@ -12,6 +12,7 @@ export {
 } from "./rpc_handshake.ts";
 export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export { encodePing, encodePong } from "./rpc_ping.ts";
+export { encodeProbe, encodeProbeResponse } from "./rpc_probe.ts";
 export { encodeStatus } from "./rpc_status.ts";
 export {
   type DigestNotice,

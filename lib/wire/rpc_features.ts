@@ -17,11 +17,14 @@ import { Feature, type Features, FrameType, ProtocolError } from "./rpc_types.ts
 /** How many bytes of its value a feature needs; more are skipped. */
 const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   status: 0,
+  start: 8,
 };
 
 /** The frames that belong to a feature; all others are part of version 1. */
 const FEATURE_OF_FRAME: Readonly<Partial<Record<number, Feature>>> = {
   [FrameType.status]: Feature.status,
+  [FrameType.probe]: Feature.start,
+  [FrameType.probeResponse]: Feature.start,
 };
 
 const NAME_BYTES_MAX = 32;

@@ -30,6 +30,8 @@ export const FrameType = {
   ping: 5,
   pong: 6,
   status: 7,
+  probe: 8,
+  probeResponse: 9,
   voteRequest: 16,
   voteResponse: 17,
   appendRequest: 18,
@@ -51,6 +53,8 @@ export type FrameType = typeof FrameType[keyof typeof FrameType];
 export const Feature = {
   /** The frame `status`: has this server's disk room, how far has it applied the log. */
   status: "status",
+  /** Value: 8 bytes that the process drew when it started. The frames `probe` and `probeResponse`. */
+  start: "start",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -71,6 +75,8 @@ export const RefusalReason = {
   wrongIncarnation: 5,
   unformed: 6,
   busy: 7,
+  /** Another process answers under the same id with the same data directory. */
+  secondProcess: 8,
 } as const;
 export type RefusalReason = typeof RefusalReason[keyof typeof RefusalReason];
 
@@ -140,6 +146,8 @@ export type Frame =
   | { readonly type: "ping" }
   | { readonly type: "pong" }
   | { readonly type: "status"; readonly status: StatusNotice }
+  /** Asks the other end's process whether it is there; the answer has the same number. */
+  | { readonly type: "probe" | "probeResponse"; readonly number: number }
   | { readonly type: "message"; readonly message: Message };
 
 /** What came over the log port is no frame of ours: the connection ends, the process goes on. */

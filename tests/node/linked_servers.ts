@@ -1,5 +1,6 @@
 /** Servers reduced to their links, and connections between them that a test pumps by hand. */
 import { PeerLinks } from "../../lib/node/peer_links.ts";
+import { drawStartId } from "../../lib/node/peer_processes.ts";
 import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/shells.ts";
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
@@ -51,6 +52,8 @@ export class Server {
       serverId: id,
       servers,
       directory: this.directory,
+      startId: drawStartId(random),
+      logAddressOf: (id) => `log port of ${id}`,
       host: {
         scheduleTurn: () => {},
         fatal: (error) => {

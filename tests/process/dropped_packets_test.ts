@@ -1,7 +1,7 @@
 /** A network that drops packets without a word: no connection ends, and none carries anything. */
 import { RedisSocket } from "./redis_socket.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { clusterTest, type Server } from "./harness.ts";
+import { clusterTest, redirectOf, type Server } from "./harness.ts";
 import { needsLinux, needsProgram, needsRoot, run, unmet } from "./requirements.ts";
 import { eventually, sleep } from "./patience.ts";
 
@@ -26,7 +26,7 @@ END
   exit $failed
 `;
 
-/** Drops whatever goes to or from these log ports on the loopback device, until it is disposed of. */
+/** Drops whatever goes to or from these ports on the loopback device, until it is disposed of. */
 class Outage {
   readonly #guard = new Deno.Command("setsid", {
     args: ["--wait", "sh", "-c", GUARD],
@@ -36,11 +36,15 @@ class Outage {
   }).spawn();
   readonly #toGuard = this.#guard.stdin.getWriter();
 
-  static async of(servers: readonly Server[]): Promise<Outage> {
+  static of(servers: readonly Server[]): Promise<Outage> {
+    return Outage.ofPorts(servers.map(({ logPort }) => logPort));
+  }
+
+  static async ofPorts(ports: readonly number[]): Promise<Outage> {
     await using building = new AsyncDisposableStack();
     const outage = building.use(new Outage());
-    for (const { logPort } of servers) {
-      for (const side of ["--dport", "--sport"]) await outage.#drop(side, `${logPort}`);
+    for (const port of ports) {
+      for (const side of ["--dport", "--sport"]) await outage.#drop(side, `${port}`);
     }
     building.move();
     return outage;
@@ -97,6 +101,67 @@ clusterTest(
       const lost = server.process.log.filter((line) => /nothing came back/.test(`${line.reason}`));
       assert(lost.length > 0, `server ${server.id} gave no connection up`);
     }
+  },
+);
+
+/** The ports that their makers gave the open connections to or from a server's log port. */
+function makersPorts(server: Server, others: readonly Server[]): number[] {
+  const [header, ...lines] = Deno.readTextFileSync("/proc/net/tcp").trim().split("\n");
+  assertMatch(header!, /local_address rem_address +st/);
+  const established = lines.map((line) => line.trim().split(/ +/)).filter((words) =>
+    words[3] === "01"
+  );
+  const port = (address: string) => parseInt(address.split(":")[1]!, 16);
+  const ends = established.map((words) => [port(words[1]!), port(words[2]!)] as const);
+  const ofServer = socketPorts(server.process.pid);
+  return ends.filter(([maker, listener]) =>
+    listener === server.logPort ||
+    (ofServer.has(maker) && others.some(({ logPort }) => logPort === listener))
+  ).map(([maker]) => maker);
+}
+
+/** The local ports of a process's connections. */
+function socketPorts(pid: number): Set<number> {
+  const inodes = new Set<string>();
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    const target = Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+    if (inode !== undefined) inodes.add(inode);
+  }
+  const lines = Deno.readTextFileSync("/proc/net/tcp").trim().split("\n").slice(1);
+  const own = lines.map((line) => line.trim().split(/ +/)).filter((words) => inodes.has(words[9]!));
+  return new Set(own.map((words) => parseInt(words[1]!.split(":")[1]!, 16)));
+}
+
+clusterTest(
+  "process: a server restarted behind rules that drop what its old connections carry is let in",
+  { timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS }, notRun: reason },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const [server] = cluster.others(leader);
+    const others = cluster.others(server!);
+    using client = cluster.client(others);
+    assertEquals(await client.set("a", "1"), "OK 1");
+    await redirectOf(server!);
+    const ports = makersPorts(server!, others);
+    assertEquals(ports.length, 4, "one connection to and one from each of the others");
+    await using _outage = await Outage.ofPorts(ports);
+    const before = server!.process;
+    await before.kill();
+    server!.start();
+    await redirectOf(server!);
+    assertMatch(await client.set("a", "2"), /^OK 2$/);
+    for (const other of others) {
+      // It had to be asked, and did not answer: the end of its connections never came here.
+      const { log } = other.process;
+      await eventually(`server ${other.id} to give the old connections up`, () => {
+        return other.process.log.some((line) => /this one does not answer/.test(`${line.reason}`));
+      });
+      assertEquals(log.filter(({ level }) => level === "error"), []);
+    }
+    const refusals = server!.process.log.filter(({ message }) => /refuses/.test(message));
+    assertEquals(refusals, []);
   },
 );
 

@@ -44,6 +44,8 @@ export class Server {
   readonly id: number;
   readonly clientPort: number;
   readonly logPort: number;
+  /** The build that the next start runs: where its sources are; undefined for this one. */
+  checkout: string | undefined = undefined;
   readonly #cluster: Cluster;
   #process: ServerProcess | null = null;
   #frozen = false;
@@ -84,6 +86,7 @@ export class Server {
     this.#process = new ServerProcess({
       args: ["--id", `${this.id}`, "--config", this.#cluster.configFile],
       directory: this.#cluster.directory,
+      ...(this.checkout !== undefined && { checkout: this.checkout }),
       environment,
       wrapper,
     });

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly args: readonly string[];
   /** The working directory. */
   readonly directory: string;
+  /** Where another build's sources are, with a slash at the end; this build's own unless given. */
+  readonly checkout?: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** A program that makes itself into the server, with its arguments: limits, rights. */
   readonly wrapper?: readonly string[];
@@ -68,12 +70,7 @@ export class ServerProcess {
   hasEnded = false;
 
   constructor(options: RunOptions) {
-    const executable = Deno.env.get("RAFTKV_EXECUTABLE");
-    const server = executable === undefined || executable === ""
-      ? [Deno.execPath(), "run", "--no-prompt", `--config=${PROJECT}deno.json`, ...PERMISSIONS]
-        .concat(`${PROJECT}main.ts`)
-      : [executable];
-    const program = [...options.wrapper ?? [], ...server];
+    const program = [...options.wrapper ?? [], ...serverCommand(options.checkout)];
     const environment: Record<string, string> = {};
     for (const name of ENVIRONMENT) environment[name] = "";
     this.#child = new Deno.Command(program[0]!, {
@@ -155,6 +152,15 @@ export class ServerProcess {
     running.delete(this.#child);
     return { code: status.code, signal: status.signal, out: this.#out.text, error: this.error };
   }
+}
+
+/** What starts a server: the executable that is to be tested, or Deno on the sources. */
+function serverCommand(checkout: string | undefined): string[] {
+  const executable = Deno.env.get("RAFTKV_EXECUTABLE") ?? "";
+  if (checkout === undefined && executable !== "") return [executable];
+  const sources = checkout ?? PROJECT;
+  const options = ["--no-prompt", `--config=${sources}deno.json`, ...PERMISSIONS];
+  return [Deno.execPath(), "run", ...options, `${sources}main.ts`];
 }
 
 /** Runs the program to its end. */

@@ -1,5 +1,6 @@
 /** The two versions of the handshake, and the features that the second one names. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { bytesToHex } from "../../lib/storage/hex.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { LENGTH_BYTES } from "../../lib/wire/frame.ts";
 import {
@@ -19,6 +20,10 @@ import { frameBytes, HELLO, HELLO_2, STATUS } from "./rpc_samples.ts";
 const VERSION_1_HELLO = "00000034" + "01" + "524b564c" + "0001" + "01" +
   "00112233445566778899aabbccddeeff" + "0000000000000001" + "0000000000000003" +
   "0123456789abcdef" + "c1dc0050";
+
+function hex(bytes: Uint8Array): string {
+  return bytesToHex(bytes, 0, bytes.length);
+}
 
 /** A hello of version 2 with these bytes after the fields of version 1. */
 function helloWith(features: readonly number[]): Uint8Array {
@@ -40,21 +45,23 @@ function refuses(features: readonly number[], part: string): void {
 
 Deno.test("features: a handshake of version 1 is spoken as builds before spoke it, to the byte", () => {
   const hello = frameBytes((out) => encodeHello(out, HELLO));
-  assertEquals(hello.toHex(), VERSION_1_HELLO);
+  assertEquals(hex(hello), VERSION_1_HELLO);
   const welcome = frameBytes((out) => encodeWelcome(out, HELLO));
-  assertEquals(welcome.slice(5, -4).toHex(), VERSION_1_HELLO.slice(10, -8));
+  assertEquals(hex(welcome.slice(5, -4)), VERSION_1_HELLO.slice(10, -8));
 });
 
 Deno.test("features: version 2 is version 1, then the features", () => {
   const hello = frameBytes((out) => encodeHello(out, HELLO_2));
-  const body = hello.slice(5, -4).toHex();
+  const body = hex(hello.slice(5, -4));
   assertEquals(
     body.slice(0, 8) + body.slice(12, 94),
     VERSION_1_HELLO.slice(10, 18) +
       VERSION_1_HELLO.slice(22, -8),
   );
   assertEquals(body.slice(8, 12), "0002");
-  assertEquals(body.slice(94), "0001" + "06" + "737461747573" + "0000");
+  const status = "06" + "737461747573" + "0000";
+  const start = "05" + "7374617274" + "0008" + "0102030405060708";
+  assertEquals(body.slice(94), "0002" + status + start);
 });
 
 Deno.test("features: a server that knows nothing of the other says no more than older builds take", () => {
@@ -65,8 +72,9 @@ Deno.test("features: a server that knows nothing of the other says no more than 
 });
 
 Deno.test("features: those of a later build are skipped, and so is what a value has grown by", () => {
-  const later = [0, 4, ...named("later", [1, 2, 3]), ...named("status", [9, 9])];
-  const hello = helloWith([...later, ...named("zz"), ...named("x".repeat(32), Array(300).fill(7))]);
+  const known = [...named("status", [9, 9]), ...named("start", [1, 2, 3, 4, 5, 6, 7, 8, 9])];
+  const later = [...named("later", [1, 2, 3]), ...named("x".repeat(32), Array(300).fill(7))];
+  const hello = helloWith([0, 5, ...named("zz"), ...later, ...known]);
   assertEquals(decodeCut(hello, []), [{ type: "hello", hello: HELLO_2 }]);
   assertEquals(decodeCut(helloWith([0, 0]), []), [
     { type: "hello", hello: { ...HELLO_2, features: NO_FEATURES } },
@@ -83,6 +91,7 @@ Deno.test("features: counts and lengths are held against the bytes that are ther
   refuses([0, 1, ...named("status"), 0], "1 bytes left over");
   refuses([0, 1, 0, 0, 0, 0], "name has 0 bytes: 1 to 32");
   refuses([0, 1, ...named("x".repeat(33))], "name has 33 bytes: 1 to 32");
+  refuses([0, 1, ...named("start", [1, 2, 3, 4, 5, 6, 7])], "a value of 7 bytes, of at least 8");
   refuses([0, 1, ...named("a b")], "not in ASCII");
   refuses([0, 1, ...named("é")], "not in ASCII");
   refuses([0, 2, ...named("later"), ...named("later")], "later is named twice");
@@ -92,7 +101,7 @@ Deno.test("features: counts and lengths are held against the bytes that are ther
 
 Deno.test("features: frames that came later belong to one, the others to none", () => {
   const since = Object.entries(FrameType).filter(([, type]) => featureOfFrame(type) !== null);
-  assertEquals(since.map(([name]) => name), ["status"]);
+  assertEquals(since.map(([name]) => name), ["status", "probe", "probeResponse"]);
   assertEquals(featureOfFrame(FrameType.status), Feature.status);
   assertEquals(featureOfFrame(99), null);
 });

@@ -11,6 +11,8 @@ import {
   encodeMessage,
   encodePing,
   encodePong,
+  encodeProbe,
+  encodeProbeResponse,
   encodeRefusal,
   encodeStatus,
   encodeWelcome,
@@ -37,7 +39,10 @@ export const HELLO: Hello = {
 export const HELLO_2: Hello = {
   ...HELLO,
   protocolVersion: 2,
-  features: new Map([[Feature.status, new Uint8Array(0)]]),
+  features: new Map([
+    [Feature.status, new Uint8Array(0)],
+    [Feature.start, new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])],
+  ]),
 };
 
 export const STATUS = {
@@ -214,6 +219,14 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodeHello(out, HELLO_2)),
     frame: { type: "hello", hello: HELLO_2 },
+  },
+  {
+    bytes: frameBytes((out) => encodeProbe(out, LARGE)),
+    frame: { type: "probe", number: LARGE },
+  },
+  {
+    bytes: frameBytes((out) => encodeProbeResponse(out, 1)),
+    frame: { type: "probeResponse", number: 1 },
   },
   {
     bytes: frameBytes((out) => encodeStatus(out, STATUS)),

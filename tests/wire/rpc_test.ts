@@ -71,6 +71,8 @@ Deno.test("rpc: type numbers are fixed", () => {
     ping: 5,
     pong: 6,
     status: 7,
+    probe: 8,
+    probeResponse: 9,
     voteRequest: 16,
     voteResponse: 17,
     appendRequest: 18,
@@ -85,7 +87,7 @@ Deno.test("rpc: type numbers are fixed", () => {
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 8, 15, 23, 31, 34, 47, 49, 64, 255]) {
+  for (const type of [0, 10, 15, 23, 31, 34, 47, 49, 64, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });

@@ -1,0 +1,230 @@
+/** Two processes under one name: which of them may stay. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { PeerProcesses, type ProcessLink } from "../../lib/node/peer_processes.ts";
+import { form, heartbeat, type Server, Wire } from "./linked_servers.ts";
+
+class Link implements ProcessLink {
+  readonly address: string;
+  readonly told: string[] = [];
+  readonly #processes: PeerProcesses;
+  lastProbe = 0;
+
+  constructor(address: string, processes: PeerProcesses) {
+    this.address = address;
+    this.#processes = processes;
+  }
+
+  probe(number: number): void {
+    this.lastProbe = number;
+    this.told.push("probe");
+  }
+
+  admitted(): void {
+    this.told.push("admitted");
+  }
+
+  refusedFor(earlier: ProcessLink): void {
+    this.told.push(`refused for ${earlier.address}`);
+  }
+
+  givesWay(): void {
+    this.told.push("gives way");
+    this.#processes.closed(this);
+  }
+
+  answer(): void {
+    this.#processes.answered(this, this.lastProbe);
+  }
+}
+
+function links(...addresses: string[]): [PeerProcesses, ...Link[]] {
+  const processes = new PeerProcesses();
+  return [processes, ...addresses.map((address) => new Link(address, processes))];
+}
+
+Deno.test("processes: connections of one process, of several servers and of older builds are admitted", () => {
+  const [processes, a, b, c, d, e] = links("a", "b", "c", "d", "e");
+  processes.present(a!, 2, "one");
+  processes.present(b!, 2, "one");
+  processes.present(c!, 3, "two");
+  processes.present(d!, 2, null);
+  processes.present(e!, 2, null);
+  for (const link of [a, b, c, d, e]) assertEquals(link!.told, ["admitted"]);
+});
+
+Deno.test("processes: while the earlier one answers, the later is refused", () => {
+  const [processes, a, b, later] = links("a", "b", "later");
+  processes.present(a!, 2, "one");
+  processes.present(b!, 2, "one");
+  processes.present(later!, 2, "two");
+  assertEquals([a, b, later].map((link) => link!.told.at(-1)), ["probe", "probe", undefined]);
+  processes.tick(490);
+  b!.answer();
+  assertEquals(later!.told, ["refused for b"]);
+  // Both answers are one.
+  a!.answer();
+  processes.tick(1_000);
+  assertEquals(later!.told, ["refused for b"]);
+  assertEquals(a!.told, ["admitted", "probe"]);
+  // It comes again, and an answer from before says nothing now.
+  const again = new Link("again", processes);
+  const old = a!.lastProbe;
+  processes.present(again, 2, "two");
+  processes.answered(a!, old);
+  assertEquals(again.told, []);
+  a!.answer();
+  assertEquals(again.told, ["refused for a"]);
+});
+
+Deno.test("processes: an earlier one that does not answer gives way, on all its connections", () => {
+  const [processes, a, b, later, other] = links("a", "b", "later", "other");
+  processes.present(a!, 2, "one");
+  processes.present(b!, 2, "one");
+  processes.present(other!, 3, "three");
+  processes.present(later!, 2, "two");
+  processes.tick(499);
+  assertEquals(later!.told, []);
+  processes.tick(1);
+  assertEquals(later!.told, ["admitted"]);
+  assertEquals([a!.told.at(-1), b!.told.at(-1)], ["gives way", "gives way"]);
+  assertEquals(other!.told, ["admitted"]);
+  // It comes back, late: now it is the later one.
+  const back = new Link("back", processes);
+  processes.present(back, 2, "one");
+  later!.answer();
+  assertEquals(back.told, ["refused for later"]);
+});
+
+Deno.test("processes: once the earlier one's connections are gone, nobody waits", () => {
+  const [processes, a, b, later, gone] = links("a", "b", "later", "gone");
+  processes.present(a!, 2, "one");
+  processes.present(b!, 2, "one");
+  processes.present(later!, 2, "two");
+  processes.present(gone!, 2, "two");
+  processes.closed(gone!);
+  processes.closed(a!);
+  assertEquals(later!.told, []);
+  processes.closed(b!);
+  assertEquals(later!.told, ["admitted"]);
+  processes.tick(1_000);
+  assertEquals([later!.told, gone!.told], [["admitted"], []]);
+});
+
+Deno.test("processes: a process that makes a newer connection is asked there, too", () => {
+  const [processes, a, newer, later] = links("a", "newer", "later");
+  processes.present(a!, 2, "one");
+  processes.present(later!, 2, "two");
+  processes.tick(400);
+  processes.present(newer!, 2, "one");
+  processes.closed(a!);
+  processes.tick(400);
+  newer!.answer();
+  assertEquals(later!.told, ["refused for newer"]);
+});
+
+Deno.test("processes: of three, the first that answers stays", () => {
+  const [processes, a, b, c] = links("a", "b", "c");
+  processes.present(a!, 2, "one");
+  processes.present(b!, 2, "two");
+  processes.tick(250);
+  processes.present(c!, 2, "three");
+  processes.tick(250);
+  assertEquals([a!.told.at(-1), b!.told, c!.told], ["gives way", ["admitted", "probe"], []]);
+  b!.answer();
+  assertEquals(c!.told, ["refused for b"]);
+});
+
+/** Lets time pass for these servers and connections. */
+class Time {
+  #nowMs = 2_000;
+
+  run(forMs: number, servers: readonly Server[], wires: readonly Wire[]): void {
+    for (const untilMs = this.#nowMs + forMs; this.#nowMs < untilMs;) {
+      this.#nowMs += 10;
+      for (const server of servers) server.links.tick(this.#nowMs);
+      for (const server of servers) server.links.wake();
+      for (const wire of wires) wire.pump();
+    }
+  }
+}
+
+const TWINS = /^Two processes run with the data directory of one server/;
+
+Deno.test("processes: a copied data directory beside its living original is refused, and both are named", () => {
+  const { servers, wires } = form(3);
+  const [first, second, third] = servers;
+  const time = new Time();
+  time.run(100, servers, wires);
+  const copy = second!.restart();
+  const copied = [new Wire(copy, first!), new Wire(copy, third!)];
+  servers.forEach((server) => server.lost.splice(0));
+  time.run(30_000, [...servers, copy], [...wires, ...copied]);
+  for (const server of [first!, third!]) {
+    const said = server.events.filter(({ message }) => TWINS.test(message));
+    // It tries again as often as this bench lets it, and that is said once.
+    assertEquals(said.map(({ level }) => level), ["error"]);
+    const reason = `${said[0]!.fields.reason}`;
+    assertMatch(reason, /^server 2 answers at (server 2|again|log port of 2), so another/);
+    assertMatch(reason, / at (server 2|again), is refused/);
+    assertEquals(server.lost, [], "the original's connections stay");
+  }
+  assertEquals(copy.links.outbound.map((link) => link.isUp), [false, false]);
+  const told = copy.events.filter(({ message }) => message === "A peer refuses this server");
+  assertEquals(told.map(({ level, fields }) => [level, fields.peer]), [["error", 1], ["error", 3]]);
+  second!.links.send(heartbeat(2, 1));
+  for (const wire of wires) wire.pump();
+  assertEquals(first!.received, [heartbeat(2, 1)]);
+});
+
+Deno.test("processes: a server that answers at the address in the file is refused while another is it", () => {
+  const { servers, wires } = form(3);
+  const [first, second] = servers;
+  const time = new Time();
+  time.run(100, servers, wires);
+  // Whatever listens at the address of server 2 now: server 1 connects to it.
+  const copy = second!.restart();
+  const toSecond = wires.find((wire) => wire.outbound === first!.links.outbound[0])!;
+  toSecond.disconnect();
+  toSecond.replace(second!, copy);
+  time.run(1_000, [...servers, copy], wires);
+  assertEquals(first!.links.outbound[0]!.isUp, false);
+  const said = first!.events.filter(({ message }) => TWINS.test(message));
+  assertEquals(said.length, 1);
+  assertMatch(`${said[0]!.fields.reason}`, /at log port of 2, is refused/);
+});
+
+Deno.test("processes: a restart after which the old connections still seem open takes half a second", () => {
+  const { servers, wires } = form(3);
+  const [, second] = servers;
+  const time = new Time();
+  time.run(100, servers, wires);
+  const next = second!.restart();
+  const living = [servers[0]!, next, servers[2]!];
+  // Nothing of the old process is carried any more, and nobody said that it ended.
+  const others = wires.filter((wire) => !wire.isWith(2));
+  const fresh = [servers[0]!, servers[2]!].map((server) => new Wire(next, server));
+  time.run(400, living, [...others, ...fresh]);
+  assertEquals(next.links.outbound.map((link) => link.isUp), [false, false]);
+  time.run(150, living, [...others, ...fresh]);
+  assertEquals(next.links.outbound.map((link) => link.isUp), [true, true]);
+  for (const server of servers) {
+    assertEquals(server.events.filter(({ level }) => level === "error"), []);
+  }
+});
+
+Deno.test("processes: a judge that stood still hears the answer before it decides", () => {
+  const { servers, wires } = form(3);
+  const [first, second] = servers;
+  const time = new Time();
+  time.run(100, servers, wires);
+  const copy = second!.restart();
+  const wire = new Wire(copy, first!);
+  wire.pump();
+  // The question is out; for an hour nothing runs here.
+  first!.links.tick(3_600_000);
+  for (const one of wires) one.pump();
+  first!.links.tick(3_600_010);
+  wire.pump();
+  assertEquals(copy.links.outbound[0]!.isUp, false);
+  assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);
+});
