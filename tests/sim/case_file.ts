@@ -21,6 +21,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     ...drawn,
     redis: options.redis ?? null,
     installFault: options.installFault ?? 0,
+    older: options.older ?? [],
     timing: { ...timing, ...options.timing },
     limits: { ...limits, ...options.limits },
     storage: { ...storage, ...options.storage },

@@ -5,7 +5,7 @@ import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_direct
 import { ByteReader } from "../../lib/util/bytes.ts";
 import { keepView } from "../../lib/wire/entries.ts";
 import { decodeMessage } from "../../lib/wire/rpc_messages.ts";
-import { FrameType } from "../../lib/wire/rpc_types.ts";
+import { FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from "../../lib/wire/rpc_types.ts";
 import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/frame.ts";
 import type { ServerProbe } from "./checks.ts";
 import { clientPortOf } from "./client.ts";
@@ -62,6 +62,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     clock,
     rng,
     host,
+    protocolVersionMax: options.older.includes(serverId) ? PROTOCOL_VERSION_MIN : PROTOCOL_VERSION,
     checkInvariants: options.checkInvariants,
   });
   return { node, probe: probeOf(node, options) };

@@ -129,6 +129,8 @@ export interface SimOptions {
   readonly installFault: number;
   /** Servers that may lose data or have it damaged: a minority. */
   readonly damageable: readonly number[];
+  /** Servers that speak the handshake's version 1 alone, as builds before the features do. */
+  readonly older: readonly number[];
   readonly origin: Origin;
   /** Processes end on their very first start, while they form their cluster. */
   readonly crashesAtFirst: boolean;
@@ -179,6 +181,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     checkInvariants: random.chance(0.1),
     redis: null,
     installFault: drawInstallFault(seed),
+    older: drawOlder(seed, servers),
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
   const room = drawn.limits.connectionsMax - clients.count - 1;
@@ -212,6 +215,14 @@ function forLag(drawn: SimOptions): SimOptions {
 function drawInstallFault(seed: number): number {
   const random = new Random(seed ^ 0x1257);
   return random.chance(0.5) ? 0 : random.pick([0.2, 0.8]);
+}
+
+/** In a fifth of the seeds; a stream of its own: other draws stay as they are. */
+function drawOlder(seed: number, servers: number): number[] {
+  const random = new Random(seed ^ 0x01de);
+  if (random.chance(0.8)) return [];
+  const ids = Array.from({ length: servers }, (_, at) => at + 1);
+  return ids.filter(() => random.chance(0.5));
 }
 
 function drawOrigin(random: Random): Origin {
