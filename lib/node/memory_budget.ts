@@ -30,3 +30,29 @@ export class MemoryBudget {
     return this.#bytes >= this.#bytesMax && bytes > SHARE_BYTES;
   }
 }
+
+/** What one session holds of the budget. */
+export class BudgetShare {
+  /** It was told to wait until others let go. */
+  isHeldBack = false;
+  readonly #budget: MemoryBudget;
+  #bytes = 0;
+
+  constructor(budget: MemoryBudget) {
+    this.#budget = budget;
+  }
+
+  /** Tells the budget that the session holds `bytes` in all; true where it has to wait for others. */
+  hold(bytes: number): boolean {
+    if (bytes !== this.#bytes) {
+      this.#budget.add(bytes - this.#bytes);
+      this.#bytes = bytes;
+    }
+    return this.isHeldBack = this.#budget.holdsBack(bytes);
+  }
+
+  giveBack(): void {
+    this.#budget.add(-this.#bytes);
+    this.#bytes = 0;
+  }
+}

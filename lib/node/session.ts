@@ -21,13 +21,15 @@ import {
 } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { Pace } from "./gathering.ts";
-import type { MemoryBudget } from "./memory_budget.ts";
+import { BudgetShare, type MemoryBudget } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyComposer } from "./reply_composer.ts";
 import type { ClientSession } from "./shells.ts";
 import { Submission } from "./submission.ts";
 
 const INPUT_SPACE_BYTES = 4_096;
+/** A client that has not said more after this long waits for an answer to what it said. */
+const SILENCE_MS = 200;
 
 export interface SessionLimits {
   readonly pipelineCommandsMax: number;
@@ -70,15 +72,14 @@ export class Session implements ClientSession {
   #lastPosition = Infinity;
   #lastReason = "";
   #midCommandSinceMs = -1;
-  /** What the budget knows of this session. */
-  #heldBytes = 0;
-  #isHeldBack = false;
+  readonly #share: BudgetShare;
 
   constructor(remote: string, codec: Codec, evaluation: Evaluation, limits: SessionLimits) {
     this.remote = remote;
     this.#codec = codec;
     this.#evaluation = evaluation;
     this.#limits = limits;
+    this.#share = new BudgetShare(limits.budget);
     this.#replies = new ReplyComposer(codec, evaluation, this.#pending, limits.outputBytesMax);
     this.#submission = new Submission(this, this.#pending, evaluation);
     this.#input = new InputBuffer(sessionInputBytesMax(limits.commandBytesMax));
@@ -130,6 +131,7 @@ export class Session implements ClientSession {
   }
 
   inputEnded(): void {
+    this.#decideInSilence();
     this.#endAfter(this.#pending.tail - 1, "the client ended the connection");
     this.advance();
   }
@@ -138,8 +140,7 @@ export class Session implements ClientSession {
     this.isGone = true;
     this.onActivity = null;
     this.#evaluation.forget(this);
-    this.#limits.budget.add(-this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#share.giveBack();
   }
 
   // Output.
@@ -275,13 +276,24 @@ export class Session implements ClientSession {
       this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader, false);
     }
     const since = this.#midCommandSinceMs;
+    if (since >= 0 && nowMs - since >= SILENCE_MS) this.#decideInSilence();
     if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.#isReading()) {
       this.end("half a command, and no more of it in time");
     }
-    if (this.#isHeldBack && !this.#checkBudget()) {
+    if (this.#share.isHeldBack && !this.#checkBudget()) {
       this.advance();
       this.#evaluation.markActive(this);
     }
+  }
+
+  /** Answers what meant one thing or another until now: empty lines, and no byte after them. */
+  #decideInSilence(): void {
+    if (!this.#codec.isUndecided || this.#batch !== null || !this.#isReading()) return;
+    const batch = this.#limits.batches.take();
+    this.#codec.fellSilent(batch);
+    this.#midCommandSinceMs = -1;
+    this.submit(batch);
+    this.#limits.batches.give(batch);
   }
 
   /** True where a reply takes more than a few bytes, or than its command did. */
@@ -303,14 +315,10 @@ export class Session implements ClientSession {
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
     if (this.isGone) return true;
-    const { budget } = this.#limits;
-    const heldBytes = this.#input.bytes.length + this.#replies.stream.heldBytes +
-      this.#codec.heldBytes();
-    if (heldBytes !== this.#heldBytes) {
-      budget.add(heldBytes - this.#heldBytes);
-      this.#heldBytes = heldBytes;
-    }
-    return this.#isHeldBack = budget.holdsBack(heldBytes);
+    const inputBytes = this.#input.bytes.length;
+    return this.#share.hold(
+      inputBytes + this.#replies.stream.heldBytes + this.#codec.heldBytes(),
+    );
   }
 
   #hasRoom(): boolean {

@@ -41,6 +41,11 @@ export class Int64 {
     return this.high === -0x8000_0000 && this.low === 0;
   }
 
+  /** True where this is less than `other`. */
+  isBelow(other: Int64): boolean {
+    return this.high < other.high || (this.high === other.high && this.low < other.low);
+  }
+
   /** Changes the sign; the smallest number stays as it is. */
   negate(): void {
     this.low = (~this.low + 1) >>> 0;

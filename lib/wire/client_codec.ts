@@ -1,13 +1,22 @@
-/** One port for both protocols: a connection's first byte tells which of them it speaks. */
+/**
+ * One port for both protocols: a connection's first byte tells which of them it speaks. Empty lines
+ * tell nothing: in the Redis protocol they are passed over, in that of lines each is answered. So they
+ * are counted until another byte comes, or none for a while, as where a person only pressed enter.
+ */
 import type { Result } from "../kv/result.ts";
 import type { ByteWriter } from "../util/bytes.ts";
 import type { ClientAddress, Codec, ServerViewSource } from "./codec.ts";
-import type { ClientError, CommandBatch } from "./command_batch.ts";
+import { BATCH_COMMANDS_MAX, type ClientError, type CommandBatch } from "./command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "./line.ts";
+import { refuseWithHint } from "./line_hints.ts";
 import { RespCodec } from "./resp.ts";
 import type { RespIdentity } from "./resp_request.ts";
 
 const STAR = 0x2a;
+const CR = 0x0d;
+const LF = 0x0a;
+/** No client of the Redis protocol begins with more empty lines than this. */
+const EMPTY_LINES_MAX = 1_024;
 /** What a request's own bytes take besides key and value, with room for options. */
 const REQUEST_BYTES = 4_096;
 
@@ -36,6 +45,10 @@ export class ClientCodec implements Codec {
   readonly #identity: RespIdentity;
   #codec: Codec;
   #isChosen = false;
+  /** Empty lines that came first, and are not answered. */
+  #emptyLines = 0;
+  /** A carriage return came, and not yet what follows it. */
+  #isInLineEnd = false;
 
   constructor(limits: ClientLimits, identity: RespIdentity) {
     this.#limits = limits;
@@ -50,19 +63,35 @@ export class ClientCodec implements Codec {
     batch: CommandBatch,
     room: number,
   ): number {
-    if (!this.#isChosen && start < end) {
-      this.#isChosen = true;
-      if (bytes[start] === STAR) this.#codec = this.#makeResp();
+    if (this.#isChosen && this.#emptyLines === 0) {
+      return this.#codec.parse(bytes, start, end, batch, room);
     }
-    return this.#codec.parse(bytes, start, end, batch, room);
+    const countMax = Math.min(batch.count + room, BATCH_COMMANDS_MAX);
+    const at = this.#isChosen ? start : this.#choose(bytes, start, end);
+    if (!this.#isChosen) return at - start;
+    this.#answerEmptyLines(batch, countMax);
+    const left = countMax - batch.count;
+    if (left === 0) return at - start;
+    return at - start + this.#codec.parse(bytes, at, end, batch, left);
+  }
+
+  fellSilent(batch: CommandBatch): void {
+    if (!this.isUndecided) return;
+    this.#isChosen = true;
+    this.#isInLineEnd = false;
+    this.#answerEmptyLines(batch, BATCH_COMMANDS_MAX);
+  }
+
+  get isUndecided(): boolean {
+    return !this.#isChosen && this.#emptyLines > 0;
   }
 
   bytesNeeded(): number {
-    return this.#codec.bytesNeeded();
+    return this.#isInLineEnd ? 2 : this.#codec.bytesNeeded();
   }
 
   midCommand(): boolean {
-    return this.#codec.midCommand();
+    return this.#isInLineEnd || this.isUndecided || this.#codec.midCommand();
   }
 
   heldBytes(): number {
@@ -99,6 +128,35 @@ export class ClientCodec implements Codec {
 
   noteRefused(replyMode: number, isRevoked: boolean): void {
     this.#codec.noteRefused(replyMode, isRevoked);
+  }
+
+  /** Counts the empty lines from `start` on, and looks at what follows them; returns where that is. */
+  #choose(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    this.#isInLineEnd = false;
+    while (at < end && this.#emptyLines < EMPTY_LINES_MAX) {
+      if (bytes[at] === LF) at++;
+      else if (bytes[at] !== CR) break;
+      else if (at + 1 === end) {
+        this.#isInLineEnd = true;
+        return at;
+      } else if (bytes[at + 1] === LF) at += 2;
+      else break;
+      this.#emptyLines++;
+    }
+    if (at === end) return at;
+    this.#isChosen = true;
+    if (bytes[at] === STAR) {
+      this.#emptyLines = 0;
+      this.#codec = this.#makeResp();
+    }
+    return at;
+  }
+
+  #answerEmptyLines(batch: CommandBatch, countMax: number): void {
+    for (; this.#emptyLines > 0 && batch.count < countMax; this.#emptyLines--) {
+      refuseWithHint(batch);
+    }
   }
 
   #makeResp(): RespCodec {

@@ -66,6 +66,12 @@ export interface Codec {
   /** True while a command is half read: its deadline runs. */
   midCommand(): boolean;
 
+  /** True while what came means one thing or another, depending on the next byte. */
+  readonly isUndecided: boolean;
+
+  /** No next byte came for a while, or none will: decides without it, and puts what is due into `batch`. */
+  fellSilent(batch: CommandBatch): void;
+
   /** Appends the reply to a command that was decided. `nowMs` is for the time a key has left. */
   writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void;
 

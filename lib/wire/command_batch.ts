@@ -41,6 +41,8 @@ export const ClientError = {
   internal: 7,
   /** A transaction one of whose commands was refused: nothing of it is done. */
   discarded: 8,
+  /** As command, where a person may have typed it: the answer says how to go on. */
+  hint: 9,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

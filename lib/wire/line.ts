@@ -5,7 +5,7 @@ import type { ByteWriter } from "../util/bytes.ts";
 import type { ClientAddress, Codec } from "./codec.ts";
 import type { ClientError, CommandBatch } from "./command_batch.ts";
 import { LINE_BYTES_MAX, type LineLimits, LineParser } from "./line_parser.ts";
-import { writeLineError, writeLineResult } from "./line_replies.ts";
+import { writeLineError, writeLineHelp, writeLineResult } from "./line_replies.ts";
 
 /** The longest key of the line protocol. */
 export const KEY_BYTES_MAX = 250;
@@ -54,6 +54,12 @@ export class LineCodec implements Codec {
     return this.#parser.midCommand();
   }
 
+  get isUndecided(): boolean {
+    return false;
+  }
+
+  fellSilent(): void {}
+
   heldBytes(): number {
     return 0;
   }
@@ -64,8 +70,8 @@ export class LineCodec implements Codec {
 
   noteRefused(): void {}
 
-  writeLocal(): void {
-    assert(false, "The protocol of lines has no local commands");
+  writeLocal(out: ByteWriter): void {
+    writeLineHelp(out);
   }
 
   writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void {

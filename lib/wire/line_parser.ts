@@ -14,6 +14,7 @@ import { encodeCas, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../kv/comma
 import { Action, BATCH_COMMANDS_MAX, ClientError, ReplyMode } from "./command_batch.ts";
 import type { CommandBatch } from "./command_batch.ts";
 import { readDecimal } from "./decimal.ts";
+import { addHelp, isHelp, mayBeTyped, refuseWithHint } from "./line_hints.ts";
 import { beginsLikeHttp, isLegalKey, isNoreply, looksLikeHttp, verbAt } from "./line_words.ts";
 
 /**
@@ -125,7 +126,13 @@ export class LineParser {
     const verbEnd = this.#split(bytes, at, lineEnd);
     const op = verbAt(bytes, at, verbEnd);
     if (op === Op.set || op === Op.cas) return this.#store(op, bytes, at, lineFeed, end, batch);
-    if (op === 0 || this.#argumentCount !== 1 || !this.#keyIsLegal(bytes)) {
+    if (op === 0) {
+      if (isHelp(bytes, at, verbEnd)) addHelp(batch);
+      else if (mayBeTyped(bytes, at, verbEnd, lineEnd)) refuseWithHint(batch);
+      else refuse(batch);
+      return this.#done(Phase.line, lineFeed + 1);
+    }
+    if (this.#argumentCount !== 1 || !this.#keyIsLegal(bytes)) {
       refuse(batch);
       return this.#done(Phase.line, lineFeed + 1);
     }

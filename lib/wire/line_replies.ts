@@ -16,6 +16,21 @@ const NO_LEADER = encoder.encode("ERR_NO_LEADER\r\n");
 const BUSY = encoder.encode("ERR_BUSY\r\n");
 const NO_SPACE = encoder.encode("ERR_NO_SPACE\r\n");
 const COMMAND = encoder.encode("ERR_CMD_ERR\r\n");
+const HINT = encoder.encode(
+  "ERR_CMD_ERR these are lines: type help for their commands; Redis clients send arrays\r\n",
+);
+const HELP = encoder.encode(
+  [
+    "set <key> <exptime> <numbytes> [noreply]            then the value, on lines of its own",
+    "get <key>                                           the value",
+    "getm <key>                                          its version, seconds left, value",
+    "cas <key> <exptime> <version> <numbytes> [noreply]  set, if it has that version (0: none)",
+    "delete <key>",
+    "help",
+    "",
+    "",
+  ].join("\r\n"),
+);
 const TIMEOUT = encoder.encode("ERR_TIMEOUT\r\n");
 const INTERNAL = encoder.encode("ERR_INTERNAL\r\n");
 
@@ -52,6 +67,11 @@ export function writeLineResult(
     default:
       assert(false, `The protocol of lines has no command that comes to ${result.status}`);
   }
+}
+
+/** Appends what `help` answers: a line for each command, then an empty one. */
+export function writeLineHelp(out: ByteWriter): void {
+  out.raw(HELP);
 }
 
 /** Appends an error line. A redirect without a leader's address says that no leader is known. */
@@ -97,6 +117,8 @@ function errorLine(error: ClientError): Uint8Array {
       return NO_SPACE;
     case ClientError.command:
       return COMMAND;
+    case ClientError.hint:
+      return HINT;
     case ClientError.timeout:
       return TIMEOUT;
     case ClientError.internal:

@@ -33,6 +33,7 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
   [ClientError.noSpace]:
     "-MISCONF The disk is full: nothing was done, reads and deletes go on, others wait for room",
   [ClientError.command]: "-ERR this can't be done",
+  [ClientError.hint]: "-ERR this can't be done",
   [ClientError.timeout]:
     "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +
     "it may be done or not",
@@ -96,6 +97,12 @@ export class RespCodec implements Codec {
   midCommand(): boolean {
     return this.#reader.isInside || this.heldBytes() > IDLE_BYTES_MAX;
   }
+
+  get isUndecided(): boolean {
+    return false;
+  }
+
+  fellSilent(): void {}
 
   heldBytes(): number {
     const { queue, watches } = this.#request;

@@ -1,9 +1,11 @@
 /** Commands of the Redis protocol on keys, whatever their values. */
 import { COMMAND_HEAD_BYTES, ExpireFlag, ExpiryKind, Op } from "../kv/command.ts";
 import { writeU32, writeU64 } from "../util/bytes.ts";
+import { expireMs, putExpiry } from "./resp_expiry.ts";
 import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
-import { group, keyOnly, putExpiry } from "./resp_strings.ts";
+import { scanCursor } from "./resp_scan_cursor.ts";
+import { group, keyOnly } from "./resp_strings.ts";
 
 const FIRST_FIELD = COMMAND_HEAD_BYTES;
 /** A pattern that no key matches: an empty set of bytes. */
@@ -11,8 +13,6 @@ const NOTHING = new TextEncoder().encode("[]");
 const ALL = new Uint8Array(0);
 const SCAN_KEYS_DEFAULT = 10;
 const STAR = 0x2a;
-/** About, which is enough for what is refused beyond it. */
-const INT64_MAX = 2 ** 63;
 
 export function del(r: RespRequest): void {
   if (r.count === 2) keyOnly(r, Op.delete, RespMode.integer);
@@ -65,7 +65,7 @@ export function pexpireat(r: RespRequest): void {
 }
 
 export function scan(r: RespRequest): void {
-  const cursor = scanCursor(r);
+  const cursor = scanCursor(r.bytes, r.starts[1]!, r.ends[1]!);
   if (cursor < 0) return r.error("ERR invalid cursor");
   let keysMax = SCAN_KEYS_DEFAULT;
   let pattern: Uint8Array = ALL;
@@ -115,16 +115,12 @@ function show(r: RespRequest, mode: RespMode): void {
 
 function expireWith(r: RespRequest, unitMs: number, kind: ExpiryKind, name: string): void {
   const flags = expireFlags(r);
-  if (flags < 0 || !r.integer(2)) return;
-  const ms = r.number.toNumber() * unitMs;
-  if (ms > Number.MAX_SAFE_INTEGER || r.number.toNumber() < -INT64_MAX / unitMs) {
-    return r.error(`ERR invalid expire time in '${name}' command`);
-  }
-  if (!r.key(1)) return;
+  if (flags < 0) return;
+  const ms = expireMs(r, 2, unitMs, kind, name);
+  if (ms < 0 || !r.key(1)) return;
   const out = r.begin();
   const at = r.encode(out, Op.expire, 1);
-  // The past is now for a time to live, and 1970 for a deadline: the key is gone either way.
-  putExpiry(out, at, kind, Math.max(0, ms));
+  putExpiry(out, at, kind, ms);
   out.bytes[at + FIRST_FIELD + 9] = flags;
   r.write(at, RespMode.integer, 1);
 }
@@ -152,19 +148,6 @@ function expireFlags(r: RespRequest): number {
     return -1;
   }
   return flags;
-}
-
-/** A place in the order of hashes; -1 where it is none. */
-function scanCursor(r: RespRequest): number {
-  const length = r.length(1);
-  if (length > 20) return -1;
-  let value = 0;
-  for (let at = r.starts[1]!; at < r.ends[1]!; at++) {
-    const digit = r.bytes[at]! - 0x30;
-    if (digit < 0 || digit > 9) return -1;
-    value = Math.min(value * 10 + digit, Number.MAX_SAFE_INTEGER);
-  }
-  return value;
 }
 
 function patternAt(r: RespRequest, i: number): Uint8Array {

@@ -9,7 +9,7 @@ export const Outcome = {
   more: 0,
   /** A whole request: `count` arguments at `starts` and `ends`. */
   request: 1,
-  /** An array of nothing: passed over. */
+  /** An array of nothing, or an empty line: passed over. */
   empty: 2,
   /** The end of a request that was too large. */
   tooLarge: 3,
@@ -27,6 +27,8 @@ const ARGUMENTS_KEPT = 1_024;
 
 const CR = 0x0d;
 const LF = 0x0a;
+const TAB = 0x09;
+const SPACE = 0x20;
 const STAR = 0x2a;
 const DOLLAR = 0x24;
 const MINUS = 0x2d;
@@ -58,6 +60,8 @@ export class RespReader {
   /** The argument's bytes that are still to come; while passing over, its line end is counted in. */
   #bulkBytes = 0;
   #isPassing = false;
+  /** Blanks were passed over on a line between two requests whose end has not come yet. */
+  #isInBlankLine = false;
   /** Behind the number that `#number` read. */
   #behind = 0;
 
@@ -119,7 +123,8 @@ export class RespReader {
 
   #begin(bytes: Uint8Array, at: number, end: number): Outcome {
     if (at >= end) return Outcome.more;
-    if (bytes[at] !== STAR) return this.#fail(INLINE);
+    if (isBlank(bytes[at]!)) return this.#passBlanks(bytes, at, end);
+    if (bytes[at] !== STAR || this.#isInBlankLine) return this.#fail(INLINE);
     const count = this.#number(bytes, at + 1, end);
     if (count === INCOMPLETE) return Outcome.more;
     if (count === TOO_LONG) return this.#fail("too big mbulk count string");
@@ -133,6 +138,20 @@ export class RespReader {
     this.#announced = count;
     this.#offset = this.#behind - at;
     return Outcome.request;
+  }
+
+  /**
+   * Passes over empty lines between requests, as Redis does: `redis-cli --pipe` sends one after its
+   * input. A line of blanks alone counts as empty; of a longer one nothing is kept.
+   */
+  #passBlanks(bytes: Uint8Array, at: number, end: number): Outcome {
+    let next = at;
+    while (next < end && isBlank(bytes[next]!)) {
+      this.#isInBlankLine = bytes[next] !== LF;
+      next++;
+    }
+    this.consumed = next - at;
+    return Outcome.empty;
   }
 
   #beginBulk(bytes: Uint8Array, at: number, end: number): Outcome {
@@ -216,6 +235,11 @@ export class RespReader {
     if (digits === 0 || (first === ZERO && (digits > 1 || isNegative))) return NO_NUMBER;
     return isNegative ? -1 : value;
   }
+}
+
+/** What Redis takes for a blank: the space, and from the tab to the carriage return. */
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= TAB && byte <= CR);
 }
 
 function grown(old: Int32Array): Int32Array {

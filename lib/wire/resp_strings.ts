@@ -8,30 +8,13 @@ import {
   Op,
   SetFlag,
 } from "../kv/command.ts";
-import { type ByteWriter, writeU32, writeU64 } from "../util/bytes.ts";
+import { type ByteWriter, writeU32 } from "../util/bytes.ts";
 import { writeI64 } from "../util/int64.ts";
+import { options, putExpiry, readOptions, timeToLiveMs } from "./resp_expiry.ts";
 import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
 
-const SYNTAX = "ERR syntax error";
 const FIRST_FIELD = COMMAND_HEAD_BYTES;
-
-/** What the options of SET and GETEX come to. */
-interface Options {
-  flags: number;
-  hasExpiry: boolean;
-  persists: boolean;
-  kind: ExpiryKind;
-  ms: number;
-}
-
-const options: Options = {
-  flags: 0,
-  hasExpiry: false,
-  persists: false,
-  kind: ExpiryKind.never,
-  ms: 0,
-};
 
 export function get(r: RespRequest): void {
   if (!r.key(1)) return;
@@ -201,7 +184,7 @@ function setMany(r: RespRequest, flag: number, mode: RespMode, name: string): vo
 }
 
 function setFor(r: RespRequest, unitMs: number, name: string): void {
-  const ms = expiryMs(r, 2, unitMs, name);
+  const ms = timeToLiveMs(r, 2, unitMs, name);
   if (ms < 0 || !r.key(1) || !r.value(3)) return;
   plainSet(r, 1, 3, ExpiryKind.relative, ms, RespMode.ok);
 }
@@ -245,76 +228,4 @@ function setWith(
   putExpiry(out, at, kind, ms);
   out.bytes[at + FIRST_FIELD + 9] = flags;
   r.write(at, mode, 1);
-}
-
-/** Writes an operation's expiry: it stands at the same place in all that have one. */
-export function putExpiry(out: ByteWriter, at: number, kind: ExpiryKind, ms: number): void {
-  out.bytes[at + FIRST_FIELD] = kind;
-  writeU64(out.bytes, at + FIRST_FIELD + 1, ms);
-}
-
-/** Reads the options from argument `from` on; answers with an error and says false where wrong. */
-function readOptions(r: RespRequest, from: number, name: "set" | "getex"): boolean {
-  const isSet = name === "set";
-  options.flags = 0;
-  options.hasExpiry = false;
-  options.persists = false;
-  options.kind = ExpiryKind.never;
-  options.ms = 0;
-  let expiryWord = "";
-  let expiryAt = 0;
-  const refuse = () => {
-    r.error(SYNTAX);
-    return false;
-  };
-  for (let i = from; i < r.count; i++) {
-    const flag = isSet ? setFlag(r, i) : 0;
-    if (flag !== 0) {
-      const others = flag === SetFlag.ifAbsent
-        ? SetFlag.ifPresent
-        : flag === SetFlag.ifPresent
-        ? SetFlag.ifAbsent
-        : 0;
-      if ((options.flags & others) !== 0) return refuse();
-      if (flag === SetFlag.keepExpiry && expiryWord !== "") return refuse();
-      options.flags |= flag;
-      continue;
-    }
-    if (!isSet && r.is(i, "persist")) {
-      if (expiryWord !== "") return refuse();
-      options.persists = true;
-      continue;
-    }
-    const word = EXPIRY_WORDS.find((one) => r.is(i, one));
-    const clashes = expiryWord !== "" && expiryWord !== word;
-    const keeps = options.persists || (options.flags & SetFlag.keepExpiry) !== 0;
-    if (word === undefined || clashes || keeps || i + 1 === r.count) return refuse();
-    expiryWord = word;
-    expiryAt = ++i;
-  }
-  if (expiryWord === "") return true;
-  const ms = expiryMs(r, expiryAt, expiryWord.startsWith("p") ? 1 : 1000, name);
-  if (ms < 0) return false;
-  options.hasExpiry = true;
-  options.kind = expiryWord.endsWith("at") ? ExpiryKind.absolute : ExpiryKind.relative;
-  options.ms = ms;
-  return true;
-}
-
-const EXPIRY_WORDS = ["ex", "px", "exat", "pxat"];
-
-function setFlag(r: RespRequest, i: number): number {
-  if (r.is(i, "nx")) return SetFlag.ifAbsent;
-  if (r.is(i, "xx")) return SetFlag.ifPresent;
-  if (r.is(i, "get")) return SetFlag.returnOld;
-  return r.is(i, "keepttl") ? SetFlag.keepExpiry : 0;
-}
-
-/** Argument `i` as a time to live or a deadline in ms; -1 where it is none, with the error said. */
-function expiryMs(r: RespRequest, i: number, unitMs: number, name: string): number {
-  if (!r.integer(i)) return -1;
-  const ms = r.number.toNumber() * unitMs;
-  if (ms > 0 && ms <= Number.MAX_SAFE_INTEGER) return ms;
-  r.error(`ERR invalid expire time in '${name}' command`);
-  return -1;
 }

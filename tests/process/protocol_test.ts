@@ -9,11 +9,8 @@ async function leaderSocket(cluster: Cluster): Promise<RawSocket> {
 
 /** Lines that are refused while the connection goes on; the values they announce are swallowed. */
 const REFUSED = [
-  "",
   " ",
-  "hello",
-  "GET key",
-  "Set key 0 1",
+  "what",
   "get",
   "get ",
   "get a b",
@@ -43,6 +40,8 @@ const REFUSED = [
 ];
 
 /** Lines whose value can't be skipped: refused, and the connection ends. */
+/** What people and clients of other protocols send; the error then says how to go on. */
+const WITH_HINT = ["", "hello", "PING", "quit", "GET key", "Set key 0 1", "*1", "$4"];
 const REFUSED_AND_CLOSED = [
   "set key 0\r\nabc",
   "set key\r\n",
@@ -135,6 +134,39 @@ sharedClusterTest("process: clients of three servers", {
       await socket.send(toBytes(`${line}\r\nget none\r\n`));
       const replies = [await socket.readLine(), await socket.readLine()];
       assertEquals(replies, ["ERR_CMD_ERR", "ERR_NOT_FOUND"], JSON.stringify(line.slice(0, 60)));
+    }
+  },
+
+  "words of other protocols and empty lines get a hint, and help what it leads to": async (
+    cluster,
+  ) => {
+    using socket = await leaderSocket(cluster);
+    for (const line of WITH_HINT) {
+      const reply = await socket.ask(`${line}\r\n`);
+      assertMatch(reply, /^ERR_CMD_ERR .*type help/, JSON.stringify(line));
+    }
+    const follower = cluster.others(await cluster.waitForLeader())[0]!;
+    using other = await follower.connect();
+    for (const asked of [socket, other]) {
+      await asked.send("help\r\n");
+      const lines: string[] = [];
+      do lines.push(await asked.readLine()); while (lines.at(-1) !== "");
+      const verbs = lines.slice(0, -1).map((line) => line.split(" ")[0]);
+      assertEquals(verbs, ["set", "get", "getm", "cas", "delete", "help"]);
+    }
+  },
+
+  "a person who only presses enter gets a hint, a client of Redis no reply to it": async (
+    cluster,
+  ) => {
+    const port = cluster.servers[0]!.clientPort;
+    for (const first of ["\r\n", "\n", "\n\r\n"]) {
+      using person = await RawSocket.connect(port);
+      await person.send(first);
+      assertMatch(await person.readLine(), /^ERR_CMD_ERR .*type help/);
+      using client = await RawSocket.connect(port);
+      await client.send(`${first}*1\r\n$4\r\nPING\r\n\r\n\n*1\r\n$4\r\nPING\r\n`);
+      assertEquals([await client.readLine(), await client.readLine()], ["+PONG", "+PONG"]);
     }
   },
 

@@ -4,7 +4,7 @@ import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { Cluster, clusterTest } from "./harness.ts";
 import { missing } from "./redis_tools.ts";
-import { RedisSocket } from "./redis_socket.ts";
+import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 import { sleep } from "./patience.ts";
 
 /** Increments before the leader is killed, and after. */
@@ -284,3 +284,26 @@ async function redisCli(port: number, args: readonly string[]): Promise<string> 
   }).output();
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
 }
+
+clusterTest("redis-cli --pipe loads a file, and ends without an error", {
+  size: 1,
+  notRun: missing("redis-cli"),
+}, async (cluster) => {
+  await cluster.startAll();
+  const port = cluster.servers[0]!.clientPort;
+  const rows = Array.from({ length: 1_000 }, (_, i) => ["SET", `key:${i}`, `value ${i}`]);
+  const child = new Deno.Command("redis-cli", {
+    args: ["-p", `${port}`, "--pipe"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  for (const row of rows) await input.write(encodeRequest(row));
+  await input.close();
+  const { code, stdout, stderr } = await child.output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert(code === 0 && said.includes("errors: 0, replies: 1000"), said);
+  using socket = await RedisSocket.connect(port);
+  assertEquals(await socket.ask("DBSIZE"), 1_000);
+});

@@ -14,6 +14,7 @@ const GOING_ON = [
   "delete k\r\n",
   "\r\n",
   "GET k\r\n",
+  "help\r\n",
   "set k 0 2\r\n\r\n\r\n",
   "set k x 6\r\nget a\n\r\n",
   "set k x 6 noreply\r\nget a\n\n",

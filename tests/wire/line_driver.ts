@@ -36,7 +36,9 @@ function describe(batch: CommandBatch, at: number): string {
     const verb = action === Action.write ? "write" : "read";
     return `${verb} ${describeCommand(bytes)}${REPLY_WORDS[reply] ?? " ?"}`;
   }
+  if (action === Action.local) return "help";
   assert(bytes.length === 0, "a refusal has no bytes");
+  if (action === Action.refuse && reply === ClientError.hint) return "hint";
   assert(reply === ClientError.command, "a parser refuses for no other reason");
   if (action === Action.refuse) return "refuse";
   return action === Action.refuseAndClose ? "refuseAndClose" : "close";

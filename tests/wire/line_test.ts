@@ -48,20 +48,34 @@ Deno.test("line: keys are 1 to 250 bytes of 0x21-0x7E and 0x80-0xFF", () => {
   }
 });
 
-Deno.test("line: unknown verbs and capitals are refused and announce nothing", () => {
-  check("GET k\r\n", "refuse");
-  check("Set k 0 3\r\nget a\r\n", "refuse", "read get a");
-  check("gets k\r\n", "refuse");
+Deno.test("line: unknown verbs are refused and announce nothing", () => {
   check("ge k\r\n", "refuse");
   check("deletf k\r\n", "refuse");
   check("sex k 0 3\r\n", "refuse");
-  check("quit\r\n", "refuse");
   check(" get k\r\n", "refuse");
+  check("pings\r\n", "refuse");
+  check(`${"x".repeat(300)}\r\n`, "refuse");
 });
 
-Deno.test("line: an empty line is an unknown command", () => {
-  check("\r\n", "refuse");
-  check("\n\n", "refuse", "refuse");
+Deno.test("line: capitals, and words of other protocols, are refused with a hint", () => {
+  check("GET k\r\n", "hint");
+  check("Set k 0 3\r\nget a\r\n", "hint", "read get a");
+  check("PING\r\nping\r\n", "hint", "hint");
+  check("gets k\r\n", "hint");
+  check("quit\r\n", "hint");
+  check("?\r\n", "hint");
+  check("get k\r\n*1\r\n$4\r\nPING\r\n", "read get k", "hint", "hint", "hint");
+});
+
+Deno.test("line: an empty line is an unknown command, and gets a hint", () => {
+  check("\r\n", "hint");
+  check("\n\n", "hint", "hint");
+});
+
+Deno.test("line: help is answered, in any case and with anything after it", () => {
+  check("help\r\n", "help");
+  check("HELP\nHelp set\n", "help", "help");
+  check("helps\r\nhelp\tset\r\n", "refuse", "refuse");
 });
 
 Deno.test("line: a wrong number of arguments is refused", () => {
@@ -194,12 +208,12 @@ Deno.test("line: a first line that looks like HTTP closes without a word", () =>
 });
 
 Deno.test("line: what only resembles HTTP, or comes later, is an unknown command", () => {
-  check("GET / HTTP/1\r\n", "refuse");
-  check("GET / HTTP/x.y\r\n", "refuse");
+  check("GET / HTTP/1\r\n", "hint");
+  check("GET / HTTP/x.y\r\n", "hint");
   check("get / HTTP/1.1\r\n", "refuse");
   check("HTTP/1.1\r\n", "refuse");
-  check("GET /HTTP/1.1\r\n", "refuse");
-  check("get k\r\nGET / HTTP/1.1\r\n", "read get k", "refuse");
+  check("GET /HTTP/1.1\r\n", "hint");
+  check("get k\r\nGET / HTTP/1.1\r\n", "read get k", "hint");
 });
 
 Deno.test("line: what still comes after the end is used up and read as nothing", () => {
