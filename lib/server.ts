@@ -10,7 +10,7 @@ import { TcpTransport } from "./host/tcp.ts";
 import { Node } from "./node/node.ts";
 import type { LogEvent } from "./node/shells.ts";
 import { NodeRunner } from "./node_runner.ts";
-import { DataDirectory, DataDirectoryError, LOCK_FILE } from "./storage/data_directory.ts";
+import { DataDirectory, LOCK_FILE } from "./storage/data_directory.ts";
 
 export interface ServerOptions {
   readonly config: Config;
@@ -47,9 +47,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log({ level: "warning", message: "Cannot accept connections", fields });
   }, (atMost) => freeDescriptors(config.path, atMost));
   const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
-  const node = named(config.path, () => {
-    return new Node({ config, serverId, directory, clock, rng, host: runner });
-  });
+  const node = new Node({ config, serverId, directory, clock, rng, host: runner });
   runner.start(node);
   log({ level: "info", message: "Serving", fields: servingFields(options) });
   return {
@@ -62,28 +60,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function openDirectory(options: ServerOptions, rng: Rng): Promise<DataDirectory> {
   const { config, serverId } = options;
-  const disk = new DenoDisk(config.path);
-  const path = `${serverId}`;
+  const { disk, path } = DenoDisk.at(`${config.path}/${serverId}`);
   await disk.prepareLock(`${path}/${LOCK_FILE}`);
   const hex = () => rng.u32().toString(16).padStart(8, "0");
-  return named(config.path, () =>
-    DataDirectory.open(disk, {
-      path,
-      serverId,
-      makeIncarnation: () => hex() + hex(),
-      segmentBytesMax: config.storage.segmentBytesMax,
-      reserveBytes: config.storage.reserveBytes,
-    }));
-}
-
-/** The storage knows its directory below the root; the operator wants to read all of the path. */
-function named<T>(root: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof DataDirectoryError)) throw error;
-    throw new Error(`In ${root}: ${error.message}`, { cause: error });
-  }
+  return DataDirectory.open(disk, {
+    path,
+    serverId,
+    servers: config.servers.length,
+    makeIncarnation: () => hex() + hex(),
+    segmentBytesMax: config.storage.segmentBytesMax,
+    reserveBytes: config.storage.reserveBytes,
+  });
 }
 
 function stopOnSignal(runner: NodeRunner, { process, log }: ServerOptions): Promise<void> {

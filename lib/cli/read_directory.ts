@@ -18,13 +18,12 @@ export async function readDirectory(
   directory: string,
   options: { readonly records?: boolean } = {},
 ): Promise<ReadDirectory> {
-  const isAbsolute = directory.startsWith("/");
-  const disk = new DenoDisk(isAbsolute ? "/" : ".");
-  const path = directory.replace(/^\/+|\/+$/g, "");
+  const disk = new DenoDisk(directory.startsWith("/") ? "/" : ".");
+  // As it was given, so that every path in the report can be copied into the next command.
+  const path = directory.replace(/(?<=.)\/+$/, "");
   if (path === "" || !disk.exists(path)) throw new Error(`There is no directory ${directory}`);
   const isServerRunning = await isLocked(disk, `${path}/${LOCK_FILE}`);
-  const report = inspectDirectory(disk, path, options);
-  return { report: isAbsolute ? absolute(report) : report, isServerRunning };
+  return { report: inspectDirectory(disk, path, options), isServerRunning };
 }
 
 /** Tries the lock and gives it back at once. A directory without a lock file was never in use. */
@@ -39,21 +38,4 @@ async function isLocked(disk: DenoDisk, path: string): Promise<boolean | null> {
     if (!(error instanceof DiskError)) throw error;
     return null;
   }
-}
-
-/** The paths in the report begin where the disk does: at the root. */
-function absolute(report: DirectoryReport): DirectoryReport {
-  const named = <T extends { readonly path: string }>(one: T): T => ({
-    ...one,
-    path: `/${one.path}`,
-  });
-  return {
-    ...report,
-    path: `/${report.path}`,
-    files: report.files.map(named),
-    segments: report.segments.map(named),
-    snapshots: report.snapshots.map(named),
-    problems: report.problems.map(named),
-    ...(report.records === undefined ? {} : { records: report.records.map(named) }),
-  };
 }

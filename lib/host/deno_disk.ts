@@ -34,11 +34,24 @@ export class DenoDisk implements Disk {
   /** By directory: the last of the operations on its names that run beside the event loop. */
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Makes the root directory where it is absent. */
+  /** Makes the root directory where it is absent. "." and "/" are there: nothing is done to them. */
   constructor(root: string) {
     this.#root = root;
+    if (root === "." || root === "/") return;
     attempt("make", root, () => Deno.mkdirSync(root, { recursive: true, mode: 0o700 }));
     this.syncDirectory("..");
+  }
+
+  /**
+   * The disk on which the directory `path` is, and how it names it: as it was given, but for slashes at
+   * its end, so that every message has a path that works where it is read. Makes the directory above
+   * it where that is absent.
+   */
+  static at(path: string): { disk: DenoDisk; path: string } {
+    const name = path.replace(/(?<=.)\/+$/, "");
+    const parent = parentOf(name);
+    if (parent !== "") new DenoDisk(parent);
+    return { disk: new DenoDisk(name.startsWith("/") ? "/" : "."), path: name };
   }
 
   /**
@@ -194,8 +207,11 @@ export class DenoDisk implements Disk {
     for (const file of this.#unlocking.splice(0)) file.close();
   }
 
+  /** Below "." and "/" a path is what an operator would write: no `./`, no `//`. */
   #full(path: string): string {
-    return path === "." ? this.#root : `${this.#root}/${path}`;
+    if (path === ".") return this.#root;
+    if (this.#root === "/") return path.startsWith("/") ? path : `/${path}`;
+    return this.#root === "." ? path : `${this.#root}/${path}`;
   }
 
   #openNative(path: string, options: { create?: boolean; readOnly?: boolean }): Deno.FsFile {

@@ -22,6 +22,14 @@ export function missing(path: string, firstIndex: number): Damage {
   return { path, offset: 0, end: 0, reason: "the file is missing", firstIndex, lastIndex: null };
 }
 
+/** Says of the first damage where it is, where nothing of it is needed. */
+export function needlessDamageSentence(damage: readonly Damage[]): string {
+  const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
+  const { path, reason } = damage[0]!;
+  return `${path}${bytesOf(damage[0]!)}: ${reason}.${more} Check this disk: what is damaged was ` +
+    "durable once.";
+}
+
 /** Says of the first damage where it is and what it means. */
 export function damageSentence(damage: readonly Damage[]): string {
   const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
@@ -30,11 +38,15 @@ export function damageSentence(damage: readonly Damage[]): string {
 
 /** Says where a damage is and what it means. */
 export function oneDamageSentence(damage: Damage): string {
-  const { path, offset, end, reason, firstIndex, lastIndex } = damage;
-  const bytes = end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
+  const { path, reason, firstIndex, lastIndex } = damage;
+  const bytes = bytesOf(damage);
   const entries = lastIndex === null
     ? `entry ${firstIndex} and those after it`
     : `the entries ${firstIndex} to ${lastIndex}`;
   return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
     `crash, and ${entries} may be lost here.`;
+}
+
+function bytesOf({ offset, end }: Damage): string {
+  return end > offset ? ` at byte ${offset} (up to byte ${end})` : "";
 }

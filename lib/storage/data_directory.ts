@@ -15,18 +15,20 @@
 import type { ServerId } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
+import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FORMATION_FILE, readFormation, writeFormation } from "./formation_file.ts";
 import { IDENTITY_FILE, readIdentity, writeIdentity } from "./identity_file.ts";
 import { makeSegment, segmentLength } from "./make_segment.ts";
+import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./parts.ts";
 import { recoverLog } from "./recover.ts";
-import { readRepairRecord, removeAside, removeRepairRecord, REPAIR_FILE } from "./repair_record.ts";
-import { Reserve, RESERVE_FILE } from "./reserve.ts";
+import { readRepairRecord, removeAside, removeRepairRecord } from "./repair_record.ts";
+import { Reserve } from "./reserve.ts";
 import { listSegments } from "./scan.ts";
 import type { LogOwner } from "./segment_head.ts";
-import { SNAPSHOT_DIRECTORY, SnapshotDirectory } from "./snapshot_files.ts";
+import { SnapshotDirectory } from "./snapshot_files.ts";
 import { removeTemporaries } from "./small_file.ts";
-import { removeSpares, SpareSegments } from "./spare_segments.ts";
+import { SpareSegments } from "./spare_segments.ts";
 import {
   type ClusterId,
   type DamagedLog,
@@ -43,12 +45,6 @@ import {
 export { DataDirectoryError } from "./errors.ts";
 
 export const LOCK_FILE = "lock";
-export const LOG_DIRECTORY = "wal";
-/** What can't be there without a formation record, which is written before the first of them is made. */
-export const LATER_PARTS = [LOG_DIRECTORY, RESERVE_FILE, SNAPSHOT_DIRECTORY, REPAIR_FILE] as const;
-/** What can't be there without an identity. */
-const PARTS = [FORMATION_FILE, ...LATER_PARTS];
-
 export interface DataDirectoryOptions {
   /** Relative to the disk's root, such as "1". */
   readonly path: string;
@@ -57,6 +53,8 @@ export interface DataDirectoryOptions {
   readonly makeIncarnation: () => Incarnation;
   readonly segmentBytesMax: number;
   readonly reserveBytes: number;
+  /** How many servers the cluster file names, for advice where the formation record can't be read. */
+  readonly servers?: number;
   /** Refuses a directory of any other cluster, where it is known beforehand. */
   readonly expectedClusterId?: ClusterId;
 }
@@ -74,7 +72,8 @@ export class DataDirectory {
     this.#disk = disk;
     this.#options = options;
     this.identity = this.#readIdentity();
-    this.#formation = readFormation(disk, options.path, options.serverId);
+    const { path, serverId, servers } = options;
+    this.#formation = readFormation(disk, path, serverId, servers ?? null);
     this.#checkParts();
   }
 
@@ -137,13 +136,10 @@ export class DataDirectory {
     const { path, segmentBytesMax, reserveBytes } = this.#options;
     const owner = this.#owner(formation.clusterId);
     const directory = `${path}/${LOG_DIRECTORY}`;
-    removeTemporaries(disk, directory);
-    removeSpares(disk, directory);
     if (disk.exists(directory)) disk.syncDirectory(directory);
-    const repairing = readRepairRecord(disk, path, owner);
+    const repairing = readRepairRecord(disk, path, owner, formation.members.length);
     if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
-    reserve.open();
     const spares = new SpareSegments(disk, directory, segmentLength(segmentBytesMax, 0));
     const snapshots = new SnapshotDirectory(disk, path, owner, () => spares.giveUp());
     snapshots.start();
@@ -152,6 +148,7 @@ export class DataDirectory {
       ...options,
       place,
       parent: path,
+      members: formation.members.length,
       reserve,
       snapshots,
       repairing,
@@ -194,13 +191,14 @@ export class DataDirectory {
   #readIdentity(): Identity {
     const disk = this.#disk;
     const { path, serverId, makeIncarnation } = this.#options;
-    const found = readIdentity(disk, path, serverId);
+    const size = clusterSize(disk, this.#options);
+    const found = readIdentity(disk, path, serverId, size);
     if (found !== null) return found;
-    for (const name of PARTS) {
-      if (!disk.exists(`${path}/${name}`)) continue;
+    const part = partWithoutIdentity(disk, path);
+    if (part !== undefined) {
       throw new DataDirectoryError(
-        `${path} has lost its file ${IDENTITY_FILE}: ${name} is there and it is not. Restore ` +
-          "it from a copy; without it this server can't prove who it is.",
+        `${path} has lost its file ${IDENTITY_FILE}: ${part} is there and it is not, and without ` +
+          `it this server can't prove who it is. ${restoreAdvice(size)}`,
       );
     }
     const identity = { serverId, incarnation: makeIncarnation() };
@@ -213,19 +211,22 @@ export class DataDirectory {
     const { path, expectedClusterId } = this.#options;
     const formation = this.#formation;
     if (formation === null) {
-      const later = LATER_PARTS.find((name) => this.#disk.exists(`${path}/${name}`));
+      const later = partWithoutFormation(this.#disk, path);
       if (later === undefined) return;
       throw new DataDirectoryError(
         `${path} has lost its file ${FORMATION_FILE}: ${later} is there and no record of the ` +
-          "cluster that it belongs to. Restore the file from a copy.",
+          `cluster that it belongs to. ${restoreAdvice(this.#options.servers ?? null)}`,
       );
     }
     const hasLog = listSegments(this.#disk, `${path}/${LOG_DIRECTORY}`).length > 0;
     if (formation.stage === "formed" && !hasLog) {
       throw new DataDirectoryError(
         `${path} has lost its log: the server took part in cluster ${formation.clusterId}, and ` +
-          `${path}/${LOG_DIRECTORY} has no segments. It must not vote as if it were new. Restore ` +
-          "the log from a copy, or bring this server back with an empty directory as a new member.",
+          `${path}/${LOG_DIRECTORY} has no segments. It must not vote as if it were new. ` +
+          restoreAdvice(
+            formation.members.length,
+            "the log, as it was when this server last stopped,",
+          ),
       );
     }
     if (expectedClusterId !== undefined && formation.clusterId !== expectedClusterId) {
@@ -292,6 +293,21 @@ export class DataDirectory {
       restarts: false,
       reused: false,
     });
+  }
+}
+
+/** What the formation record says, where it can be read, else the cluster file; for advice alone. */
+function clusterSize(
+  disk: Disk,
+  options: DataDirectoryOptions,
+): ClusterSize {
+  const { path, serverId } = options;
+  const servers = options.servers ?? null;
+  try {
+    return readFormation(disk, path, serverId, servers)?.members.length ?? servers;
+  } catch (error) {
+    if (!(error instanceof DataDirectoryError)) throw error;
+    return servers;
   }
 }
 

@@ -11,7 +11,7 @@ import { envelopeProblem } from "../raft/envelope.ts";
 import { ByteFormatError } from "../util/bytes.ts";
 import { DiskError } from "../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "./errors.ts";
-import { damageSentence } from "./damage.ts";
+import { damageSentence, needlessDamageSentence } from "./damage.ts";
 import { listSegments, type LogScan, readSegmentHead, scanLog, type ScanOptions } from "./scan.ts";
 import type { LogPlace } from "./log_place.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
@@ -49,8 +49,8 @@ export function examine(
     const rest = scanLog(disk, directory, owner, newest, { fromSequence });
     if (rest.damage.length === 0 && loader.load(newest)) {
       notes.push(
-        `Part of the log was damaged and is not needed, as snapshot ${newest.index} has it all: ` +
-          damageSentence(scan.damage),
+        `Part of the log was damaged, and nothing is lost: snapshot ${newest.index} has all that ` +
+          `was in it. ${needlessDamageSentence(scan.damage)}`,
       );
       scan = rest;
       options = { fromSequence };

@@ -65,7 +65,7 @@ export function writeFileHead(
 /**
  * Checks the head of the file at `path` and returns the cluster id in it. Throws
  * `DataDirectoryError` where it is damaged, of an unknown version, or another server's or cluster's.
- * `clusterId` of null accepts any cluster.
+ * `clusterId` of null accepts any cluster. `advice` is what to do about damage.
  */
 export function checkFileHead(
   path: string,
@@ -73,8 +73,9 @@ export function checkFileHead(
   kind: FileKind,
   serverId: ServerId,
   clusterId: ClusterId | null,
+  advice = "",
 ): ClusterId {
-  const problem = headDamage(bytes, kind);
+  const problem = headDamage(bytes, kind, advice === "" ? "" : ` ${advice}`);
   if (problem !== null) {
     const kind = isFileHeadIntact(bytes) ? ForeignFileError : DataDirectoryError;
     throw new kind(`${path}: ${problem}`);
@@ -102,17 +103,15 @@ export function isFileHeadIntact(bytes: Uint8Array): boolean {
 }
 
 /** Says what is wrong with a head, whoever's file it is, or null. */
-function headDamage(bytes: Uint8Array, kind: FileKind): string | null {
+function headDamage(bytes: Uint8Array, kind: FileKind, advice: string): string | null {
   const name = KIND_NAMES[kind];
-  const restore =
-    "Restore the file from a copy, or bring this server back with an empty directory.";
   if (bytes.length < FILE_HEAD_BYTES) {
-    return `this ${name} is ${bytes.length} bytes long, too short for its head. ${restore}`;
+    return `this ${name} is ${bytes.length} bytes long, too short for its head.${advice}`;
   }
   const magic = `RAFTKV${kind}`;
   for (let i = 0; i < 8; i++) {
     if (bytes[i] !== magic.charCodeAt(i)) {
-      return `this is no ${name}: it does not begin with ${magic}. ${restore}`;
+      return `this is no ${name}: it does not begin with ${magic}.${advice}`;
     }
   }
   const version = bytes[8]!;
@@ -127,6 +126,6 @@ function headDamage(bytes: Uint8Array, kind: FileKind): string | null {
     return `this ${name} uses checksum algorithm ${bytes[9]}, and this build knows ` +
       `${CHECKSUM_CRC32} only. Run the build that wrote it.`;
   }
-  if (!intact) return `the head of this ${name} is damaged: its checksum is wrong. ${restore}`;
+  if (!intact) return `the head of this ${name} is damaged: its checksum is wrong.${advice}`;
   return null;
 }

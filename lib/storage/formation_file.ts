@@ -12,6 +12,7 @@ import type { ServerId } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
 import { ByteFormatError, ByteReader, readU32, writeU32, writeU64 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
+import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { checkFileHead, FILE_HEAD_BYTES, writeFileHead } from "./file_head.ts";
 import { bytesToHex, hexToBytes } from "./hex.ts";
@@ -50,11 +51,12 @@ export function readFormation(
   disk: Disk,
   directory: string,
   serverId: ServerId,
+  size: ClusterSize,
 ): FormationRecord | null {
   const path = `${directory}/${FORMATION_FILE}`;
   const bytes = readSmallFile(disk, path, FILE_BYTES_MAX);
   if (bytes === null) return null;
-  const clusterId = checkFileHead(path, bytes, "FO", serverId, null);
+  const clusterId = checkFileHead(path, bytes, "FO", serverId, null, restoreAdvice(size));
   try {
     const end = bytes.length - 4;
     if (end < 44 || checksum(bytes.subarray(0, end)) !== readU32(bytes, end)) {
@@ -64,8 +66,8 @@ export function readFormation(
   } catch (error) {
     if (!(error instanceof ByteFormatError)) throw error;
     throw new DataDirectoryError(
-      `${path} is damaged: ${error.message}. Restore the file from a copy; without it this ` +
-        "server can't know whom it formed its cluster with.",
+      `${path} is damaged: ${error.message}, and without it this server can't know whom it formed ` +
+        `its cluster with. ${restoreAdvice(size)}`,
     );
   }
 }

@@ -9,6 +9,7 @@ import type { ServerId } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
 import { readU32, writeU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
+import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { checkFileHead, FILE_HEAD_BYTES, writeFileHead } from "./file_head.ts";
 import { bytesToHex, hexToBytes } from "./hex.ts";
@@ -28,15 +29,20 @@ export function writeIdentity(disk: Disk, directory: string, identity: Identity)
 }
 
 /** The identity in `directory`, or null; `DataDirectoryError` where it is damaged or another's. */
-export function readIdentity(disk: Disk, directory: string, serverId: ServerId): Identity | null {
+export function readIdentity(
+  disk: Disk,
+  directory: string,
+  serverId: ServerId,
+  size: ClusterSize,
+): Identity | null {
   const path = `${directory}/${IDENTITY_FILE}`;
   const bytes = readSmallFile(disk, path, 4096);
   if (bytes === null) return null;
-  checkFileHead(path, bytes, "ID", serverId, UNFORMED);
+  checkFileHead(path, bytes, "ID", serverId, UNFORMED, restoreAdvice(size));
   if (bytes.length !== IDENTITY_BYTES || checksum(bytes.subarray(0, 48)) !== readU32(bytes, 48)) {
     throw new DataDirectoryError(
-      `${path} is damaged: its checksum or its length is wrong. Restore the file from a copy; ` +
-        "without it this server can't prove who it is.",
+      `${path} is damaged: its checksum or its length is wrong, and without it this server can't ` +
+        `prove who it is. ${restoreAdvice(size)}`,
     );
   }
   return { serverId, incarnation: bytesToHex(bytes, FILE_HEAD_BYTES, 8) };

@@ -5,7 +5,7 @@
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type Disk, DiskError } from "../host/ports.ts";
 import { ByteFormatError, readU64 } from "../util/bytes.ts";
-import { LATER_PARTS, LOG_DIRECTORY } from "./data_directory.ts";
+import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./parts.ts";
 import { FORMATION_FILE, readFormation } from "./formation_file.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FILE_HEAD_BYTES, isFileHeadIntact } from "./file_head.ts";
@@ -99,7 +99,7 @@ export function inspectDirectory(
   const { clusterId } = formation;
   const owner: LogOwner = { ...identity, clusterId };
   checked(report, `${path}/repairing`, () => {
-    report.repairing = readRepairRecord(disk, path, owner);
+    report.repairing = readRepairRecord(disk, path, owner, formation.members.length);
   });
   const newest = inspectSnapshots(disk, path, owner, report);
   const directory = `${path}/${LOG_DIRECTORY}`;
@@ -117,9 +117,17 @@ function listFiles(disk: Disk, path: string, report: DirectoryReport): void {
     for (const name of disk.list(directory)) {
       const file = `${directory}/${name}`;
       if (file === `${path}/${SNAPSHOT_DIRECTORY}` || file === `${path}/${LOG_DIRECTORY}`) continue;
-      checked(report, file, () => report.files.push({ path: file, bytes: sizeOf(disk, file) }));
+      const size = () => report.files.push({ path: file, bytes: sizeOf(disk, file) });
+      if (isOurs(name)) checked(report, file, size);
+      else report.notes.push(`${file} is none of a server's files; a start leaves it alone.`);
     }
   }
+}
+
+/** By the kinds of names in docs/data-directory.md; a volume of its own has `lost+found`, say. */
+function isOurs(name: string): boolean {
+  return /^(lock|identity|formation|repairing|reserve.*|.*\.(new|part|snap|damaged|spare|log))$/
+    .test(name);
 }
 
 function sizeOf(disk: Disk, path: string): number {
@@ -153,25 +161,44 @@ function readNames(disk: Disk, path: string, report: DirectoryReport): void {
     const bytes = readSmallFile(disk, identityPath, 4096);
     if (bytes === null) return;
     const known = bytes.length >= FILE_HEAD_BYTES && isFileHeadIntact(bytes);
-    report.identity = readIdentity(disk, path, known ? readU64(bytes, 28) : 0);
+    report.identity = readIdentity(disk, path, known ? readU64(bytes, 28) : 0, null);
   });
   const { identity } = report;
-  const others = report.files.filter(({ path: file }) => !/\/(identity|lock)$/.test(file));
   if (identity === null) {
     if (report.problems.length > 0) return;
-    if (others.length === 0) report.notes.push("No server has been started here yet.");
-    else problem(report, identityPath, "the file is missing, and others are there");
+    // The same question that a start asks: what was on its way to its name was never there.
+    const part = partWithoutIdentity(disk, path);
+    if (part === undefined) report.notes.push("No server has been started here yet.");
+    else problem(report, identityPath, `the file is missing, and ${part} is there`);
     return;
   }
   const formationPath = `${path}/${FORMATION_FILE}`;
   checked(report, formationPath, () => {
-    report.formation = readFormation(disk, path, identity.serverId);
+    report.formation = readFormation(disk, path, identity.serverId, null);
   });
-  if (report.formation !== null || report.problems.length > 0) return;
-  const later = LATER_PARTS.find((name) => disk.exists(`${path}/${name}`));
+  if (report.formation !== null) return checkMember(report, identity, report.formation);
+  if (report.problems.length > 0) return;
+  const later = partWithoutFormation(disk, path);
   if (later !== undefined) {
     problem(report, formationPath, `the file is missing, and ${later} is there`);
   } else report.notes.push("The server has formed no cluster yet.");
+}
+
+/** Two files of two lives of one server; a start refuses them. */
+function checkMember(
+  report: DirectoryReport,
+  identity: Identity,
+  formation: FormationRecord,
+): void {
+  const { serverId, incarnation } = identity;
+  const self = formation.members.find((member) => member.serverId === serverId);
+  if (self?.incarnation === incarnation) return;
+  const listed = self === undefined ? "does not list it" : `has ${self.incarnation}`;
+  problem(
+    report,
+    `${report.path}/${FORMATION_FILE}`,
+    `the identity has incarnation ${incarnation}, and this ${listed}`,
+  );
 }
 
 /** Returns the newest snapshot that can be used. */

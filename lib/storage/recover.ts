@@ -15,6 +15,7 @@
  */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../host/ports.ts";
+import { damagedLogAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { type Examination, examine } from "./examine.ts";
 import { makeSegment, segmentLength } from "./make_segment.ts";
@@ -32,6 +33,8 @@ import {
 } from "./segment_head.ts";
 import type { LogPlace, LogPosition, LogSurroundings } from "./log_place.ts";
 import { SegmentedLog } from "./segmented_log.ts";
+import { removeTemporaries } from "./small_file.ts";
+import { removeSpares } from "./spare_segments.ts";
 import type { SnapshotDirectory } from "./snapshot_files.ts";
 import type { DamagedLog, OpenLogOptions, RecoveredLog } from "./types.ts";
 
@@ -44,6 +47,8 @@ export interface RecoveryOptions extends OpenLogOptions {
   readonly reserve: Reserve;
   readonly snapshots: SnapshotDirectory;
   readonly surroundings: LogSurroundings;
+  /** How many servers formed the cluster. */
+  readonly members: number;
   /** From an earlier start that found damage; null mostly. */
   readonly repairing: DamagedLog | null;
 }
@@ -57,16 +62,28 @@ export interface Recovery {
 export function recoverLog(options: RecoveryOptions): Recovery {
   const { place, snapshots, repair, load } = options;
   const found = examine(place, snapshots, load ?? (() => {}));
-  if (found.damage === null) return resume(options, found);
+  if (found.damage === null) {
+    removeLeftBehind(place);
+    options.reserve.open();
+    return resume(options, found);
+  }
   if (repair !== true) {
     throw new DataDirectoryError(
-      `${found.damage} Nothing was changed. The other servers go on without this one; put back a ` +
-        "copy of this file, or keep this server stopped until it can be repaired from its peers. " +
-        "Do not delete the directory while another server is down.",
+      `${found.damage} ${damagedLogAdvice(options.members)}`,
     );
   }
+  options.reserve.open();
   const begun = withReserve(options.reserve, place.directory, () => beginRepair(options, found));
+  // Only now, as they may be what proves the damage.
+  removeLeftBehind(place);
   return resume({ ...options, repairing: begun.repairing }, begun.found);
+}
+
+/** Segments that were on their way, and spares: of no use to this run. */
+function removeLeftBehind({ disk, directory }: LogPlace): void {
+  removeTemporaries(disk, directory);
+  removeSpares(disk, directory);
+  disk.syncDirectory(directory);
 }
 
 /** Goes on from a log that is not damaged, or not any more. */

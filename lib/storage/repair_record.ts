@@ -12,6 +12,7 @@
 import type { Disk } from "../host/ports.ts";
 import { ByteFormatError, ByteReader, ByteWriter } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
+import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { checkFileHead, FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "./file_head.ts";
 import { readSmallFile, replaceFile } from "./small_file.ts";
@@ -48,11 +49,12 @@ export function readRepairRecord(
   disk: Disk,
   directory: string,
   owner: FileOwner,
+  size: ClusterSize,
 ): DamagedLog | null {
   const path = `${directory}/${REPAIR_FILE}`;
   const bytes = readSmallFile(disk, path, REPAIR_BYTES_MAX);
   if (bytes === null) return null;
-  checkFileHead(path, bytes, "RP", owner.serverId, owner.clusterId);
+  checkFileHead(path, bytes, "RP", owner.serverId, owner.clusterId, restoreAdvice(size));
   try {
     const reader = new ByteReader(bytes, FILE_HEAD_BYTES);
     const fromIndex = reader.u64();
@@ -67,8 +69,7 @@ export function readRepairRecord(
   }
   throw new DataDirectoryError(
     `${path} is damaged: its checksum or its length is wrong. It says that this server's log is ` +
-      "being repaired; restore it from a copy, or bring this server back with an empty directory " +
-      "as a new member.",
+      `being repaired. ${restoreAdvice(size)}`,
   );
 }
 

@@ -7,11 +7,13 @@
  *  - a record that does not check out while a whole marker behind it says that it was synced;
  *  - anything in a segment that is not the last, for the next one is made after the last sync;
  *  - a segment of another length than its head says, or without a head that checks out;
- *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor.
+ *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor,
+ *    or that another file proves (lost_end.ts).
  */
 import type { HardState, SnapshotPosition } from "../raft/types.ts";
 import type { Disk, DiskFile } from "../host/ports.ts";
 import { closeRange, type Damage, missing } from "./damage.ts";
+import { findLostEnd } from "./lost_end.ts";
 import { LogReplay } from "./replay.ts";
 import { Seen } from "./seen.ts";
 import { isUnused, scanRecords } from "./scan_records.ts";
@@ -104,6 +106,8 @@ export function scanLog(
     scan.segment(sequence, next === undefined, isWanted);
   });
   const leftovers = all.filter((sequence) => sequence < start);
+  const last = all.at(-1);
+  if (last !== undefined) scan.lookForLostEnd(last);
   return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
 }
 
@@ -201,6 +205,22 @@ class LogScanner {
     if (open !== undefined && open.lastIndex === null) closeRange(open, head.firstIndex);
     const findings = { replay: this.#replay!, withData, damage, seen: this.#seen };
     this.#segments.push(scanRecords(path, window, this.#owner, head, findings));
+  }
+
+  /** `last`: of all segments that are there. */
+  lookForLostEnd(last: number): void {
+    const lost = findLostEnd(this.#disk, this.#directory, this.#owner, last);
+    // A last segment with an end marker says by itself that one is missing.
+    if (lost === null || this.#segments.at(-1)?.closed === true) return;
+    this.#seen.head(lost.head);
+    const damage: Damage = {
+      ...missing(this.#path(last + 1), this.#replay?.nextIndex ?? this.#floor.index + 1),
+      reason:
+        `the file is missing, and ${lost.path} is of segment ${lost.head.sequence}, which is ` +
+        "begun after it: the disk lost what it had said to be on it",
+    };
+    closeRange(damage, lost.head.firstIndex);
+    this.#damage.push(damage);
   }
 
   finish(leftovers: string[]): LogScan {

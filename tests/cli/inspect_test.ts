@@ -89,6 +89,46 @@ Deno.test("verify ends with 0 where all is well, with 1 and a sentence where it 
   assertEquals(Deno.readFileSync(segment), damaged);
 });
 
+/** Every path that is printed of what is in `root`, however deep. */
+function pathsIn(text: string): string[] {
+  return [...text.matchAll(/[^\s"]*\/1(?:\/[^\s",:()]+)*/g)].map(([path]) =>
+    path.replace(/\.$/, "")
+  );
+}
+
+Deno.test("every path that inspect and verify print works where it is read", async () => {
+  const { path, segment } = await makeDirectory();
+  const root = path.slice(0, -2);
+  Deno.writeTextFileSync(`${path}/formation.new`, "");
+  Deno.writeTextFileSync(`${path}/wal/0000000000000007.log.spare`, "");
+  Deno.mkdirSync(`${path}/lost+found`);
+  const damaged = Deno.readFileSync(segment);
+  damaged[150]! ^= 1;
+  Deno.writeFileSync(segment, damaged);
+  const up = Deno.cwd().split("/").slice(1).map(() => "..").join("/");
+  for (const given of [path, `${path}/`, `${path}//`, `${up}${path}`, `${root}/./1`]) {
+    for (const verb of [["verify"], ["inspect"], ["inspect", "--json"], ["inspect", "--records"]]) {
+      const { out, error } = await command(...verb, given);
+      const printed = pathsIn(out + error);
+      const note = `${verb.join(" ")} ${given}: ${out}${error}`;
+      assert(printed.length >= (verb.length === 1 ? 4 : 8), note);
+      for (const one of printed) {
+        assert(one.startsWith(given.replace(/\/+$/, "")), `${one} of ${note}`);
+        Deno.lstatSync(one);
+      }
+    }
+  }
+});
+
+Deno.test("verify has nothing against what a crash before the first identity leaves", async () => {
+  const path = `${makeRoot()}/1`;
+  Deno.mkdirSync(path);
+  for (const name of ["lock", "identity.new"]) Deno.writeTextFileSync(`${path}/${name}`, "");
+  const { code, out, error } = await command("verify", path);
+  assertEquals([code, error], [0, ""], out);
+  assertStringIncludes(out, "No server has been started here yet");
+});
+
 Deno.test("inspect and verify say so where a server has the directory open", async () => {
   const { path, directory } = await makeDirectory(false);
   for (const verb of ["inspect", "verify"]) {

@@ -266,3 +266,21 @@ clusterTest("process: flags go before the environment, the environment before th
     await server.kill();
   }
 });
+
+clusterTest(
+  "process: a damaged directory is named by a path that works, with advice for its cluster's size",
+  { size: 1 },
+  async (cluster) => {
+    await cluster.startAll();
+    const server = cluster.server(1);
+    await server.terminate();
+    const segment = `${server.dataDirectory}/wal/0000000000000001.log`;
+    const bytes = Deno.readFileSync(segment);
+    bytes[50]! ^= 1;
+    Deno.writeFileSync(segment, bytes);
+    server.start();
+    const ended = await server.process.ended();
+    assertRefused(ended, 1, `raftkv: ${segment} is damaged`, "This server is its whole cluster");
+    assert(!ended.error.includes("other servers"), ended.error);
+  },
+);

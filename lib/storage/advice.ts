@@ -1,0 +1,40 @@
+/**
+ * What an operator can do about a file that can't be used. It depends on who else has the data: an
+ * only server has nobody to fetch it from, and a server of several is a stranger to the others once
+ * its directory is empty.
+ */
+
+/** How many servers the cluster has; null where nothing that can be read says so. */
+export type ClusterSize = number | null;
+
+/** The way back where a whole file is lost or damaged, and no start can go on without it. */
+export function restoreAdvice(size: ClusterSize, what = "the file"): string {
+  const restore = `Restore ${what} from a copy of this directory.`;
+  if (size === null) {
+    return `${restore} An empty directory is no way back: the other servers of a cluster refuse ` +
+      "it, and a server alone would begin an empty cluster with it.";
+  }
+  if (size === 1) {
+    return `${restore} This server is its whole cluster: nobody else has its data, and with an ` +
+      "empty directory it would begin an empty cluster.";
+  }
+  return `${restore} Until then leave this server stopped: the others continue as long as they ` +
+    `are a majority (${majorityOf(size)} of ${size}), and would refuse it with an empty directory.`;
+}
+
+/** The way back where a part of the log or of a snapshot is damaged, and this start can't repair it. */
+export function damagedLogAdvice(size: ClusterSize): string {
+  const unchanged = "Nothing was changed.";
+  if (size === 1) {
+    return `${unchanged} This server is its whole cluster, so nobody else has what is lost: put ` +
+      "back a copy of the whole directory, and know that what was written after it was made is " +
+      "lost then. `raftkv inspect` shows what can still be read.";
+  }
+  return `${unchanged} The other servers continue without this one as long as they are a majority; ` +
+    "put back a copy of this file, or keep this server stopped until it can be repaired from its " +
+    "peers. Do not delete the directory while another server is down.";
+}
+
+function majorityOf(size: number): number {
+  return Math.floor(size / 2) + 1;
+}
