@@ -18,8 +18,9 @@ export function restoreAdvice(size: ClusterSize, what = "the file"): string {
     return `${restore} This server is its whole cluster: nobody else has its data, and with an ` +
       "empty directory it would begin an empty cluster.";
   }
-  return `${restore} Until then leave this server stopped: the others continue as long as they ` +
-    `are a majority (${majorityOf(size)} of ${size}), and would refuse it with an empty directory.`;
+  return `${restore} Until then leave this server stopped: the others continue as long as ` +
+    `they are a majority (${majorityOf(size)} of ${size}), and would refuse it with an empty ` +
+    "directory.";
 }
 
 /** The way back where a part of the log or of a snapshot is damaged, and this start can't repair it. */
@@ -30,7 +31,7 @@ export function damagedLogAdvice(size: ClusterSize): string {
       "back a copy of the whole directory, and know that what was written after it was made is " +
       "lost then. `raftkv inspect` shows what can still be read.";
   }
-  return `${unchanged} The other servers continue without this one as long as they are a majority; ` +
+  return `${unchanged} The other servers continue without this one while they are a majority; ` +
     "put back a copy of this file, or keep this server stopped until it can be repaired from its " +
     "peers. Do not delete the directory while another server is down.";
 }

@@ -66,8 +66,8 @@ export function readFormation(
   } catch (error) {
     if (!(error instanceof ByteFormatError)) throw error;
     throw new DataDirectoryError(
-      `${path} is damaged: ${error.message}, and without it this server can't know whom it formed ` +
-        `its cluster with. ${restoreAdvice(size)}`,
+      `${path} is damaged: ${error.message}, and without it this server can't know whom it ` +
+        `formed its cluster with. ${restoreAdvice(size)}`,
     );
   }
 }
