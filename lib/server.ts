@@ -7,6 +7,7 @@ import type { HostProcess } from "./host/process.ts";
 import { systemClock } from "./host/system_clock.ts";
 import { SystemRng } from "./host/system_rng.ts";
 import { TcpTransport } from "./host/tcp.ts";
+import type { AcceptFailure } from "./host/tcp_listener.ts";
 import { Node } from "./node/node.ts";
 import type { LogEvent } from "./node/shells.ts";
 import { NodeRunner } from "./node_runner.ts";
@@ -42,10 +43,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const rng = new SystemRng();
   const clock = systemClock;
   const directory = await openDirectory(options, rng);
-  const transport = new TcpTransport((address, error) => {
-    const fields = { address, reason: error.message };
-    log({ level: "warning", message: "Cannot accept connections", fields });
-  }, (atMost) => freeDescriptors(config.path, atMost));
+  const transport = new TcpTransport(
+    (failure) => log(acceptFailureEvent(failure)),
+    (atMost) => freeDescriptors(config.path, atMost),
+  );
   const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
   const node = new Node({ config, serverId, directory, clock, rng, host: runner });
   runner.start(node);
@@ -89,6 +90,14 @@ function servingFields({ config, serverId }: ServerOptions): LogEvent["fields"] 
   const server = config.servers.find((one) => one.id === serverId)!;
   const { hostname, clientPort, logPort } = server;
   return { server: serverId, hostname, clientPort, logPort, path: `${config.path}/${serverId}` };
+}
+
+/** Connections that end before they are accepted are their clients' affair: whoever likes makes them. */
+function acceptFailureEvent({ address, kind, error, count }: AcceptFailure): LogEvent {
+  const fields = { address, reason: error.message, count };
+  return kind === "oneConnection"
+    ? { level: "debug", message: "Connections ended before they were accepted", fields }
+    : { level: "warning", message: "Cannot accept connections", fields };
 }
 
 /** An error as fields: what happened and, for whoever mends it, where. */

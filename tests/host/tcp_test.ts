@@ -1,5 +1,12 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { type Acceptor, TcpListener, TcpTransport } from "../../lib/host/tcp.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { TcpTransport } from "../../lib/host/tcp.ts";
+import { type AcceptFailure, type Acceptor, TcpListener } from "../../lib/host/tcp_listener.ts";
 
 function fakeConn(write: (bytes: Uint8Array) => number): Deno.Conn {
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: "10.0.0.9", port: 4 };
@@ -73,28 +80,89 @@ Deno.test("tcp: a refused connection says whom it tried", async () => {
   assertStringIncludes(message, `Cannot connect to 127.0.0.1 port ${listener.port}: `);
 });
 
-Deno.test("tcp: a listener goes on after errors, reports once, and ends when closed", async () => {
-  const reports: string[] = [];
+/** An error as the runtime makes them. */
+function systemError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** Fails with each of `errors` in turn; then a connection comes. */
+function failing(errors: readonly Error[]): { acceptor: Acceptor; attempts: () => number } {
   let attempts = 0;
   const acceptor: Acceptor = {
     addr: { transport: "tcp", hostname: "127.0.0.1", port: 7 },
     accept() {
-      attempts++;
-      return attempts <= 2
-        ? Promise.reject(new Error("Too many open files"))
-        : Promise.resolve(fakeConn((bytes) => bytes.length));
+      const error = errors[attempts++];
+      return error === undefined
+        ? Promise.resolve(fakeConn((bytes) => bytes.length))
+        : Promise.reject(error);
     },
     close() {},
   };
-  const listener = new TcpListener(acceptor, (address, error) => {
-    reports.push(`${address} ${error.message}`);
-  });
+  return { acceptor, attempts: () => attempts };
+}
+
+/** How long the first connection takes, and what was reported until then. */
+async function firstConnection(
+  errors: readonly Error[],
+): Promise<{ tookMs: number; reports: AcceptFailure[] }> {
+  const { acceptor, attempts } = failing(errors);
+  const reports: AcceptFailure[] = [];
+  const listener = new TcpListener(acceptor, (failure) => reports.push(failure));
+  const startMs = performance.now();
+  let remote = "";
   for await (const connection of listener) {
-    assertEquals(connection.remote, "10.0.0.9:4");
+    remote = connection.remote;
     listener.close();
   }
-  assertEquals(attempts, 3);
-  assertEquals(reports, ["127.0.0.1:7 Too many open files"]);
+  assertEquals(remote, "10.0.0.9:4");
+  assertEquals(attempts(), errors.length + 1);
+  return { tookMs: performance.now() - startMs, reports };
+}
+
+Deno.test("tcp: a listener pauses where no descriptors are left, and reports it once", async () => {
+  for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
+    const error = systemError(code, "Too many open files");
+    const { tookMs, reports } = await firstConnection([error, error]);
+    assert(tookMs >= 190, `${code}: two pauses of 100 ms, not ${tookMs} ms`);
+    assertEquals(reports, [{ address: "127.0.0.1:7", kind: "noRoom", error, count: 1 }]);
+  }
+});
+
+Deno.test("tcp: a connection that ended before it was accepted holds up nobody", async () => {
+  const codes = ["ENOTCONN", "ECONNABORTED", "ECONNRESET", "EPROTO", "EPERM"];
+  const errors = Array.from(
+    { length: 2_000 },
+    (_, n) => systemError(codes[n % codes.length]!, "Transport endpoint is not connected"),
+  );
+  const { tookMs, reports } = await firstConnection(errors);
+  // Each with a pause took 200 s.
+  assert(tookMs < 5_000, `${tookMs} ms`);
+  assertEquals(reports.map(({ kind }) => kind), reports.map(() => "oneConnection"));
+});
+
+Deno.test("tcp: errors of connections don't keep the rest of the process waiting", async () => {
+  let timerRan = false;
+  setTimeout(() => timerRan = true, 0);
+  const listener = new TcpListener({
+    addr: { transport: "tcp", hostname: "127.0.0.1", port: 7 },
+    accept() {
+      if (timerRan) listener.close();
+      return Promise.reject(systemError("ENOTCONN", "Transport endpoint is not connected"));
+    },
+    close() {},
+  });
+  // Without a round of the event loop now and then this never ends.
+  for await (const _connection of listener) assert(false, "there is none");
+  assertEquals(timerRan, true);
+});
+
+Deno.test("tcp: an error that nobody knows is no pause, unless it stays", async () => {
+  const error = new Error("an error of some other system");
+  const few = await firstConnection(Array.from({ length: 10 }, () => error));
+  assert(few.tookMs < 90, `${few.tookMs} ms`);
+  assertEquals(few.reports, [{ address: "127.0.0.1:7", kind: "unknown", error, count: 1 }]);
+  const many = await firstConnection(Array.from({ length: 12 }, () => error));
+  assert(many.tookMs >= 190, `${many.tookMs} ms`);
 });
 
 Deno.test("tcp: closing a listener ends its iterator, while accepting and while pausing", async () => {
@@ -103,10 +171,10 @@ Deno.test("tcp: closing a listener ends its iterator, while accepting and while 
   listener.close();
   assertEquals((await accepting).done, true);
 
-  const failing = new TcpListener({
+  const pausing = new TcpListener({
     addr: { transport: "tcp", hostname: "127.0.0.1", port: 7 },
-    accept: () => Promise.reject(new Error("Too many open files")),
+    accept: () => Promise.reject(systemError("EMFILE", "Too many open files")),
     close() {},
-  }, () => failing.close());
-  assertEquals((await failing[Symbol.asyncIterator]().next()).done, true);
+  }, () => pausing.close());
+  assertEquals((await pausing[Symbol.asyncIterator]().next()).done, true);
 });
