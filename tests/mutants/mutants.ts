@@ -309,6 +309,100 @@ export const OWN: readonly Mutant[] = [
     "      state.output.appendsDue = thrifty.isOverdue = true;",
     "      void thrifty.isOverdue;",
   ]),
+  mutant("ticket-term", "A committed entry finds its client by its index, whatever its term", [
+    "node/append.ts",
+    "if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;",
+    "if (oldest === undefined || oldest.index !== index || term < 0) return null;",
+  ]),
+  mutant("keep-due", "KEEPTTL keeps the deadline of a key whose time has come", [
+    "kv/edits.ts",
+    "    const keeps = isPresent && (flags & SetFlag.keepExpiry) !== 0;",
+    "    const keeps = keys.deadlineMs !== 0 && (flags & SetFlag.keepExpiry) !== 0;",
+  ]),
+  mutant("change-due", "What is made of a due key by a change has the old deadline", [
+    "kv/edits.ts",
+    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);",
+    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.deadlineMs, result);",
+  ]),
+  mutant("due-late", "A key lives on through the entry that its deadline is the stamp of", [
+    "kv/keyspace.ts",
+    "    this.isPresent = deadlineMs === 0 || deadlineMs > this.clockMs;",
+    "    this.isPresent = deadlineMs === 0 || deadlineMs >= this.clockMs;",
+  ]),
+  mutant("watch-due", "A watched key whose time has come is as it was", [
+    "kv/groups.ts",
+    "      if ((isPresent ? this.#keys.head.version : 0) !== readU64(bytes, at)) {",
+    "      const isHeld = isPresent || this.#keys.deadlineMs !== 0;\n      if ((isHeld ? this.#keys.head.version : 0) !== readU64(bytes, at)) {",
+  ]),
+  mutant("persist-due", "PERSIST brings back a key whose time has come", [
+    "kv/edits.ts",
+    "    const hasDeadline = keys.isPresent && keys.deadlineMs !== 0;",
+    "    const hasDeadline = keys.deadlineMs !== 0;",
+  ]),
+  mutant("expire-due", "EXPIRE brings back a key whose time has come", [
+    "kv/edits.ts",
+    "    result.setInteger(0);\n    if (!keys.isPresent) return;",
+    "    result.setInteger(0);\n    if (!keys.isPresent && keys.deadlineMs === 0) return;",
+  ]),
+  mutant("getdel-view", "GETDEL shows the place of a value that is given up", [
+    "kv/edits.ts",
+    "    this.#keys.show(result);\n    result.keepValue();\n    this.#keys.remove();",
+    "    this.#keys.show(result);\n    this.#keys.remove();",
+  ]),
+  mutant("getset-view", "GETSET shows the place of a value that is written over", [
+    "kv/edits.ts",
+    "    if (returnsOld && isPresent) {\n      keys.show(result);\n      result.keepValue();\n    }",
+    "    if (returnsOld && isPresent) keys.show(result);",
+  ]),
+  mutant("reads-view", "A transaction's reads show the places of values that it writes over", [
+    "kv/groups.ts",
+    "    part.keepValue();\n    return keptBytes + part.length;",
+    "    return keptBytes + part.length;",
+  ]),
+  mutant("list-view", "A transaction's MGET shows the places of values that it writes over", [
+    "kv/groups.ts",
+    "    else inner.keepValue();",
+    "    else void inner;",
+  ]),
+  mutant("reads-moved", "Waiting reads that are moved are looked for where they were", [
+    "node/pending_commands.ts",
+    "      if (hasBytes(this.kind(p))) this.#numbers[at]! -= from;",
+    "      if (hasBytes(this.kind(p))) this.#numbers[at]! -= 0;",
+  ]),
+  mutant("reads-stay", "Waiting reads are looked for where they are to be moved to", [
+    "node/pending_commands.ts",
+    "    this.readBytes.bytes.copyWithin(0, from, this.readBytes.length);\n",
+    "",
+  ]),
+  mutant("newest-first", "Segments go out the newest first", [
+    "storage/log_place.ts",
+    "    const next = this.#leaving[0];",
+    "    const next = this.#leaving.at(-1);",
+  ], [
+    "storage/log_place.ts",
+    "      this.#leaving.shift();",
+    "      this.#leaving.pop();",
+  ]),
+  mutant("sound-early", "Suspicion ends at an index that an older leader committed", [
+    "raft/suspicion.ts",
+    "    state.log.termAt(message.commitIndex) === message.term;",
+    "    state.log.termAt(message.commitIndex) <= message.term;",
+  ]),
+  mutant("transfer-early", "A leader hands over to a server that has not all of its log", [
+    "raft/transfer.ts",
+    "  if (progress.matchIndex !== state.log.lastIndex) return;\n",
+    "",
+  ]),
+  mutant("repair-unsynced", "A repair ends before what was fetched is durable", [
+    "raft/suspicion.ts",
+    "  if (repairEnd === null || outbox.durableVersion < repairEnd.hardStateVersion) return;\n  if (log.durableIndex < repairEnd.logIndex) return;",
+    "  if (repairEnd === null || outbox.durableVersion < 0 || log.durableIndex < 0) return;",
+  ]),
+  mutant("gather-forgets", "A frame that outgrows its buffer loses what had come of it", [
+    "wire/frame_decoder.ts",
+    "      grown.set(gather.subarray(0, this.#gatherCount));\n",
+    "",
+  ]),
 ];
 
 /** Two more, of the Redis protocol; they need not pass the other tests. */

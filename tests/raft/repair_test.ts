@@ -118,6 +118,34 @@ Deno.test("the repair ends with the sync of what shows that nothing is missing a
   assertEquals(vote.map(describeMessage), ["1→3 vote granted t2"]);
 });
 
+Deno.test("while the sync of what ends a repair is held back it goes on, though an earlier sync ends", () => {
+  const bench = repairing([1]);
+  const append = (index: number, commitIndex: number) => {
+    const entries = [entry(index, 1)];
+    const from = { from: 2, to: 1, term: 1, prevIndex: index - 1, readRound: 0 };
+    bench.raft.step({ ...APPEND, ...from, entries, commitIndex });
+  };
+  const asked = () => {
+    const last = { lastIndex: 9, lastTerm: 1, transfer: false };
+    bench.raft.step({ kind: "voteRequest", from: 3, to: 1, term: 2, preVote: true, ...last });
+    return bench.takeHeld().map(describeMessage).at(-1);
+  };
+  bench.step({ ...REFUSAL, term: 1 });
+  bench.step({ kind: "heartbeat" });
+  append(2, 0);
+  bench.takeHeld();
+  append(3, 3);
+  assertEquals([bench.state.suspect, bench.raft.repairing], [false, true]);
+  bench.sync();
+  assertEquals(bench.raft.repairing, true, "entry 3 is not durable");
+  bench.raft.peerDisconnected(2);
+  bench.state.electionElapsed = TICKS;
+  assertEquals(asked(), "1→3 pre-vote refused t1 repairing");
+  bench.sync();
+  assertEquals([bench.raft.repairing, bench.state.log.durableIndex], [false, 3]);
+  assertEquals(asked(), "1→3 pre-vote granted t2");
+});
+
 Deno.test("damage on one of three while another is down: the acknowledged write waits for its holder", () => {
   const cluster = withX();
   damage(cluster, 2);

@@ -14,6 +14,16 @@ function appendOf(frame: Frame | null | undefined): AppendRequest {
   throw new Error(`Expected an append request, got ${frame?.type}`);
 }
 
+const APPEND = {
+  kind: "appendRequest",
+  from: 1,
+  to: 2,
+  term: 1,
+  prevIndex: 0,
+  prevTerm: 0,
+  commitIndex: 0,
+  readRound: 0,
+} as const;
 const STREAM = new Uint8Array(SAMPLES.flatMap(({ bytes }) => [...bytes]));
 const FRAMES = SAMPLES.map(({ frame }) => frame);
 
@@ -50,18 +60,7 @@ Deno.test("rpc chunks: a frame cut short is no frame yet, at any length, and no 
 
 Deno.test("rpc chunks: a large frame in small chunks is right, and later frames leave it alone", () => {
   const entries = [1, 2, 3].map((i) => ({ index: i, term: 1, data: commandsData(300_000) }));
-  const message = {
-    kind: "appendRequest",
-    from: 1,
-    to: 2,
-    term: 1,
-    prevIndex: 0,
-    prevTerm: 0,
-    entries,
-    commitIndex: 0,
-    readRound: 0,
-  } as const;
-  const bytes = frameBytes((out) => encodeMessage(out, message));
+  const bytes = frameBytes((out) => encodeMessage(out, { ...APPEND, entries }));
   for (const size of [1000, 65_536, 1_000_000]) {
     const driver = new RpcDriver(1_000_000);
     for (let at = 0; at < bytes.length; at += size) driver.push(bytes.subarray(at, at + size));
@@ -74,6 +73,26 @@ Deno.test("rpc chunks: a large frame in small chunks is right, and later frames 
       assertEquals(checksum(entry.data), checksum(entries[i]!.data));
     }
     assertEquals(driver.frames.slice(1), FRAMES);
+  }
+});
+
+Deno.test("rpc chunks: a frame that outgrows the buffer that it is gathered in is right", () => {
+  // Above 1 MiB the buffer grows as bytes come; sizes around its doublings, and many of them.
+  for (const payloadBytes of [1_048_000, 1_048_576, 1_600_000, 2_097_152, 5_000_000]) {
+    const data = commandsData(payloadBytes);
+    // All but the commands' heads.
+    for (let i = 64; i < data.length - 64; i += 61) data[i] = i & 0xff;
+    const message = { ...APPEND, entries: [{ index: 1, term: 1, data }] };
+    const bytes = frameBytes((out) => encodeMessage(out, message));
+    for (const size of [65_536, 700_001, 1_048_580, bytes.length - 1]) {
+      const driver = new RpcDriver(6_000_000);
+      for (let at = 0; at < bytes.length; at += size) driver.push(bytes.subarray(at, at + size));
+      driver.push(STREAM);
+      const [received] = appendOf(driver.frames[0]).entries;
+      assertEquals(received!.data.length, data.length);
+      assertEquals(checksum(received!.data), checksum(data), `${payloadBytes} by ${size}`);
+      assertEquals(driver.frames.slice(1), FRAMES);
+    }
   }
 });
 
