@@ -319,4 +319,7 @@ Deno.test("acceptRpc: strangers give way to who comes, the oldest first; servers
   assertEquals([closed(), links.length], [[1, 3, 4, 5, 130, 132], 132]);
   listener.close();
   await done;
+  // Who accepts leaves what it has accepted to whoever stops the server.
+  watch.closeAll("the server stops");
+  assertEquals(watch.size, 0);
 });

@@ -85,10 +85,21 @@ Deno.test("process: a wrong cluster file ends with exit code 1 and names the key
 });
 
 Deno.test("process: without a cluster file the three default servers are used, and it says so", async () => {
-  // An id that they do not have: this test must not touch ports 9000 to 9005.
-  const ended = await run(["--id", "99"]);
-  assertEquals(ended.code, 1);
-  assertStringIncludes(ended.error, "1, 2, 3");
+  // This test must not touch ports 9000 to 9005: it ends before it listens, for want of a directory.
+  const inTheWay = (directory: string) => Deno.writeTextFileSync(`${directory}/file`, "");
+  const ended = await run(["--id", "3", "--data", "file"], inTheWay);
+  assertRefused(ended, 1, "file");
+  const said = ended.error.split("\n").filter((line) => line.startsWith("{"));
+  const [line] = said.map((text) => JSON.parse(text)).filter(({ message }) =>
+    message.startsWith("No --config and no cluster.json here: using the three default servers")
+  );
+  assert(line !== undefined, ended.error);
+  assertStringIncludes(JSON.stringify(line), "127.0.0.1:9000 127.0.0.1:9002 127.0.0.1:9004");
+  // An id that they do not have.
+  assertRefused(await run(["--id", "99"]), 1, "server 99", "1, 2, 3");
+  // And nothing of the kind where there is a file.
+  const named = await run(["--id", "2"], clusterFile());
+  assert(!named.error.includes("default servers"), named.error);
 });
 
 clusterTest("process: a port in use is named, with exit code 1", { size: 1 }, async (cluster) => {

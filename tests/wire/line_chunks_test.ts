@@ -71,7 +71,15 @@ Deno.test("line chunks: a stream cut short gives a prefix of the events, and say
   for (let length = 0; length <= bytes.length; length++) {
     const driver = new LineDriver().push(bytes.subarray(0, length));
     assertEquals(driver.events, expected.slice(0, driver.events.length));
-    if (driver.left > 0) assert(driver.codec.midCommand());
+    const { codec, left } = driver;
+    assertEquals(codec.midCommand(), codec.bytesNeeded() > 0);
+    if (left === 0) continue;
+    const needed = codec.bytesNeeded();
+    assert(needed > left, `${needed} bytes are needed, ${left} are there`);
+    // So many are needed at the least: one fewer is not enough, whatever they are.
+    const rest = bytes.subarray(length, length + needed - left - 1);
+    const before = driver.events.length;
+    assertEquals(driver.push(rest).events.length, before, `${rest.length} more behind ${length}`);
   }
 });
 
