@@ -9,6 +9,8 @@ export interface RedisOptions {
   readonly thinkMeanMs: number;
   /** Most increments in one write. */
   readonly burstMax: number;
+  /** Clients of keys that live for a moment; runs that were kept before there were any have none. */
+  readonly volatileClients?: number;
 }
 
 /** What a seed draws, by a stream of its own; null in most. `roomFor`: connections left over. */
@@ -22,5 +24,8 @@ export function drawRedis(random: Random, roomFor: number): RedisOptions | null 
     thinkMeanMs: random.pick([30, 100, 300]),
     burstMax: random.pick([1, 4, 16]),
   };
-  return isOff || drawn.counterClients + drawn.transferClients > roomFor ? null : drawn;
+  // Drawn behind the others, so that those stay what they were.
+  const wanted = random.between(0, 3);
+  const room = roomFor - drawn.counterClients - drawn.transferClients;
+  return isOff || room < 0 ? null : { ...drawn, volatileClients: Math.min(wanted, room) };
 }

@@ -9,10 +9,12 @@ import type { ClientSetting } from "./client.ts";
 import { checkCounter, checkSum, type CounterOperation, type SumRead } from "./redis_checks.ts";
 import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
 import type { RedisOptions } from "./redis_options.ts";
+import { VolatileHistory, VolatileTask } from "./volatile_task.ts";
 import { CheckFailure } from "./world.ts";
 
 const OPENING_BALANCE = 100;
 const TRANSFERS = "transfers";
+const VOLATILE_THINK_MS = 20;
 
 /** What all clients saw. */
 class RedisHistory {
@@ -314,6 +316,7 @@ function counterName(number: number): string {
 /** All clients of the Redis protocol in one world. */
 export class RedisWorkload {
   readonly history: RedisHistory;
+  readonly volatile: VolatileHistory;
   readonly #setting: ClientSetting;
   readonly #options: RedisOptions;
   readonly #random: Random;
@@ -326,6 +329,7 @@ export class RedisWorkload {
     this.#options = options;
     this.#random = new Random(setting.options.seed ^ 0x4ed15);
     this.history = new RedisHistory(() => setting.fabric.world.now);
+    this.volatile = new VolatileHistory(() => setting.fabric.world.now);
     this.#accounts = Array.from({ length: options.accounts }, (_, at) => `account${at + 1}`);
   }
 
@@ -340,10 +344,16 @@ export class RedisWorkload {
       tasks.push(new TransferTask(history, this.#accounts, this.#random.fork()));
     }
     this.#clients = tasks.map((task) => this.#client(task));
+    for (let i = 0; i < (this.#options.volatileClients ?? 0); i++) {
+      // Quick ones: what they do is to meet the end of keys that others, or they, have just made.
+      const thinkMs = Math.min(this.#options.thinkMeanMs, VOLATILE_THINK_MS);
+      const task = new VolatileTask(this.volatile, this.#random.fork());
+      this.#clients.push(this.#client(task, thinkMs));
+    }
   }
 
-  #client(task: RedisTask): RedisClient {
-    return new RedisClient(this.#setting, task, this.#random.fork(), this.#options.thinkMeanMs);
+  #client(task: RedisTask, thinkMs = this.#options.thinkMeanMs): RedisClient {
+    return new RedisClient(this.#setting, task, this.#random.fork(), thinkMs);
   }
 
   /** Nothing further is begun; see `isIdle`. */
@@ -371,10 +381,13 @@ export class RedisWorkload {
   judge(): void {
     const { history } = this;
     history.judge(OPENING_BALANCE * this.#accounts.length);
+    this.volatile.judge();
     const { counters } = this.#setting.fabric.world;
     counters.add("redis acknowledged", history.acknowledged);
     counters.add("redis transfers", history.transfers);
     counters.add("redis watches lost", history.watchesLost);
     counters.add("redis sums read", history.sums.length);
+    counters.add("redis volatile transactions", this.volatile.transactions);
+    counters.add("redis volatile watches lost", this.volatile.watchesLost);
   }
 }
