@@ -22,6 +22,8 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     redis: options.redis ?? null,
     installFault: options.installFault ?? 0,
     older: options.older ?? [],
+    momentFault: options.momentFault ?? 0,
+    wipesAtFirst: options.wipesAtFirst ?? false,
     timing: { ...timing, ...options.timing },
     limits: { ...limits, ...options.limits },
     storage: { ...storage, ...options.storage },

@@ -10,12 +10,15 @@ import type { Vote } from "./server_factory.ts";
 import { MatchChecks } from "./match_checks.ts";
 import { ReadQuorum } from "./read_quorum.ts";
 import { checkRivals } from "./rival_checks.ts";
+import { SuspicionChecks } from "./suspicion_checks.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What a check may see of a server; make_node.ts fills it from the real node. */
 export interface ServerProbe {
   /** False until the cluster is formed and the log open: the rest must not be asked then. */
   isOpen(): boolean;
+  /** It has a list of those that found the cluster, and has not formed it yet. */
+  isPrepared(): boolean;
   isLeader(): boolean;
   /** It may have forgotten a vote or an ack, see HardState.suspect. */
   isSuspect(): boolean;
@@ -43,6 +46,10 @@ export interface ServerProbe {
   clockMs(): number;
   /** Commands of its clients that only a leader can answer. */
   waitingCommands(): number;
+  /** Entries that it appended as a leader, and whose clients wait for them. */
+  waitingEntries(): number;
+  /** Keys are due and not swept. */
+  hasDueKeys(): boolean;
   /** What it still holds, where nothing is under way any more; null where that is nothing. */
   leftover(): string | null;
 }
@@ -102,6 +109,7 @@ export class StateChecks {
   readonly #grants = new Map<string, Set<number>>();
   readonly #matches = new MatchChecks();
   readonly #reads = new ReadQuorum();
+  readonly #suspicions = new SuspicionChecks();
   readonly #logOf = (id: number): Record => this.#record(id);
   /** Elections won, and comparisons of digests made. */
   elections = 0;
@@ -126,6 +134,7 @@ export class StateChecks {
   started(server: CheckedServer): void {
     const record = this.#record(server.id);
     Object.assign(record, { isOpen: false, isLeader: false, commitIndex: 0, appliedIndex: 0 });
+    this.#suspicions.started(server.id);
   }
 
   crashed(server: CheckedServer): void {
@@ -150,6 +159,30 @@ export class StateChecks {
     this.#votes.set(key, candidate);
     const last = this.#lastVotes.get(from);
     if (last === undefined || last.term < term) this.#lastVotes.set(from, vote);
+  }
+
+  /** A server acknowledges its leader's entries up to `index`. */
+  ackSent(from: number, index: number): void {
+    this.#suspicions.acknowledged(from, index);
+  }
+
+  /**
+   * A leader orders another server to take over: that has to hold all of its log, or it would be elected
+   * by nobody, or overwrite what others wait for.
+   */
+  takeOverOrdered(from: number, to: number): void {
+    const own = this.#record(from);
+    const target = this.#record(to);
+    const { lastIndex } = own;
+    if (target.hasForgotten || target.term !== own.term) return;
+    if (target.durableIndex >= lastIndex && target.chain[lastIndex] === own.chain[lastIndex]) {
+      return;
+    }
+    fail(
+      "who takes over holds the whole log",
+      `leader ${from} orders server ${to} to take over: its own log ends at ${lastIndex}, and that ` +
+        `of the other, as far as it is durable, at ${target.durableIndex}`,
+    );
   }
 
   /** A frame reaches a server that is up. */
@@ -182,6 +215,9 @@ export class StateChecks {
     if (isLeader) this.#matches.check(server.id, probe, this.#logOf);
     const state = probe.raft();
     if (state !== null) this.#reads.check(server.id, state);
+    if (isLeader) this.#suspicions.acknowledged(server.id, record.durableIndex);
+    const now = { isSuspect: probe.isSuspect(), isRepairing: state?.repairing === true };
+    this.#suspicions.check(server.id, record, now, this.ledgerChain);
     record.isLeader = isLeader;
     if (isElected) this.onElection?.();
   }

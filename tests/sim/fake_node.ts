@@ -37,6 +37,8 @@ export function fakeFactory(flaw: Flaw = "none"): ServerFactory {
     makeDisk: (environment) => noDisk(environment),
     makeServer: (environment) => makeFake(environment, store, flaw),
     voteOf: () => null,
+    ackOf: () => null,
+    isTakeOver: () => false,
     isRefusal: () => false,
     isCrash: () => false,
   };
@@ -70,6 +72,7 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
     setFull: nothing,
     wipe: nothing,
     damage: () => "nothing",
+    damageEnd: () => "nothing",
     heal: nothing,
     voidEvents: 0,
   };
@@ -270,6 +273,7 @@ class FakeSession implements ClientSession {
 function closedProbe(): ServerProbe {
   return {
     isOpen: () => true,
+    isPrepared: () => false,
     isLeader: () => false,
     isSuspect: () => false,
     isDurablySound: () => true,
@@ -288,6 +292,8 @@ function closedProbe(): ServerProbe {
     digest: () => "",
     clockMs: () => 0,
     waitingCommands: () => 0,
+    waitingEntries: () => 0,
+    hasDueKeys: () => false,
     leftover: () => null,
   };
 }

@@ -8,6 +8,7 @@ import { Kind } from "./kinds.ts";
 import { type FaultName, FAULTS, type SimOptions, type Strike } from "./options.ts";
 import { between, cutsOf } from "./partitions.ts";
 import type { SimServer } from "./sim_server.ts";
+import { LeaderFaults } from "./leader_faults.ts";
 import { isLeading, SnapshotFaults } from "./snapshot_faults.ts";
 
 export interface FaultSetting {
@@ -28,6 +29,7 @@ const HOUR_MS = 3_600_000;
 export class Faults implements Handler {
   readonly #setting: FaultSetting;
   readonly #snapshots: SnapshotFaults;
+  readonly #leaders: LeaderFaults;
   readonly #random: Random;
   /** How to take back what lasts, by the number in its end event. */
   readonly #active = new Map<number, () => void>();
@@ -40,12 +42,15 @@ export class Faults implements Handler {
   #chasedUntilUs = 0;
   /** Who had the last piece of a snapshot last; 0 where nobody did. */
   #receiver = 0;
+  /** Whose repair was about to end last. */
+  #settling = 0;
   /** What struck so far, to do it again. */
   readonly strikes: Strike[] = [];
 
   constructor(setting: FaultSetting, random: Random) {
     this.#setting = setting;
     this.#snapshots = new SnapshotFaults(setting, this);
+    this.#leaders = new LeaderFaults(setting, this);
     this.#random = random;
   }
 
@@ -103,6 +108,24 @@ export class Faults implements Handler {
     fabric.world.schedule(0, this, Kind.faultBegin, 4, 0);
   }
 
+  /** A leader has evaluated reads that no round confirms yet: nobody may hear what they said. */
+  atEarlyReads(): void {
+    this.#atMoment(5);
+  }
+
+  /** A server has all that it had lost again, and makes it durable. */
+  atSettling(server: number): void {
+    this.#settling = server;
+    this.#atMoment(6);
+  }
+
+  #atMoment(life: number): void {
+    const { options, fabric } = this.#setting;
+    if (!this.#isOn || options.schedule !== null) return;
+    if (!this.#random.chance(options.momentFault / this.#stretch)) return;
+    fabric.world.schedule(0, this, Kind.faultBegin, life, 0);
+  }
+
   /** No new faults, and all that last are taken back; who is out for good stays out. */
   healAll(): void {
     this.#isOn = false;
@@ -141,6 +164,8 @@ export class Faults implements Handler {
     if (event.life === 2) return this.#strike(this.#draw("newLeader"));
     if (event.life === 3) return this.#strike(this.#draw("figureEight"));
     if (event.life === 4) return this.#strike(this.#draw("installing"));
+    if (event.life === 5) return this.#strike(this.#draw("earlyReads"));
+    if (event.life === 6) return this.#strike(this.#draw("settling"));
     const name = FAULTS[event.a]!;
     this.#scheduleNext(event.a, name);
     this.#strike(this.#draw(name));
@@ -205,8 +230,18 @@ export class Faults implements Handler {
         return this.#hitNewLeader(CUT_WHOLLY, random, true);
       case "installing":
         return this.#snapshots.hitReceiver(this.#receiver, durationMs, random);
+      case "overtaken":
+        return this.#leaders.overtake(durationMs, random);
+      case "stop":
+        return this.#stop(server, random);
+      case "earlyReads":
+        return this.#hitNewLeader(CUT_WHOLLY, random);
+      case "settling":
+        this.#setting.servers.find(({ id }) => id === this.#settling)?.disk.stall(durationMs);
+        return nothing;
       case "wipe":
       case "damage":
+      case "damageEnd":
         return this.#harm(name, random);
       case "connectionReset":
         return this.#resetSome(random);
@@ -248,6 +283,13 @@ export class Faults implements Handler {
       server.crash("a fault");
       server.restartIn(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
     }
+    return nothing;
+  }
+
+  /** A process is asked to end in order: one that leads hands over. */
+  #stop(server: SimServer, random: Random): (() => void) | null {
+    if (server.isDown || server.isPaused) return null;
+    server.stop(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
     return nothing;
   }
 
@@ -343,7 +385,7 @@ export class Faults implements Handler {
   }
 
   /** One of the minority that may lose data does: all of it, or some bytes. It is down meanwhile. */
-  #harm(name: "wipe" | "damage", random: Random): (() => void) | null {
+  #harm(name: "wipe" | "damage" | "damageEnd", random: Random): (() => void) | null {
     const { servers, options, atlas } = this.#setting;
     if (options.damageable.length === 0) return null;
     const id = random.pick(options.damageable);

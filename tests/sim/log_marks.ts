@@ -11,6 +11,9 @@ export const LOG_MARKS: readonly (readonly [string, Mark])[] = [
   ["Slow disk", "a slow disk is said"],
   ["Log recovered with its tail cut off", "a tail is cut off at a start"],
   ["A server is refused", "a wiped server is turned away"],
+  ["The log is damaged", "a damaged server repairs its log"],
+  ["Handing the leadership over", "a leader that is stopped hands over"],
+  ["Cannot form the cluster: server", "an unlisted incarnation is heard while the cluster forms"],
 ];
 
 /** The situation that a change of role and its reason are; null with most. */
@@ -27,6 +30,7 @@ export function roleMark(message: string, reason: string): Mark | null {
   if (was === "candidate" && reason.startsWith("heard from leader")) {
     return "a candidate finds a leader";
   }
+  if (/^leader \d+ hands over$/.test(reason)) return "a server campaigns by its leader's order";
   if (reason === "a majority has not answered") return "a leader steps down, no majority answers";
   if (reason.startsWith("a sync takes longer")) return "a leader steps down, its disk hangs";
   const isLater = reason.endsWith("is in a later term") || reason.endsWith("campaigns");

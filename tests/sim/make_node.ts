@@ -28,6 +28,8 @@ export const realServers: ServerFactory = {
   makeDisk,
   makeServer,
   voteOf,
+  ackOf,
+  isTakeOver: (frame) => frame[LENGTH_BYTES] === FrameType.timeoutNow,
   isRefusal: (error) => error instanceof DataDirectoryError,
   isCrash: (error) => error instanceof SimCrash,
 };
@@ -77,6 +79,7 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
   return {
     // A log that is repaired from the very beginning holds nothing yet that the checks know of.
     isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
+    isPrepared: () => node.links.formation.record?.stage === "prepared",
     isLeader: () => state().role.kind === "leader",
     isSuspect: () => state().suspect,
     isDurablySound: () => {
@@ -98,6 +101,8 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     digest: () => store().digest(),
     clockMs: () => store().clockMs,
     waitingCommands: () => node.clientLoad.waitingCommands,
+    waitingEntries: () => node.clientLoad.waitingEntries,
+    hasDueKeys: () => store().hasDueKeys(),
     leftover: () => leftoverOf(node, options),
   };
 }
@@ -105,6 +110,14 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
 /** The term of an entry, counted from the origin's; what is unknown stays below zero. */
 function relativeTerm(term: number, from: number): number {
   return term === NO_TERM ? NO_TERM : term - from;
+}
+
+function ackOf(frame: Uint8Array): number | null {
+  const type = frame[LENGTH_BYTES]!;
+  if (type !== FrameType.appendResponse) return null;
+  const reader = new ByteReader(frame, LENGTH_BYTES + 1, frame.length - CHECKSUM_BYTES);
+  const message = decodeMessage(type, reader, keepView);
+  return message.kind === "appendResponse" && message.success ? message.index : null;
 }
 
 function voteOf(frame: Uint8Array): Vote | null {

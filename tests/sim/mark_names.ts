@@ -28,6 +28,8 @@ export const MARKS = [
   "a candidate's log is older than the voter's",
   "a vote comes after its term",
   "a voter starts again in the term of its vote",
+  "a leader that is stopped hands over",
+  "a server campaigns by its leader's order",
   // Replication.
   "an append is refused",
   "an append of an old leader comes",
@@ -43,12 +45,15 @@ export const MARKS = [
   "a follower applies before its own disk has it",
   "a sync outlasts an election timeout",
   "entries commit before all were sent them",
+  "a leader of before hears what was committed in its clients' place",
   // Reads.
   "a read waits for the term's first commit",
   "reads gather behind a round under way",
   "an answer to an earlier read round comes",
   "a read round asks only who was quickest",
   "a read round asks the others after all",
+  "a read is evaluated before its round is confirmed",
+  "evaluated reads are revoked",
   // Snapshots.
   "a snapshot is taken",
   "a snapshot is streamed",
@@ -73,9 +78,12 @@ export const MARKS = [
   "a crash while a snapshot is written",
   "a crash during a start",
   "a crash while the cluster forms",
+  "an unlisted incarnation is heard while the cluster forms",
   "a tail is cut off at a start",
   "a suspect server becomes sound",
   "a suspect server leads",
+  "a damaged server repairs its log",
+  "a repair waits for its last sync",
   "a failed sync ends a server",
   "a full disk is noticed",
   "there is room again",
@@ -99,6 +107,7 @@ export const MARKS = [
   "a client's window is full",
   "an entry lets time pass for a key that is due",
   "an expiring key is gone",
+  "a sweep is cut short",
   "digests are compared by a leader",
 ] as const;
 export type Mark = typeof MARKS[number];

@@ -36,10 +36,15 @@ class Before {
   commitIndex = 0;
   lastIndex = 0;
   ledTerm = 0;
+  /** What was committed when it was last seen to lead. */
+  ledCommitIndex = 0;
+  isSettling = false;
   figureEightTerm = 0;
 }
 
 const BEHIND = 100;
+/** Entries in several places, so that more than one client waits. */
+const OVERTAKEN = 2;
 /** Where a file says its format's version, and what a segment that is written over says there. */
 const VERSION_AT = 8;
 const VERSION_REUSED = 2;
@@ -49,6 +54,10 @@ export class Marks {
   onFigureEight: (() => void) | null = null;
   /** A server has the last piece of a snapshot: it makes it durable, loads it and takes it over. */
   onWholeSnapshot: ((server: number) => void) | null = null;
+  /** A repairing server has all that it had lost, and makes it durable. */
+  onSettling: ((server: number) => void) | null = null;
+  /** A leader has evaluated reads that no round confirms yet. */
+  onEarlyReads: (() => void) | null = null;
   readonly #counts = new Map<Mark, number>();
   readonly #before = new Map<number, Before>();
   readonly #candidates = new Map<number, number>();
@@ -91,6 +100,9 @@ export class Marks {
     if (log.snapshot.index !== before.snapshotIndex) this.#snapshotMoved(state, before);
     if (commitIndex !== before.commitIndex) this.#committed(state, before);
     if (kind === Kind.tick) this.#sample(state, before, committedIndex);
+    if (kind === Kind.turn && server.probe!.hasDueKeys()) this.hit("a sweep is cut short");
+    this.#watchOvertaken(server.probe!, state, before);
+    this.#watchRepair(server, state, before);
     this.#crossed(state, before);
     if (state.role.kind === "leader" && log.termAt(commitIndex) !== state.term) {
       this.#watchFigureEight(state, before);
@@ -173,6 +185,33 @@ export class Marks {
       }
     }
     before.commitIndex = commitIndex;
+  }
+
+  /** It has not had a turn since it led: what its clients wait for is in its hands still. */
+  #watchOvertaken(probe: ServerProbe, state: RaftState, before: Before): void {
+    const { commitIndex, log } = state;
+    if (state.role.kind === "leader") {
+      before.ledCommitIndex = commitIndex;
+      return;
+    }
+    if (before.ledTerm === 0 || commitIndex < before.ledCommitIndex + OVERTAKEN) return;
+    if (probe.waitingEntries() < OVERTAKEN || log.termAt(commitIndex) <= before.ledTerm) return;
+    this.hit("a leader of before hears what was committed in its clients' place");
+  }
+
+  #watchRepair({ id }: WatchedServer, { repairEnd }: RaftState, before: Before): void {
+    const isSettling = repairEnd !== null;
+    if (isSettling && !before.isSettling) {
+      this.hit("a repair waits for its last sync");
+      this.onSettling?.(id);
+    }
+    before.isSettling = isSettling;
+  }
+
+  /** One of the paths that only the code itself can tell of. */
+  path(mark: Mark): void {
+    this.hit(mark);
+    if (mark === "a read is evaluated before its round is confirmed") this.onEarlyReads?.();
   }
 
   #watchRound(state: RaftState, before: Before): void {

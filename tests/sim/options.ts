@@ -37,9 +37,18 @@ export const FAULTS = [
   "sleepingLeader",
   "chase",
   "lag",
+  "damageEnd",
+  "overtaken",
+  "stop",
 ] as const;
 /** These come at a moment that they look for, not at times of their own. */
-export const MOMENT_FAULTS = ["newLeader", "figureEight", "installing"] as const;
+export const MOMENT_FAULTS = [
+  "newLeader",
+  "figureEight",
+  "installing",
+  "earlyReads",
+  "settling",
+] as const;
 export type FaultName = typeof FAULTS[number] | typeof MOMENT_FAULTS[number];
 
 /** One fault as it struck: enough to do it again at the same moment. */
@@ -127,6 +136,10 @@ export interface SimOptions {
   readonly newLeaderFault: number;
   /** Chance that a fault hits while a server makes a snapshot durable that has come whole. */
   readonly installFault: number;
+  /** Chance of a fault where reads wait for their round behind a write, or a repair for its last sync. */
+  readonly momentFault: number;
+  /** A server loses its directory while its cluster forms. */
+  readonly wipesAtFirst: boolean;
   /** Servers that may lose data or have it damaged: a minority. */
   readonly damageable: readonly number[];
   /** Servers that speak the handshake's version 1 alone, as builds before the features do. */
@@ -182,6 +195,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     redis: null,
     installFault: drawInstallFault(seed),
     older: drawOlder(seed, servers),
+    ...drawMoments(seed, servers),
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
   const room = drawn.limits.connectionsMax - clients.count - 1;
@@ -223,6 +237,16 @@ function drawOlder(seed: number, servers: number): number[] {
   if (random.chance(0.8)) return [];
   const ids = Array.from({ length: servers }, (_, at) => at + 1);
   return ids.filter(() => random.chance(0.5));
+}
+
+/** A stream of its own, again. */
+function drawMoments(
+  seed: number,
+  servers: number,
+): Pick<SimOptions, "momentFault" | "wipesAtFirst"> {
+  const random = new Random(seed ^ 0x30e7);
+  const momentFault = random.chance(0.5) ? 0 : random.pick([0.1, 0.5]);
+  return { momentFault, wipesAtFirst: random.chance(0.15) && servers > 1 };
 }
 
 function drawOrigin(random: Random): Origin {
@@ -342,7 +366,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
   const election = timing.electionTimeoutMs;
   for (const name of FAULTS) {
     // Drawn for all, used for some: one more kind does not reshuffle the others.
-    const isOff = random.chance(name === "lag" ? 0.7 : 0.4);
+    const isOff = random.chance(name === "lag" ? 0.7 : name === "overtaken" ? 0.6 : 0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
     const lasts = name === "chase" ? 40 * election : name === "lag" ? LAG_MAX_MS : long;
@@ -350,7 +374,8 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
     if (isOff) continue;
     faults[name] = {
       meanIntervalMs: interval * INTERVAL_FACTOR[name],
-      durationMinMs: 1 + short * election,
+      // Another has to be elected while it lasts.
+      durationMinMs: 1 + (name === "overtaken" ? 4 : short) * election,
       durationMaxMs: name === "clog" || name === "swizzle" ? Math.min(long, 5_000) : lasts,
     };
   }
@@ -384,7 +409,12 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   sleepingLeader: 3,
   chase: 2,
   lag: 4,
+  damageEnd: 8,
+  overtaken: 2,
+  stop: 3,
   newLeader: 1,
   figureEight: 1,
   installing: 1,
+  earlyReads: 1,
+  settling: 1,
 };

@@ -5,6 +5,8 @@ import { type Completion, type OperationKind, SimDisk } from "./sim_disk.ts";
 import { SECTOR_BYTES } from "./sim_inode.ts";
 import { CheckFailure } from "./world.ts";
 
+/** So many batches are remembered: the last ones are those that a server has acknowledged last. */
+const LAST_BATCHES = 3;
 /** Operations within which `crashSoon` takes effect. */
 const CRASH_WITHIN_OPERATIONS = 12;
 /** How long a write or a change of names takes beside the event loop, as a share of a sync. */
@@ -23,6 +25,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   readonly #held = new Set<{ readonly complete: () => void }>();
   /** A write of this process found no room, and left what fitted: until that is erased, a torn tail. */
   #leftPart = false;
+  /** The last batches that went to the log, the latest last. */
+  #batches: { readonly path: string; readonly from: number; readonly to: number }[] = [];
   /** Events at the end of a stall that was healed before: they do nothing any more. */
   #voidEvents = 0;
 
@@ -59,6 +63,12 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       "input or output after a failure",
       `${path} was used by a process whose ${this.#failed.what} had failed`,
     );
+  }
+
+  protected override onWrite(path: string, offset: number, bytes: Uint8Array): void {
+    if (!path.endsWith(".log") || bytes.every((byte) => byte === 0)) return;
+    this.#batches.push({ path, from: offset, to: offset + bytes.length });
+    if (this.#batches.length > LAST_BATCHES) this.#batches.shift();
   }
 
   override kill(): void {
@@ -139,6 +149,20 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       return `${path} is gone`;
     }
     return `${path}: ${harmFile(this, path, random)}`;
+  }
+
+  damageEnd(random: Random): string {
+    const there = this.#batches.filter(({ path, to }) =>
+      this.exists(path) && this.contents(path).length >= to
+    );
+    if (there.length === 0) return this.damage(random);
+    const { path, from, to } = random.pick(there);
+    const bytes = this.contents(path);
+    const at = random.between(from, to - 1);
+    const end = random.chance(0.5) ? at + 1 : to;
+    for (let i = at; i < end; i++) bytes[i]! ^= random.between(1, 255);
+    this.corrupt(path, () => bytes);
+    return `${path}: other bytes at ${at} to ${end}, of the batch at ${from} to ${to}`;
   }
 
   heal(): void {

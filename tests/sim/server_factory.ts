@@ -38,6 +38,8 @@ export interface ServerDisk extends Disk {
   wipe(): void;
   /** Durable bytes change, or a file is cut or gone; says what, for the trace. */
   damage(random: Random): string;
+  /** The same, to one of the last batches that went to the log. */
+  damageEnd(random: Random): string;
   /** What is in a file now. */
   contents(path: string): Uint8Array;
   /** Takes away what of the above is still to come. */
@@ -73,6 +75,10 @@ export interface ServerFactory {
   makeServer(environment: ServerEnvironment): BuiltServer;
   /** The vote that a frame tells of, the sender's own included; null with any other frame. */
   voteOf(frame: Uint8Array): Vote | null;
+  /** The index up to which a frame acknowledges entries; null with any other frame. */
+  ackOf(frame: Uint8Array): number | null;
+  /** Whether a frame orders its receiver to take over. */
+  isTakeOver(frame: Uint8Array): boolean;
   /** Whether an error says that a damaged directory can't be used. */
   isRefusal(error: unknown): boolean;
   /** Whether an error is the disk's way of crashing the process in the middle of an operation. */

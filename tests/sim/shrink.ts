@@ -66,6 +66,7 @@ class Shrinker {
     }
     this.attempt("without faults at new leaders", { newLeaderFault: 0 });
     this.attempt("without faults at snapshots", { installFault: 0 });
+    this.attempt("without faults at reads and repairs", { momentFault: 0 });
   }
 
   /** Drops parts of the schedule, large ones first. */

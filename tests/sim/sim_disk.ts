@@ -290,6 +290,14 @@ export class SimDisk implements Disk {
     this.#operation(path, what);
   }
 
+  /** Sees what is written to a file, just before it is. */
+  protected onWrite(_path: string, _offset: number, _bytes: Uint8Array): void {}
+
+  /** For `SimFile`. */
+  writes(path: string, offset: number, bytes: Uint8Array): void {
+    this.onWrite(path, offset, bytes);
+  }
+
   /** Sees each operation just before it is done; for disks that have rules of their own. */
   protected onOperation(_path: string, _what: OperationKind): void {}
 
@@ -340,6 +348,7 @@ class SimFile implements DiskFile {
 
   write(offset: number, bytes: Uint8Array): void {
     this.#change();
+    this.#disk.writes(this.path, offset, bytes);
     this.#put(offset, bytes);
   }
 

@@ -80,6 +80,8 @@ export class SimServer implements Handler, Part, NodeHost {
   };
   isOut = false;
   isHarmed = false;
+  /** Ever, other than by being wiped. */
+  wasHarmed = false;
   isTorn = false;
   mayForget = false;
   #isPaused = false;
@@ -118,7 +120,7 @@ export class SimServer implements Handler, Part, NodeHost {
   }
 
   /** Loses its data, or has it damaged, while it is down. */
-  harm(name: "wipe" | "damage", random: Random): void {
+  harm(name: "wipe" | "damage" | "damageEnd", random: Random): void {
     assert(this.isDown, "A running server was harmed");
     if (name === "wipe") {
       this.disk.wipe();
@@ -127,8 +129,10 @@ export class SimServer implements Handler, Part, NodeHost {
       return;
     }
     this.isHarmed = true;
+    this.wasHarmed = true;
     this.isTorn = true;
-    this.#trace("damaged", this.disk.damage(random));
+    const what = name === "damage" ? this.disk.damage(random) : this.disk.damageEnd(random);
+    this.#trace("damaged", what);
   }
 
   get isDown(): boolean {
@@ -203,6 +207,20 @@ export class SimServer implements Handler, Part, NodeHost {
     this.clients.clear();
   }
 
+  /** Has the process stop in order, as SIGTERM does; it starts again some time after its end. */
+  stop(restartUs: number): void {
+    if (this.node === null || this.#isPaused) return;
+    this.#trace("stop", "");
+    const ended = () => {
+      this.crash("it was stopped");
+      this.restartIn(restartUs);
+      throw new ProcessEnded("It was stopped");
+    };
+    // What is written last leaves before the process does.
+    const done = () => this.#schedule(Kind.completion, 1_000, ended);
+    this.#schedule(Kind.completion, 0, () => this.node!.shutdown(done));
+  }
+
   /** Starts again after a while; one start is outstanding at most. */
   restartIn(delayUs: number): void {
     if (this.#isRestarting) return;
@@ -265,6 +283,12 @@ export class SimServer implements Handler, Part, NodeHost {
   #look(kind: number): void {
     const { checks, marks, streams } = this.#setting;
     if (this.isHarmed && this.probe?.raft()?.suspect === true) this.mayForget = true;
+    if (!this.wasHarmed && this.probe?.raft()?.repairing === true) {
+      throw new CheckFailure(
+        "damage where there is none",
+        `server ${this.id} repairs its log, and its disk was never harmed`,
+      );
+    }
     checks.afterStep(this);
     if (kind === Kind.turn) checks.afterTurn(this);
     const seen = this.streaming;
@@ -386,9 +410,20 @@ export class SimServer implements Handler, Part, NodeHost {
 
   log(event: LogEvent): void {
     this.#setting.marks.log(event, this);
+    if (!this.wasHarmed) this.#expectNoDamage(event);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
     this.#trace(`log ${event.level}`, `${event.message} ${fields.join(" ")}`);
+  }
+
+  /** Whatever a crash leaves behind, it is no damage: it must not be taken for any. */
+  #expectNoDamage({ level, message, fields }: LogEvent): void {
+    if ((level !== "warning" && level !== "error") || !/\bdamaged?\b/i.test(message)) return;
+    this.world.failure = new CheckFailure(
+      "damage where there is none",
+      `server ${this.id}, whose disk was never harmed, says: ${message} ${JSON.stringify(fields)}`,
+    );
+    throw this.world.failure;
   }
 
   #complete(delayMs: number, run: () => void): void {

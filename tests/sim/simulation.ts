@@ -13,9 +13,11 @@ import { Fabric } from "./fabric.ts";
 import { Faults } from "./faults.ts";
 import { withoutOutside } from "./globals.ts";
 import { History } from "./history.ts";
+import { FormingFaults } from "./forming_faults.ts";
 import type { SimOptions, Strike } from "./options.ts";
 import { Marks } from "./marks.ts";
 import { between } from "./partitions.ts";
+import { watchingPaths } from "./path_marks.ts";
 import { patienceMs } from "./patience.ts";
 import { RedisWorkload } from "./redis_workload.ts";
 import type { ServerFactory } from "./server_factory.ts";
@@ -81,6 +83,9 @@ export class Simulation {
     fabric.onFrame = (from, to, frame) => {
       const sender = servers[from - 1]!.streaming;
       if (sender !== null) streams.sent(sender, to, frame);
+      const acked = factory.ackOf(frame);
+      if (acked !== null) checks.ackSent(from, acked - options.origin.index);
+      if (factory.isTakeOver(frame)) checks.takeOverOrdered(from, to);
       const vote = factory.voteOf(frame);
       if (vote === null) return;
       checks.voteSent(from, { ...vote, term: vote.term - options.origin.term });
@@ -121,6 +126,8 @@ export class Simulation {
     checks.onElection = () => this.faults.elected();
     marks.onFigureEight = () => this.faults.atFigureEight();
     marks.onWholeSnapshot = (id) => this.faults.atWholeSnapshot(id);
+    marks.onSettling = (id) => this.faults.atSettling(id);
+    marks.onEarlyReads = () => this.faults.atEarlyReads();
   }
 
   /** Starts servers and clients, and waits until the first operations are acknowledged. */
@@ -133,6 +140,12 @@ export class Simulation {
       this.clients.push(new Client(this.#setting, id, this.#random.fork()));
     }
     this.redis?.begin();
+    const { wipesAtFirst, damageable, origin, seed } = this.options;
+    // A world that begins at a later index begins with a cluster that is formed.
+    if (wipesAtFirst && damageable.length > 0 && origin.index === 0) {
+      const random = new Random(seed ^ 0xf0f0);
+      new FormingFaults(this.world, this.servers, damageable, random);
+    }
     this.#phase("forming");
     this.demand("no formation", 120, () => this.history.acknowledged >= 20);
   }
@@ -357,7 +370,7 @@ export function simulate(
   const simulation = new Simulation(options, factory, sink, verbose);
   return withoutOutside(() => {
     try {
-      scenario(simulation);
+      watchingPaths((mark) => simulation.marks.path(mark), () => scenario(simulation));
       return simulation.result(null);
     } catch (error) {
       return simulation.result(error instanceof Error ? error : new Error(String(error)));

@@ -87,8 +87,13 @@ export function transactionProblem(
   }
   for (const [at, command] of commands.entries()) {
     const key = command[1]!;
-    const { reply, after } = stepOf(command, states.get(key)!);
     const got = replies[2 * keys.length + at];
+    if (command[0] === "MGET") {
+      const wanted = command.slice(1).map((one) => states.get(one)!.value);
+      if (show(got) === show(wanted)) continue;
+      return `${command.join(" ")} answered ${show(got)}, and not ${show(wanted)}`;
+    }
+    const { reply, after } = stepOf(command, states.get(key)!);
     if (got !== reply) return `${command.join(" ")} answered ${show(got)}, and not ${show(reply)}`;
     states.set(key, after);
   }

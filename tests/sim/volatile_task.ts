@@ -215,7 +215,7 @@ export class VolatileTask implements RedisTask {
     const keys = [...new Set([watch?.key ?? this.#key(), this.#key()])];
     const commands = Array.from(
       { length: random.between(1, 4) },
-      () => this.#command(random.pick(keys)),
+      () => random.chance(0.1) ? ["MGET", ...keys] : this.#command(random.pick(keys)),
     );
     const looks = keys.flatMap(look);
     const all = [...looks, ...commands, ...looks, ...PROBE_COMMANDS];

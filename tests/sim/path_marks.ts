@@ -1,0 +1,31 @@
+/**
+ * Paths that show in no state, frame or log line: seen where the code takes them. The methods are
+ * wrapped once; while no world runs, nothing is noted.
+ */
+import { ReplyComposer } from "../../lib/node/reply_composer.ts";
+import type { Mark } from "./mark_names.ts";
+
+let hit: ((mark: Mark) => void) | null = null;
+
+/** Runs `body`; each such path is told to `onPath`. */
+export function watchingPaths<T>(onPath: (mark: Mark) => void, body: () => T): T {
+  const before = hit;
+  hit = onPath;
+  try {
+    return body();
+  } finally {
+    hit = before;
+  }
+}
+
+const { composeRead, recompose } = ReplyComposer.prototype;
+
+ReplyComposer.prototype.composeRead = function (strict: boolean): boolean {
+  if (!strict) hit?.("a read is evaluated before its round is confirmed");
+  return composeRead.call(this, strict);
+};
+
+ReplyComposer.prototype.recompose = function (): void {
+  hit?.("evaluated reads are revoked");
+  recompose.call(this);
+};
