@@ -395,8 +395,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("repair-unsynced", "A repair ends before what was fetched is durable", [
     "raft/suspicion.ts",
-    "  if (repairEnd === null || outbox.durableVersion < repairEnd.hardStateVersion) return;\n  if (log.durableIndex < repairEnd.logIndex) return;",
-    "  if (repairEnd === null || outbox.durableVersion < 0 || log.durableIndex < 0) return;",
+    "  if (repairEnd === null || output.durableVersion < repairEnd.hardStateVersion) return;\n  if (log.durableIndex < repairEnd.logIndex) return;",
+    "  if (repairEnd === null || output.durableVersion < 0 || log.durableIndex < 0) return;",
   ]),
   mutant("gather-forgets", "A frame that outgrows its buffer loses what had come of it", [
     "wire/frame_decoder.ts",
