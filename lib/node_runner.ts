@@ -3,7 +3,7 @@
  * ports of host/ alone; server.ts puts the real ones in.
  */
 import { type Config, findServer } from "./config.ts";
-import type { Clock, Listener, Rng, Transport } from "./host/ports.ts";
+import type { Clock, Listener, ProcessUse, Rng, Transport } from "./host/ports.ts";
 import { acceptConnections } from "./net/accept_connections.ts";
 import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
@@ -17,6 +17,8 @@ export interface NodeRunnerOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: (event: LogEvent) => void;
+  /** What this process has used, for telling why it stood still. */
+  readonly use?: () => ProcessUse;
   /** Ends the process at once, exit code 1. */
   readonly onFatal: (error: Error) => void;
 }
@@ -37,6 +39,8 @@ const SETTLED = Promise.resolve();
 const SPARE_BESIDE_CLIENTS = 24;
 /** And what the other servers' connections must leave of those. */
 const SPARE_BESIDE_PEERS = 12;
+
+const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
 export class NodeRunner implements NodeHost {
   readonly #options: NodeRunnerOptions;
@@ -87,6 +91,10 @@ export class NodeRunner implements NodeHost {
 
   log(event: LogEvent): void {
     this.#options.log(event);
+  }
+
+  use(): ProcessUse {
+    return this.#options.use?.() ?? NO_USE;
   }
 
   // What the server asks.

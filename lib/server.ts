@@ -4,6 +4,7 @@ import { DenoDisk } from "./host/deno_disk.ts";
 import { freeDescriptors } from "./host/descriptors.ts";
 import type { Rng } from "./host/ports.ts";
 import type { HostProcess } from "./host/process.ts";
+import { processUse } from "./host/process_use.ts";
 import { systemClock } from "./host/system_clock.ts";
 import { SystemRng } from "./host/system_rng.ts";
 import { TcpTransport } from "./host/tcp.ts";
@@ -47,7 +48,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     (failure) => log(acceptFailureEvent(failure)),
     (atMost) => freeDescriptors(config.path, atMost),
   );
-  const runner = new NodeRunner({ config, serverId, transport, clock, rng, log, onFatal });
+  const parts = { config, serverId, transport, clock, rng, log, onFatal };
+  const runner = new NodeRunner({ ...parts, use: processUse });
   const node = new Node({ config, serverId, directory, clock, rng, host: runner });
   runner.start(node);
   log({ level: "info", message: "Serving", fields: servingFields(options) });

@@ -2,6 +2,7 @@
 import { broken } from "../util/assert.ts";
 import { attempt, diskError, portError } from "./disk_errors.ts";
 import type { DiskDone, DiskFile } from "./ports.ts";
+import { timed } from "./process_use.ts";
 import type { SyncPace } from "./sync_pace.ts";
 
 /** Who keeps count of what runs and what is open. */
@@ -76,7 +77,7 @@ export class DenoFile implements DiskFile {
     this.#expectIdle();
     const startMs = performance.now();
     const blocks = isAwaited && this.#pace.isQuick;
-    const running = blocks ? settled(() => this.#file.syncDataSync()) : this.#file.syncData();
+    const running = blocks ? settled(() => this.#syncBlocking()) : this.#file.syncData();
     if (blocks) this.#pace.note(performance.now() - startMs);
     this.#run(running, (cause) => diskError("sync", this.path, cause), (error) => {
       if (!blocks) this.#pace.note(performance.now() - startMs);
@@ -87,7 +88,7 @@ export class DenoFile implements DiskFile {
   syncNow(): void {
     this.#expectIdle();
     try {
-      this.#file.syncDataSync();
+      this.#syncBlocking();
     } catch (cause) {
       throw diskError("sync", this.path, cause);
     }
@@ -96,6 +97,10 @@ export class DenoFile implements DiskFile {
   close(): void {
     this.#file.close();
     this.#watch.closed();
+  }
+
+  #syncBlocking(): void {
+    timed("sync", this.path, () => this.#file.syncDataSync());
   }
 
   async #writeAll(offset: number, bytes: Uint8Array): Promise<void> {

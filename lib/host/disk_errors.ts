@@ -1,10 +1,11 @@
 /** What Deno throws, as the errors of the Disk port. */
 import { DiskError, DiskFullError } from "./ports.ts";
+import { timed } from "./process_use.ts";
 
-/** Runs `operation` and turns what it throws into the port's errors. */
+/** Runs `operation`, which blocks, and turns what it throws into the port's errors. */
 export function attempt<T>(verb: string, path: string, operation: () => T): T {
   try {
-    return operation();
+    return timed(verb, path, operation);
   } catch (cause) {
     throw portError(verb, path, cause);
   }

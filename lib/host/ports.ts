@@ -17,6 +17,16 @@ export interface Rng {
   u32(): number;
 }
 
+/** What a process has used since it started. */
+export interface ProcessUse {
+  /** Time of the processor, over all threads. */
+  readonly cpuMs: number;
+  /** Time in calls to the disk that hold up the event loop. */
+  readonly diskMs: number;
+  /** The longest of those calls since the last question: verb, path and time; empty where none was long. */
+  readonly longestDiskCall: string;
+}
+
 /** A write found no room. What was written of it has to be cut off again by the caller. */
 export class DiskFullError extends Error {
   override readonly name = "DiskFullError";

@@ -1,5 +1,6 @@
 /** ConnectToServers: the outgoing links to the other servers. */
 import type { Connection, Rng, Transport } from "../host/ports.ts";
+import { LogPace } from "../node/log_pace.ts";
 import type { LogEvent, OutboundLink } from "../node/shells.ts";
 import type { ConnectionWatch } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";
@@ -67,8 +68,9 @@ class LinkLoop {
   #connection: Connection | null = null;
   #isUp = false;
   #upSinceMs = 0;
-  /** The last reason logged for being down: the same is not logged again. */
+  /** The last reason for being down: the same is not logged again. */
   #downReason: string | null = null;
+  readonly #pace = new LogPace();
 
   constructor(link: OutboundLink, address: PeerAddress, around: LinkSurroundings) {
     this.#link = link;
@@ -170,7 +172,11 @@ class LinkLoop {
     const isNews = this.#isUp || reason !== this.#downReason;
     this.#isUp = false;
     this.#downReason = reason;
-    if (isNews && !this.#stopped) this.#log("info", "Not connected to a server", { reason });
+    if (!isNews || this.#stopped) return;
+    const unsaid = this.#pace.ask("down", this.#around.watch.nowMs);
+    if (unsaid === null) return;
+    const fields: LogEvent["fields"] = unsaid === 0 ? { reason } : { reason, unsaid };
+    this.#log("info", "Not connected to a server", fields);
   }
 
   #log(level: LogEvent["level"], message: string, fields: LogEvent["fields"]): void {

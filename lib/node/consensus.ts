@@ -16,8 +16,10 @@ import { hashSeedOf } from "./cluster_id.ts";
 import type { LeaderClock } from "./leader_clock.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister } from "./persister.ts";
+import { RoleLog } from "./role_log.ts";
 import type { NodeHost } from "./shells.ts";
 import { Snapshots } from "./snapshots.ts";
+import type { Standstill } from "./standstill.ts";
 
 export interface Consensus {
   readonly raft: Raft;
@@ -26,6 +28,7 @@ export interface Consensus {
   readonly snapshots: Snapshots;
   readonly log: LogStorage;
   readonly persister: Persister;
+  readonly roleLog: RoleLog;
   /** True until what damage took from the log is here again, durable and verified. */
   isRepairing: boolean;
   /** True while this server's vote counts only with all others', see HardState.suspect. */
@@ -44,6 +47,7 @@ export interface ConsensusOptions {
   readonly rng: Rng;
   readonly host: NodeHost;
   readonly checkInvariants: boolean;
+  readonly standstill: Standstill;
   readonly send: (message: Message) => void;
   readonly onPersisted: (batch: PersistBatch) => void;
 }
@@ -53,15 +57,21 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
   const storeOptions = { hashSeed: hashSeedOf(formation.members) };
   const consensus = { store: new Store(storeOptions) };
+  const startedMs = clock.monotonicMs();
   const { log, recovered } = directory.openLog({
     load: (file) => consensus.store = loadStore(storeOptions, file),
     // An only server has nobody who holds what it lost: it must refuse to start.
     repair: formation.members.length > 1,
   });
-  const raft = makeRaft(options, recovered, consensus);
+  const tookMs = clock.monotonicMs() - startedMs;
+  const roleLog = new RoleLog(host);
+  const onEvent = (event: RaftEvent) => roleLog.changed(event, clock.monotonicMs());
+  const raft = makeRaft(options, recovered, consensus, onEvent);
   const { slowSyncMs } = timing;
+  const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
   const onSync = () => raft.noteDiskProgress();
-  const persister = new Persister({ log, clock, slowSyncMs, host, onPersisted, onSync });
+  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync };
+  const persister = new Persister({ log, clock, host, ...about });
   const snapshots = new Snapshots({
     raft,
     files: directory.snapshots,
@@ -72,10 +82,11 @@ export function openConsensus(options: ConsensusOptions): Consensus {
     send,
     compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
   });
-  sayRecovered(options, recovered, log);
+  sayRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;
   const isSuspect = recovered.hardState.suspect;
-  return Object.assign(consensus, { raft, snapshots, log, persister, isRepairing, isSuspect });
+  const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
+  return Object.assign(consensus, parts);
 }
 
 /** What the other servers are told of this one. */
@@ -125,8 +136,9 @@ function makeRaft(
   options: ConsensusOptions,
   recovered: RecoveredLog,
   contents: { readonly store: Store },
+  onEvent: (event: RaftEvent) => void,
 ): Raft {
-  const { timing, limits, formation, leaderClock, rng, host } = options;
+  const { timing, limits, formation, leaderClock, rng } = options;
   const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
   const raft: Raft = new Raft({
     id: options.serverId,
@@ -152,7 +164,7 @@ function makeRaft(
     committedBytesMax: limits.entryBytesMax,
     uncommittedBytesMax: limits.uncommittedBytesMax,
     checkInvariants: options.checkInvariants,
-    onEvent: (event) => sayRoleChange(host, event),
+    onEvent,
   });
   return raft;
 }
@@ -164,16 +176,11 @@ export function timeEntry(stampMs: number): Uint8Array {
   return data;
 }
 
-function sayRoleChange(host: NodeHost, event: RaftEvent): void {
-  const { from, to, term, leaderId, reason } = event;
-  const message = from === to ? `Still ${to}` : `Now ${to}, was ${from}`;
-  host.log({ level: "info", message, fields: { term, leader: leaderId, reason } });
-}
-
 function sayRecovered(
   { host, formation }: ConsensusOptions,
   { hardState, entries, snapshot, cutBytes, damaged, notes }: RecoveredLog,
   log: LogStorage,
+  tookMs: number,
 ): void {
   for (const message of notes) host.log({ level: "warning", message, fields: {} });
   if (damaged !== null) {
@@ -198,6 +205,7 @@ function sayRecovered(
       entries: entries.length,
       logBytes: log.bytes(),
       cutBytes,
+      tookMs: Math.round(tookMs),
     },
   });
 }

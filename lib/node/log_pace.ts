@@ -2,6 +2,7 @@
  * How often the same may be said: a few times at once, then after pauses that double, up to a minute,
  * each time with how often it happened meanwhile. What has not happened for a minute is news again.
  */
+
 /** So often nothing is left out: most things that happen several times come to an end soon. */
 const FREE_TIMES = 5;
 const PAUSE_FIRST_MS = 1_000;
@@ -30,27 +31,30 @@ export class LogPace {
       return said?.unsaid ?? 0;
     }
     said.lastAskedMs = nowMs;
-    if (nowMs - said.atMs < said.pauseMs) {
-      said.unsaid++;
-      return null;
-    }
-    const { unsaid } = said;
-    said.times++;
-    said.atMs = nowMs;
-    said.unsaid = 0;
-    if (said.times >= FREE_TIMES) {
-      said.pauseMs = Math.min(Math.max(PAUSE_FIRST_MS, said.pauseMs * 2), PAUSE_MAX_MS);
-    }
-    return unsaid;
+    if (nowMs - said.atMs >= said.pauseMs) return say(said, nowMs);
+    said.unsaid++;
+    return null;
   }
 
-  /** It is over: the next time is news. */
-  forget(what: string): void {
-    this.#said.delete(what);
+  /**
+   * The same for something that could not be said when it was asked for, and was kept: it counts as
+   * said then, not as another one.
+   */
+  askHeld(what: string, nowMs: number): number | null {
+    const said = this.#said.get(what);
+    if (said === undefined || nowMs - said.atMs < said.pauseMs) return null;
+    return say(said, nowMs) - 1;
   }
 }
 
-/** The field that tells of what was left out; none where nothing was. */
-export function unsaidField(unsaid: number): { readonly unsaid?: number } {
-  return unsaid === 0 ? {} : { unsaid };
+/** Notes that it is said now; how often it was not since the last time. */
+function say(said: Said, nowMs: number): number {
+  const { unsaid } = said;
+  said.times++;
+  said.atMs = nowMs;
+  said.unsaid = 0;
+  if (said.times >= FREE_TIMES) {
+    said.pauseMs = Math.min(Math.max(PAUSE_FIRST_MS, said.pauseMs * 2), PAUSE_MAX_MS);
+  }
+  return unsaid;
 }

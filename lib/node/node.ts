@@ -36,6 +36,7 @@ import { ReadRounds } from "./read_rounds.ts";
 import { Session, type SessionLimits } from "./session.ts";
 import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
+import { Standstill } from "./standstill.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
 export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
@@ -50,6 +51,7 @@ export class Node implements ServerNode {
   readonly #host: NodeHost;
   readonly #clock: Clock;
   readonly #leaderClock: LeaderClock;
+  readonly #standstill: Standstill;
   readonly #appender: Appender;
   readonly #rounds = new ReadRounds();
   readonly #sessions = new Sessions();
@@ -76,6 +78,7 @@ export class Node implements ServerNode {
     this.#host = host;
     this.#clock = clock;
     this.#leaderClock = new LeaderClock(clock);
+    this.#standstill = new Standstill({ clock, host, ...config.timing });
     this.#sessionLimits = {
       pipelineCommandsMax: this.#limits.pipelineCommandsMax,
       outputBytesMax: this.#limits.outputBytesMax,
@@ -167,6 +170,7 @@ export class Node implements ServerNode {
   tick(): void {
     if (this.#isOver) return;
     const nowMs = this.#clock.monotonicMs();
+    this.#standstill.tick(nowMs);
     this.links.tick(nowMs);
     if (this.#consensus !== null) this.#tickConsensus(this.#consensus, nowMs);
     this.#letTimePass();
@@ -260,8 +264,10 @@ export class Node implements ServerNode {
     this.#scheduleTurn();
   }
 
-  #tickConsensus({ raft, persister, snapshots, store, log }: Consensus, nowMs: number): void {
+  #tickConsensus(consensus: Consensus, nowMs: number): void {
+    const { raft, persister, snapshots, store, log, roleLog } = consensus;
     raft.tick();
+    roleLog.tick(nowMs);
     persister.tick(nowMs);
     snapshots.tick(nowMs, store, log.hasRoom());
     this.#digests.tick(nowMs, raft.state.role.kind === "leader", store);
@@ -327,6 +333,7 @@ export class Node implements ServerNode {
       formation: this.links.formation.record!,
       clock: this.#clock,
       leaderClock: this.#leaderClock,
+      standstill: this.#standstill,
       rng,
       host: this.#host,
       checkInvariants: checkInvariants ?? false,

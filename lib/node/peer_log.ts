@@ -3,7 +3,7 @@
  * not fill the log.
  */
 import { NOBODY, type ServerId } from "../raft/types.ts";
-import { LogPace, unsaidField } from "./log_pace.ts";
+import { PacedLog } from "./paced_log.ts";
 import type { LogEvent, NodeHost } from "./shells.ts";
 
 /** Who is turned away comes back every second: the same is said again after so long, */
@@ -16,17 +16,19 @@ export class PeerLog {
   readonly #servers: readonly ServerId[];
   /** What was complained of last, by kind and server; of strangers under NOBODY. */
   readonly #complaints = new Map<string, { readonly about: string; readonly atMs: number }>();
-  readonly #pace = new LogPace();
+  readonly #paced: PacedLog;
   /** The time of the last tick; before the first, below zero. */
   #nowMs = -1;
 
   constructor(host: Pick<NodeHost, "log">, servers: readonly ServerId[]) {
     this.#host = host;
     this.#servers = servers;
+    this.#paced = new PacedLog(host);
   }
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
+    this.#paced.tick(nowMs);
   }
 
   up(id: ServerId): void {
@@ -46,14 +48,17 @@ export class PeerLog {
     });
   }
 
-  /** The link to a server could not be made, or was refused; links say each reason once. */
+  /**
+   * The link to a server could not be made, or was refused. Links don't say a reason twice in a row;
+   * what the other end says may be another one each time.
+   */
   problem(
     id: ServerId,
     message: string,
     reason: string,
     level: LogEvent["level"] = "warning",
   ): void {
-    this.#host.log({ level, message, fields: { peer: id, reason } });
+    this.#paced.say(`${id} problem`, { level, message, fields: { peer: id, reason } }, this.#nowMs);
   }
 
   /** A server, or somebody who says so, was turned away. */
@@ -93,16 +98,11 @@ export class PeerLog {
       if (this.#nowMs - last.atMs < intervalMs) return;
     }
     this.#complaints.set(key, { about, atMs: this.#nowMs });
-    this.problem(id, message, text, level);
+    this.#host.log({ level, message, fields: { peer: id, reason: text } });
   }
 
   #often(message: string, id: ServerId, fields: LogEvent["fields"]): void {
-    const unsaid = this.#pace.ask(`${message}/${id}`, this.#nowMs);
-    if (unsaid === null) return;
-    this.#host.log({
-      level: "info",
-      message,
-      fields: { peer: id, ...fields, ...unsaidField(unsaid) },
-    });
+    const event = { level: "info", message, fields: { peer: id, ...fields } } as const;
+    this.#paced.say(`${id}`, event, this.#nowMs);
   }
 }

@@ -66,7 +66,7 @@ export class PeerProcesses {
     for (const later of [...this.#challenges.values()]) {
       if (!isTwin(earlier, later) || number < later.probeNumber) continue;
       this.#challenges.delete(later.link);
-      later.link.refusedFor(link);
+      later.link.refusedFor(this.#firstOf(earlier).link);
     }
   }
 
@@ -110,6 +110,12 @@ export class PeerProcesses {
     for (const later of [...this.#challenges.values()]) {
       if (isTwin(party, later)) this.#challengeOrAdmit(later);
     }
+  }
+
+  /** The oldest connection of a process: whichever answers, the same one is named. */
+  #firstOf({ peer, startId }: Party): Party {
+    const isSame = (other: Party) => other.peer === peer && other.startId === startId;
+    return [...this.#admitted.values()].find(isSame)!;
   }
 
   /** The admitted connections of the same server's other processes. */

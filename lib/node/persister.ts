@@ -6,6 +6,7 @@ import { assert } from "../util/assert.ts";
 import { type Clock, DiskFullError } from "../host/ports.ts";
 import type { PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
+import { PacedLog } from "./paced_log.ts";
 import type { NodeHost } from "./shells.ts";
 
 /** How long the log has to be quiet before its end is marked as synced. */
@@ -19,6 +20,8 @@ export interface PersisterOptions {
   readonly log: LogStorage;
   readonly clock: Clock;
   readonly slowSyncMs: number;
+  /** For how long this server has stood still by then, all in all: see standstill.ts. */
+  readonly stoodStillMs?: (nowMs: number) => number;
   readonly host: NodeHost;
   readonly onPersisted: (batch: PersistBatch) => void;
   /** A batch that takes several syncs has one less to go. */
@@ -27,6 +30,7 @@ export interface PersisterOptions {
 
 export class Persister {
   readonly #options: PersisterOptions;
+  readonly #paced: PacedLog;
   /** The batch that is being written, or waits for the disk. */
   #batch: PersistBatch | null = null;
   #restartAt: SnapshotPosition | null = null;
@@ -34,6 +38,9 @@ export class Persister {
   #isWaiting = false;
   #isWriting = false;
   #startedMs = 0;
+  /** How much of the batch's time the blocking write took. */
+  #writeMs = 0;
+  #stoodStillBeforeMs = 0;
   #finishedMs = 0;
   #isMarked = true;
   #isFull = false;
@@ -43,6 +50,7 @@ export class Persister {
 
   constructor(options: PersisterOptions) {
     this.#options = options;
+    this.#paced = new PacedLog(options.host);
   }
 
   /** True while what has to be written found no room, the reserve included. */
@@ -96,6 +104,7 @@ export class Persister {
 
   tick(nowMs: number): void {
     const { log } = this.#options;
+    this.#paced.tick(nowMs);
     if (this.#isWriting) return;
     if (this.#restartAt !== null) {
       if (nowMs >= this.#retryAtMs) this.#restart();
@@ -161,7 +170,9 @@ export class Persister {
     this.#isWriting = true;
     this.#isMarked = false;
     this.#startedMs = clock.monotonicMs();
+    this.#stoodStillBeforeMs = this.#stoodStillMs(this.#startedMs);
     log.persist(batch, (error) => this.#written(batch, error), this.#options.onSync);
+    this.#writeMs = clock.monotonicMs() - this.#startedMs;
   }
 
   #written(batch: PersistBatch, error: Error | null): void {
@@ -180,14 +191,32 @@ export class Persister {
       return;
     }
     const tookMs = nowMs - this.#startedMs;
-    if (tookMs >= slowSyncMs) {
-      const fields = { tookMs: Math.round(tookMs), entries: batch.entries.length };
-      host.log({ level: "warning", message: "Slow disk: writing and syncing took long", fields });
-    }
+    if (tookMs >= slowSyncMs) this.#saySlow(batch, tookMs, nowMs);
     this.#batch = null;
     this.#compactIfIdle();
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
     onPersisted(batch);
+  }
+
+  /**
+   * Tells the three apart that make a batch slow: the write, which blocks; the time in which this server
+   * stood still and could not see the sync end; and what is left, the sync.
+   */
+  #saySlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
+    const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#writeMs;
+    const stoodStillMs = Math.round(Math.max(0, Math.min(stoodMs, tookMs - this.#writeMs)));
+    const writeMs = Math.round(this.#writeMs);
+    const syncMs = Math.max(0, Math.round(tookMs) - writeMs - stoodStillMs);
+    const fields = { tookMs: Math.round(tookMs), writeMs, syncMs, stoodStillMs };
+    this.#paced.say("slow", {
+      level: "warning",
+      message: "Slow disk: writing and syncing took long",
+      fields: { ...fields, entries: batch.entries.length },
+    }, nowMs);
+  }
+
+  #stoodStillMs(nowMs: number): number {
+    return this.#options.stoodStillMs?.(nowMs) ?? 0;
   }
 
   #noteFull(reason: string): void {

@@ -2,6 +2,7 @@
  * What the shells around the node may call: the async stages of net/ in production, the event heap of
  * the simulator. All of it is synchronous; bytes in, bytes out.
  */
+import type { ProcessUse } from "../host/ports.ts";
 import type { CommandBatch } from "../wire/command_batch.ts";
 
 /** Bytes that wait to be written, by whoever owns the connection. */
@@ -84,6 +85,8 @@ export interface NodeHost {
   /** This server can't go on safely (disk, broken invariant): end the process at once, exit code 1. */
   fatal(error: Error): void;
   log(event: LogEvent): void;
+  /** What this process has used; absent where nobody can tell, as in the simulator. */
+  use?(): ProcessUse;
 }
 
 /** The node as its shells see it. */

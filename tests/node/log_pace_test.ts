@@ -1,5 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { LogPace } from "../../lib/node/log_pace.ts";
+import { PacedLog } from "../../lib/node/paced_log.ts";
+import type { LogEvent } from "../../lib/node/shells.ts";
 
 /** When `what` may be said, asked every `everyMs` for `forMs`, with what was left out. */
 function said(pace: LogPace, fromMs: number, forMs: number, everyMs: number): [number, number][] {
@@ -29,12 +31,28 @@ Deno.test("log pace: a few times at once, then after pauses that double, up to a
   assertEquals(left + times.length, (times.at(-1)![0] / 500) + 1, "all are counted");
 });
 
-Deno.test("log pace: what has not happened for a minute, or is over, is news again", () => {
+Deno.test("log pace: what has not happened for a minute is news again", () => {
   const pace = new LogPace();
   said(pace, 0, 100_000, 500);
   assertEquals(pace.ask("y", 100_000), 0, "each has its own");
   assertEquals(said(pace, 159_500, 2_000, 500).length, 4);
-  said(pace, 162_000, 10_000, 100);
-  pace.forget("x");
-  assertEquals(said(pace, 172_000, 2_000, 500).length, 4);
+});
+
+Deno.test("paced log: the last of what changes fast is said in the end, with what was left out", () => {
+  const events: LogEvent[] = [];
+  const log = new PacedLog({ log: (event) => events.push(event) });
+  const say = (message: string, nowMs: number) => {
+    log.say("peer 2", { level: "info", message, fields: { peer: 2 } }, nowMs);
+    log.tick(nowMs);
+  };
+  let nowMs = 0;
+  for (; nowMs < 3_600_000; nowMs += 200) say(nowMs % 400 === 0 ? "up" : "down", nowMs);
+  const before = events.length;
+  assert(before > 20 && before < 2 * (5 + 6 + 60), `${before} lines in an hour`);
+  assertEquals(events[0], { level: "info", message: "up", fields: { peer: 2 } });
+  for (const untilMs = nowMs + 600_000; nowMs < untilMs; nowMs += 10) log.tick(nowMs);
+  assertEquals(events.length <= before + 1, true);
+  assertEquals(events.at(-1)!.message, "down");
+  const unsaid = events.reduce((sum, { fields }) => sum + Number(fields.unsaid ?? 0), 0);
+  assert(unsaid + events.length <= 18_000 && unsaid + events.length > 17_500, `${unsaid}`);
 });

@@ -60,11 +60,12 @@ Deno.test("processes: while the earlier one answers, the later is refused", () =
   assertEquals([a, b, later].map((link) => link!.told.at(-1)), ["probe", "probe", undefined]);
   processes.tick(490);
   b!.answer();
-  assertEquals(later!.told, ["refused for b"]);
+  // Whichever answers, the oldest is named, so that the same is said each time.
+  assertEquals(later!.told, ["refused for a"]);
   // Both answers are one.
   a!.answer();
   processes.tick(1_000);
-  assertEquals(later!.told, ["refused for b"]);
+  assertEquals(later!.told, ["refused for a"]);
   assertEquals(a!.told, ["admitted", "probe"]);
   // It comes again, and an answer from before says nothing now.
   const again = new Link("again", processes);

@@ -13,7 +13,11 @@ class FakeLog implements LogStorage {
   room = true;
   restores = 0;
 
+  /** What a write does that takes a while. */
+  onWrite = () => {};
+
   persist(batch: PersistBatch, done: (error: Error | null) => void): void {
+    this.onWrite();
     this.written.push(batch);
     this.done = done;
   }
@@ -46,6 +50,7 @@ class FakeLog implements LogStorage {
 function setup() {
   const log = new FakeLog();
   const clock = { now: 0, monotonicMs: () => clock.now, wallMs: () => clock.now };
+  const stood = { ms: 0 };
   const fatal: Error[] = [];
   const events: LogEvent[] = [];
   const persisted: PersistBatch[] = [];
@@ -53,6 +58,7 @@ function setup() {
     log,
     clock,
     slowSyncMs: 100,
+    stoodStillMs: () => stood.ms,
     host: {
       scheduleTurn: () => {},
       fatal: (error) => fatal.push(error),
@@ -64,7 +70,7 @@ function setup() {
     clock.now += ms;
     persister.tick(clock.now);
   };
-  return { log, clock, fatal, events, persisted, persister, tick };
+  return { log, clock, stood, fatal, events, persisted, persister, tick };
 }
 
 function batch(term: number): PersistBatch {
@@ -199,4 +205,51 @@ Deno.test("a batch that comes while the end of the log is marked follows once th
   assertEquals([log.written.length, persister.isWaiting], [1, true]);
   log.finish();
   assertEquals([log.written.length, persister.isWaiting], [2, false]);
+});
+
+Deno.test("a slow batch tells its write, its sync and the time in which the server stood still apart", () => {
+  const { log, clock, stood, events, persister } = setup();
+  const slow = () => events.splice(0).map(({ fields }) => fields);
+  const run = (writeMs: number, syncMs: number, stoodStillMs: number) => {
+    log.onWrite = () => {
+      clock.now += writeMs;
+      // A write that blocks holds up the ticks as well.
+      stood.ms += writeMs;
+    };
+    persister.persist(batch(1));
+    clock.now += syncMs + stoodStillMs;
+    stood.ms += stoodStillMs;
+    log.finish();
+    return slow();
+  };
+  const entries = 0;
+  assertEquals(run(20, 50, 0), []);
+  assertEquals(run(150, 5, 0), [
+    { tookMs: 155, writeMs: 150, syncMs: 5, stoodStillMs: 0, entries },
+  ]);
+  assertEquals(run(1, 400, 0), [{
+    tookMs: 401,
+    writeMs: 1,
+    syncMs: 400,
+    stoodStillMs: 0,
+    entries,
+  }]);
+  assertEquals(run(1, 9, 6_000), [
+    { tookMs: 6_010, writeMs: 1, syncMs: 9, stoodStillMs: 6_000, entries },
+  ]);
+  assertEquals(run(200, 300, 500), [
+    { tookMs: 1_000, writeMs: 200, syncMs: 300, stoodStillMs: 500, entries },
+  ]);
+});
+
+Deno.test("a disk that stays slow is said less and less often", () => {
+  const { log, events, persister, tick } = setup();
+  for (let ms = 0; ms < 600_000; ms += 200) {
+    persister.persist(batch(1));
+    tick(200);
+    log.finish();
+  }
+  assertEquals(events.length > 10 && events.length < 25, true, `${events.length} lines`);
+  const unsaid = events.reduce((sum, { fields }) => sum + Number(fields.unsaid ?? 0), 0);
+  assertEquals(unsaid + events.length > 2_700, true, "all are counted");
 });

@@ -1,0 +1,56 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DenoDisk } from "../../lib/host/deno_disk.ts";
+import { blockingCalls, processUse, timed } from "../../lib/host/process_use.ts";
+
+function busy(ms: number): void {
+  for (const untilMs = performance.now() + ms; performance.now() < untilMs;);
+}
+
+Deno.test("process use: time of the processor, and of calls that block, the longest by name", () => {
+  const before = processUse();
+  timed("read", "a", () => busy(30));
+  timed("sync", "b", () => busy(60));
+  timed("write", "c", () => busy(30));
+  const after = processUse();
+  const diskMs = after.diskMs - before.diskMs;
+  assert(diskMs >= 120 && diskMs < 10_000, `${diskMs}`);
+  // Less than that where others have the processor meanwhile.
+  assert(after.cpuMs > before.cpuMs);
+  assertMatch(after.longestDiskCall, /^sync b \(\d+ ms\)$/);
+  assertEquals(processUse().longestDiskCall, "", "asked once, it is over");
+});
+
+Deno.test("process use: a call that fails counts, too", () => {
+  const before = blockingCalls.totalMs;
+  try {
+    timed("write", "x", () => {
+      busy(5);
+      throw new Error("full");
+    });
+  } catch {
+    // As wanted.
+  }
+  assert(blockingCalls.totalMs - before >= 5);
+});
+
+Deno.test("process use: whatever of the disk blocks is counted", () => {
+  const root = Deno.makeTempDirSync({ prefix: "raftkv-use-" });
+  try {
+    const disk = new DenoDisk(root);
+    const calls: (() => unknown)[] = [];
+    const file = disk.open("x", { create: true });
+    calls.push(() => file.write(0, new Uint8Array(1_000_000)), () => file.syncNow());
+    calls.push(() => file.read(0, new Uint8Array(100_000)), () => file.size());
+    calls.push(() => file.truncate(5), () => disk.syncDirectory("."), () => disk.list("."));
+    calls.push(() => disk.exists("x"), () => disk.rename("x", "y"), () => disk.makeDirectory("d"));
+    calls.push(() => disk.remove("y"));
+    for (const call of calls) {
+      const before = blockingCalls.totalMs;
+      call();
+      assert(blockingCalls.totalMs > before, `${call}`);
+    }
+    file.close();
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});

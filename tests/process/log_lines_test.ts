@@ -1,0 +1,57 @@
+/** What a server says when something lasts, and how often. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { clusterTest } from "./harness.ts";
+import { eventually, sleep } from "./patience.ts";
+import { needsLinux } from "./requirements.ts";
+
+const FROZEN_MS = 2_500;
+const ALONE_MS = 15_000;
+
+clusterTest(
+  "process: a server that stood still says for how long, and that it was stopped",
+  { notRun: needsLinux() },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    for (const server of [cluster.others(leader)[0]!, leader]) {
+      server.freeze();
+      await sleep(FROZEN_MS);
+      server.thaw();
+      await server.process.logged("This server stood still");
+      const said = server.process.log.filter(({ message }) =>
+        message === "This server stood still"
+      );
+      // Before it was frozen a busy machine may have held it up for less.
+      const frozen = said.filter(({ stoodStillMs }) => Number(stoodStillMs) >= FROZEN_MS - 100);
+      assertEquals(frozen.map(({ level }) => level), ["warning"]);
+      assertMatch(`${frozen[0]!.reason}`, /^its process was stopped/);
+      await cluster.waitForLeader();
+    }
+  },
+);
+
+clusterTest(
+  "process: a server that lost its leader warns once, and one alone does not fill its log",
+  { timing: { heartbeatIntervalMs: 20, electionTimeoutMs: 100 } },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const [survivor, other] = cluster.others(leader);
+    await eventually("the others to follow", () => {
+      return survivor!.process.log.some((line) => line.leader === leader.id);
+    });
+    const before = survivor!.process.log.length;
+    await other!.kill();
+    await leader.kill();
+    await sleep(ALONE_MS);
+    const said = survivor!.process.log.slice(before);
+    const losses = said.filter(({ lostLeader }) => lostLeader === leader.id);
+    assertEquals(losses.map(({ level }) => level), ["warning"]);
+    const campaigns = said.filter(({ message }) => /^(Now|Still) preCandidate/.test(message));
+    const unsaid = campaigns.reduce((sum, line) => sum + Number(line.unsaid ?? 0), 0);
+    assert(campaigns.length <= 15, `${campaigns.length} lines`);
+    assert(unsaid + campaigns.length > 30, `${unsaid} of its campaigns were left out`);
+    // All together: connections that fail, roles, whatever else.
+    assert(said.length <= 50, `${said.length} lines in ${ALONE_MS / 1_000} s`);
+  },
+);
