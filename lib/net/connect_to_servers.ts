@@ -81,7 +81,8 @@ class LinkLoop {
   async run(): Promise<void> {
     while (!this.#stopped) {
       const reason = await this.#once();
-      if (this.#link.retriesAtOnce === true) continue;
+      // Only after a connection: where nobody listens meanwhile, there is nothing to hurry for.
+      if (this.#connection !== null && this.#link.retriesAtOnce === true) continue;
       this.#logDown(reason);
       if (!this.#stopped) await this.#rest();
     }

@@ -38,8 +38,10 @@ export class Persister {
   #isWaiting = false;
   #isWriting = false;
   #startedMs = 0;
-  /** How much of the batch's time the blocking write took. */
+  /** How much of the batch's time the write took, and all that blocked: a sync may, too. */
   #writeMs = 0;
+  #writeStartedMs = 0;
+  #blockedMs = 0;
   #stoodStillBeforeMs = 0;
   #finishedMs = 0;
   #isMarked = true;
@@ -171,9 +173,17 @@ export class Persister {
     this.#isMarked = false;
     this.#startedMs = clock.monotonicMs();
     this.#stoodStillBeforeMs = this.#stoodStillMs(this.#startedMs);
-    log.persist(batch, (error) => this.#written(batch, error), this.#options.onSync);
-    this.#writeMs = clock.monotonicMs() - this.#startedMs;
+    this.#writeMs = 0;
+    const { onSync } = this.#options;
+    log.persist(batch, (error) => this.#written(batch, error), onSync, this.#onWrite);
+    this.#blockedMs = clock.monotonicMs() - this.#startedMs;
   }
+
+  readonly #onWrite = (isOver: boolean): void => {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (isOver) this.#writeMs += nowMs - this.#writeStartedMs;
+    else this.#writeStartedMs = nowMs;
+  };
 
   #written(batch: PersistBatch, error: Error | null): void {
     const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
@@ -200,10 +210,10 @@ export class Persister {
 
   /**
    * Tells the three apart that make a batch slow: the write, which blocks; the time in which this server
-   * stood still and could not see the sync end; and what is left, the sync.
+   * stood still for other reasons and could not see the sync end; and what is left, the sync.
    */
   #saySlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
-    const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#writeMs;
+    const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#blockedMs;
     const stoodStillMs = Math.round(Math.max(0, Math.min(stoodMs, tookMs - this.#writeMs)));
     const writeMs = Math.round(this.#writeMs);
     const syncMs = Math.max(0, Math.round(tookMs) - writeMs - stoodStillMs);

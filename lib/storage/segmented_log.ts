@@ -59,7 +59,12 @@ export class SegmentedLog implements LogStorage {
     this.#earlier = new EarlierSegments(place, position.earlier, () => reserve.held);
   }
 
-  persist(batch: PersistBatch, done: Done, onSync = () => {}): void {
+  persist(
+    batch: PersistBatch,
+    done: Done,
+    onSync = () => {},
+    onWrite: (isOver: boolean) => void = () => {},
+  ): void {
     this.#expectIdle();
     this.#onSync = onSync;
     const { entries } = batch;
@@ -70,7 +75,13 @@ export class SegmentedLog implements LogStorage {
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
     const mayBlock = (bytes: number) => isAwaited(batch, bytes);
-    const write = () => this.#run(() => this.#writeBatch(batch), done, mayBlock);
+    const writeBatch = () => {
+      onWrite(false);
+      const bytes = this.#writeBatch(batch);
+      onWrite(true);
+      return bytes;
+    };
+    const write = () => this.#run(writeBatch, done, mayBlock);
     const { offset, head } = this.#tail;
     if (offset + size + TAIL_BYTES <= head.length) return write();
     this.#rotate(size, (error) => error === null ? write() : done(error));

@@ -189,7 +189,12 @@ export interface LogStorage {
    * more: the process must end. A batch may take several syncs, where a new file has to be made for
    * it: `onSync` is called behind each but the last.
    */
-  persist(batch: PersistBatch, done: Done, onSync?: () => void): void;
+  persist(
+    batch: PersistBatch,
+    done: Done,
+    onSync?: () => void,
+    onWrite?: (isOver: boolean) => void,
+  ): void;
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
   markSynced(done: Done): void;
   /**

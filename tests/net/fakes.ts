@@ -210,6 +210,7 @@ export class FakeLink implements OutboundLink {
   closing: string | null = null;
   isLost = false;
   isKnown = false;
+  retriesAtOnce = false;
   received = "";
   writes = 0;
   readonly history: string[] = [];
@@ -232,6 +233,7 @@ export class FakeLink implements OutboundLink {
 
   connected(): void {
     this.closing = null;
+    this.retriesAtOnce = false;
     this.history.push("connected");
     this.#waiting = "hello";
   }
@@ -239,6 +241,9 @@ export class FakeLink implements OutboundLink {
   receive(bytes: Uint8Array): void {
     this.received += decoder.decode(bytes);
     if (this.received.endsWith("refused")) this.closing = "refused: another cluster";
+    if (!this.received.endsWith("older")) return;
+    this.closing = "refused: an older build";
+    this.retriesAtOnce = true;
   }
 
   takeOutput(): Uint8Array | null {

@@ -127,6 +127,34 @@ Deno.test("connectToServers: a refusal is logged once, however often it comes", 
   await links.stop();
 });
 
+Deno.test("connectToServers: an older build is connected to again at once, once, and without a word", async () => {
+  using pauses = new RecordedPauses();
+  const { transport, lines, link, start } = setUp();
+  const older = new FakeConnection();
+  older.arrive("older");
+  const next = new FakeConnection();
+  transport.next.push(older, next);
+  const links = start();
+  await transport.attempted(2);
+  assertEquals([pauses.ms, lines], [[], []]);
+  assertEquals(link.history, ["connected", "disconnected: refused: an older build", "connected"]);
+  await links.stop();
+});
+
+Deno.test("connectToServers: where nobody listens any more after that, pauses are kept", async () => {
+  using pauses = new RecordedPauses();
+  const { transport, start } = setUp();
+  const older = new FakeConnection();
+  older.arrive("older");
+  transport.next.push(older);
+  const links = start();
+  await transport.attempted(5);
+  // From the second try to the third, and from each to the next: none after the first.
+  assertEquals(pauses.ms.length, 4);
+  assert(pauses.ms.every((ms) => ms >= 20), `${pauses.ms}`);
+  await links.stop();
+});
+
 Deno.test("connectToServers: a server that came back is tried again without the rest of the pause", async () => {
   const { transport, start } = setUp();
   const links = start();

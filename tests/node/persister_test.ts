@@ -13,11 +13,20 @@ class FakeLog implements LogStorage {
   room = true;
   restores = 0;
 
-  /** What a write does that takes a while. */
-  onWrite = () => {};
+  /** What a write does that takes a while, and a sync that blocks. */
+  inWrite = () => {};
+  inSync = () => {};
 
-  persist(batch: PersistBatch, done: (error: Error | null) => void): void {
-    this.onWrite();
+  persist(
+    batch: PersistBatch,
+    done: (error: Error | null) => void,
+    _onSync?: () => void,
+    onWrite: (isOver: boolean) => void = () => {},
+  ): void {
+    onWrite(false);
+    this.inWrite();
+    onWrite(true);
+    this.inSync();
     this.written.push(batch);
     this.done = done;
   }
@@ -210,12 +219,14 @@ Deno.test("a batch that comes while the end of the log is marked follows once th
 Deno.test("a slow batch tells its write, its sync and the time in which the server stood still apart", () => {
   const { log, clock, stood, events, persister } = setup();
   const slow = () => events.splice(0).map(({ fields }) => fields);
-  const run = (writeMs: number, syncMs: number, stoodStillMs: number) => {
-    log.onWrite = () => {
-      clock.now += writeMs;
-      // A write that blocks holds up the ticks as well.
-      stood.ms += writeMs;
+  const run = (writeMs: number, syncMs: number, stoodStillMs: number, blockingSyncMs = 0) => {
+    const block = (ms: number) => {
+      clock.now += ms;
+      // What blocks holds up the ticks as well.
+      stood.ms += ms;
     };
+    log.inWrite = () => block(writeMs);
+    log.inSync = () => block(blockingSyncMs);
     persister.persist(batch(1));
     clock.now += syncMs + stoodStillMs;
     stood.ms += stoodStillMs;
@@ -236,6 +247,9 @@ Deno.test("a slow batch tells its write, its sync and the time in which the serv
   }]);
   assertEquals(run(1, 9, 6_000), [
     { tookMs: 6_010, writeMs: 1, syncMs: 9, stoodStillMs: 6_000, entries },
+  ]);
+  assertEquals(run(1, 0, 0, 3_000), [
+    { tookMs: 3_001, writeMs: 1, syncMs: 3_000, stoodStillMs: 0, entries },
   ]);
   assertEquals(run(200, 300, 500), [
     { tookMs: 1_000, writeMs: 200, syncMs: 300, stoodStillMs: 500, entries },

@@ -57,6 +57,17 @@ class Stall {
   }
 }
 
+/** The log tells that it was the sync, and that this held up the event loop. */
+function saysWhy({ process: { log } }: Server): boolean {
+  const slow = log.filter(({ message }) => message.startsWith("Slow disk"));
+  const stood = log.filter(({ message }) => message === "This server stood still");
+  return slow.some(({ syncMs, writeMs, stoodStillMs }) =>
+    Number(syncMs) >= STALL_MS - 100 && Number(writeMs) + Number(stoodStillMs) < STALL_MS / 2
+  ) && stood.some(({ reason, stoodStillMs }) =>
+    Number(stoodStillMs) >= STALL_MS - 100 && /the disk held it up, .*: sync \//.test(`${reason}`)
+  );
+}
+
 clusterTest(
   "process: a follower whose disk stands still in a sync costs nobody else anything",
   { timing: { heartbeatIntervalMs: 100, electionTimeoutMs: ELECTION_TIMEOUT_MS }, notRun: reason },
@@ -80,6 +91,9 @@ clusterTest(
     }
     await load.more(300);
     assertEquals(await termOf(leader), term, "the leader stays, and nobody asks for an election");
+    for (const follower of cluster.others(leader)) {
+      await eventually("the log to tell what took so long", () => saysWhy(follower));
+    }
     await load.end();
     // Both have what they missed: each makes a majority with the leader.
     for (const follower of cluster.others(leader)) {
