@@ -12,6 +12,7 @@ import type { AcceptFailure } from "./host/tcp_listener.ts";
 import { Node } from "./node/node.ts";
 import type { LogEvent } from "./node/shells.ts";
 import { NodeRunner } from "./node_runner.ts";
+import { keepRunningOnSignals, stopOnSignal } from "./signals.ts";
 import { DataDirectory, LOCK_FILE } from "./storage/data_directory.ts";
 
 export interface ServerOptions {
@@ -40,9 +41,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     process.exit(1);
   };
   process.onUncaughtError(onFatal);
+  const clock = systemClock;
+  const surroundings = { process, clock, log };
+  keepRunningOnSignals(surroundings);
 
   const rng = new SystemRng();
-  const clock = systemClock;
   const directory = await openDirectory(options, rng);
   const transport = new TcpTransport(
     (failure) => log(acceptFailureEvent(failure)),
@@ -54,7 +57,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   runner.start(node);
   log({ level: "info", message: "Serving", fields: servingFields(options) });
   return {
-    stopped: stopOnSignal(runner, options).then(() => {
+    stopped: stopOnSignal(surroundings, () => runner.stop()).then(() => {
       directory.close();
       log({ level: "info", message: "Stopped", fields: { server: serverId } });
     }),
@@ -73,18 +76,6 @@ async function openDirectory(options: ServerOptions, rng: Rng): Promise<DataDire
     makeIncarnation: () => hex() + hex(),
     segmentBytesMax: config.storage.segmentBytesMax,
     reserveBytes: config.storage.reserveBytes,
-  });
-}
-
-function stopOnSignal(runner: NodeRunner, { process, log }: ServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let asked = false;
-    process.onStopSignal((signal) => {
-      if (asked) process.exit(1);
-      asked = true;
-      log({ level: "info", message: "Shutting down", fields: { signal } });
-      runner.stop().then(resolve, reject);
-    });
   });
 }
 

@@ -13,6 +13,9 @@ export const ENVIRONMENT = [
 ] as const;
 export type EnvironmentName = typeof ENVIRONMENT[number];
 
+/** Signals that mean something to a server. */
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
+
 export interface HostProcess {
   readonly args: readonly string[];
   /** Undefined where it is not set, or empty. */
@@ -22,8 +25,8 @@ export interface HostProcess {
   readonly errorIsTerminal: boolean;
   /** The file's text; null where there is none. Throws where it is there but can't be read. */
   readTextFile(path: string): string | null;
-  /** SIGTERM and SIGINT. */
-  onStopSignal(run: (signal: string) => void): void;
+  /** From now on these signals do nothing but call `run`. */
+  onSignal(signals: readonly Signal[], run: (signal: Signal) => void): void;
   /** Errors that nobody caught, from promises too. */
   onUncaughtError(run: (error: unknown) => void): void;
   exit(code: number): never;
@@ -31,7 +34,10 @@ export interface HostProcess {
 
 const encoder = new TextEncoder();
 
-/** Writes all of `text`; a stream that nobody reads any more is no reason to stop. */
+/**
+ * Writes all of `text`. A stream that nobody reads any more (EPIPE), or a terminal that is gone (EIO),
+ * is no reason to stop.
+ */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encoder.encode(text);
   try {
@@ -56,8 +62,10 @@ export const denoProcess: HostProcess = {
       throw error;
     }
   },
-  onStopSignal(run) {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  onSignal(signals, run) {
+    for (const signal of signals) {
+      // Windows knows no such signal, and refuses its name.
+      if (signal === "SIGUSR2" && Deno.build.os === "windows") continue;
       Deno.addSignalListener(signal, () => run(signal));
     }
   },

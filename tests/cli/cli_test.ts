@@ -31,7 +31,7 @@ function fakeProcess(
       if (files[path] === "unreadable") throw new Error("Permission denied");
       return files[path] ?? null;
     },
-    onStopSignal() {},
+    onSignal() {},
     onUncaughtError() {},
     exit(code) {
       throw new Error(`exit ${code}`);

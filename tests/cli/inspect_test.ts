@@ -17,7 +17,7 @@ async function command(...args: string[]) {
     writeError: (text) => void (said.error += text),
     errorIsTerminal: false,
     readTextFile: () => null,
-    onStopSignal() {},
+    onSignal() {},
     onUncaughtError() {},
     exit(code) {
       throw new Error(`exit ${code}`);

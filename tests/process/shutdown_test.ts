@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
+import { sleep } from "./patience.ts";
+import { needsLinux, needsProgram, unmet } from "./requirements.ts";
 
 /** Ends in order, within the promised 2 seconds. */
 async function assertEndsInOrder(server: Server): Promise<void> {
@@ -81,3 +83,77 @@ clusterTest(
     }
   },
 );
+
+clusterTest(
+  "process: a signal that comes three times at once stops a server in order, as one does",
+  { size: 1 },
+  async (cluster) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      await cluster.startAll();
+      const { process } = cluster.server(1);
+      // A task runner passes on what the terminal has sent already.
+      for (let i = 0; i < 3; i++) {
+        process.signal(signal);
+        await sleep(i);
+      }
+      const ended = await process.ended();
+      assertEquals({ code: ended.code, signal: ended.signal }, { code: 0, signal: null });
+      assertEquals(process.log.at(-1)?.message, "Stopped");
+    }
+  },
+);
+
+clusterTest("process: SIGHUP and SIGUSR2 end nothing", { size: 1 }, async (cluster) => {
+  await cluster.startAll();
+  const { process } = cluster.server(1);
+  for (const signal of ["SIGHUP", "SIGUSR2"] as const) {
+    process.signal(signal);
+    await process.logged(`"message":"${signal}`);
+  }
+  using socket = await cluster.server(1).connect();
+  assertEquals(await socket.ask("set a 0 1\r\nx\r\n"), "OK 1");
+  await assertEndsInOrder(cluster.server(1));
+});
+
+/**
+ * Makes itself into a server at a terminal of its own, whose other end a child holds until the file
+ * "hang-up" is there.
+ */
+const AT_A_TERMINAL = `
+import fcntl, os, pty, sys, termios, time
+near, far = pty.openpty()
+if os.fork() == 0:
+    os.close(far)
+    os.dup2(os.open("/dev/null", os.O_RDWR), 1)
+    os.dup2(1, 2)
+    os.set_blocking(near, False)
+    while not os.path.exists("hang-up"):
+        try:
+            os.read(near, 65536)
+        except BlockingIOError:
+            time.sleep(0.02)
+    os._exit(0)
+os.close(near)
+os.setsid()
+fcntl.ioctl(far, termios.TIOCSCTTY, 0)
+os.dup2(far, 2)
+os.execvp(sys.argv[1], sys.argv[1:])
+`;
+
+clusterTest("process: a terminal that goes away ends nothing", {
+  size: 1,
+  notRun: unmet(needsLinux(), needsProgram("python3", "-c", "import fcntl, pty, termios")),
+}, async (cluster) => {
+  const server = cluster.server(1);
+  server.start({}, ["python3", "-c", AT_A_TERMINAL]);
+  await cluster.waitForLeader();
+  Deno.writeTextFileSync(`${cluster.directory}/hang-up`, "");
+  // The system sends SIGHUP, and refuses the line that tells of it (EIO). So it does with these.
+  for (let i = 0; i < 10; i++) {
+    await sleep(100);
+    server.process.signal("SIGHUP");
+  }
+  using socket = await server.connect();
+  assertEquals(await socket.ask("set a 0 1\r\nx\r\n"), "OK 1");
+  await assertEndsInOrder(server);
+});

@@ -1,0 +1,53 @@
+/** What signals do to a server. */
+import type { Clock } from "./host/ports.ts";
+import type { HostProcess } from "./host/process.ts";
+import type { LogEvent } from "./node/shells.ts";
+
+/**
+ * Ctrl-C reaches every process at a terminal, and a task runner or a supervisor passes it on: what
+ * comes so soon after the first signal is that same wish.
+ */
+const SAME_SIGNAL_MS = 1_000;
+
+export interface SignalSurroundings {
+  readonly process: Pick<HostProcess, "onSignal" | "exit">;
+  readonly clock: Clock;
+  readonly log: (event: LogEvent) => void;
+}
+
+/**
+ * SIGHUP asks for the configuration to be read anew, and comes where a terminal is closed: neither may
+ * end a server. SIGUSR2 would, unless it is handled. To be called before anything else is begun.
+ */
+export function keepRunningOnSignals({ process, log }: SignalSurroundings): void {
+  process.onSignal(["SIGHUP", "SIGUSR2"], (signal) => {
+    const message = signal === "SIGHUP"
+      ? "SIGHUP: nothing can be reloaded yet; the cluster file is read at the start alone"
+      : "SIGUSR2 means nothing to this server";
+    log({ level: "info", message, fields: {} });
+  });
+}
+
+/**
+ * Calls `stop` on the first SIGTERM or SIGINT, and resolves once that has ended. Another one a second
+ * later, or after that, ends the process at once, with exit code 1.
+ */
+export function stopOnSignal(
+  { process, clock, log }: SignalSurroundings,
+  stop: () => Promise<void>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let firstAtMs = -1;
+    process.onSignal(["SIGTERM", "SIGINT"], (signal) => {
+      const nowMs = clock.monotonicMs();
+      if (firstAtMs >= 0) {
+        if (nowMs - firstAtMs < SAME_SIGNAL_MS) return;
+        log({ level: "warning", message: "Ending at once: a second signal", fields: { signal } });
+        process.exit(1);
+      }
+      firstAtMs = nowMs;
+      log({ level: "info", message: "Shutting down", fields: { signal } });
+      stop().then(resolve, reject);
+    });
+  });
+}

@@ -1,0 +1,56 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Signal } from "../lib/host/process.ts";
+import { keepRunningOnSignals, stopOnSignal } from "../lib/signals.ts";
+import { FakeClock, logInto } from "./net/fakes.ts";
+
+class Exited extends Error {}
+
+function setUp() {
+  const handlers = new Map<Signal, (signal: Signal) => void>();
+  const clock = new FakeClock();
+  const lines: string[] = [];
+  const process = {
+    onSignal(signals: readonly Signal[], run: (signal: Signal) => void) {
+      for (const signal of signals) handlers.set(signal, run);
+    },
+    exit(code: number): never {
+      throw new Exited(`exit code ${code}`);
+    },
+  };
+  const surroundings = { process, clock, log: logInto(lines) };
+  const raise = (signal: Signal) => handlers.get(signal)!(signal);
+  return { surroundings, clock, lines, raise };
+}
+
+Deno.test("signals: what follows within a second is the same wish, a later one ends at once", async () => {
+  const { surroundings, clock, lines, raise } = setUp();
+  clock.nowMs = 5_000;
+  let stops = 0;
+  let end = () => {};
+  const stopped = stopOnSignal(surroundings, () => {
+    stops++;
+    return new Promise((resolve) => end = resolve);
+  });
+  raise("SIGINT");
+  raise("SIGINT");
+  clock.nowMs += 999;
+  raise("SIGTERM");
+  assertEquals([stops, lines], [1, ['info Shutting down {"signal":"SIGINT"}']]);
+  clock.nowMs += 1;
+  const { message } = assertThrows(() => raise("SIGINT"), Exited);
+  assertEquals(message, "exit code 1");
+  assertEquals(lines.at(-1), 'warning Ending at once: a second signal {"signal":"SIGINT"}');
+  end();
+  await stopped;
+});
+
+Deno.test("signals: SIGHUP and SIGUSR2 log a line each and end nothing", () => {
+  const { surroundings, lines, raise } = setUp();
+  keepRunningOnSignals(surroundings);
+  raise("SIGHUP");
+  raise("SIGUSR2");
+  assertEquals(lines.map((line) => line.split(/[ :]/, 2)), [["info", "SIGHUP"], [
+    "info",
+    "SIGUSR2",
+  ]]);
+});
