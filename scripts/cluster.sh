@@ -3,6 +3,7 @@
 #
 #   scripts/cluster.sh start [N]    N servers (3 unless said), returns once a leader serves
 #   scripts/cluster.sh status       id, pid, client port and role of each
+#   scripts/cluster.sh leader       host and client port of the one that leads, once there is one
 #   scripts/cluster.sh kill ID      ends one at once (SIGKILL)
 #   scripts/cluster.sh restart ID   stops one where it runs, and starts it
 #   scripts/cluster.sh stop         stops all (SIGTERM)
@@ -25,7 +26,7 @@ fail() {
 }
 
 usage() {
-  sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 
@@ -282,6 +283,12 @@ status() {
   done
 }
 
+# For other programs' command lines: nc $(scripts/cluster.sh leader)
+print_address() {
+  wait_for_leader
+  echo "${hosts[leader]} ${client_ports[leader]}"
+}
+
 stop() {
   local id pid
   # All get the signal first: they hand over and end side by side.
@@ -333,12 +340,13 @@ clean() {
 command=$1
 shift
 case $command:$# in
-  start:[01] | status:0 | stop:0 | clean:0) ;;
+  start:[01] | status:0 | leader:0 | stop:0 | clean:0) ;;
   kill:1 | restart:1) ;;
   *) usage ;;
 esac
 find_cluster
 case $command in
   kill) kill_server "$1" ;;
+  leader) print_address ;;
   *) "$command" "$@" ;;
 esac

@@ -64,6 +64,8 @@ workbenchTest("cluster.sh: start, status, kill, restart, stop and clean", 3, asy
   const started = await bench.run("start");
   assertEquals(started.code, 0, started.error);
   assertMatch(started.out, /^Server [123] leads: clients go to 127\.0\.0\.1 port \d+/);
+  const [, host, port] = /clients go to (\S+) port (\d+)/.exec(started.out)!;
+  assertEquals(await bench.run("leader"), { code: 0, out: `${host} ${port}\n`, error: "" });
   const roles = await bench.roles();
   assertEquals(roles.filter((role) => role.endsWith("leads")).length, 1, roles.join());
 

@@ -1,0 +1,120 @@
+/** What a library's user is told while the leader is killed: an INCR after another, counted. */
+import { assert } from "../../../lib/util/assert.ts";
+import type { Cluster } from "../harness.ts";
+import { sleep } from "../patience.ts";
+import { RedisSocket } from "../redis_socket.ts";
+import type { Answer, Library, LibraryClient } from "./client.ts";
+
+/** Increments before a kill, and those that have to be acknowledged after it. */
+const COUNT = 20;
+/** For a whole round: a library that has not found the new leader by then does not find it. */
+const ROUND_DEADLINE_MS = 20_000;
+/** In which a command reaches a server's socket. */
+const SENT_MS = 50;
+/** What a user waits who was told of an error; without it no event of the library gets its turn. */
+const AFTER_ERROR_MS = 20;
+
+/** One kill of the leader, as the user of the library saw it. */
+export interface Kill {
+  /** What the command was answered that was in flight; null where none was. */
+  readonly cut: Answer | null;
+  /** The errors of commands that were sent after the kill, in order. */
+  readonly errors: readonly string[];
+  /** From the kill to the first acknowledgement. */
+  readonly stillMs: number;
+  /** Whether as many as wanted were acknowledged in time. */
+  readonly found: boolean;
+}
+
+/** How often it was sent, and how often acknowledged, over all kills: what the counter must fit. */
+export class Tally {
+  sent = 0;
+  acknowledged = 0;
+
+  async incr(client: LibraryClient, key: string): Promise<Answer> {
+    this.sent++;
+    const answer = await client.incr(key);
+    if ("value" in answer) this.acknowledged++;
+    return answer;
+  }
+
+  /** At least what was acknowledged; at most `executionsMax` times what was sent. */
+  async check(cluster: Cluster, key: string, executionsMax = 1): Promise<void> {
+    const leader = await cluster.waitForLeader();
+    using socket = await RedisSocket.connect(leader.clientPort);
+    const value = Number(await socket.ask("GET", key));
+    assert(
+      value >= this.acknowledged && value <= executionsMax * this.sent,
+      `${key} is ${value}: ${this.acknowledged} were acknowledged, ${this.sent} sent`,
+    );
+  }
+}
+
+/**
+ * Kills the leader while the client is idle, or while one of its commands is in flight, and goes on
+ * until COUNT commands are acknowledged. `tally` counts what was sent.
+ */
+export async function overKill(
+  cluster: Cluster,
+  client: LibraryClient,
+  key: string,
+  tally: Tally,
+  inFlight: boolean,
+): Promise<Kill> {
+  for (let i = 0; i < COUNT; i++) {
+    const answer = await tally.incr(client, key);
+    assert("value" in answer, `Before the kill: ${JSON.stringify(answer)}`);
+  }
+  const leader = await cluster.waitForLeader();
+  let cut: Promise<Answer> | null = null;
+  if (inFlight) {
+    // A frozen server answers nothing; the command waits at its socket when it is killed.
+    leader.freeze();
+    cut = tally.incr(client, key);
+    await sleep(SENT_MS);
+  }
+  const killedMs = performance.now();
+  const killing = leader.kill();
+  if (!inFlight) await killing;
+  const cutAnswer = await cut;
+  const isOver = () => performance.now() - killedMs > ROUND_DEADLINE_MS;
+  const errors: string[] = [];
+  let stillMs = cutAnswer !== null && "value" in cutAnswer ? performance.now() - killedMs : -1;
+  for (let left = COUNT; left > 0 && !isOver();) {
+    const answer = await tally.incr(client, key);
+    if ("error" in answer) {
+      errors.push(answer.error);
+      await sleep(AFTER_ERROR_MS);
+      continue;
+    }
+    if (stillMs < 0) stillMs = performance.now() - killedMs;
+    left--;
+  }
+  await killing;
+  return { cut: cutAnswer, errors, stillMs, found: !isOver() };
+}
+
+/** All servers up, and each knows the leader: what a round begins with. */
+export async function heal(cluster: Cluster): Promise<void> {
+  await cluster.startAll();
+  for (const server of cluster.servers) {
+    const socket = await server.connectEventually();
+    try {
+      for (let tries = 0;; tries++) {
+        const line = await socket.ask("get probe\r\n");
+        if (line.startsWith("ERR_REDIRECT ") || line === "ERR_NOT_FOUND") break;
+        assert(tries < 200, `Server ${server.id} says ${line}`);
+        await sleep(50);
+      }
+    } finally {
+      socket.close();
+    }
+  }
+}
+
+/** A client of the leader, or of all servers where the library can do that. */
+export async function connectTo(cluster: Cluster, library: Library): Promise<LibraryClient> {
+  const leader = await cluster.waitForLeader();
+  const all = cluster.servers.map((server) => server.clientPort);
+  return await library.connect(library.isCluster ? all : [leader.clientPort]);
+}
