@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every block of README.md (or the file named by the first argument), in the order in which they stand, in one shell and in a copy of the
-# tree: who reads from the top and types what stands there gets what stands there.
+# Runs every block of README.md, or of the page named by the first argument, in the order in which
+# they stand, in one shell and in a copy of the tree: who reads from the top and types what stands
+# there gets what stands there.
 #
 #   ```bash     is run; a command that fails fails the run
 #   ```js       is a program: run by Deno, with the import map of deno.json
