@@ -44,7 +44,7 @@ class RecordedPauses {
   constructor() {
     const set = (run: () => void, ms = 0) => {
       if (ms > 0) this.ms.push(ms);
-      return this.#original(run, ms);
+      return this.#original.call(globalThis, run, ms);
     };
     globalThis.setTimeout = set as typeof setTimeout;
   }
