@@ -46,6 +46,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   keepRunningOnSignals(surroundings);
 
   const rng = new SystemRng();
+  const startedMs = clock.monotonicMs();
   const directory = await openDirectory(options, rng);
   const transport = new TcpTransport(
     (failure) => log(acceptFailureEvent(failure)),
@@ -55,7 +56,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const runner = new NodeRunner({ ...parts, use: processUse });
   const node = new Node({ config, serverId, directory, clock, rng, host: runner });
   runner.start(node);
-  log({ level: "info", message: "Serving", fields: servingFields(options) });
+  const tookMs = Math.round(clock.monotonicMs() - startedMs);
+  const diskMs = Math.round(processUse().diskMs);
+  const fields = { ...servingFields(options), tookMs, diskMs };
+  log({ level: "info", message: "Serving", fields });
   return {
     stopped: stopOnSignal(surroundings, () => runner.stop()).then(() => {
       directory.close();

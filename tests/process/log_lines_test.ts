@@ -13,6 +13,8 @@ clusterTest(
   async (cluster) => {
     await cluster.startAll();
     const leader = await cluster.waitForLeader();
+    const serving = leader.process.log.find(({ message }) => message === "Serving")!;
+    assert(Number(serving.tookMs) >= Number(serving.diskMs) && Number(serving.diskMs) > 0);
     for (const server of [cluster.others(leader)[0]!, leader]) {
       server.freeze();
       await sleep(FROZEN_MS);

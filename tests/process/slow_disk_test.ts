@@ -13,6 +13,8 @@ import { needsLinux, needsProgram, unmet } from "./requirements.ts";
 const ELECTION_TIMEOUT_MS = 600;
 /** How long each sync takes: several election timeouts. */
 const STALL_MS = 3_000;
+/** So much of it is certain: what holds the calls up is ended after two election timeouts. */
+const STALLED_MS = ELECTION_TIMEOUT_MS;
 /** A disk that others slow down counts as quick again after eight quick syncs: so not every try meets it so. */
 const TRIES = 10;
 
@@ -62,9 +64,9 @@ function saysWhy({ process: { log } }: Server): boolean {
   const slow = log.filter(({ message }) => message.startsWith("Slow disk"));
   const stood = log.filter(({ message }) => message === "This server stood still");
   return slow.some(({ syncMs, writeMs, stoodStillMs }) =>
-    Number(syncMs) >= STALL_MS - 100 && Number(writeMs) + Number(stoodStillMs) < STALL_MS / 2
+    Number(syncMs) >= STALLED_MS && Number(writeMs) + Number(stoodStillMs) < STALLED_MS / 2
   ) && stood.some(({ reason, stoodStillMs }) =>
-    Number(stoodStillMs) >= STALL_MS - 100 && /the disk held it up, .*: sync \//.test(`${reason}`)
+    Number(stoodStillMs) >= STALLED_MS && /the disk held it up, .*: sync \//.test(`${reason}`)
   );
 }
 
