@@ -5,10 +5,12 @@
 import type { Clock } from "../host/ports.ts";
 import { ByteArena } from "../util/byte_arena.ts";
 import { ByteWriter } from "../util/bytes.ts";
+import { findAbsoluteTimes, moveAbsoluteTimes } from "../kv/absolute_times.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
 import type { Raft, RaftState } from "../raft/raft.ts";
+import type { LogTime } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { Gathering } from "./gathering.ts";
 import type { Session } from "./session.ts";
@@ -24,6 +26,8 @@ export interface Ticket {
 
 interface Sealed {
   readonly data: Uint8Array;
+  /** Where in `data` absolute times stand, which are by the wall clock still. */
+  readonly absoluteTimes: readonly number[];
   readonly ticket: Ticket;
 }
 
@@ -45,6 +49,7 @@ export class Appender {
   readonly #arena = new ByteArena();
   #open = new ByteWriter(4096);
   #ticket: Ticket = newTicket();
+  #absoluteTimes: number[] = [];
   #sealedBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
@@ -71,6 +76,7 @@ export class Appender {
     const isFull = this.#open.length + end - start > this.#entryBytesMax;
     if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
     this.#gathering.arrived(session.pace);
+    findAbsoluteTimes(bytes, start, end, this.#open.length, this.#absoluteTimes);
     this.#open.slice(bytes, start, end);
     this.#ticket.sessions.push(session);
     this.#ticket.firstPositions.push(firstPosition);
@@ -79,13 +85,16 @@ export class Appender {
 
   /**
    * Puts all that was gathered into the log, stamped only now so that stamps never run back along
-   * the log; what the log does not take is refused.
+   * the log; what the log does not take is refused. Absolute times come by the wall clock and become
+   * the log's own here: deadline + stamp - wall now.
    */
-  flush(stampMs: number, propose: (data: Uint8Array) => Proposed): void {
+  flush(time: LogTime, propose: (data: Uint8Array) => Proposed): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
     this.#gathering.flushed();
-    for (const { data, ticket } of this.#sealed) {
+    const stampMs = time.nowMs();
+    for (const { data, ticket, absoluteTimes } of this.#sealed) {
+      if (absoluteTimes.length > 0) moveAbsoluteTimes(data, absoluteTimes, time.aheadOfWallMs());
       writeEnvelope(data, EntryKind.commands, stampMs);
       const result = propose(data);
       if ("error" in result) refuse(ticket, result.error);
@@ -121,7 +130,9 @@ export class Appender {
 
   #seal(): void {
     const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
-    this.#sealed.push({ data, ticket: this.#ticket });
+    const absoluteTimes = this.#absoluteTimes;
+    this.#sealed.push({ data, ticket: this.#ticket, absoluteTimes });
+    if (absoluteTimes.length > 0) this.#absoluteTimes = [];
     this.#sealedBytes += data.length;
     this.#ticket = newTicket();
     if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);

@@ -90,13 +90,17 @@ export function openConsensus(options: ConsensusOptions): Consensus {
 }
 
 /** What the other servers are told of this one. */
-export function statusOf({ raft, store, log, persister }: Consensus): StatusNotice {
+export function statusOf(
+  { raft, store, log, persister }: Consensus,
+  leaderClock: LeaderClock,
+): StatusNotice {
   return {
     hasRoom: log.hasRoom(),
     canWrite: !persister.isStuck,
     isSuspect: raft.state.suspect,
     isRepairing: raft.repairing,
     appliedIndex: store.appliedIndex,
+    logTimeMs: raft.state.role.kind === "leader" ? leaderClock.nowMs() : 0,
   };
 }
 

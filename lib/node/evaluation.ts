@@ -3,16 +3,16 @@
  * into the log, reads wait for a round, everything else is refused with the reason.
  */
 import type { Result } from "../kv/result.ts";
-import type { ClientAddress, ServerViewSource } from "../wire/codec.ts";
+import type { ClientAddress, LogTime, ServerViewSource } from "../wire/codec.ts";
 import type { ClientError } from "../wire/command_batch.ts";
 import type { Session } from "./session.ts";
 
 export interface Evaluation extends ServerViewSource {
   monotonicMs(): number;
-  /** The leader's own time for expiry, ms since 1970; never less than the log's last stamp. */
-  leaderNowMs(): number;
-  /** The time of the store, as far as this server has applied the log. */
-  storeNowMs(): number;
+  /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
+  readonly leaderTime: LogTime;
+  /** And as it knows it where another leads. */
+  readonly followerTime: LogTime;
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
   refusal(): ClientError | 0;
   /** Why it does not take a write with this operation code; 0 where it does. */

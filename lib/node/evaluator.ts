@@ -4,12 +4,12 @@ import type { Clock } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
 import type { Result } from "../kv/result.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
-import type { ClientAddress, ServerPlace, ServerView } from "../wire/codec.ts";
+import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./append.ts";
 import type { Consensus } from "./consensus.ts";
 import type { Evaluation } from "./evaluation.ts";
-import type { LeaderClock } from "./leader_clock.ts";
+import type { Clocks } from "./clocks.ts";
 import type { ServerAddress } from "./node.ts";
 import type { ReadRounds } from "./read_rounds.ts";
 import type { Session } from "./session.ts";
@@ -30,7 +30,7 @@ export interface EvaluatorParts {
   /** Sets are refused once keys and values take so much. */
   readonly dataBytesMax: number;
   readonly clock: Clock;
-  readonly leaderClock: LeaderClock;
+  readonly clocks: Clocks;
   readonly appender: Appender;
   readonly rounds: ReadRounds;
   readonly sessions: Sessions;
@@ -55,12 +55,12 @@ export class Evaluator implements Evaluation {
     return this.#parts.clock.monotonicMs();
   }
 
-  leaderNowMs(): number {
-    return this.#parts.leaderClock.nowMs();
+  get leaderTime(): LogTime {
+    return this.#parts.clocks.leader;
   }
 
-  storeNowMs(): number {
-    return this.#parts.consensus()?.store.clockMs ?? 0;
+  get followerTime(): LogTime {
+    return this.#parts.clocks.follower;
   }
 
   refusal(): ClientError | 0 {

@@ -25,7 +25,7 @@ import {
 } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { clientAddresses, Evaluator } from "./evaluator.ts";
-import { LeaderClock } from "./leader_clock.ts";
+import { Clocks } from "./clocks.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
@@ -50,7 +50,7 @@ export class Node implements ServerNode {
   readonly #limits: Limits;
   readonly #host: NodeHost;
   readonly #clock: Clock;
-  readonly #leaderClock: LeaderClock;
+  readonly #clocks: Clocks;
   readonly #standstill: Standstill;
   readonly #appender: Appender;
   readonly #rounds = new ReadRounds();
@@ -77,7 +77,7 @@ export class Node implements ServerNode {
     this.#limits = config.limits;
     this.#host = host;
     this.#clock = clock;
-    this.#leaderClock = new LeaderClock(clock);
+    this.#clocks = new Clocks(clock, (event) => host.log(event));
     this.#standstill = new Standstill({ clock, host, ...config.timing });
     this.#sessionLimits = {
       pipelineCommandsMax: this.#limits.pipelineCommandsMax,
@@ -93,7 +93,7 @@ export class Node implements ServerNode {
       uncommittedBytesMax: this.#limits.uncommittedBytesMax,
       dataBytesMax: Math.min(config.storage.dataBytesMax || Infinity, STORE_BYTES_MAX),
       clock,
-      leaderClock: this.#leaderClock,
+      clocks: this.#clocks,
       appender: this.#appender,
       rounds: this.#rounds,
       sessions: this.#sessions,
@@ -113,7 +113,7 @@ export class Node implements ServerNode {
       frameBytesMax: frameBytesMax(),
       electionTimeoutMs: config.timing.electionTimeoutMs,
       ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
-      ownStatus: () => this.#consensus && statusOf(this.#consensus),
+      ownStatus: () => this.#consensus && statusOf(this.#consensus, this.#clocks.leader),
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),
@@ -187,7 +187,7 @@ export class Node implements ServerNode {
       const { raft, persister, snapshots } = consensus;
       persister.writeWaiting();
       if (this.#hasTicked || !this.#appender.mayWait(raft.state)) {
-        this.#appender.flush(this.#leaderClock.nowMs(), (data) => propose(raft, data));
+        this.#appender.flush(this.#clocks.leader, (data) => propose(raft, data));
       }
       this.#hasTicked = false;
       if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);
@@ -252,6 +252,7 @@ export class Node implements ServerNode {
       this.#rounds.confirm(round);
     }
     snapshots.take(ready, this.#clock.monotonicMs());
+    this.#clocks.follower.applied(store.clockMs);
     if (ready.committed.length > 0) this.#sessions.resumeAfterTime();
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = ready.committed.length > 0 && this.#appender.gatheredBytes > 0;
@@ -268,9 +269,11 @@ export class Node implements ServerNode {
     const { raft, persister, snapshots, store, log, roleLog } = consensus;
     raft.tick();
     roleLog.tick(nowMs);
+    const { role, leaderId } = raft.state;
+    this.#clocks.tick(nowMs, role.kind === "leader", this.links.statuses.of(leaderId));
     persister.tick(nowMs);
     snapshots.tick(nowMs, store, log.hasRoom());
-    this.#digests.tick(nowMs, raft.state.role.kind === "leader", store);
+    this.#digests.tick(nowMs, role.kind === "leader", store);
   }
 
   #onDigest(from: ServerId, notice: DigestNotice): void {
@@ -314,7 +317,7 @@ export class Node implements ServerNode {
     if (this.#consensus === null || this.#timeEntryIndex !== 0) return;
     const { raft, store } = this.#consensus;
     if (raft.state.role.kind !== "leader" || raft.state.term !== this.#ledTerm) return;
-    const nowMs = this.#leaderClock.nowMs();
+    const nowMs = this.#clocks.leader.nowMs();
     if (store.nextDeadlineMs() > nowMs && !store.hasDueKeys()) return;
     const result = raft.propose(timeEntry(nowMs));
     if (!result.accepted) return;
@@ -332,7 +335,7 @@ export class Node implements ServerNode {
       directory,
       formation: this.links.formation.record!,
       clock: this.#clock,
-      leaderClock: this.#leaderClock,
+      leaderClock: this.#clocks.leader,
       standstill: this.#standstill,
       rng,
       host: this.#host,

@@ -1,7 +1,7 @@
 /** Composes the replies of one connection, in the order of its commands, and keeps them in order. */
 import type { ByteWriter } from "../util/bytes.ts";
 import { Result, Status } from "../kv/result.ts";
-import type { Codec } from "../wire/codec.ts";
+import type { Codec, LogTime } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
@@ -34,7 +34,7 @@ export class ReplyComposer {
 
   /** Composes the reply to the write at the front, which came to `result`. */
   composeResult(result: Result): void {
-    this.#compose(result, this.#evaluation.leaderNowMs());
+    this.#compose(result, this.#evaluation.leaderTime);
   }
 
   /** Composes the reply to the local command at the front. */
@@ -52,7 +52,7 @@ export class ReplyComposer {
     const pending = this.#pending;
     const start = pending.readStart(pending.evaluated);
     this.#evaluation.read(pending.readBytes.bytes, start, this.#readResult);
-    this.#compose(this.#readResult, this.#evaluation.storeNowMs());
+    this.#compose(this.#readResult, this.#evaluation.followerTime);
   }
 
   composeRefusal(): void {
@@ -71,7 +71,7 @@ export class ReplyComposer {
     const start = pending.readStart(pending.evaluated);
     this.#evaluation.read(pending.readBytes.bytes, start, result);
     const isDue = result.status !== Status.notFound && result.deadlineMs !== 0 &&
-      result.deadlineMs <= this.#evaluation.leaderNowMs();
+      result.deadlineMs <= this.#evaluation.leaderTime.nowMs();
     if (strict && isDue) return false;
     this.composeResult(result);
     return true;
@@ -95,9 +95,9 @@ export class ReplyComposer {
     });
   }
 
-  #compose(result: Result, nowMs: number): void {
+  #compose(result: Result, time: LogTime): void {
     const replyMode = this.#pending.replyMode(this.#pending.evaluated);
-    this.#codec.writeResult(this.stream.writer, replyMode, result, nowMs);
+    this.#codec.writeResult(this.stream.writer, replyMode, result, time);
     this.#pending.passEvaluated(this.stream.composed);
   }
 

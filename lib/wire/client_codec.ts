@@ -5,7 +5,7 @@
  */
 import type { Result } from "../kv/result.ts";
 import type { ByteWriter } from "../util/bytes.ts";
-import type { ClientAddress, Codec, ServerViewSource } from "./codec.ts";
+import type { ClientAddress, Codec, LogTime, ServerViewSource } from "./codec.ts";
 import { BATCH_COMMANDS_MAX, type ClientError, type CommandBatch } from "./command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "./line.ts";
 import { refuseWithHint } from "./line_hints.ts";
@@ -102,8 +102,8 @@ export class ClientCodec implements Codec {
     return this.#codec.isWaiting();
   }
 
-  writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void {
-    this.#codec.writeResult(out, replyMode, result, nowMs);
+  writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void {
+    this.#codec.writeResult(out, replyMode, result, time);
   }
 
   writeLocal(

@@ -9,6 +9,17 @@ export interface ClientAddress {
   readonly port: number;
 }
 
+/** The log's time, as the server that answers knows it: keys expire by it and by no other. */
+export interface LogTime {
+  /** Ms since 1970. */
+  nowMs(): number;
+  /**
+   * How far it is ahead of this server's wall clock, in ms; negative where it is behind. Clients give
+   * absolute times by the wall clock, and read them so.
+   */
+  aheadOfWallMs(): number;
+}
+
 /** What a client may hear of the server, for the commands that ask about it. */
 export interface ServerView {
   readonly serverId: number;
@@ -72,8 +83,8 @@ export interface Codec {
   /** No next byte came for a while, or none will: decides without it, and puts what is due into `batch`. */
   fellSilent(batch: CommandBatch): void;
 
-  /** Appends the reply to a command that was decided. `nowMs` is for the time a key has left. */
-  writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void;
+  /** Appends the reply to a command that was decided. `time` is for what time a key has left. */
+  writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void;
 
   /** Bytes that it keeps from call to call. */
   heldBytes(): number;

@@ -2,7 +2,7 @@
 import type { Result } from "../kv/result.ts";
 import { assert } from "../util/assert.ts";
 import type { ByteWriter } from "../util/bytes.ts";
-import type { ClientAddress, Codec } from "./codec.ts";
+import type { ClientAddress, Codec, LogTime } from "./codec.ts";
 import type { ClientError, CommandBatch } from "./command_batch.ts";
 import { LINE_BYTES_MAX, type LineLimits, LineParser } from "./line_parser.ts";
 import { writeLineError, writeLineHelp, writeLineResult } from "./line_replies.ts";
@@ -74,8 +74,8 @@ export class LineCodec implements Codec {
     writeLineHelp(out);
   }
 
-  writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void {
-    writeLineResult(out, replyMode, result, nowMs);
+  writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void {
+    writeLineResult(out, replyMode, result, time);
   }
 
   writeError(

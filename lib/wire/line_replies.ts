@@ -2,7 +2,7 @@
 import { type Result, Status } from "../kv/result.ts";
 import { assert } from "../util/assert.ts";
 import type { ByteWriter } from "../util/bytes.ts";
-import type { ClientAddress } from "./codec.ts";
+import type { ClientAddress, LogTime } from "./codec.ts";
 import { ClientError, ReplyMode } from "./command_batch.ts";
 import { writeDecimal } from "./decimal.ts";
 
@@ -38,12 +38,12 @@ const SPACE = 0x20;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Appends the reply to a decided command; `nowMs` is on the same scale as `result.deadlineMs`. */
+/** Appends the reply to a decided command; `result.deadlineMs` is in the log's time. */
 export function writeLineResult(
   out: ByteWriter,
   replyMode: number,
   result: Result,
-  nowMs: number,
+  time: LogTime,
 ): void {
   if (replyMode === ReplyMode.none) return;
   switch (result.status) {
@@ -53,7 +53,7 @@ export function writeLineResult(
       lineEnd(out);
       return;
     case Status.found:
-      writeValue(out, replyMode === ReplyMode.withMeta, result, nowMs);
+      writeValue(out, replyMode === ReplyMode.withMeta, result, time);
       return;
     case Status.deleted:
       out.raw(DELETED);
@@ -92,12 +92,12 @@ export function secondsLeft(deadlineMs: number, nowMs: number): number {
   return Math.max(1, Math.ceil((deadlineMs - nowMs) / 1000));
 }
 
-function writeValue(out: ByteWriter, withMeta: boolean, result: Result, nowMs: number): void {
+function writeValue(out: ByteWriter, withMeta: boolean, result: Result, time: LogTime): void {
   put(out, VALUE, 0, VALUE.length);
   if (withMeta) {
     writeDecimal(out, result.version);
     out.u8(SPACE);
-    writeDecimal(out, secondsLeft(result.deadlineMs, nowMs));
+    writeDecimal(out, secondsLeft(result.deadlineMs, time.nowMs()));
     out.u8(SPACE);
   }
   writeDecimal(out, result.length);

@@ -2,7 +2,7 @@
 import { COMMAND_HEAD_BYTES, commandLength } from "../kv/command.ts";
 import type { Result } from "../kv/result.ts";
 import type { ByteWriter } from "../util/bytes.ts";
-import type { ClientAddress, Codec, ServerViewSource } from "./codec.ts";
+import type { ClientAddress, Codec, LogTime, ServerViewSource } from "./codec.ts";
 import {
   Action,
   BATCH_COMMANDS_MAX,
@@ -113,13 +113,13 @@ export class RespCodec implements Codec {
     return this.#isStalled && this.#request.watches.isWaiting;
   }
 
-  writeResult(out: ByteWriter, replyMode: number, result: Result, nowMs: number): void {
+  writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void {
     if ((replyMode & ~RESP3) === RespMode.watch) {
       this.#request.watches.answered(result);
       writeLine(out, "+OK");
       return;
     }
-    writeRespResult(out, replyMode, result, nowMs);
+    writeRespResult(out, replyMode, result, time);
   }
 
   writeLocal(

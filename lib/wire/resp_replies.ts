@@ -3,6 +3,7 @@ import { type Result, Status } from "../kv/result.ts";
 import { assert } from "../util/assert.ts";
 import type { ByteWriter } from "../util/bytes.ts";
 import type { Int64 } from "../util/int64.ts";
+import type { LogTime } from "./codec.ts";
 import { writeDecimal } from "./decimal.ts";
 
 /** How the result of a command is shown. From 16 on; bit 7 set for version 3 of the protocol. */
@@ -76,12 +77,12 @@ const CR = 0x0d;
 const LF = 0x0a;
 const MINUS = 0x2d;
 
-/** Appends the reply to a command that was decided. `nowMs` is for the time that a key has left. */
+/** Appends the reply to a command that was decided. `time` is for the time that a key has left. */
 export function writeRespResult(
   out: ByteWriter,
   replyMode: number,
   result: Result,
-  nowMs: number,
+  time: LogTime,
 ): void {
   const isResp3 = (replyMode & RESP3) !== 0;
   const mode = replyMode & ~RESP3;
@@ -92,7 +93,7 @@ export function writeRespResult(
       else out.raw(OK);
       return;
     case Status.found:
-      return writeFound(out, mode, result, nowMs);
+      return writeFound(out, mode, result, time);
     case Status.notFound:
     case Status.notDone:
       return writeNothing(out, mode, isResp3);
@@ -102,7 +103,7 @@ export function writeRespResult(
       else writeInt64(out, result.integer);
       return;
     case Status.list:
-      return writeList(out, mode, isResp3, result, nowMs);
+      return writeList(out, mode, isResp3, result, time);
     case Status.aborted:
       out.raw(isResp3 ? NULL : NULL_ARRAY);
       return;
@@ -123,7 +124,7 @@ export function writeRespResult(
   }
 }
 
-function writeFound(out: ByteWriter, mode: number, result: Result, nowMs: number): void {
+function writeFound(out: ByteWriter, mode: number, result: Result, time: LogTime): void {
   const { deadlineMs } = result;
   switch (mode) {
     case RespMode.exists:
@@ -134,16 +135,13 @@ function writeFound(out: ByteWriter, mode: number, result: Result, nowMs: number
     case RespMode.type:
       return out.raw(STRING);
     case RespMode.ttl:
-      return writeInteger(
-        out,
-        deadlineMs === 0 ? -1 : Math.floor((left(deadlineMs, nowMs) + 500) / 1000),
-      );
+      return writeInteger(out, deadlineMs === 0 ? -1 : toSeconds(left(deadlineMs, time)));
     case RespMode.pttl:
-      return writeInteger(out, deadlineMs === 0 ? -1 : left(deadlineMs, nowMs));
+      return writeInteger(out, deadlineMs === 0 ? -1 : left(deadlineMs, time));
     case RespMode.expireTime:
-      return writeInteger(out, deadlineMs === 0 ? -1 : Math.floor((deadlineMs + 500) / 1000));
+      return writeInteger(out, deadlineMs === 0 ? -1 : toSeconds(byWall(deadlineMs, time)));
     case RespMode.pexpireTime:
-      return writeInteger(out, deadlineMs === 0 ? -1 : deadlineMs);
+      return writeInteger(out, deadlineMs === 0 ? -1 : byWall(deadlineMs, time));
     case RespMode.verbatim:
       return out.slice(result.bytes, result.offset, result.offset + result.length);
     default:
@@ -152,8 +150,18 @@ function writeFound(out: ByteWriter, mode: number, result: Result, nowMs: number
 }
 
 /** A key that is shown has some time left, however the clocks stand. */
-function left(deadlineMs: number, nowMs: number): number {
-  return Math.max(0, deadlineMs - nowMs);
+function left(deadlineMs: number, time: LogTime): number {
+  return Math.max(0, deadlineMs - time.nowMs());
+}
+
+/** A deadline of the log's time, as this server's wall clock will show it. */
+function byWall(deadlineMs: number, time: LogTime): number {
+  return Math.max(0, deadlineMs - time.aheadOfWallMs());
+}
+
+/** Rounded as Redis does it. */
+function toSeconds(ms: number): number {
+  return Math.floor((ms + 500) / 1000);
 }
 
 function writeNothing(out: ByteWriter, mode: number, isResp3: boolean): void {
@@ -182,7 +190,7 @@ function writeList(
   mode: number,
   isResp3: boolean,
   result: Result,
-  nowMs: number,
+  time: LogTime,
 ): void {
   const { list, listLength } = result;
   switch (mode) {
@@ -196,7 +204,7 @@ function writeList(
     case RespMode.transaction:
       writeArray(out, listLength);
       for (let i = 0; i < listLength; i++) {
-        writeRespResult(out, list[i]!.tag, list[i]!, nowMs);
+        writeRespResult(out, list[i]!.tag, list[i]!, time);
       }
       return;
     case RespMode.scan:

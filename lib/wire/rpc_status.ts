@@ -15,6 +15,7 @@ export function encodeStatus(out: ByteWriter, status: StatusNotice): void {
       (status.isSuspect ? SUSPECT : 0) | (status.isRepairing ? REPAIRING : 0),
   );
   out.u64(status.appliedIndex);
+  out.u64(status.logTimeMs);
   endFrame(out, at);
 }
 
@@ -22,6 +23,7 @@ export function encodeStatus(out: ByteWriter, status: StatusNotice): void {
 export function decodeStatus(reader: ByteReader): Frame {
   const flags = reader.u8();
   const appliedIndex = reader.u64();
+  const logTimeMs = reader.u64();
   reader.offset = reader.end;
   const status = {
     hasRoom: (flags & HAS_ROOM) !== 0,
@@ -29,6 +31,7 @@ export function decodeStatus(reader: ByteReader): Frame {
     isSuspect: (flags & SUSPECT) !== 0,
     isRepairing: (flags & REPAIRING) !== 0,
     appliedIndex,
+    logTimeMs,
   };
   return { type: "status", status };
 }

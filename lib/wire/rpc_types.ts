@@ -124,6 +124,8 @@ export interface StatusNotice {
   readonly isRepairing: boolean;
   /** The last entry that it has applied. */
   readonly appliedIndex: number;
+  /** The log's time now, ms since 1970, where it leads; else 0. */
+  readonly logTimeMs: number;
 }
 
 export type Frame =

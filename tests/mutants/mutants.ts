@@ -145,8 +145,8 @@ export const GIVEN: readonly Mutant[] = [
     "    if (strict && isDue) result.status = Status.notFound;",
   ], [
     "node/evaluator.ts",
-    "    return this.#parts.leaderClock.nowMs();",
-    "    return this.#parts.clock.wallMs();",
+    "    return this.#parts.clocks.leader;",
+    "    return { nowMs: () => this.#parts.clock.wallMs(), aheadOfWallMs: () => 0 };",
   ]),
   mutant("24", "Entries keep views of the buffer that was read into", [
     "wire/frame_decoder.ts",

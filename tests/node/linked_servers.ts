@@ -23,6 +23,7 @@ export class Server {
     isSuspect: false,
     isRepairing: false,
     appliedIndex: 0,
+    logTimeMs: 0,
   };
   readonly links: PeerLinks;
   directory: DataDirectory;

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Node } from "../../lib/node/node.ts";
-import type { ClientSession } from "../../lib/node/shells.ts";
+import type { ClientSession, LogEvent } from "../../lib/node/shells.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
@@ -12,13 +12,19 @@ const decoder = new TextDecoder();
 
 /** A cluster of one server, whose turns, time and disk move when the test says so. */
 export class OneServer {
-  readonly disk = new SimDisk();
+  readonly disk: SimDisk;
   readonly node: Node;
+  readonly events: LogEvent[] = [];
+  /** What the wall clock shows while the monotonic one shows 0; a test may step it. */
+  wallStartMs: number;
   /** The node asked for a turn that it did not get yet. */
   isTurnDue = false;
   #nowMs = 0;
 
-  constructor() {
+  /** On `disk`, an empty one unless given; its wall clock begins at `wallStartMs`. */
+  constructor(disk: SimDisk = new SimDisk(), wallStartMs = 1_000_000) {
+    this.disk = disk;
+    this.wallStartMs = wallStartMs;
     const random = new Random(1);
     const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 1_000_000, reserveBytes: 1_000 };
     this.node = new Node({
@@ -35,14 +41,14 @@ export class OneServer {
         makeIncarnation: () => "0123456789abcdef",
         ...storage,
       }),
-      clock: { monotonicMs: () => this.#nowMs, wallMs: () => 1_000_000 + this.#nowMs },
+      clock: { monotonicMs: () => this.#nowMs, wallMs: () => this.wallMs },
       rng: random,
       host: {
         scheduleTurn: () => this.isTurnDue = true,
         fatal: (error) => {
           throw error;
         },
-        log: () => {},
+        log: (event) => this.events.push(event),
       },
       checkInvariants: true,
     });
@@ -55,6 +61,18 @@ export class OneServer {
 
   get lastIndex(): number {
     return this.node.raft!.state.log.lastIndex;
+  }
+
+  get wallMs(): number {
+    return this.wallStartMs + this.#nowMs;
+  }
+
+  /** Lets so much time pass, on both clocks. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed += DEFAULT_TIMING.tickMs) {
+      this.tick();
+      this.settle();
+    }
   }
 
   tick(): void {

@@ -10,6 +10,7 @@ const WELL: StatusNotice = {
   isSuspect: false,
   isRepairing: false,
   appliedIndex: 5,
+  logTimeMs: 0,
 };
 
 function setUp() {

@@ -35,12 +35,8 @@ class FakeLeader implements Evaluation {
   monotonicMs(): number {
     return this.nowMs;
   }
-  leaderNowMs(): number {
-    return this.nowMs;
-  }
-  storeNowMs(): number {
-    return this.nowMs;
-  }
+  readonly leaderTime = { nowMs: () => this.nowMs, aheadOfWallMs: () => 0 };
+  readonly followerTime = this.leaderTime;
   serverView(): ServerView {
     throw new Error("Nothing of this server is asked for here");
   }

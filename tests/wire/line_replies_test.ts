@@ -9,10 +9,11 @@ import { latin, unlatin } from "./line_driver.ts";
 
 const codec = new LineCodec({ valueBytesMax: 1000 });
 const NOW_MS = 1_700_000_000_000;
+const TIME = { nowMs: () => NOW_MS, aheadOfWallMs: () => 0 };
 
 function resultText(replyMode: number, fields: Partial<Result>): string {
   const out = new ByteWriter(0);
-  codec.writeResult(out, replyMode, Object.assign(new Result(), fields), NOW_MS);
+  codec.writeResult(out, replyMode, Object.assign(new Result(), fields), TIME);
   return unlatin(out.view());
 }
 

@@ -40,12 +40,10 @@ export class OneServer implements Evaluation {
   monotonicMs(): number {
     return this.nowMs;
   }
-  leaderNowMs(): number {
-    return this.nowMs;
-  }
-  storeNowMs(): number {
-    return this.store.clockMs;
-  }
+  /** How far the log's time is ahead of the wall clock. */
+  aheadOfWallMs = 0;
+  readonly leaderTime = { nowMs: () => this.nowMs, aheadOfWallMs: () => this.aheadOfWallMs };
+  readonly followerTime = { nowMs: () => this.store.clockMs, aheadOfWallMs: () => 0 };
   refusal(): ClientError | 0 {
     return this.refusedWith;
   }

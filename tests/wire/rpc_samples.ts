@@ -51,6 +51,7 @@ export const STATUS = {
   isSuspect: false,
   isRepairing: true,
   appliedIndex: LARGE,
+  logTimeMs: 1_800_000_000_000,
 };
 
 export const DIGEST = { index: 7, digest: "00112233aabbccdd" };

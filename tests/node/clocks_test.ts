@@ -1,0 +1,205 @@
+/** Servers whose wall clocks were wrong once, or are: what becomes of keys that expire. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { LeaderClock } from "../../lib/node/leader_clock.ts";
+import { FollowerTime } from "../../lib/node/follower_time.ts";
+import type { ClientSession } from "../../lib/node/shells.ts";
+import { parseReply, type Reply } from "../process/redis_socket.ts";
+import { fromBytes } from "../process/socket.ts";
+import { requestBytes } from "../wire/resp_driver.ts";
+import { OneServer, replies } from "./one_server.ts";
+
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const YEAR = 365 * 24 * HOUR;
+/** 2027-01-15, a whole second. */
+const NOW = 1_800_000_000_000;
+
+class Client {
+  readonly server: OneServer;
+  readonly #session: ClientSession;
+
+  constructor(server: OneServer) {
+    this.server = server;
+    this.#session = server.node.openSession("test")!;
+  }
+
+  ask(...args: string[]): Reply {
+    this.server.send(this.#session, fromBytes(requestBytes([args])));
+    this.server.settle();
+    return parseReply(replies(this.#session));
+  }
+
+  /** The key's time to live by the log, in whole seconds. */
+  ttl(key: string): number {
+    return Math.round(Number(this.ask("PTTL", key)) / SECOND);
+  }
+}
+
+/** Seconds since 1970, `seconds` from what the server's wall clock shows now. */
+function wallIn(server: OneServer, seconds: number): string {
+  return `${Math.floor(server.wallMs / SECOND) + seconds}`;
+}
+
+/** A server whose log was led by a clock that was `aheadMs` ahead, restarted with a right one. */
+function ledAhead(aheadMs: number): OneServer {
+  const wrong = new OneServer(undefined, NOW + aheadMs);
+  assertEquals(new Client(wrong).ask("SET", "old", "v", "EX", "100000"), "OK");
+  wrong.settle();
+  wrong.disk.kill();
+  return new OneServer(wrong.disk, NOW + 60 * SECOND);
+}
+
+/** Every command that takes an absolute time, for `seconds` from now on, each on a key of its own. */
+function setAbsolute(client: Client, seconds: number): string[] {
+  const at = wallIn(client.server, seconds);
+  const ms = `${at}000`;
+  client.ask("MSET", "expireat", "v", "pexpireat", "v", "getex", "v", "getpx", "v", "multi", "v");
+  assertEquals(client.ask("SET", "exat", "v", "EXAT", at), "OK");
+  assertEquals(client.ask("SET", "pxat", "v", "PXAT", ms), "OK");
+  assertEquals(client.ask("SET", "setget", "v", "GET", "EXAT", at), null);
+  assertEquals(client.ask("EXPIREAT", "expireat", at), 1);
+  assertEquals(client.ask("PEXPIREAT", "pexpireat", ms), 1);
+  assertEquals(client.ask("GETEX", "getex", "EXAT", at), "v");
+  assertEquals(client.ask("GETEX", "getpx", "PXAT", ms), "v");
+  client.ask("WATCH", "multi");
+  client.ask("MULTI");
+  client.ask("MSET", "x", "1", "y", "2");
+  client.ask("SET", "inside", "v", "EXAT", at);
+  client.ask("EXPIREAT", "multi", at);
+  client.ask("EXPIRETIME", "multi");
+  assertEquals(client.ask("EXEC"), ["OK", "OK", 1, Number(at)]);
+  const keys = "exat pxat setget expireat pexpireat getex getpx inside multi".split(" ");
+  for (const key of keys) {
+    assertEquals(client.ask("EXPIRETIME", key), Number(at), key);
+    assertEquals(client.ask("PEXPIRETIME", key), Number(ms), key);
+    assert(Math.abs(client.ttl(key) - seconds) <= 1, `${key}: ${client.ttl(key)} s left`);
+  }
+  return keys;
+}
+
+for (const [name, aheadMs] of [["an hour", HOUR], ["a year", YEAR]] as const) {
+  Deno.test(`clocks: after a leader that was ${name} ahead, absolute times are those of the wall`, () => {
+    const server = ledAhead(aheadMs);
+    const client = new Client(server);
+    const keys = setAbsolute(client, 30);
+    client.ask("SET", "relative", "v", "EX", "30");
+    server.pass(28 * SECOND);
+    for (const key of [...keys, "relative"]) assertEquals(client.ask("GET", key), "v", key);
+    server.pass(3 * SECOND);
+    for (const key of [...keys, "relative"]) assertEquals(client.ask("GET", key), null, key);
+  });
+}
+
+Deno.test("clocks: what is past by the wall is past, however far the log is ahead", () => {
+  const client = new Client(ledAhead(HOUR));
+  client.ask("SET", "k", "v");
+  assertEquals(client.ask("EXPIREAT", "k", wallIn(client.server, -1)), 1);
+  assertEquals(client.ask("EXISTS", "k"), 0);
+  assertEquals(client.ask("SET", "k", "v", "PXAT", "1"), "OK");
+  assertEquals(client.ask("EXISTS", "k"), 0);
+});
+
+Deno.test("clocks: booted an hour behind and put right while it leads, absolute times are right at once", () => {
+  const server = new OneServer(undefined, NOW - HOUR);
+  const client = new Client(server);
+  const before = wallIn(server, 30);
+  assertEquals(client.ask("SET", "before", "v", "EXAT", before), "OK");
+  client.ask("SET", "relative", "v", "EX", "30");
+  server.wallStartMs += HOUR;
+  const keys = setAbsolute(client, 3);
+  server.pass(4 * SECOND);
+  for (const key of keys) assertEquals(client.ask("GET", key), null, key);
+  // A correction moves no deadline that was set before it: this one shows where it now stands.
+  assertEquals(client.ask("GET", "before"), "v");
+  assertEquals(client.ask("EXPIRETIME", "before"), Number(before) + HOUR / SECOND);
+  server.pass(27 * SECOND);
+  assertEquals([client.ask("GET", "before"), client.ask("GET", "relative")], [null, null]);
+});
+
+Deno.test("clocks: the log keeps its rate while it is ahead: a minute is a minute", () => {
+  const client = new Client(ledAhead(HOUR));
+  client.ask("SET", "k", "v", "PX", "60000");
+  client.server.pass(30 * SECOND);
+  assertEquals(client.ttl("k"), 30);
+});
+
+Deno.test("clocks: options that compare deadlines see equal ones as equal", () => {
+  const client = new Client(ledAhead(HOUR));
+  const at = wallIn(client.server, 1_000);
+  client.ask("SET", "k", "v", "EXAT", at);
+  client.server.pass(50);
+  assertEquals(client.ask("EXPIREAT", "k", at, "GT"), 0);
+  assertEquals(client.ask("EXPIREAT", "k", at, "LT"), 0);
+  assertEquals(client.ask("EXPIREAT", "k", `${Number(at) + 1}`, "GT"), 1);
+});
+
+Deno.test("clocks: a difference of more than a second is a warning that repeats, ever more rarely", () => {
+  const server = ledAhead(HOUR);
+  const warnings = () => server.events.filter(({ message }) => /wall clock/.test(message));
+  server.pass(100);
+  assertEquals(warnings().length, 1);
+  const { level, message, fields } = warnings()[0]!;
+  assertEquals(level, "warning");
+  assertMatch(message, /^The log's time is 3\d{3}\.\d s ahead of this server's wall clock, since /);
+  assertMatch(message, /times to live are right; absolute times .*EXPIREAT/);
+  assert(Math.abs(Number(fields.logAheadOfWallMs) - HOUR) < 61 * SECOND);
+  server.pass(59 * SECOND);
+  assertEquals(warnings().length, 1);
+  server.pass(2 * SECOND);
+  assertEquals(warnings().length, 2);
+  server.pass(110 * SECOND);
+  assertEquals(warnings().length, 2);
+  server.pass(11 * SECOND);
+  assertEquals(warnings().length, 3);
+  server.wallStartMs += Number(warnings()[2]!.fields.logAheadOfWallMs);
+  server.pass(100);
+  assertEquals(
+    warnings().at(-1)!.message,
+    "This server's wall clock and the log's time agree again",
+  );
+  server.pass(100);
+  assertEquals(warnings().length, 4);
+});
+
+Deno.test("clocks: no word is said of a difference of up to a second, and none counts below 100 ms", () => {
+  const server = new OneServer(undefined, NOW);
+  server.wallStartMs -= 999;
+  server.pass(100);
+  assertEquals(server.events.filter(({ message }) => /wall clock/.test(message)), []);
+  const clock = { mono: 0, wall: NOW, monotonicMs: () => clock.mono, wallMs: () => clock.wall };
+  const leader = new LeaderClock(clock);
+  leader.beginTerm(0);
+  const offsetsOf = (steps: number[]) =>
+    steps.map((ms) => {
+      clock.wall += ms;
+      return leader.aheadOfWallMs();
+    });
+  // Jitter is left out: what was set reads back as it was set.
+  assertEquals(offsetsOf([100, -200, -1, -50, 99, -150]), [0, 0, 101, 101, 0, 202]);
+});
+
+Deno.test("clocks: a follower's time passes between reports, and is never earlier than its store's", () => {
+  const clock = { mono: 5_000, wall: NOW, monotonicMs: () => clock.mono, wallMs: () => clock.wall };
+  const time = new FollowerTime(clock);
+  const pass = (ms: number) => {
+    clock.mono += ms;
+    clock.wall += ms;
+  };
+  time.applied(NOW - HOUR);
+  pass(250);
+  assertEquals([time.nowMs(), time.aheadOfWallMs()], [NOW - HOUR + 250, 0]);
+  // The log stood still for an hour; the leader says so.
+  time.heard({ logTimeMs: NOW + 2 * HOUR, receivedMs: clock.mono - 10 });
+  assertEquals(time.nowMs(), NOW + 2 * HOUR + 10);
+  assertEquals(time.aheadOfWallMs(), 2 * HOUR + 10 - 250);
+  pass(500);
+  assertEquals(time.nowMs(), NOW + 2 * HOUR + 510);
+  assertEquals(time.aheadOfWallMs(), 2 * HOUR + 10 - 250);
+  time.applied(NOW + 3 * HOUR);
+  assertEquals(time.nowMs(), NOW + 3 * HOUR);
+  time.heard({ logTimeMs: NOW + 2 * HOUR, receivedMs: clock.mono });
+  assertEquals(time.nowMs(), NOW + 3 * HOUR);
+  time.heard({ logTimeMs: 0, receivedMs: clock.mono });
+  time.heard(null);
+  assertEquals(time.nowMs(), NOW + 3 * HOUR);
+});
