@@ -4,11 +4,12 @@ import { Random } from "../../lib/util/random.ts";
 import {
   encodeHello,
   encodeMessage,
+  encodeRefusal,
   FrameDecoder,
   NO_FEATURES,
   RefusalReason,
 } from "../../lib/wire/rpc.ts";
-import { connectAll, form, heartbeat, Server, Wire } from "./linked_servers.ts";
+import { connectAll, form, heartbeat, move, Server, Wire } from "./linked_servers.ts";
 
 Deno.test("three servers form over their links and then exchange messages", () => {
   const { servers, wires } = form(3);
@@ -153,4 +154,38 @@ Deno.test("a server that goes on sending what makes no sense is complained of on
   first!.links.tick(nowMs += 1_000);
   for (const at of [4, 20, 4, 20]) sendDamaged(at);
   assertEquals(complaints(), 3);
+});
+
+Deno.test("a peer that refuses in other words each time, or comes and goes, does not fill the log", () => {
+  const { servers } = form(3);
+  const [first, second] = servers;
+  const link = first!.links.outbound[0]!;
+  link.disconnected("reset");
+  first!.events.length = 0;
+  let nowMs = 2_000;
+  const pass = () => first!.links.tick(nowMs += 1_000);
+  for (let i = 0; i < 3_600; i++) {
+    link.connected();
+    const refusal = new ByteWriter();
+    encodeRefusal(refusal, RefusalReason.busy, `not now, number ${i}`);
+    link.receive(refusal.copy());
+    link.disconnected(link.closing!);
+    pass();
+  }
+  const refused = first!.events.splice(0);
+  assertEquals(refused.length > 50 && refused.length < 80, true, `${refused.length} lines an hour`);
+  for (let i = 0; i < 3_600; i++) {
+    const inbound = second!.links.openInbound("first");
+    link.connected();
+    move(link, inbound);
+    move(inbound, link);
+    assertEquals(link.isUp, true);
+    inbound.disconnected();
+    link.disconnected("reset");
+    pass();
+  }
+  const flapping = first!.events;
+  assertEquals(flapping.length > 50 && flapping.length < 160, true, `${flapping.length} lines`);
+  const last = flapping.at(-1)!;
+  assertEquals(last.message.startsWith("Peer "), true);
 });
