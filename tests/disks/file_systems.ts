@@ -35,9 +35,13 @@ export function output(program: string, ...args: string[]): string {
 }
 
 /** Makes a file system on `target`, an image file or a device. */
-export function makeFileSystem(kind: Exclude<FileSystem, "tmpfs">, target: string): void {
+export function makeFileSystem(
+  kind: Exclude<FileSystem, "tmpfs">,
+  target: string,
+  options: readonly string[] = [],
+): void {
   const [program, ...args] = MAKERS[kind];
-  output(program!, ...args, target);
+  output(program!, ...args, ...options, target);
 }
 
 /** Why a kind can't be tried here; null where it can. */
@@ -85,8 +89,8 @@ export function takeDown(name: string): void {
 }
 
 /** Attaches `file` to a free loop device; returns the device. */
-export function attachLoop(file: string): string {
-  const device = output("losetup", "--find", "--show", file);
+export function attachLoop(file: string, ...options: readonly string[]): string {
+  const device = output("losetup", "--find", "--show", ...options, file);
   onTakeDown(device, () => output("losetup", "--detach", device));
   return device;
 }

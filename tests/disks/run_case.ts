@@ -18,8 +18,11 @@ const PRELOADED_VALUE_BYTES = 200;
 const WRITERS = 8;
 /** Many more than the room has. */
 const SETS_MAX = 20_000;
-/** Beside a full disk sets that are acknowledged all the same are right where a majority has room. */
-const SETS_BESIDE_MAX = 800;
+/**
+ * Beside a full disk sets that are acknowledged all the same are right where a majority has room. They
+ * are more than a reserve holds.
+ */
+const SETS_BESIDE_MAX = 2_000;
 /** After so many sets without an answer in words no more are tried. */
 const UNANSWERED_MAX = 4;
 const DELETES_WHILE_FULL = 1_200;
