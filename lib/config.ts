@@ -4,6 +4,8 @@
  * refused with one sentence that names the key and what was meant.
  */
 import * as v from "valibot";
+import { addressFault, limitsFault, timingFault } from "./config_checks.ts";
+import { describeIssue, parseJson } from "./config_text.ts";
 import {
   DEFAULT_LIMITS,
   DEFAULT_STORAGE_LIMITS,
@@ -16,13 +18,17 @@ import {
   VALUE_BYTES_CEILING,
 } from "./node/limits.ts";
 
-/** One server of the cluster: where clients and where the other servers reach it. */
+/** One server of the cluster: where clients and the other servers reach it, and where it listens. */
 export interface ServerConfig {
   readonly id: number;
   readonly hostname: string;
   readonly clientPort: number;
   /** Where the other servers' frames arrive. */
   readonly logPort: number;
+  /** The name or address that the client port is opened on; `hostname` where it is left out. */
+  readonly clientListen?: string | undefined;
+  /** The same for the log port. */
+  readonly logListen?: string | undefined;
 }
 
 export interface Config {
@@ -122,16 +128,21 @@ function numbers<T extends object>(ranges: Ranges<T>, defaults: T, what: string)
 const PORT = wholeNumber(1, 65_535, "port");
 const HOSTNAME = "is no hostname or address (letters, digits, and . _ - : only)";
 
-const SERVER = section({
+// The name travels in a reply line, so it must not carry a space or a line end.
+const HOST = v.pipe(
+  v.string(HOSTNAME),
+  v.check((name) => /^[A-Za-z0-9._:-]{1,253}$/.test(name), HOSTNAME),
+);
+
+const SERVER_KEYS = {
   id: wholeNumber(1, Number.MAX_SAFE_INTEGER, "server id: a positive whole number"),
-  // The name travels in a reply line, so it must not carry a space or a line end.
-  hostname: v.pipe(
-    v.string(HOSTNAME),
-    v.check((name) => /^[A-Za-z0-9._:-]{1,253}$/.test(name), HOSTNAME),
-  ),
+  hostname: HOST,
   clientPort: PORT,
   logPort: PORT,
-}, "server");
+  clientListen: v.optional(HOST),
+  logListen: v.optional(HOST),
+};
+const SERVER = section(SERVER_KEYS, "server");
 
 const SERVERS = `is no list of 1 to ${SERVERS_MAX} servers`;
 const PATH = "is no directory (a name of 1 to 4096 characters)";
@@ -153,7 +164,7 @@ const CONFIG = section({
 /** The sections by the key path that leads to them, list positions left out; for the hint on unknown keys. */
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   "": ["path", "servers", "timing", "limits", "storage"],
-  servers: ["id", "hostname", "clientPort", "logPort"],
+  servers: Object.keys(SERVER_KEYS),
   timing: Object.keys(TIMING_RANGES),
   limits: Object.keys(LIMIT_RANGES),
   storage: Object.keys(STORAGE_RANGES),
@@ -183,14 +194,14 @@ export function defaultConfig(): Config {
 export function parseConfig(text: string, source: string): Config {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
-    // The engine quotes what it stumbled over, line ends included.
-    const why = (error as Error).message.replace(/\p{Cc}+/gu, " ");
-    throw new ConfigError(`${source}: no valid JSON: ${why}`);
+    throw new ConfigError(`${source}: ${(error as Error).message}`);
   }
   const result = v.safeParse(CONFIG, json);
-  if (!result.success) throw new ConfigError(`${source}: ${describeIssue(result.issues[0])}`);
+  if (!result.success) {
+    throw new ConfigError(`${source}: ${describeIssue(result.issues[0], KNOWN_KEYS)}`);
+  }
   // The sections are built from tables with exactly these keys, which the types can't follow.
   const config = result.output as unknown as Config;
   const fault = addressFault(config.servers) ?? timingFault(config.timing) ??
@@ -205,94 +216,4 @@ export function findServer(config: Config, id: number): ServerConfig {
   if (found !== undefined) return found;
   const ids = config.servers.map((server) => server.id).join(", ");
   throw new ConfigError(`There is no server ${id} in the cluster file: it lists ${ids}`);
-}
-
-function describeIssue(issue: v.BaseIssue<unknown>): string {
-  const keys = (issue.path ?? []).map((item) => item.key as string | number);
-  const path = formatPath(keys);
-  if (issue.kind === "schema" && issue.type === "strict_object") {
-    const known = KNOWN_KEYS[keys.filter((key) => typeof key === "string").slice(0, -1).join(".")];
-    return issue.expected === "never"
-      ? `${path}: unknown key; known here: ${known?.join(", ")}`
-      : `${path}: missing; wanted here: ${known?.join(", ")}`;
-  }
-  return `${path === "" ? "" : `${path}: `}${shorten(issue.input)} ${issue.message}`;
-}
-
-/** `["servers", 1, "id"]` as `servers[1].id`; a key that is no plain word is quoted. */
-function formatPath(keys: readonly (string | number)[]): string {
-  let path = "";
-  for (const key of keys) {
-    if (typeof key === "number") path += `[${key}]`;
-    else {
-      const word = /^\w{1,64}$/.test(key) ? key : shorten(key);
-      path += path === "" ? word : `.${word}`;
-    }
-  }
-  return path;
-}
-
-function shorten(input: unknown): string {
-  const text = JSON.stringify(input) ?? "nothing";
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
-function addressFault(servers: readonly ServerConfig[]): string | null {
-  const ids = new Map<number, string>();
-  const addresses = new Map<string, string>();
-  for (const [at, server] of servers.entries()) {
-    const first = ids.get(server.id);
-    if (first !== undefined) {
-      return `servers[${at}].id: ${server.id} is already the id of ${first}`;
-    }
-    ids.set(server.id, `servers[${at}]`);
-    const name = server.hostname.toLowerCase();
-    const hostname = name === "localhost" ? "127.0.0.1" : name;
-    for (const key of ["clientPort", "logPort"] as const) {
-      const address = `${hostname} ${server[key]}`;
-      const other = addresses.get(address);
-      if (other !== undefined) {
-        return `servers[${at}].${key}: ${server[key]} on ${server.hostname} is already ${other}`;
-      }
-      addresses.set(address, `servers[${at}].${key}`);
-    }
-  }
-  return null;
-}
-
-function timingFault(timing: Timing): string | null {
-  const { tickMs, heartbeatIntervalMs, electionTimeoutMs, commandTimeoutMs } = timing;
-  if (tickMs > heartbeatIntervalMs) {
-    return `timing.tickMs: ${tickMs} is more than timing.heartbeatIntervalMs ` +
-      `(${heartbeatIntervalMs}): heartbeats are counted in ticks`;
-  }
-  if (heartbeatIntervalMs * 3 > electionTimeoutMs) {
-    return `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
-      `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not end a term`;
-  }
-  if (commandTimeoutMs < electionTimeoutMs) {
-    return `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +
-      `timing.electionTimeoutMs (${electionTimeoutMs}): commands could not outlast an election`;
-  }
-  return null;
-}
-
-/** What a command adds to its value: key, numbers, envelope and frame heads, generously. */
-const COMMAND_OVERHEAD_BYTES = 4 * KIB;
-
-function limitsFault(limits: Limits): string | null {
-  const command = limits.valueBytesMax + COMMAND_OVERHEAD_BYTES;
-  for (const key of ["uncommittedBytesMax", "outboxBytesMax"] as const) {
-    if (limits[key] < command) {
-      return `limits.${key}: ${limits[key]} has no room for one command with a value of ` +
-        `limits.valueBytesMax (${limits.valueBytesMax}): at least ${command} is needed`;
-    }
-  }
-  for (const key of ["appendBytesInFlightMax", "outboxBytesMax"] as const) {
-    if (limits[key] < limits.appendBytesMax) {
-      return `limits.${key}: ${limits[key]} is less than limits.appendBytesMax ` +
-        `(${limits.appendBytesMax})`;
-    }
-  }
-  return null;
 }

@@ -50,7 +50,8 @@ export class NodeRunner implements NodeHost {
   #isTurnScheduled = false;
   #hopsLeft = 0;
   #ticker: ReturnType<typeof setInterval> | null = null;
-  #listeners: Listener[] = [];
+  #clientListeners: Listener[] = [];
+  #logListeners: Listener[] = [];
   #links: ServerLinks | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -103,21 +104,29 @@ export class NodeRunner implements NodeHost {
    * Opens both ports and starts the node. The node may have called the host before.
    * @throws {Error} where a port can't be had, with nothing left open.
    */
-  start(node: ServerNode): void {
+  async start(node: ServerNode): Promise<void> {
     const { config, serverId, transport, clock, rng, log } = this.#options;
-    const { hostname, clientPort, logPort } = findServer(config, serverId);
+    const { hostname, clientPort, logPort, ...listen } = findServer(config, serverId);
+    const { clientListen = hostname, logListen = hostname } = listen;
     try {
-      this.#listeners.push(transport.listen(hostname, clientPort, SPARE_BESIDE_CLIENTS));
-      this.#listeners.push(transport.listen(hostname, logPort, SPARE_BESIDE_PEERS));
+      this.#clientListeners = await transport.listen(
+        clientListen,
+        clientPort,
+        SPARE_BESIDE_CLIENTS,
+      );
+      this.#logListeners = await transport.listen(logListen, logPort, SPARE_BESIDE_PEERS);
     } catch (error) {
       this.#closeListeners();
       throw error;
     }
     this.#node = node;
-    const [clientListener, logListener] = this.#listeners;
-    this.#essential(acceptConnections(clientListener!, node, this.#clients, log));
+    for (const listener of this.#clientListeners) {
+      this.#essential(acceptConnections(listener, node, this.#clients, log));
+    }
     const retry = () => this.#links?.retryNow();
-    this.#essential(acceptRpc(logListener!, node, this.#peers, log, retry));
+    for (const listener of this.#logListeners) {
+      this.#essential(acceptRpc(listener, node, this.#peers, log, retry));
+    }
     const addressOf = (peerId: number) => {
       const peer = findServer(config, peerId);
       return { hostname: peer.hostname, port: peer.logPort };
@@ -129,6 +138,16 @@ export class NodeRunner implements NodeHost {
     this.scheduleTurn();
   }
 
+  /** Where clients are accepted, as texts for logs; once started. */
+  get clientAddresses(): string[] {
+    return this.#clientListeners.map((listener) => listener.address);
+  }
+
+  /** Where the other servers are accepted. */
+  get logAddresses(): string[] {
+    return this.#logListeners.map((listener) => listener.address);
+  }
+
   /**
    * Stops in order: no more clients, the node hands over and answers what is open, replies go out,
    * everything closes. Resolves within 2 s; a second call gets the same promise.
@@ -138,7 +157,7 @@ export class NodeRunner implements NodeHost {
   }
 
   async #stop(): Promise<void> {
-    this.#listeners[0]?.close();
+    for (const listener of this.#clientListeners) listener.close();
     await this.#shutDownNode();
     const flushUntilMs = this.#options.clock.monotonicMs() + FLUSH_MAX_MS;
     while (this.#clients.size > 0 && this.#options.clock.monotonicMs() < flushUntilMs) {
@@ -168,8 +187,8 @@ export class NodeRunner implements NodeHost {
   }
 
   #closeListeners(): void {
-    for (const listener of this.#listeners) listener.close();
-    this.#listeners = [];
+    for (const listener of [...this.#clientListeners, ...this.#logListeners]) listener.close();
+    this.#clientListeners = this.#logListeners = [];
   }
 
   #peerLimits() {

@@ -1,5 +1,6 @@
 /** Init: the composition root, the only file that knows the real clock, disk and network. */
-import type { Config } from "./config.ts";
+import { type Config, findServer } from "./config.ts";
+import { doubtsAbout } from "./config_checks.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
 import { freeDescriptors } from "./host/descriptors.ts";
 import type { Rng } from "./host/ports.ts";
@@ -44,21 +45,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const clock = systemClock;
   const surroundings = { process, clock, log };
   keepRunningOnSignals(surroundings);
+  for (const message of doubtsAbout(config.servers)) log({ level: "warning", message, fields: {} });
 
   const rng = new SystemRng();
   const startedMs = clock.monotonicMs();
   const directory = await openDirectory(options, rng);
-  const transport = new TcpTransport(
-    (failure) => log(acceptFailureEvent(failure)),
-    (atMost) => freeDescriptors(config.path, atMost),
-  );
+  const transport = new TcpTransport({
+    onAcceptFailure: (failure) => log(acceptFailureEvent(failure)),
+    countFree: (atMost) => freeDescriptors(config.path, atMost),
+  });
   const parts = { config, serverId, transport, clock, rng, log, onFatal };
   const runner = new NodeRunner({ ...parts, use: processUse });
   const node = new Node({ config, serverId, directory, clock, rng, host: runner });
-  runner.start(node);
+  await runner.start(node);
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
   const diskMs = Math.round(processUse().diskMs);
-  const fields = { ...servingFields(options), tookMs, diskMs };
+  const fields = { ...servingFields(options, runner), tookMs, diskMs };
   log({ level: "info", message: "Serving", fields });
   return {
     stopped: stopOnSignal(surroundings, () => runner.stop()).then(() => {
@@ -83,10 +85,20 @@ async function openDirectory(options: ServerOptions, rng: Rng): Promise<DataDire
   });
 }
 
-function servingFields({ config, serverId }: ServerOptions): LogEvent["fields"] {
-  const server = config.servers.find((one) => one.id === serverId)!;
-  const { hostname, clientPort, logPort } = server;
-  return { server: serverId, hostname, clientPort, logPort, path: `${config.path}/${serverId}` };
+function servingFields(
+  { config, serverId }: ServerOptions,
+  runner: NodeRunner,
+): LogEvent["fields"] {
+  const { hostname, clientPort, logPort } = findServer(config, serverId);
+  return {
+    server: serverId,
+    hostname,
+    clientPort,
+    logPort,
+    clientListen: runner.clientAddresses.join(" "),
+    logListen: runner.logAddresses.join(" "),
+    path: `${config.path}/${serverId}`,
+  };
 }
 
 /** Connections that end before they are accepted are their clients' affair: whoever likes makes them. */

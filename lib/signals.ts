@@ -17,16 +17,26 @@ export interface SignalSurroundings {
 
 /**
  * SIGHUP asks for the configuration to be read anew, and comes where a terminal is closed: neither may
- * end a server. SIGUSR2 would, unless it is handled. To be called before anything else is begun.
+ * end a server. The others would, unless they are handled. To be called before anything else is begun.
  */
 export function keepRunningOnSignals({ process, log }: SignalSurroundings): void {
-  process.onSignal(["SIGHUP", "SIGUSR2"], (signal) => {
-    const message = signal === "SIGHUP"
-      ? "SIGHUP: nothing can be reloaded yet; the cluster file is read at the start alone"
-      : "SIGUSR2 means nothing to this server";
-    log({ level: "info", message, fields: {} });
+  process.onSignal(["SIGHUP", "SIGUSR1", "SIGUSR2"], (signal) => {
+    log({ ...MEANINGS[signal as keyof typeof MEANINGS], fields: {} });
   });
 }
+
+const MEANINGS = {
+  SIGHUP: {
+    level: "info",
+    message: "SIGHUP: nothing can be reloaded yet; the cluster file is read at the start alone",
+  },
+  SIGUSR1: {
+    level: "warning",
+    message: "SIGUSR1: newer versions of the runtime open their debugger on it (127.0.0.1:9229), " +
+      "which only a restart closes",
+  },
+  SIGUSR2: { level: "info", message: "SIGUSR2 means nothing to this server" },
+} as const;
 
 /**
  * Calls `stop` on the first SIGTERM or SIGINT, and resolves once that has ended. Another one a second

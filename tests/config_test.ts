@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ConfigError, defaultConfig, findServer, parseConfig } from "../lib/config.ts";
+import { doubtsAbout } from "../lib/config_checks.ts";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../lib/node/limits.ts";
 
 const SERVERS = [
@@ -103,20 +104,22 @@ Deno.test("config: hostnames that could break a reply line are refused", () => {
 
 Deno.test("config: unknown and missing keys are named with those that are known", () => {
   assertEquals(
-    refusal({ pat: 1 }),
-    "pat: unknown key; known here: path, servers, timing, limits, storage",
+    refusal({ colour: 1 }),
+    "colour: unknown key; known here: path, servers, timing, limits, storage",
   );
   assertEquals(
     withServer({ port: 1 }),
-    "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort",
+    "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort, clientListen, " +
+      "logListen",
   );
   assertStringIncludes(
-    refusal({ timing: { heartbeatMs: 5 } }),
-    "timing.heartbeatMs: unknown key; known here: tickMs, heartbeatIntervalMs,",
+    refusal({ timing: { beatMs: 5 } }),
+    "timing.beatMs: unknown key; known here: tickMs, heartbeatIntervalMs,",
   );
   assertEquals(
     refusal({ servers: [{ id: 1, hostname: "h", clientPort: 1 }] }),
-    "servers[0].logPort: missing; wanted here: id, hostname, clientPort, logPort",
+    "servers[0].logPort: missing; known here: id, hostname, clientPort, logPort, clientListen, " +
+      "logListen",
   );
   assertStringIncludes(refusalOfText("{}"), "path: missing");
   assertStringIncludes(
@@ -124,6 +127,84 @@ Deno.test("config: unknown and missing keys are named with those that are known"
     "__proto__: unknown key",
   );
   assertStringIncludes(refusal({ "a\nb": 1 }), '"a\\nb": unknown key');
+});
+
+Deno.test("config: a key that is misspelled is named with the one that was likely meant", () => {
+  const misspelled = (wrong: string, right: string) => {
+    const server: Record<string, unknown> = { ...SERVERS[0], [wrong]: 1 };
+    delete server[right];
+    return refusal({ servers: [server] });
+  };
+  for (
+    const [wrong, right] of [
+      ["clientport", "clientPort"],
+      ["client_port", "clientPort"],
+      ["logport", "logPort"],
+      ["logPrt", "logPort"],
+      ["hostName", "hostname"],
+      ["host", "hostname"],
+      ["ID", "id"],
+    ] as const
+  ) {
+    assertStringIncludes(
+      misspelled(wrong, right),
+      `servers[0].${wrong}: unknown key (did you mean ${right}?); known here: id, hostname,`,
+    );
+  }
+  const optional = [
+    [{ Timing: {} }, "Timing: unknown key (did you mean timing?)"],
+    [{ timing: { electiontimeoutms: 1 } }, "timing.electiontimeoutms: unknown key (did you mean"],
+    [{ electionTimeoutMs: 900 }, "electionTimeoutMs: unknown key (it belongs into timing)"],
+    [
+      { timing: { servers: 1 } },
+      "timing.servers: unknown key (it belongs to the file's top level)",
+    ],
+    [{ storage: { ["x".repeat(200)]: 1 } }, "unknown key; known here: segmentBytesMax"],
+  ] as const;
+  for (const [change, text] of optional) assertStringIncludes(refusal(change), text);
+  assertStringIncludes(
+    refusalOfText(JSON.stringify({ path: "d", Servers: SERVERS })),
+    "Servers: unknown key (did you mean servers?)",
+  );
+});
+
+Deno.test("config: a file that is no JSON is refused with the habit that made it so", () => {
+  const refusals = [
+    ["", "the file is empty"],
+    [" \n", "the file is empty"],
+    ['{ "path": "d", }', "(JSON has no comma before a closing bracket)"],
+    ['{ "servers": [1,] }', "(JSON has no comma before a closing bracket)"],
+    ['{ "path": "a,}" // where\n}', "(JSON has no comments)"],
+    ["{ 'path': 'd' }", '(JSON has " for quotes)'],
+    ['{ path: "d" }', '(JSON has its keys in "quotes")'],
+    ["{\0", "no UTF-8 text: save it as UTF-8"],
+    ["\ufffd\ufffd{", "no UTF-8 text: save it as UTF-8"],
+  ] as const;
+  for (const [text, why] of refusals) assertStringIncludes(refusalOfText(text), why);
+  assertStringIncludes(refusalOfText('{ "path": "d"'), "no valid JSON: ");
+  // The mark that some editors write at the front is none of the contents.
+  parseConfig("\ufeff" + JSON.stringify({ path: "d", servers: SERVERS }), "c.json");
+});
+
+Deno.test("config: each port may be opened elsewhere than where others reach it", () => {
+  const server = { ...SERVERS[0], clientListen: "0.0.0.0", logListen: "10.0.0.5" };
+  const { servers } = parseConfig(JSON.stringify({ path: "d", servers: [server] }), "c.json");
+  assertEquals(servers, [server]);
+  assertEquals(doubtsAbout(servers), []);
+  assertStringIncludes(withServer({ clientListen: "a b" }), "servers[1].clientListen: ");
+  assertStringIncludes(withServer({ logListen: 9 }), "servers[1].logListen: ");
+});
+
+Deno.test("config: a hostname that nobody can connect to is doubted, and nothing else is", () => {
+  const doubts = (hostname: string) => doubtsAbout([{ ...SERVERS[0]!, hostname }]);
+  for (const hostname of ["0.0.0.0", "::", "0"]) {
+    assertEquals(doubts(hostname).length, 1);
+    assertStringIncludes(doubts(hostname)[0]!, `Server 1 has hostname ${hostname}`);
+    assertStringIncludes(doubts(hostname)[0]!, `"clientListen": "${hostname}"`);
+  }
+  for (const hostname of ["127.0.0.1", "::1", "10.0.0.0", "localhost", "db0"]) {
+    assertEquals(doubts(hostname), []);
+  }
 });
 
 Deno.test("config: sections and lists of the wrong shape are refused", () => {

@@ -1,5 +1,5 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { defaultConfig } from "../lib/config.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type Config, defaultConfig } from "../lib/config.ts";
 import type { Connection, Transport } from "../lib/host/ports.ts";
 import { NodeRunner } from "../lib/node_runner.ts";
 import type { ServerNode } from "../lib/node/shells.ts";
@@ -19,11 +19,13 @@ class FakeTransport implements Transport {
   readonly dialled: string[] = [];
   refusePort = 0;
 
-  listen(hostname: string, port: number): FakeListener {
-    if (port === this.refusePort) throw new Error(`Port ${port} on ${hostname} is in use`);
+  listen(hostname: string, port: number): Promise<FakeListener[]> {
+    if (port === this.refusePort) {
+      return Promise.reject(new Error(`Port ${port} on ${hostname} is in use`));
+    }
     const listener = new FakeListener();
     this.listeners.set(`${hostname}:${port}`, listener);
-    return listener;
+    return Promise.resolve([listener]);
   }
 
   connect(hostname: string, port: number): Promise<Connection> {
@@ -67,13 +69,13 @@ class FakeNode implements ServerNode {
   }
 }
 
-function setUp() {
+function setUp(config: Config = defaultConfig()) {
   const transport = new FakeTransport();
   const node = new FakeNode();
   const fatal: string[] = [];
   const lines: string[] = [];
   const runner = new NodeRunner({
-    config: defaultConfig(),
+    config,
     serverId: 2,
     transport,
     clock: new FakeClock(),
@@ -86,7 +88,7 @@ function setUp() {
 
 Deno.test("runner: listens on this server's two ports and dials the others' log ports", async () => {
   const { transport, node, fatal, runner } = setUp();
-  runner.start(node);
+  await runner.start(node);
   await settle();
   assertEquals([...transport.listeners.keys()], ["127.0.0.1:9002", "127.0.0.1:9003"]);
   assertEquals(transport.dialled, ["127.0.0.1:9001", "127.0.0.1:9005"]);
@@ -101,9 +103,20 @@ Deno.test("runner: listens on this server's two ports and dials the others' log 
   assertEquals(fatal, []);
 });
 
+Deno.test("runner: listens where the file says, and dials what the others advertise", async () => {
+  const config = defaultConfig();
+  const listen = { clientListen: "0.0.0.0", logListen: "10.0.0.5" };
+  const servers = config.servers.map((server) => ({ ...server, ...listen }));
+  const { transport, node, runner } = setUp({ ...config, servers });
+  await runner.start(node);
+  assertEquals([...transport.listeners.keys()], ["0.0.0.0:9002", "10.0.0.5:9003"]);
+  assertEquals(transport.dialled, ["127.0.0.1:9001", "127.0.0.1:9005"]);
+  await runner.stop();
+});
+
 Deno.test("runner: many calls for a turn make one turn", async () => {
   const { node, runner } = setUp();
-  runner.start(node);
+  await runner.start(node);
   await settle();
   await settle();
   const before = node.turns;
@@ -117,7 +130,7 @@ Deno.test("runner: many calls for a turn make one turn", async () => {
 
 Deno.test("runner: stopping lets the last replies out, then closes everything", async () => {
   const { transport, node, runner } = setUp();
-  runner.start(node);
+  await runner.start(node);
   const client = new FakeConnection();
   transport.listeners.get("127.0.0.1:9002")!.arrive(client);
   await settle();
@@ -134,7 +147,7 @@ Deno.test("runner: what a turn throws is fatal", async () => {
   node.onTurn = () => {
     throw new Error("a broken invariant");
   };
-  runner.start(node);
+  await runner.start(node);
   await settle();
   await settle();
   assertEquals(fatal, ["a broken invariant"]);
@@ -146,7 +159,7 @@ Deno.test("runner: a port in use leaves nothing open", async () => {
   const { transport, node, runner } = setUp();
   transport.refusePort = 9003;
   runner.scheduleTurn();
-  const message = assertThrows(() => runner.start(node), Error).message;
+  const message = (await assertRejects(() => runner.start(node), Error)).message;
   assertEquals(message, "Port 9003 on 127.0.0.1 is in use");
   await settle();
   assertEquals(node.turns, 0);

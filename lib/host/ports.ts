@@ -127,6 +127,8 @@ export interface Connection {
 /** A listening socket: an async iterator of connections that survives running out of descriptors. */
 export interface Listener extends AsyncIterable<Connection> {
   readonly port: number;
+  /** Address and port, for logs. */
+  readonly address: string;
   /**
    * Asked once for each accepted connection: false where it takes a descriptor that files and other
    * connections may need (`spareDescriptors` below). Absent where descriptors don't run out.
@@ -137,7 +139,16 @@ export interface Listener extends AsyncIterable<Connection> {
 
 /** The network, for the shells in net/ alone. */
 export interface Transport {
-  /** `spareDescriptors`: how many have to stay free when a connection is kept; 0 unless said. */
-  listen(hostname: string, port: number, spareDescriptors?: number): Listener;
-  connect(hostname: string, port: number, timeoutMs: number): Promise<Connection>;
+  /**
+   * A listener for each address that `hostname` stands for, at least one. `spareDescriptors`: how many
+   * have to stay free when a connection is kept; 0 unless said.
+   */
+  listen(hostname: string, port: number, spareDescriptors?: number): Promise<Listener[]>;
+  /** Rejects where there is no connection within `timeoutMs`, and once `signal` is aborted. */
+  connect(
+    hostname: string,
+    port: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Connection>;
 }

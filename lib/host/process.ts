@@ -14,7 +14,7 @@ export const ENVIRONMENT = [
 export type EnvironmentName = typeof ENVIRONMENT[number];
 
 /** Signals that mean something to a server. */
-export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR1" | "SIGUSR2";
 
 export interface HostProcess {
   readonly args: readonly string[];
@@ -64,8 +64,8 @@ export const denoProcess: HostProcess = {
   },
   onSignal(signals, run) {
     for (const signal of signals) {
-      // Windows knows no such signal, and refuses its name.
-      if (signal === "SIGUSR2" && Deno.build.os === "windows") continue;
+      // Windows knows no such signals, and refuses their names.
+      if (signal.startsWith("SIGUSR") && Deno.build.os === "windows") continue;
       Deno.addSignalListener(signal, () => run(signal));
     }
   },

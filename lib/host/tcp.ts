@@ -3,53 +3,136 @@
  */
 import { DescriptorMargin } from "./descriptors.ts";
 import type { Connection, Listener, Transport } from "./ports.ts";
+import { Resolver } from "./resolver.ts";
 import { TcpConnection } from "./tcp_connection.ts";
 import { type OnAcceptFailure, TcpListener } from "./tcp_listener.ts";
 
-/**
- * TCP over Deno. `onAcceptFailure` hears why connections can't be accepted; `countFree` tells how many
- * descriptors are free, at most as many as it is asked for.
- */
-export class TcpTransport implements Transport {
-  readonly #onAcceptFailure: OnAcceptFailure;
-  readonly #margin: DescriptorMargin;
+/** How long a server waits for the addresses of the name that it is to listen on. */
+const LISTEN_RESOLVE_MS = 5_000;
+/** What the name of the machine itself stands for, whatever its hosts file lists. */
+const LOOPBACK = ["127.0.0.1", "::1"];
 
-  constructor(
-    onAcceptFailure: OnAcceptFailure = () => {},
-    countFree: (atMost: number) => number = (atMost) => atMost,
-  ) {
-    this.#onAcceptFailure = onAcceptFailure;
-    this.#margin = new DescriptorMargin(countFree);
+export interface TcpOptions {
+  /** Hears why connections can't be accepted. */
+  readonly onAcceptFailure?: OnAcceptFailure;
+  /** How many descriptors are free, at most as many as it is asked for. */
+  readonly countFree?: (atMost: number) => number;
+  readonly resolver?: Resolver;
+}
+
+/** TCP over Deno. */
+export class TcpTransport implements Transport {
+  readonly #onAcceptFailure: OnAcceptFailure | undefined;
+  readonly #margin: DescriptorMargin;
+  readonly #resolver: Resolver;
+
+  constructor(options: TcpOptions = {}) {
+    this.#onAcceptFailure = options.onAcceptFailure;
+    this.#margin = new DescriptorMargin(options.countFree ?? ((atMost) => atMost));
+    this.#resolver = options.resolver ?? new Resolver();
   }
 
-  /** @throws {Error} where the port can't be had: one sentence with port and address. */
-  listen(hostname: string, port: number, spareDescriptors = 0): Listener {
+  /**
+   * Listens on every address of `hostname` that this machine has, and on each of them or on none.
+   * @throws {Error} where the port can't be had: one sentence with port and address.
+   */
+  async listen(hostname: string, port: number, spareDescriptors = 0): Promise<Listener[]> {
     const hasRoom = () => spareDescriptors === 0 || this.#margin.hasRoom(spareDescriptors);
+    const listeners: TcpListener[] = [];
+    let notHere: unknown;
     try {
-      return new TcpListener(Deno.listen({ hostname, port }), this.#onAcceptFailure, hasRoom);
+      for (const address of await this.#addressesToListenOn(hostname)) {
+        // A port that the system chose is the same on all of them.
+        const wanted = listeners[0]?.port ?? port;
+        try {
+          const acceptor = Deno.listen({ hostname: address, port: wanted });
+          listeners.push(new TcpListener(acceptor, this.#onAcceptFailure, hasRoom));
+        } catch (error) {
+          if (!isNotHere(error)) throw error;
+          notHere = error;
+        }
+      }
+      if (listeners.length === 0) throw notHere;
+      return listeners;
     } catch (error) {
+      for (const listener of listeners) listener.close();
       throw new Error(listenRefusal(hostname, port, error as Error), { cause: error });
     }
   }
 
-  /** @throws {Error} where no connection was made within `timeoutMs`: one sentence. */
-  async connect(hostname: string, port: number, timeoutMs: number): Promise<Connection> {
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+  async #addressesToListenOn(hostname: string): Promise<string[]> {
+    const isLocal = hostname.toLowerCase() === "localhost";
+    const found = isLocal
+      ? await this.#resolver.resolve(hostname, LISTEN_RESOLVE_MS).catch(() => [])
+      : await this.#resolver.resolve(hostname, LISTEN_RESOLVE_MS);
+    return isLocal ? [...new Set([...LOOPBACK, ...found])] : found;
+  }
+
+  /**
+   * Connects to the first address of `hostname` that answers; each gets its share of the time.
+   * @throws {Error} where no connection was made within `timeoutMs`, or `signal` came: one sentence.
+   */
+  async connect(
+    hostname: string,
+    port: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    const untilMs = performance.now() + timeoutMs;
+    let first: unknown = null;
     try {
-      const conn = await Deno.connect({ hostname, port, signal: deadline.signal });
-      if (!isToItself(conn)) return new TcpConnection(conn);
-      conn.close();
-      throw new Error("nobody listens there: the connection was made to itself");
+      const addresses = await this.#resolver.resolve(hostname, timeoutMs, signal);
+      for (const [at, address] of addresses.entries()) {
+        const shareMs = (untilMs - performance.now()) / (addresses.length - at);
+        try {
+          return await dial(address, port, shareMs, signal);
+        } catch (error) {
+          first ??= error;
+        }
+      }
+      throw first;
     } catch (error) {
-      const why = deadline.signal.aborted
+      const why = error instanceof NoAnswer
         ? `no answer within ${timeoutMs} ms`
         : (error as Error).message;
       throw new Error(`Cannot connect to ${hostname} port ${port}: ${why}`, { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
+}
+
+class NoAnswer extends Error {}
+
+/** One try at one address. Deno.connect knows no deadline but a signal. */
+async function dial(
+  hostname: string,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const deadline = new AbortController();
+  const abort = () => deadline.abort();
+  const timer = setTimeout(abort, timeoutMs);
+  signal?.addEventListener("abort", abort);
+  try {
+    if (signal?.aborted) throw new Error("given up");
+    const conn = await Deno.connect({ hostname, port, signal: deadline.signal });
+    if (!isToItself(conn)) return new TcpConnection(conn);
+    conn.close();
+    throw new Error("nobody listens there: the connection was made to itself");
+  } catch (error) {
+    if (signal?.aborted) throw new Error("given up", { cause: error });
+    if (deadline.signal.aborted) throw new NoAnswer("no answer", { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** The address is another machine's, or its family is switched off here. */
+function isNotHere(error: unknown): boolean {
+  return error instanceof Deno.errors.AddrNotAvailable ||
+    (error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT");
 }
 
 /**
@@ -65,8 +148,15 @@ function listenRefusal(hostname: string, port: number, error: Error): string {
     return `Port ${port} on ${hostname} is in use: stop what listens there, or give this server ` +
       "another port in the cluster file";
   }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return `Cannot listen on port ${port} of ${hostname}: this machine does not have that address`;
+  const what = `Cannot listen on port ${port} of ${hostname}`;
+  if (isNotHere(error)) {
+    return `${what}: this machine does not have that address. Where others connect to an ` +
+      "address that is none of its own, clientListen and logListen in the cluster file say where " +
+      "it listens";
   }
-  return `Cannot listen on port ${port} of ${hostname}: ${error.message}`;
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return `${what}: ports below 1024 are for root, or need CAP_NET_BIND_SERVICE. Give this ` +
+      "server a higher port in the cluster file";
+  }
+  return `${what}: ${error.message}`;
 }

@@ -1,4 +1,8 @@
+import { addressText } from "../util/address.ts";
 import type { Connection } from "./ports.ts";
+
+/** How an IPv4 address looks to a listener on all addresses of both families. */
+const MAPPED = /^::ffff:(?=[\d.]+$)/;
 
 /** One TCP connection, without Nagle's delay: replies are gathered before they get here. */
 export class TcpConnection implements Connection {
@@ -9,7 +13,7 @@ export class TcpConnection implements Connection {
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
     const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
-    this.remote = `${hostname}:${port}`;
+    this.remote = addressText(hostname.replace(MAPPED, ""), port);
     const tcp = conn as Partial<Deno.TcpConn>;
     try {
       tcp.setNoDelay?.(true);

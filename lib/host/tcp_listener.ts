@@ -2,6 +2,7 @@
  * Accepting connections over TCP. The runtime's own iterator over a listener ends with the first error;
  * the one here ends when the listener is closed and with nothing else.
  */
+import { addressText } from "../util/address.ts";
 import { type AcceptErrorKind, kindOfAcceptError } from "./accept_errors.ts";
 import type { Connection, Listener } from "./ports.ts";
 import { TcpConnection } from "./tcp_connection.ts";
@@ -47,8 +48,8 @@ interface Unreported {
 /** A listening socket; its iterator ends with `close()` and with nothing else. */
 export class TcpListener implements Listener {
   readonly port: number;
+  readonly address: string;
   readonly hasRoom: () => boolean;
-  readonly #address: string;
   readonly #acceptor: Acceptor;
   readonly #onFailure: OnAcceptFailure;
   readonly #unreported = new Map<AcceptErrorKind, Unreported>();
@@ -67,7 +68,7 @@ export class TcpListener implements Listener {
     this.hasRoom = hasRoom;
     const { hostname, port } = acceptor.addr as Deno.NetAddr;
     this.port = port;
-    this.#address = `${hostname}:${port}`;
+    this.address = addressText(hostname, port);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Connection> {
@@ -120,7 +121,7 @@ export class TcpListener implements Listener {
     const { count } = unreported;
     unreported.count = 0;
     unreported.reportedAtMs = nowMs;
-    this.#onFailure({ address: this.#address, kind, error, count });
+    this.#onFailure({ address: this.address, kind, error, count });
   }
 
   #rest(ms: number): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Connection, Rng, Transport } from "../host/ports.ts";
 import { LogPace } from "../node/log_pace.ts";
 import type { LogEvent, OutboundLink } from "../node/shells.ts";
+import { addressText } from "../util/address.ts";
 import type { ConnectionWatch } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";
 import { activityOf } from "./signal.ts";
@@ -59,7 +60,7 @@ class LinkLoop {
   readonly #link: OutboundLink;
   readonly #address: PeerAddress;
   readonly #around: LinkSurroundings;
-  #stopped = false;
+  readonly #stop = new AbortController();
   #backoffMs = BACKOFF_MIN_MS;
   /** When the try under way, or the last one, began. */
   #triedAtMs = 0;
@@ -88,8 +89,12 @@ class LinkLoop {
     }
   }
 
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   stop(): void {
-    this.#stopped = true;
+    this.#stop.abort();
     this.#connection?.close();
     this.#endPause();
   }
@@ -121,7 +126,7 @@ class LinkLoop {
     let accepted: Connection;
     try {
       const { hostname, port } = this.#address;
-      accepted = await transport.connect(hostname, port, CONNECT_TIMEOUT_MS);
+      accepted = await transport.connect(hostname, port, CONNECT_TIMEOUT_MS, this.#stop.signal);
     } catch (error) {
       return (error as Error).message;
     }
@@ -182,7 +187,7 @@ class LinkLoop {
 
   #log(level: LogEvent["level"], message: string, fields: LogEvent["fields"]): void {
     const { hostname, port } = this.#address;
-    const peer = { server: this.#link.peerId, address: `${hostname}:${port}` };
+    const peer = { server: this.#link.peerId, address: addressText(hostname, port) };
     this.#around.log({ level, message, fields: { ...peer, ...fields } });
   }
 }

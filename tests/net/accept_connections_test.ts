@@ -66,6 +66,19 @@ Deno.test("acceptConnections: a session that closes flushes its reply, then take
   await done;
 });
 
+Deno.test("acceptConnections: an end that the system does not take is not waited for", async () => {
+  const { listener, watch, done, connect } = setUp();
+  const { connection, session } = await connect();
+  connection.closeWrite = () => new Promise(() => {});
+  connection.arrive("a!");
+  await settle();
+  assertEquals(connection.isClosed, false, "it lingers");
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  assertEquals([connection.isClosed, session.isDisconnected, watch.size], [true, true, 0]);
+  listener.close();
+  await done;
+});
+
 Deno.test("acceptConnections: an error on one connection leaves the others and the loop alone", async () => {
   const { listener, watch, sessions, done, connect, lines } = setUp();
   const first = await connect();

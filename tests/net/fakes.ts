@@ -94,6 +94,7 @@ export class FakeConnection implements Connection {
 
 export class FakeListener implements Listener {
   readonly port = 1;
+  readonly address = "10.0.0.2:1";
   /** Whether enough descriptors are left. */
   room = true;
   #queue: Connection[] = [];

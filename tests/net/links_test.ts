@@ -13,15 +13,27 @@ const LIMITS = { idleTimeoutMs: 0, writeTimeoutMs: 1_000 };
 class FakeTransport implements Transport {
   readonly next: FakeConnection[] = [];
   attempts = 0;
+  /** While set, connecting takes until it is given up. */
+  isDeaf = false;
   #onAttempt = () => {};
 
   listen(): never {
     throw new Error("not wanted");
   }
 
-  connect(hostname: string, port: number): Promise<Connection> {
+  connect(
+    hostname: string,
+    port: number,
+    _timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Connection> {
     this.attempts++;
     this.#onAttempt();
+    if (this.isDeaf) {
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("given up")));
+      });
+    }
     const connection = this.next.shift();
     return connection === undefined
       ? Promise.reject(new Error(`Cannot connect to ${hostname} port ${port}: refused`))
@@ -68,6 +80,15 @@ function setUp(link = new FakeLink()) {
     );
   return { transport, lines, link, clock, start };
 }
+
+Deno.test("connectToServers: a stop does not wait for a server that does not answer", async () => {
+  const { transport, lines, start } = setUp();
+  transport.isDeaf = true;
+  const links = start();
+  await transport.attempted(1);
+  await links.stop();
+  assertEquals([transport.attempts, lines], [1, []]);
+});
 
 Deno.test("connectToServers: connects, writes what the link has, feeds what comes back", async () => {
   const { transport, link, lines, start } = setUp();

@@ -15,6 +15,8 @@ import { testNamed } from "./requirements.ts";
 export interface ClusterOptions {
   /** How many servers: 3 unless given. */
   readonly size?: number;
+  /** What the cluster file says of each server beside its ports, or instead. */
+  readonly servers?: Readonly<Record<string, string | number>>;
   readonly timing?: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, number>>;
   readonly storage?: Readonly<Record<string, number>>;
@@ -161,13 +163,13 @@ export class Cluster {
 
   /** Writes the cluster file anew; servers read it when they start. */
   writeConfig(options: ClusterOptions): void {
-    const { timing, limits = {}, storage = {} } = options;
+    const { servers = {}, timing, limits = {}, storage = {} } = options;
     Deno.writeTextFileSync(
       this.configFile,
       JSON.stringify({
         path: this.dataPath,
         servers: this.servers.map(({ id, clientPort, logPort }) => (
-          { id, hostname: "127.0.0.1", clientPort, logPort }
+          { id, hostname: "127.0.0.1", clientPort, logPort, ...servers }
         )),
         timing: { ...TIMING, ...timing },
         limits,

@@ -26,6 +26,15 @@ export function needsRoot(): string | null {
   return Deno.build.os === "linux" && Deno.uid() === 0 ? null : "only root may do this";
 }
 
+export function needsIpv6(): string | null {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return null;
+  } catch (error) {
+    return `no IPv6 here: ${(error as Error).message}`;
+  }
+}
+
 /** Whether a program does what it is wanted for, tried with these arguments. */
 export function needsProgram(...command: readonly string[]): string | null {
   const [program, ...args] = command;

@@ -1,0 +1,83 @@
+/** What the cluster file's parts have to be to each other; each of them alone is fine by then. */
+import type { Limits, Timing } from "./node/limits.ts";
+import type { ServerAddress } from "./node/node.ts";
+import { addressText } from "./util/address.ts";
+
+const KIB = 1024;
+
+/** Two ids or two addresses that are one; null where there are none. */
+export function addressFault(servers: readonly ServerAddress[]): string | null {
+  const ids = new Map<number, string>();
+  const addresses = new Map<string, string>();
+  for (const [at, server] of servers.entries()) {
+    const first = ids.get(server.id);
+    if (first !== undefined) {
+      return `servers[${at}].id: ${server.id} is already the id of ${first}`;
+    }
+    ids.set(server.id, `servers[${at}]`);
+    const name = server.hostname.toLowerCase();
+    const hostnames = name === "localhost" ? ["127.0.0.1", "::1"] : [name];
+    for (const key of ["clientPort", "logPort"] as const) {
+      for (const hostname of hostnames) {
+        const address = addressText(hostname, server[key]);
+        const other = addresses.get(address);
+        if (other !== undefined) {
+          return `servers[${at}].${key}: ${server[key]} on ${server.hostname} is already ${other}`;
+        }
+        addresses.set(address, `servers[${at}].${key}`);
+      }
+    }
+  }
+  return null;
+}
+
+/** Times under which no leader could be kept. */
+export function timingFault(timing: Timing): string | null {
+  const { tickMs, heartbeatIntervalMs, electionTimeoutMs, commandTimeoutMs } = timing;
+  if (tickMs > heartbeatIntervalMs) {
+    return `timing.tickMs: ${tickMs} is more than timing.heartbeatIntervalMs ` +
+      `(${heartbeatIntervalMs}): heartbeats are counted in ticks`;
+  }
+  if (heartbeatIntervalMs * 3 > electionTimeoutMs) {
+    return `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
+      `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not end a term`;
+  }
+  if (commandTimeoutMs < electionTimeoutMs) {
+    return `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +
+      `timing.electionTimeoutMs (${electionTimeoutMs}): commands could not outlast an election`;
+  }
+  return null;
+}
+
+/** What a command adds to its value: key, numbers, envelope and frame heads, generously. */
+const COMMAND_OVERHEAD_BYTES = 4 * KIB;
+
+/** Sizes that contradict each other. */
+export function limitsFault(limits: Limits): string | null {
+  const command = limits.valueBytesMax + COMMAND_OVERHEAD_BYTES;
+  for (const key of ["uncommittedBytesMax", "outboxBytesMax"] as const) {
+    if (limits[key] < command) {
+      return `limits.${key}: ${limits[key]} has no room for one command with a value of ` +
+        `limits.valueBytesMax (${limits.valueBytesMax}): at least ${command} is needed`;
+    }
+  }
+  for (const key of ["appendBytesInFlightMax", "outboxBytesMax"] as const) {
+    if (limits[key] < limits.appendBytesMax) {
+      return `limits.${key}: ${limits[key]} is less than limits.appendBytesMax ` +
+        `(${limits.appendBytesMax})`;
+    }
+  }
+  return null;
+}
+
+/** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
+const ANY_ADDRESS = /^[0:.]+$/;
+
+/** What works, and not as it is likely meant: a sentence each. */
+export function doubtsAbout(servers: readonly ServerAddress[]): string[] {
+  return servers.filter(({ hostname }) => ANY_ADDRESS.test(hostname)).map(({ id, hostname }) =>
+    `Server ${id} has hostname ${hostname}, and that is what clients and the other servers are ` +
+    `told to connect to: give the address or name that they can reach as its hostname, and ` +
+    `"clientListen": "${hostname}", "logListen": "${hostname}" for where it listens`
+  );
+}

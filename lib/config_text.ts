@@ -1,0 +1,127 @@
+/** The cluster file as text: reading it, and saying what is wrong with it so that it can be mended. */
+import type * as v from "valibot";
+
+/**
+ * Parses JSON.
+ * @throws {Error} with half a sentence: where it ends to be JSON, and which habit may be the reason.
+ */
+export function parseJson(text: string): unknown {
+  // Editors and shells of Windows write a mark at the front, or every character in two bytes.
+  if (/[\0\ufffd]/.test(text)) throw new Error("no UTF-8 text: save it as UTF-8");
+  const body = text.replace(/^\ufeff/, "");
+  if (body.trim() === "") throw new Error("the file is empty");
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    // The engine quotes what it stumbled over, line ends included.
+    const why = (error as Error).message.replace(/\p{Cc}+/gu, " ");
+    throw new Error(`no valid JSON: ${why}${habit(body)}`, { cause: error });
+  }
+}
+
+/** What JSON does not have, though people and other formats do; only asked where something is wrong. */
+function habit(text: string): string {
+  const outside = text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
+  if (/\/[/*]/.test(outside)) return " (JSON has no comments)";
+  if (/,\s*[}\]]/.test(outside)) return " (JSON has no comma before a closing bracket)";
+  if (/'/.test(outside)) return ' (JSON has " for quotes)';
+  if (/[{,]\s*[A-Za-z_]\w*\s*:/.test(outside)) return ' (JSON has its keys in "quotes")';
+  return "";
+}
+
+/** One sentence about the first thing that is wrong: the key, and what was meant. */
+export function describeIssue(
+  issue: v.BaseIssue<unknown>,
+  knownKeys: Readonly<Record<string, readonly string[]>>,
+): string {
+  const keys = (issue.path ?? []).map((item) => item.key as string | number);
+  const path = formatPath(keys);
+  if (issue.kind === "schema" && issue.type === "strict_object") {
+    const section = keys.filter((key) => typeof key === "string").slice(0, -1).join(".");
+    const known = knownKeys[section] ?? [];
+    const last = issue.path?.at(-1);
+    const key = String(last?.key);
+    if (issue.expected === "never") {
+      const hint = meantBy(key, known) ?? placeOf(key, section, knownKeys);
+      return `${path}: unknown key${hint}; known here: ${known.join(", ")}`;
+    }
+    const typo = typoFor(key, last?.input, known);
+    if (typo !== null) {
+      const wrong = formatPath([...keys.slice(0, -1), typo]);
+      return `${wrong}: unknown key (did you mean ${key}?); known here: ${known.join(", ")}`;
+    }
+    return `${path}: missing; known here: ${known.join(", ")}`;
+  }
+  return `${path === "" ? "" : `${path}: `}${shorten(issue.input)} ${issue.message}`;
+}
+
+/** `["servers", 1, "id"]` as `servers[1].id`; a key that is no plain word is quoted. */
+function formatPath(keys: readonly (string | number)[]): string {
+  let path = "";
+  for (const key of keys) {
+    if (typeof key === "number") path += `[${key}]`;
+    else {
+      const word = /^\w{1,64}$/.test(key) ? key : shorten(key);
+      path += path === "" ? word : `.${word}`;
+    }
+  }
+  return path;
+}
+
+function shorten(input: unknown): string {
+  const text = JSON.stringify(input) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** The known key that was likely meant; null where none looks like it. */
+function meantBy(key: string, known: readonly string[]): string | null {
+  const near = known.find((one) => isNear(key, one));
+  return near === undefined ? null : ` (did you mean ${near}?)`;
+}
+
+/** The unknown key in `object` that was likely meant as `missing`. */
+function typoFor(missing: string, object: unknown, known: readonly string[]): string | null {
+  if (typeof object !== "object" || object === null) return null;
+  const unknown = Object.keys(object).filter((key) => !known.includes(key));
+  return unknown.find((key) => isNear(key, missing)) ?? null;
+}
+
+/** Where else the key is known. */
+function placeOf(
+  key: string,
+  section: string,
+  knownKeys: Readonly<Record<string, readonly string[]>>,
+): string {
+  for (const [other, keys] of Object.entries(knownKeys)) {
+    if (other === section || !keys.includes(key)) continue;
+    return other === "" ? " (it belongs to the file's top level)" : ` (it belongs into ${other})`;
+  }
+  return "";
+}
+
+/** Longer keys are nobody's typo; comparing takes the product of both lengths. */
+const TYPO_LENGTH_MAX = 64;
+const PREFIX_LENGTH_MIN = 4;
+
+/** The same but for letter case and separators, or for one or two letters; or the first part of it. */
+function isNear(key: string, known: string): boolean {
+  if (key.length > TYPO_LENGTH_MAX) return false;
+  const [a, b] = [key, known].map((name) => name.toLowerCase().replace(/[^a-z0-9]/g, ""));
+  if (a!.length >= PREFIX_LENGTH_MIN && b!.startsWith(a!)) return true;
+  const lettersMax = known.length > 5 ? 2 : 1;
+  return distance(a!, b!) <= lettersMax;
+}
+
+/** How many letters have to be changed, added or left out to make `b` of `a` (Levenshtein). */
+function distance(a: string, b: string): number {
+  let before = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const now = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = before[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      now.push(Math.min(changed, before[j]! + 1, now[j - 1]! + 1));
+    }
+    before = now;
+  }
+  return before[b.length]!;
+}
