@@ -1,27 +1,33 @@
 /** Faults that bring a leader back into what went on without it. */
 import type { Random } from "../../lib/util/random.ts";
+import type { ClientConnection } from "./client_connection.ts";
 import type { Handler } from "./heap.ts";
 import { Kind } from "./kinds.ts";
+import type { RaftState } from "../../lib/raft/state.ts";
 import { isLeading, type SnapshotFaultSetting } from "./snapshot_faults.ts";
 import type { SimServer } from "./sim_server.ts";
 
 const LOOK_INTERVAL_US = 5_000;
-/** So many entries of its clients, or more, are committed over: so more than one client is concerned. */
-const OVERTAKEN_ENTRIES_MIN = 2;
+/** Its successor's first entry answers nobody, so it takes one more for a client to be mistaken. */
+const ENTRIES_MIN = 2;
+
+export interface LeaderFaultSetting extends SnapshotFaultSetting {
+  readonly connections: Set<ClientConnection>;
+}
 
 export class LeaderFaults {
-  readonly #setting: SnapshotFaultSetting;
+  readonly #setting: LeaderFaultSetting;
   /** Whose events the looks are. */
   readonly #owner: Handler;
 
-  constructor(setting: SnapshotFaultSetting, owner: Handler) {
+  constructor(setting: LeaderFaultSetting, owner: Handler) {
     this.#setting = setting;
     this.#owner = owner;
   }
 
   /**
    * What a leader sends is lost while its clients go on writing; then it falls asleep, and another takes
-   * its place, whose messages wait at the sleeper's door. Once what the sleeper's clients wait for is
+   * its place, whose messages wait at the sleeper's door. Some of the clients go there. Once what the sleeper's clients wait for is
    * committed over, its successor loses the connection from it, and sends it all anew: so one of the
    * messages that it wakes up to replaces its entries and commits in their place, before it has done
    * anything else about its lost leadership.
@@ -42,7 +48,7 @@ export class LeaderFaults {
       if (leader.life === life) leader.resume();
       for (const to of others) fabric.mend(leader.id, to);
     };
-    const entries = OVERTAKEN_ENTRIES_MIN + random.between(0, 3);
+    const entries = ENTRIES_MIN + random.between(0, 3);
     // Before anybody campaigns.
     const awakeMs = Math.min(options.timing.electionTimeoutMs * 0.9, durationMs / 2);
     const untilUs = fabric.world.now + awakeMs * 1_000;
@@ -51,12 +57,20 @@ export class LeaderFaults {
       const waiting = leader.probe!.waitingEntries();
       const isLast = fabric.world.now >= untilUs;
       if (waiting < entries && !isLast) return this.#later(LOOK_INTERVAL_US, fallAsleep);
-      if (waiting < OVERTAKEN_ENTRIES_MIN) return end();
+      if (waiting < ENTRIES_MIN) return end();
       leader.pause();
+      this.#sendSomeAway(leader, random);
       this.#awaitSuccessor(leader, () => isOver, end);
     };
     fallAsleep();
     return end;
+  }
+
+  /** The others wait for a server that sleeps; were all to do so, nothing would be committed over. */
+  #sendSomeAway(sleeper: SimServer, random: Random): void {
+    const own = [...this.#setting.connections].filter(({ server }) => server === sleeper);
+    const first = random.between(0, 1);
+    for (const [at, connection] of own.entries()) if (at % 2 === first) connection.reset();
   }
 
   #awaitSuccessor(sleeper: SimServer, isOver: () => boolean, wake: () => void): void {
@@ -67,8 +81,7 @@ export class LeaderFaults {
       const state = sleeper.probe!.raft()!;
       const successor = servers.find((server) => {
         const theirs = server.probe?.raft() ?? null;
-        return isLeading(server) && theirs !== null && theirs.term > state.term &&
-          theirs.commitIndex >= state.commitIndex + OVERTAKEN_ENTRIES_MIN;
+        return theirs !== null && isLeading(server) && overtaken(state, theirs) >= ENTRIES_MIN;
       });
       if (successor === undefined) return this.#later(LOOK_INTERVAL_US, look);
       sleeper.links.find(({ toId }) => toId === successor.id)?.reset("reset by the network");
@@ -82,4 +95,12 @@ export class LeaderFaults {
   #later(delayUs: number, call: () => void): void {
     this.#setting.fabric.world.schedule(delayUs, this.#owner, Kind.faultEnd, 0, 0, null, call);
   }
+}
+
+/** How many entries of a leader of before were replaced by what its successor has committed. */
+function overtaken(state: RaftState, successor: RaftState): number {
+  const last = Math.min(state.log.lastIndex, successor.commitIndex);
+  let first = Math.max(state.commitIndex, state.log.snapshot.index, successor.log.snapshot.index);
+  do first++; while (first <= last && state.log.termAt(first) === successor.log.termAt(first));
+  return last - first + 1;
 }

@@ -36,8 +36,9 @@ class Before {
   commitIndex = 0;
   lastIndex = 0;
   ledTerm = 0;
-  /** What was committed when it was last seen to lead. */
+  /** What was committed, and what there was, when it was last seen to lead. */
   ledCommitIndex = 0;
+  ledLastIndex = 0;
   isSettling = false;
   figureEightTerm = 0;
 }
@@ -192,10 +193,12 @@ export class Marks {
     const { commitIndex, log } = state;
     if (state.role.kind === "leader") {
       before.ledCommitIndex = commitIndex;
+      before.ledLastIndex = log.lastIndex;
       return;
     }
-    if (before.ledTerm === 0 || commitIndex < before.ledCommitIndex + OVERTAKEN) return;
-    if (probe.waitingEntries() < OVERTAKEN || log.termAt(commitIndex) <= before.ledTerm) return;
+    const last = Math.min(commitIndex, before.ledLastIndex);
+    if (before.ledTerm === 0 || last < before.ledCommitIndex + OVERTAKEN) return;
+    if (probe.waitingEntries() < OVERTAKEN || log.termAt(last - 1) <= before.ledTerm) return;
     this.hit("a leader of before hears what was committed in its clients' place");
   }
 
