@@ -91,6 +91,8 @@ export class EarlierSegments {
    * before the next: what is left has no gaps at any time.
    */
   removeBefore(keepFrom: number): void {
+    // A snapshot may end between the close of the log and the end of the process: the next start goes on.
+    if (this.#isClosed) return;
     const wasEmpty = this.#leaving.length === 0;
     while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
       this.#leaving.push(this.#segments.shift()!);

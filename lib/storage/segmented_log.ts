@@ -111,7 +111,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   compact(keepFromIndex: number): void {
-    this.#expectUsable();
+    assert(this.#state !== "failed", "The log was used after its disk failed");
     this.#earlier.removeBefore(Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1));
   }
 

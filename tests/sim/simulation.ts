@@ -142,9 +142,10 @@ export class Simulation {
     this.redis?.begin();
     const { wipesAtFirst, damageable, origin, seed } = this.options;
     // A world that begins at a later index begins with a cluster that is formed.
-    if (wipesAtFirst && damageable.length > 0 && origin.index === 0) {
+    const mayBeLost = damageable.filter((id) => id <= this.servers.length);
+    if (wipesAtFirst && mayBeLost.length > 0 && origin.index === 0) {
       const random = new Random(seed ^ 0xf0f0);
-      new FormingFaults(this.world, this.servers, damageable, random);
+      new FormingFaults(this.world, this.servers, mayBeLost, random);
     }
     this.#phase("forming");
     this.demand("no formation", 120, () => this.history.acknowledged >= 20);

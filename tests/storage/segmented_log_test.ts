@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
-import { settled } from "./snapshot_helpers.ts";
+import { settled, takeSnapshot } from "./snapshot_helpers.ts";
 import { batch, entry, markSynced, openFormed, persist, refusal, vote } from "./helpers.ts";
 
 Deno.test("what was persisted comes back after a clean close", () => {
@@ -22,6 +22,28 @@ Deno.test("what was persisted comes back after a clean close", () => {
   assertEquals(recovered.entries, [entry(1, 1), entry(2, 1), entry(3, 2)]);
   assertEquals(recovered.hardState, vote(2, 2));
   assertEquals(recovered.cutBytes, 0);
+});
+
+Deno.test("a snapshot that ends behind a close lets go of nothing, and the next start does", () => {
+  const disk = new SimDisk();
+  const first = openFormed(disk);
+  for (let at = 1; at <= 40; at++) {
+    persist(disk, first.log, batch(null, entry(at, 1, "x".repeat(400))));
+  }
+  takeSnapshot(disk, first.directory, { index: 30, term: 1 }, "thirty");
+  takeSnapshot(disk, first.directory, { index: 35, term: 1 }, "thirty-five");
+  const segments = () => disk.list("1/wal").filter((name) => name.endsWith(".log")).length;
+  const before = segments();
+  first.log.close();
+  first.log.compact(36);
+  disk.completeAll();
+  assertEquals(segments(), before);
+  first.directory.close();
+  const { recovered, log } = openFormed(disk);
+  assertEquals(recovered.entries.at(-1)?.index, 40);
+  log.compact(36);
+  disk.completeAll();
+  assert(segments() < before, `${segments()} of ${before} segments are left`);
 });
 
 Deno.test("an entry at or below the last index replaces the suffix, over segments too", () => {
