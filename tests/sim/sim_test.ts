@@ -1,6 +1,7 @@
 /** Real servers in the simulator: replay, seeds, and fixed scenarios. */
 import { assert, assertEquals } from "@std/assert";
 import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
+import { Random } from "../../lib/util/random.ts";
 import { realServers } from "./make_node.ts";
 import { drawOptions } from "./options.ts";
 import { between } from "./partitions.ts";
@@ -93,6 +94,46 @@ Deno.test("a paused leader is replaced, and serves nothing stale when it goes on
       leader.resume();
       runFor(simulation, 1_000);
     }
+  });
+});
+
+Deno.test("a leader that sleeps with entries of several clients wakes up to what replaced them, and answers none", () => {
+  const mark = "a leader of before hears what was committed in its clients' place";
+  let overtaken = 0;
+  for (let seed = 1; seed <= 6; seed++) {
+    scenario(
+      (simulation) => {
+        const { marks, world } = simulation;
+        for (let round = 0; round < 4; round++) {
+          leaderOf(simulation);
+          const end = simulation.faults.inject("overtaken", 2_000, new Random(seed * 10 + round));
+          runFor(simulation, 2_000);
+          end?.();
+          demandWrites(simulation, 12);
+          runFor(simulation, 500);
+        }
+        overtaken += marks.all(world.counters)[mark] ?? 0;
+      },
+      { checkInvariants: false },
+      seed,
+    );
+  }
+  assert(overtaken >= 5, `it came to that ${overtaken} times`);
+});
+
+Deno.test("a server that is stopped in order hands over, and starts sound", () => {
+  scenario((simulation) => {
+    const counts = () => simulation.marks.all(simulation.world.counters);
+    for (let round = 0; round < 6; round++) {
+      const leader = leaderOf(simulation);
+      leader.stop(100_000);
+      runFor(simulation, 1_500);
+      demandWrites(simulation, 8);
+      assert(leader.probe?.isOpen() === true && !leader.probe.isSuspect());
+    }
+    assert((counts()["a server campaigns by its leader's order"] ?? 0) >= 4);
+    // Nothing was cut: each found its log as it had left it.
+    assertEquals(counts()["a tail is cut off at a start"] ?? 0, 0);
   });
 });
 
