@@ -22,7 +22,10 @@ class Pair {
 
   entry(commands: number): void {
     const index = this.store.appliedIndex + 1;
-    const stampMs = this.store.clockMs + this.#random.between(0, 5);
+    // Now and then just when the next key is due.
+    const nextMs = this.store.nextDeadlineMs();
+    const isDue = nextMs !== Infinity && this.#random.chance(0.2);
+    const stampMs = isDue ? nextMs : this.store.clockMs + this.#random.between(0, 5);
     this.store.beginEntry(index, stampMs);
     this.model.beginEntry(index, stampMs);
     for (let i = 0; i < commands; i++) {

@@ -43,8 +43,18 @@ function entry(store: Store, stampMs: number, command?: ModelCommand) {
 }
 
 interface Entry {
+  /** `AT_DEADLINE`: just when the next key is due. */
   readonly stampMs: number;
   readonly commands: readonly ModelCommand[];
+}
+
+const AT_DEADLINE = -1;
+
+/** The stamp that an entry has on this store: at what is due next, where there is anything. */
+function stampOn(store: Store, { stampMs }: Entry): number {
+  if (stampMs !== AT_DEADLINE) return stampMs;
+  const nextMs = store.nextDeadlineMs();
+  return nextMs < Number.MAX_SAFE_INTEGER ? nextMs : store.clockMs;
 }
 
 const byteString = (minLength: number, maxLength: number) =>
@@ -86,7 +96,7 @@ function build(op: Op): fc.Arbitrary<ModelCommand> {
 
 const entries: fc.Arbitrary<Entry[]> = fc.array(
   fc.record({
-    stampMs: fc.oneof(fc.nat(100), fc.nat(1000)),
+    stampMs: fc.oneof(fc.nat(100), fc.nat(1000), fc.constant(AT_DEADLINE)),
     commands: fc.array(commands, { maxLength: 12 }),
   }),
   { maxLength: 25 },
@@ -109,7 +119,9 @@ Deno.test("answers, floor, clock and contents are those of the plain model", () 
     fc.property(entries, fc.integer({ min: 1, max: 5 }), (entries, sweepKeysMax) => {
       const model = new Model(sweepKeysMax);
       const store = new Store({ hashSeed: 7, sweepKeysMax });
-      for (const [i, { stampMs, commands }] of entries.entries()) {
+      for (const [i, drawn] of entries.entries()) {
+        const { commands } = drawn;
+        const stampMs = stampOn(store, drawn);
         store.beginEntry(i + 1, stampMs);
         model.beginEntry(i + 1, stampMs);
         for (const command of commands) {
@@ -141,7 +153,9 @@ Deno.test("stores of other sizes agree on digests, sweeps and the order of a sca
     fc.property(entries, (entries) => {
       const small = new Store({ hashSeed: 99, sweepKeysMax: 2 });
       const large = new Store({ hashSeed: 99, sweepKeysMax: 2, capacityHint: 50_000 });
-      for (const { stampMs, commands } of entries) {
+      for (const drawn of entries) {
+        const { commands } = drawn;
+        const stampMs = stampOn(small, drawn);
         for (const store of [small, large]) {
           store.beginEntry(store.appliedIndex + 1, stampMs);
           for (const command of commands) apply(store, command);
@@ -199,9 +213,9 @@ Deno.test("a version never comes back for a key, over deletes and expiry", () =>
     fc.property(entries, (entries) => {
       const store = new Store({ hashSeed: 3, sweepKeysMax: 2 });
       const seen = new Map<string, number>();
-      for (const { stampMs, commands } of entries) {
-        store.beginEntry(store.appliedIndex + 1, stampMs);
-        for (const command of commands) {
+      for (const drawn of entries) {
+        store.beginEntry(store.appliedIndex + 1, stampOn(store, drawn));
+        for (const command of drawn.commands) {
           const answer = apply(store, command);
           if (answer.status !== Status.stored) continue;
           assert(answer.version! > (seen.get(command.key) ?? 0));
