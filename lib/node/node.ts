@@ -28,6 +28,7 @@ import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { Clocks } from "./clocks.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits } from "./limits.ts";
+import { knownServers } from "./known_servers.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { logAddresses, type NodeOptions } from "./node_options.ts";
 import { PeerLinks } from "./peer_links.ts";
@@ -87,9 +88,10 @@ export class Node implements ServerNode {
       batches: new BatchPool(),
     };
     this.#appender = new Appender(this.#limits.entryBytesMax, clock);
+    const known = knownServers(config.servers, directory.formation, host);
     this.#evaluator = new Evaluator({
       serverId,
-      addresses: clientAddresses(config.servers),
+      addresses: clientAddresses(known.addresses),
       uncommittedBytesMax: this.#limits.uncommittedBytesMax,
       dataBytesMax: Math.min(config.storage.dataBytesMax || Infinity, STORE_BYTES_MAX),
       clock,
@@ -104,7 +106,7 @@ export class Node implements ServerNode {
     });
     this.links = new PeerLinks({
       serverId,
-      servers: config.servers.map((server) => server.id),
+      ...known,
       directory,
       startId: drawStartId(options.rng),
       logAddressOf: logAddresses(config.servers),

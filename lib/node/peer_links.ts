@@ -28,8 +28,10 @@ import type { InboundLink, NodeHost } from "./shells.ts";
 
 export interface PeerLinksOptions {
   readonly serverId: ServerId;
-  /** All ids of the cluster file, this server's included. */
+  /** All servers of the cluster, this one included. */
   readonly servers: readonly ServerId[];
+  /** Those whose address is known; the others can only connect to this one. */
+  readonly reachable: readonly ServerId[];
   readonly directory: DataDirectory;
   /** What this process is told from others by that start on the same data directory. */
   readonly startId: StartId;
@@ -111,7 +113,7 @@ export class PeerLinks {
       save: (record) => directory.saveFormation(record),
       complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
     });
-    const others = servers.filter((id) => id !== serverId);
+    const others = options.reachable.filter((id) => id !== serverId);
     this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
     for (const link of this.outbound) this.#byId.set(link.peerId, link);
     this.formation.advance();
@@ -194,7 +196,10 @@ export class PeerLinks {
     if (hello.from === serverId || !servers.includes(hello.from)) {
       return refused(
         RefusalReason.stranger,
-        `server ${hello.from} is not in the cluster file of server ${serverId}`,
+        this.formation.record === null
+          ? `server ${hello.from} is not in the cluster file of server ${serverId}`
+          : `server ${hello.from} is no member of this cluster, which has servers ` +
+            `${servers.join(", ")}: whatever a cluster file lists, it stays out`,
       );
     }
     if (!this.formation.isFormed) return null;

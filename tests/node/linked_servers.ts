@@ -52,6 +52,7 @@ export class Server {
     this.links = new PeerLinks({
       serverId: id,
       servers,
+      reachable: servers,
       directory: this.directory,
       startId: drawStartId(random),
       logAddressOf: (id) => `log port of ${id}`,
