@@ -47,21 +47,23 @@ export function emptyResult(): TrialResult {
 export interface TrialOptions {
   readonly cuts: number;
   readonly seed: number;
-  readonly honesty?: Honesty;
+  /** Of the disk number `disk`, from 0 on; all are honest unless given. */
+  readonly honestyOf?: (disk: number) => Honesty;
   readonly isOver?: () => boolean;
 }
 
 /** Tries `cuts` cuts of the recording, in the order in which they come. */
 export async function tryCuts(recording: Recording, options: TrialOptions): Promise<TrialResult> {
-  const { cuts, seed, honesty = HONEST, isOver = () => false } = options;
+  const { cuts, seed, honestyOf = () => HONEST, isOver = () => false } = options;
   const random = new Random(seed);
   const result = emptyResult();
   const { records, bases, logPath, directory } = recording;
   const positions = Array.from({ length: cuts }, () => choosePosition(records, random))
     .sort((a, b) => a - b);
-  const builders = bases.map((base, disk) =>
-    new ImageBuilder(logPath, records, disk, base, `${directory}/certain-${disk + 1}`, honesty)
-  );
+  const builders = bases.map((base, disk) => {
+    const certain = `${directory}/certain-${disk + 1}`;
+    return new ImageBuilder(logPath, records, disk, base, certain, honestyOf(disk));
+  });
   try {
     for (const position of positions) {
       if (isOver()) break;
