@@ -71,8 +71,16 @@ export class Groups {
       this.#run(bytes, at + 1, part);
       // What was read must not change with what is written behind it. Writes keep their own.
       if (bytes[at + 5]! >= FIRST_READ_OP) keptBytes = keep(part, keptBytes);
+      else if (part.status === Status.found) keptBytes = keepOwn(part, keptBytes);
     }
   }
+}
+
+/** Counts what a write has kept of the value before it; drops that where the reply has no room. */
+function keepOwn(part: Result, keptBytes: number): number {
+  if (keptBytes + part.length <= REPLY_VALUE_BYTES_MAX) return keptBytes + part.length;
+  part.drop();
+  return keptBytes;
 }
 
 /** Copies what a read shows, as far as the reply has room for it. */

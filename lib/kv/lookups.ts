@@ -10,7 +10,7 @@ import {
   keyOffset,
   Op,
 } from "./command.ts";
-import { Glob } from "./glob.ts";
+import { Glob, PATTERN_BYTES_MAX } from "./glob.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { type Result, Status } from "./result.ts";
 import type { Scan } from "./scan.ts";
@@ -21,9 +21,12 @@ export const SCAN_KEYS_MAX = 1_000;
 export const KEYS_LOOKED_AT_MAX = 50_000;
 /** The most bytes of values that one reply carries. */
 export const REPLY_VALUE_BYTES_MAX = 67_108_864;
-/** The most steps of comparing that one command takes: some 20 ms. */
+/** The most steps of comparing that one command, or one transaction, takes: some 10 ms. */
 const GLOB_STEPS_MAX = 4_000_000;
-/** Keys that are visited between two looks at the steps. */
+/**
+ * Keys that are visited between two looks at the steps. One key takes at most its bytes times the
+ * words of the pattern's states: 8,400,000 steps where both are as long as they may be.
+ */
 const STRIDE_KEYS = 16;
 const POSITIONS = 0x1_0000_0000;
 
@@ -32,10 +35,25 @@ export class Lookups {
   readonly #scan: Scan;
   readonly #from = new Int64();
   readonly #to = new Int64();
+  /** What may still be walked over and compared, by this command or by all of a transaction. */
+  #keysLeft = KEYS_LOOKED_AT_MAX;
+  #stepsLeft = GLOB_STEPS_MAX;
+  #isInTransaction = false;
 
   constructor(keys: Keyspace, scan: Scan) {
     this.#keys = keys;
     this.#scan = scan;
+  }
+
+  /** The reads up to `endTransaction` share the bounds of a single one: no other can come between. */
+  beginTransaction(): void {
+    this.#keysLeft = KEYS_LOOKED_AT_MAX;
+    this.#stepsLeft = GLOB_STEPS_MAX;
+    this.#isInTransaction = true;
+  }
+
+  endTransaction(): void {
+    this.#isInTransaction = false;
   }
 
   /** Answers the read at `bytes[offset]`, which `commandsProblem` would pass. */
@@ -119,42 +137,62 @@ export class Lookups {
   }
 
   #scanStep(bytes: Uint8Array, offset: number, result: Result): void {
-    const end = offset + commandLength(bytes, offset);
-    const glob = new Glob(bytes, keyOffset(bytes, offset), end);
+    const start = keyOffset(bytes, offset);
+    const glob = this.#beginWalk(bytes, start, offset + commandLength(bytes, offset));
+    if (glob === null) {
+      result.status = Status.tooMuch;
+      return;
+    }
     const keysMax = Math.min(SCAN_KEYS_MAX, Math.max(1, readU32(bytes, offset + 16)));
     this.#beginKeys(result);
     result.cursor = this.#visit(readU64(bytes, offset + 8), keysMax, glob, result);
   }
 
   #allKeys(bytes: Uint8Array, offset: number, result: Result): void {
-    if (this.#keys.contents.table.length > KEYS_LOOKED_AT_MAX) {
+    const start = offset + COMMAND_HEAD_BYTES;
+    const { length } = this.#keys.contents.table;
+    const glob = length > KEYS_LOOKED_AT_MAX
+      ? null
+      : this.#beginWalk(bytes, start, offset + commandLength(bytes, offset));
+    if (glob === null || length > this.#keysLeft) {
       result.status = Status.tooMuch;
       return;
     }
-    const glob = new Glob(
-      bytes,
-      offset + COMMAND_HEAD_BYTES,
-      offset + commandLength(bytes, offset),
-    );
     this.#beginKeys(result);
-    const rest = this.#visit(0, KEYS_LOOKED_AT_MAX, glob, result);
+    // One more than there are: the walk then comes to its end.
+    const rest = this.#visit(0, length + 1, glob, result);
     if (rest !== 0) result.status = Status.tooMuch;
   }
 
-  /** Visits keys from `cursor` on, at most so many; returns where to go on, 0 at the end. */
+  /** The pattern of a walk; null where it is too long, or where nothing more may be walked over. */
+  #beginWalk(bytes: Uint8Array, start: number, end: number): Glob | null {
+    if (!this.#isInTransaction) {
+      this.#keysLeft = KEYS_LOOKED_AT_MAX;
+      this.#stepsLeft = GLOB_STEPS_MAX;
+    }
+    const isDone = this.#keysLeft <= 0 || this.#stepsLeft <= 0;
+    return isDone || end - start > PATTERN_BYTES_MAX ? null : new Glob(bytes, start, end);
+  }
+
+  /**
+   * Visits keys from `cursor` on, at least one and at most so many; returns where the next walk goes
+   * on, 0 at the end.
+   */
   #visit(cursor: number, keysMax: number, glob: Glob, result: Result): number {
     let position = cursor;
     let visited = 0;
-    while (visited < keysMax && glob.steps < GLOB_STEPS_MAX) {
-      if (position >= POSITIONS) return 0;
-      const stride = Math.min(STRIDE_KEYS, keysMax - visited);
+    const strideMax = glob.isLong ? 1 : STRIDE_KEYS;
+    while (position < POSITIONS) {
+      const stride = Math.min(strideMax, keysMax - visited);
       position = this.#scan(position, stride, (slab, start, length) => {
         if (glob.matches(slab, start, length)) result.addPart().setValue(slab, start, length);
       });
-      if (position === 0) return 0;
       visited += stride;
+      if (position === 0 || visited >= keysMax || glob.steps >= this.#stepsLeft) break;
     }
-    return position;
+    this.#keysLeft -= visited;
+    this.#stepsLeft -= glob.steps;
+    return position < POSITIONS ? position : 0;
   }
 
   /** The first key from a random place on. */

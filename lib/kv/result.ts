@@ -46,14 +46,23 @@ export class Result {
   bytes: Uint8Array = EMPTY;
   offset = 0;
   length = 0;
-  /** Only changed, never replaced: no object for each counter. */
-  readonly integer: Int64 = new Int64();
-  readonly list: Result[] = [];
+  /** Made where they are first used: a list of keys has a result each, with neither. */
+  #integer: Int64 | null = null;
+  #list: Result[] | null = null;
   listLength = 0;
   /** Where a scan goes on. */
   cursor = 0;
   /** What the command of a transaction had with it, for whoever writes its reply. */
   tag = 0;
+
+  /** Only changed, never replaced: no object for each counter. */
+  get integer(): Int64 {
+    return this.#integer ??= new Int64();
+  }
+
+  get list(): Result[] {
+    return this.#list ??= [];
+  }
 
   setInteger(value: number): void {
     this.status = Status.integer;
@@ -72,6 +81,14 @@ export class Result {
   keepValue(): void {
     this.bytes = this.bytes.slice(this.offset, this.offset + this.length);
     this.offset = 0;
+  }
+
+  /** Gives the value up: what was done is done, and the reply says that it has no room for it. */
+  drop(): void {
+    this.status = Status.tooMuch;
+    this.bytes = EMPTY;
+    this.offset = 0;
+    this.length = 0;
   }
 
   beginList(): void {

@@ -142,8 +142,10 @@ export class Store {
     assert(this.#isInEntry, "Cannot apply a command outside an entry: call beginEntry first");
     const op = bytes[offset + 4]!;
     if (op >= FIRST_READ_OP) broken(`Cannot apply operation ${op}: reads are not in the log`);
-    if (op === Op.transaction) this.#groups.transact(bytes, offset, result);
-    else this.#run(bytes, offset, result);
+    if (op !== Op.transaction) return this.#run(bytes, offset, result);
+    this.#lookups.beginTransaction();
+    this.#groups.transact(bytes, offset, result);
+    this.#lookups.endTransaction();
   }
 
   /** Sweeps due keys, at most so many, and remembers the digest. */
@@ -277,7 +279,8 @@ export class Store {
 
   /** Removes every key at once, whatever there is. */
   #flush(result: Result): void {
-    this.#keys.clear(new Contents(this.#hashSeed, 0));
+    // What holds nothing is as good as new, and thousands of these may come in one command.
+    if (this.keys > 0) this.#keys.clear(new Contents(this.#hashSeed, 0));
     result.status = Status.deleted;
   }
 }

@@ -6,6 +6,7 @@ import type { RespRequest } from "./resp_request.ts";
 const NO_AUTHENTICATION =
   "ERR AUTH <password> called without any password configured for the default user. " +
   "Are you sure your configuration is correct?";
+const NAME_BYTES_MAX = 256;
 const NAME_PROBLEM = "ERR Client names cannot contain spaces, newlines or special characters.";
 
 export function ping(r: RespRequest): void {
@@ -39,7 +40,7 @@ export function hello(r: RespRequest): void {
     const more = r.count - 1 - i;
     if (r.is(i, "auth") && more >= 2) return r.error(NO_AUTHENTICATION);
     else if (r.is(i, "setname") && more >= 1) {
-      if (!isName(r, ++i)) return r.error(NAME_PROBLEM);
+      if (!isName(r, ++i, NAME_PROBLEM)) return;
       name = r.text(i);
     } else return r.error(`ERR Syntax error in HELLO option '${r.text(i)}'`);
   }
@@ -90,7 +91,7 @@ export function client(r: RespRequest): void {
     else r.bulk(r.name);
   } else if (r.is(1, "setname")) {
     if (!arity(r, 3, "setname")) return;
-    if (!isName(r, 2)) return r.error(NAME_PROBLEM);
+    if (!isName(r, 2, NAME_PROBLEM)) return;
     r.name = r.text(2);
     r.line("+OK");
   } else if (r.is(1, "setinfo")) setInfo(r);
@@ -112,16 +113,31 @@ export function arity(r: RespRequest, count: number, subcommand: string): boolea
 
 function setInfo(r: RespRequest): void {
   if (!arity(r, 4, "setinfo")) return;
-  if (r.is(2, "lib-name")) r.libraryName = r.text(3);
-  else if (r.is(2, "lib-ver")) r.libraryVersion = r.text(3);
-  else return r.error(`ERR Unrecognized option '${r.text(2)}'`);
+  const isVersion = r.is(2, "lib-ver");
+  if (!isVersion && !r.is(2, "lib-name")) {
+    return r.error(`ERR Unrecognized option '${r.text(2)}'`);
+  }
+  const option = isVersion ? "lib-ver" : "lib-name";
+  const problem = `ERR ${option} cannot contain spaces, newlines or special characters.`;
+  if (!isName(r, 3, problem)) return;
+  if (isVersion) r.libraryVersion = r.text(3);
+  else r.libraryName = r.text(3);
   r.line("+OK");
 }
 
-/** Printable and no space, as clients' names have to be. */
-function isName(r: RespRequest, i: number): boolean {
+/**
+ * True for what is printable and has no space, as clients' names have to be; answers with an error
+ * where not. Bounded, as the name is kept, and a request of 30 bytes asks for it.
+ */
+function isName(r: RespRequest, i: number, problem: string): boolean {
+  if (r.length(i) > NAME_BYTES_MAX) {
+    r.error(`ERR a client's name has more than ${NAME_BYTES_MAX} bytes`);
+    return false;
+  }
   for (let at = r.starts[i]!; at < r.ends[i]!; at++) {
-    if (r.bytes[at]! < 0x21 || r.bytes[at]! > 0x7e) return false;
+    if (r.bytes[at]! >= 0x21 && r.bytes[at]! <= 0x7e) continue;
+    r.error(problem);
+    return false;
   }
   return true;
 }

@@ -1,6 +1,7 @@
 /** Commands of the Redis protocol on keys, whatever their values. */
 import { COMMAND_HEAD_BYTES, ExpireFlag, ExpiryKind, Op } from "../kv/command.ts";
 import { writeU32, writeU64 } from "../util/bytes.ts";
+import { isPattern } from "./resp_server.ts";
 import { expireMs, putExpiry } from "./resp_expiry.ts";
 import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
@@ -76,8 +77,11 @@ export function scan(r: RespRequest): void {
       if (!r.integer(i + 1)) return;
       keysMax = r.number.toNumber();
       if (keysMax < 1) return r.error("ERR syntax error");
-    } else if (r.is(i, "match")) pattern = patternAt(r, i + 1);
-    else if (r.is(i, "type")) isOtherType = !r.is(i + 1, "string");
+    } else if (r.is(i, "match")) {
+      const given = patternAt(r, i + 1);
+      if (given === null) return;
+      pattern = given;
+    } else if (r.is(i, "type")) isOtherType = !r.is(i + 1, "string");
     else return r.error("ERR syntax error");
   }
   const out = r.begin();
@@ -88,7 +92,9 @@ export function scan(r: RespRequest): void {
 }
 
 export function keys(r: RespRequest): void {
-  r.read(r.encodeKeyless(r.begin(), Op.keys, patternAt(r, 1)), RespMode.keys, 0);
+  const pattern = patternAt(r, 1);
+  if (pattern === null) return;
+  r.read(r.encodeKeyless(r.begin(), Op.keys, pattern), RespMode.keys, 0);
 }
 
 export function randomkey(r: RespRequest): void {
@@ -150,9 +156,11 @@ function expireFlags(r: RespRequest): number {
   return flags;
 }
 
-function patternAt(r: RespRequest, i: number): Uint8Array {
+/** Argument `i` as a pattern; null where it is longer than one may be, with the error said. */
+function patternAt(r: RespRequest, i: number): Uint8Array | null {
   const start = r.starts[i]!;
   const length = r.length(i);
   if (length === 0) return NOTHING;
+  if (!isPattern(r, i)) return null;
   return length === 1 && r.bytes[start] === STAR ? ALL : r.bytes.slice(start, r.ends[i]!);
 }

@@ -1,5 +1,5 @@
 /** Commands of the Redis protocol that ask about the server and the cluster. */
-import { Glob } from "../kv/glob.ts";
+import { Glob, PATTERN_BYTES_MAX } from "../kv/glob.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { arity } from "./resp_connection.ts";
 import { RespMode, writeMap, writeText } from "./resp_replies.ts";
@@ -45,8 +45,12 @@ export function config(r: RespRequest): void {
     return r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CONFIG HELP.`);
   }
   if (!arity(r, -3, "get")) return;
+  if (r.count - 2 > NAMES_MAX) {
+    return r.error(`ERR more than ${NAMES_MAX} names at once are not looked for`);
+  }
   const globs: Glob[] = [];
   for (let i = 2; i < r.count; i++) {
+    if (!isPattern(r, i)) return;
     const pattern = encoder.encode(r.text(i).toLowerCase());
     globs.push(new Glob(pattern, 0, pattern.length));
   }
@@ -61,6 +65,13 @@ export function config(r: RespRequest): void {
     writeText(out, value(r));
   }
   r.reply(out.copy());
+}
+
+/** True where argument `i` is no longer than a pattern may be; answers with an error where it is. */
+export function isPattern(r: RespRequest, i: number): boolean {
+  if (r.length(i) <= PATTERN_BYTES_MAX) return true;
+  r.error(`ERR a pattern has more than ${PATTERN_BYTES_MAX} bytes`);
+  return false;
 }
 
 const CLUSTER_MODES: Readonly<Record<string, RespMode>> = {

@@ -63,7 +63,9 @@ export class RespWatches {
   /** The oldest read that waits was refused. */
   refused(): void {
     const watch = this.#waiting.shift();
-    if (watch !== undefined && this.#watches.includes(watch)) this.#hasFailed = true;
+    // Once one has failed, no other has to be looked for among thousands.
+    if (watch === undefined || this.#hasFailed) return;
+    if (this.#watches.includes(watch)) this.#hasFailed = true;
   }
 
   /** An answer that was given already does not count. */
