@@ -3,13 +3,14 @@
  *
  * The bound of one directory, in bytes that its files take (holes take none):
  *
- *   3 S + 2 max(L, W) + W + 2 G + R
+ *   3 S + S/8 + 2 max(L, W) + W + 2 G + 2 R
  *
  * S: the largest snapshot; two are kept and a third is on its way. L: the log between two snapshots,
  * max(snapshotLogBytesMin, S). W: the log that is written while one snapshot is taken. The log is
  * kept from the older snapshot on: two stretches between snapshots, each at least as long as the
  * snapshot in it takes, and what comes in while the third is written. G: a segment, at either end.
- * R: the reserve. A follower that is being sent a snapshot has S more.
+ * R: the reserve; S/8 and another R are what the next snapshot's is longer. A follower that is being
+ * sent a snapshot has S more.
  */
 import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";

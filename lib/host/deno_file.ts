@@ -73,6 +73,12 @@ export class DenoFile implements DiskFile {
     attempt("truncate", this.path, () => this.#file.truncateSync(size));
   }
 
+  truncateLater(size: number, done: DiskDone): void {
+    this.#expectIdle();
+    const toError = (cause: unknown) => portError("truncate", this.path, cause);
+    this.#run(this.#file.truncate(size), toError, done);
+  }
+
   sync(done: DiskDone, isAwaited = false): void {
     this.#expectIdle();
     const startMs = performance.now();

@@ -65,6 +65,8 @@ export interface DiskFile {
    */
   writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void;
   truncate(size: number): void;
+  /** The same off the event loop; until `done` the file must not be used. */
+  truncateLater(size: number, done: DiskDone): void;
   /**
    * Makes contents and size durable; until `done` the file must not be used. `isAwaited`: little is
    * written and nothing else worth doing meanwhile, so it may block where the disk has been quick.
@@ -91,7 +93,8 @@ export interface Disk {
   /**
    * The same three beside the event loop. In one directory they take place one after another, in the
    * order in which they were asked for, and each at once: a crash comes before it or behind it. A file
-   * is renamed within its directory. A name that is gone already is as good as removed.
+   * that is renamed to another directory leaves its old one in that order; sync the new one first. A name
+   * that is gone already is as good as removed.
    */
   renameLater(from: string, to: string, done: DiskDone): void;
   removeLater(path: string, done: DiskDone): void;

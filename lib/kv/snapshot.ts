@@ -19,8 +19,8 @@ import { RecordHead } from "./record.ts";
 import { PAGE_SLOTS } from "./table.ts";
 
 const POSITIONS = 0x1_0000_0000;
-/** In front of the key. */
-const RECORD_HEAD_BYTES = 30;
+/** Before the key. */
+export const SNAPSHOT_RECORD_HEAD_BYTES = 30;
 /** What passing a record over counts for, in bytes of a slice. */
 const PASSED_COST_BYTES = 64;
 /**
@@ -123,7 +123,7 @@ export class Snapshot implements ChangeWatcher {
     const head = this.#record;
     head.read(slab, at);
     if (head.index > this.head.index) return false;
-    out.reserve(RECORD_HEAD_BYTES + head.recordBytes - head.keyAt);
+    out.reserve(SNAPSHOT_RECORD_HEAD_BYTES + head.recordBytes - head.keyAt);
     const { bytes, length } = out;
     bytes[length] = head.keyLength >>> 8;
     bytes[length + 1] = head.keyLength;
@@ -131,7 +131,7 @@ export class Snapshot implements ChangeWatcher {
     writeU64(bytes, length + 10, head.index);
     writeU64(bytes, length + 18, head.hasDeadline ? this.#contents.deadlineMs(ref) : 0);
     writeU32(bytes, length + 26, head.valueLength);
-    out.length = length + RECORD_HEAD_BYTES;
+    out.length = length + SNAPSHOT_RECORD_HEAD_BYTES;
     out.slice(slab, at + head.keyAt, at + head.recordBytes);
     return true;
   }

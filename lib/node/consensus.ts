@@ -70,7 +70,8 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   const { slowSyncMs } = timing;
   const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
   const onSync = () => raft.noteDiskProgress();
-  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync };
+  const onFull = () => raft.noteDiskFull();
+  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync, onFull };
   const persister = new Persister({ log, clock, host, ...about });
   const snapshots = new Snapshots({
     raft,

@@ -14,6 +14,7 @@ import type { ServerAddress } from "./node.ts";
 import type { ReadRounds } from "./read_rounds.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Space } from "./space.ts";
 
 /** Writes that take nothing but what the reserve has room for. */
 const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
@@ -34,6 +35,7 @@ export interface EvaluatorParts {
   readonly appender: Appender;
   readonly rounds: ReadRounds;
   readonly sessions: Sessions;
+  readonly space: Space;
   /** Null until the cluster is formed. */
   readonly consensus: () => Consensus | null;
   readonly isStopping: () => boolean;
@@ -77,11 +79,15 @@ export class Evaluator implements Evaluation {
   }
 
   writeRefusal(op: number): ClientError | 0 {
-    if (NEEDS_NO_SPACE.has(op)) return 0;
-    const consensus = this.#parts.consensus();
+    const { consensus: current, space, appender, dataBytesMax } = this.#parts;
+    const consensus = current();
     if (consensus === null) return 0; // refused by `refusal()`
-    const hasRoom = consensus.log.hasRoom() && consensus.store.bytes < this.#parts.dataBytesMax;
-    return hasRoom ? 0 : ClientError.noSpace;
+    if (!NEEDS_NO_SPACE.has(op)) {
+      const hasRoom = space.takesSets(consensus.log) && consensus.store.bytes < dataBytesMax;
+      if (!hasRoom) return ClientError.noSpace;
+    }
+    // What the reserve has left is for votes: a snapshot makes room, or somebody who has some leads.
+    return space.fits(consensus, appender.gatheredBytes) ? 0 : ClientError.busy;
   }
 
   leaderAddress(): ClientAddress | null {

@@ -15,14 +15,7 @@ import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
-import {
-  type Consensus,
-  finishRepair,
-  noteSound,
-  openConsensus,
-  statusOf,
-  timeEntry,
-} from "./consensus.ts";
+import { type Consensus, finishRepair, noteSound, openConsensus, statusOf } from "./consensus.ts";
 import { DigestExchange } from "./digest_exchange.ts";
 import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { Clocks } from "./clocks.ts";
@@ -31,12 +24,14 @@ import type { Limits } from "./limits.ts";
 import { knownServers } from "./known_servers.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { logAddresses, type NodeOptions } from "./node_options.ts";
+import { PassingTime } from "./passing_time.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { drawStartId } from "./peer_processes.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session, type SessionLimits } from "./session.ts";
 import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
+import { Space } from "./space.ts";
 import { Standstill } from "./standstill.ts";
 import type { ClientSession, InboundLink, NodeHost, OutboundLink, ServerNode } from "./shells.ts";
 
@@ -60,6 +55,7 @@ export class Node implements ServerNode {
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
   readonly #digests: DigestExchange;
+  readonly #space: Space;
   /** Null until the cluster is formed. */
   #consensus: Consensus | null = null;
   #isTurnScheduled = false;
@@ -68,8 +64,11 @@ export class Node implements ServerNode {
   #lastClientId = 0;
   /** The term that this node leads, as far as the sessions know; 0 where it does not. */
   #ledTerm = 0;
-  /** Index of the last entry that only lets time pass; 0 where none is under way. */
-  #timeEntryIndex = 0;
+  readonly #passingTime = new PassingTime({
+    ledTerm: () => this.#ledTerm,
+    nowMs: () => this.#clocks.leader.nowMs(),
+    scheduleTurn: () => this.#scheduleTurn(),
+  });
   #shutdown: Shutdown | null = null;
 
   constructor(options: NodeOptions) {
@@ -89,6 +88,8 @@ export class Node implements ServerNode {
     };
     this.#appender = new Appender(this.#limits.entryBytesMax, clock);
     const known = knownServers(config.servers, directory.formation, host);
+    const peerStatus = (id: ServerId) => this.links.statuses.of(id);
+    this.#space = new Space({ serverId, ...config, statusOf: peerStatus, host });
     this.#evaluator = new Evaluator({
       serverId,
       addresses: clientAddresses(known.addresses),
@@ -99,6 +100,7 @@ export class Node implements ServerNode {
       appender: this.#appender,
       rounds: this.#rounds,
       sessions: this.#sessions,
+      space: this.#space,
       consensus: () => this.#consensus,
       isStopping: () => this.#shutdown !== null,
       scheduleTurn: () => this.#scheduleTurn(),
@@ -247,7 +249,7 @@ export class Node implements ServerNode {
       commit(store, entry, ticket, this.#result);
       if (ticket !== null) this.#appender.answered(ticket);
       snapshots.noteApplied(entry);
-      if (entry.index >= this.#timeEntryIndex) this.#timeEntryIndex = 0;
+      this.#passingTime.applied(entry.index);
     }
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
@@ -262,8 +264,9 @@ export class Node implements ServerNode {
   }
 
   #onMessage(message: Message): void {
-    if (this.#isOver) return;
-    this.raft?.step(message);
+    const consensus = this.#consensus;
+    if (this.#isOver || (consensus !== null && !this.#space.admits(consensus, message))) return;
+    consensus?.raft.step(message);
     this.#scheduleTurn();
   }
 
@@ -274,7 +277,11 @@ export class Node implements ServerNode {
     const { role, leaderId } = raft.state;
     this.#clocks.tick(nowMs, role.kind === "leader", this.links.statuses.of(leaderId));
     persister.tick(nowMs);
-    snapshots.tick(nowMs, store, log.hasRoom());
+    snapshots.tick(nowMs, store, log);
+    if (this.#space.tick(nowMs, consensus)) {
+      const index = this.#passingTime.add(raft);
+      if (index > 0) this.#space.added(index, nowMs);
+    }
     this.#digests.tick(nowMs, role.kind === "leader", store);
   }
 
@@ -307,24 +314,16 @@ export class Node implements ServerNode {
     if (this.#ledTerm !== 0) {
       this.#appender.tickets.clear();
       this.#rounds.clear();
-      this.#timeEntryIndex = 0;
+      this.#passingTime.clear();
       this.#sessions.leadershipLost(ClientError.redirect);
       this.#consensus?.snapshots.leadershipLost();
     }
     this.#ledTerm = ledTerm;
   }
 
-  /** The leader commits the passing of time where a key is due: nothing else may expire it. */
   #letTimePass(): void {
-    if (this.#consensus === null || this.#timeEntryIndex !== 0) return;
-    const { raft, store } = this.#consensus;
-    if (raft.state.role.kind !== "leader" || raft.state.term !== this.#ledTerm) return;
-    const nowMs = this.#clocks.leader.nowMs();
-    if (store.nextDeadlineMs() > nowMs && !store.hasDueKeys()) return;
-    const result = raft.propose(timeEntry(nowMs));
-    if (!result.accepted) return;
-    this.#timeEntryIndex = result.index;
-    this.#scheduleTurn();
+    const consensus = this.#consensus;
+    if (consensus !== null) this.#passingTime.letPass(consensus.raft, consensus.store);
   }
 
   #open(): void {

@@ -13,8 +13,6 @@ import type { NodeHost } from "./shells.ts";
 const IDLE_BEFORE_MARK_MS = 50;
 /** How long to wait before a batch that found the disk full is offered again. */
 const FULL_RETRY_MS = 200;
-/** Trying to write the reserve again blocks while it lasts: less and less often, up to this. */
-const RESTORE_RETRY_MAX_MS = 5_000;
 
 export interface PersisterOptions {
   readonly log: LogStorage;
@@ -26,6 +24,8 @@ export interface PersisterOptions {
   readonly onPersisted: (batch: PersistBatch) => void;
   /** A batch that takes several syncs has one less to go. */
   readonly onSync?: () => void;
+  /** A batch found no room: the disk answered, and is asked again in a moment. */
+  readonly onFull?: () => void;
 }
 
 export class Persister {
@@ -48,7 +48,6 @@ export class Persister {
   #isFull = false;
   #isStuck = false;
   #retryAtMs = 0;
-  #restoreRetryMs = FULL_RETRY_MS;
 
   constructor(options: PersisterOptions) {
     this.#options = options;
@@ -107,6 +106,10 @@ export class Persister {
   tick(nowMs: number): void {
     const { log } = this.#options;
     this.#paced.tick(nowMs);
+    log.seekRoom(nowMs);
+    // Also found where a reserve can't grow, or this process started on a full disk.
+    if (!log.hasRoom()) this.#noteFull("a reserve is in use or can't grow");
+    else if (this.#isFull && !this.#isStuck) this.#noteRoom();
     if (this.#isWriting) return;
     if (this.#restartAt !== null) {
       if (nowMs >= this.#retryAtMs) this.#restart();
@@ -114,14 +117,6 @@ export class Persister {
     }
     if (this.#batch !== null) {
       if (nowMs >= this.#retryAtMs) this.#write();
-      return;
-    }
-    // Also found where this process started on a full disk, and wrote nothing that would tell it.
-    if (!log.hasRoom()) this.#noteFull("the reserve is in use");
-    if (this.#isFull && nowMs >= this.#retryAtMs) {
-      if (log.tryRestoreReserve()) this.#noteRoom();
-      this.#retryAtMs = nowMs + this.#restoreRetryMs;
-      this.#restoreRetryMs = Math.min(this.#restoreRetryMs * 2, RESTORE_RETRY_MAX_MS);
       return;
     }
     if (this.#isMarked || nowMs - this.#finishedMs < IDLE_BEFORE_MARK_MS) return;
@@ -157,6 +152,7 @@ export class Persister {
       if (error !== null) {
         this.#noteFull(error.message);
         this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
+        this.#options.onFull?.();
         return;
       }
       this.#restartAt = null;
@@ -198,6 +194,7 @@ export class Persister {
     if (error !== null) {
       this.#noteFull(error.message);
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
+      this.#options.onFull?.();
       return;
     }
     const tookMs = nowMs - this.#startedMs;
@@ -232,7 +229,6 @@ export class Persister {
   #noteFull(reason: string): void {
     if (this.#isFull) return;
     this.#isFull = true;
-    this.#restoreRetryMs = FULL_RETRY_MS;
     this.#options.host.log({
       level: "error",
       message: "Disk full: sets are refused until there is room; deletes and reads go on",

@@ -83,6 +83,20 @@ export class SnapshotMaker {
     else this.#running.isUrgent = true;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
+  /** True where what is being taken needs no room but its own. */
+  get isReserved(): boolean {
+    return this.#running?.writer.isReserved === true;
+  }
+
+  /** Takes a snapshot as soon as may be: the disk is full, and needs what it frees. */
+  wantToFree(): void {
+    if (this.#running === null) this.#isWanted = true;
+  }
+
   /** Gives up what is being taken, and that it is wanted: the store is about to be replaced. */
   abort(): void {
     this.#isWanted = false;

@@ -3,10 +3,11 @@
  * entries which are gone, takes in those of a leader, and keeps the log short in memory and on disk.
  */
 import type { Clock } from "../host/ports.ts";
+import { SNAPSHOT_RECORD_HEAD_BYTES } from "../kv/snapshot.ts";
 import type { Store, StoreOptions } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Entry, Message, Ready, ServerId, SnapshotPosition } from "../raft/types.ts";
-import type { SnapshotFiles } from "../storage/types.ts";
+import type { LogStorage, SnapshotFiles } from "../storage/types.ts";
 import type { StorageLimits } from "./limits.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
 import type { NodeHost } from "./shells.ts";
@@ -26,6 +27,10 @@ export interface SnapshotsOptions {
   readonly compactLog: (keepFromIndex: number) => void;
 }
 
+/** On a full disk a snapshot is taken where the log that it may free is more than this share of it. */
+const FREED_SHARE = 8;
+/** Sections and their heads; where slices are small, what is kept beyond that covers them. */
+const SNAPSHOT_OVERHEAD_BYTES = 4_096;
 /** What an entry takes in the log besides its data. */
 const ENTRY_OVERHEAD_BYTES = 20;
 /** While followers need it, the log in memory may grow to so many times its bound. */
@@ -98,11 +103,13 @@ export class Snapshots {
     }
   }
 
-  /** `hasRoom`: false while the disk is full but for the log's reserve. */
-  tick(nowMs: number, store: Store, hasRoom: boolean): void {
+  tick(nowMs: number, store: Store, log: LogStorage): void {
+    const { files } = this.#options;
+    const snapshotBytes = snapshotBytesMax(store);
+    files.keepReserve(snapshotBytes, nowMs);
     this.#receiver.tick();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
-    if (!hasRoom) this.#maker.postpone(nowMs);
+    if (!log.hasRoom()) this.#tickFull(nowMs, snapshotBytes, log);
     this.#leaveSilent();
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);
@@ -110,6 +117,21 @@ export class Snapshots {
     else this.#maker.tick(nowMs, this.#raft, store);
     const appliedIndex = store.appliedIndex;
     this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
+  }
+
+  /**
+   * A full disk takes a snapshot that needs no room and frees some: it is what a server gets out of a
+   * full disk by, where the room is its own. Any other one has to wait.
+   */
+  #tickFull(nowMs: number, snapshotBytes: number, log: LogStorage): void {
+    const { files, limits } = this.#options;
+    const isHeld = files.reserveHolds(snapshotBytes);
+    if (this.#maker.isRunning ? !this.#maker.isReserved : !isHeld) this.#maker.postpone(nowMs);
+    const earlierBytes = log.earlierBytes();
+    const freesLog = earlierBytes > snapshotBytes / FREED_SHARE ||
+      (earlierBytes > 0 && log.roomBytes() < limits.reserveBytes / 2);
+    if (!freesLog && !files.wouldShrink(snapshotBytes)) return;
+    if (isHeld) this.#maker.wantToFree();
   }
 
   /** True once a leader's snapshot is whole and waits to replace what this server has. */
@@ -228,4 +250,9 @@ export class Snapshots {
     this.#senders.get(id)?.close();
     this.#senders.delete(id);
   }
+}
+
+/** What a snapshot of `store` may take on the disk. */
+function snapshotBytesMax({ keys, bytes }: Store): number {
+  return bytes + keys * SNAPSHOT_RECORD_HEAD_BYTES + SNAPSHOT_OVERHEAD_BYTES;
 }

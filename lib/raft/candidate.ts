@@ -7,6 +7,7 @@ import { becomeFollower, changeRole } from "./roles.ts";
 import {
   type CandidateRole,
   configurationOf,
+  isDiskFull,
   isDiskStalled,
   type RaftState,
   restartElectionTimer,
@@ -15,7 +16,7 @@ import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
 /** The election timer ran out, or the leader's connection broke. */
 export function preCampaign(state: RaftState, reason: string): void {
-  if (!isVoter(configurationOf(state), state.id) || isDiskStalled(state)) return;
+  if (!isVoter(configurationOf(state), state.id) || !canWriteVote(state)) return;
   if (state.repairing) return;
   restartElectionTimer(state);
   changeRole(state, { kind: "preCandidate", answers: new Map() }, NOBODY, reason);
@@ -25,7 +26,7 @@ export function preCampaign(state: RaftState, reason: string): void {
 
 /** Runs for the next term. `transfer`: by order of the leader, so voters answer although it lives. */
 export function campaign(state: RaftState, transfer: boolean, reason: string): void {
-  if (isDiskStalled(state)) return;
+  if (!canWriteVote(state)) return;
   restartElectionTimer(state);
   setTerm(state, state.term + 1, state.id);
   const ownVoteVersion = state.output.hardStateVersion;
@@ -37,6 +38,10 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
 }
 
 /** A candidate's own vote counts once it is durable: called after each sync. */
+function canWriteVote(state: RaftState): boolean {
+  return !isDiskStalled(state) && !isDiskFull(state);
+}
+
 export function noteOwnVoteDurable(state: RaftState, candidate: CandidateRole): void {
   if (state.output.durableVersion < candidate.ownVoteVersion) return;
   if (candidate.answers.has(state.id)) return;

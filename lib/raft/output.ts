@@ -24,6 +24,7 @@ export function makeOutput(applyingIndex: number): Output {
     batch: null,
     batchVersion: 0,
     batchTicks: 0,
+    isBatchRefused: false,
     batchSuperseded: false,
     appendsDue: false,
   };

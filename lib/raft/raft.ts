@@ -222,6 +222,12 @@ export class Raft {
     this.state.output.batchTicks = 0;
   }
 
+  /** The disk has no room for the batch under way; it was asked, and answered. */
+  noteDiskFull(): void {
+    this.noteDiskProgress();
+    this.state.output.isBatchRefused = this.state.output.batch !== null;
+  }
+
   #before(): StateSummary | null {
     return this.state.options.checkInvariants ? summarize(this.state) : null;
   }

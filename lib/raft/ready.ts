@@ -110,6 +110,7 @@ function takeBatch(state: RaftState): PersistBatch | null {
   output.batch = batch;
   output.batchVersion = output.hardStateVersion;
   output.batchTicks = 0;
+  output.isBatchRefused = false;
   output.batchSuperseded = false;
   return batch;
 }

@@ -122,6 +122,8 @@ export interface Output {
   batch: PersistBatch | null;
   batchVersion: number;
   batchTicks: number;
+  /** The disk had no room for that batch when it was asked last. */
+  isBatchRefused: boolean;
   /** A snapshot replaced the log while the batch was under way: its entries don't count any more. */
   batchSuperseded: boolean;
   /** A leader may have appends to send: looked at when the turn ends, so a turn's proposals share. */
@@ -258,4 +260,13 @@ export function restartElectionTimer(state: RaftState): void {
 export function isDiskStalled(state: RaftState): boolean {
   return state.output.batch !== null &&
     state.output.batchTicks > state.options.electionTimeoutTicks && !isOnlyVoter(state);
+}
+
+/**
+ * True where the disk has no room for the batch under way. Unlike a sync that stalls it answers, so a
+ * leader continues: its followers may make a majority without it, and reads need no disk. But whoever
+ * can't write down a vote must not campaign.
+ */
+export function isDiskFull(state: RaftState): boolean {
+  return state.output.batch !== null && state.output.isBatchRefused && !isOnlyVoter(state);
 }

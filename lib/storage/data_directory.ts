@@ -6,7 +6,7 @@
  *   wal/        the log; exists from just before `formed` on
  *   snapshot/   the two newest snapshots
  *   repairing   there while damaged entries are fetched again
- *   reserve     room for hard times
+ *   reserve     room for the log when the disk is full
  *   lock        empty; held while a server runs
  *
  * A part that is missing while a later one is there is refused: a server that lost a file is not a
@@ -24,6 +24,7 @@ import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./part
 import { recoverLog } from "./recover.ts";
 import { readRepairRecord, removeAside, removeRepairRecord } from "./repair_record.ts";
 import { Reserve } from "./reserve.ts";
+import { Room } from "./room.ts";
 import { listSegments } from "./scan.ts";
 import type { LogOwner } from "./segment_head.ts";
 import { SnapshotDirectory } from "./snapshot_files.ts";
@@ -141,15 +142,19 @@ export class DataDirectory {
     if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
     const spares = new SpareSegments(disk, directory, segmentLength(segmentBytesMax, 0));
-    const snapshots = new SnapshotDirectory(disk, path, owner, () => spares.giveUp());
+    // The log keeps one file that it can write over.
+    const makeRoom = () => spares.giveUpOne(reserve.held ? 0 : 1);
+    const snapshots = new SnapshotDirectory(disk, path, owner, reserveBytes, makeRoom);
     snapshots.start();
+    const snapshotReserve = snapshots.reserve;
+    const room = new Room({ disk, directory: path, reserve, spares, snapshotReserve });
     const place = { disk, directory, owner, segmentBytesMax, spares };
     const opened = recoverLog({
       ...options,
       place,
       parent: path,
       members: formation.members.length,
-      reserve,
+      room,
       snapshots,
       repairing,
       surroundings: {
@@ -176,6 +181,7 @@ export class DataDirectory {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#snapshots?.reserve.close();
     try {
       this.#log?.close();
     } finally {

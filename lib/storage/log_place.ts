@@ -57,22 +57,22 @@ export class EarlierSegments {
   readonly #directory: string;
   #segments: EarlierSegment[];
   readonly #spares: SpareSegments;
-  readonly #maySpare: () => boolean;
+  readonly #isFull: () => boolean;
   /** On their way out. */
   #leaving: EarlierSegment[] = [];
   #isClosed = false;
 
-  /** `maySpare`: false while the disk has no room for what will not be needed soon. */
+  /** `isFull`: true while the disk has no room for what is not there yet: every file is kept then. */
   constructor(
     { disk, directory, spares }: LogPlace,
     segments: readonly EarlierSegment[],
-    maySpare: () => boolean,
+    isFull: () => boolean,
   ) {
     this.#disk = disk;
     this.#directory = directory;
     this.#segments = [...segments];
     this.#spares = spares;
-    this.#maySpare = maySpare;
+    this.#isFull = isFull;
   }
 
   /** Those on their way out included. */
@@ -97,7 +97,7 @@ export class EarlierSegments {
     while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
       this.#leaving.push(this.#segments.shift()!);
     }
-    this.#spares.trim(this.#sparesMax);
+    this.trimSpares();
     if (wasEmpty) this.#removeNext();
   }
 
@@ -106,8 +106,9 @@ export class EarlierSegments {
     this.#isClosed = true;
   }
 
-  get #sparesMax(): number {
-    return this.#maySpare() ? this.#segments.length + 1 : 0;
+  /** Removes spares that will not be needed: there are as many as the log itself has segments. */
+  trimSpares(): void {
+    if (!this.#isFull()) this.#spares.trim(this.#segments.length + 1);
   }
 
   #removeNext(): void {
@@ -115,10 +116,10 @@ export class EarlierSegments {
     if (next === undefined || this.#isClosed) return;
     const gone = () => {
       this.#leaving.shift();
-      this.#spares.trim(this.#sparesMax);
+      this.trimSpares();
       this.#removeNext();
     };
-    if (this.#spares.add(next.path, next.length, this.#sparesMax, gone)) return;
+    if (this.#spares.add(next, this.#segments.length + 1, this.#isFull(), gone)) return;
     this.#disk.removeLater(next.path, endProcess);
     this.#disk.syncDirectoryLater(this.#directory, (error) => {
       endProcess(error);

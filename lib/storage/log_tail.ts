@@ -6,6 +6,7 @@ import { type DiskFile, DiskFullError } from "../host/ports.ts";
 import { broken } from "../util/assert.ts";
 import { eraseRemains } from "./erase_remains.ts";
 import type { LogPlace, LogPosition } from "./log_place.ts";
+import { TAIL_BYTES } from "./make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "./records.ts";
 import { RoomAhead } from "./room_ahead.ts";
 import {
@@ -79,33 +80,45 @@ export class LogTail {
   }
 
   /**
-   * Writes what the writer was given since `begin`, behind the last record. Returns how many bytes that
-   * took. Throws what the disk throws; where that is a `DiskFullError`, the log ends where it did.
-   * `closes`: it is the marker of the segment's end, whose write has no part that could stand alone.
+   * Writes what the writer was given since `begin`, after the last record. Returns how many bytes that
+   * took, zeroes written ahead included. Throws what the disk throws; where that is a `DiskFullError`,
+   * the log ends where it did. `keptBytes` after it are sure to find room later. `closes`: it is the
+   * marker of the segment's end, whose write has no part that could stand alone.
    */
-  write(closes = false): number {
+  write(keptBytes: number, closes = false): number {
     const writer = this.#writer;
-    const end = this.#offset + writer.length;
-    if (this.#head.reused && !closes) writer.endOfLog(this.#generation, end, this.#head.length);
+    const { reused, length } = this.#head;
+    const offset = this.#offset;
+    const end = offset + writer.length;
+    if (reused && !closes) writer.endOfLog(this.#generation, end, length);
     const bytes = writer.view();
-    if (this.#offset + bytes.length > this.#head.length) {
-      broken(`${bytes.length} bytes at ${this.#offset} are past the end of ${this.#file.path}`);
+    if (offset + bytes.length > length) {
+      broken(`${bytes.length} bytes at ${offset} are past the end of ${this.#file.path}`);
+    }
+    const isAhead = !reused && !closes;
+    let zeroes = 0;
+    if (isAhead) {
+      zeroes = this.#roomAhead.before(this.#file, offset, length, bytes.length, keptBytes);
     }
     try {
-      this.#file.write(this.#offset, bytes);
+      this.#file.write(offset, bytes);
+      if (isAhead) zeroes += this.#roomAhead.after(this.#file, end, length, keptBytes);
     } catch (error) {
       if (error instanceof DiskFullError) this.#takeBack(bytes.length);
       throw error;
     }
     this.#offset = end;
     this.#chain = writer.chain;
-    return bytes.length;
+    return bytes.length + zeroes;
   }
 
-  /** Behind a batch of `batchBytes`: zeroes for the next ones, where they help. Returns how many. */
-  makeRoomAhead(batchBytes: number): number {
-    if (this.#head.reused) return 0;
-    return this.#roomAhead.behind(this.#file, this.#offset, this.#head.length, batchBytes);
+  /** Writes a marker alone: one of those that are sure to find room. Returns its bytes, as `write`. */
+  writeMarker(): number {
+    this.begin();
+    this.mark();
+    const bytes = this.write(TAIL_BYTES - MARKER_BYTES);
+    this.endsWithMarker = true;
+    return bytes;
   }
 
   /** Goes on in the new, empty segment with `head`. The file before was closed. */

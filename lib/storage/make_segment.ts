@@ -22,9 +22,14 @@ import type { Done } from "./types.ts";
  */
 export const TAIL_BYTES = 3 * MARKER_BYTES + HARD_STATE_BYTES;
 
+/** The shortest file that a segment with a batch of `batchBytes` can be made of. */
+export function segmentLengthMin(batchBytes: number): number {
+  return SEGMENT_HEAD_BYTES + batchBytes + TAIL_BYTES;
+}
+
 /** The length of a segment that has to take a batch of `batchBytes`. */
 export function segmentLength(segmentBytesMax: number, batchBytes: number): number {
-  const length = Math.max(segmentBytesMax, SEGMENT_HEAD_BYTES + batchBytes + TAIL_BYTES);
+  const length = Math.max(segmentBytesMax, segmentLengthMin(batchBytes));
   assert(length <= SEGMENT_LENGTH_MAX, `A segment of ${length} bytes is too long`);
   return length;
 }
@@ -48,6 +53,9 @@ export function makeSegment(
     file.truncate(head.length);
     file.write(0, encodeSegmentHead(owner, head));
     if (records !== null) file.write(SEGMENT_HEAD_BYTES, records);
+    const end = SEGMENT_HEAD_BYTES + (records?.length ?? 0);
+    // The log's end finds room there whatever becomes of the disk.
+    file.write(end, new Uint8Array(Math.min(TAIL_BYTES, head.length - end)));
     file.syncNow();
   } finally {
     file.close();
@@ -91,6 +99,9 @@ export function makeSegmentLater(
     return disk.defer(() => end(error));
   }
   const opened = file;
+  const from = temporary.slice(0, temporary.lastIndexOf("/"));
+  // A file from elsewhere must not come back under its old name as well.
+  const left = () => from === directory ? end(null) : disk.syncDirectoryLater(from, end);
   opened.writeLater(
     0,
     beginningOf(owner, head),
@@ -102,22 +113,24 @@ export function makeSegmentLater(
         disk.renameLater(
           temporary,
           path,
-          then(() => disk.syncDirectoryLater(directory, end)),
+          then(() => disk.syncDirectoryLater(directory, then(left))),
         );
       }))
     ),
   );
 }
 
-/** What a segment has to begin with: its head, and where a file is written over, that the log ends there. */
+/**
+ * What a segment has to begin with: its head, then where a file is written over, that the log ends
+ * there; else zeroes, so that the log's end finds room there whatever becomes of the disk.
+ */
 function beginningOf(owner: LogOwner, head: SegmentHead): Uint8Array {
   const bytes = encodeSegmentHead(owner, head);
-  if (!head.reused) return bytes;
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));
   const generation = segmentGeneration(owner, head.sequence);
-  writer.endOfLog(generation, SEGMENT_HEAD_BYTES, head.length);
-  const out = new Uint8Array(SEGMENT_HEAD_BYTES + writer.length);
+  if (head.reused) writer.endOfLog(generation, SEGMENT_HEAD_BYTES, head.length);
+  const out = new Uint8Array(SEGMENT_HEAD_BYTES + (head.reused ? writer.length : TAIL_BYTES));
   out.set(bytes);
   out.set(writer.view(), SEGMENT_HEAD_BYTES);
   return out;

@@ -15,12 +15,21 @@ import type { Done } from "./types.ts";
 /** How a file on its way ended: under its name, given up, or given up as the disk is full. */
 export type NewFileEnd = "durable" | "aborted" | "full";
 
+/** A file that is written over in place of a new one. */
+export interface WrittenOver {
+  /** Given up before it had its name: it is there as before, but for its contents, and not open. */
+  giveBack(): void;
+  /** It has its name, or is gone. */
+  used(): void;
+}
+
 export class NewFile {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #temporary: string;
   readonly #onEnd: (end: NewFileEnd) => void;
   readonly #file: DiskFile;
+  readonly #over: WrittenOver | null;
   /** What was appended since the last flush began, and what that one writes. */
   #filling = new ByteWriter();
   #flying = new ByteWriter();
@@ -31,15 +40,21 @@ export class NewFile {
 
   /**
    * `temporary` has to be a name that no other file has, and none had that may still be on its way
-   * out. `onEnd` is called once.
-   * Throws what the disk throws.
+   * out; with `over`, that of the file to write over. `onEnd` is called once. Throws what the disk throws.
    */
-  constructor(disk: Disk, path: string, temporary: string, onEnd: (end: NewFileEnd) => void) {
+  constructor(
+    disk: Disk,
+    path: string,
+    temporary: string,
+    onEnd: (end: NewFileEnd) => void,
+    over: WrittenOver | null = null,
+  ) {
     this.#disk = disk;
     this.#path = path;
     this.#temporary = temporary;
     this.#onEnd = onEnd;
-    this.#file = disk.open(temporary, { create: true });
+    this.#over = over;
+    this.#file = disk.open(temporary, { create: over === null });
   }
 
   /** Bytes so far. */
@@ -68,6 +83,11 @@ export class NewFile {
    * after which the process must end. One at a time; `done` is not called where it is aborted.
    */
   flush(done: Done): void {
+    this.#write((then) => this.#file.sync(then), done);
+  }
+
+  /** Writes what waits; `sync` is called then. */
+  #write(sync: (then: Done) => void, done: Done): void {
     assert(this.#state === "open", `${this.#temporary} was flushed while it was ${this.#state}`);
     this.#state = "flushing";
     const bytes = this.#filling;
@@ -84,14 +104,21 @@ export class NewFile {
     this.#file.writeLater(
       offset,
       bytes.view(),
-      this.#step((error) => error === null ? this.#file.sync(then) : then(error)),
+      this.#step((error) => error === null ? sync(then) : then(error)),
     );
   }
 
   /** Makes all durable, and gives the file its name. Nothing may be appended any more. */
   finish(done: Done): void {
     this.#isFinishing = true;
-    this.flush((error) => error === null ? this.#giveName(done) : done(error));
+    const file = this.#file;
+    const cut = (then: Done) =>
+      file.truncateLater(
+        this.#length,
+        this.#step((error) => error === null ? file.sync(then) : then(error)),
+      );
+    const sync = this.#over === null ? (then: Done) => file.sync(then) : cut;
+    this.#write(sync, (error) => error === null ? this.#giveName(done) : done(error));
   }
 
   /** Gives up, and removes what was written. */
@@ -104,37 +131,40 @@ export class NewFile {
     if (state === "ended") return;
     this.#state = "ended";
     // A file can't be closed before what runs on it is over.
-    if (state === "open") {
-      this.#file.close();
-      this.#freeBuffers();
-    }
-    // Names change in the order that was asked for: one on its way to its name goes from there. Where
-    // it does not get there, nothing is there to go.
-    this.#disk.removeLater(state === "naming" ? this.#path : this.#temporary, endProcess);
+    if (state === "open") this.#close();
+    if (state === "naming") {
+      // Names change in the order that was asked for: it goes from there. Where it does not get there,
+      // nothing is there to go.
+      this.#disk.removeLater(this.#path, (error) => {
+        endProcess(error);
+        this.#over?.used();
+      });
+    } else if (this.#over === null) this.#disk.removeLater(this.#temporary, endProcess);
     this.#onEnd(end);
+    if (state === "open") this.#over?.giveBack();
   }
 
   /** What follows an operation on the file, unless it was aborted meanwhile. */
   #step(next: Done): Done {
     return (error) => {
       if (this.#state !== "ended") return next(error);
-      this.#file.close();
-      this.#freeBuffers();
+      this.#close();
+      this.#over?.giveBack();
       // Nobody waits for it any more, but a disk whose sync failed is not to be used any further.
       if (!(error instanceof DiskFullError)) endProcess(error);
     };
   }
 
-  /** They are megabytes, and a server that has a rest after a snapshot would keep them for hours. */
-  #freeBuffers(): void {
+  /** The buffers are megabytes, and a server that has a rest after a snapshot would keep them for hours. */
+  #close(): void {
+    this.#file.close();
     this.#filling.free();
     this.#flying.free();
   }
 
   #giveName(done: Done): void {
     this.#state = "naming";
-    this.#file.close();
-    this.#freeBuffers();
+    this.#close();
     const disk = this.#disk;
     disk.renameLater(this.#temporary, this.#path, (error) => {
       if (error !== null) return this.#nameless(error, done);
@@ -143,6 +173,7 @@ export class NewFile {
         if (this.#state === "ended") return endProcess(error);
         if (error !== null) return done(error);
         this.#state = "ended";
+        this.#over?.used();
         this.#onEnd("durable");
         done(null);
       });
@@ -154,10 +185,11 @@ export class NewFile {
     const wasAborted = this.#state === "ended";
     // Nobody waits for it any more; a full disk is no reason to end, whoever writes next meets it.
     if (wasAborted && !(error instanceof DiskFullError)) return endProcess(error);
-    this.#disk.removeLater(this.#temporary, endProcess);
+    if (this.#over === null) this.#disk.removeLater(this.#temporary, endProcess);
     if (wasAborted) return;
     this.#state = "ended";
     this.#onEnd(error instanceof DiskFullError ? "full" : "aborted");
+    this.#over?.giveBack();
     done(error);
   }
 }

@@ -23,6 +23,7 @@ import { MARKER_BYTES, RecordWriter } from "./records.ts";
 import { beginRepair } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "./reserve.ts";
+import type { Room } from "./room.ts";
 import { listSegments, type SegmentScan } from "./scan.ts";
 import {
   headChecksum,
@@ -44,7 +45,7 @@ export interface RecoveryOptions extends OpenLogOptions {
   readonly place: LogPlace;
   /** The data directory. */
   readonly parent: string;
-  readonly reserve: Reserve;
+  readonly room: Room;
   readonly snapshots: SnapshotDirectory;
   readonly surroundings: LogSurroundings;
   /** How many servers formed the cluster. */
@@ -63,8 +64,10 @@ export function recoverLog(options: RecoveryOptions): Recovery {
   const { place, snapshots, repair, load } = options;
   const found = examine(place, snapshots, load ?? (() => {}));
   if (found.damage === null) {
-    removeLeftBehind(place);
-    options.reserve.open();
+    removeTemporaries(place.disk, place.directory);
+    place.disk.syncDirectory(place.directory);
+    place.spares.adopt();
+    options.room.reserve.open(place.directory);
     return resume(options, found);
   }
   if (repair !== true) {
@@ -72,14 +75,17 @@ export function recoverLog(options: RecoveryOptions): Recovery {
       `${found.damage} ${damagedLogAdvice(options.members)}`,
     );
   }
-  options.reserve.open();
-  const begun = withReserve(options.reserve, place.directory, () => beginRepair(options, found));
-  // Only now, as they may be what proves the damage.
+  const { reserve } = options.room;
+  reserve.open(place.directory);
+  const begun = withReserve(reserve, place.directory, () => beginRepair(options, found));
   removeLeftBehind(place);
   return resume({ ...options, repairing: begun.repairing }, begun.found);
 }
 
-/** Segments that were on their way, and spares: of no use to this run. */
+/**
+ * Segments that were on their way, and spares: one of them may be what proves the damage, so they stay
+ * until the repair is begun, and not a moment longer.
+ */
 function removeLeftBehind({ disk, directory }: LogPlace): void {
   removeTemporaries(disk, directory);
   removeSpares(disk, directory);
@@ -88,7 +94,7 @@ function removeLeftBehind({ disk, directory }: LogPlace): void {
 
 /** Goes on from a log that is not damaged, or not any more. */
 function resume(options: RecoveryOptions, found: Examination): Recovery {
-  const { place, reserve } = options;
+  const { place, room } = options;
   const { scan, snapshot, bad } = found;
   const { replay } = scan;
   if (scan.unused !== null) {
@@ -106,9 +112,9 @@ function resume(options: RecoveryOptions, found: Examination): Recovery {
     if (goesOn) return settleTail(place, found, hardState);
     return beginBehind(place, hardState, position);
   };
-  const opened = withReserve(reserve, tail.path, open);
+  const opened = withReserve(room.reserve, tail.path, open);
   tidy(options, found, goesOn);
-  const log = new SegmentedLog(place, reserve, options.surroundings, opened);
+  const log = new SegmentedLog(place, room, options.surroundings, opened);
   // What the last run had on its way out when it ended.
   log.compact(Infinity);
   const recovered: RecoveredLog = {
@@ -259,7 +265,7 @@ function settleEnd(place: LogPlace, closed: SegmentScan): void {
   }
 }
 
-/** Runs `write`; where the disk is full, once more without the reserve. */
+/** Runs `write`; while the disk is full, again with a piece less of the reserve. */
 function withReserve<T>(reserve: Reserve, path: string, write: () => T): T {
   try {
     return reserve.withRoom(write);

@@ -5,14 +5,13 @@
  * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
  * data-directory.md's subject, and recover.ts puts it right.
  *
- * Full disk: the write's remains are zeroed, what may be given up is (spare segments, then the reserve),
- * and the batch is tried again. If it still does not fit, `done` gets the `DiskFullError` and nothing
- * of the batch is kept. From giving up the reserve until it could be written again, `hasRoom()` is
- * false.
+ * Full disk: the log continues in a file that has its blocks already, a spare segment or else the reserve
+ * (reserve.ts), and the batch goes there. If that does not fit either, `done` gets the `DiskFullError`
+ * and nothing of the batch is kept. When `hasRoom()` is false, and until when, is room.ts's business.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../raft/types.ts";
 import { isAwaited } from "./awaited.ts";
-import { DiskError, DiskFullError, isDiskProblem } from "../host/ports.ts";
+import { DiskFullError, isDiskProblem } from "../host/ports.ts";
 import { assert, broken } from "../util/assert.ts";
 import {
   EarlierSegments,
@@ -21,16 +20,17 @@ import {
   type LogSurroundings,
 } from "./log_place.ts";
 import { LogTail } from "./log_tail.ts";
-import { makeSegmentLater, segmentLength, TAIL_BYTES } from "./make_segment.ts";
+import { segmentLength, segmentLengthMin, TAIL_BYTES } from "./make_segment.ts";
+import { makeNextSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "./records.ts";
 import { endProcess } from "./new_file.ts";
-import type { Reserve } from "./reserve.ts";
+import type { Room } from "./room.ts";
 import { type SegmentHead, segmentName } from "./segment_head.ts";
 import type { Done, LogStorage } from "./types.ts";
 
 export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
-  readonly #reserve: Reserve;
+  readonly #room: Room;
   readonly #surroundings: LogSurroundings;
   readonly #tail: LogTail;
   #hardState: HardState;
@@ -44,19 +44,19 @@ export class SegmentedLog implements LogStorage {
 
   constructor(
     place: LogPlace,
-    reserve: Reserve,
+    room: Room,
     surroundings: LogSurroundings,
     position: LogPosition,
   ) {
     this.#place = place;
-    this.#reserve = reserve;
+    this.#room = room;
     this.#surroundings = surroundings;
     this.#tail = new LogTail(place, position);
     this.#hardState = position.hardState;
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
     this.#lastIndex = position.lastIndex;
-    this.#earlier = new EarlierSegments(place, position.earlier, () => reserve.held);
+    this.#earlier = new EarlierSegments(place, position.earlier, () => !room.isThere);
   }
 
   persist(
@@ -74,40 +74,60 @@ export class SegmentedLog implements LogStorage {
     }
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
-    const mayBlock = (bytes: number) => isAwaited(batch, bytes);
-    const writeBatch = () => {
+    const { offset, head } = this.#tail;
+    const write = () => {
       onWrite(false);
       const bytes = this.#writeBatch(batch);
       onWrite(true);
       return bytes;
     };
-    const write = () => this.#run(writeBatch, done, mayBlock);
-    const { offset, head } = this.#tail;
-    if (offset + size + TAIL_BYTES <= head.length) return write();
-    this.#rotate(size, (error) => error === null ? write() : done(error));
+    const run = () => this.#runBatch(batch, write, size, done);
+    if (offset + size + TAIL_BYTES <= head.length) return run();
+    this.#rotate(size, false, (error) => error === null ? run() : done(error));
+  }
+
+  #runBatch(batch: PersistBatch, write: () => number, size: number, done: Done): void {
+    const again = () => this.#runBatch(batch, write, size, done);
+    this.#run(
+      write,
+      done,
+      (bytes) => isAwaited(batch, bytes),
+      (error) => this.#goOver(size, error, again, done),
+    );
   }
 
   markSynced(done: Done): void {
     this.#expectIdle();
     if (this.#tail.endsWithMarker) return this.#later(null, done);
-    this.#run(() => this.#writeMarker(), done);
+    this.#run(() => this.#tail.writeMarker(), done);
     this.#tail.giveBack();
   }
 
   hasRoom(): boolean {
-    return this.#reserve.held;
+    return this.#room.isThere;
   }
 
-  tryRestoreReserve(): boolean {
+  seekRoom(nowMs: number): void {
     assert(this.#state !== "failed", "The log was used after its disk failed");
-    if (this.#state === "closed") return false;
-    if (!this.#reserve.held) this.#place.spares.giveUp();
-    return this.#reserve.restore();
+    if (this.#state === "closed") return;
+    this.#room.seek(nowMs);
+    if (this.#room.isThere) this.#earlier.trimSpares();
+  }
+
+  roomBytes(): number {
+    if (this.#room.isThere) return Infinity;
+    const { head, offset } = this.#tail;
+    const inTail = head.reused ? head.length - offset - TAIL_BYTES : 0;
+    return Math.max(0, inTail) + this.#place.spares.bytes + this.#room.reserve.bytes;
   }
 
   bytes(): number {
     const { spares } = this.#place;
-    return this.#earlier.bytes + this.#tail.bytes + this.#reserve.bytes + spares.bytes;
+    return this.#earlier.bytes + this.#tail.bytes + this.#room.reserve.bytes + spares.bytes;
+  }
+
+  earlierBytes(): number {
+    return this.#earlier.bytes;
   }
 
   compact(keepFromIndex: number): void {
@@ -118,18 +138,11 @@ export class SegmentedLog implements LogStorage {
   restart(position: SnapshotPosition, done: Done): void {
     this.#expectIdle();
     this.#state = "syncing";
-    const wanted: SegmentHead = {
-      sequence: this.#tail.head.sequence + 1,
-      firstIndex: position.index + 1,
-      previousTerm: position.term,
-      length: segmentLength(this.#place.segmentBytesMax, 0),
-      hardState: this.#hardState,
-      previousChecksum: 0,
-      restarts: true,
-      reused: false,
-    };
-    this.#makeSegment(wanted, (error, head) => {
-      if (error !== null) return this.#end(this.#unlessNamed(head, error), done);
+    const { index, term } = position;
+    const begins = { firstIndex: index + 1, previousTerm: term, restarts: true };
+    const wanted = { ...this.#nextHead(0), ...begins };
+    this.#makeSegment({ head: wanted, batchBytes: 0, isFull: false }, (error, head) => {
+      if (error !== null) return this.#end(unlessNamed(this.#place, head, error), done);
       this.#leaveBehind();
       this.#nextIndex = position.index + 1;
       this.#lastTerm = position.term;
@@ -150,9 +163,10 @@ export class SegmentedLog implements LogStorage {
     const idle = this.#state === "idle";
     this.#state = "closed";
     this.#earlier.close();
+    this.#room.close();
     try {
       if (idle && !this.#tail.endsWithMarker) {
-        this.#writeMarker();
+        this.#tail.writeMarker();
         this.#tail.file.syncNow();
       }
     } catch (error) {
@@ -173,25 +187,44 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
-  /** Writes, giving up what may be given up for it, and syncs; `mayBlock` hears how much was written. */
-  #run(write: () => number, done: Done, mayBlock: (bytes: number) => boolean = () => false): void {
+  /** Writes and syncs; `mayBlock` hears how much was written, `onFull` that there was no room. */
+  #run(
+    write: () => number,
+    done: Done,
+    mayBlock: (bytes: number) => boolean = () => false,
+    onFull: (error: DiskFullError) => void = (error) => this.#later(error, done),
+  ): void {
     let bytes = 0;
     try {
       bytes = write();
     } catch (error) {
       if (!isDiskProblem(error)) throw error;
-      if (error instanceof DiskFullError && this.#makeRoom()) {
-        return this.#run(write, done, mayBlock);
-      }
-      return this.#later(error, done);
+      return error instanceof DiskFullError ? onFull(error) : this.#later(error, done);
     }
     this.#state = "syncing";
     this.#tail.file.sync((error) => this.#end(error, done), mayBlock(bytes));
   }
 
-  /** The disk is full: gives up the spare segments, then the reserve; false where both are gone. */
-  #makeRoom(): boolean {
-    return this.#place.spares.giveUp() || this.#reserve.release();
+  /**
+   * The disk is full: `again` is called where a batch of `size` bytes may find room after all, in a file
+   * that is written over, or where a piece of the reserve was cut off.
+   */
+  #goOver(size: number, error: DiskFullError, again: () => void, done: Done): void {
+    const { reserve } = this.#room;
+    const { spares } = this.#place;
+    const lengthMin = segmentLengthMin(size);
+    if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
+      if (reserve.giveUpPiece()) return again();
+      // Its own length may have made it too long for every file: what those have may do for the next try.
+      spares.giveUpOne(reserve.held ? 0 : 1);
+      return this.#later(error, done);
+    }
+    this.#rotate(size, true, (failure) => {
+      if (failure === null || (failure instanceof DiskFullError && reserve.giveUpPiece())) {
+        return again();
+      }
+      done(failure);
+    });
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
@@ -207,7 +240,7 @@ export class SegmentedLog implements LogStorage {
     done(error);
   }
 
-  /** Returns how many bytes it wrote, zeroes behind the batch included. */
+  /** Returns how many bytes it wrote, zeroes ahead of the log's end included. */
   #writeBatch(batch: PersistBatch): number {
     const { hardState, entries } = batch;
     const tail = this.#tail;
@@ -216,8 +249,7 @@ export class SegmentedLog implements LogStorage {
     if (hardState !== null) writer.hardState(hardState);
     if (entries.length > 0) writer.entries(entries);
     if (writer.length === 0) return 0;
-    const bytes = tail.write();
-    const zeroes = tail.makeRoomAhead(bytes);
+    const bytes = tail.write(TAIL_BYTES);
     tail.endsWithMarker = hardState === null && entries.length === 0;
     if (hardState !== null) this.#hardState = hardState;
     const last = entries.at(-1);
@@ -226,42 +258,25 @@ export class SegmentedLog implements LogStorage {
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
     }
-    return bytes + zeroes;
-  }
-
-  #writeMarker(): number {
-    this.#tail.begin();
-    this.#tail.mark();
-    const bytes = this.#tail.write();
-    this.#tail.endsWithMarker = true;
     return bytes;
   }
 
   /**
    * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
    * says that it is followed, and that is durable before anything goes into the new one. All that may
-   * take long runs beside the event loop.
+   * take long runs off the event loop. `isFull`: only in a file that has its blocks.
    */
-  #rotate(batchBytes: number, done: Done): void {
+  #rotate(batchBytes: number, isFull: boolean, done: Done): void {
     this.#state = "syncing";
     this.#tail.begin();
     const previousChecksum = this.#tail.mark(true);
-    const wanted: SegmentHead = {
-      sequence: this.#tail.head.sequence + 1,
-      firstIndex: this.#nextIndex,
-      previousTerm: this.#lastTerm,
-      length: segmentLength(this.#place.segmentBytesMax, batchBytes),
-      hardState: this.#hardState,
-      previousChecksum,
-      restarts: false,
-      reused: false,
-    };
-    this.#makeSegment(wanted, (error, head) => {
+    const wanted = { ...this.#nextHead(batchBytes), previousChecksum };
+    this.#makeSegment({ head: wanted, batchBytes, isFull }, (error, head) => {
       if (error !== null) return this.#end(error, done);
       this.#onSync();
       try {
         // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
-        this.#tail.write(true);
+        this.#tail.write(0, true);
       } catch (error) {
         if (!isDiskProblem(error)) throw error;
         return this.#rotateAgain(head, batchBytes, error, done);
@@ -270,7 +285,6 @@ export class SegmentedLog implements LogStorage {
     });
   }
 
-  /** Makes the end marker durable, and goes on. */
   #leave(head: SegmentHead, done: Done): void {
     this.#tail.file.sync((error) => {
       if (this.#state === "closed") return;
@@ -289,7 +303,10 @@ export class SegmentedLog implements LogStorage {
     this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes, length });
   }
 
-  /** The end marker was not written: where the reserve may help, everything is tried once more. */
+  /**
+   * The end marker was not written, as the segment was begun by a build that kept no room for it, or the
+   * file system needs room to write over what is there: the new segment's room is given back for it.
+   */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
     const { disk, directory } = this.#place;
@@ -297,35 +314,31 @@ export class SegmentedLog implements LogStorage {
     disk.syncDirectoryLater(directory, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null) return this.#end(failure, done);
-      if (this.#makeRoom()) this.#rotate(batchBytes, done);
+      if (head.reused) this.#rotate(batchBytes, false, done);
       else this.#end(error, done);
     });
   }
 
-  /** Makes a segment, of a spare one if there is one; `done` gets its head as it became. */
-  #makeSegment(
-    wanted: SegmentHead,
-    done: (error: Error | null, head: SegmentHead) => void,
-  ): void {
-    const { disk, directory, owner, spares } = this.#place;
-    const spare = spares.take(wanted.length);
-    const head = { ...wanted, reused: spare !== null };
-    makeSegmentLater(disk, directory, owner, head, spare, this.#onSync, (error) => {
-      if (this.#state === "closed") return;
-      if (!(error instanceof DiskFullError)) return done(error, head);
-      if (spare !== null) return this.#withoutSpare(spare, () => this.#makeSegment(wanted, done));
-      if (this.#makeRoom()) this.#makeSegment(wanted, done);
-      else done(error, head);
-    });
+  #nextHead(batchBytes: number): SegmentHead {
+    return {
+      sequence: this.#tail.head.sequence + 1,
+      firstIndex: this.#nextIndex,
+      previousTerm: this.#lastTerm,
+      length: segmentLength(this.#place.segmentBytesMax, batchBytes),
+      hardState: this.#hardState,
+      previousChecksum: 0,
+      restarts: false,
+      reused: false,
+    };
   }
 
-  /** Some file systems need room to write over what is there, too: it goes, and gives what it has. */
-  #withoutSpare(spare: string, goOn: () => void): void {
-    const { disk, directory } = this.#place;
-    disk.removeLater(spare, endProcess);
-    disk.syncDirectoryLater(directory, (error) => {
-      endProcess(error);
-      if (this.#state !== "closed") goOn();
+  #makeSegment(
+    about: Omit<WantedSegment, "onSync">,
+    done: (error: Error | null, head: SegmentHead) => void,
+  ): void {
+    const wanted = { ...about, onSync: this.#onSync };
+    makeNextSegment(this.#place, this.#room, wanted, (error, head) => {
+      if (this.#state !== "closed") done(error, head);
     });
   }
 
@@ -333,18 +346,5 @@ export class SegmentedLog implements LogStorage {
   #goOn(head: SegmentHead): void {
     this.#tail.goOn(head);
     this.#lastIndex = head.firstIndex - 1;
-  }
-
-  /**
-   * Once a segment that begins the log anew has its name, the log begins there: from then on a failure
-   * can't be taken back.
-   */
-  #unlessNamed(head: SegmentHead, error: Error): Error {
-    const { disk, directory } = this.#place;
-    const path = `${directory}/${segmentName(head.sequence)}`;
-    if (!(error instanceof DiskFullError) || !disk.exists(path)) return error;
-    return new DiskError(`The log's new beginning ${path} is not known to be durable`, {
-      cause: error,
-    });
   }
 }

@@ -43,9 +43,10 @@ export function readSmallFile(disk: Disk, path: string, sizeMax: number): Uint8A
   }
 }
 
-/** Removes what replacing left behind; true where anything was removed. */
-export function removeTemporaries(disk: Disk, directory: string): boolean {
-  const leftovers = disk.list(directory).filter((name) => name.endsWith(TEMPORARY_SUFFIX));
+/** Removes what replacing left, all but `kept`; true where anything was removed. */
+export function removeTemporaries(disk: Disk, directory: string, kept = ""): boolean {
+  const leftovers = disk.list(directory)
+    .filter((name) => name.endsWith(TEMPORARY_SUFFIX) && name !== kept);
   for (const name of leftovers) disk.remove(`${directory}/${name}`);
   return leftovers.length > 0;
 }

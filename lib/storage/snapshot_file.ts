@@ -25,6 +25,7 @@ export class SnapshotFileReader implements SnapshotFile {
   readonly bodyBytes: number;
   readonly #path: string;
   readonly #file: DiskFile;
+  readonly #onClose: () => void;
   readonly #order = new SectionOrder();
   /** Grows to the largest section, its head included. */
   #buffer = new Uint8Array(65_536);
@@ -32,8 +33,15 @@ export class SnapshotFileReader implements SnapshotFile {
   #chain = 0;
 
   /** Throws `DataDirectoryError` where what stands before the records is damaged or another's. */
-  constructor(disk: Disk, path: string, owner: FileOwner, position: SnapshotPosition) {
+  constructor(
+    disk: Disk,
+    path: string,
+    owner: FileOwner,
+    position: SnapshotPosition,
+    onClose: () => void = () => {},
+  ) {
     this.#path = path;
+    this.#onClose = onClose;
     this.#file = disk.open(path, { readOnly: true });
     try {
       const size = this.#file.size();
@@ -74,6 +82,7 @@ export class SnapshotFileReader implements SnapshotFile {
 
   close(): void {
     this.#file.close();
+    this.#onClose();
   }
 
   #nextSection(): Uint8Array {

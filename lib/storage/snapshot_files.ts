@@ -1,7 +1,8 @@
 /**
  * `snapshot/`: the snapshots of a data directory, and the two that may be on their way: one that
- * this server writes (`*.snap.<n>.new`), one that it receives (`*.snap.<n>.part`). One that turned
- * out damaged is set aside as `*.snap.damaged` until the next one is there.
+ * this server writes (`*.snap.<n>.new`), one that it receives (`*.snap.<n>.part`). The first of them is
+ * written over the reserve (snapshot_reserve.ts) where there is one. One that turned out damaged is set
+ * aside as `*.snap.damaged` until the next one is there.
  */
 import type { Configuration, SnapshotPosition } from "../raft/types.ts";
 import { type Disk, DiskFullError } from "../host/ports.ts";
@@ -9,15 +10,19 @@ import { assert } from "../util/assert.ts";
 import type { FileOwner } from "./file_head.ts";
 import { SnapshotFileReader } from "./snapshot_file.ts";
 import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.ts";
-import { endProcess, type NewFileEnd } from "./new_file.ts";
+import { endProcess, type NewFileEnd, type WrittenOver } from "./new_file.ts";
 import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
 import { SnapshotFileWriter } from "./snapshot_writer.ts";
 import { removeTemporaries, TEMPORARY_SUFFIX } from "./small_file.ts";
+import { SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./snapshot_reserve.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "./types.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshot";
 export const DAMAGED_SUFFIX = ".damaged";
 const KEPT = 2;
+/** Snapshots shrink by so much where a new one is worth while, see `wouldShrink`. */
+const SHRINK_FACTOR = 1.25;
+const SHRINK_BYTES_MIN = 65_536;
 
 export class SnapshotDirectory implements SnapshotFiles {
   readonly #disk: Disk;
@@ -28,7 +33,7 @@ export class SnapshotDirectory implements SnapshotFiles {
   /** The newest first. */
   #positions: SnapshotPosition[] = [];
   readonly #sizes = new Map<string, number>();
-  readonly #onFull: () => void;
+  readonly #onFull: () => boolean;
   #writer: SnapshotFileWriter | null = null;
   #part: SnapshotFilePart | null = null;
   /** Counts those on their way: one that was given up may still be there when the next begins. */
@@ -36,20 +41,42 @@ export class SnapshotDirectory implements SnapshotFiles {
   /** Names of damaged ones that are on their way out, or gone. */
   readonly #leaving = new Set<string>();
 
-  /** `onFull`: one found no room. */
-  constructor(disk: Disk, parent: string, owner: FileOwner, onFull: () => void = () => {}) {
+  /** By name: how many have it open. */
+  readonly #open = new Map<string, number>();
+  readonly reserve: SnapshotReserve;
+
+  /**
+   * `reserveBytes`: see `SnapshotReserve`. `makeRoom`: something found no room; false where nothing can
+   * be given up for it.
+   */
+  constructor(
+    disk: Disk,
+    parent: string,
+    owner: FileOwner,
+    reserveBytes: number,
+    makeRoom: () => boolean,
+  ) {
     this.#disk = disk;
-    this.#onFull = onFull;
+    this.#onFull = makeRoom;
     this.#parent = parent;
     this.#directory = `${parent}/${SNAPSHOT_DIRECTORY}`;
     this.#owner = owner;
+    const makeDirectory = () => this.#makeDirectory();
+    this.reserve = new SnapshotReserve(
+      disk,
+      this.#directory,
+      reserveBytes,
+      makeDirectory,
+      makeRoom,
+    );
   }
 
   /** Finds what is there, and removes what was on its way; blocking. */
   start(): void {
     const disk = this.#disk;
     const directory = this.#directory;
-    removeTemporaries(disk, directory);
+    removeTemporaries(disk, directory, SNAPSHOT_RESERVE_FILE);
+    this.reserve.start();
     for (const name of disk.list(directory)) {
       if (name.endsWith(PART_SUFFIX)) disk.remove(`${directory}/${name}`);
     }
@@ -63,7 +90,7 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   bytes(): number {
-    let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0);
+    let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0) + this.reserve.bytes;
     for (const size of this.#sizes.values()) total += size;
     return total;
   }
@@ -73,17 +100,31 @@ export class SnapshotDirectory implements SnapshotFiles {
     return this.#positions[1]?.index ?? 0;
   }
 
+  keepReserve(snapshotBytes: number, nowMs: number): void {
+    this.reserve.keep(snapshotBytes, nowMs);
+  }
+
+  reserveHolds(snapshotBytes: number): boolean {
+    return this.reserve.holds(snapshotBytes);
+  }
+
+  wouldShrink(snapshotBytes: number): boolean {
+    let kept = 0;
+    for (const size of this.#sizes.values()) kept += size;
+    return kept > SHRINK_FACTOR * KEPT * (snapshotBytes + SHRINK_BYTES_MIN);
+  }
+
   begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter {
     assert(this.#writer === null, "Two snapshots were begun at once");
     const newest = this.#positions[0]?.index ?? 0;
     assert(position.index > newest, `Snapshot ${position.index} is not newer than ${newest}`);
     this.#makeDirectory();
     const path = this.pathOf(position);
-    const writer = this.#orFull(() =>
+    const writer = this.#create((over) =>
       new SnapshotFileWriter(
         this.#disk,
         path,
-        `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
+        over ?? `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
         this.#owner,
         position,
         configuration,
@@ -91,6 +132,7 @@ export class SnapshotDirectory implements SnapshotFiles {
           this.#writer = null;
           this.#ended(position, end);
         },
+        over === null ? null : this.#reserveInUse,
       )
     );
     this.#writer = writer;
@@ -98,7 +140,16 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   open(position: SnapshotPosition): SnapshotFile {
-    return new SnapshotFileReader(this.#disk, this.pathOf(position), this.#owner, position);
+    const name = snapshotName(position);
+    const closed = () => {
+      const left = this.#open.get(name)! - 1;
+      if (left > 0) this.#open.set(name, left);
+      else this.#open.delete(name);
+    };
+    const path = this.pathOf(position);
+    const file = new SnapshotFileReader(this.#disk, path, this.#owner, position, closed);
+    this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
+    return file;
   }
 
   receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart {
@@ -109,11 +160,11 @@ export class SnapshotDirectory implements SnapshotFiles {
     }
     this.#makeDirectory();
     const path = this.pathOf(position);
-    const part = this.#orFull(() =>
+    const part = this.#create((over) =>
       new SnapshotFilePart(
         this.#disk,
         path,
-        `${path}.${++this.#attempts}${PART_SUFFIX}`,
+        over ?? `${path}.${++this.#attempts}${PART_SUFFIX}`,
         this.#owner,
         position,
         bodyBytes,
@@ -121,6 +172,7 @@ export class SnapshotDirectory implements SnapshotFiles {
           this.#part = null;
           this.#ended(position, end);
         },
+        over === null ? null : this.#reserveInUse,
       )
     );
     this.#part = part;
@@ -158,14 +210,22 @@ export class SnapshotDirectory implements SnapshotFiles {
     return `${this.#directory}/${snapshotName(position)}`;
   }
 
-  #orFull<T>(create: () => T): T {
+  /** Calls `create` with the reserve's path, or null where there is none to write over. */
+  #create<T>(create: (over: string | null) => T): T {
+    const over = this.reserve.take();
     try {
-      return create();
+      return create(over);
     } catch (error) {
+      if (over !== null) this.reserve.giveBack();
       if (error instanceof DiskFullError) this.#onFull();
       throw error;
     }
   }
+
+  readonly #reserveInUse: WrittenOver = {
+    giveBack: () => this.reserve.giveBack(),
+    used: () => this.reserve.used(),
+  };
 
   #ended(position: SnapshotPosition, end: NewFileEnd): void {
     if (end === "durable") this.#added(position);
@@ -202,7 +262,13 @@ export class SnapshotDirectory implements SnapshotFiles {
   #dropLater(positions: readonly SnapshotPosition[]): void {
     if (positions.length === 0) return;
     for (const position of positions) {
-      this.#disk.removeLater(this.pathOf(position), endProcess);
+      const path = this.pathOf(position);
+      const name = snapshotName(position);
+      // What somebody reads must stay as it is.
+      const isFree = !this.#open.has(name);
+      if (!isFree || !this.reserve.adopt(path, this.#sizes.get(name) ?? 0)) {
+        this.#disk.removeLater(path, endProcess);
+      }
       this.#forget(position);
     }
     this.#disk.syncDirectoryLater(this.#directory, endProcess);

@@ -10,7 +10,7 @@ import { ByteFormatError, readU32 } from "../util/bytes.ts";
 import { checksum } from "../util/checksum.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "./file_head.ts";
-import { NewFile, type NewFileEnd } from "./new_file.ts";
+import { NewFile, type NewFileEnd, type WrittenOver } from "./new_file.ts";
 import {
   samePosition,
   SECTION_HEAD_BYTES,
@@ -115,6 +115,7 @@ export class SnapshotFilePart implements SnapshotPart {
     position: SnapshotPosition,
     bodyBytes: number,
     onEnd: (end: NewFileEnd) => void,
+    over: WrittenOver | null = null,
   ) {
     if (bodyBytes < 4 * SECTION_HEAD_BYTES || !Number.isSafeInteger(bodyBytes)) {
       throw new DataDirectoryError(`A snapshot of ${bodyBytes} bytes was announced: there is none`);
@@ -124,7 +125,7 @@ export class SnapshotFilePart implements SnapshotPart {
     this.#owner = owner;
     this.#path = path;
     this.#checker = new BodyChecker(bodyBytes);
-    this.#file = new NewFile(disk, path, temporary, onEnd);
+    this.#file = new NewFile(disk, path, temporary, onEnd, over);
     const fileHead = new Uint8Array(FILE_HEAD_BYTES);
     writeFileHead(fileHead, "SN", owner);
     this.#file.append(fileHead);

@@ -4,7 +4,7 @@ import type { SnapshotHead } from "../kv/snapshot.ts";
 import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "./file_head.ts";
-import { NewFile, type NewFileEnd } from "./new_file.ts";
+import { NewFile, type NewFileEnd, type WrittenOver } from "./new_file.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -18,6 +18,7 @@ import type { Done, SnapshotWriter } from "./types.ts";
 
 export class SnapshotFileWriter implements SnapshotWriter {
   readonly position: SnapshotPosition;
+  readonly isReserved: boolean;
   readonly #file: NewFile;
   readonly #order = new SectionOrder();
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
@@ -32,9 +33,11 @@ export class SnapshotFileWriter implements SnapshotWriter {
     position: SnapshotPosition,
     configuration: Configuration,
     onEnd: (end: NewFileEnd) => void,
+    over: WrittenOver | null = null,
   ) {
     this.position = position;
-    this.#file = new NewFile(disk, path, temporary, onEnd);
+    this.isReserved = over !== null;
+    this.#file = new NewFile(disk, path, temporary, onEnd, over);
     const fileHead = new Uint8Array(FILE_HEAD_BYTES);
     writeFileHead(fileHead, "SN", owner);
     this.#file.append(fileHead);

@@ -95,13 +95,22 @@ export interface OpenLogOptions {
 
 /**
  * The snapshots of a data directory. Two are kept, so that damage to the newest is no loss. What is
- * written here never takes the log's reserve.
+ * written here never takes the log's reserve: the next snapshot has one of its own.
  */
 export interface SnapshotFiles {
   /** Durable snapshots, the newest first. */
   list(): readonly SnapshotPosition[];
-  /** Bytes on disk, of temporary files too. */
+  /** Bytes on disk, of temporary files and the reserve too. */
   bytes(): number;
+  /**
+   * Keeps room for the next snapshot, which may take `snapshotBytes`, off the event loop: call it with
+   * every tick. Where there is none, `LogStorage.hasRoom()` is false. `nowMs`: the monotonic clock.
+   */
+  keepReserve(snapshotBytes: number, nowMs: number): void;
+  /** True where a snapshot of so many bytes needs no room but what is reserved for it. */
+  reserveHolds(snapshotBytes: number): boolean;
+  /** True where snapshots of so many bytes would take much less than those that are kept. */
+  wouldShrink(snapshotBytes: number): boolean;
   /**
    * Begins to write the snapshot at `position`, which lies behind the newest one. Throws
    * `DiskFullError` or `DiskError`. One at a time.
@@ -125,6 +134,8 @@ export interface SnapshotFiles {
  */
 export interface SnapshotWriter {
   readonly position: SnapshotPosition;
+  /** It is written over the reserve, and needs no other room. */
+  readonly isReserved: boolean;
   head(head: SnapshotHead): void;
   /** Whole records, about 128 KiB each time (`SECTION_BYTES_MAX` at most); copied. */
   records(bytes: Uint8Array): void;
@@ -214,15 +225,22 @@ export interface LogStorage {
    * and equal to a leader's, see docs/data-directory.md.
    */
   finishRepair(): void;
-  /** False while only the reserve is left: sets are refused, deletes and the log's own end go on. */
+  /** False while only reserves are left: sets are refused, deletes and the log's own end continue. */
   hasRoom(): boolean;
   /**
-   * Where the reserve was used up: tries to write it again (blocking; fails fast while the disk is
-   * full). Call it every few hundred milliseconds while `hasRoom()` is false. Returns `hasRoom()`.
+   * Looks for room, off the event loop, where there was none: call it with every tick. `nowMs`: the
+   * monotonic clock. Room counts once it has been there for some seconds, see room.ts.
    */
-  tryRestoreReserve(): boolean;
+  seekRoom(nowMs: number): void;
+  /**
+   * Bytes that the log can take whatever becomes of the disk: what is left of the segment that is
+   * written to, of spare segments and the reserve. Infinity while the disk takes sets.
+   */
+  roomBytes(): number;
   /** Bytes on disk, snapshots not counted. */
   bytes(): number;
+  /** Of these, what snapshots would free sooner or later: segments that are not written to any more. */
+  earlierBytes(): number;
   /** Marks the end as synced and closes the files; blocking. */
   close(): void;
 }

@@ -136,8 +136,8 @@ export const GIVEN: readonly Mutant[] = [
     "  disk.rename(temporary, path);",
   ], [
     "storage/make_segment.ts",
-    "then(() => disk.syncDirectoryLater(directory, end)),",
-    "end,",
+    "then(() => disk.syncDirectoryLater(directory, then(left))),",
+    "then(left),",
   ]),
   mutant("23", "A read expires keys by its server's own clock", [
     "node/reply_composer.ts",
@@ -283,8 +283,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("room-over-log", "Zeroes for the batches to come begin a byte too early", [
     "storage/room_ahead.ts",
-    "file.write(offset, this.#zeroes.subarray(0, count));",
-    "file.write(offset - 1, this.#zeroes.subarray(0, count));",
+    "file.write(from, this.#zeroes.subarray(0, count));",
+    "file.write(from - 1, this.#zeroes.subarray(0, count));",
   ]),
   mutant("remains-count", "A file that is written over may end anywhere", [
     "storage/scan_records.ts",

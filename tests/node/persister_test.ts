@@ -11,7 +11,7 @@ class FakeLog implements LogStorage {
   done: ((error: Error | null) => void) | null = null;
   marks = 0;
   room = true;
-  restores = 0;
+  seeks = 0;
 
   /** What a write does that takes a while, and a sync that blocks. */
   inWrite = () => {};
@@ -37,11 +37,16 @@ class FakeLog implements LogStorage {
   hasRoom(): boolean {
     return this.room;
   }
-  tryRestoreReserve(): boolean {
-    this.restores++;
-    return this.room;
+  seekRoom(): void {
+    this.seeks++;
+  }
+  roomBytes(): number {
+    return this.room ? Infinity : 0;
   }
   bytes(): number {
+    return 0;
+  }
+  earlierBytes(): number {
     return 0;
   }
   compact(): void {}
@@ -129,15 +134,26 @@ Deno.test("a full disk is waited out: the same batch is offered again until it f
   assertEquals(events.filter((event) => event.level === "error").length, 1);
 });
 
-Deno.test("where the reserve was used, it is restored as soon as there is room, and said", () => {
+Deno.test("where the reserve was used, room is looked for with each tick, and said once it is there", () => {
   const { log, persister, events, tick } = setup();
   log.room = false;
   persister.persist(batch(1));
   log.finish();
   tick(250);
-  assertEquals(log.restores, 1);
+  assertEquals(log.seeks, 1);
   log.room = true;
   tick(250);
+  assertEquals(events.at(-1)?.message, "There is room again");
+});
+
+Deno.test("a disk that is full before anything is written is said, and so is room while a batch is under way", () => {
+  const { log, persister, events, tick } = setup();
+  log.room = false;
+  tick(10);
+  assertEquals(events.map((event) => event.level), ["error"]);
+  persister.persist(batch(1));
+  log.room = true;
+  tick(10);
   assertEquals(events.at(-1)?.message, "There is room again");
 });
 

@@ -13,7 +13,7 @@ import type { NodeHost } from "../../lib/node/shells.ts";
 import { Snapshots } from "../../lib/node/snapshots.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
 import type { Ready, SnapshotChunk } from "../../lib/raft/types.ts";
-import type { SnapshotFiles } from "../../lib/storage/types.ts";
+import type { LogStorage, SnapshotFiles } from "../../lib/storage/types.ts";
 import { encodeCommand } from "../kv/model.ts";
 import { type Completion, SimDisk } from "../sim/sim_disk.ts";
 import { openFormed } from "../storage/helpers.ts";
@@ -52,6 +52,7 @@ class Bench {
   readonly disk = new SimDisk({ schedule: (completion) => void this.pending.push(completion) });
   readonly files: SnapshotFiles;
   readonly messages: string[] = [];
+  readonly log: LogStorage;
   readonly fatal: Error[] = [];
   /** What a look at the clock costs. */
   lookMs = 0;
@@ -64,7 +65,9 @@ class Bench {
   };
 
   constructor() {
-    this.files = openFormed(this.disk, { reserveBytes: 0 }).directory.snapshots;
+    const { directory, log } = openFormed(this.disk, { reserveBytes: 0 });
+    this.files = directory.snapshots;
+    this.log = log;
   }
 
   /** Completes what waits, and what comes of it. */
@@ -318,7 +321,7 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
   snapshots.take(ready as unknown as Ready, 0);
   const empty = new Store(STORE_OPTIONS);
   for (let i = 0; i < 1_000 && !snapshots.hasReceived; i++) {
-    snapshots.tick(0, empty, true);
+    snapshots.tick(0, empty, bench.log);
     bench.settle();
   }
   const { store } = snapshots.takeReceived()!;
@@ -326,7 +329,7 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
   snapshots.noteApplied({ index: 2, term: 1, data: new Uint8Array(2_000) });
   // No time passes: what has to wait for a full disk has nothing to wait for here.
   for (let i = 0; i < 1_000 && bench.files.list()[0]!.index < 2; i++) {
-    snapshots.tick(0, store, true);
+    snapshots.tick(0, store, bench.log);
     bench.settle();
   }
   assertEquals(bench.files.list()[0], { index: 2, term: 1 });

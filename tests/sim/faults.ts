@@ -266,7 +266,7 @@ export class Faults implements Handler {
         return nothing;
       case "diskFull":
         server.mayExit = true;
-        server.disk.setFull(true);
+        server.disk.setFull(true, random.chance(0.5));
         return () => server.disk.setFull(false);
     }
   }

@@ -128,7 +128,8 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#failsNext = operation;
   }
 
-  setFull(isFull: boolean): void {
+  setFull(isFull: boolean, isGreedy = false): void {
+    this.hasGreedyNeighbour = isFull && isGreedy;
     this.capacityBytes = isFull
       ? this.usedBytes() + this.#random.between(0, FULL_BYTES_LEFT_MAX)
       : Infinity;
@@ -170,6 +171,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#failsNext = null;
     this.crashAtOperation = Infinity;
     this.capacityBytes = Infinity;
+    this.hasGreedyNeighbour = false;
     const held = [...this.#held];
     this.#held.clear();
     this.#voidEvents += held.length;

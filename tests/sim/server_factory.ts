@@ -33,7 +33,8 @@ export interface ServerDisk extends Disk {
   stall(durationMs: number): void;
   /** The next operation of a kind fails; what a failed sync covered may be lost. */
   failNext(operation: FailingOperation): void;
-  setFull(isFull: boolean): void;
+  /** `isGreedy`: another program takes whatever comes free meanwhile. */
+  setFull(isFull: boolean, isGreedy?: boolean): void;
   /** Everything is gone. Only while no process uses it. */
   wipe(): void;
   /** Durable bytes change, or a file is cut or gone; says what, for the trace. */

@@ -64,6 +64,10 @@ export interface DiskFaults {
 export class SimDisk implements Disk {
   readonly faults: DiskFaults = {};
   capacityBytes: number;
+  /** Another program writes to this disk, and takes whatever comes free. */
+  hasGreedyNeighbour = false;
+  /** True for a disk that needs room to write over what is there, as btrfs does. */
+  copiesOnWrite = false;
   /** Operations so far that change anything or make anything durable. */
   operations = 0;
   /** The process dies just before this operation (the first is 1). */
@@ -122,6 +126,13 @@ export class SimDisk implements Disk {
     let total = 0;
     for (const inode of this.#names.inodes()) total += inode.allocatedBytes();
     return total;
+  }
+
+  /** Bytes that can be written now. */
+  roomBytes(): number {
+    const used = this.usedBytes();
+    if (this.hasGreedyNeighbour) this.capacityBytes = Math.min(this.capacityBytes, used);
+    return this.capacityBytes - used;
   }
 
   /** Changes a file behind everybody's back, durably: bit rot, lost and misdirected writes. */
@@ -388,8 +399,11 @@ class SimFile implements DiskFile {
 
   /** Puts there what fits. */
   #store(offset: number, bytes: Uint8Array): void {
-    const room = this.#disk.capacityBytes - this.#disk.usedBytes();
-    const fits = this.#inode.fitting(offset, bytes.length, Math.floor(room / SECTOR_BYTES));
+    const sectors = Math.floor(this.#disk.roomBytes() / SECTOR_BYTES);
+    // What is written over frees its old place only once that is on the disk: there is no more room by it.
+    const fits = this.#disk.copiesOnWrite && sectors === 0
+      ? 0
+      : this.#inode.fitting(offset, bytes.length, sectors);
     const isPartial = fits > 0 && fits < bytes.length;
     const keeps = !isPartial || this.#disk.faults.keepsPart?.() !== false;
     if (fits > 0 && keeps) this.#inode.write(offset, bytes.subarray(0, fits));
@@ -399,6 +413,17 @@ class SimFile implements DiskFile {
   truncate(size: number): void {
     this.#change();
     this.#inode.truncate(size);
+  }
+
+  truncateLater(size: number, done: DiskDone): void {
+    this.#change();
+    this.#busy = true;
+    this.#disk.later("write", this.path, () => {
+      this.#busy = false;
+      this.#disk.operation(this.#life, this.path, "completion");
+      this.#inode.truncate(size);
+      done(null);
+    });
   }
 
   sync(done: DiskDone): void {

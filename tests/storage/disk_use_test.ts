@@ -7,7 +7,7 @@ import { SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, options, persist, vote } from "./helpers.ts";
 import { CONFIGURATION, settled } from "./snapshot_helpers.ts";
 
-const FORMULA = "3 S + 2 max(L, W) + W + 2 G + R";
+const FORMULA = "3 S + S/8 + 2 max(L, W) + W + 2 G + 2 R";
 const LIMITS = { segmentBytes: 8_192, reserveBytes: 4_096 };
 /** What a record takes beside an entry's data, and a batch beside its records: markers, heads. */
 const OVERHEAD_BYTES = 200;

@@ -73,6 +73,14 @@ export function markSynced(disk: SimDisk, log: LogStorage): void {
   settle(disk, (done) => log.markSynced(done));
 }
 
+/** Looks for room for ten seconds that end at `untilMs`, as a node does with its ticks. */
+export function seekRoom(disk: SimDisk, log: LogStorage, untilMs: number): void {
+  for (let nowMs = untilMs - 10_000; nowMs <= untilMs; nowMs += 100) {
+    log.seekRoom(nowMs);
+    disk.completeAll();
+  }
+}
+
 function settle(disk: SimDisk, start: (done: (error: Error | null) => void) => void): void {
   let result: Error | null | undefined;
   start((error) => result = error);

@@ -1,5 +1,5 @@
 /** Zeroes ahead of the log's end: there for batches that need them, and never in anybody's way. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
 import { RoomAhead } from "../../lib/storage/room_ahead.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
@@ -22,40 +22,52 @@ Deno.test("room ahead: one step of zeroes serves many batches, and ends with the
   const { file, writes } = recorder();
   const room = new RoomAhead(64 * MIB);
   const length = 2_200_000;
-  for (let offset = 15_000; offset < length; offset += 15_000) {
-    room.behind(file, offset, length, 15_000);
+  for (let offset = 0; offset + 15_000 <= length; offset += 15_000) {
+    room.before(file, offset, length, 15_000, 100);
   }
-  const step = 64 * 15_000;
-  const second = 15_000 + step + 15_000;
-  const third = second + step + 15_000;
-  assertEquals(writes, [[15_000, step], [second, step], [third, length - third]]);
+  // With each step the last of the batches that it was for has no room after it.
+  const step = 65 * 15_000;
+  assertEquals(writes, [[0, step], [step, 64 * 15_000], [129 * 15_000, length - 129 * 15_000]]);
   room.begin();
-  room.behind(file, 15_000, length, 15_000);
+  room.before(file, 15_000, length, 15_000, 100);
   assertEquals(writes.at(-1), [15_000, step]);
 });
 
-Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1 MiB, the largest none", () => {
+Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1 MiB", () => {
   const { file, writes } = recorder();
   const room = new RoomAhead(64 * MIB);
-  room.behind(file, 10_000, 4 * MIB, 100);
-  room.behind(file, 100_000, 4 * MIB, 131_072);
-  room.behind(file, 2 * MIB, 4 * MIB, 131_073);
-  assertEquals(writes, [[10_000, 65_536], [100_000, MIB]]);
+  room.before(file, 10_000, 4 * MIB, 100, 50);
+  room.before(file, 100_000, 4 * MIB, 131_072, 50);
+  assertEquals(writes, [[10_000, 65_636], [100_000, MIB + 131_072]]);
 });
 
-Deno.test("room ahead: of small segments a part only", () => {
+Deno.test("room ahead: the largest batches get what follows them alone, when they are written", () => {
   const { file, writes } = recorder();
-  new RoomAhead(640_000).behind(file, 1_000, 640_000, 500);
-  assertEquals(writes, [[1_000, 10_000]]);
+  const room = new RoomAhead(64 * MIB);
+  assertEquals(room.before(file, 5_000, 4 * MIB, 131_073, 50), 0);
+  assertEquals(writes, []);
+  room.after(file, 5_000 + 131_073, 4 * MIB, 50);
+  assertEquals(writes, [[5_000 + 131_073, 50]]);
 });
 
-Deno.test("room ahead: a full disk is no failure, and is not asked again at once", () => {
+Deno.test("room ahead: of small segments a part only, but what is sure to be needed always", () => {
+  const { file, writes } = recorder();
+  const room = new RoomAhead(640_000);
+  room.before(file, 1_000, 640_000, 500, 100);
+  assertEquals(writes, [[1_000, 10_500]]);
+  room.before(file, 11_450, 640_000, 50, 20_000);
+  assertEquals(writes.at(-1), [11_500, 20_000]);
+});
+
+Deno.test("room ahead: on a full disk what is needed is asked for alone, and its absence is told", () => {
   const full = recorder(true);
   const room = new RoomAhead(64 * MIB);
-  room.behind(full.file, 10_000, MIB, 10_000);
+  const fails = () => room.before(full.file, 10_000, MIB, 10_000, 200);
+  assertThrows(fails, DiskFullError);
   const { file, writes } = recorder();
-  room.behind(file, 20_000, MIB, 10_000);
-  assertEquals(writes, []);
+  room.before(file, 10_000, MIB, 10_000, 200);
+  room.before(file, 20_000, 4 * MIB, 200_000, 200);
+  assertEquals(writes, [[10_000, 10_200], [20_200, 200_000]]);
 });
 
 Deno.test("room ahead: a start behind batches that had zeroes written for them is clean", () => {

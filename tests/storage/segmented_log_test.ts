@@ -3,7 +3,7 @@ import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { settled, takeSnapshot } from "./snapshot_helpers.ts";
-import { batch, entry, markSynced, openFormed, persist, refusal, vote } from "./helpers.ts";
+import { batch, entry, markSynced, openFormed, persist, seekRoom, vote } from "./helpers.ts";
 
 Deno.test("what was persisted comes back after a clean close", () => {
   const disk = new SimDisk();
@@ -112,7 +112,7 @@ Deno.test("a failed sync is reported once, and the log refuses all further use",
   disk.faults.syncFails = undefined;
   assertThrows(() => log.persist(batch(null, entry(2, 1)), () => {}), Error, "disk failed");
   assertThrows(() => log.markSynced(() => {}), Error, "disk failed");
-  assertThrows(() => log.tryRestoreReserve(), Error, "disk failed");
+  assertThrows(() => log.seekRoom(0), Error, "disk failed");
   directory.close();
 });
 
@@ -150,7 +150,8 @@ Deno.test("a full disk: the reserve carries on, then the batch is refused, then 
   let index = 2;
   persist(disk, log, batch(null, entry(index++, 1, "x".repeat(3000))));
   assert(!log.hasRoom());
-  assert(!log.tryRestoreReserve());
+  seekRoom(disk, log, 20_000);
+  assert(!log.hasRoom());
   persist(disk, log, batch(null, entry(index++, 1, "x".repeat(3000))));
   const refused = batch(vote(9, 9), entry(index, 1, "y".repeat(6000)));
   assertThrows(() => persist(disk, log, refused), DiskFullError);
@@ -162,7 +163,7 @@ Deno.test("a full disk: the reserve carries on, then the batch is refused, then 
   copy.capacityBytes = Infinity;
   assertEquals(openFormed(copy).recovered.cutBytes, 0);
   disk.capacityBytes = Infinity;
-  assert(log.tryRestoreReserve());
+  seekRoom(disk, log, 40_000);
   assert(log.hasRoom());
   persist(disk, log, batch(null, entry(index + 1, 2, "z".repeat(6000))));
   disk.powerLoss(new Random(3));
@@ -195,33 +196,12 @@ Deno.test("a disk that fills up at any sector never costs what was acknowledged"
     }
     if (sectors < 20) assert(kept.length < 30, "the disk never filled up");
     disk.capacityBytes = Infinity;
-    assert(log.tryRestoreReserve());
+    seekRoom(disk, log, 20_000);
+    assert(log.hasRoom());
     persist(disk, log, batch(vote(50, 2), entry(next, 50)));
     disk.powerLoss(new Random(sectors));
     const { recovered } = openFormed(disk, small);
     assertEquals(recovered.entries.map(({ term }) => term), [...kept, 50]);
     assertEquals(recovered.hardState.term, 50);
   }
-});
-
-Deno.test("a start on a full disk without a reserve says so, and loses nothing", () => {
-  let refusals = 0;
-  const large = { reserveBytes: 0, segmentBytesMax: 200_000 };
-  // By the length of the last entry, the marker that a start writes needs one more sector or not: that
-  // entry is so large that no zeroes are written behind it.
-  for (let length = 140_000; length < 140_512; length += 16) {
-    const disk = new SimDisk();
-    const { log } = openFormed(disk, large);
-    persist(disk, log, batch(null, entry(1, 1, "x".repeat(length))));
-    disk.kill();
-    disk.capacityBytes = disk.usedBytes();
-    const said = refusal(() => openFormed(disk, large));
-    if (said === null) continue;
-    assert(said.includes("disk is full"), said);
-    refusals++;
-    disk.kill();
-    disk.capacityBytes = Infinity;
-    assertEquals(openFormed(disk, large).recovered.entries.length, 1);
-  }
-  assert(refusals > 0, "no length needed one more sector");
 });

@@ -1,0 +1,175 @@
+/**
+ * What servers without room mean for their cluster. Each keeps what its reserve has for deletes, votes
+ * and the log's own end, so sets are taken only where a majority has room, and a leader that has none
+ * hands over to a voter that has. While a disk is full, a leader that nobody writes to adds an entry now
+ * and then: a snapshot needs something new in it, and frees the log that the one before it left.
+ */
+import { hasQuorum } from "../raft/quorum.ts";
+import type { LeaderRole, RaftState } from "../raft/state.ts";
+import { configurationOf } from "../raft/state.ts";
+import type { Message, ServerId } from "../raft/types.ts";
+import type { LogStorage } from "../storage/types.ts";
+import type { Consensus } from "./consensus.ts";
+import type { StorageLimits, Timing } from "./limits.ts";
+import type { PeerStatus } from "./peer_status.ts";
+import type { NodeHost } from "./shells.ts";
+
+/** Between two times that a leader hands over for want of room. */
+const HANDOVER_PAUSE_MS = 30_000;
+/** A share of the reserve is for the hard state alone, and no more than so many bytes. */
+const KEPT_SHARE = 4;
+const KEPT_BYTES_MAX = 65_536;
+/** What an entry takes in the log besides its data, in a batch of its own. */
+const ENTRY_OVERHEAD_BYTES = 256;
+/** After so long without an answer nothing is known of a server. */
+const SILENT_ELECTION_TIMEOUTS = 2;
+/** A leader adds the first few entries soon after the last one of a client, then one now and then. */
+const FIRST_ENTRIES = 3;
+const FIRST_PAUSE_MS = 1_000;
+const LATER_PAUSE_MS = 60_000;
+
+export interface SpaceOptions {
+  readonly serverId: ServerId;
+  readonly storage: StorageLimits;
+  readonly timing: Timing;
+  readonly statusOf: (id: ServerId) => PeerStatus | null;
+  readonly host: NodeHost;
+}
+
+export class Space {
+  readonly #options: SpaceOptions;
+  readonly #keptBytes: number;
+  readonly #silentHeartbeatsMax: number;
+  /** Whether sets are taken while this server itself has room, and while it has none. */
+  #takesSets = { withRoom: true, without: false };
+  #handedOverMs = -HANDOVER_PAUSE_MS;
+  /** The log's end when it was last looked at, since when it is that, and the entries added in a row. */
+  #lastIndex = 0;
+  #sinceMs = 0;
+  #added = 0;
+
+  constructor(options: SpaceOptions) {
+    this.#options = options;
+    const { storage: { reserveBytes }, timing } = options;
+    this.#keptBytes = Math.min(KEPT_BYTES_MAX, Math.floor(reserveBytes / KEPT_SHARE));
+    const silentMs = SILENT_ELECTION_TIMEOUTS * timing.electionTimeoutMs;
+    this.#silentHeartbeatsMax = Math.ceil(silentMs / timing.heartbeatIntervalMs);
+  }
+
+  /** Whether sets are taken here, where this server leads. */
+  takesSets(log: LogStorage): boolean {
+    return log.hasRoom() ? this.#takesSets.withRoom : this.#takesSets.without;
+  }
+
+  /**
+   * Whether entries of `bytes` more can be taken without the room that is kept for the hard state, on
+   * top of what waits for the disk already.
+   */
+  fits({ raft, log }: Consensus, bytes: number): boolean {
+    if (log.hasRoom()) return true;
+    const waiting = waitingBytes(raft.state);
+    return log.roomBytes() >= this.#keptBytes + waiting + bytes + ENTRY_OVERHEAD_BYTES;
+  }
+
+  /**
+   * False for entries that this server has no room for: they are dropped as if the network had lost
+   * them, and come again. Taken into the core they would keep votes from the disk.
+   */
+  admits(consensus: Consensus, message: Message): boolean {
+    if (message.kind !== "appendRequest" || message.entries.length === 0) return true;
+    if (consensus.log.hasRoom()) return true;
+    let bytes = 0;
+    for (const { data } of message.entries) bytes += data.length + ENTRY_OVERHEAD_BYTES;
+    return this.fits(consensus, bytes);
+  }
+
+  /** With every tick. Returns true where the leader is to add an entry. */
+  tick(nowMs: number, { raft, log }: Consensus): boolean {
+    const { state } = raft;
+    if (state.role.kind !== "leader") return false;
+    const { voters } = configurationOf(state);
+    const isFull = !log.hasRoom() ||
+      voters.some((id) => this.#options.statusOf(id)?.hasRoom === false);
+    if (!isFull) {
+      this.#takesSets = { withRoom: true, without: true };
+      return false;
+    }
+    const target = this.#bestTarget(state, state.role);
+    const hasMajority = (own: boolean) =>
+      hasQuorum(
+        configurationOf(state),
+        (id) => id === state.id ? own : this.#hasRoom(id, state.role as LeaderRole),
+      );
+    this.#takesSets = {
+      withRoom: hasMajority(true),
+      without: target !== null && hasMajority(false) && log.roomBytes() > 2 * this.#keptBytes,
+    };
+    const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;
+    if (!log.hasRoom() && target !== null && mayHandOver && state.role.transfer === null) {
+      this.#handedOverMs = nowMs;
+      if (raft.transferLeadership(target)) this.#logHandover(target);
+    }
+    return this.#wantsEntry(nowMs, state);
+  }
+
+  /** The entry that `tick` asked for is at `index`. */
+  added(index: number, nowMs: number): void {
+    this.#added++;
+    this.#lastIndex = index;
+    this.#sinceMs = nowMs;
+  }
+
+  #logHandover(to: ServerId): void {
+    this.#options.host.log({
+      level: "warning",
+      message: "Handing the leadership over: this server's disk is full, and that one's is not",
+      fields: { to },
+    });
+  }
+
+  /** What is not known counts as room; but of a server that does not answer no majority is made. */
+  #hasRoom(id: ServerId, { progress }: LeaderRole): boolean {
+    const status = this.#options.statusOf(id);
+    if (status !== null) return status.hasRoom && status.canWrite;
+    return (progress.get(id)?.silentHeartbeats ?? 0) <= this.#silentHeartbeatsMax;
+  }
+
+  /** The voter with room that holds the most of the log; null where none says that it has room. */
+  #bestTarget(state: RaftState, { progress }: LeaderRole): ServerId | null {
+    let best: ServerId | null = null;
+    let bestIndex = -1;
+    for (const id of configurationOf(state).voters) {
+      const status = id === state.id ? null : this.#options.statusOf(id);
+      if (status === null || !status.hasRoom || !status.canWrite) continue;
+      if (status.isSuspect || status.isRepairing) continue;
+      const { matchIndex, silentHeartbeats } = progress.get(id)!;
+      if (silentHeartbeats > this.#silentHeartbeatsMax || matchIndex <= bestIndex) continue;
+      best = id;
+      bestIndex = matchIndex;
+    }
+    return best;
+  }
+
+  #wantsEntry(nowMs: number, { log: { lastIndex } }: RaftState): boolean {
+    if (lastIndex !== this.#lastIndex) {
+      this.#added = 0;
+      this.#lastIndex = lastIndex;
+      this.#sinceMs = nowMs;
+      return false;
+    }
+    const pauseMs = this.#added < FIRST_ENTRIES ? FIRST_PAUSE_MS : LATER_PAUSE_MS;
+    return nowMs - this.#sinceMs >= pauseMs;
+  }
+}
+
+/** What entries that are not durable here take, or a little more. */
+function waitingBytes({ role, log }: RaftState): number {
+  const { lastIndex, durableIndex } = log;
+  const overhead = (lastIndex - durableIndex) * ENTRY_OVERHEAD_BYTES;
+  if (role.kind === "leader") return role.uncommittedBytes + overhead;
+  let bytes = overhead;
+  if (lastIndex > durableIndex) {
+    for (const { data } of log.slice(durableIndex + 1)) bytes += data.length;
+  }
+  return bytes;
+}
