@@ -2,7 +2,7 @@
  * File systems to try servers on: made in an image file on a loop device (tmpfs needs neither), mounted,
  * and always taken down again, also where a run is ended by a signal.
  */
-import { needsProgram, needsRoot, unmet } from "../process/requirements.ts";
+import { needsProgram, needsRoot, run, unmet } from "../process/requirements.ts";
 
 /** ext4-plain is ext4 without its journal. */
 export const FILE_SYSTEMS = ["tmpfs", "ext4", "ext4-plain", "xfs", "btrfs"] as const;
@@ -46,14 +46,40 @@ export function makeFileSystem(
 
 /** Why a kind can't be tried here; null where it can. */
 export function needsFileSystem(kind: FileSystem): string | null {
-  if (kind === "tmpfs") return unmet(needsRoot(), needsProgram("mount", "--version"));
+  const notRoot = needsRoot();
+  if (notRoot !== null) return notRoot;
+  if (kind === "tmpfs") return needsMounts();
   const maker = MAKERS[kind][0]!;
   return unmet(
-    needsRoot(),
     needsProgram(maker, "-V"),
-    needsProgram("losetup", "--find"),
+    needsMounts(),
+    needsLoopDevices(),
     isKnown(kind.replace("-plain", "")) ? null : `this system knows no ${kind}`,
   );
+}
+
+/** Root in a container may do neither: tried, not asked. */
+function needsMounts(): string | null {
+  const at = Deno.makeTempDirSync({ prefix: "raftkv-disks-" });
+  try {
+    const refused = run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", at);
+    return refused === null ? run("umount", "-l", at) : refused.split("\n")[0]!;
+  } finally {
+    Deno.removeSync(at);
+  }
+}
+
+function needsLoopDevices(): string | null {
+  const file = Deno.makeTempFileSync({ prefix: "raftkv-disks-" });
+  try {
+    Deno.truncateSync(file, 1_048_576);
+    takeDown(attachLoop(file));
+    return null;
+  } catch (error) {
+    return `no loop device: ${(error as Error).message}`;
+  } finally {
+    Deno.removeSync(file);
+  }
 }
 
 function isKnown(kind: string): boolean {
@@ -65,10 +91,10 @@ const undo = new Map<string, () => void>();
 
 /** Undoes whatever is left; each is tried, whatever becomes of the others. */
 export function takeDownAll(): void {
-  for (const [name, run] of [...undo].reverse()) {
+  for (const [name, down] of [...undo].reverse()) {
     undo.delete(name);
     try {
-      run();
+      down();
     } catch (error) {
       console.error(`${name}: ${(error as Error).message}`);
     }
@@ -77,15 +103,15 @@ export function takeDownAll(): void {
 
 globalThis.addEventListener("unload", takeDownAll);
 
-/** Keeps `run` to be called by `takeDownAll`, unless `takeDown(name)` is called before. */
-export function onTakeDown(name: string, run: () => void): void {
-  undo.set(name, run);
+/** Keeps `down` to be called by `takeDownAll`, unless `takeDown(name)` is called before. */
+export function onTakeDown(name: string, down: () => void): void {
+  undo.set(name, down);
 }
 
 export function takeDown(name: string): void {
-  const run = undo.get(name);
+  const down = undo.get(name);
   undo.delete(name);
-  run?.();
+  down?.();
 }
 
 /** Attaches `file` to a free loop device; returns the device. */
