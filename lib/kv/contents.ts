@@ -40,6 +40,8 @@ export class Contents {
   bytes = 0;
   /** Of all versions ever put here; no key that is there has a higher one. */
   highestVersion = 0;
+  /** Of all values ever put here: none that is there is longer. */
+  longestValueBytes = 0;
   watcher: ChangeWatcher | null = null;
   readonly #hashKey: HashKey;
   readonly #old: RecordHead = new RecordHead();
@@ -109,6 +111,7 @@ export class Contents {
     const hasDeadline = deadlineMs !== 0;
     const valueLength = end - keyStart - keyLength;
     if (fields.version > this.highestVersion) this.highestVersion = fields.version;
+    if (valueLength > this.longestValueBytes) this.longestValueBytes = valueLength;
     head.prepare(keyLength, valueLength, fields.version, fields.index, hasDeadline);
     let ref = found;
     let oldPlace = -1;

@@ -44,6 +44,11 @@ export class Keyspace {
     return this.isPresent;
   }
 
+  /** True where the key just looked for has a record, due or not. */
+  get isHeld(): boolean {
+    return this.#ref !== NO_REF;
+  }
+
   /** The memory that holds the key just found; valid until something changes. */
   get bytes(): Uint8Array {
     return this.contents.slabs.bytesOf(this.#ref);

@@ -29,6 +29,7 @@ import { Keyspace } from "./keyspace.ts";
 import { LookAhead } from "./look_ahead.ts";
 import { Lookups } from "./lookups.ts";
 import { type Result, Status } from "./result.ts";
+import { LARGE_VALUE_BYTES } from "./rewriting.ts";
 import { type KeyVisitor, scanKeys } from "./scan.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
 
@@ -116,6 +117,19 @@ export class Store {
   /** Bytes of the keys and values held. */
   get bytes(): number {
     return this.#keys.contents.bytes;
+  }
+
+  /** The hash of a key. */
+  hashOf(bytes: Uint8Array, start: number, length: number): number {
+    return this.#keys.contents.hash(bytes, start, length);
+  }
+
+  /** How long the value of a key is, due or not; 0 where there is none. */
+  lengthOf(bytes: Uint8Array, start: number, length: number): number {
+    const { contents } = this.#keys;
+    if (contents.longestValueBytes < LARGE_VALUE_BYTES) return 0;
+    this.#keys.find(bytes, start, length);
+    return this.#keys.isHeld ? this.#keys.head.valueLength : 0;
   }
 
   /** Begins the entry after the last one applied. Every entry of the log has to pass here. */

@@ -6,6 +6,7 @@ import type { Clock } from "../host/ports.ts";
 import { ByteArena } from "../util/byte_arena.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../kv/absolute_times.ts";
+import type { ValueLengths } from "../kv/rewriting.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
@@ -13,10 +14,13 @@ import type { Raft, RaftState } from "../raft/raft.ts";
 import type { LogTime } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { Gathering } from "./gathering.ts";
+import { RewriteLimit } from "./rewrite_limit.ts";
 import type { Session } from "./session.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
 export interface Ticket {
+  /** Bytes of values that its commands copy, see rewrite_limit.ts. */
+  rewrittenBytes: number;
   index: number;
   term: number;
   readonly sessions: Session[];
@@ -44,6 +48,8 @@ export class Appender {
   readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
   readonly #entryBytesMax: number;
   readonly #gathering: Gathering;
+  /** Asked before a command is appended. */
+  readonly rewrites: RewriteLimit;
   readonly #sealed: Sealed[] = [];
   /** What sealed entries' bytes are copied to: they live on in the log. */
   readonly #arena = new ByteArena();
@@ -53,7 +59,8 @@ export class Appender {
   #sealedBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
-  constructor(entryBytesMax: number, clock: Clock) {
+  constructor(entryBytesMax: number, clock: Clock, store: () => ValueLengths | null) {
+    this.rewrites = new RewriteLimit(store);
     this.#entryBytesMax = entryBytesMax;
     this.#gathering = new Gathering(clock);
     this.#open.length = ENVELOPE_BYTES;
@@ -97,8 +104,10 @@ export class Appender {
       if (absoluteTimes.length > 0) moveAbsoluteTimes(data, absoluteTimes, time.aheadOfWallMs());
       writeEnvelope(data, EntryKind.commands, stampMs);
       const result = propose(data);
-      if ("error" in result) refuse(ticket, result.error);
-      else {
+      if ("error" in result) {
+        this.rewrites.release(ticket.rewrittenBytes);
+        refuse(ticket, result.error);
+      } else {
         ticket.index = result.index;
         ticket.term = result.term;
         this.tickets.push(ticket);
@@ -114,9 +123,17 @@ export class Appender {
   }
 
   /** The commands of an entry were applied, and answered. */
-  answered({ sessions }: Ticket): void {
+  answered({ sessions, rewrittenBytes }: Ticket): void {
+    this.rewrites.release(rewrittenBytes);
     for (const session of sessions) {
       if (!session.isGone) this.#gathering.answered(session.pace);
+    }
+  }
+
+  /** The leadership under which entries went into the log is over: none finds its clients again. */
+  forgetTickets(): void {
+    for (let ticket = this.tickets.shift(); ticket; ticket = this.tickets.shift()) {
+      this.rewrites.release(ticket.rewrittenBytes);
     }
   }
 
@@ -130,6 +147,7 @@ export class Appender {
 
   #seal(): void {
     const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
+    this.#ticket.rewrittenBytes = this.rewrites.closeEntry();
     const absoluteTimes = this.#absoluteTimes;
     this.#sealed.push({ data, ticket: this.#ticket, absoluteTimes });
     if (absoluteTimes.length > 0) this.#absoluteTimes = [];
@@ -141,7 +159,7 @@ export class Appender {
 }
 
 function newTicket(): Ticket {
-  return { index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
+  return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
 }
 
 function refuse(ticket: Ticket, error: ClientError): void {

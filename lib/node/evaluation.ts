@@ -15,8 +15,8 @@ export interface Evaluation extends ServerViewSource {
   readonly followerTime: LogTime;
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
   refusal(): ClientError | 0;
-  /** Why it does not take a write with this operation code; 0 where it does. */
-  writeRefusal(op: number): ClientError | 0;
+  /** Why it does not take the write at `bytes[at]`; 0 where it does: that is appended then. */
+  writeRefusal(bytes: Uint8Array, at: number): ClientError | 0;
   /** The leader's client address, from the configuration; null where none is known. */
   leaderAddress(): ClientAddress | null;
   /**

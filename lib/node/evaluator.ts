@@ -78,16 +78,17 @@ export class Evaluator implements Evaluation {
     return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
   }
 
-  writeRefusal(op: number): ClientError | 0 {
+  writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
     const { consensus: current, space, appender, dataBytesMax } = this.#parts;
     const consensus = current();
     if (consensus === null) return 0; // refused by `refusal()`
-    if (!NEEDS_NO_SPACE.has(op)) {
+    if (!NEEDS_NO_SPACE.has(bytes[at + 4]!)) {
       const hasRoom = space.takesSets(consensus.log) && consensus.store.bytes < dataBytesMax;
       if (!hasRoom) return ClientError.noSpace;
     }
     // What the reserve has left is for votes: a snapshot makes room, or somebody who has some leads.
-    return space.fits(consensus, appender.gatheredBytes) ? 0 : ClientError.busy;
+    if (!space.fits(consensus, appender.gatheredBytes)) return ClientError.busy;
+    return appender.rewrites.refusal(bytes, at);
   }
 
   leaderAddress(): ClientAddress | null {

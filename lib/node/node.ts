@@ -86,7 +86,7 @@ export class Node implements ServerNode {
       budget: new MemoryBudget(this.#limits.clientBytesMax),
       batches: new BatchPool(),
     };
-    this.#appender = new Appender(this.#limits.entryBytesMax, clock);
+    this.#appender = new Appender(this.#limits.entryBytesMax, clock, () => this.store);
     const known = knownServers(config.servers, directory.formation, host);
     const peerStatus = (id: ServerId) => this.links.statuses.of(id);
     this.#space = new Space({ serverId, ...config, statusOf: peerStatus, host });
@@ -312,7 +312,7 @@ export class Node implements ServerNode {
     const ledTerm = state.role.kind === "leader" ? state.term : 0;
     if (ledTerm === this.#ledTerm) return;
     if (this.#ledTerm !== 0) {
-      this.#appender.tickets.clear();
+      this.#appender.forgetTickets();
       this.#rounds.clear();
       this.#passingTime.clear();
       this.#sessions.leadershipLost(ClientError.redirect);

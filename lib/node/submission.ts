@@ -90,19 +90,19 @@ export class Submission {
     const bytes = batch.bytes.bytes;
     const firstPosition = this.#pending.tail;
     const action = batch.actions[from];
+    let error = refusal;
     let i = from;
     for (; i < batch.count && batch.actions[i] === action; i++) {
-      const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
+      if (refusal === 0) error = evaluation.writeRefusal(bytes, batch.starts[i]!);
       if (error !== 0) break;
       this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs, batch.slots[i]!);
     }
     if (i > from) {
       const [start, end] = [batch.starts[from]!, batch.ends[i - 1]!];
       evaluation.append(this.#session, firstPosition, bytes, start, end, i - from);
-      return i;
     }
-    const error = refusal !== 0 ? refusal : evaluation.writeRefusal(bytes[batch.starts[i]! + 4]!);
-    this.#refuse(batch, i, error as ClientError, nowMs);
+    if (error === 0) return i;
+    this.#refuse(batch, i, error, nowMs);
     return i + 1;
   }
 

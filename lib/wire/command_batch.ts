@@ -43,6 +43,8 @@ export const ClientError = {
   discarded: 8,
   /** As command, where a person may have typed it: the answer says how to go on. */
   hint: 9,
+  /** A transaction that would copy more of large values than one may. */
+  tooMuch: 10,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

@@ -116,6 +116,7 @@ function errorLine(error: ClientError): Uint8Array {
     case ClientError.noSpace:
       return NO_SPACE;
     case ClientError.command:
+    case ClientError.tooMuch:
       return COMMAND;
     case ClientError.hint:
       return HINT;

@@ -34,6 +34,9 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
     "-MISCONF The disk is full: nothing was done, reads and deletes go on, others wait for room",
   [ClientError.command]: "-ERR this can't be done",
   [ClientError.hint]: "-ERR this can't be done",
+  [ClientError.tooMuch]:
+    "-ERR this transaction would write more than 64 MiB of values anew: nothing was done, " +
+    "change fewer large values at a time",
   [ClientError.timeout]:
     "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +
     "it may be done or not",

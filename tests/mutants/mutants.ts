@@ -169,7 +169,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("tickets-stay", "What an old leadership promised stays in the queue", [
     "node/node.ts",
-    "      this.#appender.tickets.clear();\n",
+    "      this.#appender.forgetTickets();\n",
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [

@@ -43,8 +43,8 @@ class FakeLeader implements Evaluation {
   refusal(): ClientError | 0 {
     return this.refusedWith;
   }
-  writeRefusal(op: number): ClientError | 0 {
-    return this.noSpace && op !== Op.delete ? ClientError.noSpace : 0;
+  writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
+    return this.noSpace && bytes[at + 4] !== Op.delete ? ClientError.noSpace : 0;
   }
   leaderAddress(): ClientAddress | null {
     return this.leader;
