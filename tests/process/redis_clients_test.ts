@@ -111,7 +111,6 @@ clusterTest("ioredis: one server that comes back after a kill", {}, async (clust
     host: "127.0.0.1",
     port: leader.clientPort,
     maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
     retryStrategy: () => 50,
   });
   client.on("error", () => {});
@@ -139,7 +138,6 @@ clusterTest("ioredis: a cluster's client follows the leader over a kill", {}, as
       clusterRetryStrategy: () => 50,
       // Else it sends what was in flight again when a connection breaks, and counts some twice.
       retryDelayOnFailover: 0,
-      redisOptions: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 2 },
     },
   );
   client.on("error", () => {});

@@ -80,7 +80,7 @@ for (const library of libraries) {
     }
     console.log(`${name}\n  idle: ${describe(kills.idle)}\n  cut:  ${describe(kills.inFlight)}`);
     await heal(cluster);
-    await tally.check(cluster, "n", 2);
+    await tally.check(cluster, "n");
   } finally {
     await cluster.stop();
   }

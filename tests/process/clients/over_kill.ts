@@ -1,4 +1,5 @@
 /** What a library's user is told while the leader is killed: an INCR after another, counted. */
+import { assertEquals } from "@std/assert";
 import { assert } from "../../../lib/util/assert.ts";
 import type { Cluster } from "../harness.ts";
 import { sleep } from "../patience.ts";
@@ -8,7 +9,7 @@ import type { Answer, Library, LibraryClient } from "./client.ts";
 /** Increments before a kill, and those that have to be acknowledged after it. */
 const COUNT = 20;
 /** For a whole round: a library that has not found the new leader by then does not find it. */
-const ROUND_DEADLINE_MS = 20_000;
+const ROUND_DEADLINE_MS = 30_000;
 /** In which a command reaches a server's socket. */
 const SENT_MS = 50;
 /** What a user waits who was told of an error; without it no event of the library gets its turn. */
@@ -26,7 +27,7 @@ export interface Kill {
   readonly found: boolean;
 }
 
-/** How often it was sent, and how often acknowledged, over all kills: what the counter must fit. */
+/** How often it was sent, and how often acknowledged, over all kills. */
 export class Tally {
   sent = 0;
   acknowledged = 0;
@@ -38,15 +39,14 @@ export class Tally {
     return answer;
   }
 
-  /** At least what was acknowledged; at most `executionsMax` times what was sent. */
-  async check(cluster: Cluster, key: string, executionsMax = 1): Promise<void> {
+  /**
+   * The counter is what was acknowledged, no less and no more: what failed had reached no server that
+   * could do it, since whoever was killed read nothing more.
+   */
+  async check(cluster: Cluster, key: string): Promise<void> {
     const leader = await cluster.waitForLeader();
     using socket = await RedisSocket.connect(leader.clientPort);
-    const value = Number(await socket.ask("GET", key));
-    assert(
-      value >= this.acknowledged && value <= executionsMax * this.sent,
-      `${key} is ${value}: ${this.acknowledged} were acknowledged, ${this.sent} sent`,
-    );
+    assertEquals(Number(await socket.ask("GET", key)), this.acknowledged, `of ${this.sent} sent`);
   }
 }
 
