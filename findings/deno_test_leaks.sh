@@ -17,7 +17,8 @@ export NO_COLOR=1
 verdict() {
   local version=$1 out
   shift
-  out=$(timeout 120 npx -y "deno@$version" test --allow-net --no-config "$@" "$work/leak_test.ts" 2>&1 || true)
+  out=$(timeout 120 npx -y "deno@$version" test --allow-net --no-config "$@" \
+    "$work/leak_test.ts" 2>&1 || true)
   grep -oE '^(ok|FAILED) \|' <<<"$out" | cut -d ' ' -f 1 || cannot_run "deno $version: $out"
 }
 seen "deno 2.4.2" "$(verdict 2.4.2)" FAILED

@@ -33,5 +33,6 @@ one() {
 }
 
 echo "ioredis 6.0.0"
-one '{"autoResendUnfulfilledCommands":false}' 'the cut one is unsettled, 100 later ones were answered'
-one '{"maxRetriesPerRequest":0}' 'the cut one is rejected, 100 later ones were answered'
+later="100 later ones were answered"
+one '{"autoResendUnfulfilledCommands":false}' "the cut one is unsettled, $later"
+one '{"maxRetriesPerRequest":0}' "the cut one is rejected, $later"
