@@ -114,9 +114,9 @@ export class RespReader {
     return this.#offset + this.#bulkBytes + 2;
   }
 
-  /** Forgets the room that one huge request took. */
+  /** Forgets the room that one huge request took; one that has come in part needs it. */
   shrink(): void {
-    if (this.starts.length <= ARGUMENTS_KEPT) return;
+    if (this.isInside || this.starts.length <= ARGUMENTS_KEPT) return;
     this.starts = new Int32Array(16);
     this.ends = new Int32Array(16);
   }

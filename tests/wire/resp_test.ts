@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ClientError } from "../../lib/wire/command_batch.ts";
+import { ClientError, CommandBatch } from "../../lib/wire/command_batch.ts";
 import { slotOf } from "../../lib/wire/crc16.ts";
+import { RespCodec } from "../../lib/wire/resp.ts";
 import { toBytes } from "../process/socket.ts";
 import { LIMITS, OneClient, OneServer, requestBytes } from "./resp_driver.ts";
 
@@ -79,6 +80,27 @@ Deno.test("resp: a command that is too large is passed over, and the next one is
   assertMatch((replies[0] as Error).message, /a value has more than 1000 bytes/);
   assertMatch((replies[1] as Error).message, /a command has more than \d+ bytes/);
   assertEquals(replies[2], null);
+});
+
+Deno.test("resp: a command of thousands of arguments is understood, however it comes", () => {
+  const limits = { valueBytesMax: 1_000, keyBytesMax: 100, commandBytesMax: 1_000_000 };
+  const keys = Array.from({ length: 5_000 }, (_, i) => `key:${i}`);
+  const requests = [["MGET", ...keys], ["PING"], ["DEL", ...keys.slice(0, 1_500)]];
+  const bytes = requestBytes(requests);
+  /** The commands as they come out where `pieceBytes` more of the input are there each time. */
+  const encoded = (pieceBytes: number) => {
+    const codec = new RespCodec(limits, { clientId: 1, remote: "test" });
+    const batch = new CommandBatch();
+    let [start, end] = [0, 0];
+    while (end < bytes.length) {
+      end = Math.min(end + pieceBytes, bytes.length);
+      start += codec.parse(bytes, start, end, batch, 1_024);
+    }
+    assertEquals([start, batch.count], [bytes.length, requests.length]);
+    return batch.bytes.copy();
+  };
+  const whole = encoded(bytes.length);
+  for (const pieceBytes of [7, 1_000, 4_096, 20_000]) assertEquals(encoded(pieceBytes), whole);
 });
 
 Deno.test("resp: a follower says where the leader is, and does nothing", () => {
