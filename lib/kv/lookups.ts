@@ -28,6 +28,10 @@ const GLOB_STEPS_MAX = 4_000_000;
  * words of the pattern's states: 8,400,000 steps where both are as long as they may be.
  */
 const STRIDE_KEYS = 16;
+/** Transactions of one entry may walk over so many times what a single one may. */
+const ENTRY_WALKS = 4;
+/** What visiting a key takes, anywhere in memory as it is. */
+const KEY_STEPS = 300;
 const POSITIONS = 0x1_0000_0000;
 
 export class Lookups {
@@ -39,16 +43,30 @@ export class Lookups {
   #keysLeft = KEYS_LOOKED_AT_MAX;
   #stepsLeft = GLOB_STEPS_MAX;
   #isInTransaction = false;
+  /** What the transactions of one entry may still take together. */
+  #entryIndex = -1;
+  #entryKeysLeft = 0;
+  #entryStepsLeft = 0;
+  /** What all reads have taken so far, in steps of about a nanosecond. */
+  work = 0;
 
   constructor(keys: Keyspace, scan: Scan) {
     this.#keys = keys;
     this.#scan = scan;
   }
 
-  /** The reads up to `endTransaction` share the bounds of a single one: no other can come between. */
-  beginTransaction(): void {
-    this.#keysLeft = KEYS_LOOKED_AT_MAX;
-    this.#stepsLeft = GLOB_STEPS_MAX;
+  /**
+   * The reads up to `endTransaction` share the bounds of a single one, and the transactions of one entry
+   * those of a few: nothing else can come between.
+   */
+  beginTransaction(entryIndex: number): void {
+    if (entryIndex !== this.#entryIndex) {
+      this.#entryIndex = entryIndex;
+      this.#entryKeysLeft = ENTRY_WALKS * KEYS_LOOKED_AT_MAX;
+      this.#entryStepsLeft = ENTRY_WALKS * GLOB_STEPS_MAX;
+    }
+    this.#keysLeft = Math.min(KEYS_LOOKED_AT_MAX, this.#entryKeysLeft);
+    this.#stepsLeft = Math.min(GLOB_STEPS_MAX, this.#entryStepsLeft);
     this.#isInTransaction = true;
   }
 
@@ -133,6 +151,7 @@ export class Lookups {
       result.noteDeadline(part.deadlineMs);
       total += part.length;
     }
+    this.work += total + result.listLength * KEY_STEPS;
     if (total > REPLY_VALUE_BYTES_MAX) result.status = Status.tooMuch;
   }
 
@@ -192,6 +211,9 @@ export class Lookups {
     }
     this.#keysLeft -= visited;
     this.#stepsLeft -= glob.steps;
+    this.#entryKeysLeft -= visited;
+    this.#entryStepsLeft -= glob.steps;
+    this.work += visited * KEY_STEPS + glob.steps;
     return position < POSITIONS ? position : 0;
   }
 

@@ -31,6 +31,8 @@ export const Status = {
   tooLong: 14,
   /** There is more to look through, or to send, than one command may. */
   tooMuch: 15,
+  /** It was done, and what it shows is left out: too much waits to be taken by this client already. */
+  leftOut: 16,
 } as const;
 export type Status = typeof Status[keyof typeof Status];
 
@@ -81,6 +83,11 @@ export class Result {
   keepValue(): void {
     this.bytes = this.bytes.slice(this.offset, this.offset + this.length);
     this.offset = 0;
+  }
+
+  /** True where a reply may show more than a few bytes of values. */
+  get showsMuch(): boolean {
+    return this.status === Status.list || (this.status === Status.found && this.length > 16_384);
   }
 
   /** Gives the value up: what was done is done, and the reply says that it has no room for it. */

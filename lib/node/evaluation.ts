@@ -37,6 +37,11 @@ export interface Evaluation extends ServerViewSource {
   expectRound(session: Session, round: number): void;
   /** Calls `session.advance()` once the passing of time up to now is committed. */
   waitForTime(session: Session): void;
+  /**
+   * True where the reads of this turn of the loop have been work enough: no more is to be evaluated now
+   * that can wait. Calls `session.advance()` in a later turn.
+   */
+  mustRest(session: Session): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;
   /** Wakes the session's shell at the end of the turn. */
   markActive(session: Session): void;

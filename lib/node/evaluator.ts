@@ -2,7 +2,7 @@
 import { assert } from "../util/assert.ts";
 import type { Clock } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
-import type { Result } from "../kv/result.ts";
+import { type Result, Status } from "../kv/result.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
@@ -23,6 +23,14 @@ const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
   Op.getDelete,
   Op.flush,
 ]);
+
+/**
+ * How much of reads is evaluated in one turn of the loop, in steps of about a nanosecond (`readWork`): a
+ * client may ask for thousands of walks over all keys at once. One may go beyond.
+ */
+const TURN_WORK_MAX = 4_000_000;
+/** Reads that take long and show little. */
+const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
 
 export interface EvaluatorParts {
   readonly serverId: ServerId;
@@ -47,6 +55,7 @@ export interface EvaluatorParts {
 export class Evaluator implements Evaluation {
   readonly #parts: EvaluatorParts;
   readonly #startedMs: number;
+  #workAtTurn = 0;
 
   constructor(parts: EvaluatorParts) {
     this.#parts = parts;
@@ -126,7 +135,26 @@ export class Evaluator implements Evaluation {
   read(bytes: Uint8Array, offset: number, result: Result): void {
     const consensus = this.#parts.consensus();
     assert(consensus !== null, "A read before the cluster is formed");
-    consensus.store.read(bytes, offset, result);
+    if (this.#workOfTurn() < 10 * TURN_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
+      consensus.store.read(bytes, offset, result);
+    } else result.status = Status.tooMuch; // a write behind it is applied now and can't wait
+  }
+
+  mustRest(session: Session): boolean {
+    if (this.#workOfTurn() < TURN_WORK_MAX) return false;
+    this.#parts.sessions.rest(session);
+    this.#parts.scheduleTurn();
+    return true;
+  }
+
+  /** A turn of the loop begins: sessions that rest go on, as far as its work lets them. */
+  beginTurn(): void {
+    this.#workAtTurn = this.#parts.consensus()?.store.readWork ?? 0;
+    this.#parts.sessions.resumeRested(() => this.#workOfTurn() < TURN_WORK_MAX);
+  }
+
+  #workOfTurn(): number {
+    return (this.#parts.consensus()?.store.readWork ?? 0) - this.#workAtTurn;
   }
 
   serverView(): ServerView {

@@ -186,6 +186,7 @@ export class Node implements ServerNode {
 
   turn(): void {
     this.#isTurnScheduled = false;
+    this.#evaluator.beginTurn();
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;

@@ -10,7 +10,7 @@
  */
 import { assert } from "../util/assert.ts";
 import { InputBuffer } from "../util/input_buffer.ts";
-import type { Result } from "../kv/result.ts";
+import { type Result, Status } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
 import {
   BATCH_COMMANDS_MAX,
@@ -190,6 +190,7 @@ export class Session implements ClientSession {
     const pending = this.#pending;
     if (this.isGone || pending.evaluated !== position) return;
     if (pending.kind(position) !== PendingKind.write) return;
+    if (result.showsMuch && this.#checkBudget()) result.status = Status.leftOut;
     this.#replies.composeResult(result);
   }
 
@@ -202,7 +203,7 @@ export class Session implements ClientSession {
   /** Composes all replies at the front that can be, and releases what may leave. */
   advance(): void {
     const pending = this.#pending;
-    while (pending.evaluated < pending.tail) {
+    while (pending.evaluated < pending.tail && !this.#evaluation.mustRest(this)) {
       const kind = pending.kind(pending.evaluated);
       if (kind === PendingKind.write) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();

@@ -25,6 +25,8 @@ export class Sessions {
   readonly #all = new Set<Session>();
   #active: Session[] = [];
   #waitingForTime: Session[] = [];
+  /** Those whose reads were work enough for one turn, longest waiting first. */
+  readonly #resting = new Set<Session>();
   #lastCheckMs = 0;
 
   get count(): number {
@@ -52,6 +54,7 @@ export class Sessions {
 
   forget(session: Session): void {
     this.#all.delete(session);
+    this.#resting.delete(session);
   }
 
   /** Remembers to wake the session's shell at the end of the turn; false where it is known already. */
@@ -71,6 +74,21 @@ export class Sessions {
         session.isMarkedActive = false;
         session.onActivity?.();
       }
+    }
+  }
+
+  /** Remembers a session that goes on in a later turn. */
+  rest(session: Session): void {
+    this.#resting.add(session);
+  }
+
+  /** One after the other goes on, while `hasTime`; who has to rest again does so behind the others. */
+  resumeRested(hasTime: () => boolean): void {
+    if (this.#resting.size === 0) return;
+    for (const session of [...this.#resting]) {
+      if (!hasTime()) return;
+      this.#resting.delete(session);
+      session.advance();
     }
   }
 

@@ -67,6 +67,9 @@ const TOO_LONG = encoder.encode(
 const TOO_MUCH = encoder.encode(
   "-ERR there is more than one reply may carry: ask for less at a time, with SCAN for keys\r\n",
 );
+const LEFT_OUT = encoder.encode(
+  "-ERR this was done, and what it shows is left out: too many replies wait to be taken now\r\n",
+);
 
 const COLON = 0x3a;
 const DOLLAR = 0x24;
@@ -119,6 +122,8 @@ export function writeRespResult(
       return out.raw(TOO_LONG);
     case Status.tooMuch:
       return out.raw(TOO_MUCH);
+    case Status.leftOut:
+      return out.raw(LEFT_OUT);
     default:
       assert(false, `No command of the Redis protocol comes to ${result.status}`);
   }

@@ -87,6 +87,9 @@ class FakeLeader implements Evaluation {
     result.version = 7;
   }
   markActive(): void {}
+  mustRest(): boolean {
+    return false;
+  }
   forget(): void {
     this.forgotten++;
   }

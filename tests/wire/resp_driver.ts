@@ -107,6 +107,9 @@ export class OneServer implements Evaluation {
     };
   }
   markActive(): void {}
+  mustRest(): boolean {
+    return false;
+  }
   forget(): void {}
 
   /** Applies all that waits in one entry, confirms all rounds, then lets time pass where asked to. */
@@ -155,14 +158,14 @@ export class OneClient {
   readonly server: OneServer;
   output = "";
 
-  constructor(server: OneServer, clientId = 1) {
+  constructor(server: OneServer, clientId = 1, budgetBytes = 1_000_000_000) {
     const codec = new ClientCodec(LIMITS, { clientId, remote: "test" });
     this.server = server;
     this.session = new Session("test", codec, server, {
       pipelineCommandsMax: 100,
       outputBytesMax: 1_000_000,
       commandBytesMax: clientCommandBytesMax(LIMITS),
-      budget: new MemoryBudget(1_000_000_000),
+      budget: new MemoryBudget(budgetBytes),
       batches: new BatchPool(),
     });
   }

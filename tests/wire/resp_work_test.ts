@@ -1,7 +1,7 @@
 /** What takes long, or much memory, in proportion to a request times the contents: it is bounded. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Reply } from "../process/redis_socket.ts";
-import { LIMITS, OneClient, OneServer } from "./resp_driver.ts";
+import { LIMITS, OneClient, OneServer, requestBytes } from "./resp_driver.ts";
 
 const TOO_MUCH = /^ERR there is more than one reply may carry/;
 
@@ -59,6 +59,29 @@ Deno.test("resp: the walks of one transaction share the bounds of a single one",
   assertEquals(scans.filter((reply) => reply instanceof Error).length, 10);
   // And the next one has them anew.
   assertEquals(client.ask(["MULTI"], ["KEYS", "none"], ["EXEC"])[2], [[]]);
+});
+
+Deno.test("resp: a transaction is done also where its reply has no room any more, and says so", () => {
+  const server = new OneServer();
+  new OneClient(server).ask(["SET", "k", "v".repeat(1_000)]);
+  const client = new OneClient(server, 2, 50_000);
+  const transaction = [
+    ["MULTI"],
+    ...Array<string[]>(29).fill(["GET", "k"]),
+    ["INCR", "done"],
+    ["EXEC"],
+  ];
+  // One after the other each has room.
+  for (let i = 0; i < 3; i++) assert(Array.isArray(client.ask(...transaction).at(-1)));
+  // All three at once, before any reply is taken.
+  client.send(requestBytes([...transaction, ...transaction, ...transaction]), undefined, false);
+  client.output = "";
+  server.settle();
+  client.send(new Uint8Array(0));
+  const late = client.replies().filter((reply) => reply instanceof Error || Array.isArray(reply));
+  assertEquals(late.map((reply) => reply instanceof Error), [false, false, true]);
+  assertMatch(message(late[2]), /^ERR this was done, and what it shows is left out/);
+  assertEquals(client.ask(["GET", "done"]), ["6"]);
 });
 
 Deno.test("resp: clients' names are bounded, and one of a library is a word", () => {
