@@ -64,10 +64,10 @@ Deno.test("resp: the walks of one transaction share the bounds of a single one",
 Deno.test("resp: a transaction is done also where its reply has no room any more, and says so", () => {
   const server = new OneServer();
   new OneClient(server).ask(["SET", "k", "v".repeat(1_000)]);
-  const client = new OneClient(server, 2, 50_000);
+  const client = new OneClient(server, 2, 200_000);
   const transaction = [
     ["MULTI"],
-    ...Array<string[]>(29).fill(["GET", "k"]),
+    ...Array<string[]>(29).fill(["MGET", "k", "k", "k", "k"]),
     ["INCR", "done"],
     ["EXEC"],
   ];
