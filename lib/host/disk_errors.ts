@@ -1,6 +1,7 @@
 /** What Deno throws, as the errors of the Disk port. */
 import { DiskError, DiskFullError } from "./ports.ts";
 import { timed } from "./process_use.ts";
+import { reasonOf } from "./system_errors.ts";
 
 /** Runs `operation`, which blocks, and turns what it throws into the port's errors. */
 export function attempt<T>(verb: string, path: string, operation: () => T): T {
@@ -19,8 +20,7 @@ export function portError(verb: string, path: string, cause: unknown): DiskFullE
 
 /** As `portError`, but never a full disk: a sync that fails so is a failed sync. */
 export function diskError(verb: string, path: string, cause: unknown): DiskError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DiskError(`Could not ${verb} ${path}: ${reason}`, { cause });
+  return new DiskError(`Could not ${verb} ${path}: ${reasonOf(path, cause)}`, { cause });
 }
 
 /** ENOSPC and EDQUOT. */

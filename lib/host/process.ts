@@ -2,6 +2,7 @@
  * The process as its command line sees it: arguments, environment, standard streams, signals, exit.
  * An interface, so that the tests of lib/cli start no process.
  */
+import { reasonOf } from "./system_errors.ts";
 
 /** The environment variables that are read; the compiled program is permitted these and no others. */
 export const ENVIRONMENT = [
@@ -23,7 +24,7 @@ export interface HostProcess {
   writeOut(text: string): void;
   writeError(text: string): void;
   readonly errorIsTerminal: boolean;
-  /** The file's text; null where there is none. Throws where it is there but can't be read. */
+  /** The file's text; null where there is none. Throws, in words, where it can't be read. */
   readTextFile(path: string): string | null;
   /** From now on these signals do nothing but call `run`. */
   onSignal(signals: readonly Signal[], run: (signal: Signal) => void): void;
@@ -59,7 +60,7 @@ export const denoProcess: HostProcess = {
       return Deno.readTextFileSync(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
+      throw new Error(reasonOf(path, error), { cause: error });
     }
   },
   onSignal(signals, run) {

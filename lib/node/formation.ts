@@ -141,8 +141,9 @@ export class Formation {
     if (own?.incarnation !== this.#identity.incarnation) {
       this.#complain(
         `Server ${from} belongs to a cluster that does not know this data directory: it formed ` +
-          `with another one under id ${this.#identity.serverId}. If that one was lost, this ` +
-          `server stays out until it is added again as a new member; if it was moved, put it back.`,
+          `with another one under id ${this.#identity.serverId}. If that one was moved, ` +
+          `put it back; if it is lost, leave this server stopped, for no build can take a lost ` +
+          `server back yet (see docs/operating.md).`,
       );
       return false;
     }

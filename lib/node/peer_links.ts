@@ -214,8 +214,9 @@ export class PeerLinks {
     if (this.formation.listedIncarnation(hello.from) !== hello.incarnation) {
       return refused(
         RefusalReason.wrongIncarnation,
-        `server ${hello.from} comes with another data directory than it joined with; if the old ` +
-          `one is lost, it stays out until it is added again as a new member`,
+        `server ${hello.from} comes with another data directory than it joined with: if that one ` +
+          `was moved, put it back; if it is lost, leave this server stopped, for no build can ` +
+          `take a lost server back yet (see docs/operating.md)`,
       );
     }
     return null;

@@ -1,6 +1,12 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { Cluster, clusterTest } from "./harness.ts";
-import { needsProgram, unmet } from "./requirements.ts";
+import { needsLinux, needsProgram, needsRoot, unmet } from "./requirements.ts";
 import { type Ended, runToEnd, ServerProcess } from "./server_process.ts";
 import { freePorts } from "../../bench/free_ports.ts";
 import { eventually, sleep } from "./patience.ts";
@@ -30,6 +36,8 @@ function assertRefused(ended: Ended, code: number, ...words: string[]): void {
   const sentences = ended.error.split("\n").filter((line) => line !== "" && !line.startsWith("{"));
   assertEquals(sentences.length, 1, `one sentence: ${ended.error}`);
   assertMatch(sentences[0]!, /^raftkv: /);
+  // The number of an error, or the name of a system call, is no sentence.
+  assertNotMatch(sentences[0]!, /os error|lstat|mkdir|readfile/);
   for (const word of words) assertStringIncludes(sentences[0]!, word);
 }
 
@@ -82,6 +90,13 @@ Deno.test("process: a wrong cluster file ends with exit code 1 and names the key
     Deno.writeTextFileSync(`${directory}/cluster.json`, '{ "path": ');
   assertRefused(await run(["--id", "1"], broken), 1, "cluster.json", "JSON");
   assertRefused(await run(["--id", "1", "--config", "no.json"]), 1, "no.json");
+  assertRefused(await run(["--id", "1", "--config", "."]), 1, "file .: it is a directory");
+  const below = run(["--id", "1", "--config", "cluster.json/x"], clusterFile());
+  assertRefused(await below, 1, "cluster.json/x: cluster.json is a file");
+  const empty = (directory: string) => Deno.writeTextFileSync(`${directory}/cluster.json`, "");
+  assertRefused(await run(["--id", "1"], empty), 1, "cluster.json: the file is empty");
+  const misspelled = { id: 1, hostname: "127.0.0.1", clientport: 1, logPort: 2 };
+  assertRefused(await refusal({ servers: [misspelled] }), 1, "clientport", "mean clientPort?");
 });
 
 Deno.test("process: without a cluster file the three default servers are used, and it says so", async () => {
@@ -122,7 +137,14 @@ clusterTest("process: a data directory that can't be made is named, with exit co
 }, async (cluster) => {
   Deno.writeTextFileSync(cluster.dataPath, "a file is in the way");
   cluster.server(1).start();
-  assertRefused(await cluster.server(1).process.ended(), 1, cluster.dataPath);
+  const ended = await cluster.server(1).process.ended();
+  assertRefused(ended, 1, `Could not make ${cluster.dataPath}: it is a file`);
+  Deno.removeSync(cluster.dataPath);
+  Deno.mkdirSync(cluster.dataPath);
+  Deno.symlinkSync("nowhere", cluster.server(1).dataDirectory);
+  cluster.server(1).start();
+  const lost = await cluster.server(1).process.ended();
+  assertRefused(lost, 1, `${cluster.server(1).dataDirectory}: it is a symbolic link that leads to`);
 });
 
 // Root may write everywhere; without these two rights it is held to a file's mode like anybody.
@@ -139,7 +161,63 @@ clusterTest("process: a data directory without write permission is named, with e
 }, async (cluster) => {
   Deno.mkdirSync(cluster.dataPath, { mode: 0o500 });
   cluster.server(1).start({}, likeAnybody);
-  assertRefused(await cluster.server(1).process.ended(), 1, cluster.dataPath);
+  const owner = Deno.uid() === 0 ? "root" : `user ${Deno.uid()}`;
+  assertRefused(
+    await cluster.server(1).process.ended(),
+    1,
+    `permission denied: ${cluster.dataPath} belongs to ${owner}, with mode 0500`,
+  );
+  // What a start as root leaves for the one that comes after it.
+  Deno.chmodSync(cluster.dataPath, 0o700);
+  const lock = `${cluster.server(1).dataDirectory}/lock`;
+  Deno.mkdirSync(cluster.server(1).dataDirectory);
+  Deno.writeTextFileSync(lock, "");
+  Deno.chmodSync(lock, 0o400);
+  cluster.server(1).start({}, likeAnybody);
+  assertRefused(
+    await cluster.server(1).process.ended(),
+    1,
+    `Could not open ${lock}: permission denied: it belongs to ${owner}, with mode 0400`,
+  );
+});
+
+function needsPrivilegedPorts(): string | null {
+  try {
+    const first = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    return Number(first) > 1 ? null : "anybody may open any port here";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+clusterTest("process: a port that only root may open is named, with exit code 1", {
+  size: 1,
+  servers: { clientPort: 1 },
+  notRun: unmet(
+    needsLinux(),
+    needsRoot(),
+    needsProgram("setpriv", "--bounding-set=-net_bind_service", "true"),
+    needsPrivilegedPorts(),
+  ),
+}, async (cluster) => {
+  cluster.server(1).start({}, ["setpriv", "--bounding-set=-net_bind_service"]);
+  assertRefused(
+    await cluster.server(1).process.ended(),
+    1,
+    "Cannot listen on port 1 of 127.0.0.1: ports below 1024 are for root",
+  );
+});
+
+clusterTest("process: a hostname that nobody knows, or of another machine, is named", {
+  size: 1,
+}, async (cluster) => {
+  const refused = async (hostname: string, ...words: string[]) => {
+    cluster.writeConfig({ servers: { hostname } });
+    cluster.server(1).start();
+    assertRefused(await cluster.server(1).process.ended(), 1, `of ${hostname}: `, ...words);
+  };
+  await refused("nobody.invalid", "the name nobody.invalid ");
+  await refused("203.0.113.7", "this machine does not have that address", "clientListen");
 });
 
 clusterTest("process: two servers never share a data directory", { size: 1 }, async (cluster) => {
