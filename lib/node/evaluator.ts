@@ -31,6 +31,8 @@ const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
 const TURN_WORK_MAX = 4_000_000;
 /** Reads that take long and show little. */
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
+/** What a write that needs no space may take at the most, as a rule. */
+const COMMAND_BYTES = 1_024;
 
 export interface EvaluatorParts {
   readonly serverId: ServerId;
@@ -96,7 +98,8 @@ export class Evaluator implements Evaluation {
       if (!hasRoom) return ClientError.noSpace;
     }
     // What the reserve has left is for votes: a snapshot makes room, or somebody who has some leads.
-    if (!space.fits(consensus, appender.gatheredBytes)) return ClientError.busy;
+    const bytesMax = appender.gatheredBytes + COMMAND_BYTES;
+    if (!space.fits(consensus, bytesMax)) return ClientError.busy;
     return appender.rewrites.refusal(bytes, at);
   }
 

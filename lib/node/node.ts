@@ -88,8 +88,7 @@ export class Node implements ServerNode {
     };
     this.#appender = new Appender(this.#limits.entryBytesMax, clock, () => this.store);
     const known = knownServers(config.servers, directory.formation, host);
-    const peerStatus = (id: ServerId) => this.links.statuses.of(id);
-    this.#space = new Space({ serverId, ...config, statusOf: peerStatus, host });
+    this.#space = new Space({ ...config, statusOf: (id) => this.links.statuses.of(id), host });
     this.#evaluator = new Evaluator({
       serverId,
       addresses: clientAddresses(known.addresses),
@@ -266,8 +265,9 @@ export class Node implements ServerNode {
 
   #onMessage(message: Message): void {
     const consensus = this.#consensus;
-    if (this.#isOver || (consensus !== null && !this.#space.admits(consensus, message))) return;
-    consensus?.raft.step(message);
+    const admitted = consensus === null ? null : this.#space.admit(consensus, message);
+    if (this.#isOver || admitted === null) return;
+    consensus!.raft.step(admitted);
     this.#scheduleTurn();
   }
 

@@ -83,13 +83,9 @@ export class SnapshotMaker {
     else this.#running.isUrgent = true;
   }
 
-  get isRunning(): boolean {
-    return this.#running !== null;
-  }
-
-  /** True where what is being taken needs no room but its own. */
+  /** True where what is being taken needs no room but its own; also where nothing is. */
   get isReserved(): boolean {
-    return this.#running?.writer.isReserved === true;
+    return this.#running?.writer.isReserved ?? true;
   }
 
   /** Takes a snapshot as soon as may be: the disk is full, and needs what it frees. */
@@ -124,10 +120,10 @@ export class SnapshotMaker {
     this.#isWanted = true;
   }
 
-  /** Begins where it is time to, or writes the next slice. */
-  tick(nowMs: number, raft: Raft, store: Store): void {
+  /** Begins where it is time to, and nothing else is against it, or writes the next slice. */
+  tick(nowMs: number, raft: Raft, store: Store, mayBegin = true): void {
     if (this.#running !== null) return this.#goOn(this.#running);
-    if (nowMs < this.#pauseUntilMs || !this.#isDue()) return;
+    if (!mayBegin || nowMs < this.#pauseUntilMs || !this.#isDue()) return;
     const index = store.appliedIndex;
     const newest = this.#options.files.list()[0]?.index ?? 0;
     // What is in a snapshot has to be durable here; what is in the last one needs no second.

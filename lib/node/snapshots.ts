@@ -27,6 +27,7 @@ export interface SnapshotsOptions {
   readonly compactLog: (keepFromIndex: number) => void;
 }
 
+const FULL_BEFORE_SNAPSHOT_MS = 1_000;
 /** On a full disk a snapshot is taken where the log that it may free is more than this share of it. */
 const FREED_SHARE = 8;
 /** Sections and their heads; where slices are small, what is kept beyond that covers them. */
@@ -49,6 +50,8 @@ export class Snapshots {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   /** Followers that need a newer snapshot than there is yet. */
   readonly #waiting = new Set<ServerId>();
+  /** Infinity while there is room. */
+  #fullSinceMs = Infinity;
   #held = { index: Infinity, untilMs: 0 };
 
   constructor(options: SnapshotsOptions) {
@@ -105,16 +108,16 @@ export class Snapshots {
 
   tick(nowMs: number, store: Store, log: LogStorage): void {
     const { files } = this.#options;
-    const snapshotBytes = snapshotBytesMax(store);
-    files.keepReserve(snapshotBytes, nowMs);
+    files.keepReserve(recordBytes(store) + SNAPSHOT_OVERHEAD_BYTES, nowMs);
     this.#receiver.tick();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
-    if (!log.hasRoom()) this.#tickFull(nowMs, snapshotBytes, log);
+    this.#fullSinceMs = log.hasRoom() ? Infinity : Math.min(this.#fullSinceMs, nowMs);
+    const mayBegin = log.hasRoom() || this.#freesRoom(nowMs, recordBytes(store), log);
     this.#leaveSilent();
     this.#tickSenders(nowMs);
     this.#serveWaiting(nowMs);
     if (this.#receiver.isReceiving) this.#maker.giveWay();
-    else this.#maker.tick(nowMs, this.#raft, store);
+    else this.#maker.tick(nowMs, this.#raft, store, mayBegin);
     const appliedIndex = store.appliedIndex;
     this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
   }
@@ -123,15 +126,19 @@ export class Snapshots {
    * A full disk takes a snapshot that needs no room and frees some: it is what a server gets out of a
    * full disk by, where the room is its own. Any other one has to wait.
    */
-  #tickFull(nowMs: number, snapshotBytes: number, log: LogStorage): void {
+  #freesRoom(nowMs: number, bytes: number, log: LogStorage): boolean {
     const { files, limits } = this.#options;
-    const isHeld = files.reserveHolds(snapshotBytes);
-    if (this.#maker.isRunning ? !this.#maker.isReserved : !isHeld) this.#maker.postpone(nowMs);
+    if (!this.#maker.isReserved) this.#maker.postpone(nowMs);
+    // What was under way when the disk became full may still make the contents larger.
+    if (nowMs - this.#fullSinceMs < FULL_BEFORE_SNAPSHOT_MS) return false;
+    // Tried for where it should just fit: a file that was a snapshot of the same contents does.
+    if (!files.reserveHolds(bytes)) return false;
     const earlierBytes = log.earlierBytes();
-    const freesLog = earlierBytes > snapshotBytes / FREED_SHARE ||
+    const freesLog = earlierBytes > bytes / FREED_SHARE ||
       (earlierBytes > 0 && log.roomBytes() < limits.reserveBytes / 2);
-    if (!freesLog && !files.wouldShrink(snapshotBytes)) return;
-    if (isHeld) this.#maker.wantToFree();
+    if (!freesLog && !files.wouldShrink(bytes)) return false;
+    this.#maker.wantToFree();
+    return true;
   }
 
   /** True once a leader's snapshot is whole and waits to replace what this server has. */
@@ -252,7 +259,7 @@ export class Snapshots {
   }
 }
 
-/** What a snapshot of `store` may take on the disk. */
-function snapshotBytesMax({ keys, bytes }: Store): number {
-  return bytes + keys * SNAPSHOT_RECORD_HEAD_BYTES + SNAPSHOT_OVERHEAD_BYTES;
+/** What a snapshot of `store` has to hold. */
+function recordBytes({ keys, bytes }: Store): number {
+  return bytes + keys * SNAPSHOT_RECORD_HEAD_BYTES;
 }

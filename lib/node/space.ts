@@ -23,13 +23,14 @@ const KEPT_BYTES_MAX = 65_536;
 const ENTRY_OVERHEAD_BYTES = 256;
 /** After so long without an answer nothing is known of a server. */
 const SILENT_ELECTION_TIMEOUTS = 2;
+/** An entry that only lets time pass takes less. */
+const EMPTY_ENTRY_BYTES_MAX = ENTRY_OVERHEAD_BYTES + 64;
 /** A leader adds the first few entries soon after the last one of a client, then one now and then. */
 const FIRST_ENTRIES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LATER_PAUSE_MS = 60_000;
 
 export interface SpaceOptions {
-  readonly serverId: ServerId;
   readonly storage: StorageLimits;
   readonly timing: Timing;
   readonly statusOf: (id: ServerId) => PeerStatus | null;
@@ -68,19 +69,27 @@ export class Space {
   fits({ raft, log }: Consensus, bytes: number): boolean {
     if (log.hasRoom()) return true;
     const waiting = waitingBytes(raft.state);
-    return log.roomBytes() >= this.#keptBytes + waiting + bytes + ENTRY_OVERHEAD_BYTES;
+    // A leader's empty entries are what the next snapshot needs: they always go.
+    const kept = bytes <= EMPTY_ENTRY_BYTES_MAX ? this.#keptBytes / 2 : this.#keptBytes;
+    return log.roomBytes() >= kept + waiting + bytes + ENTRY_OVERHEAD_BYTES;
   }
 
   /**
-   * False for entries that this server has no room for: they are dropped as if the network had lost
-   * them, and come again. Taken into the core they would keep votes from the disk.
+   * The message, without the entries that this server has no room for, or null: they are dropped as if
+   * the network had lost them, and come again. Taken into the core they would keep votes from the disk.
    */
-  admits(consensus: Consensus, message: Message): boolean {
-    if (message.kind !== "appendRequest" || message.entries.length === 0) return true;
-    if (consensus.log.hasRoom()) return true;
+  admit(consensus: Consensus, message: Message): Message | null {
+    if (message.kind !== "appendRequest" || message.entries.length === 0) return message;
+    if (consensus.log.hasRoom()) return message;
     let bytes = 0;
-    for (const { data } of message.entries) bytes += data.length + ENTRY_OVERHEAD_BYTES;
-    return this.fits(consensus, bytes);
+    let count = 0;
+    for (const { data } of message.entries) {
+      bytes += data.length + ENTRY_OVERHEAD_BYTES;
+      if (!this.fits(consensus, bytes)) break;
+      count++;
+    }
+    if (count === message.entries.length) return message;
+    return count === 0 ? null : { ...message, entries: message.entries.slice(0, count) };
   }
 
   /** With every tick. Returns true where the leader is to add an entry. */

@@ -142,12 +142,12 @@ export class DataDirectory {
     if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
     const spares = new SpareSegments(disk, directory, segmentLength(segmentBytesMax, 0));
-    // The log keeps one file that it can write over.
-    const makeRoom = () => spares.giveUpOne(reserve.held ? 0 : 1);
+    // Without its reserve the log itself needs them.
+    const makeRoom = () => reserve.held && spares.giveUpOne();
     const snapshots = new SnapshotDirectory(disk, path, owner, reserveBytes, makeRoom);
     snapshots.start();
-    const snapshotReserve = snapshots.reserve;
-    const room = new Room({ disk, directory: path, reserve, spares, snapshotReserve });
+    const snapshotReserves = snapshots.reserves;
+    const room = new Room({ disk, directory: path, reserve, spares, snapshotReserves });
     const place = { disk, directory, owner, segmentBytesMax, spares };
     const opened = recoverLog({
       ...options,
@@ -181,7 +181,7 @@ export class DataDirectory {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#snapshots?.reserve.close();
+    this.#snapshots?.reserves.close();
     try {
       this.#log?.close();
     } finally {

@@ -16,7 +16,7 @@ import { ASIDE_PREFIX, readRepairRecord } from "./repair_record.ts";
 import { oneDamageSentence } from "./damage.ts";
 import { type LogScan, scanLog } from "./scan.ts";
 import type { LogOwner } from "./segment_head.ts";
-import { SNAPSHOT_RESERVE_FILE } from "./snapshot_reserve.ts";
+import { SNAPSHOT_RESERVE_FILES } from "./snapshot_reserves.ts";
 import { SPARE_SUFFIX } from "./spare_segments.ts";
 import { readSmallFile, TEMPORARY_SUFFIX } from "./small_file.ts";
 import { listSnapshots, SNAPSHOT_DIRECTORY } from "./snapshot_files.ts";
@@ -143,7 +143,7 @@ function sizeOf(disk: Disk, path: string): number {
 function noteLeftovers(report: DirectoryReport): void {
   for (const { path, bytes } of report.files) {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    if (name === SNAPSHOT_RESERVE_FILE) {
+    if (SNAPSHOT_RESERVE_FILES.includes(name)) {
       report.notes.push(`${path} (${bytes} bytes) is room for the next snapshot.`);
     } else if (name.endsWith(TEMPORARY_SUFFIX) || name.endsWith(".part")) {
       report.notes.push(`${path} (${bytes} bytes) was on its way; the next start removes it.`);

@@ -5,6 +5,7 @@ import { makeSegmentLater, segmentLengthMin } from "./make_segment.ts";
 import { endProcess } from "./new_file.ts";
 import type { Room } from "./room.ts";
 import { type SegmentHead, segmentName } from "./segment_head.ts";
+import { TEMPORARY_SUFFIX } from "./small_file.ts";
 
 export interface WantedSegment {
   /** Its length and whether it is written over depend on the file that it is made of. */
@@ -40,9 +41,13 @@ export function makeNextSegment(
   const head = { ...wanted.head, length, reused: over !== null };
   makeSegmentLater(disk, directory, owner, head, over?.path ?? null, onSync, (error) => {
     const isReserve = over !== null && spare === null;
-    if (isReserve && error === null) reserve.left();
+    if (isReserve && error === null) reserve.left(over);
     if (!(error instanceof DiskFullError)) return done(error, head);
     if (isReserve) reserve.putBack(over);
+    if (over === null) {
+      const path = `${directory}/${segmentName(head.sequence)}${TEMPORARY_SUFFIX}`;
+      disk.removeLater(path, endProcess);
+    }
     if (spare === null) return makeNextSegment(place, room, { ...wanted, isFull: true }, done);
     // Some file systems need room to write over what is there, too: it goes, and gives what it has.
     disk.removeLater(spare.path, endProcess);

@@ -10,7 +10,7 @@ import { fillerOf, PIECE_BYTES, writePieceLater } from "./filler.ts";
 import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
 import { TEMPORARY_SUFFIX } from "./small_file.ts";
-import type { SnapshotReserve } from "./snapshot_reserve.ts";
+import type { SnapshotReserves } from "./snapshot_reserves.ts";
 import type { SpareSegments } from "./spare_segments.ts";
 
 /** What is written only to see whether it fits. */
@@ -27,7 +27,7 @@ export interface RoomOptions {
   readonly directory: string;
   readonly reserve: Reserve;
   readonly spares: SpareSegments;
-  readonly snapshotReserve: SnapshotReserve;
+  readonly snapshotReserves: SnapshotReserves;
 }
 
 export class Room {
@@ -52,7 +52,7 @@ export class Room {
 
   /** True while the disk takes sets. */
   get isThere(): boolean {
-    if (!this.reserve.held || this.#options.snapshotReserve.isShort) this.#isFull = true;
+    if (!this.reserve.held || this.#options.snapshotReserves.isShort) this.#isFull = true;
     return !this.#isFull;
   }
 
@@ -62,7 +62,7 @@ export class Room {
     if (this.isThere || this.#isBusy || this.#isClosed || nowMs < this.#nextMs) return;
     if (this.reserve.isTaken) return;
     if (!this.reserve.held) this.#makeReserve();
-    else if (this.#options.snapshotReserve.isShort) this.#foundNone();
+    else if (this.#options.snapshotReserves.isShort) this.#foundNone();
     else this.#tryRoom();
   }
 
@@ -78,7 +78,7 @@ export class Room {
       if (this.#isClosed || error === null) return this.#failUnlessFull(error);
       if (!(error instanceof DiskFullError)) throw error;
       // What others write has all the room. One of the log's own files will do, if it can spare it.
-      const spare = spares.takeAtLeast(this.reserve.bytesMin);
+      const spare = spares.takeAtLeast(this.reserve.fileBytesMin);
       if (spare === null) return this.#foundNone();
       this.#isBusy = true;
       this.reserve.makeLater(spare, (failure) => {

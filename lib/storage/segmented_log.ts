@@ -216,7 +216,7 @@ export class SegmentedLog implements LogStorage {
     if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
       if (reserve.giveUpPiece()) return again();
       // Its own length may have made it too long for every file: what those have may do for the next try.
-      spares.giveUpOne(reserve.held ? 0 : 1);
+      if (reserve.held) spares.giveUpOne();
       return this.#later(error, done);
     }
     this.#rotate(size, true, (failure) => {

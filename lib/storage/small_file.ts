@@ -44,9 +44,13 @@ export function readSmallFile(disk: Disk, path: string, sizeMax: number): Uint8A
 }
 
 /** Removes what replacing left, all but `kept`; true where anything was removed. */
-export function removeTemporaries(disk: Disk, directory: string, kept = ""): boolean {
+export function removeTemporaries(
+  disk: Disk,
+  directory: string,
+  kept: readonly string[] = [],
+): boolean {
   const leftovers = disk.list(directory)
-    .filter((name) => name.endsWith(TEMPORARY_SUFFIX) && name !== kept);
+    .filter((name) => name.endsWith(TEMPORARY_SUFFIX) && !kept.includes(name));
   for (const name of leftovers) disk.remove(`${directory}/${name}`);
   return leftovers.length > 0;
 }

@@ -10,11 +10,15 @@ import { assert } from "../util/assert.ts";
 import type { FileOwner } from "./file_head.ts";
 import { SnapshotFileReader } from "./snapshot_file.ts";
 import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.ts";
-import { endProcess, type NewFileEnd, type WrittenOver } from "./new_file.ts";
+import { endProcess, type NewFileEnd } from "./new_file.ts";
 import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
 import { SnapshotFileWriter } from "./snapshot_writer.ts";
 import { removeTemporaries, TEMPORARY_SUFFIX } from "./small_file.ts";
-import { SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./snapshot_reserve.ts";
+import {
+  SNAPSHOT_RESERVE_FILES,
+  SnapshotReserves,
+  type TakenReserve,
+} from "./snapshot_reserves.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "./types.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshot";
@@ -43,10 +47,10 @@ export class SnapshotDirectory implements SnapshotFiles {
 
   /** By name: how many have it open. */
   readonly #open = new Map<string, number>();
-  readonly reserve: SnapshotReserve;
+  readonly reserves: SnapshotReserves;
 
   /**
-   * `reserveBytes`: see `SnapshotReserve`. `makeRoom`: something found no room; false where nothing can
+   * `reserveBytes`: see `SnapshotReserves`. `makeRoom`: something found no room; false where nothing can
    * be given up for it.
    */
   constructor(
@@ -62,7 +66,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.#directory = `${parent}/${SNAPSHOT_DIRECTORY}`;
     this.#owner = owner;
     const makeDirectory = () => this.#makeDirectory();
-    this.reserve = new SnapshotReserve(
+    this.reserves = new SnapshotReserves(
       disk,
       this.#directory,
       reserveBytes,
@@ -75,8 +79,8 @@ export class SnapshotDirectory implements SnapshotFiles {
   start(): void {
     const disk = this.#disk;
     const directory = this.#directory;
-    removeTemporaries(disk, directory, SNAPSHOT_RESERVE_FILE);
-    this.reserve.start();
+    removeTemporaries(disk, directory, SNAPSHOT_RESERVE_FILES);
+    this.reserves.start();
     for (const name of disk.list(directory)) {
       if (name.endsWith(PART_SUFFIX)) disk.remove(`${directory}/${name}`);
     }
@@ -90,7 +94,7 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   bytes(): number {
-    let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0) + this.reserve.bytes;
+    let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0) + this.reserves.bytes;
     for (const size of this.#sizes.values()) total += size;
     return total;
   }
@@ -101,11 +105,11 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   keepReserve(snapshotBytes: number, nowMs: number): void {
-    this.reserve.keep(snapshotBytes, nowMs);
+    this.reserves.keep(snapshotBytes, this.#positions.length, nowMs);
   }
 
   reserveHolds(snapshotBytes: number): boolean {
-    return this.reserve.holds(snapshotBytes);
+    return this.reserves.holds(snapshotBytes);
   }
 
   wouldShrink(snapshotBytes: number): boolean {
@@ -124,7 +128,7 @@ export class SnapshotDirectory implements SnapshotFiles {
       new SnapshotFileWriter(
         this.#disk,
         path,
-        over ?? `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
+        over?.path ?? `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
         this.#owner,
         position,
         configuration,
@@ -132,7 +136,7 @@ export class SnapshotDirectory implements SnapshotFiles {
           this.#writer = null;
           this.#ended(position, end);
         },
-        over === null ? null : this.#reserveInUse,
+        over,
       )
     );
     this.#writer = writer;
@@ -164,7 +168,7 @@ export class SnapshotDirectory implements SnapshotFiles {
       new SnapshotFilePart(
         this.#disk,
         path,
-        over ?? `${path}.${++this.#attempts}${PART_SUFFIX}`,
+        over?.path ?? `${path}.${++this.#attempts}${PART_SUFFIX}`,
         this.#owner,
         position,
         bodyBytes,
@@ -172,7 +176,7 @@ export class SnapshotDirectory implements SnapshotFiles {
           this.#part = null;
           this.#ended(position, end);
         },
-        over === null ? null : this.#reserveInUse,
+        over,
       )
     );
     this.#part = part;
@@ -210,22 +214,17 @@ export class SnapshotDirectory implements SnapshotFiles {
     return `${this.#directory}/${snapshotName(position)}`;
   }
 
-  /** Calls `create` with the reserve's path, or null where there is none to write over. */
-  #create<T>(create: (over: string | null) => T): T {
-    const over = this.reserve.take();
+  /** Calls `create` with a reserve, or null where there is none to write over. */
+  #create<T>(create: (over: TakenReserve | null) => T): T {
+    const over = this.reserves.take();
     try {
       return create(over);
     } catch (error) {
-      if (over !== null) this.reserve.giveBack();
+      over?.giveBack();
       if (error instanceof DiskFullError) this.#onFull();
       throw error;
     }
   }
-
-  readonly #reserveInUse: WrittenOver = {
-    giveBack: () => this.reserve.giveBack(),
-    used: () => this.reserve.used(),
-  };
 
   #ended(position: SnapshotPosition, end: NewFileEnd): void {
     if (end === "durable") this.#added(position);
@@ -266,7 +265,7 @@ export class SnapshotDirectory implements SnapshotFiles {
       const name = snapshotName(position);
       // What somebody reads must stay as it is.
       const isFree = !this.#open.has(name);
-      if (!isFree || !this.reserve.adopt(path, this.#sizes.get(name) ?? 0)) {
+      if (!isFree || !this.reserves.adopt(path, this.#sizes.get(name) ?? 0)) {
         this.#disk.removeLater(path, endProcess);
       }
       this.#forget(position);

@@ -12,6 +12,8 @@ import { fillerOf, PIECE_BYTES, writePieceLater } from "./filler.ts";
 import { endProcess } from "./new_file.ts";
 
 export const SNAPSHOT_RESERVE_FILE = "reserve.new";
+/** There too as long as there are not two snapshots, see snapshot_reserves.ts. */
+export const MORE_RESERVE_FILES = ["second.new", "third.new"];
 /** Kept beyond what the next snapshot may become: an eighth of that, and so much. */
 const SLACK_BYTES = 1_048_576;
 const SLACK_SHARE = 8;
@@ -47,13 +49,14 @@ export class SnapshotReserve {
   constructor(
     disk: Disk,
     directory: string,
+    name: string,
     reserveBytes: number,
     makeDirectory: () => void,
     makeRoom: () => boolean,
   ) {
     this.#disk = disk;
     this.#directory = directory;
-    this.#path = `${directory}/${SNAPSHOT_RESERVE_FILE}`;
+    this.#path = `${directory}/${name}`;
     this.#slackBytesMax = Math.min(SLACK_BYTES, reserveBytes);
     this.#makeDirectory = makeDirectory;
     this.#makeRoom = makeRoom;
@@ -73,7 +76,8 @@ export class SnapshotReserve {
 
   /** True where it is too short and the disk has no room for more. */
   get isShort(): boolean {
-    return this.#isFull && this.#length < this.#wantedBytes + this.#slackBytes / 2;
+    return this.#isFull && this.#state !== "taken" &&
+      this.#length < this.#wantedBytes + this.#slackBytes / 2;
   }
 
   /** True where a snapshot of so many bytes needs no other room. */
@@ -98,6 +102,28 @@ export class SnapshotReserve {
       this.#isFull = false;
       if (this.#length > SURPLUS_FACTOR * target) this.#cut(target);
     }
+  }
+
+  /** It is not needed: it goes, off the event loop. */
+  drop(): void {
+    this.#wantedBytes = 0;
+    this.#slackBytes = 0;
+    if (this.#state !== "free" || this.#length === 0) return;
+    this.#state = "busy";
+    this.#disk.removeLater(this.#path, endProcess);
+    this.#disk.syncDirectoryLater(this.#directory, (error) => {
+      endProcess(error);
+      this.used();
+    });
+  }
+
+  /** True where its file is there, or on its way. */
+  get isThere(): boolean {
+    return this.#length > 0 || this.#state !== "free";
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   /** The path, for a snapshot to be written over it, which has to end in `giveBack` or `used`. */

@@ -150,9 +150,9 @@ export class SpareSegments {
     return this.#spares.some(({ length }) => length >= lengthMin);
   }
 
-  /** Something else needs room: removes one but for `keep` of them, off the event loop. */
-  giveUpOne(keep: number): boolean {
-    if (this.#spares.length <= keep) return false;
+  /** Something else needs room: removes one, off the event loop; false where there is none. */
+  giveUpOne(): boolean {
+    if (this.#spares.length === 0) return false;
     this.#disk.removeLater(this.#spares.pop()!.path, endProcess);
     // Freed blocks become usable once the removal is on disk.
     this.#disk.syncDirectoryLater(this.#directory, endProcess);

@@ -19,7 +19,7 @@ import {
 } from "./helpers.ts";
 import { takeSnapshot } from "./snapshot_helpers.ts";
 
-const SIZES = { segmentBytesMax: 6_000, reserveBytes: 8_192 };
+const SIZES = { segmentBytesMax: 6_000, reserveBytes: 16_384 };
 const SNAPSHOT_RESERVE = `1/snapshot/${SNAPSHOT_RESERVE_FILE}`;
 
 /** Somebody else fills the disk, and takes whatever comes free. */
@@ -167,7 +167,7 @@ Deno.test("a kill while a batch finds no room leaves no torn tail", () => {
 Deno.test("where writing over needs room, the reserve goes in pieces to who is quicker", () => {
   const disk = new SimDisk();
   const MIB = 1_048_576;
-  const sizes = { segmentBytesMax: 64_000, reserveBytes: 3 * MIB };
+  const sizes = { segmentBytesMax: 64_000, reserveBytes: 4 * MIB };
   const { log } = openFormed(disk, sizes);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
   disk.copiesOnWrite = true;
@@ -176,8 +176,8 @@ Deno.test("where writing over needs room, the reserve goes in pieces to who is q
   const write = () => persist(disk, log, batch(null, entry(++index, 1, "d".repeat(20_000))));
   write();
   assert(!log.hasRoom());
-  assertEquals(disk.contents("1/reserve").length, 2 * MIB, "one piece was enough");
-  for (let i = 0; i < 140; i++) write();
+  assertEquals(disk.contents("1/reserve").length, MIB, "one piece was enough");
+  for (let i = 0; i < 60; i++) write();
   assert(!disk.exists("1/reserve"), "the pieces were not used");
   disk.powerLoss(new Random(3));
   disk.capacityBytes = Infinity;
@@ -195,7 +195,7 @@ Deno.test("room counts once it was there for five seconds, and as much again as 
   let nowMs = tick(disk, opened, 0, 0);
   // Enough for the reserve, and not for twice as much.
   disk.hasGreedyNeighbour = false;
-  disk.capacityBytes = disk.usedBytes() + 12_000;
+  disk.capacityBytes = disk.usedBytes() + 24_000;
   nowMs = tick(disk, opened, nowMs, 0);
   assert(disk.exists("1/reserve") && !log.hasRoom(), "no room to speak of was enough");
   disk.capacityBytes = Infinity;
