@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Config, defaultConfig } from "../lib/config.ts";
 import type { Connection, Transport } from "../lib/host/ports.ts";
 import { NodeRunner } from "../lib/node_runner.ts";
@@ -83,7 +83,7 @@ function setUp(config: Config = defaultConfig()) {
     log: logInto(lines),
     onFatal: (error) => fatal.push(error.message),
   });
-  return { transport, node, fatal, runner };
+  return { transport, node, fatal, lines, runner };
 }
 
 Deno.test("runner: listens on this server's two ports and dials the others' log ports", async () => {
@@ -140,6 +140,18 @@ Deno.test("runner: stopping lets the last replies out, then closes everything", 
   assertStringIncludes(client.written, "last words");
   assertEquals(client.isClosed, true);
   assertEquals(runner.stop(), runner.stop());
+});
+
+Deno.test("runner: a node that does not come to an end is not waited for", async () => {
+  const { node, runner, lines } = setUp();
+  node.shutdown = () => {};
+  await runner.start(node);
+  await settle();
+  const startMs = performance.now();
+  await runner.stop();
+  const tookMs = performance.now() - startMs;
+  assert(tookMs >= 1_600 && tookMs < 5_000, `${tookMs} ms`);
+  assertStringIncludes(lines.join(), "Shutting down took too long");
 });
 
 Deno.test("runner: what a turn throws is fatal", async () => {

@@ -1,7 +1,13 @@
 /** Connections that carry nothing any more, and connections that only look so. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ByteWriter } from "../../lib/util/bytes.ts";
-import { encodeHello, encodeMessage, FrameDecoder, NO_FEATURES } from "../../lib/wire/rpc.ts";
+import {
+  encodeHello,
+  encodeMessage,
+  FrameDecoder,
+  NO_FEATURES,
+  PROTOCOL_VERSION,
+} from "../../lib/wire/rpc.ts";
 import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
 import { ELECTION_TIMEOUT_MS, form, heartbeat, type Server, Wire } from "./linked_servers.ts";
 
@@ -95,6 +101,25 @@ Deno.test("a welcome that does not come in time ends the try", () => {
   bench.outbound.connected();
   bench.runWithout(SILENCE_MS + TICK_MS);
   assertEquals(bench.outbound.isLost, true);
+});
+
+Deno.test("who connects and does not say who it is within five seconds is closed", () => {
+  const bench = new Bench();
+  const silent = bench.servers[1]!.links.openInbound("10.0.0.9:1");
+  const half = bench.servers[1]!.links.openInbound("10.0.0.9:2");
+  const hello = new ByteWriter();
+  encodeHello(hello, bench.servers[0]!.links.hello(2, PROTOCOL_VERSION));
+  for (let at = 0; at < 10; at++) {
+    // A byte now and then is no handshake.
+    half.receive(hello.bytes.slice(at, at + 1));
+    bench.run(450);
+  }
+  assertEquals([silent.isLost, half.isLost], [false, false]);
+  bench.run(500);
+  for (const link of [silent, half]) {
+    assertEquals(link.isLost, true);
+    assertMatch(link.closing!, /no handshake within 5000 ms/);
+  }
 });
 
 Deno.test("a frame that takes long to come is answered while it comes", () => {
