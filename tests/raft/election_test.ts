@@ -72,3 +72,50 @@ Deno.test("a disk that goes on from sync to sync is slow; one sync of an electio
   for (let i = 0; i <= electionTimeoutTicks; i++) raft.tick();
   assert(isDiskStalled(raft.state));
 });
+
+Deno.test("who has no room to write its vote does not campaign, and does again once it has", () => {
+  const raft = new Raft(makeOptions());
+  raft.step(message({ kind: "voteRequest", from: 3, term: 2 }));
+  const batch = raft.ready().persist!;
+  const { electionTimeoutTicks } = raft.state.options;
+  for (let i = 0; i < 5 * electionTimeoutTicks; i++) {
+    raft.noteDiskFull();
+    raft.tick();
+  }
+  assertEquals([raft.state.role.kind, isDiskStalled(raft.state)], ["follower", false]);
+  raft.step(message({ kind: "timeoutNow", term: raft.state.term }));
+  assertEquals(raft.state.role.kind, "follower");
+  raft.advance(batch);
+  for (let i = 0; i < 2 * electionTimeoutTicks; i++) raft.tick();
+  assertEquals(raft.state.role.kind, "preCandidate");
+});
+
+Deno.test("a leader whose disk is full still leads, and a majority without it commits", () => {
+  const bench = new Bench();
+  bench.timeout();
+  bench.step({ kind: "voteResponse", preVote: true, granted: true, term: 1 });
+  bench.step({ kind: "voteResponse", granted: true, term: 1 });
+  assertEquals(bench.state.role.kind, "leader");
+  bench.raft.propose(new Uint8Array(20));
+  bench.takeHeld();
+  const { lastIndex } = bench.state.log;
+  const { electionTimeoutTicks } = bench.state.options;
+  for (let i = 0; i < 5 * electionTimeoutTicks; i++) {
+    bench.raft.noteDiskFull();
+    bench.raft.tick();
+    for (const from of [2, 3]) {
+      bench.raft.step(message({ kind: "heartbeatResponse", from, term: 1 }));
+    }
+    bench.takeHeld();
+  }
+  assertEquals(bench.state.role.kind, "leader");
+  for (const from of [2, 3]) {
+    bench.raft.step(
+      message({ kind: "appendResponse", from, term: 1, success: true, index: lastIndex }),
+    );
+  }
+  assertEquals([bench.state.commitIndex, bench.state.log.durableIndex < lastIndex], [
+    lastIndex,
+    true,
+  ]);
+});
