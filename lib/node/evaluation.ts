@@ -38,8 +38,8 @@ export interface Evaluation extends ServerViewSource {
   /** Calls `session.advance()` once the passing of time up to now is committed. */
   waitForTime(session: Session): void;
   /**
-   * True where the reads of this turn of the loop have been work enough: no more is to be evaluated now
-   * that can wait. Calls `session.advance()` in a later turn.
+   * True where the reads since the last tick have been work enough: no more is to be evaluated now that
+   * can wait. Calls `session.advance()` after a later tick.
    */
   mustRest(session: Session): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;

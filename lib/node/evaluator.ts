@@ -25,10 +25,11 @@ const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * How much of reads is evaluated in one turn of the loop, in steps of about a nanosecond (`readWork`): a
- * client may ask for thousands of walks over all keys at once. One may go beyond.
+ * How much of reads is evaluated between two ticks, in steps of about a nanosecond (`readWork`): a client
+ * may ask for thousands of walks over all keys at once. One may go beyond. Ticks, as the runtime's event
+ * loop takes in what has arrived before it runs one; turns of the node may follow on each other.
  */
-const TURN_WORK_MAX = 4_000_000;
+const TICK_WORK_MAX = 8_000_000;
 /** Reads that take long and show little. */
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
 /** What a write that needs no space may take at the most, as a rule. */
@@ -57,7 +58,7 @@ export interface EvaluatorParts {
 export class Evaluator implements Evaluation {
   readonly #parts: EvaluatorParts;
   readonly #startedMs: number;
-  #workAtTurn = 0;
+  #workAtTick = 0;
 
   constructor(parts: EvaluatorParts) {
     this.#parts = parts;
@@ -138,26 +139,25 @@ export class Evaluator implements Evaluation {
   read(bytes: Uint8Array, offset: number, result: Result): void {
     const consensus = this.#parts.consensus();
     assert(consensus !== null, "A read before the cluster is formed");
-    if (this.#workOfTurn() < 10 * TURN_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
+    if (this.#workOfTick() < 5 * TICK_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
       consensus.store.read(bytes, offset, result);
     } else result.status = Status.tooMuch; // a write behind it is applied now and can't wait
   }
 
   mustRest(session: Session): boolean {
-    if (this.#workOfTurn() < TURN_WORK_MAX) return false;
+    if (this.#workOfTick() < TICK_WORK_MAX) return false;
     this.#parts.sessions.rest(session);
-    this.#parts.scheduleTurn();
     return true;
   }
 
-  /** A turn of the loop begins: sessions that rest go on, as far as its work lets them. */
-  beginTurn(): void {
-    this.#workAtTurn = this.#parts.consensus()?.store.readWork ?? 0;
-    this.#parts.sessions.resumeRested(() => this.#workOfTurn() < TURN_WORK_MAX);
+  /** Sessions that rest go on, as far as the work of one tick lets them. */
+  beginTick(): void {
+    this.#workAtTick = this.#parts.consensus()?.store.readWork ?? 0;
+    this.#parts.sessions.resumeRested(() => this.#workOfTick() < TICK_WORK_MAX);
   }
 
-  #workOfTurn(): number {
-    return (this.#parts.consensus()?.store.readWork ?? 0) - this.#workAtTurn;
+  #workOfTick(): number {
+    return (this.#parts.consensus()?.store.readWork ?? 0) - this.#workAtTick;
   }
 
   serverView(): ServerView {

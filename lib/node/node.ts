@@ -177,6 +177,7 @@ export class Node implements ServerNode {
     this.links.tick(nowMs);
     if (this.#consensus !== null) this.#tickConsensus(this.#consensus, nowMs);
     this.#letTimePass();
+    this.#evaluator.beginTick();
     this.#sessions.checkDeadlines(nowMs, this.#options.config.timing);
     this.#shutdown?.tick(nowMs);
     this.#hasTicked = true;
@@ -185,7 +186,6 @@ export class Node implements ServerNode {
 
   turn(): void {
     this.#isTurnScheduled = false;
-    this.#evaluator.beginTurn();
     const consensus = this.#consensus;
     if (consensus !== null && !this.#isOver) {
       const { raft, persister, snapshots } = consensus;

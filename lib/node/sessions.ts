@@ -25,7 +25,7 @@ export class Sessions {
   readonly #all = new Set<Session>();
   #active: Session[] = [];
   #waitingForTime: Session[] = [];
-  /** Those whose reads were work enough for one turn, longest waiting first. */
+  /** Those whose reads were work enough for one tick, longest waiting first. */
   readonly #resting = new Set<Session>();
   #lastCheckMs = 0;
 
@@ -77,7 +77,7 @@ export class Sessions {
     }
   }
 
-  /** Remembers a session that goes on in a later turn. */
+  /** Remembers a session that goes on after a later tick. */
   rest(session: Session): void {
     this.#resting.add(session);
   }

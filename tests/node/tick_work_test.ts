@@ -1,4 +1,4 @@
-/** Clients that ask for thousands of long walks at once: the loop turns all the same. */
+/** Clients that ask for thousands of long walks at once: the loop ticks all the same. */
 import { assert, assertEquals } from "@std/assert";
 import { parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
@@ -6,7 +6,7 @@ import { requestBytes } from "../wire/resp_driver.ts";
 import { OneServer, replies } from "./one_server.ts";
 
 const KEYS = 40_000;
-/** What one walk over all keys comes to, in steps; a turn ends its reads at 4,000,000. */
+/** What one walk over all keys comes to, in steps; reads end for a tick at 8,000,000. */
 const WALK_STEPS = 300 * KEYS;
 
 class Client {
@@ -54,33 +54,33 @@ function walks(count: number): string[][] {
   return Array.from({ length: count }, () => ["KEYS", "none"]);
 }
 
-/** Turns until `isDone`, each of which has to keep to its share of work; returns how many. */
-function turnUntil(server: OneServer, isDone: () => boolean): number {
-  let turns = 0;
-  for (; !isDone(); turns++) {
-    assert(turns < 1_000, "it comes to no end");
+/** Ticks until `isDone`, each of which has to keep to its share of work; reticks how many. */
+function tickUntil(server: OneServer, isDone: () => boolean): number {
+  let ticks = 0;
+  for (; !isDone(); ticks++) {
+    assert(ticks < 1_000, "it comes to no end");
     const before = server.node.store!.readWork;
-    server.disk.completeAll();
-    server.node.turn();
+    server.tick();
+    server.settle();
     const steps = server.node.store!.readWork - before;
-    assert(steps < 4_000_000 + 1.1 * WALK_STEPS, `${steps} steps in one turn`);
+    assert(steps < 8_000_000 + 1.1 * WALK_STEPS, `${steps} steps after one tick`);
   }
-  return turns;
+  return ticks;
 }
 
-Deno.test("turn work: walks that come at once are spread over turns, and all are answered", () => {
+Deno.test("tick work: walks that come at once are spread over ticks, and all are answered", () => {
   const { server, client } = loaded();
   client.send(...walks(100), ["ECHO", "end"]);
   const found: Reply[] = [];
-  const turns = turnUntil(server, () => {
+  const ticks = tickUntil(server, () => {
     found.push(...client.take());
     return found.length === 101;
   });
-  assert(turns >= 90, `${turns} turns`);
+  assert(ticks >= 90, `${ticks} ticks`);
   assertEquals(found, [...Array<Reply>(100).fill([]), "end"]);
 });
 
-Deno.test("turn work: others are served between, in turn", () => {
+Deno.test("tick work: others are served between, in turn", () => {
   const { server, client } = loaded();
   const greedy = new Client(server);
   const other = new Client(server);
@@ -88,21 +88,22 @@ Deno.test("turn work: others are served between, in turn", () => {
   greedy.send(...walks(50));
   other.send(["GET", "key:1"], ["SET", "key:1", "w"], ["GET", "key:1"]);
   const found: Reply[] = [];
-  const turns = turnUntil(server, () => {
+  const ticks = tickUntil(server, () => {
     found.push(...other.take());
     return found.length === 3;
   });
-  assert(turns <= 10, `${turns} turns`);
+  assert(ticks <= 10, `${ticks} ticks`);
   assertEquals(found, ["v", "OK", "w"]);
   const both = [client, greedy].map((one) => one.take().length);
   assert(Math.abs(both[0]! - both[1]!) <= 2, `they got ${both}`);
 });
 
-Deno.test("turn work: walks in front of a write that is applied now are turned away, not the write", () => {
+Deno.test("tick work: walks in front of a write that is applied now are turned away, not the write", () => {
   const { server, client } = loaded();
   client.send(...walks(100), ["SET", "k", "v"], ["GET", "k"]);
   const found: Reply[] = [];
   for (let i = 0; i < 200 && found.length < 102; i++) {
+    server.tick();
     server.settle();
     found.push(...client.take());
   }
