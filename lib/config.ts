@@ -61,6 +61,7 @@ const TIMING_RANGES: Ranges<Timing> = {
   heartbeatIntervalMs: [1, 60_000],
   electionTimeoutMs: [10, 600_000],
   commandTimeoutMs: [10, HOUR_MS],
+  leaderWaitMs: [0, 10 * 60_000],
   idleTimeoutMs: [0, 24 * HOUR_MS],
   halfCommandTimeoutMs: [100, HOUR_MS],
   writeTimeoutMs: [100, HOUR_MS],

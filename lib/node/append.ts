@@ -10,6 +10,7 @@ import type { ValueLengths } from "../kv/rewriting.ts";
 import { Deque } from "../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { EntryKind } from "../raft/types.ts";
+import { commandLength } from "../kv/command.ts";
 import type { Raft, RaftState } from "../raft/raft.ts";
 import type { LogTime } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
@@ -101,12 +102,15 @@ export class Appender {
     this.#gathering.flushed();
     const stampMs = time.nowMs();
     for (const { data, ticket, absoluteTimes } of this.#sealed) {
-      if (absoluteTimes.length > 0) moveAbsoluteTimes(data, absoluteTimes, time.aheadOfWallMs());
+      const aheadMs = absoluteTimes.length > 0 ? time.aheadOfWallMs() : 0;
+      if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, aheadMs);
       writeEnvelope(data, EntryKind.commands, stampMs);
       const result = propose(data);
       if ("error" in result) {
         this.rewrites.release(ticket.rewrittenBytes);
-        refuse(ticket, result.error);
+        // Given back as they came: they may wait for another leadership, under another time.
+        if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, -aheadMs);
+        refuse(ticket, result.error, data);
       } else {
         ticket.index = result.index;
         ticket.term = result.term;
@@ -162,9 +166,13 @@ function newTicket(): Ticket {
   return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
 }
 
-function refuse(ticket: Ticket, error: ClientError): void {
+/** Gives an entry's commands back to their sessions: `data` has them behind its envelope. */
+function refuse(ticket: Ticket, error: ClientError, data: Uint8Array): void {
+  let start = ENVELOPE_BYTES;
   for (let i = 0; i < ticket.sessions.length; i++) {
-    ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, ticket.counts[i]!, error);
+    const count = ticket.counts[i]!;
+    ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, count, error, data, start);
+    for (let k = 0; k < count; k++) start += commandLength(data, start);
   }
 }
 

@@ -7,6 +7,11 @@ import type { ClientAddress, LogTime, ServerViewSource } from "../wire/codec.ts"
 import type { ClientError } from "../wire/command_batch.ts";
 import type { Session } from "./session.ts";
 
+/** No leader is known, and there may be one soon: commands that need one are held until then. */
+export const AWAIT_LEADER = -1;
+/** Why a server takes no commands now; 0 where it does. */
+export type Refusal = ClientError | 0 | typeof AWAIT_LEADER;
+
 export interface Evaluation extends ServerViewSource {
   monotonicMs(): number;
   /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
@@ -14,7 +19,11 @@ export interface Evaluation extends ServerViewSource {
   /** And as it knows it where another leads. */
   readonly followerTime: LogTime;
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
-  refusal(): ClientError | 0;
+  refusal(): Refusal;
+  /** True once this server has known a leader: the layout of the cluster, as it was last, is known. */
+  knowsLayout(): boolean;
+  /** Why this server's store can't be read as it is, by READONLY connections; 0 where it can. */
+  staleRefusal(): ClientError | 0;
   /** Why it does not take the write at `bytes[at]`; 0 where it does: that is appended then. */
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0;
   /** The leader's client address, from the configuration; null where none is known. */
@@ -43,6 +52,8 @@ export interface Evaluation extends ServerViewSource {
    */
   mustRest(session: Session): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;
+  /** Calls `session.resumeHeld()` once a leader is known, and for each command that waits too long. */
+  awaitLeader(session: Session): void;
   /** Wakes the session's shell at the end of the turn. */
   markActive(session: Session): void;
   forget(session: Session): void;

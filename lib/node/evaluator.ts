@@ -3,17 +3,20 @@ import { assert } from "../util/assert.ts";
 import type { Clock } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
 import { type Result, Status } from "../kv/result.ts";
+import { missesLeader } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./append.ts";
 import type { Consensus } from "./consensus.ts";
-import type { Evaluation } from "./evaluation.ts";
 import type { Clocks } from "./clocks.ts";
+import { AWAIT_LEADER, type Evaluation, type Refusal } from "./evaluation.ts";
+import { KnownLeader } from "./known_leader.ts";
 import type { ServerAddress } from "./node.ts";
 import type { ReadRounds } from "./read_rounds.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Shutdown } from "./shutdown.ts";
 import type { Space } from "./space.ts";
 
 /** Writes that take nothing but what the reserve has room for. */
@@ -49,7 +52,10 @@ export interface EvaluatorParts {
   readonly space: Space;
   /** Null until the cluster is formed. */
   readonly consensus: () => Consensus | null;
-  readonly isStopping: () => boolean;
+  /** Null while it does not stop. */
+  readonly shutdown: () => Shutdown | null;
+  /** How long commands wait for a leader; 0: not at all. */
+  readonly leaderWaitMs: number;
   readonly scheduleTurn: () => void;
   /** Commits the passing of time where a key is due. */
   readonly letTimePass: () => void;
@@ -59,10 +65,12 @@ export class Evaluator implements Evaluation {
   readonly #parts: EvaluatorParts;
   readonly #startedMs: number;
   #workAtTick = 0;
+  readonly knownLeader: KnownLeader;
 
   constructor(parts: EvaluatorParts) {
     this.#parts = parts;
     this.#startedMs = parts.clock.monotonicMs();
+    this.knownLeader = new KnownLeader(parts.clock);
   }
 
   monotonicMs(): number {
@@ -77,17 +85,29 @@ export class Evaluator implements Evaluation {
     return this.#parts.clocks.follower;
   }
 
-  refusal(): ClientError | 0 {
-    const { consensus, isStopping, appender, uncommittedBytesMax } = this.#parts;
+  refusal(): Refusal {
+    const { consensus, shutdown, appender, uncommittedBytesMax, leaderWaitMs } = this.#parts;
     const state = consensus()?.raft.state;
-    if (state === undefined) return ClientError.noLeader;
-    const { role } = state;
-    if (role.kind !== "leader") {
-      return state.leaderId === NOBODY ? ClientError.noLeader : ClientError.redirect;
+    if (state?.role.kind === "leader") {
+      const { role } = state;
+      if (role.transfer !== null && leaderWaitMs > 0) return AWAIT_LEADER;
+      if (shutdown() !== null) return ClientError.noLeader;
+      const waitingBytes = appender.gatheredBytes + role.uncommittedBytes;
+      return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
     }
-    if (isStopping()) return ClientError.noLeader;
-    const waitingBytes = appender.gatheredBytes + role.uncommittedBytes;
-    return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
+    const isKnown = state !== undefined && state.leaderId !== NOBODY;
+    if (isKnown && (leaderWaitMs === 0 || !missesLeader(state))) return ClientError.redirect;
+    const stop = shutdown();
+    const mayWait = stop === null || stop.awaitsSuccessor;
+    return mayWait && leaderWaitMs > 0 ? AWAIT_LEADER : ClientError.noLeader;
+  }
+
+  knowsLayout(): boolean {
+    return this.knownLeader.lastId !== NOBODY;
+  }
+
+  staleRefusal(): ClientError | 0 {
+    return this.#parts.consensus() === null ? ClientError.noLeader : 0;
   }
 
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
@@ -134,6 +154,15 @@ export class Evaluator implements Evaluation {
   waitForTime(session: Session): void {
     this.#parts.sessions.waitForTime(session);
     this.#parts.letTimePass();
+  }
+
+  awaitLeader(session: Session): void {
+    this.#parts.sessions.awaitLeader(session);
+  }
+
+  /** Goes on with all held commands where a leader is known now, or nobody waits for one any more. */
+  resumeHeld(): void {
+    if (this.refusal() !== AWAIT_LEADER) this.#parts.sessions.resumeHeld(-Infinity);
   }
 
   read(bytes: Uint8Array, offset: number, result: Result): void {

@@ -10,6 +10,8 @@ export interface Timing {
   readonly electionTimeoutMs: number;
   /** A command that is in the log but not confirmed after this long answers ERR_TIMEOUT. */
   readonly commandTimeoutMs: number;
+  /** Commands wait so long for a leader where none is known; 0: they are refused at once. */
+  readonly leaderWaitMs: number;
   /** A client connection without traffic is closed after this long; 0 keeps it for ever. */
   readonly idleTimeoutMs: number;
   /** A command that arrived in part has to be whole within this time. */
@@ -78,6 +80,7 @@ export const DEFAULT_TIMING: Timing = {
   heartbeatIntervalMs: 50,
   electionTimeoutMs: 300,
   commandTimeoutMs: 5_000,
+  leaderWaitMs: 1_000,
   idleTimeoutMs: 0,
   halfCommandTimeoutMs: 30_000,
   writeTimeoutMs: 30_000,

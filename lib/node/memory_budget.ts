@@ -51,6 +51,11 @@ export class BudgetShare {
     return this.isHeldBack = this.#budget.holdsBack(bytes);
   }
 
+  /** True where so many bytes more would not have to wait for others. */
+  mayHoldMore(bytes: number): boolean {
+    return !this.#budget.holdsBack(this.#bytes + bytes);
+  }
+
   giveBack(): void {
     this.#budget.add(-this.#bytes);
     this.#bytes = 0;

@@ -10,8 +10,8 @@ import { Result } from "../kv/result.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
-import { BatchPool, ClientError } from "../wire/command_batch.ts";
-import { ClientCodec, clientCommandBytesMax } from "../wire/client_codec.ts";
+import { ClientError } from "../wire/command_batch.ts";
+import { ClientCodec } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc.ts";
 import { Appender, propose } from "./append.ts";
 import { commit } from "./commit.ts";
@@ -22,13 +22,13 @@ import { Clocks } from "./clocks.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import type { Limits } from "./limits.ts";
 import { knownServers } from "./known_servers.ts";
-import { MemoryBudget } from "./memory_budget.ts";
 import { logAddresses, type NodeOptions } from "./node_options.ts";
 import { PassingTime } from "./passing_time.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { drawStartId } from "./peer_processes.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import { Session, type SessionLimits } from "./session.ts";
+import { Session } from "./session.ts";
+import { type SessionLimits, sessionLimitsOf } from "./session_limits.ts";
 import { type ClientLoad, Sessions } from "./sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import { Space } from "./space.ts";
@@ -79,13 +79,7 @@ export class Node implements ServerNode {
     this.#clock = clock;
     this.#clocks = new Clocks(clock, (event) => host.log(event));
     this.#standstill = new Standstill({ clock, host, ...config.timing });
-    this.#sessionLimits = {
-      pipelineCommandsMax: this.#limits.pipelineCommandsMax,
-      outputBytesMax: this.#limits.outputBytesMax,
-      commandBytesMax: clientCommandBytesMax(this.#limits),
-      budget: new MemoryBudget(this.#limits.clientBytesMax),
-      batches: new BatchPool(),
-    };
+    this.#sessionLimits = sessionLimitsOf(this.#limits);
     this.#appender = new Appender(this.#limits.entryBytesMax, clock, () => this.store);
     const known = knownServers(config.servers, directory.formation, host);
     this.#space = new Space({ ...config, statusOf: (id) => this.links.statuses.of(id), host });
@@ -101,7 +95,8 @@ export class Node implements ServerNode {
       sessions: this.#sessions,
       space: this.#space,
       consensus: () => this.#consensus,
-      isStopping: () => this.#shutdown !== null,
+      shutdown: () => this.#shutdown,
+      leaderWaitMs: config.timing.leaderWaitMs,
       scheduleTurn: () => this.#scheduleTurn(),
       letTimePass: () => this.#letTimePass(),
     });
@@ -149,6 +144,11 @@ export class Node implements ServerNode {
       waitingRounds: this.#rounds.length,
       waitingCommands: this.#sessions.waitingForLeader,
     };
+  }
+
+  /** Commands that wait until a leader is known. */
+  get heldCommands(): number {
+    return this.#sessions.heldCommands;
   }
 
   // What the shells call.
@@ -201,6 +201,7 @@ export class Node implements ServerNode {
         if (persister.isBusy || raft.hasCommitted) break;
       }
       this.#noticeLeadership(raft);
+      if (this.#sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
     }
     this.#sessions.wake();
     this.links.wake();
@@ -310,6 +311,7 @@ export class Node implements ServerNode {
 
   /** Tells the sessions where a leadership was lost. */
   #noticeLeadership({ state }: Raft): void {
+    this.#evaluator.knownLeader.note(state);
     const ledTerm = state.role.kind === "leader" ? state.term : 0;
     if (ledTerm === this.#ledTerm) return;
     if (this.#ledTerm !== 0) {
@@ -331,9 +333,7 @@ export class Node implements ServerNode {
     const { config, serverId, directory, rng, checkInvariants } = this.#options;
     this.#consensus = openConsensus({
       serverId,
-      timing: config.timing,
-      limits: config.limits,
-      storage: config.storage,
+      ...config,
       directory,
       formation: this.links.formation.record!,
       clock: this.#clock,

@@ -7,8 +7,9 @@
  *   [head, evaluated)  the reply's bytes are composed; some wait for a read round's confirmation
  *   [evaluated, tail)  waiting for the log, or for a command in front
  */
+import { commandLength } from "../kv/command.ts";
 import { ByteWriter } from "../util/bytes.ts";
-import type { ClientError } from "../wire/command_batch.ts";
+import type { Action, ClientError } from "../wire/command_batch.ts";
 
 export const PendingKind = {
   /** In the log, or gathered for it. */
@@ -21,21 +22,24 @@ export const PendingKind = {
   local: 4,
   /** A read of the store as it is, which no round confirms. */
   staleRead: 5,
+  /** Waiting for a leader to be known: its action says what becomes of it then. */
+  held: 6,
 } as const;
 export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 
 /** Most connections are idle, or have one command under way at a time. */
 const START_SIZE = 2;
-/** What the words of one place are: kind, reply mode, error, hash slot. */
+/** What the words of one place are: kind, reply mode, error (of a held command: action), hash slot. */
 const WORDS = 4;
 const KIND = 0;
 const REPLY = 1;
 const ERROR = 2;
+const ACTION = ERROR;
 const SLOT = 3;
 /**
- * And its numbers. Reads: the round that confirms them; reads and local commands: where their encoded
- * command begins in `readBytes`; all: when they were submitted, and where the composed reply ends, as
- * an absolute output position.
+ * And its numbers. Reads: the round that confirms them; reads, local and held commands: where their
+ * encoded command begins in `readBytes`; all: when they were submitted, and where the composed reply
+ * ends, as an absolute output position.
  */
 const NUMBERS = 4;
 const ROUND = 0;
@@ -44,6 +48,8 @@ const SUBMITTED_MS = 2;
 const REPLY_END = 3;
 /** The bytes of waiting reads are moved to the front of their buffer beyond this. */
 const READ_BYTES_COMPACT = 16_384;
+/** A buffer that held commands grew is given back beyond this. */
+const READ_BYTES_KEEP = 65_536;
 
 export class PendingCommands {
   head = 0;
@@ -52,8 +58,8 @@ export class PendingCommands {
   #mask = START_SIZE - 1;
   #words = new Uint16Array(START_SIZE * WORDS);
   #numbers = new Float64Array(START_SIZE * NUMBERS);
-  /** Encoded reads and local commands that are not evaluated yet. */
-  readonly readBytes: ByteWriter = new ByteWriter(0);
+  /** Encoded reads, local and held commands that are not evaluated yet. */
+  readBytes: ByteWriter = new ByteWriter(0);
   /** Commands that have bytes in `readBytes` still. */
   #withBytes = 0;
 
@@ -83,7 +89,7 @@ export class PendingCommands {
     return this.tail++;
   }
 
-  /** Adds a read or a local command: encoded, it is `bytes[start, end)`. */
+  /** Adds a read, a local or a held command: encoded, it is `bytes[start, end)`. */
   pushBytes(
     kind: PendingKind,
     replyMode: number,
@@ -94,12 +100,89 @@ export class PendingCommands {
     start: number,
     end: number,
   ): void {
-    if (this.#withBytes === 0) this.readBytes.clear();
+    if (this.#withBytes === 0) this.#clearBytes();
     const at = (this.push(kind, replyMode, submittedMs, slot) & this.#mask) * NUMBERS;
     this.#numbers[at + ROUND] = round;
     this.#numbers[at + READ_START] = this.readBytes.length;
     this.readBytes.slice(bytes, start, end);
     this.#withBytes++;
+  }
+
+  /** Adds a command that waits for a leader: `action` is what is to become of it then. */
+  pushHeld(
+    action: Action,
+    replyMode: number,
+    submittedMs: number,
+    slot: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const position = this.tail;
+    this.pushBytes(PendingKind.held, replyMode, submittedMs, slot, 0, bytes, start, end);
+    this.#words[(position & this.#mask) * WORDS + ACTION] = action;
+    return position;
+  }
+
+  /** What is to become of the held command there. */
+  action(position: number): Action {
+    return this.#words[(position & this.#mask) * WORDS + ACTION] as Action;
+  }
+
+  /** Makes the held command there a write, whose bytes the log has now; or a read, or a local command. */
+  release(position: number, kind: PendingKind, submittedMs: number, round = 0): void {
+    const place = position & this.#mask;
+    if (!hasBytes(kind)) this.#withBytes--;
+    this.#words[place * WORDS + KIND] = kind;
+    this.#words[place * WORDS + ERROR] = 0;
+    this.#numbers[place * NUMBERS + ROUND] = round;
+    this.#numbers[place * NUMBERS + SUBMITTED_MS] = submittedMs;
+  }
+
+  /** Holds a read again that waited for its round, and is not evaluated. */
+  holdRead(position: number, action: Action, nowMs: number): void {
+    const place = position & this.#mask;
+    this.#words[place * WORDS + KIND] = PendingKind.held;
+    this.#words[place * WORDS + ACTION] = action;
+    this.#numbers[place * NUMBERS + SUBMITTED_MS] = nowMs;
+  }
+
+  /**
+   * Holds `count` writes from `position` on again, none of them evaluated, which did not come into the
+   * log: encoded, back to back, they begin at `bytes[start]`.
+   */
+  holdWrites(
+    position: number,
+    count: number,
+    action: Action,
+    nowMs: number,
+    bytes: Uint8Array,
+    start: number,
+  ): void {
+    const before = this.readBytes;
+    const after = new ByteWriter(0);
+    let offset = start;
+    for (let p = this.evaluated; p < this.tail; p++) {
+      const at = (p & this.#mask) * NUMBERS;
+      const isWrite = p >= position && p < position + count;
+      if (!isWrite && !hasBytes(this.kind(p))) continue;
+      const from = isWrite ? offset : this.#numbers[at + READ_START]!;
+      const source = isWrite ? bytes : before.bytes;
+      this.#numbers[at + READ_START] = after.length;
+      after.slice(source, from, from + commandLength(source, from));
+      if (!isWrite) continue;
+      offset += commandLength(bytes, offset);
+      this.#withBytes++;
+      this.#words[(p & this.#mask) * WORDS + KIND] = PendingKind.held;
+      this.#words[(p & this.#mask) * WORDS + ACTION] = action;
+      this.#numbers[at + SUBMITTED_MS] = nowMs;
+    }
+    this.readBytes = after;
+  }
+
+  /** Gives memory back that held commands took, where nothing has bytes any more. */
+  shrink(): void {
+    if (this.#withBytes === 0) this.#clearBytes();
   }
 
   kind(position: number): PendingKind {
@@ -146,6 +229,13 @@ export class PendingCommands {
     this.#words[at + ERROR] = error;
   }
 
+  /** Refuses those of `count` commands from `position` on that are not evaluated. */
+  refuseFrom(position: number, count: number, error: ClientError): void {
+    for (let p = Math.max(position, this.evaluated); p < position + count; p++) {
+      this.refuse(p, error);
+    }
+  }
+
   /** Moves `evaluated` over the command there, whose reply was composed up to `outputPosition`. */
   passEvaluated(outputPosition: number): void {
     if (this.#forgetBytes(this.kind(this.evaluated))) this.#dropReadBytes();
@@ -163,6 +253,7 @@ export class PendingCommands {
   /** Keeps `readBytes` from growing for ever under a connection whose reads never run dry. */
   #dropReadBytes(): void {
     if (this.readBytes.length < READ_BYTES_COMPACT) return;
+    if (this.#withBytes === 0) return this.#clearBytes();
     let next = this.evaluated + 1;
     while (next < this.tail && !hasBytes(this.kind(next))) next++;
     const from = next < this.tail ? this.readStart(next) : this.readBytes.length;
@@ -173,6 +264,11 @@ export class PendingCommands {
       const at = (p & this.#mask) * NUMBERS + READ_START;
       if (hasBytes(this.kind(p))) this.#numbers[at]! -= from;
     }
+  }
+
+  #clearBytes(): void {
+    if (this.readBytes.bytes.length > READ_BYTES_KEEP) this.readBytes = new ByteWriter(0);
+    else this.readBytes.clear();
   }
 
   #grow(): void {
@@ -194,5 +290,6 @@ export class PendingCommands {
 }
 
 function hasBytes(kind: number): boolean {
-  return kind === PendingKind.read || kind === PendingKind.local || kind === PendingKind.staleRead;
+  return kind === PendingKind.read || kind === PendingKind.local ||
+    kind === PendingKind.staleRead || kind === PendingKind.held;
 }

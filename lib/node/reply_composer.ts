@@ -2,7 +2,7 @@
 import type { ByteWriter } from "../util/bytes.ts";
 import { Result, Status } from "../kv/result.ts";
 import type { Codec, LogTime } from "../wire/codec.ts";
-import { ClientError } from "../wire/command_batch.ts";
+import { ClientError, ReplyMode } from "../wire/command_batch.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyStream } from "./reply_stream.ts";
@@ -35,6 +35,14 @@ export class ReplyComposer {
   /** Composes the reply to the write at the front, which came to `result`. */
   composeResult(result: Result): void {
     this.#compose(result, this.#evaluation.leaderTime);
+  }
+
+  /** Composes the reply to the command at the front, which is of this kind and no write. */
+  composeNow(kind: PendingKind): void {
+    if (kind === PendingKind.refused) this.composeRefusal();
+    else if (kind === PendingKind.local) this.composeLocal();
+    else if (kind === PendingKind.staleRead) this.composeStaleRead();
+    else this.composeRead(false);
   }
 
   /** Composes the reply to the local command at the front. */
@@ -108,4 +116,10 @@ export class ReplyComposer {
     if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
     this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
   }
+}
+
+/** True where a reply takes more than a few bytes, or than its command did. */
+export function mayBeLong(kind: PendingKind, replyMode: number): boolean {
+  if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
+  return kind === PendingKind.read || kind === PendingKind.staleRead;
 }

@@ -9,42 +9,21 @@
  * confirms, and replaced by a refusal where the leadership is lost first.
  */
 import { assert } from "../util/assert.ts";
-import { InputBuffer } from "../util/input_buffer.ts";
 import { type Result, Status } from "../kv/result.ts";
 import type { Codec } from "../wire/codec.ts";
-import {
-  BATCH_COMMANDS_MAX,
-  type BatchPool,
-  ClientError,
-  type CommandBatch,
-  ReplyMode,
-} from "../wire/command_batch.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { ClientError, type CommandBatch } from "../wire/command_batch.ts";
+import { CommandInput } from "./command_input.ts";
+import { AWAIT_LEADER, type Evaluation, type Refusal } from "./evaluation.ts";
 import { Pace } from "./gathering.ts";
-import { BudgetShare, type MemoryBudget } from "./memory_budget.ts";
+import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
-import { ReplyComposer } from "./reply_composer.ts";
+import { mayBeLong, ReplyComposer } from "./reply_composer.ts";
+import type { SessionLimits } from "./session_limits.ts";
 import type { ClientSession } from "./shells.ts";
 import { Submission } from "./submission.ts";
 
-const INPUT_SPACE_BYTES = 4_096;
 /** A client that has not said more after this long waits for an answer to what it said. */
 const SILENCE_MS = 200;
-
-export interface SessionLimits {
-  readonly pipelineCommandsMax: number;
-  readonly outputBytesMax: number;
-  /** The largest command of the codec: the input buffer never holds much more. */
-  readonly commandBytesMax: number;
-  /** Shared by all sessions. */
-  readonly budget: MemoryBudget;
-  readonly batches: BatchPool;
-}
-
-/** The most bytes that a session holds of what it received and has not parsed. */
-export function sessionInputBytesMax(commandBytesMax: number): number {
-  return commandBytesMax + INPUT_SPACE_BYTES;
-}
 
 export class Session implements ClientSession {
   readonly remote: string;
@@ -53,17 +32,16 @@ export class Session implements ClientSession {
   /** Set by the evaluation while this session waits for the end of the turn or for time to pass. */
   isMarkedActive = false;
   isWaitingForTime = false;
+  isAwaitingLeader = false;
   /** How soon it sends its next write; for the gathering of writes. */
   readonly pace = new Pace();
 
   readonly #codec: Codec;
   readonly #evaluation: Evaluation;
   readonly #limits: SessionLimits;
-  readonly #input: InputBuffer;
+  readonly #input: CommandInput;
   readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
-  /** From the parsing of its commands until they are submitted. */
-  #batch: CommandBatch | null = null;
   readonly #submission: Submission;
   #confirmedRound = 0;
   /** It was disconnected. */
@@ -71,7 +49,6 @@ export class Session implements ClientSession {
   /** Nothing is parsed any more; close once the commands up to here are answered. */
   #lastPosition = Infinity;
   #lastReason = "";
-  #midCommandSinceMs = -1;
   readonly #share: BudgetShare;
 
   constructor(remote: string, codec: Codec, evaluation: Evaluation, limits: SessionLimits) {
@@ -82,18 +59,17 @@ export class Session implements ClientSession {
     this.#share = new BudgetShare(limits.budget);
     this.#replies = new ReplyComposer(codec, evaluation, this.#pending, limits.outputBytesMax);
     this.#submission = new Submission(this, this.#pending, evaluation);
-    this.#input = new InputBuffer(sessionInputBytesMax(limits.commandBytesMax));
+    this.#input = new CommandInput(codec, limits.batches, limits.commandBytesMax);
   }
 
   // Input.
 
   inputSpace(): Uint8Array {
-    const wanted = this.#codec.bytesNeeded() - (this.#input.end - this.#input.start);
-    return this.#input.space(Math.max(wanted, INPUT_SPACE_BYTES));
+    return this.#input.space();
   }
 
   received(count: number): void {
-    this.#input.commit(count);
+    this.#input.received(count);
   }
 
   get wantsInput(): boolean {
@@ -102,36 +78,26 @@ export class Session implements ClientSession {
 
   nextBatch(): CommandBatch | null {
     if (this.closing !== null || this.#lastPosition !== Infinity || !this.#hasRoom()) return null;
-    const input = this.#input;
-    const batch = this.#batch ??= this.#limits.batches.take();
-    batch.clear();
-    const room = Math.min(
-      BATCH_COMMANDS_MAX,
-      this.#limits.pipelineCommandsMax - this.#pending.length,
-    );
-    const consumed = this.#codec.parse(input.bytes, input.start, input.end, batch, room);
-    input.consume(consumed);
-    if (!this.#codec.midCommand()) this.#midCommandSinceMs = -1;
-    else if (this.#midCommandSinceMs < 0 || batch.count > 0) {
-      this.#midCommandSinceMs = this.#evaluation.monotonicMs();
-    }
-    if (batch.count > 0) return batch;
-    this.#giveBack(batch);
-    return null;
+    const room = this.#limits.pipelineCommandsMax - this.#pending.length;
+    return this.#input.nextBatch(room, this.#evaluation);
   }
 
   submit(batch: CommandBatch): void {
     const evaluation = this.#evaluation;
     const refusal = evaluation.refusal();
+    if (refusal !== AWAIT_LEADER && this.#submission.isHolding) this.resumeHeld(0);
     const end = this.#submission.submit(batch, refusal);
-    this.#giveBack(batch);
+    this.#input.giveBack(batch);
     if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
-    this.advance();
-    if (this.#submission.round > 0) evaluation.expectRound(this, this.#submission.round);
+    if (this.#submission.isHolding) this.#checkBudget();
+    this.#goOn();
   }
 
   inputEnded(): void {
     this.#decideInSilence();
+    // It may have left, and must not find done what it has given up: it waits for no leader.
+    const refusal = this.#evaluation.refusal();
+    this.#resumeHeld(refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, 0);
     this.#endAfter(this.#pending.tail - 1, "the client ended the connection");
     this.advance();
   }
@@ -165,6 +131,18 @@ export class Session implements ClientSession {
     return this.isGone ? 0 : this.#pending.waitingForLeader;
   }
 
+  /** Commands that wait until a leader is known. */
+  get heldCommands(): number {
+    return this.isGone ? 0 : this.#submission.heldCommands;
+  }
+
+  /** True where this session may hold a command of so many bytes more until a leader is known. */
+  mayHold(bytes: number): boolean {
+    if (!this.#share.mayHoldMore(bytes)) return false;
+    const heldBytes = this.#pending.readBytes.length + bytes;
+    return this.heldCommands === 0 || heldBytes <= this.#limits.commandBytesMax;
+  }
+
   // Evaluation: called by the node.
 
   /** Evaluates what stands in front of the write at `position`, which is about to be applied. */
@@ -173,15 +151,15 @@ export class Session implements ClientSession {
     if (this.isGone || pending.evaluated >= position) return;
     while (pending.evaluated < position) {
       const kind = pending.kind(pending.evaluated);
-      assert(kind !== PendingKind.write, "A write was applied before one in front of it");
-      if (this.#replies.isFull && this.#mayBeLong(kind, pending.replyMode(pending.evaluated))) {
+      assert(
+        kind !== PendingKind.write && kind !== PendingKind.held,
+        "A write was applied before one in front of it",
+      );
+      if (this.#replies.isFull && mayBeLong(kind, pending.replyMode(pending.evaluated))) {
         // The write can't wait and the reply has no room: the one that may be turned away here.
         pending.refuse(pending.evaluated, ClientError.busy);
         this.#replies.composeRefusal();
-      } else if (kind === PendingKind.refused) this.#replies.composeRefusal();
-      else if (kind === PendingKind.local) this.#replies.composeLocal();
-      else if (kind === PendingKind.staleRead) this.#replies.composeStaleRead();
-      else this.#replies.composeRead(false);
+      } else this.#replies.composeNow(kind);
     }
   }
 
@@ -205,12 +183,11 @@ export class Session implements ClientSession {
     const pending = this.#pending;
     while (pending.evaluated < pending.tail && !this.#evaluation.mustRest(this)) {
       const kind = pending.kind(pending.evaluated);
-      if (kind === PendingKind.write) break;
+      if (kind === PendingKind.write || kind === PendingKind.held) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();
       else if (kind !== PendingKind.read) {
         if (this.#replies.isFull) break;
-        if (kind === PendingKind.local) this.#replies.composeLocal();
-        else this.#replies.composeStaleRead();
+        this.#replies.composeNow(kind);
       } else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
         if (this.#replies.isFull) break; // outputWritten() goes on from here
@@ -224,12 +201,19 @@ export class Session implements ClientSession {
     this.#release();
   }
 
-  /** Refuses writes that were gathered but never came into the log: nothing was done. */
-  refuseWrites(position: number, count: number, error: ClientError): void {
+  /** Writes did not come into the log: they wait for the next leader, where that is what they lack. */
+  refuseWrites(
+    position: number,
+    count: number,
+    error: ClientError,
+    bytes: Uint8Array,
+    start: number,
+  ): void {
     if (this.isGone) return;
-    for (let p = position; p < position + count; p++) {
-      if (p >= this.#pending.evaluated) this.#pending.refuse(p, error);
-    }
+    const lacksLeader = error === ClientError.redirect || error === ClientError.noLeader;
+    if (lacksLeader && this.#mayHoldAgain() && position >= this.#pending.evaluated) {
+      this.#submission.holdAgain(position, count, bytes, start);
+    } else this.#pending.refuseFrom(position, count, error);
     this.advance();
   }
 
@@ -258,10 +242,24 @@ export class Session implements ClientSession {
     this.advance();
   }
 
-  /** The leadership that gave out read rounds is gone; a later one counts anew. */
+  /**
+   * The leadership that gave out read rounds is gone; a later one counts anew. Writes in the log have an
+   * unknown outcome. Reads behind the last of those wait for the next leader; one in front of it must
+   * not see it, and a later leader may apply it before it is asked.
+   */
   leadershipLost(readError: ClientError): void {
+    if (this.isGone) return;
+    if (this.#mayHoldAgain()) this.#submission.holdReadsAgain();
     this.giveUp(Infinity, readError);
     this.#confirmedRound = 0;
+  }
+
+  /**
+   * Goes on with held commands, where a leader is known now or this server does not wait for one any
+   * more; else gives up on those submitted at or before `cutoffMs`.
+   */
+  resumeHeld(cutoffMs: number): void {
+    if (!this.isGone) this.#resumeHeld(this.#evaluation.refusal(), cutoffMs);
   }
 
   /** Closes once what is due has gone out. */
@@ -276,7 +274,7 @@ export class Session implements ClientSession {
     if (pending.length > 0 && pending.submittedMs(pending.head) <= nowMs - commandTimeoutMs) {
       this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader, false);
     }
-    const since = this.#midCommandSinceMs;
+    const since = this.#input.midCommandSinceMs;
     if (since >= 0 && nowMs - since >= SILENCE_MS) this.#decideInSilence();
     if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.#isReading()) {
       this.end("half a command, and no more of it in time");
@@ -289,24 +287,26 @@ export class Session implements ClientSession {
 
   /** Answers what meant one thing or another until now: empty lines, and no byte after them. */
   #decideInSilence(): void {
-    if (!this.#codec.isUndecided || this.#batch !== null || !this.#isReading()) return;
-    const batch = this.#limits.batches.take();
-    this.#codec.fellSilent(batch);
-    this.#midCommandSinceMs = -1;
-    this.submit(batch);
-    this.#limits.batches.give(batch);
+    const batch = this.#isReading() ? this.#input.silentBatch() : null;
+    if (batch !== null) this.submit(batch);
   }
 
-  /** True where a reply takes more than a few bytes, or than its command did. */
-  #mayBeLong(kind: PendingKind, replyMode: number): boolean {
-    if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
-    return kind === PendingKind.read || kind === PendingKind.staleRead;
+  #resumeHeld(refusal: Refusal, cutoffMs: number): void {
+    if (!this.#submission.isHolding) return;
+    this.#submission.resume(refusal, cutoffMs);
+    this.#goOn();
   }
 
-  #giveBack(batch: CommandBatch): void {
-    if (batch !== this.#batch) return;
-    this.#batch = null;
-    this.#limits.batches.give(batch);
+  /** After commands were submitted. */
+  #goOn(): void {
+    this.advance();
+    const { round } = this.#submission;
+    if (round > 0) this.#evaluation.expectRound(this, round);
+  }
+
+  /** True where commands of which nothing was done may wait for the next leader. */
+  #mayHoldAgain(): boolean {
+    return this.#lastPosition === Infinity && this.#evaluation.refusal() === AWAIT_LEADER;
   }
 
   #isReading(): boolean {
@@ -316,9 +316,9 @@ export class Session implements ClientSession {
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
     if (this.isGone) return true;
-    const inputBytes = this.#input.bytes.length;
     return this.#share.hold(
-      inputBytes + this.#replies.stream.heldBytes + this.#codec.heldBytes(),
+      this.#input.heldBytes + this.#replies.stream.heldBytes +
+        this.#pending.readBytes.bytes.length,
     );
   }
 

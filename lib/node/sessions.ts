@@ -7,6 +7,7 @@ const CHECK_INTERVAL_MS = 100;
 
 export interface SessionTimes {
   readonly commandTimeoutMs: number;
+  readonly leaderWaitMs: number;
   readonly halfCommandTimeoutMs: number;
 }
 
@@ -27,6 +28,7 @@ export class Sessions {
   #waitingForTime: Session[] = [];
   /** Those whose reads were work enough for one tick, longest waiting first. */
   readonly #resting = new Set<Session>();
+  #awaitingLeader: Session[] = [];
   #lastCheckMs = 0;
 
   get count(): number {
@@ -37,6 +39,13 @@ export class Sessions {
   get waitingForLeader(): number {
     let count = 0;
     for (const session of this.#all) count += session.waitingForLeader;
+    return count;
+  }
+
+  /** Commands of all sessions that wait until a leader is known. */
+  get heldCommands(): number {
+    let count = 0;
+    for (const session of this.#awaitingLeader) count += session.heldCommands;
     return count;
   }
 
@@ -109,7 +118,30 @@ export class Sessions {
     }
   }
 
+  awaitLeader(session: Session): void {
+    if (session.isAwaitingLeader) return;
+    session.isAwaitingLeader = true;
+    this.#awaitingLeader.push(session);
+  }
+
+  /** True while any session holds commands until a leader is known. */
+  get isAwaitingLeader(): boolean {
+    return this.#awaitingLeader.length > 0;
+  }
+
+  /** Has all sessions go on with what they hold, as far as it can or has waited since `cutoffMs`. */
+  resumeHeld(cutoffMs: number): void {
+    const waiting = this.#awaitingLeader;
+    this.#awaitingLeader = [];
+    for (const session of waiting) {
+      session.isAwaitingLeader = false;
+      session.resumeHeld(cutoffMs);
+      if (session.heldCommands > 0) this.awaitLeader(session);
+    }
+  }
+
   checkDeadlines(nowMs: number, times: SessionTimes): void {
+    if (this.isAwaitingLeader) this.resumeHeld(nowMs - times.leaderWaitMs);
     if (nowMs - this.#lastCheckMs < CHECK_INTERVAL_MS) return;
     this.#lastCheckMs = nowMs;
     for (const session of this.#all) {
@@ -122,6 +154,7 @@ export class Sessions {
     for (const session of this.#waitingForTime) session.isWaitingForTime = false;
     this.#waitingForTime = [];
     for (const session of this.#all) session.leadershipLost(readError);
+    this.resumeHeld(-Infinity);
   }
 
   /** Closes every session once what is due has gone out. */

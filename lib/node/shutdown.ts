@@ -30,6 +30,7 @@ export class Shutdown {
   isOver = false;
   readonly #options: ShutdownOptions;
   #handsOver = false;
+  #isEnding = false;
 
   constructor(options: ShutdownOptions) {
     this.#options = options;
@@ -42,12 +43,18 @@ export class Shutdown {
     host.log({ level: "info", message, fields: {} });
   }
 
+  /** The leadership is being handed over: commands wait for the server that takes it. */
+  get awaitsSuccessor(): boolean {
+    return this.#handsOver && !this.#isEnding;
+  }
+
   tick(nowMs: number): void {
     const { raft, log, sessions, isWriting, done } = this.#options;
     if (this.isOver) return;
     const passedMs = nowMs - this.#options.nowMs;
     const stillLeads = this.#handsOver && raft?.state.role.kind === "leader";
     if (passedMs < HANDOVER_MS && (stillLeads || sessions.havePending)) return;
+    this.#isEnding = true;
     sessions.leadershipLost(ClientError.noLeader);
     sessions.endAll("this server is shutting down");
     if (isWriting() && passedMs < DRAIN_MS) return;

@@ -253,6 +253,14 @@ export function restartElectionTimer(state: RaftState): void {
   state.electionTimeout = ticks + state.options.random() % ticks;
 }
 
+/** So many heartbeats may fail to come before a follower's leader is not spoken of any more. */
+const HEARTBEATS_MISSED_MAX = 3;
+
+/** True on a follower that has missed three heartbeats of the leader it knows. */
+export function missesLeader(state: RaftState): boolean {
+  return state.electionElapsed > HEARTBEATS_MISSED_MAX * state.options.heartbeatTicks;
+}
+
 /**
  * True where one sync has taken longer than an election timeout. Such a server must not lead: it
  * would keep its followers quiet with heartbeats while nothing it proposes gets any further.

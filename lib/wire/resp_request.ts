@@ -192,12 +192,12 @@ export class RespRequest {
   }
 
   /** Answers with what the server tells of itself when the reply's turn has come. */
-  local(mode: RespMode, argument = ""): void {
+  local(mode: RespMode, argument = "", action: Action = Action.local): void {
     if (this.queue !== null) {
       return this.refuse("ERR this command is not supported within a transaction");
     }
     const at = this.encodeKeyless(this.batch.bytes, Op.constant, encoder.encode(argument));
-    this.batch.add(Action.local, this.#shown(mode), at);
+    this.batch.add(action, this.#shown(mode), at);
   }
 
   beginTransaction(): void {

@@ -1,6 +1,7 @@
 /** Commands of the Redis protocol that ask about the server and the cluster. */
 import { Glob, PATTERN_BYTES_MAX } from "../kv/glob.ts";
 import { ByteWriter } from "../util/bytes.ts";
+import { Action } from "./command_batch.ts";
 import { arity } from "./resp_connection.ts";
 import { RespMode, writeMap, writeText } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
@@ -82,6 +83,13 @@ const CLUSTER_MODES: Readonly<Record<string, RespMode>> = {
   myid: RespMode.clusterMyId,
 };
 
+/** What can't be told before a leader was known. */
+const LAYOUTS: ReadonlySet<RespMode> = new Set([
+  RespMode.clusterNodes,
+  RespMode.clusterSlots,
+  RespMode.clusterShards,
+]);
+
 export function cluster(r: RespRequest): void {
   if (r.is(1, "keyslot")) {
     if (arity(r, 3, "keyslot")) r.line(`:${r.slot(2)}`);
@@ -89,7 +97,7 @@ export function cluster(r: RespRequest): void {
   }
   for (const [name, mode] of Object.entries(CLUSTER_MODES)) {
     if (!r.is(1, name)) continue;
-    if (arity(r, 2, name)) r.local(mode);
+    if (arity(r, 2, name)) r.local(mode, "", LAYOUTS.has(mode) ? Action.layout : Action.local);
     return;
   }
   r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try CLUSTER HELP.`);

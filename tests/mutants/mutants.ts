@@ -263,8 +263,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("follower-reads", "A follower that knows its leader reads by itself", [
     "node/evaluator.ts",
-    '    if (role.kind !== "leader") {',
-    '    if (role.kind !== "leader" && state.leaderId === NOBODY) {',
+    "!missesLeader(state))) return ClientError.redirect;",
+    "!missesLeader(state))) return 0;",
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
     "node/commit.ts",

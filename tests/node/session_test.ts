@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { commandLength, keyOffset, Op } from "../../lib/kv/command.ts";
 import { Result, Status } from "../../lib/kv/result.ts";
-import type { Evaluation } from "../../lib/node/evaluation.ts";
+import type { Evaluation, Refusal } from "../../lib/node/evaluation.ts";
 import { MemoryBudget } from "../../lib/node/memory_budget.ts";
 import { Session } from "../../lib/node/session.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
@@ -21,7 +21,8 @@ interface Appended {
 class FakeLeader implements Evaluation {
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();
-  refusedWith: ClientError | 0 = 0;
+  refusedWith: Refusal = 0;
+  readonly awaiting = new Set<Session>();
   noSpace = false;
   leader: ClientAddress | null = null;
   nowMs = 1000;
@@ -40,11 +41,20 @@ class FakeLeader implements Evaluation {
   serverView(): ServerView {
     throw new Error("Nothing of this server is asked for here");
   }
-  refusal(): ClientError | 0 {
+  refusal(): Refusal {
     return this.refusedWith;
   }
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
     return this.noSpace && bytes[at + 4] !== Op.delete ? ClientError.noSpace : 0;
+  }
+  knowsLayout(): boolean {
+    return true;
+  }
+  staleRefusal(): ClientError | 0 {
+    return 0;
+  }
+  awaitLeader(session: Session): void {
+    this.awaiting.add(session);
   }
   leaderAddress(): ClientAddress | null {
     return this.leader;
@@ -270,7 +280,7 @@ Deno.test("without space sets are refused in their place, deletes and reads go o
 Deno.test("what never came into the log is refused with what the log said", () => {
   const { session } = setup();
   send(session, "set a 0 1\r\nx\r\nset b 0 1\r\nx\r\n");
-  session.refuseWrites(0, 2, ClientError.busy);
+  session.refuseWrites(0, 2, ClientError.busy, new Uint8Array(0), 0);
   assertEquals(output(session), "ERR_BUSY\r\nERR_BUSY\r\n");
 });
 

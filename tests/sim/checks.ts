@@ -5,7 +5,8 @@
  */
 import { checksum } from "../../lib/util/checksum.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
-import type { RaftState } from "../../lib/raft/state.ts";
+import { missesLeader, type RaftState } from "../../lib/raft/state.ts";
+import { NOBODY } from "../../lib/raft/types.ts";
 import type { Vote } from "./server_factory.ts";
 import { MatchChecks } from "./match_checks.ts";
 import { ReadQuorum } from "./read_quorum.ts";
@@ -50,6 +51,8 @@ export interface ServerProbe {
   waitingEntries(): number;
   /** Keys are due and not swept. */
   hasDueKeys(): boolean;
+  /** Commands of its clients that wait until a leader is known. */
+  heldCommands(): number;
   /** What it still holds, where nothing is under way any more; null where that is nothing. */
   leftover(): string | null;
 }
@@ -227,7 +230,10 @@ export class StateChecks {
    * leader can say: such a client would wait until its command's time is over.
    */
   afterTurn({ id, probe }: CheckedServer): void {
-    if (probe === null || probe.raft() === null || probe.isLeader()) return;
+    const state = probe?.raft() ?? null;
+    if (probe === null || state === null) return;
+    checkHeld(id, probe.heldCommands(), state);
+    if (probe.isLeader()) return;
     const waiting = probe.waitingCommands();
     if (waiting === 0) return;
     fail(
@@ -473,4 +479,16 @@ export class StateChecks {
 
 function fail(check: string, message: string): never {
   throw new CheckFailure(check, message);
+}
+
+/** Commands may wait for a leader only while none is known, or the known one is silent. */
+function checkHeld(id: number, held: number, state: RaftState): void {
+  if (held === 0) return;
+  const { role, leaderId } = state;
+  const isKnown = role.kind === "leader"
+    ? role.transfer === null
+    : leaderId !== NOBODY && !missesLeader(state);
+  if (isKnown) {
+    fail("nobody waits for a leader that is known", `server ${id} holds ${held} commands`);
+  }
 }

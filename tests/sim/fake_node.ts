@@ -294,6 +294,7 @@ function closedProbe(): ServerProbe {
     waitingCommands: () => 0,
     waitingEntries: () => 0,
     hasDueKeys: () => false,
+    heldCommands: () => 0,
     leftover: () => null,
   };
 }

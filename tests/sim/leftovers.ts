@@ -17,6 +17,7 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
     ["bytes in clients' buffers", bufferBytes],
     ["entries whose clients wait", waitingEntries],
     ["read rounds whose clients wait", waitingRounds],
+    ["commands that wait for a leader", node.heldCommands],
   ];
   const state = node.raft?.state;
   if (state !== undefined) {

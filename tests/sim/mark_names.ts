@@ -99,6 +99,10 @@ export const MARKS = [
   // Clients.
   "a client is sent to the leader",
   "a client finds no leader",
+  "commands wait for a leader",
+  "commands that waited find their server leading",
+  "commands that waited are sent to the leader",
+  "commands waited for a leader in vain",
   "a client finds the server busy",
   "a client finds the disk full",
   "a command's outcome is unknown to its server",

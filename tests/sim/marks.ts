@@ -4,7 +4,7 @@
  */
 import { isDeferred } from "../../lib/raft/thrifty_appends.ts";
 import type { LogEvent } from "../../lib/node/shells.ts";
-import { EntryKind } from "../../lib/raft/types.ts";
+import { EntryKind, NOBODY } from "../../lib/raft/types.ts";
 import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import type { ServerProbe } from "./checks.ts";
 import { Kind } from "./kinds.ts";
@@ -41,6 +41,8 @@ class Before {
   ledLastIndex = 0;
   isSettling = false;
   figureEightTerm = 0;
+  /** Commands that waited for a leader. */
+  held = 0;
 }
 
 const BEHIND = 100;
@@ -109,12 +111,23 @@ export class Marks {
       this.#watchFigureEight(state, before);
     }
     this.#watchRound(state, before);
+    this.#watchHeld(server.probe!.heldCommands(), state, before);
     before.suspect = state.suspect;
     const reads = leaderOf(state)?.reads;
     before.hadReads = reads !== undefined && (reads.requests > 0 || reads.started !== reads.ended);
     before.hadUncommitted = log.lastIndex > commitIndex;
     before.hadCommittedOwn = log.termAt(commitIndex) === state.term;
     before.lastIndex = log.lastIndex;
+  }
+
+  #watchHeld(held: number, state: RaftState, before: Before): void {
+    if (held > before.held) this.hit("commands wait for a leader");
+    else if (held < before.held) {
+      if (state.role.kind === "leader") this.hit("commands that waited find their server leading");
+      else if (state.leaderId !== NOBODY) this.hit("commands that waited are sent to the leader");
+      else this.hit("commands waited for a leader in vain");
+    }
+    before.held = held;
   }
 
   #began(server: WatchedServer, state: RaftState, before: Before): void {

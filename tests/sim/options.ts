@@ -172,7 +172,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const drawn: SimOptions = {
     seed,
     servers,
-    timing,
+    timing: { ...timing, leaderWaitMs: drawLeaderWait(seed) },
     limits: isTiny ? drawTinyLimits(random.fork()) : DEFAULT_LIMITS,
     storage: drawStorage(random.fork()),
     network,
@@ -266,6 +266,12 @@ function drawMoments(
   const random = new Random(seed ^ 0x30e7);
   const momentFault = random.chance(0.5) ? 0 : random.pick([0.1, 0.5]);
   return { momentFault, wipesAtFirst: random.chance(0.15) && servers > 1 };
+}
+
+/** A stream of its own: other draws stay as they are. */
+function drawLeaderWait(seed: number): number {
+  const random = new Random(seed ^ 0x1ead);
+  return random.pick([0, 100, 1_000, 1_000, 1_000, 5_000]);
 }
 
 function drawOrigin(random: Random): Origin {

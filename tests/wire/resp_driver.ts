@@ -6,7 +6,7 @@ import { Result } from "../../lib/kv/result.ts";
 import { commandLength } from "../../lib/kv/command.ts";
 import { commandsProblem } from "../../lib/kv/command_check.ts";
 import { Store } from "../../lib/kv/store.ts";
-import type { Evaluation } from "../../lib/node/evaluation.ts";
+import type { Evaluation, Refusal } from "../../lib/node/evaluation.ts";
 import { MemoryBudget } from "../../lib/node/memory_budget.ts";
 import { Session } from "../../lib/node/session.ts";
 import { assert } from "../../lib/util/assert.ts";
@@ -27,7 +27,8 @@ interface Waiting {
 /** A server that leads, unless told otherwise; all its connections share one store. */
 export class OneServer implements Evaluation {
   readonly store = new Store({ hashSeed: 1 });
-  refusedWith: ClientError | 0 = 0;
+  refusedWith: Refusal = 0;
+  readonly awaiting = new Set<Session>();
   leader: ClientAddress | null = null;
   hasSpace = true;
   nowMs = 1_000_000;
@@ -44,11 +45,20 @@ export class OneServer implements Evaluation {
   aheadOfWallMs = 0;
   readonly leaderTime = { nowMs: () => this.nowMs, aheadOfWallMs: () => this.aheadOfWallMs };
   readonly followerTime = { nowMs: () => this.store.clockMs, aheadOfWallMs: () => 0 };
-  refusal(): ClientError | 0 {
+  refusal(): Refusal {
     return this.refusedWith;
   }
   writeRefusal(): ClientError | 0 {
     return this.hasSpace ? 0 : ClientError.noSpace;
+  }
+  knowsLayout(): boolean {
+    return true;
+  }
+  staleRefusal(): ClientError | 0 {
+    return 0;
+  }
+  awaitLeader(session: Session): void {
+    this.awaiting.add(session);
   }
   leaderAddress(): ClientAddress | null {
     return this.leader;
@@ -145,6 +155,26 @@ export class OneServer implements Evaluation {
     this.leader = leader;
     this.refusedWith = ClientError.redirect;
     for (const session of sessions) session.leadershipLost(ClientError.redirect);
+  }
+
+  /** Forgets what is in the log, and rounds, without a word. */
+  dropAll(): void {
+    this.#waiting.length = 0;
+    this.#rounds = [];
+  }
+
+  /** What waits for the log, encoded; forgotten. */
+  takeWaiting(): Uint8Array[] {
+    return this.#waiting.splice(0).map(({ command }) => command);
+  }
+
+  /** The log did not take what was gathered. */
+  giveBack(error: ClientError): void {
+    const waiting = this.#waiting.splice(0);
+    this.#rounds = [];
+    for (const { session, position, command } of waiting) {
+      session.refuseWrites(position, 1, error, command, 0);
+    }
   }
 
   get isSettled(): boolean {

@@ -227,7 +227,7 @@ Deno.test("resp: READONLY connections read from a follower what it has applied",
   );
   assertEquals(refused.filter((one) => String(one).startsWith("MOVED")).length, 3);
   server.refusedWith = ClientError.noLeader;
-  assertMatch(messages(client.ask(["READONLY"], ["GET", "k"]))[1] as string, /^CLUSTERDOWN/);
+  assertEquals(client.ask(["READONLY"], ["GET", "k"]), ["OK", "v"]);
 });
 
 Deno.test("resp: a scan visits every key once, whatever the pattern and the count", () => {
