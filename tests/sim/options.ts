@@ -391,7 +391,7 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
   const election = timing.electionTimeoutMs;
   for (const name of FAULTS) {
     // Drawn for all, used for some: one more kind does not reshuffle the others.
-    const isOff = random.chance(name === "lag" ? 0.7 : name === "overtaken" ? 0.5 : 0.4);
+    const isOff = random.chance(name === "lag" ? 0.7 : name === "overtaken" ? 0.64 : 0.4);
     const interval = random.pick([700, 2_000, 5_000, 15_000]);
     const long = random.pick([election, 4 * election, 15_000]);
     const lasts = name === "chase" ? 40 * election : name === "lag" ? LAG_MAX_MS : long;
