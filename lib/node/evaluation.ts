@@ -20,7 +20,10 @@ export interface Evaluation extends ServerViewSource {
   readonly followerTime: LogTime;
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
   refusal(): Refusal;
-  /** True once this server has known a leader: the layout of the cluster, as it was last, is known. */
+  /**
+   * Asked where commands await a leader: true where the layout of the cluster is better told as it was
+   * last than waited for, as the next leader has not come in the time in which one usually comes.
+   */
   knowsLayout(): boolean;
   /** Why this server's store can't be read as it is, by READONLY connections; 0 where it can. */
   staleRefusal(): ClientError | 0;

@@ -103,7 +103,9 @@ export class Evaluator implements Evaluation {
   }
 
   knowsLayout(): boolean {
-    return this.knownLeader.lastId !== NOBODY;
+    const { lastId, missingSinceMs } = this.knownLeader;
+    if (lastId === NOBODY || missingSinceMs < 0) return false;
+    return this.monotonicMs() - missingSinceMs >= this.#parts.leaderWaitMs;
   }
 
   staleRefusal(): ClientError | 0 {

@@ -26,7 +26,7 @@ export const Action = {
   transaction: 9,
   /** A read that a follower may answer too, from what it has applied. */
   staleRead: 10,
-  /** As local, about the cluster's layout: waits where this server has not known a leader yet. */
+  /** As local, about the cluster's layout: waits for the next leader, but not for ever. */
   layout: 11,
 } as const;
 export type Action = typeof Action[keyof typeof Action];
