@@ -3,9 +3,10 @@ import { assert } from "../util/assert.ts";
 import type { Clock } from "../host/ports.ts";
 import { Op } from "../kv/command.ts";
 import { type Result, Status } from "../kv/result.ts";
-import { missesLeader } from "../raft/state.ts";
+import type { Progress } from "../raft/progress.ts";
+import { missesLeader, type RaftState } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
-import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
+import type { ClientAddress, LogTime, PeerView, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./append.ts";
 import type { Consensus } from "./consensus.ts";
@@ -52,6 +53,7 @@ export interface EvaluatorParts {
   readonly space: Space;
   /** Null until the cluster is formed. */
   readonly consensus: () => Consensus | null;
+  readonly peers: (progressOf: (id: ServerId) => Progress | undefined) => PeerView[];
   /** Null while it does not stop. */
   readonly shutdown: () => Shutdown | null;
   /** How long commands wait for a leader; 0: not at all. */
@@ -109,7 +111,9 @@ export class Evaluator implements Evaluation {
   }
 
   staleRefusal(): ClientError | 0 {
-    return this.#parts.consensus() === null ? ClientError.noLeader : 0;
+    const consensus = this.#parts.consensus();
+    if (consensus === null) return ClientError.noLeader;
+    return isLoading(consensus) ? ClientError.loading : 0;
   }
 
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
@@ -196,10 +200,25 @@ export class Evaluator implements Evaluation {
     const state = consensus()?.raft.state;
     const store = consensus()?.store;
     const appliedIndex = store?.appliedIndex ?? 0;
-    const followers = [...consensus()?.raft.leader?.progress.values() ?? []];
+    const progress = consensus()?.raft.leader?.progress;
+    const followers = [...progress?.values() ?? []];
+    const { lastId, missingSinceMs } = this.knownLeader;
+    const nowMs = clock.monotonicMs();
+    const refusal = this.refusal();
     return {
       serverId,
       leaderId: state?.leaderId ?? NOBODY,
+      lastLeaderId: lastId,
+      hasLeader: state !== undefined && isLeaderHeard(state),
+      leaderMissingMs: missingSinceMs < 0 ? 0 : nowMs - missingSinceMs,
+      takesCommands: refusal === AWAIT_LEADER
+        ? missingSinceMs < 0 || nowMs - missingSinceMs <= this.#parts.leaderWaitMs
+        : refusal !== ClientError.noLeader,
+      isLoading: isLoading(consensus()),
+      isReceivingSnapshot: consensus()?.snapshots.isReceiving ?? false,
+      isHandingOver: (consensus()?.raft.leader?.transfer ?? null) !== null,
+      lastIndex: state?.log.lastIndex ?? 0,
+      peers: this.#parts.peers((id) => progress?.get(id)),
       servers: [...addresses.values()],
       term: state?.term ?? 0,
       commitIndex: state?.commitIndex ?? 0,
@@ -210,7 +229,7 @@ export class Evaluator implements Evaluation {
       connections: sessions.count,
       holders: followers.filter((one) => one.matchIndex >= appliedIndex).length,
       wallMs: clock.wallMs(),
-      uptimeMs: clock.monotonicMs() - this.#startedMs,
+      uptimeMs: nowMs - this.#startedMs,
     };
   }
 
@@ -221,6 +240,16 @@ export class Evaluator implements Evaluation {
   forget(session: Session): void {
     this.#parts.sessions.forget(session);
   }
+}
+
+/** True while there is nothing yet that could be read: nothing was ever applied, or damage is mended. */
+function isLoading(consensus: Consensus | null): boolean {
+  return consensus === null || consensus.store.appliedIndex === 0 || consensus.raft.repairing;
+}
+
+/** A leader is known, and was heard of late. */
+function isLeaderHeard(state: RaftState): boolean {
+  return state.role.kind === "leader" || (state.leaderId !== NOBODY && !missesLeader(state));
 }
 
 /** By server: where its clients find it. */

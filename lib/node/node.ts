@@ -25,6 +25,7 @@ import { knownServers } from "./known_servers.ts";
 import { logAddresses, type NodeOptions } from "./node_options.ts";
 import { PassingTime } from "./passing_time.ts";
 import { PeerLinks } from "./peer_links.ts";
+import { peerViews } from "./peer_views.ts";
 import { drawStartId } from "./peer_processes.ts";
 import { ReadRounds } from "./read_rounds.ts";
 import { Session } from "./session.ts";
@@ -96,6 +97,7 @@ export class Node implements ServerNode {
       space: this.#space,
       consensus: () => this.#consensus,
       shutdown: () => this.#shutdown,
+      peers: (progressOf) => peerViews(this.links, progressOf),
       leaderWaitMs: config.timing.leaderWaitMs,
       scheduleTurn: () => this.#scheduleTurn(),
       letTimePass: () => this.#letTimePass(),
@@ -143,12 +145,8 @@ export class Node implements ServerNode {
       waitingEntries: this.#appender.tickets.length,
       waitingRounds: this.#rounds.length,
       waitingCommands: this.#sessions.waitingForLeader,
+      heldCommands: this.#sessions.heldCommands,
     };
-  }
-
-  /** Commands that wait until a leader is known. */
-  get heldCommands(): number {
-    return this.#sessions.heldCommands;
   }
 
   // What the shells call.

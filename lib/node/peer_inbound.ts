@@ -89,6 +89,7 @@ export class PeerInbound implements InboundLink, ProcessLink {
         this.#links.log.malformed(this.#from, error.message);
       }
     }
+    if (this.#from !== null) this.#links.silence.heard(this.#from);
   }
 
   disconnected(): void {

@@ -23,6 +23,7 @@ import { PeerInbound } from "./peer_inbound.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PeerProcesses, type StartId } from "./peer_processes.ts";
+import { PeerSilence } from "./peer_silence.ts";
 import { PeerStatuses } from "./peer_status.ts";
 import type { InboundLink, NodeHost } from "./shells.ts";
 
@@ -81,6 +82,7 @@ export class PeerLinks {
   readonly pace: LinkPace;
   readonly protocolVersionMax: number;
   readonly statuses: PeerStatuses;
+  readonly silence: PeerSilence;
   readonly processes = new PeerProcesses();
   readonly log: PeerLog;
   readonly #features: Features;
@@ -114,6 +116,7 @@ export class PeerLinks {
       complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
     });
     const others = options.reachable.filter((id) => id !== serverId);
+    this.silence = new PeerSilence(others);
     this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
     for (const link of this.outbound) this.#byId.set(link.peerId, link);
     this.formation.advance();
@@ -154,6 +157,7 @@ export class PeerLinks {
     this.#nowMs = nowMs;
     this.log.tick(nowMs);
     this.processes.tick(elapsedMs);
+    this.silence.tick(elapsedMs);
     for (const link of this.#inbound) link.tick(elapsedMs);
     for (const link of this.outbound) link.tick(elapsedMs);
     this.statuses.tick(nowMs);

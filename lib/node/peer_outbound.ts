@@ -132,6 +132,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
       this.#problem("A peer's answer makes no sense", error.message);
       this.reconnect(error.message);
     }
+    if (this.#isUp) this.#links.silence.heard(this.peerId);
   }
 
   /**

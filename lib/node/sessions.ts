@@ -20,6 +20,8 @@ export interface ClientLoad {
   readonly waitingRounds: number;
   /** Commands that only a leader can answer. */
   readonly waitingCommands: number;
+  /** Commands that wait until a leader is known. */
+  readonly heldCommands: number;
 }
 
 export class Sessions {

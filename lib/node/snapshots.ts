@@ -142,6 +142,10 @@ export class Snapshots {
   }
 
   /** True once a leader's snapshot is whole and waits to replace what this server has. */
+  get isReceiving(): boolean {
+    return this.#receiver.isReceiving;
+  }
+
   get hasReceived(): boolean {
     return this.#receiver.isReady;
   }

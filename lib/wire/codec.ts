@@ -25,6 +25,22 @@ export interface ServerView {
   readonly serverId: number;
   /** 0 where no leader is known. */
   readonly leaderId: number;
+  /** That, or the last one that was known to this process; 0 where none was. */
+  readonly lastLeaderId: number;
+  /** A leader is known, and not silent. */
+  readonly hasLeader: boolean;
+  /** Since when no leader is known, in ms; 0 while one is. */
+  readonly leaderMissingMs: number;
+  /** Commands are answered, or wait for a leader: they are not refused for want of one. */
+  readonly takesCommands: boolean;
+  /** Nothing is here yet that could be read: a first snapshot, or a repair, is under way. */
+  readonly isLoading: boolean;
+  readonly isReceivingSnapshot: boolean;
+  readonly isHandingOver: boolean;
+  /** The log's end here, committed or not. */
+  readonly lastIndex: number;
+  /** The other servers, as far as this one knows of them. */
+  readonly peers: readonly PeerView[];
   readonly servers: readonly ServerPlace[];
   readonly term: number;
   readonly commitIndex: number;
@@ -38,6 +54,25 @@ export interface ServerView {
   /** Ms since 1970, and the microseconds behind that. */
   readonly wallMs: number;
   readonly uptimeMs: number;
+}
+
+/** What a server knows of another one. Null stands for what it does not know. */
+export interface PeerView {
+  readonly id: number;
+  /** The connection over which this server sends to it is there, and the handshake has passed. */
+  readonly isConnected: boolean;
+  /** Since its last byte came, in ms; null where none has in this process's life. */
+  readonly silentMs: number | null;
+  /** `silent`: it missed two pings, or was not heard yet. `lost`: its connection is gone as well. */
+  readonly reach: "heard" | "silent" | "lost";
+  /** A leader's: its log is durable and equal to this server's up to here. */
+  readonly matchIndex: number | null;
+  /** By its own report, where that is not older than two election timeouts. */
+  readonly appliedIndex: number | null;
+  /** A leader's: its log is too far behind, so it is sent a snapshot. */
+  readonly isSentSnapshot: boolean;
+  /** It has nothing yet that could be read. */
+  readonly isEmpty: boolean;
 }
 
 /** A server as the cluster file names it. */

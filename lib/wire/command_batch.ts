@@ -47,6 +47,8 @@ export const ClientError = {
   hint: 9,
   /** A transaction that would copy more of large values than one may. */
   tooMuch: 10,
+  /** A read of this server's own store, which has nothing yet. */
+  loading: 11,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

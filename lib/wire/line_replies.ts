@@ -112,6 +112,7 @@ function errorLine(error: ClientError): Uint8Array {
     case ClientError.noLeader:
       return NO_LEADER;
     case ClientError.busy:
+    case ClientError.loading:
       return BUSY;
     case ClientError.noSpace:
       return NO_SPACE;

@@ -10,7 +10,8 @@ import {
   type CommandBatch,
   ReplyMode,
 } from "./command_batch.ts";
-import { CLUSTER_DOWN, writeAbout } from "./resp_about.ts";
+import { writeAbout } from "./resp_about.ts";
+import { CLUSTER_DOWN } from "./resp_cluster.ts";
 import { Outcome, RespReader } from "./resp_reader.ts";
 import { RESP3, RespMode, writeLine, writeRespResult } from "./resp_replies.ts";
 import { type RespIdentity, type RespLimits, RespRequest } from "./resp_request.ts";
@@ -41,6 +42,7 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
     "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +
     "it may be done or not",
   [ClientError.internal]: "-ERR outcome unknown: this server has failed, it may be done or not",
+  [ClientError.loading]: "-LOADING This server has nothing yet: nothing was read, try another one",
   [ClientError.discarded]: "-EXECABORT Transaction discarded because of previous errors.",
 };
 const ERROR_LINES = new Map<number, Uint8Array>();

@@ -44,6 +44,7 @@ export const RespMode = {
   clusterShards: 47,
   clusterMyId: 48,
   command: 49,
+  role: 50,
 } as const;
 export type RespMode = typeof RespMode[keyof typeof RespMode];
 

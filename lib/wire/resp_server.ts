@@ -31,6 +31,10 @@ export function info(r: RespRequest): void {
   r.local(RespMode.info, sections.join(" "));
 }
 
+export function role(r: RespRequest): void {
+  r.local(RespMode.role);
+}
+
 export function time(r: RespRequest): void {
   r.local(RespMode.time);
 }

@@ -100,6 +100,17 @@ const SERVER: readonly Row[] = [
   ["flushall", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
   ["flushdb", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
   ["info", -1, "loading stale", 0, 0, 0, "1.0.0", "About the server", server.info],
+  [
+    "role",
+    1,
+    "noscript loading stale fast",
+    0,
+    0,
+    0,
+    "2.8.12",
+    "Who leads, who follows",
+    server.role,
+  ],
   ["time", 1, "loading stale fast", 0, 0, 0, "2.6.0", "The server's clock", server.time],
 ];
 

@@ -11,13 +11,14 @@ const LOG_SLACK = 1.5;
 
 /** The first thing that is too much, in words; null where there is none. */
 export function leftoverOf(node: Node, options: SimOptions): string | null {
-  const { connections, bufferBytes, waitingEntries, waitingRounds } = node.clientLoad;
+  const load = node.clientLoad;
+  const { connections, bufferBytes, waitingEntries, waitingRounds } = load;
   const counts: [string, number][] = [
     ["client connections", connections],
     ["bytes in clients' buffers", bufferBytes],
     ["entries whose clients wait", waitingEntries],
     ["read rounds whose clients wait", waitingRounds],
-    ["commands that wait for a leader", node.heldCommands],
+    ["commands that wait for a leader", load.heldCommands],
   ];
   const state = node.raft?.state;
   if (state !== undefined) {

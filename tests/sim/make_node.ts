@@ -103,7 +103,7 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     waitingCommands: () => node.clientLoad.waitingCommands,
     waitingEntries: () => node.clientLoad.waitingEntries,
     hasDueKeys: () => store().hasDueKeys(),
-    heldCommands: () => node.heldCommands,
+    heldCommands: () => node.clientLoad.heldCommands,
     leftover: () => leftoverOf(node, options),
   };
 }

@@ -111,7 +111,7 @@ export class Marks {
       this.#watchFigureEight(state, before);
     }
     this.#watchRound(state, before);
-    this.#watchHeld(server.probe!.heldCommands(), state, before);
+    if (kind === Kind.turn) this.#watchHeld(server.probe!.heldCommands(), state, before);
     before.suspect = state.suspect;
     const reads = leaderOf(state)?.reads;
     before.hadReads = reads !== undefined && (reads.requests > 0 || reads.started !== reads.ended);

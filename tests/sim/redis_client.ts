@@ -29,7 +29,7 @@ export interface RedisTask {
 }
 
 /** Errors by which a server says that nothing was done. */
-const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT"];
+const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT", "LOADING"];
 const UNKNOWN = "ERR outcome unknown";
 const EMPTY = new Uint8Array(0);
 /** Where no leader is known, a client waits longer before it asks again. */

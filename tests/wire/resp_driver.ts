@@ -11,7 +11,7 @@ import { MemoryBudget } from "../../lib/node/memory_budget.ts";
 import { Session } from "../../lib/node/session.ts";
 import { assert } from "../../lib/util/assert.ts";
 import { ClientCodec, clientCommandBytesMax } from "../../lib/wire/client_codec.ts";
-import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
+import type { ClientAddress, PeerView, ServerView } from "../../lib/wire/codec.ts";
 import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
 import { parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
@@ -30,6 +30,9 @@ export class OneServer implements Evaluation {
   refusedWith: Refusal = 0;
   readonly awaiting = new Set<Session>();
   leader: ClientAddress | null = null;
+  /** The leader that was known last, where none is. */
+  lastLeaderId = 0;
+  peers: PeerView[] = [2, 3].map((id) => peer(id));
   hasSpace = true;
   nowMs = 1_000_000;
   /** Commands of one turn go into one entry, as they do in a real server. */
@@ -95,9 +98,19 @@ export class OneServer implements Evaluation {
     this.store.read(bytes, offset, result);
   }
   serverView(): ServerView {
+    const leaderId = this.refusedWith === 0 ? 1 : this.leader === null ? 0 : 2;
     return {
       serverId: 1,
-      leaderId: this.refusedWith === 0 ? 1 : this.leader === null ? 0 : 2,
+      leaderId,
+      lastLeaderId: leaderId === 0 ? this.lastLeaderId : leaderId,
+      hasLeader: leaderId !== 0,
+      leaderMissingMs: 0,
+      takesCommands: leaderId !== 0,
+      isLoading: false,
+      isReceivingSnapshot: false,
+      isHandingOver: false,
+      lastIndex: this.store.appliedIndex,
+      peers: this.peers,
       servers: [1, 2, 3].map((id) => ({
         id,
         hostname: "127.0.0.1",
@@ -180,6 +193,21 @@ export class OneServer implements Evaluation {
   get isSettled(): boolean {
     return this.#waiting.length === 0 && this.#rounds.length === 0;
   }
+}
+
+/** A server that is well, as another one sees it. */
+export function peer(id: number, differs: Partial<PeerView> = {}): PeerView {
+  return {
+    id,
+    isConnected: true,
+    silentMs: 10,
+    reach: "heard",
+    matchIndex: null,
+    appliedIndex: null,
+    isSentSnapshot: false,
+    isEmpty: false,
+    ...differs,
+  };
 }
 
 /** One client of a `OneServer`. */

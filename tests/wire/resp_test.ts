@@ -3,7 +3,7 @@ import { ClientError, CommandBatch } from "../../lib/wire/command_batch.ts";
 import { slotOf } from "../../lib/wire/crc16.ts";
 import { RespCodec } from "../../lib/wire/resp.ts";
 import { toBytes } from "../process/socket.ts";
-import { LIMITS, OneClient, OneServer, requestBytes } from "./resp_driver.ts";
+import { LIMITS, OneClient, OneServer, peer, requestBytes } from "./resp_driver.ts";
 
 const LEADER = { hostname: "127.0.0.1", port: 9002 };
 const ABORTED = "EXECABORT Transaction discarded because of previous errors.";
@@ -265,6 +265,7 @@ Deno.test("resp: a transaction is bounded", () => {
 Deno.test("resp: the cluster is one shard, its leader first", () => {
   const server = follower();
   const client = new OneClient(server);
+  server.peers = [2, 3].map((id) => peer(id, { silentMs: null }));
   const [slots, nodes, info, shards] = client.ask(
     ["CLUSTER", "SLOTS"],
     ["CLUSTER", "NODES"],
@@ -284,6 +285,10 @@ Deno.test("resp: the cluster is one shard, its leader first", () => {
   const down = messages(client.ask(["CLUSTER", "SLOTS"], ["CLUSTER", "INFO"]));
   assertMatch(String(down[0]), /^CLUSTERDOWN /);
   assertStringIncludes(String(down[1]), "cluster_state:fail");
+  server.lastLeaderId = 2;
+  const layout = ["SLOTS", "NODES", "SHARDS"].map((name) => ["CLUSTER", name]);
+  const [lastSlots, lastNodes, lastShards] = client.ask(...layout);
+  assertEquals([lastSlots, lastNodes, lastShards], [slots, nodes, shards]);
 });
 
 Deno.test("resp: what a server tells of itself comes in its place", () => {
