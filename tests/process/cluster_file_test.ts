@@ -24,6 +24,17 @@ function errors(server: Server) {
   return server.process.log.filter((line) => line.level === "error");
 }
 
+/** Sets the key `kept`, whose version has to become `version`. */
+async function keep(
+  cluster: Cluster,
+  value: string,
+  version: number,
+  among: readonly Server[] = cluster.servers,
+): Promise<void> {
+  using client = cluster.client(among);
+  assertEquals(await client.set("kept", value), `OK ${version}`);
+}
+
 async function clusterNodes(server: Server): Promise<string> {
   using socket = await RedisSocket.connect(server.clientPort);
   return `${await socket.ask("CLUSTER", "NODES")}`;
@@ -35,7 +46,7 @@ clusterTest(
   async (cluster) => {
     await cluster.startAll();
     const [one, two] = cluster.servers as [Server, Server];
-    assertEquals(await cluster.client().set("kept", "value"), "OK 1");
+    await keep(cluster, "value", 1);
     await cluster.stopServers();
     const [clientPort, logPort] = freePorts(2) as [number, number];
     const fourth = { id: 4, hostname: "127.0.0.1", clientPort, logPort };
@@ -48,7 +59,7 @@ clusterTest(
     });
     try {
       const leader = await cluster.waitForLeader([one, two]);
-      assertEquals(await cluster.client([one, two]).set("kept", "more"), "OK 2");
+      await keep(cluster, "more", 2, [one, two]);
       await stranger.logged("server 4 is no member of this cluster, which has servers 1, 2, 3");
       for (const server of [one, two]) {
         const [error, ...more] = errors(server);
@@ -94,7 +105,7 @@ clusterTest("process: a cluster file with fewer servers than the cluster has can
 
 clusterTest("process: addresses may change between two starts", {}, async (cluster) => {
   await cluster.startAll();
-  assertEquals(await cluster.client().set("kept", "value"), "OK 1");
+  await keep(cluster, "value", 1);
   await cluster.stopServers();
   const ports = freePorts(6);
   changeServers(cluster, (servers) =>
