@@ -7,6 +7,9 @@ import { connectAndReset, HastyClient, needsResets, PING } from "./resets.ts";
 
 const notRun = unmet(needsResets());
 
+/** A frozen server on Deno 2.4.2 has room for 128 connections that it has not accepted; 2.9.6 for 511. */
+const RESETS = 120;
+
 /** While the server stands still, so that none of them is accepted before its reset. */
 async function resetWhileFrozen(
   server: Server,
@@ -81,8 +84,8 @@ clusterTest(
     const leader = await cluster.waitForLeader();
     const [stormed, third] = cluster.others(leader) as [Server, Server];
     await third.kill();
-    await resetWhileFrozen(stormed, stormed.logPort, 300, async () => {
-      // The next connection waits in the queue, after 300 that are gone.
+    await resetWhileFrozen(stormed, stormed.logPort, RESETS, async () => {
+      // The next connection waits in the queue, after those that are gone.
       await leader.process.logged("nothing came back for");
     });
     const startMs = performance.now();
@@ -90,7 +93,7 @@ clusterTest(
     // Neither of the two can acknowledge it alone.
     assertMatch(await client.set("a", "1"), /^OK \d+$/);
     const tookMs = Math.round(performance.now() - startMs);
-    // A tenth of a second for each of them was 30 s.
+    // A tenth of a second for each of them was 12 s.
     assert(tookMs < 10_000, `the first write took ${tookMs} ms`);
   },
 );
