@@ -58,7 +58,7 @@ async function serve(connection: WatchedConnection, session: ClientSession): Pro
     await connection.untilClosed(dataWriter(replies, connection, session));
     reason = connection.closedBecause ?? session.closing ?? "";
     activity.end();
-    await connection.untilClosed(linger(connection));
+    if (connection.closedBecause === null) await connection.untilClosed(linger(connection));
   } catch (error) {
     if (error instanceof AssertionError) throw error;
     reason ||= connection.closedBecause ?? (error as Error).message;

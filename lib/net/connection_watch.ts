@@ -3,6 +3,7 @@
  * these looks bytes moved, so a limit costs no look at a clock per read or write. A connection past a
  * limit is closed, which ends its pending read or write.
  */
+import { AssertionError } from "../util/assert.ts";
 import type { Clock, Connection } from "../host/ports.ts";
 
 /** How often the limits are looked at; they are exact to this much. */
@@ -142,7 +143,12 @@ export class WatchedConnection implements Connection {
    */
   untilClosed(work: Promise<unknown>): Promise<unknown> {
     const closed = new Promise<void>((resolve) => this.#tellClosed = resolve);
-    return this.closedBecause === null ? Promise.race([work, closed]) : Promise.resolve();
+    if (this.closedBecause === null) return Promise.race([work, closed]);
+    // What the system says of a connection that was closed is no news; a broken invariant is.
+    work.catch((error) => {
+      if (error instanceof AssertionError) throw error;
+    });
+    return Promise.resolve();
   }
 }
 

@@ -25,3 +25,13 @@ Deno.test("a large write is handed to the system in pieces, whole and in order",
   assertEquals(fake.writes, 3, "640,000 bytes in pieces of 262,144");
   watch.closeAll("done");
 });
+
+Deno.test("work on a connection that is closed already may fail: nobody waits, and nothing ends of it", async () => {
+  const watch = new ConnectionWatch(clock, { idleTimeoutMs: 0, writeTimeoutMs: 1_000 });
+  const connection = watch.open(new FakeConnection());
+  connection.close("it was idle");
+  // An unhandled rejection would fail this test, as it ends a server.
+  await connection.untilClosed(Promise.reject(new Error("Bad resource ID")));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(connection.closedBecause, "it was idle");
+});
