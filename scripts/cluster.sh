@@ -163,26 +163,34 @@ stop_server() {
 
 can_connect() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
-# The first line of a server's answer to a read; nothing where it does not answer.
+# The first line of a server's answer to a read, or to $3; nothing where it does not answer.
 ask() {
   (
     exec 3<>"/dev/tcp/$1/$2"
-    printf 'get cluster-probe\r\n' >&3
+    printf "${3:-get cluster-probe\r\n}" >&3
     IFS= read -r -t 3 line <&3
     printf '%s' "${line%$'\r'}"
   ) 2>/dev/null || true
 }
 
-# leads, follows, waits (no leader is known), down
+# leads, follows, waits (no leader is known), starts (it does not listen yet), frozen (it stands still:
+# stopped by a signal, or it listens and says nothing), down
 role() {
-  local at=$1
-  running_pid "${ids[at]}" >/dev/null || { echo down; return; }
+  local at=$1 pid
+  pid=$(running_pid "${ids[at]}") || { echo down; return; }
+  [[ $(ps -o stat= -p "$pid" 2>/dev/null) != T* ]] || { echo frozen; return; }
   case $(ask "${hosts[at]}" "${client_ports[at]}") in
     ERR_NOT_FOUND | VALUE*) echo leads ;;
     ERR_REDIRECT*) echo follows ;;
-    '') echo starts ;;
+    '') silent_role "${hosts[at]}" "${client_ports[at]}" ;;
     *) echo waits ;;
   esac
+}
+
+# A read waits for a leader as long as the cluster file says; PING never does.
+silent_role() {
+  can_connect "$1" "$2" || { echo starts; return; }
+  [[ $(ask "$1" "$2" '*1\r\n$4\r\nPING\r\n') == +PONG ]] && echo waits || echo frozen
 }
 
 # Sets leader to the position of the server that serves; fails after start_seconds, or where one of

@@ -76,6 +76,10 @@ workbenchTest("cluster.sh: start, status, kill, restart, stop and clean", 3, asy
   const again = await bench.run("kill", "2");
   assertEquals([again.code, again.error], [1, "cluster: server 2 does not run\n"]);
 
+  Deno.kill(bench.pid(3), "SIGSTOP");
+  assert((await bench.roles()).includes("3 frozen"));
+  Deno.kill(bench.pid(3), "SIGCONT");
+
   const restarted = await bench.run("restart", "2");
   assertEquals(restarted.code, 0, restarted.error);
   assertMatch(restarted.out, /^Server 2 runs \(pid \d+\)/);
