@@ -200,7 +200,6 @@ redisTest("a cluster looks as one of Redis does: NODES, SLOTS, SHARDS, ROLE, INF
 ], async () => {
   const directory = Deno.makeTempDirSync({ prefix: "raftkv-redis-" });
   const servers = await redisCluster(directory);
-  const { Cluster } = await import("./harness.ts");
   const cluster = new Cluster();
   try {
     await cluster.startAll();

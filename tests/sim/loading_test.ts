@@ -1,5 +1,5 @@
 /** A server whose first snapshot is on its way has nothing to read, says so, and is not listed. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertMatch } from "@std/assert";
 import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
 import { fromBytes } from "../process/socket.ts";
 import { requestBytes } from "../wire/resp_driver.ts";
