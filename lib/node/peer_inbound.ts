@@ -18,7 +18,7 @@ import {
   RefusalReason,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
-import { type ProcessLink, startIdOf } from "./peer_processes.ts";
+import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { InboundLink } from "./shells.ts";
 
 /** Who has not said who it is by then is closed: strangers must not use up the connections. */
@@ -64,6 +64,11 @@ export class PeerInbound implements InboundLink, ProcessLink {
 
   get isKnown(): boolean {
     return this.#from !== null;
+  }
+
+  /** True where the handshake has passed with this server, in this version. */
+  speaks(peer: ServerId, protocolVersion: number): boolean {
+    return this.#from === peer && this.#hello!.protocolVersion === protocolVersion;
   }
 
   /** True where nothing came in for too long. */
@@ -214,7 +219,12 @@ export class PeerInbound implements InboundLink, ProcessLink {
       return;
     }
     this.#hello = hello;
-    this.#links.processes.present(this, hello.from, startIdOf(hello.features));
+    this.#links.processes.present(
+      this,
+      hello.from,
+      startIdOf(hello.features),
+      hello.incarnation,
+    );
   }
 
   // What the other processes of the same server make of it, see ProcessLink.
@@ -229,12 +239,11 @@ export class PeerInbound implements InboundLink, ProcessLink {
     this.#links.heardVersion(from, protocolVersion);
   }
 
-  refusedFor(earlier: ProcessLink): void {
+  refusedFor(twin: Twin): void {
     const { from } = this.#hello!;
-    const text = `another process with the data directory of server ${from} answers at ` +
-      `${earlier.address}: one of the two runs on a copy`;
+    const text = twinText(from, twin);
     encodeRefusal(this.#output.writer, RefusalReason.secondProcess, text);
-    this.#links.log.twins(from, earlier.address, this.address);
+    this.#links.log.twins(from, twin, this.address);
     this.#end(text);
   }
 

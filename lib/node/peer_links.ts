@@ -72,6 +72,13 @@ export interface LinkPace {
 const SILENCE_ELECTION_TIMEOUTS = 3;
 const SILENCE_MIN_MS = 1_000;
 
+/** The most that one tick counts: far less than a handshake may take, whatever the timing is. */
+const TICK_COUNTS_MAX_MS = 1_000;
+/**
+ * The most that one tick counts for whoever is asked whether it still answers: after a standstill the
+ * tick comes before what has arrived meanwhile is read.
+ */
+const PROCESSES_TICK_MAX_MS = 50;
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
@@ -153,10 +160,10 @@ export class PeerLinks {
   tick(nowMs: number): void {
     // A process that stood still has not listened: that is no silence of the others.
     const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
-    const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs);
+    const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs, TICK_COUNTS_MAX_MS);
     this.#nowMs = nowMs;
     this.log.tick(nowMs);
-    this.processes.tick(elapsedMs);
+    this.processes.tick(Math.min(elapsedMs, PROCESSES_TICK_MAX_MS));
     this.silence.tick(elapsedMs);
     for (const link of this.#inbound) link.tick(elapsedMs);
     for (const link of this.outbound) link.tick(elapsedMs);

@@ -4,6 +4,7 @@
  */
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import { PacedLog } from "./paced_log.ts";
+import type { Twin } from "./peer_processes.ts";
 import type { LogEvent, NodeHost } from "./shells.ts";
 
 /** Who is turned away comes back every second: the same is said again after so long, */
@@ -71,12 +72,19 @@ export class PeerLog {
     this.#complain(id, "A peer sends what makes no sense", text);
   }
 
-  /** Two processes live under one id with one data directory. */
-  twins(id: ServerId, earlierAddress: string, laterAddress: string): void {
-    const message =
-      "Two processes run with the data directory of one server, one of them on a copy";
-    const text = `server ${id} answers at ${earlierAddress}, so another process with its data ` +
-      `directory, at ${laterAddress}, is refused: stop it, and remove the copy`;
+  /** Two processes live under one id. Nobody can tell here which of them is the copy. */
+  twins(id: ServerId, { address, sharesDirectory }: Twin, laterAddress: string): void {
+    const first = address === null ? "answered here before" : `answers at ${address}`;
+    const message = sharesDirectory
+      ? "Two processes run with the data directory of one server, one of them on a copy"
+      : "Two servers were started under the same id";
+    const text = sharesDirectory
+      ? `server ${id} ${first}, so another process with its data directory, at ` +
+        `${laterAddress}, is refused as long as it runs. This says who came ` +
+        `later, not which is the copy: stop both, compare ` +
+        `both directories ("raftkv inspect": the last index), and start the one to keep`
+      : `server ${id} ${first}, so another process under its id, at ` +
+        `${laterAddress}, is refused: start one of the two with an id of its own`;
     // The ports of its connections change from try to try.
     this.#complain(id, message, text, "error", "twins");
   }

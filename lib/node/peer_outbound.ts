@@ -28,7 +28,7 @@ import {
   type StatusNotice,
 } from "../wire/rpc.ts";
 import type { PeerLinks } from "./peer_links.ts";
-import { type ProcessLink, startIdOf } from "./peer_processes.ts";
+import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { LogEvent, OutboundLink } from "./shells.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
@@ -269,7 +269,12 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
       return this.#refusedBy(message, refused.text);
     }
     this.#welcome = hello;
-    this.#links.processes.present(this, this.peerId, startIdOf(hello.features));
+    this.#links.processes.present(
+      this,
+      this.peerId,
+      startIdOf(hello.features),
+      hello.incarnation,
+    );
   }
 
   // What the other processes of the same server make of it, see ProcessLink.
@@ -280,10 +285,10 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     this.#links.peerUp(this.peerId);
   }
 
-  refusedFor(earlier: ProcessLink): void {
-    this.#links.log.twins(this.peerId, earlier.address, this.address);
+  refusedFor(twin: Twin): void {
+    this.#links.log.twins(this.peerId, twin, this.address);
     this.#isPlannedEnd = true;
-    this.reconnect(`another process with its data directory answers at ${earlier.address}`);
+    this.reconnect(twinText(this.peerId, twin));
   }
 
   probe(number: number): void {

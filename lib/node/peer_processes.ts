@@ -4,14 +4,31 @@
  * server with two start ids meet. The earlier process is asked whether it still answers. Where it does,
  * the later one is refused; where it does not, it has ended without anybody having said so (a restart,
  * a network that drops packets), its connections are closed, and the later one is admitted.
+ *
+ * Whoever has been refused, or has given way, is remembered and refused from then on, at once, whether
+ * the other process is there just now or not: else a copy that tries again and again would be admitted
+ * in the moment when its original restarts, and the original would be the later one. A restart draws a
+ * new id, so nobody is locked out for longer than its process lives. The refused process itself runs on
+ * and tries again: a single judge that is mistaken must not end a rightful server, and one that ended
+ * would be started anew by its supervisor, with an id that nobody remembers. Which of the two is the
+ * copy can't be known here: only which came later.
  */
 import type { Rng } from "../host/ports.ts";
 import type { ServerId } from "../raft/types.ts";
 import { bytesToHex } from "../storage/hex.ts";
+import type { Incarnation } from "../storage/types.ts";
 import { Feature, type Features } from "../wire/rpc.ts";
 
 /** Drawn once by each process; lower-case hexadecimal digits. */
 export type StartId = string;
+
+/** Another process of the same server, for people. */
+export interface Twin {
+  /** Where it answers; null where it is not connected now. */
+  readonly address: string | null;
+  /** False for two fresh servers under one id: each has a data directory of its own. */
+  readonly sharesDirectory: boolean;
+}
 
 /** One connection with another server, as far as this file is concerned; in either direction. */
 export interface ProcessLink {
@@ -21,19 +38,22 @@ export interface ProcessLink {
   probe(number: number): void;
   /** The other end's process is the only one, as far as is known: the handshake has passed. */
   admitted(): void;
-  /** Another process of the same server answers: this connection is to end. */
-  refusedFor(earlier: ProcessLink): void;
+  /** There is, or was, another process of the same server: this connection is to end. */
+  refusedFor(twin: Twin): void;
   /** Another process takes this one's place: it does not answer. */
   givesWay(): void;
 }
 
 /** How long an earlier process has to answer. */
 const ANSWER_MAX_MS = 500;
+/** How many processes of one server are remembered that must not come back. */
+const BARRED_MAX = 16;
 
 interface Party {
   readonly link: ProcessLink;
   readonly peer: ServerId;
   readonly startId: StartId;
+  readonly incarnation: Incarnation;
 }
 
 /** A later connection that waits for what the earlier ones answer. */
@@ -47,6 +67,8 @@ export class PeerProcesses {
   /** Connections whose handshake has passed. */
   readonly #admitted = new Map<ProcessLink, Party>();
   readonly #challenges = new Map<ProcessLink, Challenge>();
+  /** Those that were refused or gave way; of each server the last ones, which tried last at the end. */
+  readonly #barred = new Map<ServerId, StartId[]>();
   #lastProbe = 0;
 
   /**
@@ -54,9 +76,19 @@ export class PeerProcesses {
    * once where nothing stands against it, or within `ANSWER_MAX_MS`. Builds that draw no start id
    * (null) are admitted as they always were.
    */
-  present(link: ProcessLink, peer: ServerId, startId: StartId | null): void {
+  present(
+    link: ProcessLink,
+    peer: ServerId,
+    startId: StartId | null,
+    incarnation: Incarnation,
+  ): void {
     if (startId === null) return link.admitted();
-    this.#challengeOrAdmit({ link, peer, startId });
+    const party = { link, peer, startId, incarnation };
+    if (this.#barred.get(peer)?.includes(startId) !== true) return this.#challengeOrAdmit(party);
+    this.#bar(party);
+    const admitted = this.#twinsOf(party)[0];
+    const address = admitted === undefined ? null : this.#firstOf(admitted).link.address;
+    link.refusedFor({ address, sharesDirectory: true });
   }
 
   /** The other end of `link` has answered a probe. */
@@ -65,8 +97,7 @@ export class PeerProcesses {
     if (earlier === undefined) return;
     for (const later of [...this.#challenges.values()]) {
       if (!isTwin(earlier, later) || number < later.probeNumber) continue;
-      this.#challenges.delete(later.link);
-      later.link.refusedFor(this.#firstOf(earlier).link);
+      if (this.#challenges.get(later.link) === later) this.#refuse(later, earlier);
     }
   }
 
@@ -84,11 +115,14 @@ export class PeerProcesses {
   /** Lets time pass; time in which this process stood still counts for little. */
   tick(elapsedMs: number): void {
     for (const later of [...this.#challenges.values()]) {
+      // Gone, or asked anew since another one was admitted in this very loop: that one may answer.
+      if (this.#challenges.get(later.link) !== later) continue;
       later.leftMs -= elapsedMs;
-      if (later.leftMs > 0 || !this.#challenges.has(later.link)) continue;
-      for (const { link } of this.#twinsOf(later)) {
-        this.#admitted.delete(link);
-        link.givesWay();
+      if (later.leftMs > 0) continue;
+      for (const earlier of this.#twinsOf(later)) {
+        if (earlier.incarnation === later.incarnation) this.#bar(earlier);
+        this.#admitted.delete(earlier.link);
+        earlier.link.givesWay();
       }
       this.#admit(later);
     }
@@ -112,6 +146,24 @@ export class PeerProcesses {
     }
   }
 
+  /** Refuses a process on all connections that it waits on. */
+  #refuse(later: Party, earlier: Party): void {
+    const sharesDirectory = earlier.incarnation === later.incarnation;
+    // Two fresh servers under one id vote for nothing yet: once that is put right, either may come.
+    if (sharesDirectory) this.#bar(later);
+    const twin = { address: this.#firstOf(earlier).link.address, sharesDirectory };
+    for (const { link, peer, startId } of [...this.#challenges.values()]) {
+      if (peer !== later.peer || startId !== later.startId) continue;
+      this.#challenges.delete(link);
+      link.refusedFor(twin);
+    }
+  }
+
+  #bar({ peer, startId }: Party): void {
+    const others = (this.#barred.get(peer) ?? []).filter((other) => other !== startId);
+    this.#barred.set(peer, [...others, startId].slice(-BARRED_MAX));
+  }
+
   /** The oldest connection of a process: whichever answers, the same one is named. */
   #firstOf({ peer, startId }: Party): Party {
     const isSame = (other: Party) => other.peer === peer && other.startId === startId;
@@ -122,6 +174,18 @@ export class PeerProcesses {
   #twinsOf(party: Party): Party[] {
     return [...this.#admitted.values()].filter((other) => isTwin(other, party));
   }
+}
+
+/** What whoever is refused is told. */
+export function twinText(id: ServerId, { address, sharesDirectory }: Twin): string {
+  if (!sharesDirectory) {
+    return `another process under the id ${id} answers at ${address}, with a data directory of ` +
+      `its own: two servers were started with the same id`;
+  }
+  const what = address === null
+    ? `another process with the data directory of server ${id} answered before`
+    : `another process with the data directory of server ${id} answers at ${address}`;
+  return `${what}: one of the two runs on a copy`;
 }
 
 /** Draws the id of a process that starts. */

@@ -30,6 +30,7 @@ export class Server {
   readonly #servers: readonly number[];
   readonly #random: Random;
   readonly #disk: SimDisk;
+  readonly #electionTimeoutMs: number;
 
   constructor(
     id: number,
@@ -37,7 +38,9 @@ export class Server {
     random: Random,
     protocolVersionMax: number = PROTOCOL_VERSION,
     disk = new SimDisk(),
+    electionTimeoutMs = ELECTION_TIMEOUT_MS,
   ) {
+    this.#electionTimeoutMs = electionTimeoutMs;
     this.id = id;
     this.#servers = servers;
     this.#random = random;
@@ -65,7 +68,7 @@ export class Server {
       },
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
-      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      electionTimeoutMs,
       protocolVersionMax,
       ownStatus: () => this.status,
       onMessage: (message) => this.received.push(message),
@@ -78,7 +81,16 @@ export class Server {
   /** The next process on this one's data directory. */
   restart(protocolVersionMax: number = PROTOCOL_VERSION): Server {
     this.directory.close();
-    return new Server(this.id, this.#servers, this.#random, protocolVersionMax, this.#disk);
+    const disk = this.#disk;
+    const electionTimeoutMs = this.#electionTimeoutMs;
+    return new Server(
+      this.id,
+      this.#servers,
+      this.#random,
+      protocolVersionMax,
+      disk,
+      electionTimeoutMs,
+    );
   }
 }
 
@@ -148,10 +160,15 @@ export function connectAll(servers: readonly Server[]): Wire[] {
   return servers.flatMap((a) => servers.filter((b) => b !== a).map((b) => new Wire(a, b)));
 }
 
-export function form(count: number): { servers: Server[]; wires: Wire[] } {
+export function form(
+  count: number,
+  electionTimeoutMs = ELECTION_TIMEOUT_MS,
+): { servers: Server[]; wires: Wire[] } {
   const random = new Random(count);
   const ids = Array.from({ length: count }, (_, i) => i + 1);
-  const servers = ids.map((id) => new Server(id, ids, random));
+  const servers = ids.map((id) =>
+    new Server(id, ids, random, PROTOCOL_VERSION, new SimDisk(), electionTimeoutMs)
+  );
   const wires = connectAll(servers);
   for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
     for (const server of servers) server.links.tick(nowMs);

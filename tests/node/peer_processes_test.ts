@@ -1,7 +1,8 @@
 /** Two processes under one name: which of them may stay. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { PeerProcesses, type ProcessLink } from "../../lib/node/peer_processes.ts";
-import { form, heartbeat, type Server, Wire } from "./linked_servers.ts";
+import { PeerProcesses, type ProcessLink, type Twin } from "../../lib/node/peer_processes.ts";
+import { Random } from "../../lib/util/random.ts";
+import { form, heartbeat, Server, Wire } from "./linked_servers.ts";
 
 class Link implements ProcessLink {
   readonly address: string;
@@ -23,8 +24,8 @@ class Link implements ProcessLink {
     this.told.push("admitted");
   }
 
-  refusedFor(earlier: ProcessLink): void {
-    this.told.push(`refused for ${earlier.address}`);
+  refusedFor({ address, sharesDirectory }: Twin): void {
+    this.told.push(`refused for ${address}${sharesDirectory ? "" : ", another directory"}`);
   }
 
   givesWay(): void {
@@ -44,19 +45,19 @@ function links(...addresses: string[]): [PeerProcesses, ...Link[]] {
 
 Deno.test("processes: connections of one process, of several servers and of older builds are admitted", () => {
   const [processes, a, b, c, d, e] = links("a", "b", "c", "d", "e");
-  processes.present(a!, 2, "one");
-  processes.present(b!, 2, "one");
-  processes.present(c!, 3, "two");
-  processes.present(d!, 2, null);
-  processes.present(e!, 2, null);
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "one", "shared");
+  processes.present(c!, 3, "two", "shared");
+  processes.present(d!, 2, null, "shared");
+  processes.present(e!, 2, null, "shared");
   for (const link of [a, b, c, d, e]) assertEquals(link!.told, ["admitted"]);
 });
 
 Deno.test("processes: while the earlier one answers, the later is refused", () => {
   const [processes, a, b, later] = links("a", "b", "later");
-  processes.present(a!, 2, "one");
-  processes.present(b!, 2, "one");
-  processes.present(later!, 2, "two");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "one", "shared");
+  processes.present(later!, 2, "two", "shared");
   assertEquals([a, b, later].map((link) => link!.told.at(-1)), ["probe", "probe", undefined]);
   processes.tick(490);
   b!.answer();
@@ -67,10 +68,10 @@ Deno.test("processes: while the earlier one answers, the later is refused", () =
   processes.tick(1_000);
   assertEquals(later!.told, ["refused for a"]);
   assertEquals(a!.told, ["admitted", "probe"]);
-  // It comes again, and an answer from before says nothing now.
+  // Another one comes, and an answer from before says nothing now.
   const again = new Link("again", processes);
   const old = a!.lastProbe;
-  processes.present(again, 2, "two");
+  processes.present(again, 2, "three", "shared");
   processes.answered(a!, old);
   assertEquals(again.told, []);
   a!.answer();
@@ -79,29 +80,28 @@ Deno.test("processes: while the earlier one answers, the later is refused", () =
 
 Deno.test("processes: an earlier one that does not answer gives way, on all its connections", () => {
   const [processes, a, b, later, other] = links("a", "b", "later", "other");
-  processes.present(a!, 2, "one");
-  processes.present(b!, 2, "one");
-  processes.present(other!, 3, "three");
-  processes.present(later!, 2, "two");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "one", "shared");
+  processes.present(other!, 3, "three", "shared");
+  processes.present(later!, 2, "two", "shared");
   processes.tick(499);
   assertEquals(later!.told, []);
   processes.tick(1);
   assertEquals(later!.told, ["admitted"]);
   assertEquals([a!.told.at(-1), b!.told.at(-1)], ["gives way", "gives way"]);
   assertEquals(other!.told, ["admitted"]);
-  // It comes back, late: now it is the later one.
+  // It comes back, late: it had its time.
   const back = new Link("back", processes);
-  processes.present(back, 2, "one");
-  later!.answer();
+  processes.present(back, 2, "one", "shared");
   assertEquals(back.told, ["refused for later"]);
 });
 
 Deno.test("processes: once the earlier one's connections are gone, nobody waits", () => {
   const [processes, a, b, later, gone] = links("a", "b", "later", "gone");
-  processes.present(a!, 2, "one");
-  processes.present(b!, 2, "one");
-  processes.present(later!, 2, "two");
-  processes.present(gone!, 2, "two");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "one", "shared");
+  processes.present(later!, 2, "two", "shared");
+  processes.present(gone!, 2, "two", "shared");
   processes.closed(gone!);
   processes.closed(a!);
   assertEquals(later!.told, []);
@@ -113,10 +113,10 @@ Deno.test("processes: once the earlier one's connections are gone, nobody waits"
 
 Deno.test("processes: a process that makes a newer connection is asked there, too", () => {
   const [processes, a, newer, later] = links("a", "newer", "later");
-  processes.present(a!, 2, "one");
-  processes.present(later!, 2, "two");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(later!, 2, "two", "shared");
   processes.tick(400);
-  processes.present(newer!, 2, "one");
+  processes.present(newer!, 2, "one", "shared");
   processes.closed(a!);
   processes.tick(400);
   newer!.answer();
@@ -125,14 +125,83 @@ Deno.test("processes: a process that makes a newer connection is asked there, to
 
 Deno.test("processes: of three, the first that answers stays", () => {
   const [processes, a, b, c] = links("a", "b", "c");
-  processes.present(a!, 2, "one");
-  processes.present(b!, 2, "two");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "two", "shared");
   processes.tick(250);
-  processes.present(c!, 2, "three");
+  processes.present(c!, 2, "three", "shared");
   processes.tick(250);
   assertEquals([a!.told.at(-1), b!.told, c!.told], ["gives way", ["admitted", "probe"], []]);
   b!.answer();
   assertEquals(c!.told, ["refused for b"]);
+});
+
+Deno.test("processes: three at once: the one just admitted is asked before it is thrown out", () => {
+  const [processes, a, b, c] = links("a", "b", "c");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(b!, 2, "two", "shared");
+  processes.present(c!, 2, "three", "shared");
+  processes.tick(500);
+  assertEquals([a!.told.at(-1), b!.told, c!.told], ["gives way", ["admitted", "probe"], []]);
+  processes.tick(490);
+  b!.answer();
+  assertEquals(c!.told, ["refused for b"]);
+});
+
+Deno.test("processes: who was refused or gave way is refused at once, whoever is there; a restart is not", () => {
+  const [processes, a, copy, waiting] = links("a", "copy", "waiting");
+  processes.present(a!, 2, "one", "shared");
+  processes.present(copy!, 2, "two", "shared");
+  const probe = a!.lastProbe;
+  processes.present(waiting!, 2, "two", "shared");
+  // One answer refuses the process, on the connection that asked later, too.
+  processes.answered(a!, probe);
+  assertEquals([copy!.told, waiting!.told], [["refused for a"], ["refused for a"]]);
+  processes.closed(a!);
+  const again = new Link("again", processes);
+  processes.present(again, 2, "two", "shared");
+  assertEquals(again.told, ["refused for null"]);
+  const restarted = new Link("restarted", processes);
+  processes.present(restarted, 2, "three", "shared");
+  assertEquals(restarted.told, ["admitted"]);
+  // It stands still, and a restart of its takes its place: it does not come back either.
+  const next = new Link("next", processes);
+  processes.present(next, 2, "four", "shared");
+  processes.tick(500);
+  const back = new Link("back", processes);
+  processes.present(back, 2, "three", "shared");
+  assertEquals([next.told, back.told], [["admitted"], ["refused for next"]]);
+  // The other servers have ids of their own.
+  const other = new Link("other", processes);
+  processes.present(other, 3, "two", "shared");
+  assertEquals(other.told, ["admitted"]);
+});
+
+Deno.test("processes: of those refused the last sixteen are remembered, and who keeps trying stays one of them", () => {
+  const [processes, a] = links("a");
+  processes.present(a!, 2, "one", "shared");
+  const present = (startId: string) => {
+    const link = new Link(startId, processes);
+    processes.present(link, 2, startId, "shared");
+    const isAsked = link.told.length === 0;
+    if (isAsked) a!.answer();
+    assertEquals(link.told, ["refused for a"]);
+    return isAsked;
+  };
+  assertEquals([present("stays"), present("goes")], [true, true]);
+  for (let i = 0; i < 15; i++) assertEquals([present(`${i}`), present("stays")], [true, false]);
+  assertEquals([present("0"), present("goes")], [false, true]);
+});
+
+Deno.test("processes: two fresh servers under one id are said to be that, and may come once it is put right", () => {
+  const [processes, a, b] = links("a", "b");
+  processes.present(a!, 2, "one", "a's");
+  processes.present(b!, 2, "two", "b's");
+  a!.answer();
+  assertEquals(b!.told, ["refused for a, another directory"]);
+  processes.closed(a!);
+  const again = new Link("again", processes);
+  processes.present(again, 2, "two", "b's");
+  assertEquals(again.told, ["admitted"]);
 });
 
 /** Lets time pass for these servers and connections. */
@@ -213,19 +282,66 @@ Deno.test("processes: a restart after which the old connections still seem open 
   }
 });
 
-Deno.test("processes: a judge that stood still hears the answer before it decides", () => {
+Deno.test("processes: a copy that was refused does not come in while its original restarts", () => {
   const { servers, wires } = form(3);
-  const [first, second] = servers;
+  const [first, second, third] = servers;
   const time = new Time();
   time.run(100, servers, wires);
   const copy = second!.restart();
-  const wire = new Wire(copy, first!);
-  wire.pump();
-  // The question is out; for an hour nothing runs here.
-  first!.links.tick(3_600_000);
-  for (const one of wires) one.pump();
-  first!.links.tick(3_600_010);
-  wire.pump();
-  assertEquals(copy.links.outbound[0]!.isUp, false);
-  assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);
+  const copied = [new Wire(copy, first!), new Wire(copy, third!)];
+  time.run(3_000, [...servers, copy], [...wires, ...copied]);
+  copy.directory.close();
+  const next = second!.restart();
+  const own = wires.filter((wire) => wire.isWith(2));
+  const others = wires.filter((wire) => !wire.isWith(2));
+  for (const wire of own) wire.disconnect();
+  time.run(300, [first!, third!, copy], [...others, ...copied]);
+  assertEquals(copy.links.outbound.map((link) => link.isUp), [false, false]);
+  for (const wire of own) wire.replace(second!, next);
+  time.run(3_000, [first!, next, third!, copy], [...wires, ...copied]);
+  assertEquals(copy.links.outbound.map((link) => link.isUp), [false, false]);
+  assertEquals(next.links.outbound.map((link) => link.isUp), [true, true]);
+  for (const server of [first!, third!]) {
+    const said = server.events.filter(({ message }) => TWINS.test(message));
+    for (const { fields } of said) {
+      assertMatch(`${fields.reason}`, /not which is the copy: stop both, compare both directories/);
+    }
+  }
+  next.links.send(heartbeat(2, 1));
+  for (const wire of wires) wire.pump();
+  assertEquals(first!.received, [heartbeat(2, 1)]);
 });
+
+Deno.test("processes: while unformed, two fresh servers under one id are told so, and no copy is spoken of", () => {
+  const random = new Random(7);
+  const ids = [1, 2, 3];
+  const [first, second, wrong] = [1, 2, 2].map((id) => new Server(id, ids, random));
+  const wires = [new Wire(second!, first!)];
+  const time = new Time();
+  time.run(100, [first!, second!], wires);
+  wires.push(new Wire(wrong!, first!));
+  time.run(1_000, [first!, second!, wrong!], wires);
+  const said = first!.events.filter(({ level }) => level === "error");
+  assertEquals(said.map(({ message }) => message), ["Two servers were started under the same id"]);
+  const told = wrong!.events.filter(({ level }) => level === "error");
+  assertMatch(`${told[0]!.fields.reason}`, /two servers were started with the same id$/);
+});
+
+for (const electionTimeoutMs of [100, 400, 1_000, 10_000]) {
+  Deno.test(`processes: a judge that stood still hears the answer before it decides, election timeout ${electionTimeoutMs} ms`, () => {
+    const { servers, wires } = form(3, electionTimeoutMs);
+    const [first, second] = servers;
+    const time = new Time();
+    time.run(100, servers, wires);
+    const copy = second!.restart();
+    const wire = new Wire(copy, first!);
+    wire.pump();
+    // The question is out; for an hour nothing runs here.
+    first!.links.tick(3_600_000);
+    for (const one of wires) one.pump();
+    first!.links.tick(3_600_010);
+    wire.pump();
+    assertEquals(copy.links.outbound[0]!.isUp, false);
+    assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);
+  });
+}
