@@ -50,12 +50,16 @@ function messageOf(aheadMs: number, leads: boolean): string {
   const where = aheadMs > 0 ? "ahead of" : "behind";
   const what = `The log's time is ${seconds} s ${where} this server's wall clock`;
   const check = "Look at the clocks of all servers";
-  if (!leads && aheadMs < 0) {
-    return `${what}: if this server came to lead, the log's time would jump there, and keys with ` +
-      `a time to live would go ${seconds} s early. ${check}`;
+  if (aheadMs < 0) {
+    const when = leads
+      ? "at the next change of leader, or a restart of this server,"
+      : "if this server came to lead,";
+    return `${what}: ${when} the log's time would jump there, and keys with a time to live, or ` +
+      `with an absolute one by this clock, would go ${seconds} s early. ${check}`;
   }
-  const effect = "times to live are right; absolute times (EXPIREAT, EXAT, EXPIRETIME) are taken " +
-    "and shown by the wall clock of the server that leads or answers now; those that were set " +
-    "while a clock was wrong stay wrong by as much";
+  const effect = "a time to live is right while the leader stays, and longer by what the log was " +
+    "idle before another one, or the same after a restart, leads; absolute times (EXPIREAT, " +
+    "EXAT, EXPIRETIME) are taken and shown by the wall clock of the server that leads or answers " +
+    "now; those that were set while a clock was wrong stay wrong by as much";
   return `${what}, since a leader's clock was wrong or this one is: ${effect}. ${check}`;
 }

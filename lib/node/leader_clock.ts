@@ -3,8 +3,9 @@
  * at the start of its term, and continues by the monotonic clock, so a step of the wall clock in
  * mid-term moves nothing. A stamp is never less than the last one in the log: the store's time never
  * runs back, whoever leads. Where the log is ahead of the wall clock, time continues from there, at its
- * own rate, rather than stand still or slow down: what was to expire in a minute does so in a minute,
- * whoever's clock was wrong. For absolute times, which clients give by the wall clock, the difference
+ * own rate, rather than stand still or slow down: what was to expire in a minute does so in a minute
+ * while this server leads, whoever's clock was wrong. Where the log is behind, it jumps to the wall
+ * clock with the term. For absolute times, which clients give by the wall clock, the difference
  * between the two is measured anew each time.
  */
 import type { Clock } from "../host/ports.ts";

@@ -112,6 +112,7 @@ export class Node implements ServerNode {
       outboxBytesMax: this.#limits.outboxBytesMax,
       frameBytesMax: frameBytesMax(),
       electionTimeoutMs: config.timing.electionTimeoutMs,
+      monotonicMs: () => clock.monotonicMs(),
       ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
       ownStatus: () => this.#consensus && statusOf(this.#consensus, this.#clocks.leader),
       onMessage: (message) => this.#onMessage(message),

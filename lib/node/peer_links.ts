@@ -42,6 +42,8 @@ export interface PeerLinksOptions {
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly electionTimeoutMs: number;
+  /** The same clock that the ticks tell of. */
+  readonly monotonicMs: () => number;
   /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
   readonly protocolVersionMax?: number;
   /** What to tell the others of this server; null while there is nothing to tell. */
@@ -245,7 +247,9 @@ export class PeerLinks {
 
   /** A server tells how it is. */
   receiveStatus(from: ServerId, status: StatusNotice): void {
-    if (this.formation.isFormed) this.statuses.receive(from, status);
+    if (this.formation.isFormed) {
+      this.statuses.receive(from, status, this.#options.monotonicMs());
+    }
   }
 
   sendDigest(to: ServerId, notice: DigestNotice): void {
@@ -293,6 +297,12 @@ export class PeerLinks {
   /** Somebody has said a good hello, in a version that can be spoken to it, too. */
   heardVersion(from: ServerId, protocolVersion: number): void {
     this.#byId.get(from)?.heardVersion(protocolVersion);
+  }
+
+  /** True where a server speaks this version over a connection that it has made. */
+  hears(from: ServerId, protocolVersion: number): boolean {
+    for (const link of this.#inbound) if (link.speaks(from, protocolVersion)) return true;
+    return false;
   }
 
   /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */

@@ -303,8 +303,10 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   }
 
   #onRefusal(reason: number, text: string): void {
-    const isVersion = reason === RefusalReason.otherVersion;
-    if (!isVersion || this.#isUp || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
+    // Whoever speaks that version to this server at this moment knows it: somebody else answers here.
+    const mayBeOlder = reason === RefusalReason.otherVersion && !this.#isUp &&
+      !this.#links.hears(this.peerId, this.#protocolVersion);
+    if (!mayBeOlder || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
       const isTwin = reason === RefusalReason.secondProcess;
       return this.#refusedBy("A peer refuses this server", text, isTwin ? "error" : "warning");
     }

@@ -8,7 +8,7 @@ import type { StatusNotice } from "../wire/rpc.ts";
 
 /** The last report of another server. */
 export interface PeerStatus extends StatusNotice {
-  /** By the monotonic clock, as far as the last tick had read it. */
+  /** By the monotonic clock: not the last tick's time, which is old after a standstill. */
   readonly receivedMs: number;
 }
 
@@ -44,8 +44,8 @@ export class PeerStatuses {
     return ageMs <= VALID_ELECTION_TIMEOUTS * this.#options.electionTimeoutMs ? status : null;
   }
 
-  receive(from: ServerId, notice: StatusNotice): void {
-    this.#byId.set(from, { ...notice, receivedMs: this.#nowMs });
+  receive(from: ServerId, notice: StatusNotice, receivedMs: number): void {
+    this.#byId.set(from, { ...notice, receivedMs });
   }
 
   tick(nowMs: number): void {

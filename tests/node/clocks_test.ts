@@ -141,7 +141,10 @@ Deno.test("clocks: a difference of more than a second is a warning that repeats,
   const { level, message, fields } = warnings()[0]!;
   assertEquals(level, "warning");
   assertMatch(message, /^The log's time is 3\d{3}\.\d s ahead of this server's wall clock, since /);
-  assertMatch(message, /times to live are right; absolute times .*EXPIREAT/);
+  assertMatch(
+    message,
+    /time to live is right while the leader stays, .*; absolute times .*EXPIREAT/,
+  );
   assert(Math.abs(Number(fields.logAheadOfWallMs) - HOUR) < 61 * SECOND);
   server.pass(59 * SECOND);
   assertEquals(warnings().length, 1);
@@ -161,6 +164,38 @@ Deno.test("clocks: a difference of more than a second is a warning that repeats,
   assertEquals(warnings().length, 4);
 });
 
+Deno.test("clocks: a log that is behind its leader's wall clock jumps at a restart, which the warning says before", () => {
+  const server = new OneServer(undefined, NOW - HOUR);
+  const client = new Client(server);
+  assertEquals(client.ask("SET", "k", "v", "EX", "1800"), "OK");
+  assertEquals(client.ask("SET", "long", "v", "EX", "7200"), "OK");
+  server.wallStartMs += HOUR;
+  server.pass(100);
+  const { message } = server.events.find(({ message }) => /wall clock/.test(message))!;
+  assertMatch(
+    message,
+    /behind this server's wall clock: at the next change of leader, or a restart/,
+  );
+  assertMatch(message, / would go 3600\.0 s early\. /);
+  assertEquals(client.ttl("k"), 1_800);
+  server.settle();
+  server.disk.kill();
+  const next = new Client(new OneServer(server.disk, server.wallMs));
+  assertEquals(next.ask("GET", "k"), null);
+  assertEquals(next.ttl("long"), 3_600);
+});
+
+Deno.test("clocks: a log that is ahead is set back to its last entry at a restart: time that was idle counts anew", () => {
+  const server = ledAhead(HOUR);
+  const client = new Client(server);
+  client.ask("SET", "k", "v", "EX", "60");
+  server.pass(50 * SECOND);
+  assertEquals(client.ttl("k"), 10);
+  server.settle();
+  server.disk.kill();
+  assertEquals(new Client(new OneServer(server.disk, server.wallMs)).ttl("k"), 60);
+});
+
 Deno.test("clocks: no word is said of a difference of up to a second, and none counts below 100 ms", () => {
   const server = new OneServer(undefined, NOW);
   server.wallStartMs -= 999;
@@ -175,7 +210,11 @@ Deno.test("clocks: no word is said of a difference of up to a second, and none c
       return leader.aheadOfWallMs();
     });
   // Jitter is left out: what was set reads back as it was set.
-  assertEquals(offsetsOf([100, -200, -1, -50, 99, -150]), [0, 0, 101, 101, 0, 202]);
+  assertEquals(offsetsOf([100, -200, -1, -50, 99, -150]), [0, 0, 101, 101, 101, 202]);
+  // Once it counts, it does so down to half of that: it does not flip at the bound.
+  clock.wall = NOW;
+  assertEquals(leader.aheadOfWallMs(), 0);
+  assertEquals(offsetsOf([-101, 1, -1, 1, -1, 51, 1]), [101, 101, 101, 101, 101, 101, 0]);
 });
 
 Deno.test("clocks: a follower's time passes between reports, and is never earlier than its store's", () => {

@@ -17,6 +17,8 @@ export class Server {
   readonly lost: number[] = [];
   readonly digests: [number, DigestNotice][] = [];
   formedCount = 0;
+  /** What its monotonic clock shows when a report comes in; its ticks are told the time by the test. */
+  nowMs = 0;
   status: StatusNotice = {
     hasRoom: true,
     canWrite: true,
@@ -69,6 +71,7 @@ export class Server {
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
       electionTimeoutMs,
+      monotonicMs: () => this.nowMs,
       protocolVersionMax,
       ownStatus: () => this.status,
       onMessage: (message) => this.received.push(message),

@@ -65,7 +65,7 @@ Deno.test("status: a report counts for two election timeouts, then its server is
   const { bench, run } = setUp();
   assertEquals(bench.statuses.of(2), null);
   run(100);
-  bench.statuses.receive(2, { ...WELL, hasRoom: false });
+  bench.statuses.receive(2, { ...WELL, hasRoom: false }, bench.nowMs);
   const expected: PeerStatus = { ...WELL, hasRoom: false, receivedMs: 100 };
   assertEquals(bench.statuses.of(2), expected);
   run(2 * ELECTION_TIMEOUT_MS);
@@ -80,7 +80,10 @@ Deno.test("status: servers of a cluster know each other's, and a changed one at 
   const [first, second, third] = servers;
   const run = (fromMs: number, forMs: number) => {
     for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 10) {
-      for (const server of servers) server.links.tick(nowMs);
+      for (const server of servers) {
+        server.nowMs = nowMs;
+        server.links.tick(nowMs);
+      }
       for (const server of servers) server.links.wake();
       for (const wire of wires) wire.pump();
     }
@@ -94,4 +97,18 @@ Deno.test("status: servers of a cluster know each other's, and a changed one at 
     assertEquals(status, second!.status);
     assertEquals(receivedMs >= 2_500, true);
   }
+});
+
+Deno.test("status: what arrives after a standstill, before the next tick, has arrived now", () => {
+  const { servers, wires } = form(3);
+  const [first, second] = servers;
+  for (const server of servers) server.links.tick(2_000);
+  for (const wire of wires) wire.pump();
+  second!.links.tick(2_500);
+  second!.links.wake();
+  // The first one has stood still for ten seconds since; its sockets are read before its timer runs.
+  first!.nowMs = 12_000;
+  for (const wire of wires) wire.pump();
+  first!.links.tick(12_010);
+  assertEquals(first!.links.statuses.of(2)?.receivedMs, 12_000);
 });

@@ -5,9 +5,11 @@ import { Random } from "../../lib/util/random.ts";
 import {
   encodeHello,
   encodePong,
+  encodeRefusal,
   encodeStatus,
   Feature,
   FrameDecoder,
+  RefusalReason,
 } from "../../lib/wire/rpc.ts";
 import { connectAll, form, heartbeat, Server, type Wire } from "./linked_servers.ts";
 import { STATUS } from "../wire/rpc_samples.ts";
@@ -26,7 +28,10 @@ function mixed(versions: readonly number[]): { servers: Server[]; wires: Wire[] 
 
 function run(servers: readonly Server[], wires: readonly Wire[], fromMs: number, forMs: number) {
   for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 100) {
-    for (const server of servers) server.links.tick(nowMs);
+    for (const server of servers) {
+      server.nowMs = nowMs;
+      server.links.tick(nowMs);
+    }
     for (const server of servers) server.links.wake();
     for (const wire of wires) wire.pump();
   }
@@ -158,4 +163,30 @@ Deno.test("versions: an answer after the one that ended a connection is not take
   assertEquals(servers[0]!.events.map((event) => event.message), [
     "A peer is not the server that the cluster file says",
   ]);
+});
+
+Deno.test("versions: who speaks the later version here is not taken for an older one by a refusal from its address", () => {
+  const { servers, wires } = mixed([2, 2, 2]);
+  const [first, second] = servers;
+  const link = linkOf(first!, 2);
+  const refusal = new ByteWriter();
+  encodeRefusal(refusal, RefusalReason.otherVersion, "this server speaks protocol 1, not 2");
+  const refuse = () => {
+    link.disconnected("reset");
+    link.connected();
+    link.receive(refusal.copy());
+    link.disconnected("refused");
+    link.connected();
+    const decoder = new FrameDecoder(1_000);
+    decoder.push(link.takeOutput()!.slice());
+    link.outputWritten();
+    const hello = decoder.next();
+    return hello?.type === "hello" ? hello.hello.protocolVersion : 0;
+  };
+  assertEquals(refuse(), 2);
+  assertEquals(first!.events.filter((event) => event.message === REFUSED), []);
+  // Once it does not speak here any more, it may be of an earlier build.
+  const fromSecond = wires.find((wire) => wire.outbound === linkOf(second!, 1))!;
+  fromSecond.disconnect();
+  assertEquals(refuse(), 1);
 });
