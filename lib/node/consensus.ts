@@ -71,7 +71,8 @@ export function openConsensus(options: ConsensusOptions): Consensus {
   const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
   const onSync = () => raft.noteDiskProgress();
   const onFull = () => raft.noteDiskFull();
-  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync, onFull };
+  const isSuspectOnDisk = recovered.hardState.suspect || recovered.damaged !== null;
+  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync, onFull, isSuspectOnDisk };
   const persister = new Persister({ log, clock, host, ...about });
   const snapshots = new Snapshots({
     raft,
@@ -92,12 +93,14 @@ export function openConsensus(options: ConsensusOptions): Consensus {
 
 /** What the other servers are told of this one. */
 export function statusOf(
-  { raft, store, log, persister }: Consensus,
-  leaderClock: LeaderClock,
+  consensus: Consensus,
+  { leader: leaderClock }: { readonly leader: LeaderClock },
+  space: { takesEntries(consensus: Consensus): boolean },
 ): StatusNotice {
+  const { raft, store, log } = consensus;
   return {
     hasRoom: log.hasRoom(),
-    canWrite: !persister.isStuck,
+    canWrite: space.takesEntries(consensus),
     isSuspect: raft.state.suspect,
     isRepairing: raft.repairing,
     appliedIndex: store.appliedIndex,

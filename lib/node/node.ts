@@ -114,7 +114,7 @@ export class Node implements ServerNode {
       electionTimeoutMs: config.timing.electionTimeoutMs,
       monotonicMs: () => clock.monotonicMs(),
       ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
-      ownStatus: () => this.#consensus && statusOf(this.#consensus, this.#clocks.leader),
+      ownStatus: () => this.#consensus && statusOf(this.#consensus, this.#clocks, this.#space),
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),

@@ -24,6 +24,8 @@ export interface PersisterOptions {
   readonly onPersisted: (batch: PersistBatch) => void;
   /** A batch that takes several syncs has one less to go. */
   readonly onSync?: () => void;
+  /** At the start, see `HardState.suspect`. */
+  readonly isSuspectOnDisk?: boolean;
   /** A batch found no room: the disk answered, and is asked again in a moment. */
   readonly onFull?: () => void;
 }
@@ -47,11 +49,16 @@ export class Persister {
   #isMarked = true;
   #isFull = false;
   #isStuck = false;
+  /** What a full disk has left of the batch to be written, and how many entries of that at a time. */
+  #rest: PersistBatch | null = null;
+  #pieceEntriesMax = Infinity;
+  #isSuspectOnDisk: boolean;
   #retryAtMs = 0;
 
   constructor(options: PersisterOptions) {
     this.#options = options;
     this.#paced = new PacedLog(options.host);
+    this.#isSuspectOnDisk = options.isSuspectOnDisk ?? false;
   }
 
   /** True while what has to be written found no room, the reserve included. */
@@ -162,7 +169,8 @@ export class Persister {
   }
 
   #write(): void {
-    const batch = this.#batch!;
+    const rest = this.#rest ?? this.#batch!;
+    const piece = firstPiece(rest, this.#pieceEntriesMax);
     const { log, clock } = this.#options;
     this.#isWaiting = false;
     this.#isWriting = true;
@@ -171,7 +179,7 @@ export class Persister {
     this.#stoodStillBeforeMs = this.#stoodStillMs(this.#startedMs);
     this.#writeMs = 0;
     const { onSync } = this.#options;
-    log.persist(batch, (error) => this.#written(batch, error), onSync, this.#onWrite);
+    log.persist(piece, (error) => this.#written(rest, piece, error), onSync, this.#onWrite);
     this.#blockedMs = clock.monotonicMs() - this.#startedMs;
   }
 
@@ -181,7 +189,8 @@ export class Persister {
     else this.#writeStartedMs = nowMs;
   };
 
-  #written(batch: PersistBatch, error: Error | null): void {
+  /** `piece` of `rest`, or all of that. */
+  #written(rest: PersistBatch, piece: PersistBatch, error: Error | null): void {
     const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
     const nowMs = clock.monotonicMs();
     if (error !== null && !(error instanceof DiskFullError)) {
@@ -189,14 +198,30 @@ export class Persister {
       return;
     }
     this.#isWriting = false;
-    this.#isStuck = error !== null;
     this.#finishedMs = nowMs;
     if (error !== null) {
+      this.#isStuck = true;
+      // A hard state that ends suspicion must not be durable before the entries that end it.
+      if (!this.#isSuspectOnDisk) this.#pieceEntriesMax = lessThan(piece);
       this.#noteFull(error.message);
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
       this.#options.onFull?.();
+      this.#compactIfIdle();
       return;
     }
+    if (piece.hardState !== null) this.#isSuspectOnDisk = piece.hardState.suspect;
+    if (piece !== rest) {
+      this.#rest = withoutPiece(rest, piece);
+      // All entries at once found no room.
+      if (piece.entries.length === 0) this.#pieceEntriesMax = Math.ceil(rest.entries.length / 2);
+      this.#compactIfIdle();
+      this.#options.onSync?.();
+      return this.#write();
+    }
+    const batch = this.#batch!;
+    this.#isStuck = false;
+    this.#rest = null;
+    this.#pieceEntriesMax = Infinity;
     const tookMs = nowMs - this.#startedMs;
     if (tookMs >= slowSyncMs) this.#saySlow(batch, tookMs, nowMs);
     this.#batch = null;
@@ -240,4 +265,24 @@ export class Persister {
     this.#isFull = false;
     this.#options.host.log({ level: "info", message: "There is room again", fields: {} });
   }
+}
+
+/** Hard state and no more than so many entries. */
+function firstPiece(batch: PersistBatch, entriesMax: number): PersistBatch {
+  const { entries } = batch;
+  return entries.length <= entriesMax ? batch : { ...batch, entries: entries.slice(0, entriesMax) };
+}
+
+function withoutPiece(batch: PersistBatch, piece: PersistBatch): PersistBatch {
+  return { ...batch, hardState: null, entries: batch.entries.slice(piece.entries.length) };
+}
+
+/**
+ * How many entries to try next where a full disk refused `piece`: the hard state goes by itself, as votes
+ * need no more than that; then half as many entries, as a shorter file may have room for them. What is on
+ * the disk of a batch that is not durable as a whole promises nothing: it is as if less had come.
+ */
+function lessThan({ hardState, entries }: PersistBatch): number {
+  if (hardState !== null) return 0;
+  return Math.max(1, Math.floor(entries.length / 2));
 }

@@ -19,6 +19,8 @@ const HANDOVER_PAUSE_MS = 30_000;
 /** A share of the reserve is for the hard state alone, and no more than so many bytes. */
 const KEPT_SHARE = 4;
 const KEPT_BYTES_MAX = 65_536;
+/** Of what is kept: the rest of it is for nothing else. */
+const LAST_SHARE = 8;
 /** What an entry takes in the log besides its data, in a batch of its own. */
 const ENTRY_OVERHEAD_BYTES = 256;
 /** After so long without an answer nothing is known of a server. */
@@ -43,6 +45,8 @@ export class Space {
   readonly #silentHeartbeatsMax: number;
   /** Whether sets are taken while this server itself has room, and while it has none. */
   #takesSets = { withRoom: true, without: false };
+  /** False while no majority takes entries: what is asked for here would only wait. */
+  #isMajorityOpen = true;
   #handedOverMs = -HANDOVER_PAUSE_MS;
   /** The log's end when it was last looked at, since when it is that, and the entries added in a row. */
   #lastIndex = 0;
@@ -67,8 +71,18 @@ export class Space {
    * top of what waits for the disk already.
    */
   fits({ raft, log }: Consensus, bytes: number): boolean {
+    if (raft.state.role.kind === "leader" && !this.#isMajorityOpen) return false;
+    return this.#fitsHere(raft.state, log, bytes);
+  }
+
+  /** Whether this server takes entries at all; the others are told. */
+  takesEntries({ raft, log, persister }: Consensus): boolean {
+    return !persister.isStuck && this.#fitsHere(raft.state, log, EMPTY_ENTRY_BYTES_MAX);
+  }
+
+  #fitsHere(state: RaftState, log: LogStorage, bytes: number): boolean {
     if (log.hasRoom()) return true;
-    const waiting = waitingBytes(raft.state);
+    const waiting = waitingBytes(state);
     // A leader's empty entries are what the next snapshot needs: they always go.
     const kept = bytes <= EMPTY_ENTRY_BYTES_MAX ? this.#keptBytes / 2 : this.#keptBytes;
     return log.roomBytes() >= kept + waiting + bytes + ENTRY_OVERHEAD_BYTES;
@@ -85,15 +99,23 @@ export class Space {
     let count = 0;
     for (const { data } of message.entries) {
       bytes += data.length + ENTRY_OVERHEAD_BYTES;
-      if (!this.fits(consensus, bytes)) break;
+      if (!this.#fitsHere(consensus.raft.state, consensus.log, bytes)) break;
       count++;
     }
+    // A new leader's first entry, without which it serves no reads.
+    if (count === 0 && bytes <= EMPTY_ENTRY_BYTES_MAX && this.#isSpared(consensus)) count = 1;
     if (count === message.entries.length) return message;
     return count === 0 ? null : { ...message, entries: message.entries.slice(0, count) };
   }
 
+  /** What is kept is for hard states; but one small entry at a time takes little more than one of those. */
+  #isSpared({ raft: { state }, log }: Consensus): boolean {
+    return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
+  }
+
   /** With every tick. Returns true where the leader is to add an entry. */
-  tick(nowMs: number, { raft, log }: Consensus): boolean {
+  tick(nowMs: number, consensus: Consensus): boolean {
+    const { raft, log } = consensus;
     const { state } = raft;
     if (state.role.kind !== "leader") return false;
     const { voters } = configurationOf(state);
@@ -101,6 +123,7 @@ export class Space {
       voters.some((id) => this.#options.statusOf(id)?.hasRoom === false);
     if (!isFull) {
       this.#takesSets = { withRoom: true, without: true };
+      this.#isMajorityOpen = true;
       return false;
     }
     const target = this.#bestTarget(state, state.role);
@@ -113,6 +136,11 @@ export class Space {
       withRoom: hasMajority(true),
       without: target !== null && hasMajority(false) && log.roomBytes() > 2 * this.#keptBytes,
     };
+    const isOpen = this.takesEntries(consensus);
+    this.#isMajorityOpen = hasQuorum(
+      configurationOf(state),
+      (id) => id === state.id ? isOpen : this.#options.statusOf(id)?.canWrite !== false,
+    );
     const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;
     if (!log.hasRoom() && target !== null && mayHandOver && state.role.transfer === null) {
       this.#handedOverMs = nowMs;

@@ -253,7 +253,9 @@ function inspectLog(
     report.notes.push(`${path} is from before the log began anew; the next start removes it.`);
   }
   if (scan.unused !== null) {
-    report.notes.push(`${scan.unused} was made and not used; the next start removes it.`);
+    report.notes.push(
+      `${scan.unused.path} was made and not used; the next start removes it as such.`,
+    );
   }
   if (report.log.tornBytes > 0 && scan.damage.length === 0) {
     const tail = scan.segments.at(-1)!;

@@ -58,6 +58,11 @@ export class LogTail {
     return this.#head.reused ? this.#head.length : this.#offset;
   }
 
+  /** What it has room for whatever becomes of the disk. */
+  get roomBytes(): number {
+    return this.#head.reused ? Math.max(0, this.#head.length - this.#offset - TAIL_BYTES) : 0;
+  }
+
   get path(): string {
     return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
   }

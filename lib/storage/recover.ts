@@ -24,7 +24,7 @@ import { beginRepair } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "./reserve.ts";
 import type { Room } from "./room.ts";
-import { listSegments, type SegmentScan } from "./scan.ts";
+import { listSegments, type SegmentScan, type UnusedSegment } from "./scan.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
@@ -97,10 +97,7 @@ function resume(options: RecoveryOptions, found: Examination): Recovery {
   const { place, room } = options;
   const { scan, snapshot, bad } = found;
   const { replay } = scan;
-  if (scan.unused !== null) {
-    place.disk.remove(scan.unused);
-    place.disk.syncDirectory(place.directory);
-  }
+  if (scan.unused !== null) leaveUnused(place, scan.unused, options.repairing === null);
   const tail = scan.segments.at(-1)!;
   const cutBytes = tail.usedEnd - tail.end;
   // What a snapshot that can't be read had, and the log has not, may have been promised.
@@ -128,6 +125,20 @@ function resume(options: RecoveryOptions, found: Examination): Recovery {
   };
   return { log, recovered };
 }
+/**
+ * A segment that was begun and not used counts as one no more. Made of a file that has its blocks, such as
+ * the reserve, it is kept as a spare where that may be: removed, its room would be whoever's is quicker.
+ */
+function leaveUnused(
+  { disk, directory, spares }: LogPlace,
+  { path, head }: UnusedSegment,
+  isSound: boolean,
+): void {
+  if (isSound && head.reused && spares.adoptUnused(path, head.length)) return;
+  disk.remove(path);
+  disk.syncDirectory(directory);
+}
+
 /** Goes on in the last segment, its tail put right. */
 function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState): LogPosition {
   const { replay, segments } = scan;

@@ -33,6 +33,12 @@ export class Reserve {
     return this.#files.reduce((total, { bytes }) => total + bytes, 0);
   }
 
+  /** What the log has room for in it, where a file loses `overheadBytes` by becoming a segment. */
+  roomBytes(overheadBytes: number): number {
+    const roomOf = ({ bytes }: ReserveFile) => Math.max(0, bytes - overheadBytes);
+    return this.#files.reduce((total, file) => total + roomOf(file), 0);
+  }
+
   /** What it has to have. */
   get bytesMin(): number {
     return this.#files.reduce((total, { bytesMin }) => total + bytesMin, 0);
@@ -71,12 +77,9 @@ export class Reserve {
     this.#files.find((file) => file.path === spare.path)?.putBack(spare);
   }
 
-  /**
-   * Cuts a piece off what is not whole, so that others may have its room; blocking. False where nothing
-   * is left.
-   */
-  giveUpPiece(): boolean {
-    return this.#files.some((file) => file.giveUpPiece());
+  /** See `ReserveFile.giveUpPiece`. */
+  giveUpPiece(ofParts: boolean): boolean {
+    return this.#files.some((file) => file.giveUpPiece(ofParts));
   }
 
   /** For a start: runs `write`; while the disk is full, gives up a piece and runs it again. */
@@ -86,9 +89,9 @@ export class Reserve {
         return write();
       } catch (error) {
         if (!(error instanceof DiskFullError)) throw error;
-        if (this.giveUpPiece()) continue;
+        if (this.giveUpPiece(true)) continue;
         this.#files.find((file) => file.held)?.breakUp();
-        if (!this.giveUpPiece()) throw error;
+        if (!this.giveUpPiece(true)) throw error;
       }
     }
   }

@@ -24,8 +24,11 @@ import type { Done } from "./types.ts";
 /** Of a segment's head, as far as its sequence. */
 const SEQUENCE_END = 48;
 
-/** Not there, of some bytes but not whole, being written, whole, on its way to be the log's. */
-type State = "absent" | "part" | "making" | "held" | "taken";
+/**
+ * Not there, of some bytes but not whole, as that but good for its pieces alone, being written, whole, on
+ * its way to be the log's.
+ */
+type State = "absent" | "part" | "pieces" | "making" | "held" | "taken";
 
 export class ReserveFile {
   readonly #disk: Disk;
@@ -88,7 +91,7 @@ export class ReserveFile {
 
   /** True where `take` would give it. */
   hasOf(lengthMin: number): boolean {
-    return this.#state === "held" && this.#length >= lengthMin;
+    return (this.#state === "held" || this.#state === "part") && this.#length >= lengthMin;
   }
 
   /** True until it has another name: nobody else may write to its file. */
@@ -115,16 +118,16 @@ export class ReserveFile {
 
   /** Writing over what `take` gave found no room: it is still here, and good for its pieces alone. */
   putBack({ length }: Spare): void {
-    this.#state = "part";
+    this.#state = "pieces";
     this.#length = length;
   }
 
   /**
-   * Cuts a piece off the end of what is not whole, so that others may have its room; blocking. False
-   * where nothing is left.
+   * Cuts a piece off the end of what is good for that alone, or with `ofParts` of what is not whole, so that
+   * others may have its room; blocking. False where nothing is left.
    */
-  giveUpPiece(): boolean {
-    if (this.#state !== "part") return false;
+  giveUpPiece(ofParts: boolean): boolean {
+    if (this.#state !== "pieces" && (this.#state !== "part" || !ofParts)) return false;
     this.#length = Math.max(0, this.#length - PIECE_BYTES);
     if (this.#length === 0) {
       this.#remove();
@@ -143,7 +146,7 @@ export class ReserveFile {
 
   /** From now on it is good for its pieces alone. */
   breakUp(): void {
-    if (this.#state === "held") this.#state = "part";
+    if (this.#state === "held") this.#state = "pieces";
   }
 
   /**
@@ -152,7 +155,8 @@ export class ReserveFile {
    * a part.
    */
   makeLater(spare: Spare | null, done: Done): void {
-    assert(this.#state === "part" || this.#state === "absent", `The reserve is ${this.#state}`);
+    const isIdle = this.#state === "part" || this.#state === "pieces" || this.#state === "absent";
+    assert(isIdle, `The reserve is ${this.#state}`);
     this.#state = "making";
     if (spare === null) return this.#fillLater(this.#length, this.#bytesMin, done);
     const disk = this.#disk;

@@ -7,6 +7,7 @@
  */
 import { type Disk, DiskFullError } from "../host/ports.ts";
 import { fillerOf, PIECE_BYTES, writePieceLater } from "./filler.ts";
+import { segmentLengthMin } from "./make_segment.ts";
 import { endProcess } from "./new_file.ts";
 import type { Reserve } from "./reserve.ts";
 import { TEMPORARY_SUFFIX } from "./small_file.ts";
@@ -32,6 +33,7 @@ export interface RoomOptions {
 
 export class Room {
   readonly reserve: Reserve;
+  readonly spares: SpareSegments;
   readonly #options: RoomOptions;
   readonly #trial: string;
   #isFull = false;
@@ -47,6 +49,7 @@ export class Room {
   constructor(options: RoomOptions) {
     this.#options = options;
     this.reserve = options.reserve;
+    this.spares = options.spares;
     this.#trial = `${options.directory}/${TRIAL_FILE}`;
   }
 
@@ -56,14 +59,31 @@ export class Room {
     return !this.#isFull;
   }
 
+  /** What the log has room for in spare segments and the reserve. */
+  get bytes(): number {
+    return this.spares.bytes + this.reserve.roomBytes(segmentLengthMin(0));
+  }
+
   /** Looks for room where there was none; call it with every tick. `nowMs`: the monotonic clock. */
   seek(nowMs: number): void {
     this.#nowMs = nowMs;
+    const isWhole = this.reserve.held && !this.#options.snapshotReserves.isShort;
+    if (!isWhole && this.#sinceMs < Infinity) this.#foundLittle();
     if (this.isThere || this.#isBusy || this.#isClosed || nowMs < this.#nextMs) return;
     if (this.reserve.isTaken) return;
     if (!this.reserve.held) this.#makeReserve();
     else if (this.#options.snapshotReserves.isShort) this.#foundNone();
     else this.#tryRoom();
+  }
+
+  /**
+   * The log refused a batch, for which not even the reserve was enough: whoever goes on writing meanwhile
+   * would add to what can't be written. Without a reserve nothing is known of room.
+   */
+  refused(): void {
+    if (this.reserve.bytesMin === 0) return;
+    this.#isFull = true;
+    this.#foundLittle();
   }
 
   close(): void {
@@ -132,6 +152,12 @@ export class Room {
     this.#isFull = false;
     this.#sinceMs = Infinity;
     this.#nextMs = 0;
+  }
+
+  /** The room that was found so far counts no more. */
+  #foundLittle(): void {
+    if (this.#sinceMs < Infinity) this.#nextMs = 0;
+    this.#sinceMs = Infinity;
   }
 
   #foundNone(): void {

@@ -70,7 +70,12 @@ export interface LogScan {
    * A last segment without records that its predecessor does not know of: a crash interrupted the
    * rotation. It goes, and the predecessor is the last one. Null mostly.
    */
-  readonly unused: string | null;
+  readonly unused: UnusedSegment | null;
+}
+
+export interface UnusedSegment {
+  readonly path: string;
+  readonly head: SegmentHead;
 }
 
 export interface ScanOptions {
@@ -157,7 +162,7 @@ class LogScanner {
   readonly #buffer = new Uint8Array(WINDOW_BYTES);
   #replay: LogReplay | null = null;
   #nextSequence: number | null = null;
-  #unused: string | null = null;
+  #unused: UnusedSegment | null = null;
 
   constructor(disk: Disk, directory: string, owner: LogOwner, floor: SnapshotPosition) {
     this.#disk = disk;
@@ -195,7 +200,7 @@ class LogScanner {
     this.#seen.head(head);
     if (last && previous !== undefined && !previous.closed && damage.length === 0) {
       if (isUnused(window, this.#owner, head)) {
-        this.#unused = path;
+        this.#unused = { path, head };
         return;
       }
     }

@@ -81,19 +81,26 @@ export class SegmentedLog implements LogStorage {
       onWrite(true);
       return bytes;
     };
-    const run = () => this.#runBatch(batch, write, size, done);
+    const end: Done = (error) => {
+      if (error instanceof DiskFullError) this.#room.refused();
+      done(error);
+    };
+    const mayBlock = (bytes: number) => isAwaited(batch, bytes);
+    const onFull = (error: Error) => this.#goOver(batch, size, error, run, end);
+    const run = () => this.#run(write, end, mayBlock, onFull);
     if (offset + size + TAIL_BYTES <= head.length) return run();
-    this.#rotate(size, false, (error) => error === null ? run() : done(error));
+    const rotate = () =>
+      this.#rotate(size, false, (error) => {
+        if (error === null) return run();
+        if (error instanceof DiskFullError && this.#giveUpPiece(batch)) return rotate();
+        end(error);
+      });
+    rotate();
   }
 
-  #runBatch(batch: PersistBatch, write: () => number, size: number, done: Done): void {
-    const again = () => this.#runBatch(batch, write, size, done);
-    this.#run(
-      write,
-      done,
-      (bytes) => isAwaited(batch, bytes),
-      (error) => this.#goOver(size, error, again, done),
-    );
+  /** A batch of less may take what is not whole as it is. */
+  #giveUpPiece({ entries }: PersistBatch): boolean {
+    return this.#room.reserve.giveUpPiece(entries.length <= 1);
   }
 
   markSynced(done: Done): void {
@@ -115,15 +122,12 @@ export class SegmentedLog implements LogStorage {
   }
 
   roomBytes(): number {
-    if (this.#room.isThere) return Infinity;
-    const { head, offset } = this.#tail;
-    const inTail = head.reused ? head.length - offset - TAIL_BYTES : 0;
-    return Math.max(0, inTail) + this.#place.spares.bytes + this.#room.reserve.bytes;
+    return this.#room.isThere ? Infinity : this.#tail.roomBytes + this.#room.bytes;
   }
 
   bytes(): number {
-    const { spares } = this.#place;
-    return this.#earlier.bytes + this.#tail.bytes + this.#room.reserve.bytes + spares.bytes;
+    const besides = this.#room.reserve.bytes + this.#place.spares.bytes;
+    return this.#earlier.bytes + this.#tail.bytes + besides;
   }
 
   earlierBytes(): number {
@@ -206,23 +210,21 @@ export class SegmentedLog implements LogStorage {
   }
 
   /**
-   * The disk is full: `again` is called where a batch of `size` bytes may find room after all, in a file
+   * The disk is full: `again` is called where `batch`, of `size` bytes, may find room after all, in a file
    * that is written over, or where a piece of the reserve was cut off.
    */
-  #goOver(size: number, error: DiskFullError, again: () => void, done: Done): void {
-    const { reserve } = this.#room;
-    const { spares } = this.#place;
+  #goOver(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
+    const { reserve, spares } = this.#room;
     const lengthMin = segmentLengthMin(size);
     if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
-      if (reserve.giveUpPiece()) return again();
-      // Its own length may have made it too long for every file: what those have may do for the next try.
-      if (reserve.held) spares.giveUpOne();
+      if (this.#giveUpPiece(batch)) return again();
+      // Too long for every file, and no batch of less can be made of it: their room may do for the next try.
+      if (reserve.held && batch.entries.length <= 1) spares.giveUpOne();
       return this.#later(error, done);
     }
     this.#rotate(size, true, (failure) => {
-      if (failure === null || (failure instanceof DiskFullError && reserve.giveUpPiece())) {
-        return again();
-      }
+      if (failure === null) return again();
+      if (failure instanceof DiskFullError && this.#giveUpPiece(batch)) return again();
       done(failure);
     });
   }
@@ -297,9 +299,8 @@ export class SegmentedLog implements LogStorage {
   }
 
   #leaveBehind(): void {
-    const { file, path, bytes, head } = this.#tail;
+    const { file, path, bytes, head: { length } } = this.#tail;
     file.close();
-    const { length } = head;
     this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes, length });
   }
 
@@ -336,8 +337,7 @@ export class SegmentedLog implements LogStorage {
     about: Omit<WantedSegment, "onSync">,
     done: (error: Error | null, head: SegmentHead) => void,
   ): void {
-    const wanted = { ...about, onSync: this.#onSync };
-    makeNextSegment(this.#place, this.#room, wanted, (error, head) => {
+    makeNextSegment(this.#place, this.#room, { ...about, onSync: this.#onSync }, (error, head) => {
       if (this.#state !== "closed") done(error, head);
     });
   }

@@ -65,10 +65,13 @@ export class SnapshotReserves {
 
   /** The longest, for a snapshot to be written over it; null where none is free. */
   take(): TakenReserve | null {
-    const [longest] = [...this.#reserves].sort((a, b) => b.bytes - a.bytes);
-    const path = longest!.take();
-    if (path === null) return null;
-    return { path, giveBack: () => longest!.giveBack(), used: () => longest!.used() };
+    // One that is being made longer can't be taken now, and another may do.
+    for (const reserve of [...this.#reserves].sort((a, b) => b.bytes - a.bytes)) {
+      const path = reserve.take();
+      if (path === null) continue;
+      return { path, giveBack: () => reserve.giveBack(), used: () => reserve.used() };
+    }
+    return null;
   }
 
   /** See `SnapshotReserve.adopt`. */

@@ -13,6 +13,9 @@ import { endProcess } from "./new_file.ts";
 
 export const SPARE_SUFFIX = ".spare";
 
+/** Of one that never was a segment: there will be another segment of its number, and a spare of that. */
+const UNUSED_NAME = `${"0".repeat(16)}.log${SPARE_SUFFIX}`;
+
 /** A file with all its blocks. */
 export interface Spare {
   readonly path: string;
@@ -57,6 +60,24 @@ export class SpareSegments {
       this.#spares.push({ path, length: file.size() });
       file.close();
     }
+  }
+
+  /**
+   * Makes a spare of a segment of `length` bytes that was begun and never used, at a start; blocking. False
+   * where that can't be: it has its name then.
+   */
+  adoptUnused(path: string, length: number): boolean {
+    const spare = `${this.#directory}/${UNUSED_NAME}`;
+    if (this.#disk.exists(spare)) return false;
+    try {
+      this.#disk.rename(path, spare);
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return false;
+    }
+    this.#disk.syncDirectory(this.#directory);
+    this.#spares.push({ path: spare, length });
+    return true;
   }
 
   /**

@@ -21,12 +21,16 @@ export class OneServer {
   isTurnDue = false;
   #nowMs = 0;
 
-  /** On `disk`, an empty one unless given; its wall clock begins at `wallStartMs`. */
-  constructor(disk: SimDisk = new SimDisk(), wallStartMs = 1_000_000) {
+  /** On `disk`, an empty one unless given; its wall clock begins at `wallStartMs`. `sizes`: of its log. */
+  constructor(
+    disk: SimDisk = new SimDisk(),
+    wallStartMs = 1_000_000,
+    sizes = { segmentBytesMax: 1_000_000, reserveBytes: 1_000 },
+  ) {
     this.disk = disk;
     this.wallStartMs = wallStartMs;
     const random = new Random(1);
-    const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 1_000_000, reserveBytes: 1_000 };
+    const storage = { ...DEFAULT_STORAGE_LIMITS, ...sizes };
     this.node = new Node({
       config: {
         servers: [{ id: 1, hostname: "a", clientPort: 1, logPort: 2 }],

@@ -61,7 +61,7 @@ class FakeLog implements LogStorage {
   }
 }
 
-function setup() {
+function setup(isSuspectOnDisk = false) {
   const log = new FakeLog();
   const clock = { now: 0, monotonicMs: () => clock.now, wallMs: () => clock.now };
   const stood = { ms: 0 };
@@ -72,6 +72,7 @@ function setup() {
     log,
     clock,
     slowSyncMs: 100,
+    isSuspectOnDisk,
     stoodStillMs: () => stood.ms,
     host: {
       scheduleTurn: () => {},
@@ -132,6 +133,58 @@ Deno.test("a full disk is waited out: the same batch is offered again until it f
   assertEquals(persisted, [first]);
   assertEquals(fatal, []);
   assertEquals(events.filter((event) => event.level === "error").length, 1);
+});
+
+/** Refuses what it has no room for, until nothing is offered; returns what was taken. */
+function serve(bench: ReturnType<typeof setup>, fits: (batch: PersistBatch) => boolean) {
+  const { log, tick, persisted } = bench;
+  const taken: PersistBatch[] = [];
+  for (let ms = 0; ms < 20_000 && persisted.length === 0; ms += 200) {
+    while (log.done !== null) {
+      const last = log.written.at(-1)!;
+      if (fits(last)) taken.push(last);
+      log.finish(fits(last) ? null : new DiskFullError("no room"));
+    }
+    tick(ms);
+  }
+  return taken;
+}
+
+const LONG: PersistBatch = {
+  hardState: { term: 3, votedFor: 2, suspect: false },
+  entries: Array.from(
+    { length: 9 },
+    (_, i) => ({ index: 5 + i, term: 3, data: new Uint8Array(9) }),
+  ),
+  messagesAfterSync: [],
+};
+
+Deno.test("a batch that a full disk refuses goes in pieces: the hard state by itself, then entries in order", () => {
+  const bench = setup();
+  const { persister, persisted } = bench;
+  persister.persist(LONG);
+  const taken = serve(bench, ({ entries }) => entries.length <= 2);
+  assertEquals(taken[0], { ...LONG, entries: [] });
+  assertEquals(taken.flatMap(({ entries }) => entries), LONG.entries);
+  assertEquals(taken.slice(1).every(({ hardState }) => hardState === null), true);
+  assertEquals([persisted, persister.isStuck], [[LONG], false], "durable is it as a whole, once");
+});
+
+Deno.test("a refused batch is stuck until all of it is durable, and the hard state does not wait for that", () => {
+  const bench = setup();
+  const { persister, persisted } = bench;
+  persister.persist(LONG);
+  const taken = serve(bench, ({ entries }) => entries.length === 0);
+  assertEquals(taken, [{ ...LONG, entries: [] }]);
+  assertEquals([persister.isStuck, persister.isBusy, persisted], [true, true, []]);
+});
+
+Deno.test("the hard state that ends suspicion is never durable before the entries that end it", () => {
+  const bench = setup(true);
+  const { persister, log } = bench;
+  persister.persist(LONG);
+  assertEquals(serve(bench, ({ entries }) => entries.length <= 2), []);
+  assertEquals(log.written.every((one) => one === LONG), true);
 });
 
 Deno.test("where the reserve was used, room is looked for with each tick, and said once it is there", () => {

@@ -114,6 +114,13 @@ export class SimDisk implements Disk {
     for (const inode of this.#names.inodes()) inode.powerLoss(random);
   }
 
+  /** Completes what has waited longest; false where nothing waits. */
+  completeNext(): boolean {
+    const next = this.#waiting.shift();
+    next?.complete();
+    return next !== undefined;
+  }
+
   /** Completes everything that waits, in order, and what comes of it. */
   completeAll(): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {

@@ -4,6 +4,7 @@ import { DiskFullError } from "../../lib/host/ports.ts";
 import type { Entry } from "../../lib/raft/types.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import { SNAPSHOT_RESERVE_FILE } from "../../lib/storage/snapshot_reserve.ts";
+import { SnapshotReserves } from "../../lib/storage/snapshot_reserves.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";
@@ -326,4 +327,134 @@ Deno.test("without a file to write over a batch is refused, and kept nowhere", (
   assert(log.hasRoom(), "a server without a reserve knows of no lack of room");
   disk.powerLoss(new Random(1));
   assertEquals(openFormed(disk, none).recovered.entries, [entry(1, 1), entry(2, 1, "y")]);
+});
+
+Deno.test("a reserve that is partly made again is the log's as it is", () => {
+  const disk = new SimDisk();
+  const MIB = 1_048_576;
+  const sizes = { segmentBytesMax: 65_536, reserveBytes: 4 * MIB };
+  const { log } = openFormed(disk, sizes);
+  let index = 0;
+  const write = () => persist(disk, log, batch(null, entry(++index, 1, "d".repeat(20_000))));
+  write();
+  disk.capacityBytes = disk.usedBytes();
+  while (log.hasRoom()) write();
+  const path = "1/reserve";
+  assert(!disk.exists(path), "it is not the log");
+  disk.capacityBytes = disk.usedBytes() + 1.5 * MIB;
+  seekRoom(disk, log, 10_000);
+  assertEquals(disk.contents(path).length, 1.5 * MIB, "a part of it");
+  const before = index;
+  // A batch that is longer than the part leaves it whole.
+  const large = Array.from({ length: 400 }, (_, i) => entry(index + 1 + i, 1, "l".repeat(20_000)));
+  assertThrows(() => persist(disk, log, batch(null, ...large)), DiskFullError);
+  assertEquals(disk.contents(path).length, 1.5 * MIB, "cut for a batch that is too long");
+  // One file that is the log, one that is whole, and the part.
+  while (log.roomBytes() > 100_000) write();
+  assert((index - before) * 20_000 > 4.5 * MIB, `${index - before} batches`);
+  assert(!disk.exists(path) && !log.hasRoom());
+  persist(disk, log, batch(vote(9, 1)));
+  disk.powerLoss(new Random(1));
+  const { recovered } = openFormed(disk, sizes);
+  assertEquals([recovered.entries.length, recovered.hardState], [index, vote(9, 1)]);
+});
+
+Deno.test("a kill between the reserve's new name and the end marker leaves its room to the log", () => {
+  let unused = 0;
+  for (let steps = 1; steps < 30; steps++) {
+    const disk = new SimDisk();
+    const { log } = openFormed(disk, SIZES);
+    persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+    fill(disk);
+    let index = 1;
+    while (disk.list("1/wal").length === 1) {
+      let isDone = false;
+      log.persist(batch(null, entry(++index, 1, "d".repeat(200))), () => isDone = true);
+      for (let n = 0; n < steps && !isDone && disk.completeNext();) n++;
+      if (!isDone) break;
+      disk.completeAll();
+    }
+    const roomBytes = 2 * 8_192;
+    disk.kill();
+    const again = openFormed(disk, SIZES);
+    const { length } = again.recovered.entries;
+    assert(length >= index - 1, `${steps} steps`);
+    if (disk.list("1/wal").some((name) => name.endsWith(".spare"))) unused++;
+    else continue;
+    seekRoom(disk, again.log, 10_000);
+    let bytes = 0;
+    for (let i = 0; bytes < roomBytes - 4_000; i++, bytes += 450) {
+      persist(disk, again.log, batch(null, entry(length + 1 + i, 1, "n".repeat(400))));
+    }
+    disk.powerLoss(new Random(steps));
+    const last = openFormed(disk, SIZES).recovered;
+    assertEquals([last.cutBytes, last.hardState], [0, vote(1, 1)], `${steps} steps`);
+  }
+  assert(unused > 0, "no kill came between");
+});
+
+Deno.test("a batch longer than every file is refused, there is no room until one goes through, and nothing is given up", () => {
+  const disk = new SimDisk();
+  const { log } = openFormed(disk, SIZES);
+  persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+  fill(disk);
+  const long = batch(
+    null,
+    ...Array.from({ length: 60 }, (_, i) => entry(2 + i, 1, "x".repeat(600))),
+  );
+  for (let nowMs = 0; nowMs < 20_000; nowMs += 200) {
+    assertThrows(() => persist(disk, log, long), DiskFullError);
+    log.seekRoom(nowMs);
+    disk.completeAll();
+    assert(!log.hasRoom(), `after ${nowMs} ms`);
+  }
+  assert(disk.exists("1/reserve"), "the reserve was given up for it");
+  persist(disk, log, batch(vote(2, 3)), batch(null, entry(2, 2)));
+});
+
+Deno.test("room that was found before the reserve was used again counts no more", () => {
+  const disk = new SimDisk();
+  const { log } = openFormed(disk, SIZES);
+  persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+  fill(disk);
+  let index = 1;
+  const use = () => {
+    do persist(disk, log, batch(null, entry(++index, 1, "d".repeat(200)))); while (
+      disk.exists("1/reserve")
+    );
+  };
+  use();
+  free(disk);
+  let nowMs = 0;
+  const pass = (untilMs: number) => {
+    for (; nowMs <= untilMs && !log.hasRoom(); nowMs += 100) {
+      log.seekRoom(nowMs);
+      disk.completeAll();
+    }
+  };
+  pass(1_000);
+  fill(disk);
+  use();
+  pass(4_700);
+  free(disk);
+  pass(9_700);
+  assert(!log.hasRoom(), `counted at ${nowMs} ms, there since 4800`);
+  pass(20_000);
+  assert(log.hasRoom());
+});
+
+Deno.test("a snapshot takes a reserve that is free where the longest is being cut", () => {
+  const disk = new SimDisk();
+  disk.makeDirectory("1/snapshot");
+  for (const [name, bytes] of [["reserve.new", 200_000], ["second.new", 70_000]] as const) {
+    const file = disk.open(`1/snapshot/${name}`, { create: true });
+    file.write(0, new Uint8Array(bytes));
+    file.syncNow();
+    file.close();
+  }
+  const reserves = new SnapshotReserves(disk, "1/snapshot", 10_000, () => {}, () => false);
+  reserves.start();
+  reserves.keep(50_000, 1, 0);
+  assert(reserves.holds(50_000));
+  assertEquals(reserves.take()?.path, "1/snapshot/second.new");
 });

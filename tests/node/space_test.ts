@@ -1,0 +1,59 @@
+/** What servers without room take in, and say of themselves. */
+import { assertEquals } from "@std/assert";
+import type { Consensus } from "../../lib/node/consensus.ts";
+import { DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { Space } from "../../lib/node/space.ts";
+import type { Message } from "../../lib/raft/types.ts";
+import { OneServer } from "./one_server.ts";
+
+const KEPT_BYTES = 65_536;
+
+/** A full server with so many bytes of reserve left, in front of which nothing waits. */
+function fullServer(state: unknown) {
+  const disk = { roomBytes: 0, isStuck: false };
+  const consensus = {
+    raft: { state },
+    log: { hasRoom: () => false, roomBytes: () => disk.roomBytes, earlierBytes: () => 0 },
+    persister: {
+      get isStuck() {
+        return disk.isStuck;
+      },
+    },
+  } as unknown as Consensus;
+  const host = { scheduleTurn() {}, fatal() {}, log() {} };
+  const about = { storage: DEFAULT_STORAGE_LIMITS, timing: DEFAULT_TIMING, host };
+  return { disk, consensus, space: new Space({ ...about, statusOf: () => null }) };
+}
+
+function appendOf(dataBytes: number): Message {
+  return {
+    kind: "appendRequest",
+    entries: [{ index: 5, term: 2, data: new Uint8Array(dataBytes) }],
+  } as unknown as Message;
+}
+
+Deno.test("a follower whose reserve is used up says so, and still takes a new leader's first entry", () => {
+  const state = { role: { kind: "follower" }, log: { lastIndex: 4, durableIndex: 4 } };
+  const { disk, consensus, space } = fullServer(state);
+  const takes = (bytes: number) => space.admit(consensus, appendOf(bytes)) !== null;
+  disk.roomBytes = 2 * KEPT_BYTES;
+  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [true, true, true]);
+  disk.roomBytes = KEPT_BYTES / 4;
+  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [false, false, true]);
+  disk.roomBytes = KEPT_BYTES / 16;
+  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [false, false, false]);
+});
+
+Deno.test("a leader refuses all writes while no majority takes entries", () => {
+  const { raft } = new OneServer().node;
+  const { disk, consensus, space } = fullServer(raft!.state);
+  disk.roomBytes = 10 * KEPT_BYTES;
+  space.tick(1_000, consensus);
+  assertEquals(space.fits(consensus, 100), true);
+  disk.isStuck = true;
+  space.tick(2_000, consensus);
+  assertEquals([space.fits(consensus, 100), space.takesSets(consensus.log)], [false, false]);
+  disk.isStuck = false;
+  space.tick(3_000, consensus);
+  assertEquals(space.fits(consensus, 100), true);
+});
