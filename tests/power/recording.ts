@@ -5,11 +5,11 @@ import {
   type FileSystem,
   makeFileSystem,
   onTakeDown,
-  output,
   takeDown,
 } from "../disks/file_systems.ts";
 import { Operator } from "../disks/operator.ts";
 import { Cluster } from "../process/harness.ts";
+import { run } from "../process/requirements.ts";
 import { sleep } from "../process/patience.ts";
 import { DiskDaemon, Mounts } from "./disk_daemon.ts";
 import { copyImage } from "./images.ts";
@@ -37,6 +37,7 @@ const VALUE_BYTES_MAX = 2_500;
 const DELETES_SHARE = 0.1;
 /** What a neighbour leaves, for as long as the disk is full. */
 const LEFT_BYTES = 64 * KIB;
+const PIECE_BYTES = 2 * MIB;
 /** From when to when the disk is full, as shares of the load. */
 const FULL_FROM = 0.35;
 const FULL_TO = 0.8;
@@ -151,9 +152,17 @@ async function fillMeanwhile({ loadMs }: RecordingOptions, cluster: Cluster): Pr
   const files = cluster.servers.map(({ dataDirectory }) => `${dataDirectory}/of-a-neighbour`);
   await sleep(loadMs * FULL_FROM);
   for (const file of files) {
-    const room = availableBytes(file.slice(0, file.lastIndexOf("/"))) - LEFT_BYTES;
-    if (room > 0) output("fallocate", "-l", `${room}`, file);
+    takeRoom(file);
   }
   await sleep(loadMs * (FULL_TO - FULL_FROM));
   for (const file of files) Deno.removeSync(file);
+}
+
+/** Leaves little room beside `file`: btrfs says more than it gives, so a piece less is tried then. */
+function takeRoom(file: string): void {
+  const directory = file.slice(0, file.lastIndexOf("/"));
+  Deno.createSync(file).close();
+  for (let room = availableBytes(directory) - LEFT_BYTES; room > 0; room -= PIECE_BYTES) {
+    if (run("fallocate", "-l", `${room}`, file) === null) return;
+  }
 }
