@@ -48,7 +48,7 @@ async function main(): Promise<number> {
       const faults = judge(one, result);
       if (faults.length > 0) failed++;
       rows.push(row(name, result, faults));
-      report(name, beganMs, [...faults, ...result.notes.slice(0, 5)], faults.length === 0);
+      report(name, beganMs, [...faults, ...result.notes.slice(0, 40)], faults.length === 0);
     } catch (error) {
       failed++;
       report(name, beganMs, [(error as Error).stack ?? `${error}`], false);

@@ -17,7 +17,7 @@ export type Answer =
   | { readonly kind: "done"; readonly line: string }
   | { readonly kind: "refused" }
   /** It may have been done. */
-  | { readonly kind: "unknown" }
+  | { readonly kind: "unknown"; readonly why: string }
   /** Nobody took it. */
   | { readonly kind: "not served" };
 
@@ -78,9 +78,9 @@ export class Operator {
       try {
         await socket.send(command);
         line = await socket.readLine(REPLY_DEADLINE_MS);
-      } catch {
+      } catch (error) {
         this.#turnAway();
-        return { kind: "unknown" };
+        return { kind: "unknown", why: (error as Error).message };
       }
       const redirect = /^(?:ERR_REDIRECT \S+ |-MOVED \d+ \S+:)(\d+)$/.exec(line)?.[1];
       if (redirect !== undefined) {
@@ -92,8 +92,9 @@ export class Operator {
         this.#turnAway();
         await sleep(PAUSE_MS);
       } else if (/^(ERR_NO_SPACE|-MISCONF|-OOM)/.test(line)) return { kind: "refused" };
-      else if (/^(ERR_TIMEOUT|ERR_INTERNAL|-UNCERTAIN|-ERR)/.test(line)) return { kind: "unknown" };
-      else return { kind: "done", line };
+      else if (/^(ERR_TIMEOUT|ERR_INTERNAL|-UNCERTAIN|-ERR)/.test(line)) {
+        return { kind: "unknown", why: line };
+      } else return { kind: "done", line };
     }
     return { kind: "not served" };
   }

@@ -103,6 +103,7 @@ class CaseRun {
       await this.#setMany(SETS_BESIDE_MAX);
       this.result.acknowledgedWhileFull = this.result.acknowledged - before;
     }
+    if (this.result.unknown > 0) this.#noteLeaders();
     await this.#getMany(GETS_WHILE_FULL);
     await this.#deleteMany(DELETES_WHILE_FULL);
     await this.#killAndRestart(full);
@@ -168,7 +169,10 @@ class CaseRun {
     else {
       this.result.unknown++;
       this.#unansweredInARow++;
-      if (answer.kind === "unknown") this.#ledger.maySet(key, value);
+      if (answer.kind === "unknown") {
+        this.#ledger.maySet(key, value);
+        this.result.notes.push(`a set is open: ${answer.why}`);
+      }
     }
     return answer.kind;
   }
@@ -259,6 +263,16 @@ class CaseRun {
     for (const key of this.#ledger.maybePresent) {
       if (answer.kind === "done") this.#ledger.wasDeleted(key);
       else this.#ledger.mayBeDeleted(key);
+    }
+  }
+
+  /** Why sets may be open: who led, and what was said of it. */
+  #noteLeaders(): void {
+    for (const { id, process } of this.#servers) {
+      for (const { time, message, reason } of process.log) {
+        if (!/lead|candidate|hand|full|slow/i.test(message)) continue;
+        this.result.notes.push(`server ${id} ${time.slice(14, 23)}: ${message} ${reason ?? ""}`);
+      }
     }
   }
 
