@@ -90,18 +90,19 @@ export class Evaluator implements Evaluation {
   refusal(): Refusal {
     const { consensus, shutdown, appender, uncommittedBytesMax, leaderWaitMs } = this.#parts;
     const state = consensus()?.raft.state;
+    const stop = shutdown();
+    // A stop that ends while a transfer is under way still answers what waits for the successor.
+    const mayWait = leaderWaitMs > 0 && (stop === null || stop.awaitsSuccessor);
     if (state?.role.kind === "leader") {
       const { role } = state;
-      if (role.transfer !== null && leaderWaitMs > 0) return AWAIT_LEADER;
-      if (shutdown() !== null) return ClientError.noLeader;
+      if (role.transfer !== null && mayWait) return AWAIT_LEADER;
+      if (stop !== null) return ClientError.noLeader;
       const waitingBytes = appender.gatheredBytes + role.uncommittedBytes;
       return waitingBytes >= uncommittedBytesMax ? ClientError.busy : 0;
     }
     const isKnown = state !== undefined && state.leaderId !== NOBODY;
     if (isKnown && (leaderWaitMs === 0 || !missesLeader(state))) return ClientError.redirect;
-    const stop = shutdown();
-    const mayWait = stop === null || stop.awaitsSuccessor;
-    return mayWait && leaderWaitMs > 0 ? AWAIT_LEADER : ClientError.noLeader;
+    return mayWait ? AWAIT_LEADER : ClientError.noLeader;
   }
 
   knowsLayout(): boolean {
