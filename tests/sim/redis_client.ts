@@ -30,7 +30,8 @@ export interface RedisTask {
 
 /** Errors by which a server says that nothing was done. */
 const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT", "LOADING"];
-const UNKNOWN = "ERR outcome unknown";
+/** Done or not; or done, but how it came out is left out since too many replies wait. */
+const UNKNOWN = ["ERR outcome unknown", "ERR this was done"];
 const EMPTY = new Uint8Array(0);
 /** Where no leader is known, a client waits longer before it asks again. */
 const NO_LEADER_FACTOR = 5;
@@ -179,7 +180,9 @@ export class RedisClient implements Handler, ConnectionOwner {
     if (!(reply instanceof Error)) return ask.took(reply);
     const { counters } = this.#setting.fabric.world;
     const text = reply.message;
-    if (text.startsWith(UNKNOWN)) return counters.add("redis outcome unknown");
+    if (UNKNOWN.some((words) => text.startsWith(words))) {
+      return counters.add("redis outcome unknown");
+    }
     const word = text.split(" ", 1)[0]!;
     if (!REFUSALS.includes(word)) {
       throw new CheckFailure("redis replies", `${ask.args.join(" ")} was answered by ${text}`);
