@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly storage?: Readonly<Record<string, number>>;
   /** Where the data goes, if not into the cluster's own directory. */
   readonly path?: string;
+  /** What outside software leaves behind, and why that can't be ended here: leaks are not looked for. */
+  readonly leaves?: string;
   /** Why the test can't run on this machine; null or absent where it can. */
   readonly notRun?: string | null;
   /** How long the whole test may take, if more than ten minutes. */
@@ -266,7 +268,9 @@ export function clusterTest(
   run: (cluster: Cluster, t: Deno.TestContext) => Promise<void>,
 ): void {
   const test = (t: Deno.TestContext) => withCluster(options, (cluster) => run(cluster, t));
-  Deno.test(testNamed(name, options.notRun ?? null), test);
+  const named = testNamed(name, options.notRun ?? null);
+  if (options.leaves === undefined) Deno.test(named, test);
+  else Deno.test({ ...named, sanitizeOps: false, sanitizeResources: false }, test);
 }
 
 /** Runs a test with a cluster of its own, not started; always cleaned up. */
