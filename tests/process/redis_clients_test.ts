@@ -1,10 +1,10 @@
-/** The clients that people have: each against a real cluster, over a kill of the leader. */
+/** The client libraries that people have: each against a real cluster, over a kill of the leader. */
 import { assert, assertEquals } from "@std/assert";
 import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
 import { createClient, createCluster } from "redis";
-import { Cluster, clusterTest } from "./harness.ts";
-import { missing } from "./redis_tools.ts";
-import { encodeRequest, RedisSocket } from "./redis_socket.ts";
+import type { Cluster } from "./harness.ts";
+import { libraryTest } from "./clients/register.ts";
+import { RedisSocket } from "./redis_socket.ts";
 import { sleep } from "./patience.ts";
 
 /** Increments before the leader is killed, and after. */
@@ -74,7 +74,7 @@ async function leaderPort(cluster: Cluster): Promise<number> {
   return (await cluster.waitForLeader()).clientPort;
 }
 
-clusterTest("ioredis: one server, all kinds of commands", {}, async (cluster) => {
+libraryTest("ioredis: one server, all kinds of commands", {}, async (cluster) => {
   await cluster.startAll();
   const client = new IoRedis({ host: "127.0.0.1", port: await leaderPort(cluster) });
   try {
@@ -104,7 +104,7 @@ clusterTest("ioredis: one server, all kinds of commands", {}, async (cluster) =>
   }
 });
 
-clusterTest("ioredis: one server that comes back after a kill", {}, async (cluster) => {
+libraryTest("ioredis: one server that comes back after a kill", {}, async (cluster) => {
   await cluster.startAll();
   const leader = await cluster.waitForLeader();
   const client = new IoRedis({
@@ -130,7 +130,7 @@ clusterTest("ioredis: one server that comes back after a kill", {}, async (clust
   }
 });
 
-clusterTest("ioredis: a cluster's client follows the leader over a kill", {}, async (cluster) => {
+libraryTest("ioredis: a cluster's client follows the leader over a kill", {}, async (cluster) => {
   await cluster.startAll();
   const client = new IoRedisCluster(
     cluster.servers.map(({ clientPort: port }) => ({ host: "127.0.0.1", port })),
@@ -150,7 +150,7 @@ clusterTest("ioredis: a cluster's client follows the leader over a kill", {}, as
   }
 });
 
-clusterTest("node-redis: one server, all kinds of commands", {}, async (cluster) => {
+libraryTest("node-redis: one server, all kinds of commands", {}, async (cluster) => {
   await cluster.startAll();
   for (const RESP of [2, 3] as const) {
     const url = `redis://127.0.0.1:${await leaderPort(cluster)}`;
@@ -175,7 +175,7 @@ clusterTest("node-redis: one server, all kinds of commands", {}, async (cluster)
   }
 });
 
-clusterTest(
+libraryTest(
   "node-redis: a cluster's client follows the leader over a kill",
   {},
   async (cluster) => {
@@ -198,7 +198,7 @@ clusterTest(
   },
 );
 
-clusterTest(
+libraryTest(
   "node-redis: a client of one server goes to the new leader after a kill, and counts on",
   {},
   async (cluster) => {
@@ -229,90 +229,3 @@ clusterTest(
     }
   },
 );
-
-clusterTest("redis-cli: one server, and -c that follows the leader", {
-  notRun: missing("redis-cli"),
-}, async (cluster) => {
-  await cluster.startAll();
-  const leader = await cluster.waitForLeader();
-  const follower = cluster.others(leader)[0]!;
-  assertEquals(await redisCli(leader.clientPort, ["SET", "k", "v"]), "OK\n");
-  assertEquals(await redisCli(leader.clientPort, ["GET", "k"]), "v\n");
-  const moved = await redisCli(follower.clientPort, ["GET", "k"]);
-  assertEquals(moved.trim(), `MOVED 7629 127.0.0.1:${leader.clientPort}`);
-  assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "1\n");
-  await leader.kill();
-  await cluster.waitForLeader();
-  assertEquals(await redisCli(follower.clientPort, ["-c", "INCR", "n"]), "2\n");
-  assertEquals((await redisCli(follower.clientPort, ["-c", "GET", "k"])).trim(), "v");
-});
-
-clusterTest("redis-benchmark runs through", {
-  notRun: missing("redis-benchmark"),
-}, async (cluster) => {
-  await cluster.startAll();
-  const port = `${await leaderPort(cluster)}`;
-  for (const pipeline of ["1", "16"]) {
-    const { success, stdout } = await new Deno.Command("redis-benchmark", {
-      args: ["-p", port, "-t", "set,get,incr,mset", "-d", "256", "-r", "100000"]
-        .concat("-n", "3000", "-P", pipeline, "--csv"),
-    }).output();
-    const out = new TextDecoder().decode(stdout);
-    assert(success, out);
-    for (const name of ["SET", "GET", "INCR", "MSET (10 keys)"]) {
-      assert(out.includes(`"${name}"`), `${name} is missing: ${out}`);
-    }
-  }
-});
-
-clusterTest("redis-benchmark: what it counted outlives the leader", {
-  notRun: missing("redis-benchmark"),
-}, async (cluster) => {
-  const key = "counter:__rand_int__";
-  const benchmark = (port: number, count: number) =>
-    new Deno.Command("redis-benchmark", {
-      args: ["-p", `${port}`, "-t", "incr", "-c", "10", "-n", `${count}`, "-q"],
-      stdout: "null",
-      stderr: "null",
-    });
-  await cluster.startAll();
-  const leader = await cluster.waitForLeader();
-  assert((await benchmark(leader.clientPort, 2000).output()).success);
-  // It gives up when its server dies, and does not say how many were acknowledged by then.
-  const cutOff = benchmark(leader.clientPort, 100_000).spawn();
-  await sleep(500);
-  await leader.kill();
-  await cutOff.status;
-  assert((await benchmark(await leaderPort(cluster), 2000).output()).success);
-  await checkCounter(cluster, key, { acknowledged: 4000, sent: 104_000 });
-});
-
-async function redisCli(port: number, args: readonly string[]): Promise<string> {
-  const { stdout, stderr } = await new Deno.Command("redis-cli", {
-    args: ["-p", `${port}`, ...args],
-  }).output();
-  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-}
-
-clusterTest("redis-cli --pipe loads a file, and ends without an error", {
-  size: 1,
-  notRun: missing("redis-cli"),
-}, async (cluster) => {
-  await cluster.startAll();
-  const port = cluster.servers[0]!.clientPort;
-  const rows = Array.from({ length: 1_000 }, (_, i) => ["SET", `key:${i}`, `value ${i}`]);
-  const child = new Deno.Command("redis-cli", {
-    args: ["-p", `${port}`, "--pipe"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const input = child.stdin.getWriter();
-  for (const row of rows) await input.write(encodeRequest(row));
-  await input.close();
-  const { code, stdout, stderr } = await child.output();
-  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  assert(code === 0 && said.includes("errors: 0, replies: 1000"), said);
-  using socket = await RedisSocket.connect(port);
-  assertEquals(await socket.ask("DBSIZE"), 1_000);
-});

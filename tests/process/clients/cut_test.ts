@@ -4,7 +4,7 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { assert } from "../../../lib/util/assert.ts";
-import { type Cluster, clusterTest } from "../harness.ts";
+import type { Cluster } from "../harness.ts";
 import { eventually } from "../patience.ts";
 import { RedisSocket } from "../redis_socket.ts";
 import {
@@ -19,6 +19,7 @@ import {
   redisPy,
   redisRb,
 } from "./client.ts";
+import { libraryTest } from "./register.ts";
 import { CuttingProxy } from "./cutting_proxy.ts";
 
 /** A client of one server, behind a proxy that cuts its first INCR. */
@@ -49,7 +50,7 @@ async function stored(cluster: Cluster): Promise<number> {
 /** It is executed once, and the user gets an error of this kind; the next command works. */
 function cutIsTold(library: Library, error: RegExp): void {
   const name = `${library.name} {${library.options}}: a cut INCR is done once, its user is told`;
-  clusterTest(name, { size: 1, notRun: library.notRun }, async (cluster) => {
+  libraryTest(name, { size: 1, notRun: library.notRun }, async (cluster) => {
     await withCut(cluster, library, async (client, proxy) => {
       const answer = await client.incr("n");
       assert("error" in answer, `It was answered: ${JSON.stringify(answer)}`);
@@ -64,7 +65,7 @@ function cutIsTold(library: Library, error: RegExp): void {
 /** It is executed twice, and the user, who asked once, gets 2. */
 function cutIsSentAgain(library: Library): void {
   const name = `${library.name} {${library.options}}: a cut INCR is done twice, its user gets 2`;
-  clusterTest(name, { size: 1, notRun: library.notRun }, async (cluster) => {
+  libraryTest(name, { size: 1, notRun: library.notRun }, async (cluster) => {
     await withCut(cluster, library, async (client, proxy) => {
       assertEquals(await client.incr("n"), { value: "2" });
       assertEquals(proxy.cuts, 1);
@@ -96,7 +97,7 @@ cutIsSentAgain(redisRb(true));
 cutIsTold(redisRb(true, { reconnect_attempts: 0 }), /^Redis::ConnectionError: /);
 
 const unsettled = ioredis({ autoResendUnfulfilledCommands: false });
-clusterTest(
+libraryTest(
   `ioredis {${unsettled.options}}: a cut INCR is done once and never settles, later ones do`,
   { size: 1 },
   async (cluster) => {

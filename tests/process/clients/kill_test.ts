@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { assert } from "../../../lib/util/assert.ts";
-import { type ClusterOptions, clusterTest, type Server } from "../harness.ts";
+import type { ClusterOptions, Server } from "../harness.ts";
 import { sleep } from "../patience.ts";
 import { RedisSocket, type Reply } from "../redis_socket.ts";
 import {
@@ -15,9 +15,9 @@ import {
   redisPy,
   redisRb,
 } from "./client.ts";
+import { libraryTest } from "./register.ts";
 import { connectTo, heal, overKill, Tally } from "./over_kill.ts";
 
-/** What may reach the user of commands sent after the kill. */
 /**
  * What is asserted of every library: no error speaks of a missing leader, the new leader is found, and
  * the counter is what was acknowledged. How many errors of its own words a library shows depends on how
@@ -26,8 +26,6 @@ import { connectTo, heal, overKill, Tally } from "./over_kill.ts";
 interface Expected {
   /** Whether its user sees no error at all. */
   readonly isSilent?: boolean;
-  /** What the library leaves behind, see ClusterOptions. */
-  readonly leaves?: string;
 }
 
 /** Errors that say that there was no leader: with `leaderWaitMs` nobody is to see one. */
@@ -42,7 +40,7 @@ function masterOf(reply: Reply): number {
   return port;
 }
 
-clusterTest("CLUSTER SLOTS, asked while there is no leader, names the next one", {
+libraryTest("CLUSTER SLOTS, asked while there is no leader, names the next one", {
   timing: { leaderWaitMs: LEADER_WAIT_MS },
 }, async (cluster) => {
   await heal(cluster);
@@ -70,15 +68,14 @@ clusterTest("CLUSTER SLOTS, asked while there is no leader, names the next one",
   );
 });
 
-function killTest(library: Library, { isSilent = false, leaves }: Expected = {}): void {
+function killTest(library: Library, { isSilent = false }: Expected = {}): void {
   const name = `${library.name} {${library.options}}: over a kill of the leader no error` +
     (isSilent ? "" : " that speaks of a missing leader");
   const options: ClusterOptions = {
     timing: { leaderWaitMs: LEADER_WAIT_MS },
     notRun: library.notRun,
-    ...(leaves === undefined ? {} : { leaves }),
   };
-  clusterTest(name, options, async (cluster) => {
+  libraryTest(name, options, async (cluster) => {
     const tally = new Tally();
     for (const inFlight of [false, true]) {
       await heal(cluster);
@@ -105,10 +102,5 @@ killTest(redisPy(true, {}, true));
 killTest(phpredis(true, [], true));
 killTest(redisRb(true));
 killTest(redisRb(true, { reconnect_attempts: 0 }));
-
-// Last, since a timer that is left may come due in the test after it.
-const LEAVES = "destroy() leaves the timer of a connection to a dead server that is made again";
-killTest(nodeRedisCluster(), { leaves: LEAVES });
-killTest(nodeRedisCluster({ topologyRefreshOnReconnectionAttemptStrategy: 200 }), {
-  leaves: LEAVES,
-});
+killTest(nodeRedisCluster());
+killTest(nodeRedisCluster({ topologyRefreshOnReconnectionAttemptStrategy: 200 }));
