@@ -1,18 +1,21 @@
 /**
- * The store by itself: time and memory a key. One measure a run, so that they don't disturb each
- * other:
- *
- *   deno run --allow-all --v8-flags=--expose-gc bench/store.ts MEASURE [keys]
- *
- * MEASURE is fill, load, pause, heap, churn, small, expiry, ahead or snapshot.
+ * The store by itself: time and memory a key. One measure a run, so that they don't disturb each other:
+ * `deno run --allow-all --v8-flags=--expose-gc bench/store.ts MEASURE [keys]`, where MEASURE is fill,
+ * load, pause, heap, churn, small, expiry, ahead or snapshot.
  */
 import { cpuUsage } from "node:process";
-import { commandLength, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../lib/kv/command.ts";
-import { Result, Status } from "../lib/kv/result.ts";
+import {
+  commandLength,
+  encodeKeyOnly,
+  encodeSet,
+  ExpiryKind,
+  Op,
+} from "../lib/kv/commands/command.ts";
+import { Result, Status } from "../lib/kv/commands/result.ts";
 import { Store } from "../lib/kv/store.ts";
-import { shortChecksum, viewChecksum } from "../lib/kv/content_checksum.ts";
-import { Digest } from "../lib/kv/digest.ts";
-import { RecordHead } from "../lib/kv/record.ts";
+import { shortChecksum, viewChecksum } from "../lib/kv/memory/content_checksum.ts";
+import { Digest } from "../lib/kv/memory/digest.ts";
+import { RecordHead } from "../lib/kv/memory/record.ts";
 import { ByteWriter } from "../lib/util/bytes.ts";
 import { Random } from "../lib/util/random.ts";
 
@@ -20,8 +23,7 @@ const MEBIBYTE = 1024 * 1024;
 const ENTRY_COMMANDS = 16;
 /** Longer calls are counted; on a busy machine most of them are the scheduler's. */
 const PAUSE_MS = 5;
-const source = new Uint8Array(64 * 1024);
-for (let i = 0; i < source.length; i++) source[i] = 97 + i % 26;
+const source = new Uint8Array(64 * 1024).map((_, i) => 97 + i % 26);
 const out = new ByteWriter(1 << 16);
 const result = new Result();
 const store = new Store({ hashSeed: 4711 });
@@ -86,9 +88,7 @@ function timed(name: string, count: number, work: () => void): void {
   console.log(`${name}: ${(elapsedMs * 1e6 / count).toFixed(0)} ns each${pause}`);
 }
 
-function collect(): void {
-  (globalThis as { gc?: () => void }).gc?.();
-}
+const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
 
 function report(name: string): void {
   collect();

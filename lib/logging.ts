@@ -3,7 +3,7 @@
  * What came from outside may stand in any field: control characters are escaped in both forms.
  */
 import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
-import type { LogEvent } from "./node/shells.ts";
+import type { LogEvent } from "./node/api.ts";
 
 export type LogFormat = "text" | "json";
 

@@ -8,7 +8,7 @@ import { acceptConnections } from "./net/accept_connections.ts";
 import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
 import { ConnectionWatch } from "./net/connection_watch.ts";
-import type { LogEvent, NodeHost, ServerNode } from "./node/shells.ts";
+import type { LogEvent, NodeHost, ServerNode } from "./node/api.ts";
 
 export interface NodeRunnerOptions {
   readonly config: Config;

@@ -11,7 +11,7 @@ import { SystemRng } from "./host/system_rng.ts";
 import { TcpTransport } from "./host/tcp.ts";
 import type { AcceptFailure } from "./host/tcp_listener.ts";
 import { Node } from "./node/node.ts";
-import type { LogEvent } from "./node/shells.ts";
+import type { LogEvent } from "./node/api.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { keepRunningOnSignals, stopOnSignal } from "./signals.ts";
 import { DataDirectory, LOCK_FILE } from "./storage/data_directory.ts";

@@ -1,7 +1,7 @@
 /** What signals do to a server. */
 import type { Clock } from "./host/ports.ts";
 import type { HostProcess } from "./host/process.ts";
-import type { LogEvent } from "./node/shells.ts";
+import type { LogEvent } from "./node/api.ts";
 
 /**
  * Ctrl-C reaches every process at a terminal, and a task runner or a supervisor passes it on: what

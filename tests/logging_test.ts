@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { startLogging } from "../lib/logging.ts";
-import type { LogEvent } from "../lib/node/shells.ts";
+import type { LogEvent } from "../lib/node/api.ts";
 
 function written(format: "text" | "json", events: LogEvent[], level: LogEvent["level"] = "info") {
   const lines: string[] = [];

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { type Config, defaultConfig } from "../lib/config.ts";
 import type { Connection, Transport } from "../lib/host/ports.ts";
 import { NodeRunner } from "../lib/node_runner.ts";
-import type { ServerNode } from "../lib/node/shells.ts";
+import type { ServerNode } from "../lib/node/api.ts";
 import { Random } from "../lib/util/random.ts";
 import {
   FakeClock,

@@ -1,5 +1,5 @@
 /** A report on a data directory as text. Pure. */
-import type { DirectoryReport } from "../storage/inspect.ts";
+import type { DirectoryReport } from "../storage/inspection/inspect.ts";
 import type { HardState } from "../raft/types.ts";
 
 export function inspectText(report: DirectoryReport, isServerRunning: boolean | null): string {

@@ -2,7 +2,7 @@
 import { DenoDisk } from "../host/deno_disk.ts";
 import { type Disk, DiskError } from "../host/ports.ts";
 import { LOCK_FILE } from "../storage/data_directory.ts";
-import { type DirectoryReport, inspectDirectory } from "../storage/inspect.ts";
+import { type DirectoryReport, inspectDirectory } from "../storage/inspection/inspect.ts";
 
 export interface ReadDirectory {
   readonly report: DirectoryReport;

@@ -2,7 +2,7 @@
 import { type Config, ConfigError, defaultConfig, findServer, parseConfig } from "../config.ts";
 import type { EnvironmentName, HostProcess } from "../host/process.ts";
 import { LOG_LEVELS, type LogFormat } from "../logging.ts";
-import type { LogEvent } from "../node/shells.ts";
+import type { LogEvent } from "../node/api.ts";
 import { parseServerId, type ServeFlags } from "./serve.ts";
 import { UsageError } from "./usage_error.ts";
 

@@ -12,11 +12,11 @@
  */
 import { assert } from "../util/assert.ts";
 import { ByteWriter, writeU32, writeU64 } from "../util/bytes.ts";
-import type { ChangeWatcher, Contents } from "./contents.ts";
-import { fromPosition, toPosition } from "./hash.ts";
-import { LookAhead } from "./look_ahead.ts";
-import { RecordHead } from "./record.ts";
-import { PAGE_SLOTS } from "./table.ts";
+import type { ChangeWatcher, Contents } from "./memory/contents.ts";
+import { fromPosition, toPosition } from "./memory/hash.ts";
+import { LookAhead } from "./prefetch.ts";
+import { RecordHead } from "./memory/record.ts";
+import { PAGE_SLOTS } from "./memory/table.ts";
 
 const POSITIONS = 0x1_0000_0000;
 /** Before the key. */

@@ -1,7 +1,7 @@
 /** From the records of a snapshot (snapshot.ts has their bytes) back to a store. */
 import { ByteFormatError, ByteReader } from "../util/bytes.ts";
-import { Contents, type WriteFields } from "./contents.ts";
-import { NO_REF } from "./slabs.ts";
+import { Contents, type WriteFields } from "./memory/contents.ts";
+import { NO_REF } from "./memory/slabs.ts";
 import type { SnapshotHead } from "./snapshot.ts";
 import { Store, type StoreOptions } from "./store.ts";
 

@@ -18,19 +18,19 @@ import {
   keyLength,
   Op,
   SET_KEY_OFFSET,
-} from "./command.ts";
+} from "./commands/command.ts";
 import { readU64 } from "../util/bytes.ts";
-import { Contents } from "./contents.ts";
-import { DigestHistory } from "./digest.ts";
-import { Edits } from "./edits.ts";
-import { deadlineOf } from "./expiry_time.ts";
-import { Groups } from "./groups.ts";
-import { Keyspace } from "./keyspace.ts";
-import { LookAhead } from "./look_ahead.ts";
-import { Lookups } from "./lookups.ts";
-import { type Result, Status } from "./result.ts";
-import { LARGE_VALUE_BYTES } from "./rewriting.ts";
-import { type KeyVisitor, scanKeys } from "./scan.ts";
+import { Contents } from "./memory/contents.ts";
+import { DigestHistory } from "./memory/digest.ts";
+import { Edits } from "./commands/writes.ts";
+import { deadlineOf } from "./commands/expiry_time.ts";
+import { Groups } from "./commands/groups.ts";
+import { Keyspace } from "./commands/keyspace.ts";
+import { LookAhead } from "./prefetch.ts";
+import { Lookups } from "./commands/reads.ts";
+import { type Result, Status } from "./commands/result.ts";
+import { LARGE_VALUE_BYTES } from "./commands/rewriting.ts";
+import { type KeyVisitor, scanKeys } from "./commands/scan.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
 
 export interface StoreOptions {

@@ -1,6 +1,6 @@
 /** AcceptConnection: the accept loop on the client port, and the pipeline of each connection. */
 import type { Listener } from "../host/ports.ts";
-import type { ClientSession, LogEvent, ServerNode } from "../node/shells.ts";
+import type { ClientSession, LogEvent, ServerNode } from "../node/api.ts";
 import { AssertionError } from "../util/assert.ts";
 import { clientListener } from "./client_listener.ts";
 import type { ConnectionWatch, WatchedConnection } from "./connection_watch.ts";

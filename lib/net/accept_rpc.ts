@@ -1,6 +1,6 @@
 /** AcceptRPC: the listener for the other servers' frames. */
 import type { Listener } from "../host/ports.ts";
-import type { InboundLink, LogEvent, ServerNode } from "../node/shells.ts";
+import type { InboundLink, LogEvent, ServerNode } from "../node/api.ts";
 import { AssertionError } from "../util/assert.ts";
 import type { ConnectionWatch, WatchedConnection } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";

@@ -1,6 +1,6 @@
 /** ClientListener: one connection's bytes, as batches of commands. */
 import type { Connection } from "../host/ports.ts";
-import type { ClientSession } from "../node/shells.ts";
+import type { ClientSession } from "../node/api.ts";
 import type { CommandBatch } from "../wire/command_batch.ts";
 import type { Signal } from "./signal.ts";
 

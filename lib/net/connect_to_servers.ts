@@ -1,7 +1,7 @@
 /** ConnectToServers: the outgoing links to the other servers. */
 import type { Connection, Rng, Transport } from "../host/ports.ts";
-import { LogPace } from "../node/log_pace.ts";
-import type { LogEvent, OutboundLink } from "../node/shells.ts";
+import { LogPace } from "../node/reports/log_pace.ts";
+import type { LogEvent, OutboundLink } from "../node/api.ts";
 import { addressText } from "../util/address.ts";
 import type { ConnectionWatch } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";

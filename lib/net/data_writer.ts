@@ -1,5 +1,5 @@
 /** DataWriter: drains replies to the connection. */
-import type { ClientSession } from "../node/shells.ts";
+import type { ClientSession } from "../node/api.ts";
 import type { WatchedConnection } from "./connection_watch.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** Evaluator: batches of commands in, reply bytes out, in order. */
-import type { ClientSession } from "../node/shells.ts";
+import type { ClientSession } from "../node/api.ts";
 import type { CommandBatch } from "../wire/command_batch.ts";
 import type { Signal } from "./signal.ts";
 

@@ -1,5 +1,5 @@
 /** What both directions of peer links share: one connection between a link and the network. */
-import type { PeerLink } from "../node/shells.ts";
+import type { PeerLink } from "../node/api.ts";
 import type { WatchedConnection } from "./connection_watch.ts";
 import type { Signal } from "./signal.ts";
 

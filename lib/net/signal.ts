@@ -3,7 +3,7 @@
  * with no await between the two: then no wake-up is lost, for `set()` runs in another turn of the
  * event loop. Any number of waiters share one promise, and `set()` with nobody waiting costs nothing.
  */
-import type { ByteSource } from "../node/shells.ts";
+import type { ByteSource } from "../node/api.ts";
 
 export class Signal {
   /** Set by `end()`: who wakes up must not touch the session or link any more. */

@@ -1,22 +1,22 @@
 /** The Evaluator: what becomes of a command on this server now. */
 import { assert } from "../util/assert.ts";
 import type { Clock } from "../host/ports.ts";
-import { Op } from "../kv/command.ts";
-import { type Result, Status } from "../kv/result.ts";
+import { Op } from "../kv/commands/command.ts";
+import { type Result, Status } from "../kv/commands/result.ts";
 import type { Progress } from "../raft/progress.ts";
 import { missesLeader, type RaftState } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { ClientAddress, LogTime, PeerView, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import type { Appender } from "./append.ts";
-import type { Consensus } from "./consensus.ts";
-import type { Clocks } from "./clocks.ts";
-import { AWAIT_LEADER, type Evaluation, type Refusal } from "./evaluation.ts";
+import type { Appender } from "./log/append.ts";
+import type { Consensus } from "./replica.ts";
+import type { Clocks } from "./time/clocks.ts";
+import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session/session_host.ts";
 import { KnownLeader } from "./known_leader.ts";
 import type { ServerAddress } from "./node.ts";
-import type { ReadRounds } from "./read_rounds.ts";
-import type { Session } from "./session.ts";
-import type { Sessions } from "./sessions.ts";
+import type { ReadRounds } from "./log/read_waiters.ts";
+import type { Session } from "./session/session.ts";
+import type { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Space } from "./space.ts";
 

@@ -1,8 +1,8 @@
 /** What the largest frame between servers may come to. */
 import { clientCommandBytesMax, encodedRunBytesMax } from "../wire/client_codec.ts";
-import { appendFrameBytesMax } from "../wire/rpc.ts";
+import { appendFrameBytesMax } from "../wire/rpc/rpc.ts";
 import { ENTRY_BYTES_CEILING, REDIS_KEY_BYTES_CEILING, VALUE_BYTES_CEILING } from "./limits.ts";
-import { sessionInputBytesMax } from "./command_input.ts";
+import { sessionInputBytesMax } from "./session/command_input.ts";
 
 /**
  * The largest frame that a peer may send. An entry may be larger than `entryBytesMax` by one run of

@@ -6,7 +6,7 @@
 import type { ServerId } from "../raft/types.ts";
 import type { FormationRecord } from "../storage/types.ts";
 import type { ServerAddress } from "./node_options.ts";
-import type { NodeHost } from "./shells.ts";
+import type { NodeHost } from "./api.ts";
 
 export interface KnownServers {
   /** All members, this server included. */

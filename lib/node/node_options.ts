@@ -3,7 +3,7 @@ import type { Clock, Rng } from "../host/ports.ts";
 import type { ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
-import type { NodeHost } from "./shells.ts";
+import type { NodeHost } from "./api.ts";
 
 /** A server as the cluster file names it. */
 export interface ServerAddress {

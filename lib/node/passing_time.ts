@@ -1,7 +1,7 @@
 /** Entries that only let time pass, one under way at a time: nothing else may expire a key. */
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
-import { timeEntry } from "./consensus.ts";
+import { timeEntry } from "./replica.ts";
 
 export interface PassingTimeOptions {
   /** The term that this node leads, as far as the sessions know; 0 where it does not. */

@@ -5,8 +5,8 @@
 import type { Raft } from "../raft/raft.ts";
 import type { LogStorage } from "../storage/types.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import type { Sessions } from "./sessions.ts";
-import type { NodeHost } from "./shells.ts";
+import type { Sessions } from "./session/sessions.ts";
+import type { NodeHost } from "./api.ts";
 
 /** How long open commands and the handing over may take. */
 const HANDOVER_MS = 700;

@@ -9,10 +9,10 @@ import type { LeaderRole, RaftState } from "../raft/state.ts";
 import { configurationOf } from "../raft/state.ts";
 import type { Message, ServerId } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
-import type { Consensus } from "./consensus.ts";
+import type { Consensus } from "./replica.ts";
 import type { StorageLimits, Timing } from "./limits.ts";
-import type { PeerStatus } from "./peer_status.ts";
-import type { NodeHost } from "./shells.ts";
+import type { PeerStatus } from "./peers/peer_status.ts";
+import type { NodeHost } from "./api.ts";
 
 /** Between two times that a leader hands over for want of room. */
 const HANDOVER_PAUSE_MS = 30_000;

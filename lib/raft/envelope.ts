@@ -6,10 +6,10 @@
  *   1  u8   format version
  *   2  u16  flags, zero
  *   4  u64  stamp: the leader's time in ms since 1970, never less than the stamp before it
- *  12       payload: nothing (noop), a batch of commands (kv/command.ts), a configuration
+ *  12       payload: nothing (noop), a batch of commands (kv/commands/command.ts), a configuration
  *
  * An entry carries all commands that one turn gathered, so the per-entry costs of consensus are paid
- * once a batch. Client session and sequence belong to a command, not to an entry: see kv/command.ts.
+ * once a batch. Client session and sequence belong to a command, not to an entry: see kv/commands/command.ts.
  */
 import { readU64, writeU64 } from "../util/bytes.ts";
 import { broken } from "../util/assert.ts";

@@ -17,19 +17,19 @@ import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
-import { FORMATION_FILE, readFormation, writeFormation } from "./formation_file.ts";
-import { IDENTITY_FILE, readIdentity, writeIdentity } from "./identity_file.ts";
-import { makeSegment, segmentLength } from "./make_segment.ts";
-import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./parts.ts";
-import { recoverLog } from "./recover.ts";
-import { readRepairRecord, removeAside, removeRepairRecord } from "./repair_record.ts";
-import { Reserve } from "./reserve.ts";
-import { Room } from "./room.ts";
-import { listSegments } from "./scan.ts";
-import type { LogOwner } from "./segment_head.ts";
-import { SnapshotDirectory } from "./snapshot_files.ts";
-import { removeTemporaries } from "./small_file.ts";
-import { SpareSegments } from "./spare_segments.ts";
+import { FORMATION_FILE, readFormation, writeFormation } from "./files/formation_file.ts";
+import { IDENTITY_FILE, readIdentity, writeIdentity } from "./files/identity_file.ts";
+import { makeSegment, segmentLength } from "./segments/make_segment.ts";
+import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./recovery/parts.ts";
+import { recoverLog } from "./recovery/recover.ts";
+import { readRepairRecord, removeAside, removeRepairRecord } from "./recovery/repair_record.ts";
+import { Reserve } from "./reserves/reserve.ts";
+import { Room } from "./reserves/room.ts";
+import { listSegments } from "./recovery/scan_log.ts";
+import type { LogOwner } from "./segments/segment_head.ts";
+import { SnapshotDirectory } from "./snapshots/snapshot_directory.ts";
+import { removeTemporaries } from "./files/small_file.ts";
+import { SpareSegments } from "./segments/spare_segments.ts";
 import {
   type ClusterId,
   type DamagedLog,

@@ -3,14 +3,14 @@
  * tell nothing: in the Redis protocol they are passed over, in that of lines each is answered. So they
  * are counted until another byte comes, or none for a while, as where a person only pressed enter.
  */
-import type { Result } from "../kv/result.ts";
+import type { Result } from "../kv/commands/result.ts";
 import type { ByteWriter } from "../util/bytes.ts";
 import type { ClientAddress, Codec, LogTime, ServerViewSource } from "./codec.ts";
 import { BATCH_COMMANDS_MAX, type ClientError, type CommandBatch } from "./command_batch.ts";
-import { LineCodec, lineCommandBytesMax } from "./line.ts";
-import { refuseWithHint } from "./line_hints.ts";
-import { RespCodec } from "./resp.ts";
-import type { RespIdentity } from "./resp_request.ts";
+import { LineCodec, lineCommandBytesMax } from "./line/line_codec.ts";
+import { refuseWithHint } from "./line/line_hints.ts";
+import { RespCodec } from "./resp/resp_codec.ts";
+import type { RespIdentity } from "./resp/resp_request.ts";
 
 const STAR = 0x2a;
 const CR = 0x0d;

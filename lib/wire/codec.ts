@@ -1,6 +1,6 @@
 /** The two sides of a client protocol, as the session uses them. Synchronous and incremental. */
 import type { ByteWriter } from "../util/bytes.ts";
-import type { Result } from "../kv/result.ts";
+import type { Result } from "../kv/commands/result.ts";
 import type { ClientError, CommandBatch } from "./command_batch.ts";
 
 /** Where the leader's clients connect, for a redirect. */

@@ -69,7 +69,7 @@ export const BATCH_COMMANDS_MAX = 1024;
 
 export class CommandBatch {
   count = 0;
-  /** Commands as kv/command.ts has them, back to back. */
+  /** Commands as kv/commands/command.ts has them, back to back. */
   readonly bytes: ByteWriter = new ByteWriter(4096);
   /** Where in `bytes` each command begins; `ends` where it ends. */
   readonly starts: Int32Array = new Int32Array(BATCH_COMMANDS_MAX);

@@ -136,5 +136,7 @@ Deno.test("generated code has the newest name at its address: code that is gone 
 7f4ad8148000 80 JS:*'later file:///home/me/raftkv/lib/kv/store.ts:1:1
 `,
   );
-  assertEquals(sumPerfScript(text, 2729, map).functions, { "find  lib/kv/contents.ts:33": 1 });
+  assertEquals(sumPerfScript(text, 2729, map).functions, {
+    "find  lib/kv/memory/contents.ts:33": 1,
+  });
 });

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { addDecimals, DecimalProblem } from "../../lib/kv/decimal_sum.ts";
+import { addDecimals, DecimalProblem } from "../../lib/kv/commands/decimal_sum.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 
 const encoder = new TextEncoder();

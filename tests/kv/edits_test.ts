@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { encodeKeyOnly, Op } from "../../lib/kv/command.ts";
-import { commandsProblem } from "../../lib/kv/command_check.ts";
-import { Result } from "../../lib/kv/result.ts";
+import { encodeKeyOnly, Op } from "../../lib/kv/commands/command.ts";
+import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
+import { Result } from "../../lib/kv/commands/result.ts";
 import { SnapshotReader } from "../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
-import { RespCodec } from "../../lib/wire/resp.ts";
+import { RespCodec } from "../../lib/wire/resp/resp_codec.ts";
 import { requestBytes } from "../wire/resp_driver.ts";
 
 const LIMITS = { valueBytesMax: 200, keyBytesMax: 50, commandBytesMax: 2_000 };

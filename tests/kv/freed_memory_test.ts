@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Op } from "../../lib/kv/command.ts";
-import { Result, Status } from "../../lib/kv/result.ts";
+import { Op } from "../../lib/kv/commands/command.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { encodeCommand, type ModelCommand } from "./model.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Glob, PATTERN_BYTES_MAX } from "../../lib/kv/glob.ts";
+import { Glob, PATTERN_BYTES_MAX } from "../../lib/kv/commands/glob.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,6 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { commandLength, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/command.ts";
-import { Result } from "../../lib/kv/result.ts";
+import {
+  commandLength,
+  encodeKeyOnly,
+  encodeSet,
+  ExpiryKind,
+  Op,
+} from "../../lib/kv/commands/command.ts";
+import { Result } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 

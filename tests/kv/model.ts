@@ -9,9 +9,9 @@ import {
   ExpiryKind,
   keyOffset,
   Op,
-} from "../../lib/kv/command.ts";
+} from "../../lib/kv/commands/command.ts";
 import { ByteWriter, readU32, readU64 } from "../../lib/util/bytes.ts";
-import { Status } from "../../lib/kv/result.ts";
+import { Status } from "../../lib/kv/commands/result.ts";
 
 /** A command in readable form; the fields that its operation lacks are ignored. */
 export interface ModelCommand {
@@ -129,7 +129,7 @@ export class Model {
   }
 }
 
-/** The bytes of a command, as lib/kv/command.ts has them. */
+/** The bytes of a command, as lib/kv/commands/command.ts has them. */
 export function encodeCommand(command: ModelCommand): Uint8Array {
   const out = new ByteWriter();
   const key = bytesOf(command.key);

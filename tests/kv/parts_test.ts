@@ -1,12 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { shortChecksum, viewChecksum } from "../../lib/kv/content_checksum.ts";
-import { fromPosition, hashBytes, HashKey, toPosition } from "../../lib/kv/hash.ts";
-import { largeCapacity } from "../../lib/kv/large_buffers.ts";
-import { compareKeys, RecordHead, recordKeyLength, recordKeyStart } from "../../lib/kv/record.ts";
-import { CLASS_BYTES, LARGE_CLASS, sizeClass, SLOT_BYTES_MAX } from "../../lib/kv/size_classes.ts";
-import { NO_REF, Slabs } from "../../lib/kv/slabs.ts";
-import { PAGE_SLOTS, Table } from "../../lib/kv/table.ts";
+import { shortChecksum, viewChecksum } from "../../lib/kv/memory/content_checksum.ts";
+import { fromPosition, hashBytes, HashKey, toPosition } from "../../lib/kv/memory/hash.ts";
+import { largeCapacity } from "../../lib/kv/memory/large_buffers.ts";
+import {
+  compareKeys,
+  RecordHead,
+  recordKeyLength,
+  recordKeyStart,
+} from "../../lib/kv/memory/record.ts";
+import {
+  CLASS_BYTES,
+  LARGE_CLASS,
+  sizeClass,
+  SLOT_BYTES_MAX,
+} from "../../lib/kv/memory/size_classes.ts";
+import { NO_REF, Slabs } from "../../lib/kv/memory/slabs.ts";
+import { PAGE_SLOTS, Table } from "../../lib/kv/memory/table.ts";
 import { Random } from "../../lib/util/random.ts";
 import { textOf } from "./model.ts";
 

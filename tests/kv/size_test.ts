@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/command.ts";
-import { Result, Status } from "../../lib/kv/result.ts";
+import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteWriter, readU32, writeU32 } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";

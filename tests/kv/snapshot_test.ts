@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { ExpiryKind, Op } from "../../lib/kv/command.ts";
-import { Result, Status } from "../../lib/kv/result.ts";
+import { ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { SnapshotReader } from "../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteFormatError, ByteReader, ByteWriter } from "../../lib/util/bytes.ts";

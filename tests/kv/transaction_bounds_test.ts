@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { encodeCommand, endCommand, ExpiryKind, Op } from "../../lib/kv/command.ts";
-import { commandsProblem } from "../../lib/kv/command_check.ts";
-import { REPLY_VALUE_BYTES_MAX } from "../../lib/kv/lookups.ts";
-import { Result, Status } from "../../lib/kv/result.ts";
+import { encodeCommand, endCommand, ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
+import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
+import { REPLY_VALUE_BYTES_MAX } from "../../lib/kv/commands/reads.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { ByteWriter, writeU32, writeU64 } from "../../lib/util/bytes.ts";
 

@@ -54,7 +54,7 @@ export const GIVEN: readonly Mutant[] = [
     "    readRound,\n  });",
   ]),
   mutant("5", "A failed sync passes for a good one", [
-    "storage/segmented_log.ts",
+    "storage/wal/segmented_log.ts",
     '    this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";\n    done(error);',
     '    this.#state = "idle";\n    done(error instanceof DiskFullError ? error : null);',
   ]),
@@ -122,25 +122,25 @@ export const GIVEN: readonly Mutant[] = [
     "",
   ]),
   mutant("21", "Recovery ends in silence at the first record that does not check out", [
-    "storage/scan_records.ts",
+    "storage/recovery/scan_records.ts",
     "      const { resume } = behind;",
     "      const resume = behind.resume?.offset === -1 ? behind.resume : null;",
   ], [
-    "storage/scan_records.ts",
+    "storage/recovery/scan_records.ts",
     "  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);",
     "  const usedEnd = closed || behind !== null ? offset : tornEnd(window, offset, chain, head, behind!);",
   ]),
   mutant("22", "A new segment's name is not synced", [
-    "storage/make_segment.ts",
+    "storage/segments/make_segment.ts",
     "  disk.rename(temporary, path);\n  disk.syncDirectory(directory);",
     "  disk.rename(temporary, path);",
   ], [
-    "storage/make_segment.ts",
+    "storage/segments/make_segment.ts",
     "then(() => disk.syncDirectoryLater(directory, then(left))),",
     "then(left),",
   ]),
   mutant("23", "A read expires keys by its server's own clock", [
-    "node/reply_composer.ts",
+    "node/session/reply_composer.ts",
     "    if (strict && isDue) return false;",
     "    if (strict && isDue) result.status = Status.notFound;",
   ], [
@@ -149,7 +149,7 @@ export const GIVEN: readonly Mutant[] = [
     "    return { nowMs: () => this.#parts.clock.wallMs(), aheadOfWallMs: () => 0 };",
   ]),
   mutant("24", "Entries keep views of the buffer that was read into", [
-    "wire/frame_decoder.ts",
+    "wire/rpc/frame_decoder.ts",
     "(reader, count) => this.#arena.copy(reader.view(count));",
     "reader.view(reader.remaining);",
   ]),
@@ -158,12 +158,12 @@ export const GIVEN: readonly Mutant[] = [
 /** Bugs of our own, which the other tests let through. */
 export const OWN: readonly Mutant[] = [
   mutant("ticket-32", "The index that a reply waits for has 32 bits", [
-    "node/append.ts",
+    "node/log/append.ts",
     "        ticket.index = result.index;",
     "        ticket.index = result.index | 0;",
   ]),
   mutant("ticket-any", "A reply goes out with the next entry, whichever it is", [
-    "node/append.ts",
+    "node/log/append.ts",
     "if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;",
     "if (oldest === undefined || oldest.term !== term || index < 0) return null;",
   ]),
@@ -173,7 +173,7 @@ export const OWN: readonly Mutant[] = [
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
-    "node/append.ts",
+    "node/log/append.ts",
     "    const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);",
     "    const data = this.#open.bytes.subarray(0, this.#open.length);",
   ]),
@@ -188,17 +188,17 @@ export const OWN: readonly Mutant[] = [
     "    return 0;",
   ]),
   mutant("reads-late", "A read in front of a write of its own connection is evaluated behind it", [
-    "node/commit.ts",
+    "node/log/apply.ts",
     "      session.beforeApply(position);\n      store.applyCommand(data, offset, result);",
     "      store.applyCommand(data, offset, result);\n      session.beforeApply(position);",
   ]),
   mutant("snapshot-term", "A snapshot names the term of today, not its entry's", [
-    "node/snapshot_maker.ts",
+    "node/snapshots/snapshot_maker.ts",
     "term: raft.state.log.termAt(index) };",
     "term: raft.state.term };",
   ]),
   mutant("install-any", "A received snapshot is taken over whatever the core says", [
-    "node/snapshots.ts",
+    "node/snapshots/snapshots.ts",
     "    if (!this.#raft.restore(received.position, received.configuration)) return null;",
     "    this.#raft.restore(received.position, received.configuration);",
   ]),
@@ -208,7 +208,7 @@ export const OWN: readonly Mutant[] = [
     "      if (snapshots.hasReceived) this.#install(consensus);",
   ]),
   mutant("snapshot-stalls", "Lost pieces of a snapshot are never sent again", [
-    "node/snapshot_sender.ts",
+    "node/snapshots/snapshot_sender.ts",
     "    if (nowMs - this.#progressMs < STALL_MS) return;",
     "    if (nowMs - this.#progressMs < STALL_MS * 1_000_000) return;",
   ]),
@@ -226,7 +226,7 @@ export const OWN: readonly Mutant[] = [
     "log-trimmed",
     "Memory drops entries that a snapshot under way to a follower leads up to",
     [
-      "node/snapshots.ts",
+      "node/snapshots/snapshots.ts",
       "      index = Math.min(index, sender.file.position.index);",
       "      index = Math.max(index, sender.file.position.index);",
     ],
@@ -237,17 +237,17 @@ export const OWN: readonly Mutant[] = [
     "",
   ], ["node/node.ts", "      this.#sessions.leadershipLost(ClientError.redirect);\n", ""]),
   mutant("commit-applies-less", "A no-op's stamp moves nothing", [
-    "node/commit.ts",
+    "node/log/apply.ts",
     "  store.beginEntry(entry.index, entryStampMs(entry));",
     "  store.beginEntry(entry.index, ticket === null && entry.data.length === ENVELOPE_BYTES ? 0 : entryStampMs(entry));",
   ]),
   mutant("store-forgotten", "What recovery loads from a snapshot is not what is used", [
-    "node/consensus.ts",
+    "node/replica.ts",
     "    load: (file) => consensus.store = loadStore(storeOptions, file),",
     "    load: (file) => void loadStore(storeOptions, file),",
   ]),
   mutant("own-hash", "Each server hashes its keys in its own way", [
-    "node/consensus.ts",
+    "node/replica.ts",
     "hashSeed: hashSeedOf(formation.members) };",
     "hashSeed: hashSeedOf(formation.members) + options.serverId };",
   ]),
@@ -257,7 +257,7 @@ export const OWN: readonly Mutant[] = [
     "    void batch.messagesAfterSync;",
   ]),
   mutant("round-late", "A round's confirmation lets only the rounds before it go on", [
-    "node/read_rounds.ts",
+    "node/log/read_waiters.ts",
     "oldest.number <= round",
     "oldest.number < round",
   ]),
@@ -267,27 +267,27 @@ export const OWN: readonly Mutant[] = [
     "!missesLeader(state))) return 0;",
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
-    "node/commit.ts",
+    "node/log/apply.ts",
     "  for (let offset = ENVELOPE_BYTES; offset < data.length; offset += commandLength(data, offset)) {",
     "  for (let offset = ENVELOPE_BYTES; offset < Math.min(data.length, 900); offset += commandLength(data, offset)) {",
   ]),
   mutant("trim-early", "Memory drops what this server's disk does not hold yet", [
-    "node/log_trimmer.ts",
+    "node/snapshots/log_trimmer.ts",
     "    const last = Math.min(appliedIndex, log.durableIndex, indexMax);",
     "    const last = Math.min(appliedIndex, indexMax);",
   ]),
   mutant("snapshot-gap", "A snapshot is streamed though the log behind it is gone", [
-    "node/snapshots.ts",
+    "node/snapshots/snapshots.ts",
     "    return position.index >= this.#raft.state.log.firstIndex - 1;",
     "    return position.index >= 0;",
   ]),
   mutant("room-over-log", "Zeroes for the batches to come begin a byte too early", [
-    "storage/room_ahead.ts",
+    "storage/wal/preallocation.ts",
     "file.write(from, this.#zeroes.subarray(0, count));",
     "file.write(from - 1, this.#zeroes.subarray(0, count));",
   ]),
   mutant("remains-count", "A file that is written over may end anywhere", [
-    "storage/scan_records.ts",
+    "storage/recovery/scan_records.ts",
     "  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;",
     "  return window.checkRecord(end, chain) === 0 ? end : end;",
   ]),
@@ -310,76 +310,76 @@ export const OWN: readonly Mutant[] = [
     "      void thrifty.isOverdue;",
   ]),
   mutant("ticket-term", "A committed entry finds its client by its index, whatever its term", [
-    "node/append.ts",
+    "node/log/append.ts",
     "if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;",
     "if (oldest === undefined || oldest.index !== index || term < 0) return null;",
   ]),
   mutant("keep-due", "KEEPTTL keeps the deadline of a key whose time has come", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    const keeps = isPresent && (flags & SetFlag.keepExpiry) !== 0;",
     "    const keeps = keys.deadlineMs !== 0 && (flags & SetFlag.keepExpiry) !== 0;",
   ]),
   mutant("change-due", "What is made of a due key by a change has the old deadline", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);",
     "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.deadlineMs, result);",
   ]),
   mutant("due-late", "A key lives on through the entry that its deadline is the stamp of", [
-    "kv/keyspace.ts",
+    "kv/commands/keyspace.ts",
     "    this.isPresent = deadlineMs === 0 || deadlineMs > this.clockMs;",
     "    this.isPresent = deadlineMs === 0 || deadlineMs >= this.clockMs;",
   ]),
   mutant("watch-due", "A watched key whose time has come is as it was", [
-    "kv/groups.ts",
+    "kv/commands/groups.ts",
     "      if ((isPresent ? this.#keys.head.version : 0) !== readU64(bytes, at)) {",
     "      const isHeld = isPresent || this.#keys.deadlineMs !== 0;\n      if ((isHeld ? this.#keys.head.version : 0) !== readU64(bytes, at)) {",
   ]),
   mutant("persist-due", "PERSIST brings back a key whose time has come", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    const hasDeadline = keys.isPresent && keys.deadlineMs !== 0;",
     "    const hasDeadline = keys.deadlineMs !== 0;",
   ]),
   mutant("expire-due", "EXPIRE brings back a key whose time has come", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    result.setInteger(0);\n    if (!keys.isPresent) return;",
     "    result.setInteger(0);\n    if (!keys.isPresent && keys.deadlineMs === 0) return;",
   ]),
   mutant("getdel-view", "GETDEL shows the place of a value that is given up", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    this.#keys.show(result);\n    result.keepValue();\n    this.#keys.remove();",
     "    this.#keys.show(result);\n    this.#keys.remove();",
   ]),
   mutant("getset-view", "GETSET shows the place of a value that is written over", [
-    "kv/edits.ts",
+    "kv/commands/writes.ts",
     "    if (returnsOld && isPresent) {\n      keys.show(result);\n      result.keepValue();\n    }",
     "    if (returnsOld && isPresent) keys.show(result);",
   ]),
   mutant("reads-view", "A transaction's reads show the places of values that it writes over", [
-    "kv/groups.ts",
+    "kv/commands/groups.ts",
     "    part.keepValue();\n    return keptBytes + part.length;",
     "    return keptBytes + part.length;",
   ]),
   mutant("list-view", "A transaction's MGET shows the places of values that it writes over", [
-    "kv/groups.ts",
+    "kv/commands/groups.ts",
     "    else inner.keepValue();",
     "    else void inner;",
   ]),
   mutant("reads-moved", "Waiting reads that are moved are looked for where they were", [
-    "node/pending_commands.ts",
+    "node/session/pending_commands.ts",
     "      if (hasBytes(this.kind(p))) this.#numbers[at]! -= from;",
     "      if (hasBytes(this.kind(p))) this.#numbers[at]! -= 0;",
   ]),
   mutant("reads-stay", "Waiting reads are looked for where they are to be moved to", [
-    "node/pending_commands.ts",
+    "node/session/pending_commands.ts",
     "    this.readBytes.bytes.copyWithin(0, from, this.readBytes.length);\n",
     "",
   ]),
   mutant("newest-first", "Segments go out the newest first", [
-    "storage/log_place.ts",
+    "storage/wal/closed_segments.ts",
     "    const next = this.#leaving[0];",
     "    const next = this.#leaving.at(-1);",
   ], [
-    "storage/log_place.ts",
+    "storage/wal/closed_segments.ts",
     "      this.#leaving.shift();",
     "      this.#leaving.pop();",
   ]),
@@ -399,7 +399,7 @@ export const OWN: readonly Mutant[] = [
     "  if (repairEnd === null || output.durableVersion < 0 || log.durableIndex < 0) return;",
   ]),
   mutant("gather-forgets", "A frame that outgrows its buffer loses what had come of it", [
-    "wire/frame_decoder.ts",
+    "wire/rpc/frame_decoder.ts",
     "      grown.set(gather.subarray(0, this.#gatherCount));\n",
     "",
   ]),
@@ -408,12 +408,12 @@ export const OWN: readonly Mutant[] = [
 /** Two more, of the Redis protocol; they need not pass the other tests. */
 export const EXTRA: readonly Mutant[] = [
   mutant("watch-ignored", "EXEC goes through whatever became of the watched keys", [
-    "kv/groups.ts",
+    "kv/commands/groups.ts",
     "        result.status = Status.aborted;\n        return;",
     "        void Status.aborted;",
   ]),
   mutant("unknown-as-refused", "CLUSTERDOWN, nothing was done, where the outcome is unknown", [
-    "wire/resp.ts",
+    "wire/resp/resp_codec.ts",
     '  [ClientError.timeout]:\n    "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +\n    "it may be done or not",',
     "  [ClientError.timeout]: CLUSTER_DOWN,",
   ]),

@@ -1,6 +1,6 @@
 /** Small stand-ins for what the stages of net/ run on: connections, listeners, sessions, links. */
 import type { Clock, Connection, Listener } from "../../lib/host/ports.ts";
-import type { ClientSession, LogEvent, OutboundLink } from "../../lib/node/shells.ts";
+import type { ClientSession, LogEvent, OutboundLink } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
 
 const encoder = new TextEncoder();

@@ -1,8 +1,8 @@
 /** Servers whose wall clocks were wrong once, or are: what becomes of keys that expire. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { LeaderClock } from "../../lib/node/leader_clock.ts";
-import { FollowerTime } from "../../lib/node/follower_time.ts";
-import type { ClientSession } from "../../lib/node/shells.ts";
+import { LeaderClock } from "../../lib/node/time/leader_clock.ts";
+import { FollowerTime } from "../../lib/node/time/follower_time.ts";
+import type { ClientSession } from "../../lib/node/api.ts";
 import { parseReply, type Reply } from "../process/redis_socket.ts";
 import { fromBytes } from "../process/socket.ts";
 import { requestBytes } from "../wire/resp_driver.ts";

@@ -1,11 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { encodeSet, ExpiryKind } from "../../lib/kv/command.ts";
-import { Result } from "../../lib/kv/result.ts";
+import { encodeSet, ExpiryKind } from "../../lib/kv/commands/command.ts";
+import { Result } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
-import { DigestExchange } from "../../lib/node/digest_exchange.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import { DigestExchange } from "../../lib/node/peers/digest_exchange.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
-import type { DigestNotice } from "../../lib/wire/rpc.ts";
+import type { DigestNotice } from "../../lib/wire/rpc/rpc.ts";
 
 function setup() {
   const events: LogEvent[] = [];

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { Formation } from "../../lib/node/formation.ts";
-import { clusterIdOf } from "../../lib/node/cluster_id.ts";
+import { Formation } from "../../lib/node/peers/formation.ts";
+import { clusterIdOf } from "../../lib/node/peers/cluster_id.ts";
 import type { FormationRecord } from "../../lib/storage/types.ts";
 import { Random } from "../../lib/util/random.ts";
 

@@ -1,7 +1,7 @@
 /** Commands that wait for a leader: on both protocols, in order, bounded, dropped where nobody waits. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Appender } from "../../lib/node/append.ts";
-import { AWAIT_LEADER } from "../../lib/node/evaluation.ts";
+import { Appender } from "../../lib/node/log/append.ts";
+import { AWAIT_LEADER } from "../../lib/node/session/session_host.ts";
 import type { ClientAddress } from "../../lib/wire/codec.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
 import { toBytes } from "../process/socket.ts";

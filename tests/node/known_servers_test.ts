@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { knownServers } from "../../lib/node/known_servers.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import type { FormationRecord } from "../../lib/storage/types.ts";
 
 const CLUSTER_ID = "0123456789abcdef0123456789abcdef";

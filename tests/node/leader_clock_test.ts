@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { LeaderClock } from "../../lib/node/leader_clock.ts";
+import { LeaderClock } from "../../lib/node/time/leader_clock.ts";
 
 function setup() {
   const clock = {

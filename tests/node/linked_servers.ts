@@ -1,11 +1,11 @@
 /** Servers reduced to their links, and connections between them that a test pumps by hand. */
-import { PeerLinks } from "../../lib/node/peer_links.ts";
-import { drawStartId } from "../../lib/node/peer_processes.ts";
-import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/shells.ts";
+import { PeerLinks } from "../../lib/node/peers/peer_links.ts";
+import { drawStartId } from "../../lib/node/peers/peer_processes.ts";
+import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/api.ts";
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
-import { type DigestNotice, PROTOCOL_VERSION, type StatusNotice } from "../../lib/wire/rpc.ts";
+import { type DigestNotice, PROTOCOL_VERSION, type StatusNotice } from "../../lib/wire/rpc/rpc.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 export const ELECTION_TIMEOUT_MS = 400;

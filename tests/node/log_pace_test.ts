@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { LogPace } from "../../lib/node/log_pace.ts";
-import { PacedLog } from "../../lib/node/paced_log.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import { LogPace } from "../../lib/node/reports/log_pace.ts";
+import { PacedLog } from "../../lib/node/reports/paced_log.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 
 /** When `what` may be said, asked every `everyMs` for `forMs`, with what was left out. */
 function said(pace: LogPace, fromMs: number, forMs: number, everyMs: number): [number, number][] {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { LogTrimmer } from "../../lib/node/log_trimmer.ts";
+import { LogTrimmer } from "../../lib/node/snapshots/log_trimmer.ts";
 import { writeEnvelope } from "../../lib/raft/envelope.ts";
 import { EntryKind } from "../../lib/raft/types.ts";
 import { Bench, message } from "../raft/builders.ts";

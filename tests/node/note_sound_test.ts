@@ -1,7 +1,7 @@
 /** What a server that lost the end of its log says once its vote counts again. */
 import { assertEquals } from "@std/assert";
-import { type Consensus, noteSound } from "../../lib/node/consensus.ts";
-import type { NodeHost } from "../../lib/node/shells.ts";
+import { type Consensus, noteSound } from "../../lib/node/replica.ts";
+import type { NodeHost } from "../../lib/node/api.ts";
 
 Deno.test("a suspect server says once that it has caught up, and not before a repair has ended", () => {
   const said: string[] = [];

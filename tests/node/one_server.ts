@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Node } from "../../lib/node/node.ts";
-import type { ClientSession, LogEvent } from "../../lib/node/shells.ts";
+import type { ClientSession, LogEvent } from "../../lib/node/api.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";

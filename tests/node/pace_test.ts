@@ -1,6 +1,6 @@
-/** For whom the next entry waits, and how long (lib/node/gathering.ts). */
+/** For whom the next entry waits, and how long (lib/node/log/group_commit.ts). */
 import { assertEquals } from "@std/assert";
-import { Gathering, Pace } from "../../lib/node/gathering.ts";
+import { Gathering, Pace } from "../../lib/node/log/group_commit.ts";
 import { type LeaderRole, Raft, type RaftState } from "../../lib/raft/raft.ts";
 import { makeReadIndexState } from "../../lib/raft/read_index.ts";
 import { makeThriftyAppends } from "../../lib/raft/thrifty_appends.ts";

@@ -8,7 +8,7 @@ import {
   FrameDecoder,
   NO_FEATURES,
   RefusalReason,
-} from "../../lib/wire/rpc.ts";
+} from "../../lib/wire/rpc/rpc.ts";
 import { connectAll, form, heartbeat, move, Server, Wire } from "./linked_servers.ts";
 
 Deno.test("three servers form over their links and then exchange messages", () => {

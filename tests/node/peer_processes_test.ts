@@ -1,6 +1,6 @@
 /** Two processes under one name: which of them may stay. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { PeerProcesses, type ProcessLink, type Twin } from "../../lib/node/peer_processes.ts";
+import { PeerProcesses, type ProcessLink, type Twin } from "../../lib/node/peers/peer_processes.ts";
 import { Random } from "../../lib/util/random.ts";
 import { form, heartbeat, Server, Wire } from "./linked_servers.ts";
 

@@ -7,8 +7,8 @@ import {
   FrameDecoder,
   NO_FEATURES,
   PROTOCOL_VERSION,
-} from "../../lib/wire/rpc.ts";
-import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
+} from "../../lib/wire/rpc/rpc.ts";
+import type { InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { ELECTION_TIMEOUT_MS, form, heartbeat, type Server, Wire } from "./linked_servers.ts";
 
 const SILENCE_MS = 3 * ELECTION_TIMEOUT_MS;

@@ -1,7 +1,7 @@
 /** What servers tell each other of themselves. */
 import { assertEquals } from "@std/assert";
-import { type PeerStatus, PeerStatuses } from "../../lib/node/peer_status.ts";
-import type { StatusNotice } from "../../lib/wire/rpc.ts";
+import { type PeerStatus, PeerStatuses } from "../../lib/node/peers/peer_status.ts";
+import type { StatusNotice } from "../../lib/wire/rpc/rpc.ts";
 import { ELECTION_TIMEOUT_MS, form } from "./linked_servers.ts";
 
 const WELL: StatusNotice = {

@@ -10,7 +10,7 @@ import {
   Feature,
   FrameDecoder,
   RefusalReason,
-} from "../../lib/wire/rpc.ts";
+} from "../../lib/wire/rpc/rpc.ts";
 import { connectAll, form, heartbeat, Server, type Wire } from "./linked_servers.ts";
 import { STATUS } from "../wire/rpc_samples.ts";
 

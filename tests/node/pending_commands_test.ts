@@ -1,10 +1,10 @@
 /** The ring of a connection's commands, and the bytes of its reads, which are moved now and then. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { PendingCommands, PendingKind } from "../../lib/node/pending_commands.ts";
+import { PendingCommands, PendingKind } from "../../lib/node/session/pending_commands.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
 
-/** As in lib/node/pending_commands.ts: beyond this the bytes are moved, where half of them are done. */
+/** As in lib/node/session/pending_commands.ts: beyond this the bytes are moved, where half of them are done. */
 const READ_BYTES_COMPACT = 16_384;
 
 /** A ring, and what each of its reads should find at its place. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
-import { Persister } from "../../lib/node/persister.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import { Persister } from "../../lib/node/log/persister.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { RoleLog } from "../../lib/node/role_log.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import { RoleLog } from "../../lib/node/reports/role_log.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import type { RaftEvent } from "../../lib/raft/raft.ts";
 
 function setUp() {

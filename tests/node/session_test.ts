@@ -1,12 +1,12 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { commandLength, keyOffset, Op } from "../../lib/kv/command.ts";
-import { Result, Status } from "../../lib/kv/result.ts";
-import type { Evaluation, Refusal } from "../../lib/node/evaluation.ts";
-import { MemoryBudget } from "../../lib/node/memory_budget.ts";
-import { Session } from "../../lib/node/session.ts";
+import { commandLength, keyOffset, Op } from "../../lib/kv/commands/command.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
+import type { Evaluation, Refusal } from "../../lib/node/session/session_host.ts";
+import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
+import { Session } from "../../lib/node/session/session.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
 import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
-import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line.ts";
+import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line/line_codec.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

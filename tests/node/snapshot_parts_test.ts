@@ -1,16 +1,16 @@
 /** Taking a snapshot and receiving one, on a disk whose operations end when the test says so. */
 import { assert, assertEquals } from "@std/assert";
-import { ExpiryKind, Op } from "../../lib/kv/command.ts";
-import { Result } from "../../lib/kv/result.ts";
+import { ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
+import { Result } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
-import { SnapshotMaker } from "../../lib/node/snapshot_maker.ts";
+import { SnapshotMaker } from "../../lib/node/snapshots/snapshot_maker.ts";
 import {
   SnapshotReceiver,
   type SnapshotReceiverOptions,
-} from "../../lib/node/snapshot_receiver.ts";
+} from "../../lib/node/snapshots/snapshot_receiver.ts";
 import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
-import type { NodeHost } from "../../lib/node/shells.ts";
-import { Snapshots } from "../../lib/node/snapshots.ts";
+import type { NodeHost } from "../../lib/node/api.ts";
+import { Snapshots } from "../../lib/node/snapshots/snapshots.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
 import type { Ready, SnapshotChunk } from "../../lib/raft/types.ts";
 import type { LogStorage, SnapshotFiles } from "../../lib/storage/types.ts";

@@ -1,6 +1,6 @@
 /** What servers without room take in, and say of themselves. */
 import { assertEquals } from "@std/assert";
-import type { Consensus } from "../../lib/node/consensus.ts";
+import type { Consensus } from "../../lib/node/replica.ts";
 import { DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Space } from "../../lib/node/space.ts";
 import type { Message } from "../../lib/raft/types.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { ProcessUse } from "../../lib/host/ports.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
-import { Standstill } from "../../lib/node/standstill.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
+import { Standstill } from "../../lib/node/reports/standstill.ts";
 
 const TICK_MS = 10;
 

@@ -2,7 +2,7 @@
  * One client's connection: bytes both ways, in order, in pieces. The server's end does what the
  * stages of net/ do: read while the session wants input, submit batch after batch, write what it has.
  */
-import type { ClientSession } from "../../lib/node/shells.ts";
+import type { ClientSession } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";

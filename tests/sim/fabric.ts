@@ -1,6 +1,6 @@
 /** The state of the network between servers: who is cut off from whom, what is clogged, and delays. */
 import type { Random } from "../../lib/util/random.ts";
-import { LENGTH_BYTES } from "../../lib/wire/frame.ts";
+import { LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
 import type { NetworkOptions } from "./options.ts";
 import type { World } from "./world.ts";
 

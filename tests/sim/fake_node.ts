@@ -3,7 +3,7 @@
  * once, so their histories are linearizable by construction, unless a flaw is asked for. Its links say
  * hello and then send one frame a tick.
  */
-import type { ClientSession, InboundLink, OutboundLink } from "../../lib/node/shells.ts";
+import type { ClientSession, InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
 import type { ServerProbe } from "./checks.ts";
 import type {

@@ -2,7 +2,7 @@
 import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import { NOBODY } from "../../lib/raft/types.ts";
 import { readU32, readU64 } from "../../lib/util/bytes.ts";
-import { FrameType } from "../../lib/wire/rpc_types.ts";
+import { FrameType } from "../../lib/wire/rpc/rpc_types.ts";
 import type { Mark } from "./mark_names.ts";
 
 // docs/protocol.md: length, type, from, to, term, and what the type brings.

@@ -1,7 +1,7 @@
 /** Moments without a leader, on whole servers: who waits, for how long, and what is said then. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DEFAULT_TIMING } from "../../lib/node/limits.ts";
-import type { ClientSession } from "../../lib/node/shells.ts";
+import type { ClientSession } from "../../lib/node/api.ts";
 import { realServers } from "./make_node.ts";
 import { calm, leaderOf, othersThan, runFor, scenario } from "./scenarios.ts";
 import type { SimServer } from "./sim_server.ts";

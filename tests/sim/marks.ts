@@ -3,7 +3,7 @@
  * frames that reach them, by their log lines and their ends. It changes nothing and draws nothing.
  */
 import { isDeferred } from "../../lib/raft/thrifty_appends.ts";
-import type { LogEvent } from "../../lib/node/shells.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import { EntryKind, NOBODY } from "../../lib/raft/types.ts";
 import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import type { ServerProbe } from "./checks.ts";

@@ -2,7 +2,7 @@
  * Paths that show in no state, frame or log line: seen where the code takes them. The methods are
  * wrapped once; while no world runs, nothing is noted.
  */
-import { ReplyComposer } from "../../lib/node/reply_composer.ts";
+import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
 import type { Mark } from "./mark_names.ts";
 
 let hit: ((mark: Mark) => void) | null = null;

@@ -3,7 +3,7 @@
  * its network, disks and windows, not draws, so that kept runs obey them too. Where clients give up
  * before an answer can be there, the log goes on with what nobody waits for, and nothing is learned.
  */
-import { PINNED_FACTOR } from "../../lib/node/snapshots.ts";
+import { PINNED_FACTOR } from "../../lib/node/snapshots/snapshots.ts";
 import type { SimOptions } from "./options.ts";
 
 /** A client waits for so many round trips at the least. */

@@ -5,7 +5,7 @@
  * comes back behind it (pongs) stays in order. In a direction that is cut, pongs and the end of a
  * connection are lost without a word: the link itself has to see that nothing comes back.
  */
-import type { InboundLink, OutboundLink } from "../../lib/node/shells.ts";
+import type { InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { readU32 } from "../../lib/util/bytes.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";

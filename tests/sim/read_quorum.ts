@@ -5,7 +5,7 @@
  */
 import type { RaftState } from "../../lib/raft/state.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
-import { FrameType } from "../../lib/wire/rpc_types.ts";
+import { FrameType } from "../../lib/wire/rpc/rpc_types.ts";
 import { CheckFailure } from "./world.ts";
 
 // docs/protocol.md: where a frame has its type, its term, and the round of reads.

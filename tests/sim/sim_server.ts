@@ -4,7 +4,7 @@
  * throws, takes its output and has the checks look at it.
  */
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
-import type { LogEvent, NodeHost, ServerNode } from "../../lib/node/shells.ts";
+import type { LogEvent, NodeHost, ServerNode } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
 import { assert } from "../../lib/util/assert.ts";
 import type { Atlas } from "./atlas.ts";

@@ -7,7 +7,7 @@
  */
 import type { RaftState } from "../../lib/raft/state.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
-import { FrameType } from "../../lib/wire/rpc_types.ts";
+import { FrameType } from "../../lib/wire/rpc/rpc_types.ts";
 import { CheckFailure } from "./world.ts";
 
 // docs/protocol.md: where a frame has its type, its term, and the snapshot's index.
@@ -15,7 +15,7 @@ const TYPE = 4;
 const TERM = 21;
 const INDEX = 29;
 
-/** So many times its bound the log in memory may grow for a stream, see lib/node/snapshots.ts. */
+/** So many times its bound the log in memory may grow for a stream, see lib/node/snapshots/snapshots.ts. */
 const PINNED_FACTOR = 64;
 /** The silence after which a sender has to send again, with room for when it looks at its clock. */
 const SILENCE_MAX_MS = 1_500;

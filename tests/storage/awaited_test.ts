@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Message, PersistBatch } from "../../lib/raft/types.ts";
-import { isAwaited } from "../../lib/storage/awaited.ts";
+import { isAwaited } from "../../lib/storage/wal/sync_policy.ts";
 import type { DiskFile } from "../../lib/host/ports.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed } from "./helpers.ts";

@@ -6,8 +6,8 @@
 import { assertEquals } from "@std/assert";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { type DirectoryReport, inspectDirectory } from "../../lib/storage/inspect.ts";
-import { scanLog } from "../../lib/storage/scan.ts";
+import { type DirectoryReport, inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
+import { scanLog } from "../../lib/storage/recovery/scan_log.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";

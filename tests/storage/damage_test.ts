@@ -6,9 +6,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Entry } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
-import { markerOffsets } from "../../lib/storage/records.ts";
-import { type LogOwner, segmentGeneration } from "../../lib/storage/segment_head.ts";
-import { scanLog } from "../../lib/storage/scan.ts";
+import { markerOffsets } from "../../lib/storage/segments/records.ts";
+import { type LogOwner, segmentGeneration } from "../../lib/storage/segments/segment_head.ts";
+import { scanLog } from "../../lib/storage/recovery/scan_log.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,

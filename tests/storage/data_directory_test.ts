@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { inspectDirectory } from "../../lib/storage/inspect.ts";
+import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
 import { checksum } from "../../lib/util/checksum.ts";
 import { writeU32 } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";

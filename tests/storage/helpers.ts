@@ -5,7 +5,7 @@ import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { EntryKind } from "../../lib/raft/types.ts";
 import { DataDirectory, type DataDirectoryOptions } from "../../lib/storage/data_directory.ts";
 import type { Disk } from "../../lib/host/ports.ts";
-import { segmentName } from "../../lib/storage/segment_head.ts";
+import { segmentName } from "../../lib/storage/segments/segment_head.ts";
 import type { FormationRecord, LogStorage, RecoveredLog } from "../../lib/storage/types.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 

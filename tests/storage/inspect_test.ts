@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { inspectDirectory } from "../../lib/storage/inspect.ts";
+import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import {

@@ -1,8 +1,8 @@
 /** Disks that lost what they had said to be durable, and the trace that gives them away. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { inspectDirectory } from "../../lib/storage/inspect.ts";
-import { listSegments } from "../../lib/storage/scan.ts";
+import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
+import { listSegments } from "../../lib/storage/recovery/scan_log.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 import { options, refusal, segmentPath } from "./helpers.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type DiskDone, DiskError, DiskFullError } from "../../lib/host/ports.ts";
-import { NewFile, type NewFileEnd } from "../../lib/storage/new_file.ts";
+import { NewFile, type NewFileEnd } from "../../lib/storage/files/new_file.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 /** A disk on which nothing can be renamed. */

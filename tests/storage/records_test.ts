@@ -11,7 +11,7 @@ import {
   readMarker,
   RECORD_HEAD_BYTES,
   RecordWriter,
-} from "../../lib/storage/records.ts";
+} from "../../lib/storage/segments/records.ts";
 import { entry, vote } from "./helpers.ts";
 
 const GENERATION = 0xfeedbeef;

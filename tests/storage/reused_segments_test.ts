@@ -4,14 +4,18 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { DiskFullError } from "../../lib/host/ports.ts";
-import { inspectDirectory } from "../../lib/storage/inspect.ts";
-import { MARKER_BYTES, RECORD_HEAD_BYTES, RecordWriter } from "../../lib/storage/records.ts";
-import { scanLog, type SegmentScan } from "../../lib/storage/scan.ts";
+import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
+import {
+  MARKER_BYTES,
+  RECORD_HEAD_BYTES,
+  RecordWriter,
+} from "../../lib/storage/segments/records.ts";
+import { scanLog, type SegmentScan } from "../../lib/storage/recovery/scan_log.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
-} from "../../lib/storage/segment_head.ts";
+} from "../../lib/storage/segments/segment_head.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { SECTOR_BYTES } from "../sim/sim_inode.ts";

@@ -1,7 +1,7 @@
 /** Zeroes ahead of the log's end: there for batches that need them, and never in anybody's way. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
-import { RoomAhead } from "../../lib/storage/room_ahead.ts";
+import { RoomAhead } from "../../lib/storage/wal/preallocation.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist } from "./helpers.ts";
 

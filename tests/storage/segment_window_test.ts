@@ -1,8 +1,8 @@
 /** What a window says of a segment is what the whole segment says. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../lib/util/random.ts";
-import { checkRecord, findMarker, RecordWriter } from "../../lib/storage/records.ts";
-import { SegmentWindow } from "../../lib/storage/segment_window.ts";
+import { checkRecord, findMarker, RecordWriter } from "../../lib/storage/segments/records.ts";
+import { SegmentWindow } from "../../lib/storage/recovery/segment_window.ts";
 import type { DiskFile } from "../../lib/host/ports.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { entry, vote } from "./helpers.ts";

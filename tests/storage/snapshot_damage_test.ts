@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Entry, HardState } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { RecoveredLog } from "../../lib/storage/types.ts";
-import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/segments/spare_segments.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,

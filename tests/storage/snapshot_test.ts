@@ -5,7 +5,7 @@ import { ByteFormatError, writeU32 } from "../../lib/util/bytes.ts";
 import { checksum } from "../../lib/util/checksum.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { listSegments, scanLog } from "../../lib/storage/scan.ts";
+import { listSegments, scanLog } from "../../lib/storage/recovery/scan_log.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,

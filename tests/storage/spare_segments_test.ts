@@ -1,9 +1,9 @@
 /** Spare segments: how many there are, that they never stand in anybody's way, and that none is left. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
-import { listSegments } from "../../lib/storage/scan.ts";
-import { SNAPSHOT_RESERVE_FILE } from "../../lib/storage/snapshot_reserve.ts";
-import { SPARE_SUFFIX } from "../../lib/storage/spare_segments.ts";
+import { listSegments } from "../../lib/storage/recovery/scan_log.ts";
+import { SNAPSHOT_RESERVE_FILE } from "../../lib/storage/reserves/snapshot_reserve.ts";
+import { SPARE_SUFFIX } from "../../lib/storage/segments/spare_segments.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist, refusal, seekRoom, vote } from "./helpers.ts";

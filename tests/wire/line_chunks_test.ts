@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Random } from "../../lib/util/random.ts";
-import { LINE_BYTES_MAX } from "../../lib/wire/line_parser.ts";
+import { LINE_BYTES_MAX } from "../../lib/wire/line/line_parser.ts";
 import { latin, LineDriver } from "./line_driver.ts";
 
 /** One sample of each rule; those that end a connection come last in their stream. */

@@ -3,10 +3,10 @@
  * each call the buffer is overwritten, so anything that aliased it shows.
  */
 import { assert } from "@std/assert";
-import { ExpiryKind, keyOffset, Op } from "../../lib/kv/command.ts";
+import { ExpiryKind, keyOffset, Op } from "../../lib/kv/commands/command.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import { Action, ClientError, CommandBatch, ReplyMode } from "../../lib/wire/command_batch.ts";
-import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line.ts";
+import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line/line_codec.ts";
 
 export const VALUE_BYTES_MAX = 1000;
 

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Result, Status } from "../../lib/kv/result.ts";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { ClientError, ReplyMode } from "../../lib/wire/command_batch.ts";
 import { readDecimal, writeDecimal } from "../../lib/wire/decimal.ts";
-import { LineCodec } from "../../lib/wire/line.ts";
+import { LineCodec } from "../../lib/wire/line/line_codec.ts";
 import { latin, unlatin } from "./line_driver.ts";
 
 const codec = new LineCodec({ valueBytesMax: 1000 });

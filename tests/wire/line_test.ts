@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
-import { LineCodec } from "../../lib/wire/line.ts";
-import { LINE_BYTES_MAX } from "../../lib/wire/line_parser.ts";
+import { LineCodec } from "../../lib/wire/line/line_codec.ts";
+import { LINE_BYTES_MAX } from "../../lib/wire/line/line_parser.ts";
 import { latin, LineDriver, parseText } from "./line_driver.ts";
 
 /** Asserts what an input comes to; a `get next` behind it shows where parsing goes on. */

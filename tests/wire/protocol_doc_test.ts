@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { ClientError, ReplyMode } from "../../lib/wire/command_batch.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
-import { KEY_BYTES_MAX, LineCodec } from "../../lib/wire/line.ts";
-import { EXPTIME_SECONDS_MAX, LINE_BYTES_MAX } from "../../lib/wire/line_parser.ts";
-import { encodeMessage, FrameType, RefusalReason } from "../../lib/wire/rpc.ts";
+import { KEY_BYTES_MAX, LineCodec } from "../../lib/wire/line/line_codec.ts";
+import { EXPTIME_SECONDS_MAX, LINE_BYTES_MAX } from "../../lib/wire/line/line_parser.ts";
+import { encodeMessage, FrameType, RefusalReason } from "../../lib/wire/rpc/rpc.ts";
 import { unlatin } from "./line_driver.ts";
 import { decodeCut } from "./rpc_driver.ts";
 import { frameBytes } from "./rpc_samples.ts";

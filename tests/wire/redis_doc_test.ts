@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { COMMANDS } from "../../lib/wire/resp_table.ts";
+import { COMMANDS } from "../../lib/wire/resp/resp_table.ts";
 import { CASES } from "../process/redis_cases.ts";
 
 const page = Deno.readTextFileSync(new URL("../../docs/redis.md", import.meta.url));

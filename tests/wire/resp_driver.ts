@@ -2,13 +2,13 @@
  * A whole connection without a network: the session, its codec and a real store behind them, with a
  * log that is applied when the test says so.
  */
-import { Result } from "../../lib/kv/result.ts";
-import { commandLength } from "../../lib/kv/command.ts";
-import { commandsProblem } from "../../lib/kv/command_check.ts";
+import { Result } from "../../lib/kv/commands/result.ts";
+import { commandLength } from "../../lib/kv/commands/command.ts";
+import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
 import { Store } from "../../lib/kv/store.ts";
-import type { Evaluation, Refusal } from "../../lib/node/evaluation.ts";
-import { MemoryBudget } from "../../lib/node/memory_budget.ts";
-import { Session } from "../../lib/node/session.ts";
+import type { Evaluation, Refusal } from "../../lib/node/session/session_host.ts";
+import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
+import { Session } from "../../lib/node/session/session.ts";
 import { assert } from "../../lib/util/assert.ts";
 import { ClientCodec, clientCommandBytesMax } from "../../lib/wire/client_codec.ts";
 import type { ClientAddress, PeerView, ServerView } from "../../lib/wire/codec.ts";

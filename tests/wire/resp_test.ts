@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ClientError, CommandBatch } from "../../lib/wire/command_batch.ts";
-import { slotOf } from "../../lib/wire/crc16.ts";
-import { RespCodec } from "../../lib/wire/resp.ts";
+import { slotOf } from "../../lib/wire/resp/hash_slots.ts";
+import { RespCodec } from "../../lib/wire/resp/resp_codec.ts";
 import { toBytes } from "../process/socket.ts";
 import { LIMITS, OneClient, OneServer, peer, requestBytes } from "./resp_driver.ts";
 

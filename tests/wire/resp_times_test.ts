@@ -1,6 +1,6 @@
 /** Bounds of times and cursors in the Redis protocol, beside what redis_cases.ts compares. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { scanCursor } from "../../lib/wire/resp_scan_cursor.ts";
+import { scanCursor } from "../../lib/wire/resp/resp_scan_cursor.ts";
 import { toBytes } from "../process/socket.ts";
 import { OneClient, OneServer } from "./resp_driver.ts";
 

@@ -5,7 +5,7 @@ import { Random } from "../../lib/util/random.ts";
 import { writeU32 } from "../../lib/util/bytes.ts";
 import { checksum } from "../../lib/util/checksum.ts";
 import type { AppendRequest } from "../../lib/raft/types.ts";
-import { encodeMessage, type Frame, FrameDecoder } from "../../lib/wire/rpc.ts";
+import { encodeMessage, type Frame, FrameDecoder } from "../../lib/wire/rpc/rpc.ts";
 import { decodeCut, problemOf, rawFrame, RpcDriver } from "./rpc_driver.ts";
 import { commandsData, frameBytes, SAMPLES } from "./rpc_samples.ts";
 

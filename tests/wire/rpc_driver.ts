@@ -1,7 +1,7 @@
 /** Feeds a FrameDecoder and overwrites each chunk once the decoder is done with it. */
 import { ByteWriter, writeU32 } from "../../lib/util/bytes.ts";
 import { checksum } from "../../lib/util/checksum.ts";
-import { type Frame, FrameDecoder, ProtocolError } from "../../lib/wire/rpc.ts";
+import { type Frame, FrameDecoder, ProtocolError } from "../../lib/wire/rpc/rpc.ts";
 import { FRAME_BYTES_MAX } from "./rpc_samples.ts";
 
 export class RpcDriver {

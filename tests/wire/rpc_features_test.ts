@@ -1,8 +1,8 @@
 /** The two versions of the handshake, and the features that the second one names. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { bytesToHex } from "../../lib/storage/hex.ts";
+import { bytesToHex } from "../../lib/storage/files/hex.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
-import { LENGTH_BYTES } from "../../lib/wire/frame.ts";
+import { LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
 import {
   encodeHello,
   encodeStatus,
@@ -12,7 +12,7 @@ import {
   FrameType,
   HELLO_BYTES_MAX,
   NO_FEATURES,
-} from "../../lib/wire/rpc.ts";
+} from "../../lib/wire/rpc/rpc.ts";
 import { decodeCut, problemOf, rawFrame } from "./rpc_driver.ts";
 import { frameBytes, HELLO, HELLO_2, STATUS } from "./rpc_samples.ts";
 

@@ -1,5 +1,5 @@
 /** One frame of each kind, and what a decoder has to make of it. */
-import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/command.ts";
+import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
 import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
@@ -22,7 +22,7 @@ import {
   type Hello,
   NO_FEATURES,
   RefusalReason,
-} from "../../lib/wire/rpc.ts";
+} from "../../lib/wire/rpc/rpc.ts";
 
 export const FRAME_BYTES_MAX = 100_000;
 const LARGE = Number.MAX_SAFE_INTEGER;

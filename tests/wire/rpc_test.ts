@@ -14,7 +14,7 @@ import {
   ProtocolError,
   RefusalReason,
   snapshotChunkBytesMax,
-} from "../../lib/wire/rpc.ts";
+} from "../../lib/wire/rpc/rpc.ts";
 import { decodeCut, problemOf, rawFrame, RpcDriver, withBody } from "./rpc_driver.ts";
 import {
   commandsData,

@@ -1,0 +1,74 @@
+/**
+ * Absolute times in commands on their way into the log. Clients give them by the wall clock, the store
+ * compares them with the log's own time; the leader moves them from one to the other when it appends
+ * (node/log/append.ts), so that the log and all servers know one time only.
+ */
+import { readU32, readU64, writeU64 } from "../../util/bytes.ts";
+import {
+  commandLength,
+  ExpiryKind,
+  GROUP_COMMANDS_OFFSET,
+  Op,
+  TRANSACTION_WATCHES_OFFSET,
+  WATCH_HEAD_BYTES,
+} from "./command.ts";
+
+/** Where a command's expiry stands: u8 kind, u64 ms. */
+const EXPIRY_OFFSET = 8;
+
+/** Operations that have an expiry. */
+const WITH_EXPIRY = new Uint8Array(256);
+for (const op of [Op.set, Op.cas, Op.setWith, Op.expire, Op.getExpire]) WITH_EXPIRY[op] = 1;
+/** Operations that other commands stand in. */
+const WITH_COMMANDS = new Uint8Array(256);
+for (const op of [Op.group, Op.transaction]) WITH_COMMANDS[op] = 1;
+
+/**
+ * Adds the places of all absolute times in the commands `bytes[start, end)` to `places`, each less
+ * `start` and plus `base`. The commands have to be whole and well formed.
+ */
+export function findAbsoluteTimes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  base: number,
+  places: number[],
+): void {
+  for (let at = start; at < end; at += commandLength(bytes, at)) {
+    const op = bytes[at + 4]!;
+    if (WITH_EXPIRY[op] === 1) {
+      if (bytes[at + EXPIRY_OFFSET] !== ExpiryKind.absolute) continue;
+      places.push(base + at - start + EXPIRY_OFFSET + 1);
+    } else if (WITH_COMMANDS[op] === 1) {
+      findInside(bytes, at, (inner) => {
+        const to = inner + commandLength(bytes, inner);
+        findAbsoluteTimes(bytes, inner, to, base + inner - start, places);
+      });
+    }
+  }
+}
+
+/** Calls with each command that stands in the group or transaction at `at`. */
+function findInside(bytes: Uint8Array, at: number, visit: (inner: number) => void): void {
+  const end = at + commandLength(bytes, at);
+  const isGroup = bytes[at + 4] === Op.group;
+  let inner = at + (isGroup ? GROUP_COMMANDS_OFFSET : TRANSACTION_WATCHES_OFFSET);
+  if (!isGroup) {
+    for (let watches = readU32(bytes, at + 8); watches > 0; watches--) {
+      inner += WATCH_HEAD_BYTES + ((bytes[inner + 8]! << 8) | bytes[inner + 9]!);
+    }
+  }
+  // In a transaction a tag stands before each command.
+  const tagBytes = isGroup ? 0 : 1;
+  for (; inner < end; inner += tagBytes + commandLength(bytes, inner + tagBytes)) {
+    visit(inner + tagBytes);
+  }
+}
+
+/** Moves the absolute times at `places` by `ms`, which may be negative; none leaves 0 to 2^53 - 1. */
+export function moveAbsoluteTimes(bytes: Uint8Array, places: readonly number[], ms: number): void {
+  for (const place of places) {
+    const moved = Math.max(0, readU64(bytes, place) + ms);
+    writeU64(bytes, place, Math.min(moved, Number.MAX_SAFE_INTEGER));
+  }
+}

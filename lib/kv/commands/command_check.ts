@@ -1,0 +1,178 @@
+/**
+ * Checks commands that came from outside (a peer, a file) before anything trusts them: lengths,
+ * operations, flags, numbers, and what may stand in what.
+ */
+import { readU32, readU64 } from "../../util/bytes.ts";
+import {
+  COMMAND_HEAD_BYTES,
+  ExpireFlag,
+  ExpiryKind,
+  FIRST_READ_OP,
+  GROUP_COMMANDS_OFFSET,
+  GroupFlag,
+  KEY_OFFSETS,
+  keyLength,
+  Op,
+  SetFlag,
+  TRANSACTION_WATCHES_OFFSET,
+  WATCH_HEAD_BYTES,
+} from "./command.ts";
+
+/** Operations without a key. */
+const KEYLESS = new Set<number>([
+  Op.flush,
+  Op.group,
+  Op.deleteGroup,
+  Op.transaction,
+  Op.readGroup,
+  Op.scan,
+  Op.keys,
+  Op.randomKey,
+  Op.size,
+  Op.constant,
+]);
+
+/** Operations that may have bytes behind their key, or in place of one. */
+const WITH_VALUE = new Set<number>([
+  Op.set,
+  Op.cas,
+  Op.setWith,
+  Op.append,
+  Op.setRange,
+  Op.addFloat,
+  Op.group,
+  Op.deleteGroup,
+  Op.transaction,
+  Op.readGroup,
+  Op.scan,
+  Op.keys,
+  Op.constant,
+]);
+
+/** No server can be configured to take longer values than this. */
+const VALUE_BYTES_LIMIT = 67_108_864;
+
+const WRONG_LENGTH = "a command's length is wrong";
+const SET_FLAGS = SetFlag.ifAbsent | SetFlag.ifPresent | SetFlag.returnOld | SetFlag.keepExpiry;
+const EXPIRE_FLAGS = ExpireFlag.ifNone | ExpireFlag.ifAny | ExpireFlag.ifLater |
+  ExpireFlag.ifSooner;
+
+/** What is wrong with the commands `bytes[start, end)` of a log entry, or null. */
+export function commandsProblem(bytes: Uint8Array, start: number): string | null {
+  let offset = start;
+  while (offset < bytes.length) {
+    const op = bytes[offset + 4];
+    if (op !== undefined && op >= FIRST_READ_OP) {
+      return `operation ${op} is unknown among the writes of this version`;
+    }
+    const problem = headProblem(bytes, offset, bytes.length);
+    if (problem !== null) return problem;
+    const inside = bodyProblem(bytes, offset);
+    if (inside !== null) return inside;
+    offset += readU32(bytes, offset);
+  }
+  return null;
+}
+
+/** Checks what all commands have in common. */
+function headProblem(bytes: Uint8Array, offset: number, end: number): string | null {
+  if (end - offset < COMMAND_HEAD_BYTES) return "a command's head is cut off";
+  const length = readU32(bytes, offset);
+  const op = bytes[offset + 4]!;
+  if (bytes[offset + 5] !== 0) return "command flags are set that this version does not know";
+  if (KEY_OFFSETS[op] === 0) return `operation ${op} is unknown to this version`;
+  const keyBytes = keyLength(bytes, offset);
+  const fixed = KEY_OFFSETS[op]! + keyBytes;
+  if (length < fixed || length > end - offset) return WRONG_LENGTH;
+  if (length !== fixed && !WITH_VALUE.has(op)) return WRONG_LENGTH;
+  if (KEYLESS.has(op) !== (keyBytes === 0)) return WRONG_LENGTH;
+  return null;
+}
+
+/** Checks an operation's own fields. */
+function bodyProblem(bytes: Uint8Array, offset: number): string | null {
+  const op = bytes[offset + 4]! as Op;
+  const at = offset + COMMAND_HEAD_BYTES;
+  switch (op) {
+    case Op.set:
+    case Op.getExpire:
+      return expiryProblem(bytes, at);
+    case Op.cas:
+      return expiryProblem(bytes, at) ?? u64Problem(bytes, at + 9, "a version");
+    case Op.setWith:
+      return expiryProblem(bytes, at) ?? flagsProblem(bytes[at + 9]!, SET_FLAGS);
+    case Op.expire:
+      return expiryProblem(bytes, at) ?? flagsProblem(bytes[at + 9]!, EXPIRE_FLAGS);
+    case Op.append:
+    case Op.setRange:
+      return readU32(bytes, at) <= VALUE_BYTES_LIMIT ? null : "a bound for values is too large";
+    case Op.scan:
+      return u64Problem(bytes, at, "a cursor");
+    case Op.group:
+      return flagsProblem(bytes[at]!, GroupFlag.ifAllAbsent) ??
+        groupProblem(bytes, offset, Op.set);
+    case Op.deleteGroup:
+      return flagsProblem(bytes[at]!, 0) ?? groupProblem(bytes, offset, Op.delete);
+    case Op.readGroup:
+      return flagsProblem(bytes[at]!, 0) ?? groupProblem(bytes, offset, Op.get);
+    case Op.transaction:
+      return transactionProblem(bytes, offset);
+    default:
+      return null;
+  }
+}
+
+function expiryProblem(bytes: Uint8Array, at: number): string | null {
+  if (bytes[at]! > ExpiryKind.absolute) return "an expiry kind is unknown";
+  return u64Problem(bytes, at + 1, "an expiry");
+}
+
+function u64Problem(bytes: Uint8Array, at: number, what: string): string | null {
+  return Number.isSafeInteger(readU64(bytes, at)) ? null : `${what} is above 2^53 - 1`;
+}
+
+function flagsProblem(flags: number, known: number): string | null {
+  return (flags & ~known) === 0 ? null : "flags are set that this version does not know";
+}
+
+/** A group holds commands of one operation, as many as it says, up to its end. */
+function groupProblem(bytes: Uint8Array, offset: number, op: Op): string | null {
+  const end = offset + readU32(bytes, offset);
+  const count = readU32(bytes, offset + COMMAND_HEAD_BYTES + 1);
+  let at = offset + GROUP_COMMANDS_OFFSET;
+  let found = 0;
+  for (; at < end; found++) {
+    const problem = headProblem(bytes, at, end);
+    if (problem !== null) return problem;
+    if (bytes[at + 4] !== op) return `operation ${bytes[at + 4]} does not belong into this group`;
+    const inside = bodyProblem(bytes, at);
+    if (inside !== null) return inside;
+    at += readU32(bytes, at);
+  }
+  return found === count ? null : "a group does not hold as many commands as it says";
+}
+
+function transactionProblem(bytes: Uint8Array, offset: number): string | null {
+  const end = offset + readU32(bytes, offset);
+  const watches = readU32(bytes, offset + COMMAND_HEAD_BYTES);
+  const commands = readU32(bytes, offset + COMMAND_HEAD_BYTES + 4);
+  let at = offset + TRANSACTION_WATCHES_OFFSET;
+  for (let i = 0; i < watches; i++) {
+    if (end - at < WATCH_HEAD_BYTES) return "a watched key is cut off";
+    const problem = u64Problem(bytes, at, "a watched version");
+    if (problem !== null) return problem;
+    const keyBytes = (bytes[at + 8]! << 8) | bytes[at + 9]!;
+    if (keyBytes === 0 || end - at - WATCH_HEAD_BYTES < keyBytes) return "a watched key is cut off";
+    at += WATCH_HEAD_BYTES + keyBytes;
+  }
+  let found = 0;
+  for (; at < end; found++) {
+    const problem = headProblem(bytes, at + 1, end);
+    if (problem !== null) return problem;
+    if (bytes[at + 5] === Op.transaction) return "a transaction lies within another one";
+    const inside = bodyProblem(bytes, at + 1);
+    if (inside !== null) return inside;
+    at += 1 + readU32(bytes, at + 1);
+  }
+  return found === commands ? null : "a transaction does not hold as many commands as it says";
+}

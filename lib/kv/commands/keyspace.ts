@@ -1,0 +1,119 @@
+/**
+ * The keys as commands see them: contents under a clock, with versions that never repeat. A key
+ * whose deadline is not later than the clock is due: held, but absent to every command.
+ */
+import { Contents, type WriteFields } from "../memory/contents.ts";
+import { RecordHead } from "../memory/record.ts";
+import type { Result } from "./result.ts";
+import { NO_REF } from "../memory/slabs.ts";
+
+export class Keyspace {
+  contents: Contents;
+  /** The entry that is applied now. */
+  index = 0;
+  /** The highest stamp applied, ms since 1970. */
+  clockMs = 0;
+  /** The highest version that any deleted or expired key ever had. */
+  floor = 0;
+  /** What the last `find` found; its values are the record's, due or not. */
+  isPresent = false;
+  deadlineMs = 0;
+  readonly head: RecordHead = new RecordHead();
+  #ref = NO_REF;
+  #hash = 0;
+  readonly #fields: WriteFields = { version: 0, index: 0, deadlineMs: 0 };
+
+  constructor(contents: Contents) {
+    this.contents = contents;
+  }
+
+  /** Looks for the key `bytes[start, start + length)`; true where it is there and not due. */
+  find(bytes: Uint8Array, start: number, length: number): boolean {
+    const contents = this.contents;
+    const hash = contents.hash(bytes, start, length);
+    const ref = contents.find(hash, bytes, start, length);
+    this.#hash = hash;
+    this.#ref = ref;
+    this.isPresent = false;
+    this.deadlineMs = 0;
+    if (ref === NO_REF) return false;
+    this.head.read(contents.slabs.bytesOf(ref), contents.slabs.offsetOf(ref));
+    const deadlineMs = this.head.hasDeadline ? contents.deadlineMs(ref) : 0;
+    this.deadlineMs = deadlineMs;
+    this.isPresent = deadlineMs === 0 || deadlineMs > this.clockMs;
+    return this.isPresent;
+  }
+
+  /** True where the key just looked for has a record, due or not. */
+  get isHeld(): boolean {
+    return this.#ref !== NO_REF;
+  }
+
+  /** The memory that holds the key just found; valid until something changes. */
+  get bytes(): Uint8Array {
+    return this.contents.slabs.bytesOf(this.#ref);
+  }
+
+  /** Where in `bytes` the value begins; it has `head.valueLength` bytes. */
+  get valueOffset(): number {
+    return this.contents.slabs.offsetOf(this.#ref) + this.head.keyAt + this.head.keyLength;
+  }
+
+  /** Puts the key just found into `result`, as a read shows it. */
+  show(result: Result): void {
+    result.setValue(this.bytes, this.valueOffset, this.head.valueLength);
+    result.version = this.head.version;
+    result.deadlineMs = this.deadlineMs;
+  }
+
+  /**
+   * Writes the key that `find` just looked for, and gives it its next version, which is returned.
+   * The key and, right behind it, the value are `bytes[keyStart, end)`.
+   */
+  put(
+    bytes: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+    end: number,
+    deadlineMs: number,
+  ): number {
+    const held = this.#ref === NO_REF ? 0 : this.head.version;
+    // A due key that is made anew ends here, as if it had been swept first.
+    if (!this.isPresent && held !== 0) this.raiseFloor(held);
+    const fields = this.#fields;
+    fields.version = (this.isPresent ? held : this.floor) + 1;
+    fields.index = this.index;
+    fields.deadlineMs = deadlineMs;
+    this.contents.put(this.#ref, this.#hash, bytes, keyStart, keyLength, end, fields);
+    return fields.version;
+  }
+
+  /** Removes the key that `find` just found. */
+  remove(): void {
+    this.raiseFloor(this.contents.removeHere(this.#hash, this.#ref));
+  }
+
+  /** Removes all keys, due ones too, by changing to `empty`; a snapshot keeps what it walks over. */
+  clear(empty: Contents): void {
+    this.raiseFloor(this.contents.highestVersion);
+    this.contents = empty;
+    this.#ref = NO_REF;
+    this.isPresent = false;
+  }
+
+  /** Removes the record at `ref`, whatever it is. */
+  removeRecord(ref: number): void {
+    const hash = this.contents.hashOf(ref);
+    this.contents.table.seekRef(hash, ref);
+    this.raiseFloor(this.contents.removeHere(hash, ref));
+  }
+
+  isDue(ref: number): boolean {
+    const deadlineMs = this.contents.deadlineMs(ref);
+    return deadlineMs !== 0 && deadlineMs <= this.clockMs;
+  }
+
+  raiseFloor(version: number): void {
+    if (version > this.floor) this.floor = version;
+  }
+}

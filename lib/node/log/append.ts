@@ -1,0 +1,191 @@
+/**
+ * Append: gathers writes into log entries and puts them into the shared log together. Remembers, per
+ * entry, whose commands it carries, until it is applied or the leadership is lost.
+ */
+import type { Clock } from "../../host/ports.ts";
+import { ByteArena } from "../../util/byte_arena.ts";
+import { ByteWriter } from "../../util/bytes.ts";
+import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
+import type { ValueLengths } from "../../kv/commands/rewriting.ts";
+import { Deque } from "../../util/deque.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../../raft/envelope.ts";
+import { EntryKind } from "../../raft/types.ts";
+import { commandLength } from "../../kv/commands/command.ts";
+import type { Raft, RaftState } from "../../raft/raft.ts";
+import type { LogTime } from "../../wire/codec.ts";
+import { ClientError } from "../../wire/command_batch.ts";
+import { Gathering } from "./group_commit.ts";
+import { RewriteLimit } from "./rewrite_limit.ts";
+import type { Session } from "../session/session.ts";
+
+/** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
+export interface Ticket {
+  /** Bytes of values that its commands copy, see rewrite_limit.ts. */
+  rewrittenBytes: number;
+  index: number;
+  term: number;
+  readonly sessions: Session[];
+  readonly firstPositions: number[];
+  readonly counts: number[];
+}
+
+interface Sealed {
+  readonly data: Uint8Array;
+  /** Where in `data` absolute times stand, which are by the wall clock still. */
+  readonly absoluteTimes: readonly number[];
+  readonly ticket: Ticket;
+}
+
+/** How an entry came into the log, or why it did not (the core's ProposeResult, in our words). */
+export type Proposed = { readonly index: number; readonly term: number } | {
+  readonly error: ClientError;
+};
+
+/** A buffer that one huge command grew is given back beyond this. */
+const KEEP_BYTES = 4_194_304;
+
+export class Appender {
+  /** Entries in the log that wait to be applied, oldest first. */
+  readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
+  readonly #entryBytesMax: number;
+  readonly #gathering: Gathering;
+  /** Asked before a command is appended. */
+  readonly rewrites: RewriteLimit;
+  readonly #sealed: Sealed[] = [];
+  /** What sealed entries' bytes are copied to: they live on in the log. */
+  readonly #arena = new ByteArena();
+  #open = new ByteWriter(4096);
+  #ticket: Ticket = newTicket();
+  #absoluteTimes: number[] = [];
+  #sealedBytes = 0;
+
+  /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
+  constructor(entryBytesMax: number, clock: Clock, store: () => ValueLengths | null) {
+    this.rewrites = new RewriteLimit(store);
+    this.#entryBytesMax = entryBytesMax;
+    this.#gathering = new Gathering(clock);
+    this.#open.length = ENVELOPE_BYTES;
+  }
+
+  /** Bytes gathered and not yet in the log. */
+  get gatheredBytes(): number {
+    return this.#sealedBytes + this.#open.length - ENVELOPE_BYTES;
+  }
+
+  /** Adds a run of encoded commands; copies them. */
+  append(
+    session: Session,
+    firstPosition: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+  ): void {
+    const isFull = this.#open.length + end - start > this.#entryBytesMax;
+    if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
+    this.#gathering.arrived(session.pace);
+    findAbsoluteTimes(bytes, start, end, this.#open.length, this.#absoluteTimes);
+    this.#open.slice(bytes, start, end);
+    this.#ticket.sessions.push(session);
+    this.#ticket.firstPositions.push(firstPosition);
+    this.#ticket.counts.push(count);
+  }
+
+  /**
+   * Puts all that was gathered into the log, stamped only now so that stamps never run back along
+   * the log; what the log does not take is refused. Absolute times come by the wall clock and become
+   * the log's own here: deadline + stamp - wall now.
+   */
+  flush(time: LogTime, propose: (data: Uint8Array) => Proposed): void {
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    if (this.#sealed.length === 0) return;
+    this.#gathering.flushed();
+    const stampMs = time.nowMs();
+    for (const { data, ticket, absoluteTimes } of this.#sealed) {
+      const aheadMs = absoluteTimes.length > 0 ? time.aheadOfWallMs() : 0;
+      if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, aheadMs);
+      writeEnvelope(data, EntryKind.commands, stampMs);
+      const result = propose(data);
+      if ("error" in result) {
+        this.rewrites.release(ticket.rewrittenBytes);
+        // Given back as they came: they may wait for another leadership, under another time.
+        if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, -aheadMs);
+        refuse(ticket, result.error, data);
+      } else {
+        ticket.index = result.index;
+        ticket.term = result.term;
+        this.tickets.push(ticket);
+      }
+    }
+    this.#sealed.length = 0;
+    this.#sealedBytes = 0;
+  }
+
+  /** True where what was gathered is to wait for more. */
+  mayWait(state: RaftState): boolean {
+    return this.#gathering.mayWait(state, this.gatheredBytes);
+  }
+
+  /** The commands of an entry were applied, and answered. */
+  answered({ sessions, rewrittenBytes }: Ticket): void {
+    this.rewrites.release(rewrittenBytes);
+    for (const session of sessions) {
+      if (!session.isGone) this.#gathering.answered(session.pace);
+    }
+  }
+
+  /** The leadership under which entries went into the log is over: none finds its clients again. */
+  forgetTickets(): void {
+    for (let ticket = this.tickets.shift(); ticket; ticket = this.tickets.shift()) {
+      this.rewrites.release(ticket.rewrittenBytes);
+    }
+  }
+
+  /** The ticket of the entry at `index`, where it is this server's own; taken off. */
+  take(index: number, term: number): Ticket | null {
+    const oldest = this.tickets.at(0);
+    if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;
+    this.tickets.shift();
+    return oldest;
+  }
+
+  #seal(): void {
+    const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
+    this.#ticket.rewrittenBytes = this.rewrites.closeEntry();
+    const absoluteTimes = this.#absoluteTimes;
+    this.#sealed.push({ data, ticket: this.#ticket, absoluteTimes });
+    if (absoluteTimes.length > 0) this.#absoluteTimes = [];
+    this.#sealedBytes += data.length;
+    this.#ticket = newTicket();
+    if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
+    this.#open.length = ENVELOPE_BYTES;
+  }
+}
+
+function newTicket(): Ticket {
+  return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
+}
+
+/** Gives an entry's commands back to their sessions: `data` has them behind its envelope. */
+function refuse(ticket: Ticket, error: ClientError, data: Uint8Array): void {
+  let start = ENVELOPE_BYTES;
+  for (let i = 0; i < ticket.sessions.length; i++) {
+    const count = ticket.counts[i]!;
+    ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, count, error, data, start);
+    for (let k = 0; k < count; k++) start += commandLength(data, start);
+  }
+}
+
+/** Offers an entry to the core, and says in the clients' words why it was not taken. */
+export function propose(raft: Raft, data: Uint8Array): Proposed {
+  const result = raft.propose(data);
+  if (result.accepted) return { index: result.index, term: result.term };
+  switch (result.reason) {
+    case "busy":
+      return { error: ClientError.busy };
+    case "transferring":
+      return { error: ClientError.noLeader };
+    case "notLeader":
+      return { error: ClientError.redirect };
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * When the writes that were gathered go into the log.
+ *
+ * While entries are under way, whatever comes in waits for their commit and shares the next entries, a
+ * frame to each follower and their syncs. Then the clients that were just answered are waited for as
+ * well, where they sent their next write at once the time before: most of them come back, and all share
+ * one round of replication instead of taking turns in two. That wait ends when most are there, and with
+ * whatever comes in once it was as long as the commit took, at the next tick at the latest. It is not
+ * begun for a few clients, for large writes, or for clients that take their time.
+ */
+import type { Clock } from "../../host/ports.ts";
+import type { RaftState } from "../../raft/state.ts";
+
+/** More gathered bytes than this don't wait for the commit under way. */
+const GATHER_BYTES_MAX = 262_144;
+/** And more than this don't wait for clients to come back: the disk and the wire are busy enough. */
+const AWAIT_BYTES_MAX = 65_536;
+/** Fewer clients than this are not waited for, nor is the last eighth of them. */
+const AWAITED_MIN = 8;
+
+/** What is known of one client's pace. */
+export class Pace {
+  /** The group in whose time its last write was answered, and the one it is awaited in. */
+  answeredIn = -2;
+  awaitedIn = -2;
+  /** After its last answer it sent the next write at once. */
+  isPrompt = false;
+}
+
+/** Groups are what goes into the log at once; they count from 0. */
+export class Gathering {
+  readonly #clock: Clock;
+  #group = 0;
+  /** Of this group: prompt clients answered, and those of them that have not come back. */
+  #answered = 0;
+  #awaited = 0;
+  #flushedMs = 0;
+  /** When the group before was first seen committed; -1 before that. */
+  #committedMs = -1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A write of this client came in. */
+  arrived(pace: Pace): void {
+    // One group may have left between its answer and its next write: two groups taking turns do that.
+    pace.isPrompt = this.#group - pace.answeredIn <= 1;
+    if (pace.awaitedIn !== this.#group) return;
+    pace.awaitedIn = -2;
+    this.#awaited--;
+  }
+
+  /** A write of this client was answered. */
+  answered(pace: Pace): void {
+    pace.answeredIn = this.#group;
+    if (!pace.isPrompt || pace.awaitedIn === this.#group) return;
+    pace.awaitedIn = this.#group;
+    this.#answered++;
+    this.#awaited++;
+  }
+
+  /** What was gathered goes into the log. */
+  flushed(): void {
+    this.#group++;
+    this.#answered = this.#awaited = 0;
+    this.#flushedMs = this.#clock.monotonicMs();
+    this.#committedMs = -1;
+  }
+
+  /** True where `gatheredBytes` of writes may wait for more. */
+  mayWait({ role, log, output }: RaftState, gatheredBytes: number): boolean {
+    if (role.kind !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
+    if (log.lastIndex > output.applyingIndex) return true; // not committed, or not answered
+    const areEnough = this.#awaited * AWAITED_MIN <= this.#answered;
+    if (areEnough || this.#answered < AWAITED_MIN || gatheredBytes >= AWAIT_BYTES_MAX) return false;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#committedMs < 0) this.#committedMs = nowMs;
+    return nowMs - this.#committedMs < this.#committedMs - this.#flushedMs;
+  }
+}

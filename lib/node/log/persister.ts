@@ -1,0 +1,288 @@
+/**
+ * Hands the core's batches to the write-ahead log, one at a time, and watches over the disk: a slow
+ * sync is said, a full disk is waited out, any other failure ends the process, never a second try.
+ */
+import { assert } from "../../util/assert.ts";
+import { type Clock, DiskFullError } from "../../host/ports.ts";
+import type { PersistBatch, SnapshotPosition } from "../../raft/types.ts";
+import type { LogStorage } from "../../storage/types.ts";
+import { PacedLog } from "../reports/paced_log.ts";
+import type { NodeHost } from "../api.ts";
+
+/** How long the log has to be quiet before its end is marked as synced. */
+const IDLE_BEFORE_MARK_MS = 50;
+/** How long to wait before a batch that found the disk full is offered again. */
+const FULL_RETRY_MS = 200;
+
+export interface PersisterOptions {
+  readonly log: LogStorage;
+  readonly clock: Clock;
+  readonly slowSyncMs: number;
+  /** For how long this server has stood still by then, all in all: see standstill.ts. */
+  readonly stoodStillMs?: (nowMs: number) => number;
+  readonly host: NodeHost;
+  readonly onPersisted: (batch: PersistBatch) => void;
+  /** A batch that takes several syncs has one less to go. */
+  readonly onSync?: () => void;
+  /** At the start, see `HardState.suspect`. */
+  readonly isSuspectOnDisk?: boolean;
+  /** A batch found no room: the disk answered, and is asked again in a moment. */
+  readonly onFull?: () => void;
+}
+
+export class Persister {
+  readonly #options: PersisterOptions;
+  readonly #paced: PacedLog;
+  /** The batch that is being written, or waits for the disk. */
+  #batch: PersistBatch | null = null;
+  #restartAt: SnapshotPosition | null = null;
+  #keepFromIndex = 0;
+  #isWaiting = false;
+  #isWriting = false;
+  #startedMs = 0;
+  /** How much of the batch's time the write took, and all that blocked: a sync may, too. */
+  #writeMs = 0;
+  #writeStartedMs = 0;
+  #blockedMs = 0;
+  #stoodStillBeforeMs = 0;
+  #finishedMs = 0;
+  #isMarked = true;
+  #isFull = false;
+  #isStuck = false;
+  /** What a full disk has left of the batch to be written, and how many entries of that at a time. */
+  #rest: PersistBatch | null = null;
+  #pieceEntriesMax = Infinity;
+  #isSuspectOnDisk: boolean;
+  #retryAtMs = 0;
+
+  constructor(options: PersisterOptions) {
+    this.#options = options;
+    this.#paced = new PacedLog(options.host);
+    this.#isSuspectOnDisk = options.isSuspectOnDisk ?? false;
+  }
+
+  /** True while what has to be written found no room, the reserve included. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
+  /** True while a batch is not durable yet. */
+  get isBusy(): boolean {
+    return this.#batch !== null || this.#restartAt !== null || this.#isWriting;
+  }
+
+  /** True while the log is being restarted behind a snapshot: nothing may be asked of the core. */
+  get isRestarting(): boolean {
+    return this.#restartAt !== null;
+  }
+
+  /** Empties the log, which goes on behind `position`. Not while a batch is under way. */
+  restart(position: SnapshotPosition): void {
+    assert(!this.isBusy, "The log was restarted while a batch is under way");
+    this.#restartAt = position;
+    this.#restart();
+  }
+
+  /** Lets go of the log's files in front of an index, as soon as nothing is being written. */
+  compact(keepFromIndex: number): void {
+    this.#keepFromIndex = keepFromIndex;
+    this.#compactIfIdle();
+  }
+
+  /**
+   * Writes and syncs `batch`; the one before must be durable. Entries that go to others as well
+   * (`isSent`) go there first, as their way is the longer one: such a batch waits for `writeWaiting`.
+   */
+  persist(batch: PersistBatch, isSent = false): void {
+    assert(this.#batch === null, "A batch was handed out before the last one is durable");
+    this.#batch = batch;
+    this.#isWaiting = true;
+    if (!isSent || batch.entries.length === 0) this.writeWaiting();
+  }
+
+  /** True while a batch is not begun. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
+  /** Begins the batch that waits, if one does; so does a tick. */
+  writeWaiting(): void {
+    if (this.#isWaiting && !this.#isWriting) this.#write();
+  }
+
+  tick(nowMs: number): void {
+    const { log } = this.#options;
+    this.#paced.tick(nowMs);
+    log.seekRoom(nowMs);
+    // Also found where a reserve can't grow, or this process started on a full disk.
+    if (!log.hasRoom()) this.#noteFull("a reserve is in use or can't grow");
+    else if (this.#isFull && !this.#isStuck) this.#noteRoom();
+    if (this.#isWriting) return;
+    if (this.#restartAt !== null) {
+      if (nowMs >= this.#retryAtMs) this.#restart();
+      return;
+    }
+    if (this.#batch !== null) {
+      if (nowMs >= this.#retryAtMs) this.#write();
+      return;
+    }
+    if (this.#isMarked || nowMs - this.#finishedMs < IDLE_BEFORE_MARK_MS) return;
+    this.#isWriting = true;
+    log.markSynced((error) => {
+      if (error !== null && !(error instanceof DiskFullError)) {
+        this.#options.host.fatal(error);
+        return;
+      }
+      this.#isWriting = false;
+      this.#isMarked = true;
+      this.#compactIfIdle();
+      if (this.#batch !== null) this.#write();
+    });
+  }
+
+  #compactIfIdle(): void {
+    if (this.#isWriting || this.#restartAt !== null || this.#keepFromIndex === 0) return;
+    this.#options.log.compact(this.#keepFromIndex);
+    this.#keepFromIndex = 0;
+  }
+
+  #restart(): void {
+    const { log, host, clock } = this.#options;
+    this.#isWriting = true;
+    log.restart(this.#restartAt!, (error) => {
+      if (error !== null && !(error instanceof DiskFullError)) {
+        host.fatal(error);
+        return;
+      }
+      this.#isWriting = false;
+      this.#isStuck = error !== null;
+      if (error !== null) {
+        this.#noteFull(error.message);
+        this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
+        this.#options.onFull?.();
+        return;
+      }
+      this.#restartAt = null;
+      this.#keepFromIndex = 0;
+      host.scheduleTurn();
+    });
+  }
+
+  #write(): void {
+    const rest = this.#rest ?? this.#batch!;
+    const piece = firstPiece(rest, this.#pieceEntriesMax);
+    const { log, clock } = this.#options;
+    this.#isWaiting = false;
+    this.#isWriting = true;
+    this.#isMarked = false;
+    this.#startedMs = clock.monotonicMs();
+    this.#stoodStillBeforeMs = this.#stoodStillMs(this.#startedMs);
+    this.#writeMs = 0;
+    const { onSync } = this.#options;
+    log.persist(piece, (error) => this.#written(rest, piece, error), onSync, this.#onWrite);
+    this.#blockedMs = clock.monotonicMs() - this.#startedMs;
+  }
+
+  readonly #onWrite = (isOver: boolean): void => {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (isOver) this.#writeMs += nowMs - this.#writeStartedMs;
+    else this.#writeStartedMs = nowMs;
+  };
+
+  /** `piece` of `rest`, or all of that. */
+  #written(rest: PersistBatch, piece: PersistBatch, error: Error | null): void {
+    const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (error !== null && !(error instanceof DiskFullError)) {
+      host.fatal(error); // and `#isWriting` stays set: nothing is ever written behind a failed sync
+      return;
+    }
+    this.#isWriting = false;
+    this.#finishedMs = nowMs;
+    if (error !== null) {
+      this.#isStuck = true;
+      // A hard state that ends suspicion must not be durable before the entries that end it.
+      if (!this.#isSuspectOnDisk) this.#pieceEntriesMax = lessThan(piece);
+      this.#noteFull(error.message);
+      this.#retryAtMs = nowMs + FULL_RETRY_MS;
+      this.#options.onFull?.();
+      this.#compactIfIdle();
+      return;
+    }
+    if (piece.hardState !== null) this.#isSuspectOnDisk = piece.hardState.suspect;
+    if (piece !== rest) {
+      this.#rest = withoutPiece(rest, piece);
+      // All entries at once found no room.
+      if (piece.entries.length === 0) this.#pieceEntriesMax = Math.ceil(rest.entries.length / 2);
+      this.#compactIfIdle();
+      this.#options.onSync?.();
+      return this.#write();
+    }
+    const batch = this.#batch!;
+    this.#isStuck = false;
+    this.#rest = null;
+    this.#pieceEntriesMax = Infinity;
+    const tookMs = nowMs - this.#startedMs;
+    if (tookMs >= slowSyncMs) this.#saySlow(batch, tookMs, nowMs);
+    this.#batch = null;
+    this.#compactIfIdle();
+    if (!log.hasRoom()) this.#noteFull("the reserve is in use");
+    onPersisted(batch);
+  }
+
+  /**
+   * Tells the three apart that make a batch slow: the write, which blocks; the time in which this server
+   * stood still for other reasons and could not see the sync end; and what is left, the sync.
+   */
+  #saySlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
+    const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#blockedMs;
+    const stoodStillMs = Math.round(Math.max(0, Math.min(stoodMs, tookMs - this.#writeMs)));
+    const writeMs = Math.round(this.#writeMs);
+    const syncMs = Math.max(0, Math.round(tookMs) - writeMs - stoodStillMs);
+    const fields = { tookMs: Math.round(tookMs), writeMs, syncMs, stoodStillMs };
+    this.#paced.say("slow", {
+      level: "warning",
+      message: "Slow disk: writing and syncing took long",
+      fields: { ...fields, entries: batch.entries.length },
+    }, nowMs);
+  }
+
+  #stoodStillMs(nowMs: number): number {
+    return this.#options.stoodStillMs?.(nowMs) ?? 0;
+  }
+
+  #noteFull(reason: string): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#options.host.log({
+      level: "error",
+      message: "Disk full: sets are refused until there is room; deletes and reads go on",
+      fields: { reason },
+    });
+  }
+
+  #noteRoom(): void {
+    this.#isFull = false;
+    this.#options.host.log({ level: "info", message: "There is room again", fields: {} });
+  }
+}
+
+/** Hard state and no more than so many entries. */
+function firstPiece(batch: PersistBatch, entriesMax: number): PersistBatch {
+  const { entries } = batch;
+  return entries.length <= entriesMax ? batch : { ...batch, entries: entries.slice(0, entriesMax) };
+}
+
+function withoutPiece(batch: PersistBatch, piece: PersistBatch): PersistBatch {
+  return { ...batch, hardState: null, entries: batch.entries.slice(piece.entries.length) };
+}
+
+/**
+ * How many entries to try next where a full disk refused `piece`: the hard state goes by itself, as votes
+ * need no more than that; then half as many entries, as a shorter file may have room for them. What is on
+ * the disk of a batch that is not durable as a whole promises nothing: it is as if less had come.
+ */
+function lessThan({ hardState, entries }: PersistBatch): number {
+  if (hardState !== null) return 0;
+  return Math.max(1, Math.floor(entries.length / 2));
+}

@@ -1,0 +1,40 @@
+/** Which sessions wait for which read round. Rounds are confirmed in order; a lost one is cleared. */
+import { Deque } from "../../util/deque.ts";
+import type { Session } from "../session/session.ts";
+
+interface Round {
+  readonly number: number;
+  readonly sessions: Session[];
+}
+
+export class ReadRounds {
+  readonly #rounds = new Deque<Round>();
+
+  get length(): number {
+    return this.#rounds.length;
+  }
+
+  /** Remembers that `session` has reads that wait for `round`. */
+  expect(round: number, session: Session): void {
+    const newest = this.#rounds.at(this.#rounds.length - 1);
+    if (newest === undefined || newest.number < round) {
+      this.#rounds.push({ number: round, sessions: [session] });
+      return;
+    }
+    if (newest.sessions.at(-1) !== session) newest.sessions.push(session);
+  }
+
+  /** Lets all sessions go on that wait for rounds up to this one. */
+  confirm(round: number): void {
+    let oldest = this.#rounds.at(0);
+    while (oldest !== undefined && oldest.number <= round) {
+      this.#rounds.shift();
+      for (const session of oldest.sessions) session.confirmed(round);
+      oldest = this.#rounds.at(0);
+    }
+  }
+
+  clear(): void {
+    this.#rounds.clear();
+  }
+}

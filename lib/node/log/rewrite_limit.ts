@@ -1,0 +1,55 @@
+/**
+ * Bounds the bytes of values that commands on their way through the log will copy (how many is known
+ * from kv/commands/rewriting.ts): all servers stand still while they do. Beyond the bound commands are
+ * refused before they are in the log, so nothing of them is done.
+ */
+import { Op } from "../../kv/commands/command.ts";
+import { Rewriting, type ValueLengths } from "../../kv/commands/rewriting.ts";
+import { ClientError } from "../../wire/command_batch.ts";
+
+/** Some 10 to 30 ms of copying. */
+export const REWRITTEN_BYTES_MAX = 67_108_864;
+
+export class RewriteLimit {
+  readonly #rewriting: Rewriting;
+  /** Of commands that were taken and are not applied yet. */
+  #bytes = 0;
+  /** Of these, of commands whose entry is not closed yet. */
+  #openBytes = 0;
+
+  /** `store` is null until the cluster is formed. */
+  constructor(store: () => ValueLengths | null) {
+    this.#rewriting = new Rewriting(store);
+  }
+
+  /**
+   * Why the command at `bytes[at]` is not taken now; 0 where it is, and then it counts until its entry
+   * is applied. A single one is always taken where nothing else is under way.
+   */
+  refusal(bytes: Uint8Array, at: number): ClientError | 0 {
+    const rewrittenBytes = this.#rewriting.bytesOf(bytes, at);
+    if (rewrittenBytes === 0) return 0;
+    if (bytes[at + 4] === Op.transaction && rewrittenBytes > REWRITTEN_BYTES_MAX) {
+      return ClientError.tooMuch;
+    }
+    if (this.#bytes > 0 && this.#bytes + rewrittenBytes > REWRITTEN_BYTES_MAX) {
+      return ClientError.busy;
+    }
+    this.#bytes += rewrittenBytes;
+    this.#openBytes += rewrittenBytes;
+    return 0;
+  }
+
+  /** An entry is closed: what was taken since the last one goes with it, and is returned. */
+  closeEntry(): number {
+    const bytes = this.#openBytes;
+    this.#openBytes = 0;
+    return bytes;
+  }
+
+  /** An entry was applied, did not come into the log, or went on under another leader. */
+  release(bytes: number): void {
+    this.#bytes -= bytes;
+    if (bytes > 0 && this.#bytes === 0) this.#rewriting.clear();
+  }
+}

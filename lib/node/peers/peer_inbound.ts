@@ -1,0 +1,282 @@
+/** One accepted connection from another server: a handshake, then its messages. */
+import type { ServerId } from "../../raft/types.ts";
+import { OutputBuffer } from "../../util/output_buffer.ts";
+import {
+  encodePong,
+  encodeProbe,
+  encodeProbeResponse,
+  encodeRefusal,
+  encodeWelcome,
+  featureOfFrame,
+  type Frame,
+  FrameDecoder,
+  FrameType,
+  HANDSHAKE_BYTES_MAX,
+  type Hello,
+  PROTOCOL_VERSION_MIN,
+  ProtocolError,
+  RefusalReason,
+} from "../../wire/rpc/rpc.ts";
+import type { PeerLinks } from "./peer_links.ts";
+import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
+import type { InboundLink } from "../api.ts";
+
+/** Who has not said who it is by then is closed: strangers must not use up the connections. */
+const HANDSHAKE_MAX_MS = 5_000;
+/**
+ * An end that makes connections gives a silent one up after one such period; here several have to
+ * pass: a connection that its maker has given up is replaced by the next, this is for makers that died.
+ */
+const SILENT_PERIODS = 4;
+/** Whoever asks without reading the answers gets no more of them. */
+const ANSWER_BYTES_MAX = 4_096;
+
+type FeatureFrame = Extract<Frame, { type: "status" | "probe" | "probeResponse" }>;
+
+export class PeerInbound implements InboundLink, ProcessLink {
+  onActivity: (() => void) | null = null;
+  closing: string | null = null;
+  readonly #remote: string;
+  readonly #links: PeerLinks;
+  readonly #output = new OutputBuffer();
+  /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
+  #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
+  /** What the other end said of itself; null until it is found good. */
+  #hello: Hello | null = null;
+  /** Set once the handshake has passed. */
+  #from: ServerId | null = null;
+  #isLost = false;
+  /** How long nothing came in over this connection. */
+  #silentMs = 0;
+  #sinceAcceptMs = 0;
+  #sincePongMs = 0;
+  /** Something came in that no pong has told of yet. */
+  #owesPong = false;
+
+  constructor(remote: string, links: PeerLinks) {
+    this.#remote = remote;
+    this.#links = links;
+  }
+
+  get address(): string {
+    return this.#remote;
+  }
+
+  get isKnown(): boolean {
+    return this.#from !== null;
+  }
+
+  /** True where the handshake has passed with this server, in this version. */
+  speaks(peer: ServerId, protocolVersion: number): boolean {
+    return this.#from === peer && this.#hello!.protocolVersion === protocolVersion;
+  }
+
+  /** True where nothing came in for too long. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.closing !== null) return;
+    this.#silentMs = 0;
+    this.#owesPong = true;
+    try {
+      this.#decoder.push(bytes);
+      let frame = this.#decoder.next();
+      while (frame !== null && this.closing === null) {
+        this.#onFrame(frame);
+        frame = this.#decoder.next();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#end(`a malformed frame from ${this.#remote}: ${error.message}`);
+      if (this.#from !== null) {
+        this.#links.log.malformed(this.#from, error.message);
+      }
+    }
+    if (this.#from !== null) this.#links.silence.heard(this.#from);
+  }
+
+  disconnected(): void {
+    this.onActivity = null;
+    this.#links.processes.closed(this);
+    this.#links.inboundClosed(this);
+    this.#forget();
+  }
+
+  /** Lets time pass: ends a connection that stays silent, answers one that does not. */
+  tick(elapsedMs: number): void {
+    if (this.#isLost) return;
+    const { silenceMaxMs, pongPauseMs } = this.#links.pace;
+    this.#silentMs += elapsedMs;
+    this.#sinceAcceptMs += elapsedMs;
+    this.#sincePongMs += elapsedMs;
+    if (this.#from === null) {
+      if (this.#sinceAcceptMs < HANDSHAKE_MAX_MS) return;
+      return this.#lose(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
+    }
+    const silenceMax = SILENT_PERIODS * silenceMaxMs;
+    if (this.#silentMs >= silenceMax) return this.#lose(`nothing came in for ${silenceMax} ms`);
+    if (!this.#owesPong || this.#sincePongMs < pongPauseMs || this.closing !== null) return;
+    // Told of whatever came in, parts of a large frame too: a slow connection is not a lost one.
+    this.#sincePongMs = 0;
+    if (this.#output.pendingBytes > 0) return;
+    this.#owesPong = false;
+    encodePong(this.#output.writer);
+    this.onActivity?.();
+  }
+
+  /** The same server has made a newer connection: it does not use this one any more. */
+  replaceBy(newer: PeerInbound): void {
+    if (newer === this || newer.#from === null || newer.#from !== this.#from) return;
+    this.#forget();
+    this.#lose("its server has made a newer connection");
+  }
+
+  /** What the other end's process held may be gone with the connection: told once. */
+  #forget(): void {
+    const from = this.#from;
+    this.#from = null;
+    if (from !== null) this.#links.inboundLost(from);
+  }
+
+  /** Ends this connection so that the other end makes a fresh handshake. */
+  reconnect(reason: string): void {
+    this.#end(reason);
+  }
+
+  takeOutput(): Uint8Array | null {
+    return this.#output.take();
+  }
+
+  outputWritten(): void {
+    this.#output.written();
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.#from === null) {
+      if (frame.type === "hello" && this.#hello === null) this.#onHello(frame.hello);
+      else if (frame.type === "otherVersion") this.#onOtherVersion(frame.protocolVersion);
+      else this.#end(`a ${frame.type} frame before the handshake`);
+      return;
+    }
+    switch (frame.type) {
+      case "message":
+        if (frame.message.from !== this.#from || frame.message.to !== this.#links.serverId) {
+          this.#end(`a message under another server's name`);
+          return;
+        }
+        this.#links.receiveMessage(frame.message);
+        return;
+      case "formation":
+        this.#links.receiveNotice(this.#from, frame.notice);
+        return;
+      case "digest":
+        this.#links.receiveDigest(this.#from, frame.notice);
+        return;
+      case "ping":
+        return;
+      case "status":
+      case "probe":
+      case "probeResponse":
+        this.#onFeatureFrame(frame, this.#from);
+        return;
+      default:
+        this.#end(`a second ${frame.type} frame`);
+    }
+  }
+
+  /** A frame that came after version 1: the other end must have named its feature. */
+  #onFeatureFrame(frame: FeatureFrame, from: ServerId): void {
+    const feature = featureOfFrame(FrameType[frame.type]);
+    if (feature !== null && !this.#hello!.features.has(feature)) {
+      return this.#end(`a ${frame.type} frame, and the handshake did not name ${feature}`);
+    }
+    switch (frame.type) {
+      case "status":
+        return this.#links.receiveStatus(from, frame.status);
+      case "probeResponse":
+        return this.#links.processes.answered(this, frame.number);
+      case "probe":
+        if (this.#output.pendingBytes > ANSWER_BYTES_MAX) return;
+        encodeProbeResponse(this.#output.writer, frame.number);
+        this.onActivity?.();
+        return;
+    }
+  }
+
+  #onHello(hello: Hello): void {
+    if (hello.protocolVersion > this.#links.protocolVersionMax) {
+      return this.#onOtherVersion(hello.protocolVersion);
+    }
+    const refused = this.#links.check(hello);
+    if (refused !== null) {
+      encodeRefusal(this.#output.writer, refused.reason, refused.text);
+      if (refused.reason !== RefusalReason.wrongServer) {
+        this.#links.log.refused(hello.from, refused.text);
+      }
+      this.#end(refused.text);
+      return;
+    }
+    this.#hello = hello;
+    this.#links.processes.present(
+      this,
+      hello.from,
+      startIdOf(hello.features),
+      hello.incarnation,
+    );
+  }
+
+  // What the other processes of the same server make of it, see ProcessLink.
+
+  admitted(): void {
+    const { from, protocolVersion } = this.#hello!;
+    this.#from = from;
+    this.#links.handshakePassed(this);
+    this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
+    encodeWelcome(this.#output.writer, this.#links.hello(from, protocolVersion));
+    this.onActivity?.();
+    this.#links.heardVersion(from, protocolVersion);
+  }
+
+  refusedFor(twin: Twin): void {
+    const { from } = this.#hello!;
+    const text = twinText(from, twin);
+    encodeRefusal(this.#output.writer, RefusalReason.secondProcess, text);
+    this.#links.log.twins(from, twin, this.address);
+    this.#end(text);
+  }
+
+  probe(number: number): void {
+    encodeProbe(this.#output.writer, number);
+    this.onActivity?.();
+  }
+
+  givesWay(): void {
+    this.#forget();
+    this.#lose("another process of its server has come, and this one does not answer");
+  }
+
+  #onOtherVersion(theirs: number): void {
+    const { protocolVersionMax } = this.#links;
+    const ours = protocolVersionMax === PROTOCOL_VERSION_MIN
+      ? `protocol ${protocolVersionMax}`
+      : `protocols ${PROTOCOL_VERSION_MIN} to ${protocolVersionMax}`;
+    const text = `this server speaks ${ours}, not ${theirs}`;
+    encodeRefusal(this.#output.writer, RefusalReason.otherVersion, text);
+    this.#end(text);
+  }
+
+  #lose(reason: string): void {
+    this.#isLost = true;
+    this.#end(reason);
+    this.onActivity?.();
+  }
+
+  #end(reason: string): void {
+    if (this.closing !== null) return;
+    this.closing = reason;
+    this.#links.processes.closed(this);
+    this.onActivity?.();
+  }
+}

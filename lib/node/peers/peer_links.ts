@@ -1,0 +1,333 @@
+/**
+ * This server's links to the others: who may talk to whom, before and after the cluster is formed.
+ * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
+ * inbound links, which the others connect. Frames are whole or the connection ends.
+ */
+import type { Message, ServerId } from "../../raft/types.ts";
+import type { DataDirectory } from "../../storage/data_directory.ts";
+import { hexToBytes } from "../../storage/files/hex.ts";
+import {
+  type DigestNotice,
+  Feature,
+  type Features,
+  type FormationNotice,
+  type Hello,
+  NO_FEATURES,
+  PROTOCOL_VERSION,
+  PROTOCOL_VERSION_MIN,
+  RefusalReason,
+  type StatusNotice,
+} from "../../wire/rpc/rpc.ts";
+import { Formation, FormationStage } from "./formation.ts";
+import { PeerInbound } from "./peer_inbound.ts";
+import { PeerOutbound } from "./peer_outbound.ts";
+import { PeerLog } from "./peer_log.ts";
+import { PeerProcesses, type StartId } from "./peer_processes.ts";
+import { PeerSilence } from "./peer_silence.ts";
+import { PeerStatuses } from "./peer_status.ts";
+import type { InboundLink, NodeHost } from "../api.ts";
+
+export interface PeerLinksOptions {
+  readonly serverId: ServerId;
+  /** All servers of the cluster, this one included. */
+  readonly servers: readonly ServerId[];
+  /** Those whose address is known; the others can only connect to this one. */
+  readonly reachable: readonly ServerId[];
+  readonly directory: DataDirectory;
+  /** What this process is told from others by that start on the same data directory. */
+  readonly startId: StartId;
+  /** Where another server's log port is, for people. */
+  readonly logAddressOf: (id: ServerId) => string;
+  readonly host: NodeHost;
+  readonly outboxBytesMax: number;
+  readonly frameBytesMax: number;
+  readonly electionTimeoutMs: number;
+  /** The same clock that the ticks tell of. */
+  readonly monotonicMs: () => number;
+  /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
+  readonly protocolVersionMax?: number;
+  /** What to tell the others of this server; null while there is nothing to tell. */
+  readonly ownStatus: () => StatusNotice | null;
+  readonly onMessage: (message: Message) => void;
+  readonly onDigest: (from: ServerId, notice: DigestNotice) => void;
+  readonly onFormed: () => void;
+  readonly onPeerLost: (id: ServerId) => void;
+}
+
+/** Why a handshake is refused: the reason's number for the wire, a sentence for people. */
+export interface Refused {
+  readonly reason: RefusalReason;
+  readonly text: string;
+}
+
+/** How both ends of a connection see that it still carries; in milliseconds. */
+export interface LinkPace {
+  /** A connection over which nothing came back for so long is given up. */
+  readonly silenceMaxMs: number;
+  /** How often the end that made it says something, so that something can come back. */
+  readonly pingIntervalMs: number;
+  /** The other end answers no more often than this. */
+  readonly pongPauseMs: number;
+}
+
+/** A link whose follower is unreachable must not last much longer than what makes it campaign. */
+const SILENCE_ELECTION_TIMEOUTS = 3;
+const SILENCE_MIN_MS = 1_000;
+
+/** The most that one tick counts: far less than a handshake may take, whatever the timing is. */
+const TICK_COUNTS_MAX_MS = 1_000;
+/**
+ * The most that one tick counts for whoever is asked whether it still answers: after a standstill the
+ * tick comes before what has arrived meanwhile is read.
+ */
+const PROCESSES_TICK_MAX_MS = 50;
+const NOTICE_INTERVAL_MS = 100;
+/** How often a server that can't form says whom it waits for. */
+const WAITING_LOG_INTERVAL_MS = 5_000;
+
+export class PeerLinks {
+  readonly formation: Formation;
+  readonly outbound: readonly PeerOutbound[];
+  readonly pace: LinkPace;
+  readonly protocolVersionMax: number;
+  readonly statuses: PeerStatuses;
+  readonly silence: PeerSilence;
+  readonly processes = new PeerProcesses();
+  readonly log: PeerLog;
+  readonly #features: Features;
+  readonly #options: PeerLinksOptions;
+  readonly #byId = new Map<ServerId, PeerOutbound>();
+  readonly #inbound = new Set<PeerInbound>();
+  /** The time of the last tick; -1 before the first. */
+  #nowMs = -1;
+  #lastNoticeMs = -NOTICE_INTERVAL_MS;
+  #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
+
+  constructor(options: PeerLinksOptions) {
+    this.#options = options;
+    const { directory, serverId, servers, host, electionTimeoutMs } = options;
+    this.pace = linkPace(electionTimeoutMs);
+    this.log = new PeerLog(host, servers);
+    this.#features = new Map([
+      [Feature.status, new Uint8Array(0)],
+      [Feature.start, hexToBytes(options.startId)],
+    ]);
+    this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
+    this.statuses = new PeerStatuses({
+      electionTimeoutMs,
+      own: () => this.formation.isFormed ? options.ownStatus() : null,
+      sendToAll: (status) => {
+        for (const link of this.outbound) link.sendStatus(status);
+      },
+    });
+    this.formation = new Formation(directory.identity, directory.formation, servers, {
+      save: (record) => directory.saveFormation(record),
+      complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
+    });
+    const others = options.reachable.filter((id) => id !== serverId);
+    this.silence = new PeerSilence(others);
+    this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
+    for (const link of this.outbound) this.#byId.set(link.peerId, link);
+    this.formation.advance();
+  }
+
+  get serverId(): ServerId {
+    return this.#options.serverId;
+  }
+
+  logAddressOf(id: ServerId): string {
+    return this.#options.logAddressOf(id);
+  }
+
+  get frameBytesMax(): number {
+    return this.#options.frameBytesMax;
+  }
+
+  openInbound(remote: string): InboundLink {
+    const link = new PeerInbound(remote, this);
+    this.#inbound.add(link);
+    return link;
+  }
+
+  /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
+  send(message: Message): void {
+    this.#byId.get(message.to)?.send(message);
+  }
+
+  /** Wakes the shells of links with something to write. */
+  wake(): void {
+    for (const link of this.outbound) link.wake();
+  }
+
+  tick(nowMs: number): void {
+    // A process that stood still has not listened: that is no silence of the others.
+    const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
+    const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs, TICK_COUNTS_MAX_MS);
+    this.#nowMs = nowMs;
+    this.log.tick(nowMs);
+    this.processes.tick(Math.min(elapsedMs, PROCESSES_TICK_MAX_MS));
+    this.silence.tick(elapsedMs);
+    for (const link of this.#inbound) link.tick(elapsedMs);
+    for (const link of this.outbound) link.tick(elapsedMs);
+    this.statuses.tick(nowMs);
+    if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
+    this.#lastNoticeMs = nowMs;
+    const notice = this.formation.notice();
+    for (const link of this.outbound) link.sendNotice(notice);
+    if (nowMs - this.#lastWaitingLogMs < WAITING_LOG_INTERVAL_MS) return;
+    this.#lastWaitingLogMs = nowMs;
+    this.#options.host.log({
+      level: "info",
+      message: "First start: waiting for every server of the cluster file once",
+      fields: { waitingFor: this.formation.waitingFor().join(", ") },
+    });
+  }
+
+  // What the links ask.
+
+  /** What this server says of itself at the start of a connection, in a version of the handshake. */
+  hello(to: ServerId, protocolVersion: number): Hello {
+    return {
+      protocolVersion,
+      clusterId: this.formation.clusterId,
+      from: this.#options.serverId,
+      to,
+      incarnation: this.#options.directory.identity.incarnation,
+      features: protocolVersion === PROTOCOL_VERSION_MIN ? NO_FEATURES : this.#features,
+    };
+  }
+
+  /** Checks what the other end says of itself; null where it may talk to this server. */
+  check(hello: Hello): Refused | null {
+    const { serverId, servers } = this.#options;
+    if (hello.to !== serverId) {
+      return refused(
+        RefusalReason.wrongServer,
+        `this is server ${serverId}, not ${hello.to}: check hostname and logPort in the file`,
+      );
+    }
+    if (hello.from === serverId || !servers.includes(hello.from)) {
+      return refused(
+        RefusalReason.stranger,
+        this.formation.record === null
+          ? `server ${hello.from} is not in the cluster file of server ${serverId}`
+          : `server ${hello.from} is no member of this cluster, which has servers ` +
+            `${servers.join(", ")}: whatever a cluster file lists, it stays out`,
+      );
+    }
+    if (!this.formation.isFormed) return null;
+    const isUnformed = /^0+$/.test(hello.clusterId);
+    if (!isUnformed && hello.clusterId !== this.formation.clusterId) {
+      return refused(
+        RefusalReason.otherCluster,
+        `server ${hello.from} belongs to cluster ${hello.clusterId}, this one to ` +
+          `${this.formation.clusterId}`,
+      );
+    }
+    if (this.formation.listedIncarnation(hello.from) !== hello.incarnation) {
+      return refused(
+        RefusalReason.wrongIncarnation,
+        `server ${hello.from} comes with another data directory than it joined with: if that one ` +
+          `was moved, put it back; if it is lost, leave this server stopped, for no build can ` +
+          `take a lost server back yet (see docs/operating.md)`,
+      );
+    }
+    return null;
+  }
+
+  /** A raft message came in over a link whose handshake passed. */
+  receiveMessage(message: Message): void {
+    if (this.formation.isFormed) this.#options.onMessage(message);
+  }
+
+  /** A server names the digest of its contents. */
+  receiveDigest(from: ServerId, notice: DigestNotice): void {
+    if (this.formation.isFormed) this.#options.onDigest(from, notice);
+  }
+
+  /** A server tells how it is. */
+  receiveStatus(from: ServerId, status: StatusNotice): void {
+    if (this.formation.isFormed) {
+      this.statuses.receive(from, status, this.#options.monotonicMs());
+    }
+  }
+
+  sendDigest(to: ServerId, notice: DigestNotice): void {
+    this.#byId.get(to)?.sendDigest(notice);
+  }
+
+  sendDigestToAll(notice: DigestNotice): void {
+    for (const link of this.outbound) link.sendDigest(notice);
+  }
+
+  /** A server tells how far its forming has come. */
+  receiveNotice(from: ServerId, notice: FormationNotice): void {
+    if (this.formation.isFormed) {
+      if (notice.stage !== FormationStage.formed) {
+        this.#byId.get(from)?.sendNotice(this.formation.notice());
+      }
+      return;
+    }
+    this.formation.hear(from, notice);
+    if (!this.formation.isFormed) return;
+    // Tell the others at once, then connect anew: from now on under the cluster's id.
+    for (const link of this.outbound) {
+      link.sendNotice(this.formation.notice());
+      link.connectAfresh("the cluster is formed");
+    }
+    for (const link of this.#inbound) link.reconnect("the cluster is formed");
+    this.#options.host.log({
+      level: "info",
+      message: "Cluster formed",
+      fields: { clusterId: this.formation.clusterId },
+    });
+    this.#options.onFormed();
+  }
+
+  peerUp(id: ServerId): void {
+    this.statuses.linkUp();
+    this.log.up(id);
+  }
+
+  peerDown(id: ServerId, reason: string): void {
+    this.log.down(id, reason);
+    this.#options.onPeerLost(id);
+  }
+
+  /** Somebody has said a good hello, in a version that can be spoken to it, too. */
+  heardVersion(from: ServerId, protocolVersion: number): void {
+    this.#byId.get(from)?.heardVersion(protocolVersion);
+  }
+
+  /** True where a server speaks this version over a connection that it has made. */
+  hears(from: ServerId, protocolVersion: number): boolean {
+    for (const link of this.#inbound) if (link.speaks(from, protocolVersion)) return true;
+    return false;
+  }
+
+  /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
+  handshakePassed(newer: PeerInbound): void {
+    for (const link of this.#inbound) link.replaceBy(newer);
+  }
+
+  inboundLost(from: ServerId): void {
+    this.#options.onPeerLost(from);
+  }
+
+  inboundClosed(link: PeerInbound): void {
+    this.#inbound.delete(link);
+  }
+}
+
+function linkPace(electionTimeoutMs: number): LinkPace {
+  const silenceMaxMs = Math.max(SILENCE_MIN_MS, SILENCE_ELECTION_TIMEOUTS * electionTimeoutMs);
+  return {
+    silenceMaxMs,
+    pingIntervalMs: Math.ceil(silenceMaxMs / 4),
+    pongPauseMs: Math.ceil(silenceMaxMs / 8),
+  };
+}
+
+function refused(reason: RefusalReason, text: string): Refused {
+  return { reason, text };
+}

@@ -1,0 +1,116 @@
+/**
+ * What is said of the other servers. Others make most of this happen as often as they like: it must
+ * not fill the log.
+ */
+import { NOBODY, type ServerId } from "../../raft/types.ts";
+import { PacedLog } from "../reports/paced_log.ts";
+import type { Twin } from "./peer_processes.ts";
+import type { LogEvent, NodeHost } from "../api.ts";
+
+/** Who is turned away comes back every second: the same is said again after so long, */
+const COMPLAINT_INTERVAL_MS = 60_000;
+/** and something else no earlier than this. */
+const COMPLAINT_PAUSE_MS = 1_000;
+
+export class PeerLog {
+  readonly #host: Pick<NodeHost, "log">;
+  readonly #servers: readonly ServerId[];
+  /** What was complained of last, by kind and server; of strangers under NOBODY. */
+  readonly #complaints = new Map<string, { readonly about: string; readonly atMs: number }>();
+  readonly #paced: PacedLog;
+  /** The time of the last tick; before the first, below zero. */
+  #nowMs = -1;
+
+  constructor(host: Pick<NodeHost, "log">, servers: readonly ServerId[]) {
+    this.#host = host;
+    this.#servers = servers;
+    this.#paced = new PacedLog(host);
+  }
+
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#paced.tick(nowMs);
+  }
+
+  up(id: ServerId): void {
+    this.#often("Peer up", id, {});
+  }
+
+  down(id: ServerId, reason: string): void {
+    this.#often("Peer down", id, { reason });
+  }
+
+  /** A peer does not know the version that this server spoke to it. */
+  isOlder(id: ServerId, protocolVersion: number, reason: string): void {
+    this.#host.log({
+      level: "info",
+      message: "A peer is of an earlier build: speaking its version of the protocol to it",
+      fields: { peer: id, protocolVersion, reason },
+    });
+  }
+
+  /**
+   * The link to a server could not be made, or was refused. Links don't say a reason twice in a row;
+   * what the other end says may be another one each time.
+   */
+  problem(
+    id: ServerId,
+    message: string,
+    reason: string,
+    level: LogEvent["level"] = "warning",
+  ): void {
+    this.#paced.say(`${id} problem`, { level, message, fields: { peer: id, reason } }, this.#nowMs);
+  }
+
+  /** A server, or somebody who says so, was turned away. */
+  refused(id: ServerId, text: string): void {
+    this.#complain(id, "A server is refused", text);
+  }
+
+  /** What came over a link whose handshake passed can't be read. */
+  malformed(id: ServerId, text: string): void {
+    this.#complain(id, "A peer sends what makes no sense", text);
+  }
+
+  /** Two processes live under one id. Nobody can tell here which of them is the copy. */
+  twins(id: ServerId, { address, sharesDirectory }: Twin, laterAddress: string): void {
+    const first = address === null ? "answered here before" : `answers at ${address}`;
+    const message = sharesDirectory
+      ? "Two processes run with the data directory of one server, one of them on a copy"
+      : "Two servers were started under the same id";
+    const text = sharesDirectory
+      ? `server ${id} ${first}, so another process with its data directory, at ` +
+        `${laterAddress}, is refused as long as it runs. This says who came ` +
+        `later, not which is the copy: stop both, compare ` +
+        `both directories ("raftkv inspect": the last index), and start the one to keep`
+      : `server ${id} ${first}, so another process under its id, at ` +
+        `${laterAddress}, is refused: start one of the two with an id of its own`;
+    // The ports of its connections change from try to try.
+    this.#complain(id, message, text, "error", "twins");
+  }
+
+  /** `about`: what tells this complaint from another of its kind, where that is not its text. */
+  #complain(
+    id: ServerId,
+    message: string,
+    text: string,
+    level: LogEvent["level"] = "warning",
+    about = text,
+  ): void {
+    const who = this.#servers.includes(id) ? id : NOBODY;
+    const key = `${message}/${who}`;
+    const last = this.#complaints.get(key);
+    if (last !== undefined) {
+      const isNews = who !== NOBODY && about !== last.about;
+      const intervalMs = isNews ? COMPLAINT_PAUSE_MS : COMPLAINT_INTERVAL_MS;
+      if (this.#nowMs - last.atMs < intervalMs) return;
+    }
+    this.#complaints.set(key, { about, atMs: this.#nowMs });
+    this.#host.log({ level, message, fields: { peer: id, reason: text } });
+  }
+
+  #often(message: string, id: ServerId, fields: LogEvent["fields"]): void {
+    const event = { level: "info", message, fields: { peer: id, ...fields } } as const;
+    this.#paced.say(`${id}`, event, this.#nowMs);
+  }
+}

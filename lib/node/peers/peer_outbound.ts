@@ -1,0 +1,329 @@
+/**
+ * The link over which messages leave to one other server, through as many connections as it takes.
+ * While no handshake has passed, messages are dropped; while the connection is slower than what it is
+ * given, the outbox fills up to its bound and then drops: Raft sends again what matters.
+ */
+import type { Message, ServerId } from "../../raft/types.ts";
+import { OutputBuffer } from "../../util/output_buffer.ts";
+import {
+  type DigestNotice,
+  encodeDigest,
+  encodeFormation,
+  encodeHello,
+  encodeMessage,
+  encodePing,
+  encodeProbe,
+  encodeProbeResponse,
+  encodeStatus,
+  Feature,
+  featureOfFrame,
+  type FormationNotice,
+  type Frame,
+  FrameDecoder,
+  FrameType,
+  type Hello,
+  PROTOCOL_VERSION_MIN,
+  ProtocolError,
+  RefusalReason,
+  type StatusNotice,
+} from "../../wire/rpc/rpc.ts";
+import type { PeerLinks } from "./peer_links.ts";
+import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
+import type { LogEvent, OutboundLink } from "../api.ts";
+
+/** A welcome, a refusal and a pong are small; the other end sends nothing else. */
+const ANSWER_BYTES_MAX = 4_096;
+/** What the output keeps to be used again while messages flow. */
+const KEEP_BYTES = 2_097_152;
+/** A link that sent no more than heartbeats for so long gives that back. */
+const QUIET_MS = 1_000;
+const QUIET_BYTES = 4_096;
+
+export class PeerOutbound implements OutboundLink, ProcessLink {
+  readonly peerId: ServerId;
+  onActivity: (() => void) | null = null;
+  closing: string | null = null;
+  retriesAtOnce = false;
+  readonly #links: PeerLinks;
+  readonly #outboxBytesMax: number;
+  #output = new OutputBuffer(KEEP_BYTES);
+  /** For how long at most a few bytes waited at a time. */
+  #quietMs = 0;
+  #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
+  /** The version in which the next hello is said: the latest, until the peer refuses it. */
+  #protocolVersion: number;
+  /** What the other end said of itself; null until it is found good. */
+  #welcome: Hello | null = null;
+  #isUp = false;
+  #isConnected = false;
+  #isLost = false;
+  /** How long nothing came back over this connection. */
+  #silentMs = 0;
+  #sincePingMs = 0;
+  #lastProblem = "";
+  /** This end wants another connection, and nothing is wrong with the present one. */
+  #isPlannedEnd = false;
+  #hasNews = false;
+
+  constructor(peerId: ServerId, links: PeerLinks, outboxBytesMax: number) {
+    this.peerId = peerId;
+    this.#links = links;
+    this.#outboxBytesMax = outboxBytesMax;
+    this.#protocolVersion = links.protocolVersionMax;
+  }
+
+  get address(): string {
+    return this.#links.logAddressOf(this.peerId);
+  }
+
+  /** True once the handshake has passed. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** True where nothing came back for too long: what waits to be written will never leave. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** True where the peer named a feature: its frames and fields may be sent. */
+  supports(feature: Feature): boolean {
+    return this.#isUp && this.#welcome!.features.has(feature);
+  }
+
+  /**
+   * The peer has said a hello in some version. Where that is one which it once refused, it is of a later
+   * build now. The other way round it says nothing: it may remember an earlier build of this server.
+   */
+  heardVersion(protocolVersion: number): void {
+    if (protocolVersion <= this.#protocolVersion) return;
+    this.#protocolVersion = protocolVersion;
+    this.connectAfresh("the peer is of a later build now");
+  }
+
+  connected(): void {
+    this.retriesAtOnce = false;
+    this.#isPlannedEnd = false;
+    this.#isConnected = true;
+    this.#isLost = false;
+    this.#silentMs = 0;
+    this.#sincePingMs = 0;
+    this.closing = null;
+    this.#output = new OutputBuffer(KEEP_BYTES);
+    this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
+    encodeHello(this.#output.writer, this.#links.hello(this.peerId, this.#protocolVersion));
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  receive(bytes: Uint8Array): void {
+    // What follows the frame that ended the connection is no answer to anything.
+    if (this.closing !== null) return;
+    this.#silentMs = 0;
+    try {
+      this.#decoder.push(bytes);
+      let frame = this.#decoder.next();
+      while (frame !== null && this.closing === null) {
+        this.#onFrame(frame);
+        frame = this.#decoder.next();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#problem("A peer's answer makes no sense", error.message);
+      this.reconnect(error.message);
+    }
+    if (this.#isUp) this.#links.silence.heard(this.peerId);
+  }
+
+  /**
+   * Lets time pass. A network that drops packets without a word leaves a connection that looks alive
+   * until TCP gives up, minutes later, and that goes on late after the network is mended: TCP waits
+   * longer and longer between its tries. So what is written has to be answered, else the connection is
+   * given up and made anew.
+   */
+  tick(elapsedMs: number): void {
+    if (!this.#isConnected || this.#isLost) return;
+    const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
+    this.#silentMs += elapsedMs;
+    if (this.#silentMs >= silenceMaxMs) {
+      this.#isLost = true;
+      return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
+    }
+    this.#restOutput(elapsedMs);
+    this.#sincePingMs += elapsedMs;
+    if (!this.#isUp || this.#sincePingMs < pingIntervalMs) return;
+    this.#sincePingMs = 0;
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodePing(this.#output.writer);
+    this.#hasNews = true;
+  }
+
+  disconnected(reason: string): void {
+    const wasUp = this.#isUp;
+    this.#isUp = false;
+    this.#welcome = null;
+    this.#links.processes.closed(this);
+    this.#isConnected = false;
+    this.closing = null;
+    this.#output.clear();
+    if (wasUp) {
+      this.#lastProblem = "";
+      this.#links.peerDown(this.peerId, reason);
+    } else if (!this.retriesAtOnce && !this.#isPlannedEnd) {
+      this.#problem("No connection to a peer", reason);
+    }
+  }
+
+  send(message: Message): void {
+    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeMessage(this.#output.writer, message);
+    if (this.#output.pendingBytes > QUIET_BYTES) this.#quietMs = 0;
+    this.#hasNews = true;
+  }
+
+  sendNotice(notice: FormationNotice): void {
+    if (!this.#isUp) return;
+    encodeFormation(this.#output.writer, notice);
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  sendDigest(notice: DigestNotice): void {
+    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeDigest(this.#output.writer, notice);
+    this.#hasNews = true;
+  }
+
+  sendStatus(status: StatusNotice): void {
+    if (!this.supports(Feature.status)) return;
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeStatus(this.#output.writer, status);
+    this.#hasNews = true;
+  }
+
+  /** Ends the present connection once its output is out; the shell connects anew. */
+  reconnect(reason: string): void {
+    if (!this.#isConnected) return;
+    this.closing = reason;
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  /** The same where nothing is wrong: what the handshake says has changed. */
+  connectAfresh(reason: string): void {
+    this.#isPlannedEnd = true;
+    this.reconnect(reason);
+  }
+
+  takeOutput(): Uint8Array | null {
+    return this.#output.take();
+  }
+
+  outputWritten(): void {
+    this.#output.written();
+    if (this.#output.pendingBytes > 0) this.onActivity?.();
+  }
+
+  wake(): void {
+    if (!this.#hasNews) return;
+    this.#hasNews = false;
+    this.onActivity?.();
+  }
+
+  /** Holds no memory for a burst that is long over. */
+  #restOutput(elapsedMs: number): void {
+    const wasQuiet = this.#quietMs >= QUIET_MS;
+    this.#quietMs += elapsedMs;
+    if (!wasQuiet && this.#quietMs >= QUIET_MS) this.#output.giveBack();
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.#welcome === null) {
+      if (frame.type === "welcome") return this.#onWelcome(frame.hello);
+    } else if (frame.type === "pong") return;
+    if (frame.type === "refusal") return this.#onRefusal(frame.reason, frame.text);
+    const isProbe = frame.type === "probe" || frame.type === "probeResponse";
+    const feature = isProbe ? featureOfFrame(FrameType[frame.type]) : null;
+    if (!isProbe || feature === null || this.#welcome?.features.has(feature) !== true) {
+      return this.#refusedBy("A peer's answer makes no sense", `an unexpected ${frame.type} frame`);
+    }
+    if (frame.type === "probeResponse") this.#links.processes.answered(this, frame.number);
+    else this.#answerProbe(frame.number);
+  }
+
+  #answerProbe(number: number): void {
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeProbeResponse(this.#output.writer, number);
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  #onWelcome(hello: Hello): void {
+    if (hello.protocolVersion !== this.#protocolVersion) {
+      const reason = `a welcome in protocol ${hello.protocolVersion} to a hello in another`;
+      return this.#refusedBy("A peer's answer makes no sense", reason);
+    }
+    const refused = this.#links.check(hello);
+    if (refused !== null) {
+      const message = "A peer is not the server that the cluster file says";
+      return this.#refusedBy(message, refused.text);
+    }
+    this.#welcome = hello;
+    this.#links.processes.present(
+      this,
+      this.peerId,
+      startIdOf(hello.features),
+      hello.incarnation,
+    );
+  }
+
+  // What the other processes of the same server make of it, see ProcessLink.
+
+  admitted(): void {
+    this.#isUp = true;
+    this.#lastProblem = "";
+    this.#links.peerUp(this.peerId);
+  }
+
+  refusedFor(twin: Twin): void {
+    this.#links.log.twins(this.peerId, twin, this.address);
+    this.#isPlannedEnd = true;
+    this.reconnect(twinText(this.peerId, twin));
+  }
+
+  probe(number: number): void {
+    encodeProbe(this.#output.writer, number);
+    this.#hasNews = true;
+    this.wake();
+  }
+
+  givesWay(): void {
+    this.#isLost = true;
+    this.reconnect("another process of its server has come, and this one does not answer");
+  }
+
+  #onRefusal(reason: number, text: string): void {
+    // Whoever speaks that version to this server at this moment knows it: somebody else answers here.
+    const mayBeOlder = reason === RefusalReason.otherVersion && !this.#isUp &&
+      !this.#links.hears(this.peerId, this.#protocolVersion);
+    if (!mayBeOlder || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
+      const isTwin = reason === RefusalReason.secondProcess;
+      return this.#refusedBy("A peer refuses this server", text, isTwin ? "error" : "warning");
+    }
+    this.#protocolVersion = PROTOCOL_VERSION_MIN;
+    this.retriesAtOnce = true;
+    this.#links.log.isOlder(this.peerId, this.#protocolVersion, text);
+    this.reconnect(text);
+  }
+
+  #refusedBy(message: string, reason: string, level: LogEvent["level"] = "warning"): void {
+    this.#problem(message, reason, level);
+    this.reconnect(reason);
+  }
+
+  #problem(message: string, reason: string, level: LogEvent["level"] = "warning"): void {
+    if (reason === this.#lastProblem) return;
+    this.#lastProblem = reason;
+    this.#links.log.problem(this.peerId, message, reason, level);
+  }
+}

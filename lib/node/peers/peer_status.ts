@@ -1,0 +1,77 @@
+/**
+ * What the servers tell each other of themselves: now and then, and soon after something changed. A
+ * report that is older than two election timeouts says nothing any more: its server is *unknown*, which
+ * is neither well nor in trouble. Servers of builds without this feature are always unknown.
+ */
+import type { ServerId } from "../../raft/types.ts";
+import type { StatusNotice } from "../../wire/rpc/rpc.ts";
+
+/** The last report of another server. */
+export interface PeerStatus extends StatusNotice {
+  /** By the monotonic clock: not the last tick's time, which is old after a standstill. */
+  readonly receivedMs: number;
+}
+
+/** A report is sent again after this share of an election timeout. */
+const REPEAT_SHARE = 1 / 2;
+/** What changes back and forth is told no more often than this. */
+const CHANGE_PAUSE_MS = 50;
+const VALID_ELECTION_TIMEOUTS = 2;
+
+export interface PeerStatusesOptions {
+  readonly electionTimeoutMs: number;
+  /** This server's own; null while it has none to tell. */
+  readonly own: () => StatusNotice | null;
+  readonly sendToAll: (status: StatusNotice) => void;
+}
+
+export class PeerStatuses {
+  readonly #options: PeerStatusesOptions;
+  readonly #byId = new Map<ServerId, PeerStatus>();
+  #nowMs = 0;
+  #sent: StatusNotice | null = null;
+  #sentMs = 0;
+
+  constructor(options: PeerStatusesOptions) {
+    this.#options = options;
+  }
+
+  /** The last report of a server, where it is not too old; null: unknown. */
+  of(id: ServerId): PeerStatus | null {
+    const status = this.#byId.get(id);
+    if (status === undefined) return null;
+    const ageMs = this.#nowMs - status.receivedMs;
+    return ageMs <= VALID_ELECTION_TIMEOUTS * this.#options.electionTimeoutMs ? status : null;
+  }
+
+  receive(from: ServerId, notice: StatusNotice, receivedMs: number): void {
+    this.#byId.set(from, { ...notice, receivedMs });
+  }
+
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    const own = this.#options.own();
+    if (own === null) return;
+    const isNews = this.#sent === null || !saysTheSame(own, this.#sent);
+    const pauseMs = isNews ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#options.electionTimeoutMs;
+    if (this.#sent !== null && nowMs - this.#sentMs < pauseMs) return;
+    this.#tell(own);
+  }
+
+  /** A link has come up: its server hears at the next tick, not after the pause that others are in. */
+  linkUp(): void {
+    this.#sent = null;
+  }
+
+  #tell(own: StatusNotice): void {
+    this.#sent = own;
+    this.#sentMs = this.#nowMs;
+    this.#options.sendToAll(own);
+  }
+}
+
+/** How far the log is applied changes all the time, and is no news. */
+function saysTheSame(a: StatusNotice, b: StatusNotice): boolean {
+  return a.hasRoom === b.hasRoom && a.canWrite === b.canWrite && a.isSuspect === b.isSuspect &&
+    a.isRepairing === b.isRepairing;
+}

@@ -1,0 +1,219 @@
+/**
+ * What a formed server runs: the core, the store it feeds, the log under it. Opened once the cluster
+ * is formed, from what the data directory holds.
+ */
+import type { Clock, Rng } from "../host/ports.ts";
+import { SnapshotReader } from "../kv/snapshot_reader.ts";
+import { Store, type StoreOptions } from "../kv/store.ts";
+import { makeConfiguration } from "../raft/configuration.ts";
+import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
+import { Raft, type RaftEvent } from "../raft/raft.ts";
+import { EntryKind, type Message, type PersistBatch, type ServerId } from "../raft/types.ts";
+import type { DataDirectory } from "../storage/data_directory.ts";
+import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
+import type { StatusNotice } from "../wire/rpc/rpc.ts";
+import { hashSeedOf } from "./peers/cluster_id.ts";
+import type { LeaderClock } from "./time/leader_clock.ts";
+import type { Limits, StorageLimits, Timing } from "./limits.ts";
+import { Persister } from "./log/persister.ts";
+import { RoleLog } from "./reports/role_log.ts";
+import type { NodeHost } from "./api.ts";
+import { Snapshots } from "./snapshots/snapshots.ts";
+import type { Standstill } from "./reports/standstill.ts";
+
+export interface Consensus {
+  readonly raft: Raft;
+  /** Replaced where a leader's snapshot is taken over. */
+  store: Store;
+  readonly snapshots: Snapshots;
+  readonly log: LogStorage;
+  readonly persister: Persister;
+  readonly roleLog: RoleLog;
+  /** True until what damage took from the log is here again, durable and verified. */
+  isRepairing: boolean;
+  /** True while this server's vote counts only with all others', see HardState.suspect. */
+  isSuspect: boolean;
+}
+
+export interface ConsensusOptions {
+  readonly serverId: ServerId;
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly storage: StorageLimits;
+  readonly directory: DataDirectory;
+  readonly formation: FormationRecord;
+  readonly clock: Clock;
+  readonly leaderClock: LeaderClock;
+  readonly rng: Rng;
+  readonly host: NodeHost;
+  readonly checkInvariants: boolean;
+  readonly standstill: Standstill;
+  readonly send: (message: Message) => void;
+  readonly onPersisted: (batch: PersistBatch) => void;
+}
+
+/** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
+export function openConsensus(options: ConsensusOptions): Consensus {
+  const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
+  const storeOptions = { hashSeed: hashSeedOf(formation.members) };
+  const consensus = { store: new Store(storeOptions) };
+  const startedMs = clock.monotonicMs();
+  const { log, recovered } = directory.openLog({
+    load: (file) => consensus.store = loadStore(storeOptions, file),
+    // An only server has nobody who holds what it lost: it must refuse to start.
+    repair: formation.members.length > 1,
+  });
+  const tookMs = clock.monotonicMs() - startedMs;
+  const roleLog = new RoleLog(host);
+  const onEvent = (event: RaftEvent) => roleLog.changed(event, clock.monotonicMs());
+  const raft = makeRaft(options, recovered, consensus, onEvent);
+  const { slowSyncMs } = timing;
+  const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
+  const onSync = () => raft.noteDiskProgress();
+  const onFull = () => raft.noteDiskFull();
+  const isSuspectOnDisk = recovered.hardState.suspect || recovered.damaged !== null;
+  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync, onFull, isSuspectOnDisk };
+  const persister = new Persister({ log, clock, host, ...about });
+  const snapshots = new Snapshots({
+    raft,
+    files: directory.snapshots,
+    storeOptions,
+    limits: storage,
+    clock,
+    host,
+    send,
+    compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
+  });
+  sayRecovered(options, recovered, log, tookMs);
+  const isRepairing = recovered.damaged !== null;
+  const isSuspect = recovered.hardState.suspect;
+  const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
+  return Object.assign(consensus, parts);
+}
+
+/** What the other servers are told of this one. */
+export function statusOf(
+  consensus: Consensus,
+  { leader: leaderClock }: { readonly leader: LeaderClock },
+  space: { takesEntries(consensus: Consensus): boolean },
+): StatusNotice {
+  const { raft, store, log } = consensus;
+  return {
+    hasRoom: log.hasRoom(),
+    canWrite: space.takesEntries(consensus),
+    isSuspect: raft.state.suspect,
+    isRepairing: raft.repairing,
+    appliedIndex: store.appliedIndex,
+    logTimeMs: raft.state.role.kind === "leader" ? leaderClock.nowMs() : 0,
+  };
+}
+
+/**
+ * Called when a batch is durable: says once that a suspect server has caught up. One that repairs its
+ * log has no say before that has ended, too.
+ */
+export function noteSound(consensus: Consensus, host: NodeHost): void {
+  const { raft, isSuspect } = consensus;
+  if (!isSuspect || raft.state.suspect || raft.repairing) return;
+  consensus.isSuspect = false;
+  host.log({
+    level: "info",
+    message: "Caught up: this server's vote counts in full again",
+    fields: {},
+  });
+}
+
+/** Called when a batch is durable: ends the repair of a damaged log once the core says so. */
+export function finishRepair(consensus: Consensus, host: NodeHost): void {
+  if (!consensus.isRepairing || consensus.raft.repairing) return;
+  consensus.isRepairing = false;
+  consensus.log.finishRepair();
+  host.log({ level: "info", message: "The log is repaired", fields: {} });
+}
+
+/** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
+function loadStore(options: StoreOptions, file: SnapshotFile): Store {
+  const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);
+  for (let records = file.nextSection(); records !== null; records = file.nextSection()) {
+    reader.add(records);
+  }
+  return reader.finish();
+}
+
+function makeRaft(
+  options: ConsensusOptions,
+  recovered: RecoveredLog,
+  contents: { readonly store: Store },
+  onEvent: (event: RaftEvent) => void,
+): Raft {
+  const { timing, limits, formation, leaderClock, rng } = options;
+  const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
+  const raft: Raft = new Raft({
+    id: options.serverId,
+    configuration: recovered.snapshot?.configuration ??
+      makeConfiguration(formation.members.map((member) => member.serverId)),
+    hardState: recovered.hardState,
+    snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
+    entries: recovered.entries,
+    repair: recovered.damaged !== null,
+    electionTimeoutTicks: toTicks(timing.electionTimeoutMs),
+    heartbeatTicks: toTicks(timing.heartbeatIntervalMs),
+    random: () => rng.u32(),
+    // The core makes this entry when it becomes leader: the moment when a leader's clock starts.
+    makeNoop: () => {
+      const last = raft.state.log.entries.at(-1);
+      leaderClock.beginTerm(last === undefined ? contents.store.clockMs : entryStampMs(last));
+      return timeEntry(leaderClock.nowMs());
+    },
+    appendBytesMax: limits.appendBytesMax,
+    appendsInFlightMax: limits.appendsInFlightMax,
+    appendBytesInFlightMax: limits.appendBytesInFlightMax,
+    thriftyAppends: true,
+    committedBytesMax: limits.entryBytesMax,
+    uncommittedBytesMax: limits.uncommittedBytesMax,
+    checkInvariants: options.checkInvariants,
+    onEvent,
+  });
+  return raft;
+}
+
+/** The envelope of an entry that does nothing but let time pass up to `stampMs`. */
+export function timeEntry(stampMs: number): Uint8Array {
+  const data = new Uint8Array(ENVELOPE_BYTES);
+  writeEnvelope(data, EntryKind.noop, stampMs);
+  return data;
+}
+
+function sayRecovered(
+  { host, formation }: ConsensusOptions,
+  { hardState, entries, snapshot, cutBytes, damaged, notes }: RecoveredLog,
+  log: LogStorage,
+  tookMs: number,
+): void {
+  for (const message of notes) host.log({ level: "warning", message, fields: {} });
+  if (damaged !== null) {
+    const message =
+      "The log is damaged: fetching again from the others what is lost. Until that is " +
+      "done this server has no say in elections, and serves nothing of it";
+    const { fromIndex, lastIndexSeen, reason } = damaged;
+    host.log({ level: "error", message, fields: { fromIndex, lastIndexSeen, reason } });
+  }
+  const isTorn = hardState.suspect && damaged === null;
+  host.log({
+    level: isTorn ? "warning" : "info",
+    message: isTorn
+      ? "Log recovered with its tail cut off: this server's vote counts only with all others' " +
+        "until it has caught up"
+      : "Log recovered",
+    fields: {
+      clusterId: formation.clusterId,
+      term: hardState.term,
+      lastIndex: entries.at(-1)?.index ?? snapshot?.position.index ?? 0,
+      snapshotIndex: snapshot?.position.index ?? 0,
+      entries: entries.length,
+      logBytes: log.bytes(),
+      cutBytes,
+      tookMs: Math.round(tookMs),
+    },
+  });
+}

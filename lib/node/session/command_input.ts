@@ -1,0 +1,72 @@
+/** What a client's bytes become: batches of whole commands, within what the session has room for. */
+import { InputBuffer } from "../../util/input_buffer.ts";
+import type { Codec } from "../../wire/codec.ts";
+import { BATCH_COMMANDS_MAX, type BatchPool, type CommandBatch } from "../../wire/command_batch.ts";
+
+const INPUT_SPACE_BYTES = 4_096;
+
+/** The most bytes that a session holds of what it received and has not parsed. */
+export function sessionInputBytesMax(commandBytesMax: number): number {
+  return commandBytesMax + INPUT_SPACE_BYTES;
+}
+
+export class CommandInput {
+  /** Since when half a command is here, by the monotonic clock; -1 where none is. */
+  midCommandSinceMs = -1;
+  readonly #codec: Codec;
+  readonly #batches: BatchPool;
+  readonly #buffer: InputBuffer;
+  /** From the parsing of its commands until they are submitted. */
+  #batch: CommandBatch | null = null;
+
+  constructor(codec: Codec, batches: BatchPool, commandBytesMax: number) {
+    this.#codec = codec;
+    this.#batches = batches;
+    this.#buffer = new InputBuffer(sessionInputBytesMax(commandBytesMax));
+  }
+
+  /** Bytes of memory that it takes. */
+  get heldBytes(): number {
+    return this.#buffer.bytes.length + this.#codec.heldBytes();
+  }
+
+  space(): Uint8Array {
+    const wanted = this.#codec.bytesNeeded() - (this.#buffer.end - this.#buffer.start);
+    return this.#buffer.space(Math.max(wanted, INPUT_SPACE_BYTES));
+  }
+
+  received(count: number): void {
+    this.#buffer.commit(count);
+  }
+
+  /** The next batch, of at most `commandsMax`; null where nothing whole is there. Give it back. */
+  nextBatch(commandsMax: number, clock: { monotonicMs(): number }): CommandBatch | null {
+    const buffer = this.#buffer;
+    const batch = this.#batch ??= this.#batches.take();
+    batch.clear();
+    const room = Math.min(BATCH_COMMANDS_MAX, commandsMax);
+    buffer.consume(this.#codec.parse(buffer.bytes, buffer.start, buffer.end, batch, room));
+    if (!this.#codec.midCommand()) this.midCommandSinceMs = -1;
+    else if (this.midCommandSinceMs < 0 || batch.count > 0) {
+      this.midCommandSinceMs = clock.monotonicMs();
+    }
+    if (batch.count > 0) return batch;
+    this.giveBack(batch);
+    return null;
+  }
+
+  /** What empty lines meant, now that no byte has come after them; null where there are none. */
+  silentBatch(): CommandBatch | null {
+    if (!this.#codec.isUndecided || this.#batch !== null) return null;
+    this.#batch = this.#batches.take();
+    this.#codec.fellSilent(this.#batch);
+    this.midCommandSinceMs = -1;
+    return this.#batch;
+  }
+
+  giveBack(batch: CommandBatch): void {
+    if (batch !== this.#batch) return;
+    this.#batch = null;
+    this.#batches.give(batch);
+  }
+}

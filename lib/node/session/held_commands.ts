@@ -1,0 +1,146 @@
+/**
+ * A connection's commands that wait for a leader to be known: they came in while none was, or did not
+ * come into the log before a leadership ended. None of them was done. They stand in the ring of pending
+ * commands in their order; once a leader is known, all go on at once, as if they had arrived just then.
+ * Until then whatever needs a leader is held, so nothing overtakes anything.
+ */
+import { commandLength } from "../../kv/commands/command.ts";
+import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
+import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session_host.ts";
+import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { Session } from "./session.ts";
+
+/** What the submission of commands knows beside them. */
+export interface SubmissionState {
+  /** A command of the transaction that is being gathered was refused. */
+  isDiscarded: boolean;
+  /** The round for a read that is submitted now. */
+  roundForRead(): number;
+}
+
+export class HeldCommands {
+  count = 0;
+  /** The position of the oldest, where there is any. */
+  #first = 0;
+  readonly #session: Session;
+  readonly #pending: PendingCommands;
+  readonly #evaluation: Evaluation;
+  readonly #submission: SubmissionState;
+
+  constructor(
+    session: Session,
+    pending: PendingCommands,
+    evaluation: Evaluation,
+    submission: SubmissionState,
+  ) {
+    this.#session = session;
+    this.#pending = pending;
+    this.#evaluation = evaluation;
+    this.#submission = submission;
+  }
+
+  /** Holds a batch's command; refuses it where connection or server hold too much already. */
+  hold(batch: CommandBatch, i: number, nowMs: number): void {
+    const [start, end] = [batch.starts[i]!, batch.ends[i]!];
+    const [action, reply, slot] = [batch.actions[i] as Action, batch.replies[i]!, batch.slots[i]!];
+    // What is a few bytes whatever the client sent is bounded by its pipeline alone.
+    const isSmall = action === Action.queue || action === Action.layout;
+    const pending = this.#pending;
+    if (isSmall || this.#session.mayHold(end - start)) {
+      const { bytes } = batch.bytes;
+      this.#noteHeld(pending.pushHeld(action, reply, nowMs, slot, bytes, start, end), 1);
+    } else pending.refuse(pending.push(PendingKind.refused, reply, nowMs, slot), ClientError.busy);
+  }
+
+  /** See PendingCommands.holdWrites. */
+  holdWrites(position: number, count: number, bytes: Uint8Array, start: number): void {
+    // A transaction that had got this far was not to be discarded: a write like any other.
+    const nowMs = this.#evaluation.monotonicMs();
+    this.#pending.holdWrites(position, count, Action.write, nowMs, bytes, start);
+    this.#noteHeld(position, count);
+  }
+
+  holdRead(position: number): void {
+    this.#pending.holdRead(position, Action.read, this.#evaluation.monotonicMs());
+    this.#noteHeld(position, 1);
+  }
+
+  /** See Submission.resume. */
+  resume(refusal: Refusal, cutoffMs: number): void {
+    if (this.count === 0) return;
+    const pending = this.#pending;
+    const nowMs = this.#evaluation.monotonicMs();
+    const { tail } = pending;
+    for (let p = this.#first; p < tail;) {
+      const kind = pending.kind(p);
+      if (kind !== PendingKind.held) {
+        const begins = kind === PendingKind.local &&
+          pending.replyMode(p) === ReplyMode.beginTransaction;
+        if (begins) this.#submission.isDiscarded = false;
+        p++;
+        continue;
+      }
+      if (refusal === AWAIT_LEADER && pending.submittedMs(p) > cutoffMs) {
+        this.#first = p;
+        return;
+      }
+      p = this.#goOn(p, refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, nowMs);
+    }
+    pending.shrink();
+  }
+
+  /** What becomes of the held command at `p`; returns the position of the next to look at. */
+  #goOn(p: number, refusal: ClientError | 0, nowMs: number): number {
+    const pending = this.#pending;
+    const action = pending.action(p);
+    if (action === Action.layout) this.#release(p, PendingKind.local, nowMs);
+    else if (action === Action.transaction && this.#submission.isDiscarded) {
+      this.#refuse(p, ClientError.discarded);
+    } else if (refusal !== 0) {
+      if (action === Action.queue) this.#submission.isDiscarded = true;
+      this.#refuse(p, refusal);
+    } else if (action === Action.read) {
+      this.#release(p, PendingKind.read, nowMs, this.#submission.roundForRead());
+    } else if (action === Action.queue) this.#release(p, PendingKind.local, nowMs);
+    else return this.#write(p, action, nowMs);
+    return p + 1;
+  }
+
+  /** Puts the held writes from `p` on that stand side by side into the log's next entry. */
+  #write(p: number, action: Action, nowMs: number): number {
+    const pending = this.#pending;
+    const { bytes } = pending.readBytes;
+    const start = pending.readStart(p);
+    let offset = start;
+    let q = p;
+    while (q < pending.tail && pending.kind(q) === PendingKind.held) {
+      if (pending.action(q) !== action) break;
+      const error = this.#evaluation.writeRefusal(bytes, offset);
+      if (error !== 0) {
+        if (q > p) break;
+        this.#refuse(p, error);
+        return p + 1;
+      }
+      offset += commandLength(bytes, offset);
+      this.#release(q++, PendingKind.write, nowMs);
+    }
+    this.#evaluation.append(this.#session, p, bytes, start, offset, q - p);
+    return q;
+  }
+
+  #release(p: number, kind: PendingKind, nowMs: number, round = 0): void {
+    this.#pending.release(p, kind, nowMs, round);
+    this.count--;
+  }
+
+  #refuse(p: number, error: ClientError): void {
+    this.#pending.refuse(p, error);
+    this.count--;
+  }
+
+  #noteHeld(position: number, count: number): void {
+    if (this.count === 0 || position < this.#first) this.#first = position;
+    this.count += count;
+    this.#evaluation.awaitLeader(this.#session);
+  }
+}

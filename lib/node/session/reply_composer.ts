@@ -1,0 +1,125 @@
+/** Composes the replies of one connection, in the order of its commands, and keeps them in order. */
+import type { ByteWriter } from "../../util/bytes.ts";
+import { Result, Status } from "../../kv/commands/result.ts";
+import type { Codec, LogTime } from "../../wire/codec.ts";
+import { ClientError, ReplyMode } from "../../wire/command_batch.ts";
+import type { Evaluation } from "./session_host.ts";
+import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import { ReplyStream } from "./reply_stream.ts";
+
+export class ReplyComposer {
+  readonly stream = new ReplyStream();
+  readonly #codec: Codec;
+  readonly #evaluation: Evaluation;
+  readonly #pending: PendingCommands;
+  readonly #outputBytesMax: number;
+  readonly #readResult = new Result();
+
+  constructor(
+    codec: Codec,
+    evaluation: Evaluation,
+    pending: PendingCommands,
+    outputBytesMax: number,
+  ) {
+    this.#codec = codec;
+    this.#evaluation = evaluation;
+    this.#pending = pending;
+    this.#outputBytesMax = outputBytesMax;
+  }
+
+  /** True while the client takes its replies more slowly than it asks. */
+  get isFull(): boolean {
+    return this.stream.pendingBytes >= this.#outputBytesMax;
+  }
+
+  /** Composes the reply to the write at the front, which came to `result`. */
+  composeResult(result: Result): void {
+    this.#compose(result, this.#evaluation.leaderTime);
+  }
+
+  /** Composes the reply to the command at the front, which is of this kind and no write. */
+  composeNow(kind: PendingKind): void {
+    if (kind === PendingKind.refused) this.composeRefusal();
+    else if (kind === PendingKind.local) this.composeLocal();
+    else if (kind === PendingKind.staleRead) this.composeStaleRead();
+    else this.composeRead(false);
+  }
+
+  /** Composes the reply to the local command at the front. */
+  composeLocal(): void {
+    const pending = this.#pending;
+    const replyMode = pending.replyMode(pending.evaluated);
+    const start = pending.readStart(pending.evaluated);
+    const bytes = pending.readBytes.bytes;
+    this.#codec.writeLocal(this.stream.writer, replyMode, bytes, start, this.#evaluation);
+    pending.passEvaluated(this.stream.composed);
+  }
+
+  /** Composes the reply to the read at the front from what this server has applied. */
+  composeStaleRead(): void {
+    const pending = this.#pending;
+    const start = pending.readStart(pending.evaluated);
+    this.#evaluation.read(pending.readBytes.bytes, start, this.#readResult);
+    this.#compose(this.#readResult, this.#evaluation.followerTime);
+  }
+
+  composeRefusal(): void {
+    this.#codec.noteRefused(this.#pending.replyMode(this.#pending.evaluated), false);
+    this.#writeError(this.stream.writer, this.#pending.evaluated);
+    this.#pending.passEvaluated(this.stream.composed);
+  }
+
+  /**
+   * Composes the reply to the read at the front. False, where `strict`, if the key's time has come
+   * on this leader but is not committed yet: it must not be served, and not be denied either.
+   */
+  composeRead(strict: boolean): boolean {
+    const pending = this.#pending;
+    const result = this.#readResult;
+    const start = pending.readStart(pending.evaluated);
+    this.#evaluation.read(pending.readBytes.bytes, start, result);
+    const isDue = result.status !== Status.notFound && result.deadlineMs !== 0 &&
+      result.deadlineMs <= this.#evaluation.leaderTime.nowMs();
+    if (strict && isDue) return false;
+    this.composeResult(result);
+    return true;
+  }
+
+  /** Composes what is not released anew, after some of it became refusals. */
+  recompose(): void {
+    const { stream } = this;
+    const pending = this.#pending;
+    stream.rewrite((out, copy) => {
+      let from = stream.released;
+      for (let p = pending.head; p < pending.evaluated; p++) {
+        const to = pending.replyEnd(p);
+        if (pending.kind(p) === PendingKind.refused) {
+          this.#codec.noteRefused(pending.replyMode(p), true);
+          this.#writeError(out, p);
+        } else copy(from, to);
+        pending.setReplyEnd(p, stream.positionOf(out));
+        from = to;
+      }
+    });
+  }
+
+  #compose(result: Result, time: LogTime): void {
+    const replyMode = this.#pending.replyMode(this.#pending.evaluated);
+    this.#codec.writeResult(this.stream.writer, replyMode, result, time);
+    this.#pending.passEvaluated(this.stream.composed);
+  }
+
+  #writeError(out: ByteWriter, position: number): void {
+    const pending = this.#pending;
+    let error = pending.error(position);
+    const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
+    if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
+    this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
+  }
+}
+
+/** True where a reply takes more than a few bytes, or than its command did. */
+export function mayBeLong(kind: PendingKind, replyMode: number): boolean {
+  if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
+  return kind === PendingKind.read || kind === PendingKind.staleRead;
+}

@@ -1,0 +1,166 @@
+/** All client sessions of a server: who has something to write, who waits for time, who is late. */
+import type { ClientError } from "../../wire/command_batch.ts";
+import type { Session } from "./session.ts";
+
+/** Deadlines are looked at this often, so they are kept to this. */
+const CHECK_INTERVAL_MS = 100;
+
+export interface SessionTimes {
+  readonly commandTimeoutMs: number;
+  readonly leaderWaitMs: number;
+  readonly halfCommandTimeoutMs: number;
+}
+
+/** What a server holds for its clients. */
+export interface ClientLoad {
+  readonly connections: number;
+  readonly bufferBytes: number;
+  /** Entries in the log, and rounds of reads, with clients that wait for them. */
+  readonly waitingEntries: number;
+  readonly waitingRounds: number;
+  /** Commands that only a leader can answer. */
+  readonly waitingCommands: number;
+  /** Commands that wait until a leader is known. */
+  readonly heldCommands: number;
+}
+
+export class Sessions {
+  readonly #all = new Set<Session>();
+  #active: Session[] = [];
+  #waitingForTime: Session[] = [];
+  /** Those whose reads were work enough for one tick, longest waiting first. */
+  readonly #resting = new Set<Session>();
+  #awaitingLeader: Session[] = [];
+  #lastCheckMs = 0;
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** Commands of all sessions that only a leader can answer. */
+  get waitingForLeader(): number {
+    let count = 0;
+    for (const session of this.#all) count += session.waitingForLeader;
+    return count;
+  }
+
+  /** Commands of all sessions that wait until a leader is known. */
+  get heldCommands(): number {
+    let count = 0;
+    for (const session of this.#awaitingLeader) count += session.heldCommands;
+    return count;
+  }
+
+  /** True while any command is not answered. */
+  get havePending(): boolean {
+    for (const session of this.#all) {
+      if (session.hasPending) return true;
+    }
+    return false;
+  }
+
+  add(session: Session): void {
+    this.#all.add(session);
+  }
+
+  forget(session: Session): void {
+    this.#all.delete(session);
+    this.#resting.delete(session);
+  }
+
+  /** Remembers to wake the session's shell at the end of the turn; false where it is known already. */
+  markActive(session: Session): boolean {
+    if (session.isMarkedActive) return false;
+    session.isMarkedActive = true;
+    this.#active.push(session);
+    return true;
+  }
+
+  /** Wakes the shells of all marked sessions, also of those that this marks anew. */
+  wake(): void {
+    while (this.#active.length > 0) {
+      const active = this.#active;
+      this.#active = [];
+      for (const session of active) {
+        session.isMarkedActive = false;
+        session.onActivity?.();
+      }
+    }
+  }
+
+  /** Remembers a session that goes on after a later tick. */
+  rest(session: Session): void {
+    this.#resting.add(session);
+  }
+
+  /** One after the other goes on, while `hasTime`; who has to rest again does so behind the others. */
+  resumeRested(hasTime: () => boolean): void {
+    if (this.#resting.size === 0) return;
+    for (const session of [...this.#resting]) {
+      if (!hasTime()) return;
+      this.#resting.delete(session);
+      session.advance();
+    }
+  }
+
+  waitForTime(session: Session): void {
+    if (session.isWaitingForTime) return;
+    session.isWaitingForTime = true;
+    this.#waitingForTime.push(session);
+  }
+
+  /** Something was committed: time may have passed for those that wait for it. */
+  resumeAfterTime(): void {
+    if (this.#waitingForTime.length === 0) return;
+    const waiting = this.#waitingForTime;
+    this.#waitingForTime = [];
+    for (const session of waiting) {
+      session.isWaitingForTime = false;
+      session.advance();
+    }
+  }
+
+  awaitLeader(session: Session): void {
+    if (session.isAwaitingLeader) return;
+    session.isAwaitingLeader = true;
+    this.#awaitingLeader.push(session);
+  }
+
+  /** True while any session holds commands until a leader is known. */
+  get isAwaitingLeader(): boolean {
+    return this.#awaitingLeader.length > 0;
+  }
+
+  /** Has all sessions go on with what they hold, as far as it can or has waited since `cutoffMs`. */
+  resumeHeld(cutoffMs: number): void {
+    const waiting = this.#awaitingLeader;
+    this.#awaitingLeader = [];
+    for (const session of waiting) {
+      session.isAwaitingLeader = false;
+      session.resumeHeld(cutoffMs);
+      if (session.heldCommands > 0) this.awaitLeader(session);
+    }
+  }
+
+  checkDeadlines(nowMs: number, times: SessionTimes): void {
+    if (this.isAwaitingLeader) this.resumeHeld(nowMs - times.leaderWaitMs);
+    if (nowMs - this.#lastCheckMs < CHECK_INTERVAL_MS) return;
+    this.#lastCheckMs = nowMs;
+    for (const session of this.#all) {
+      session.checkDeadlines(nowMs, times.commandTimeoutMs, times.halfCommandTimeoutMs);
+    }
+  }
+
+  /** Answers everything that waits; reads with `readError`, writes with an unknown outcome. */
+  leadershipLost(readError: ClientError): void {
+    for (const session of this.#waitingForTime) session.isWaitingForTime = false;
+    this.#waitingForTime = [];
+    for (const session of this.#all) session.leadershipLost(readError);
+    this.resumeHeld(-Infinity);
+  }
+
+  /** Closes every session once what is due has gone out. */
+  endAll(reason: string): void {
+    for (const session of this.#all) session.end(reason);
+  }
+}

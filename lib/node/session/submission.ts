@@ -1,0 +1,210 @@
+/** What becomes of a batch's commands on this server now: into the log, to a read, or refused. */
+import { unreachable } from "../../util/assert.ts";
+import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
+import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session_host.ts";
+import { HeldCommands } from "./held_commands.ts";
+import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { Session } from "./session.ts";
+
+export class Submission {
+  readonly #session: Session;
+  readonly #pending: PendingCommands;
+  readonly #evaluation: Evaluation;
+  /** Null while nothing is held: most connections never hold anything. */
+  #held: HeldCommands | null = null;
+  /** A command of the transaction that is being gathered was refused. */
+  isDiscarded = false;
+  #round = 0;
+
+  constructor(session: Session, pending: PendingCommands, evaluation: Evaluation) {
+    this.#session = session;
+    this.#pending = pending;
+    this.#evaluation = evaluation;
+  }
+
+  /** The read round that confirms the reads of the last batch; 0 where it had none. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** Commands that wait for a leader. */
+  get heldCommands(): number {
+    return this.#held === null ? 0 : this.#held.count;
+  }
+
+  get isHolding(): boolean {
+    return this.#held !== null && this.#held.count > 0;
+  }
+
+  /**
+   * Submits every command of a batch, in order. `refusal` is why this server takes none, or 0.
+   * Returns why the connection ends behind them, or null.
+   */
+  submit(batch: CommandBatch, refusal: Refusal): string | null {
+    this.#round = 0;
+    const nowMs = this.#evaluation.monotonicMs();
+    for (let i = 0; i < batch.count;) {
+      const action = batch.actions[i] as Action;
+      switch (action) {
+        case Action.write:
+        case Action.transaction:
+          if (refusal !== AWAIT_LEADER && !(action === Action.transaction && this.isDiscarded)) {
+            i = this.#writes(batch, i, refusal, nowMs);
+            continue;
+          }
+          if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
+          else this.#refuse(batch, i, ClientError.discarded, nowMs);
+          break;
+        case Action.read:
+          if (refusal === 0) this.#read(batch, i, nowMs);
+          else this.#holdOrRefuse(batch, i, refusal, nowMs);
+          break;
+        case Action.staleRead:
+          this.#staleRead(batch, i, refusal, nowMs);
+          break;
+        case Action.queue:
+          if (refusal === 0) this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          else {
+            if (refusal !== AWAIT_LEADER) this.isDiscarded = true;
+            this.#holdOrRefuse(batch, i, refusal, nowMs);
+          }
+          break;
+        case Action.layout:
+          if (refusal === AWAIT_LEADER && !this.#evaluation.knowsLayout()) {
+            this.#hold(batch, i, nowMs);
+          } else this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          break;
+        case Action.local:
+          // Behind held commands, `resume` comes to it when its turn has come.
+          if (batch.replies[i] === ReplyMode.beginTransaction && !this.isHolding) {
+            this.isDiscarded = false;
+          }
+          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          break;
+        case Action.localAndClose:
+          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          return "the client, or its error, asks for the end";
+        case Action.refuse:
+          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
+          break;
+        case Action.refuseAndClose:
+          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
+          return "a command that can't be skipped";
+        case Action.close:
+          return "this is no client of ours (HTTP?)";
+        default:
+          unreachable(action);
+      }
+      i++;
+    }
+    return null;
+  }
+
+  /**
+   * Goes on with what was held: all of it where `refusal` is not AWAIT_LEADER, else with what was
+   * submitted at or before `cutoffMs`, which is refused.
+   */
+  resume(refusal: Refusal, cutoffMs: number): void {
+    this.#round = 0;
+    this.#held?.resume(refusal, cutoffMs);
+    if (!this.isHolding) this.#held = null;
+  }
+
+  /** Holds writes again that did not come into the log, see PendingCommands.holdWrites. */
+  holdAgain(position: number, count: number, bytes: Uint8Array, start: number): void {
+    this.#forHolding().holdWrites(position, count, bytes, start);
+  }
+
+  /** Holds the reads behind the last write again: the leadership that was to confirm them is gone. */
+  holdReadsAgain(): void {
+    const pending = this.#pending;
+    let p = pending.tail;
+    while (p > pending.evaluated && pending.kind(p - 1) !== PendingKind.write) p--;
+    for (; p < pending.tail; p++) {
+      if (pending.kind(p) === PendingKind.read) this.#forHolding().holdRead(p);
+    }
+  }
+
+  /** The round for a read that is submitted now: a batch asks for one with its first read. */
+  roundForRead(): number {
+    if (this.#round === 0) this.#round = this.#evaluation.readRound(this.#session);
+    return this.#round;
+  }
+
+  #staleRead(batch: CommandBatch, i: number, refusal: Refusal, nowMs: number): void {
+    if (refusal === 0) return this.#read(batch, i, nowMs);
+    const error = refusal === ClientError.busy ? refusal : this.#evaluation.staleRefusal();
+    if (error === 0) this.#bytes(PendingKind.staleRead, batch, i, nowMs, 0);
+    else this.#refuse(batch, i, error, nowMs);
+  }
+
+  #forHolding(): HeldCommands {
+    return this.#held ??= new HeldCommands(this.#session, this.#pending, this.#evaluation, this);
+  }
+
+  #hold(batch: CommandBatch, i: number, nowMs: number): void {
+    this.#forHolding().hold(batch, i, nowMs);
+  }
+
+  #holdOrRefuse(batch: CommandBatch, i: number, refusal: Refusal, nowMs: number): void {
+    if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
+    else this.#refuse(batch, i, refusal as ClientError, nowMs);
+  }
+
+  /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
+  #writes(
+    batch: CommandBatch,
+    from: number,
+    refusal: ClientError | 0,
+    nowMs: number,
+  ): number {
+    const evaluation = this.#evaluation;
+    const bytes = batch.bytes.bytes;
+    const firstPosition = this.#pending.tail;
+    const action = batch.actions[from];
+    let error = refusal;
+    let i = from;
+    for (; i < batch.count && batch.actions[i] === action; i++) {
+      if (refusal === 0) error = evaluation.writeRefusal(bytes, batch.starts[i]!);
+      if (error !== 0) break;
+      this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs, batch.slots[i]!);
+    }
+    if (i > from) {
+      const [start, end] = [batch.starts[from]!, batch.ends[i - 1]!];
+      evaluation.append(this.#session, firstPosition, bytes, start, end, i - from);
+    }
+    if (error === 0) return i;
+    this.#refuse(batch, i, error, nowMs);
+    return i + 1;
+  }
+
+  /** Asks for a round with a batch's first read: writes need none, and a round costs messages. */
+  #read(batch: CommandBatch, i: number, nowMs: number): void {
+    this.#bytes(PendingKind.read, batch, i, nowMs, this.roundForRead());
+  }
+
+  #bytes(kind: PendingKind, batch: CommandBatch, i: number, nowMs: number, round: number): void {
+    this.#pending.pushBytes(
+      kind,
+      batch.replies[i]!,
+      nowMs,
+      batch.slots[i]!,
+      round,
+      batch.bytes.bytes,
+      batch.starts[i]!,
+      batch.ends[i]!,
+    );
+  }
+
+  #refuse(batch: CommandBatch, i: number, error: ClientError, nowMs: number): void {
+    const pending = this.#pending;
+    const replyMode = batch.replies[i]!;
+    const position = pending.push(PendingKind.refused, replyMode, nowMs, batch.slots[i]!);
+    pending.refuse(position, error);
+  }
+
+  #refusePlainly(error: ClientError, nowMs: number): void {
+    const position = this.#pending.push(PendingKind.refused, ReplyMode.plain, nowMs);
+    this.#pending.refuse(position, error);
+  }
+}

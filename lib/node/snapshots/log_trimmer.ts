@@ -1,0 +1,51 @@
+/**
+ * Keeps the log in memory short: applied entries are dropped, oldest first, down to some bytes that
+ * followers which lag a little are served from. One that lags more gets a snapshot.
+ */
+import { freeNow } from "../../util/free_now.ts";
+import type { Raft } from "../../raft/raft.ts";
+
+export class LogTrimmer {
+  readonly #bytesKept: number;
+  #bytes: number;
+
+  /** `bytes`: of the entries that the log holds at the start. */
+  constructor(bytesKept: number, bytes: number) {
+    this.#bytesKept = bytesKept;
+    this.#bytes = bytes;
+  }
+
+  /** Bytes of applied entries that are held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  noteApplied(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** The log was emptied. */
+  reset(): void {
+    this.#bytes = 0;
+  }
+
+  /** Drops what is too much, up to `indexMax` at the most; looks at each entry once. */
+  trim(raft: Raft, appliedIndex: number, indexMax: number): void {
+    // A quarter more is let through, so that dropping is seldom and its cost spread.
+    if (this.#bytes <= this.#bytesKept * 1.25) return;
+    const { log } = raft.state;
+    const last = Math.min(appliedIndex, log.durableIndex, indexMax);
+    // Everybody is done with entries that are applied and durable, but for messages of the core that
+    // nobody has taken yet: where there are any, the collector gets the dropped entries.
+    const givesUp = raft.state.output.messages.length === 0;
+    const dropped: Uint8Array[] = [];
+    let index = log.firstIndex - 1;
+    while (index < last && this.#bytes > this.#bytesKept) {
+      const { data } = log.at(++index);
+      this.#bytes -= data.length;
+      if (givesUp) dropped.push(data);
+    }
+    if (index >= log.firstIndex) raft.compact(index);
+    for (const data of dropped) freeNow(data);
+  }
+}

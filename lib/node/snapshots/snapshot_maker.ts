@@ -1,0 +1,243 @@
+/**
+ * Takes this server's own snapshots while writes go on: one slice a tick, against one index. About a
+ * megabyte of them at a time is written and synced beside the event loop, so that the log's syncs
+ * never wait behind much, and memory holds no more than twice that. A follower that waits for the
+ * snapshot gets slices as large as the time that one may take.
+ */
+import { ByteWriter } from "../../util/bytes.ts";
+import { type Clock, DiskFullError } from "../../host/ports.ts";
+import type { Snapshot } from "../../kv/snapshot.ts";
+import type { Store } from "../../kv/store.ts";
+import type { Raft } from "../../raft/raft.ts";
+import type { SnapshotPosition } from "../../raft/types.ts";
+import type { SnapshotFiles, SnapshotWriter } from "../../storage/types.ts";
+import type { NodeHost } from "../api.ts";
+
+/** Bytes that are written and synced together. Larger ones keep the log's own syncs waiting. */
+const FLUSH_BYTES = 1_048_576;
+/** How long commands may have to wait for one slice; looked at between pieces of `sliceBytes`. */
+const SLICE_MS = 1.5;
+/** A slice for a follower that waits has so many pieces at the most. */
+const URGENT_PIECES = 8;
+/** How long to wait after a full or a far too slow disk before the next try. */
+const FULL_PAUSE_MS = 5_000;
+/** A snapshot is given up where more than this was overwritten while its disk stood still. */
+const SAVED_BYTES_MAX = 33_554_432;
+
+export interface SnapshotMakerOptions {
+  readonly files: SnapshotFiles;
+  readonly clock: Clock;
+  readonly host: NodeHost;
+  readonly logBytesMin: number;
+  readonly sliceBytes: number;
+  /** A snapshot became durable. */
+  readonly onDone: (position: SnapshotPosition) => void;
+}
+
+interface Running {
+  readonly snapshot: Snapshot;
+  readonly writer: SnapshotWriter;
+  readonly startedMs: number;
+  /** Followers wait for it. */
+  isUrgent: boolean;
+  bytes: number;
+  /** Bytes that are not on their way to the disk yet. */
+  bytesSinceFlush: number;
+  /** All of it was handed to the writer. */
+  isWhole: boolean;
+  slices: number;
+  longestSliceMs: number;
+}
+
+export class SnapshotMaker {
+  readonly #options: SnapshotMakerOptions;
+  readonly #piece = new ByteWriter(0);
+  #running: Running | null = null;
+  /** What runs beside the event loop. */
+  #writing: "nothing" | "flush" | "finish" = "nothing";
+  #isWanted = false;
+  #pauseUntilMs = 0;
+  #lastBytes = 0;
+  /** Bytes of entries applied since the last snapshot. */
+  #logBytes: number;
+
+  /** `logBytes`: of the entries recovered behind the last snapshot. */
+  constructor(options: SnapshotMakerOptions, logBytes: number) {
+    this.#options = options;
+    this.#logBytes = logBytes;
+  }
+
+  /** The index of the snapshot that is being taken; Infinity where none is. */
+  get runningIndex(): number {
+    return this.#running?.snapshot.head.index ?? Infinity;
+  }
+
+  /** Entries of so many bytes were applied. */
+  noteApplied(bytes: number): void {
+    this.#logBytes += bytes;
+  }
+
+  /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one. */
+  want(): void {
+    if (this.#running === null) this.#isWanted = true;
+    else this.#running.isUrgent = true;
+  }
+
+  /** True where what is being taken needs no room but its own; also where nothing is. */
+  get isReserved(): boolean {
+    return this.#running?.writer.isReserved ?? true;
+  }
+
+  /** Takes a snapshot as soon as may be: the disk is full, and needs what it frees. */
+  wantToFree(): void {
+    if (this.#running === null) this.#isWanted = true;
+  }
+
+  /** Gives up what is being taken, and that it is wanted: the store is about to be replaced. */
+  abort(): void {
+    this.#isWanted = false;
+    this.#running?.snapshot.close();
+    this.#running?.writer.abort();
+    this.#running = null;
+    this.#writing = "nothing";
+    this.#logBytes = 0;
+  }
+
+  /** Ends what is being taken, to be begun anew a while later: there is no room for it. */
+  postpone(nowMs: number): void {
+    this.#pauseUntilMs = nowMs + FULL_PAUSE_MS;
+    this.giveWay();
+  }
+
+  /**
+   * Ends what is being taken, to be begun anew as soon as `tick` is called again: its room and its disk
+   * are needed for something that may not last long. A pause behind that would be one too many: a
+   * follower may wait for a snapshot of a server that has just received one and leads now.
+   */
+  giveWay(): void {
+    if (this.#running === null) return;
+    this.abort();
+    this.#isWanted = true;
+  }
+
+  /** Begins where it is time to, and nothing else is against it, or writes the next slice. */
+  tick(nowMs: number, raft: Raft, store: Store, mayBegin = true): void {
+    if (this.#running !== null) return this.#goOn(this.#running);
+    if (!mayBegin || nowMs < this.#pauseUntilMs || !this.#isDue()) return;
+    const index = store.appliedIndex;
+    const newest = this.#options.files.list()[0]?.index ?? 0;
+    // What is in a snapshot has to be durable here; what is in the last one needs no second.
+    if (index <= newest || index > raft.state.log.durableIndex) return;
+    this.#begin(nowMs, raft, store);
+  }
+
+  #isDue(): boolean {
+    const { logBytesMin } = this.#options;
+    return this.#isWanted || this.#logBytes > Math.max(logBytesMin, this.#lastBytes);
+  }
+
+  #begin(nowMs: number, raft: Raft, store: Store): void {
+    const index = store.appliedIndex;
+    const position = { index, term: raft.state.log.termAt(index) };
+    let writer: SnapshotWriter;
+    try {
+      writer = this.#options.files.begin(position, raft.configurationAt(index));
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return this.#noteFull(nowMs, error);
+    }
+    const snapshot = store.beginSnapshot();
+    writer.head(snapshot.head);
+    const counters = { bytes: 0, bytesSinceFlush: 0, slices: 0, longestSliceMs: 0, isWhole: false };
+    this.#running = { snapshot, writer, startedMs: nowMs, isUrgent: false, ...counters };
+    this.#isWanted = false;
+    this.#logBytes = 0;
+  }
+
+  /** Makes the next slice, while the one before may still be on its way to the disk. */
+  #goOn(running: Running): void {
+    if (running.snapshot.savedBytes > SAVED_BYTES_MAX) {
+      const fields = { savedBytes: running.snapshot.savedBytes };
+      const message = "A snapshot is begun anew later: the disk is too slow for it";
+      this.#options.host.log({ level: "warning", message, fields });
+      return this.postpone(this.#options.clock.monotonicMs());
+    }
+    if (!running.isWhole && running.bytesSinceFlush < FLUSH_BYTES) this.#next(running);
+    this.#write(running);
+  }
+
+  #next(running: Running): void {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    let isMore = true;
+    let tookMs = 0;
+    const pieces = running.isUrgent ? URGENT_PIECES : 1;
+    for (let i = 0; i < pieces && isMore && tookMs < SLICE_MS; i++) {
+      isMore = this.#nextPiece(running);
+      tookMs = clock.monotonicMs() - startMs;
+    }
+    running.slices++;
+    running.longestSliceMs = Math.max(running.longestSliceMs, tookMs);
+    running.isWhole = !isMore;
+  }
+
+  #nextPiece(running: Running): boolean {
+    const piece = this.#piece;
+    piece.clear();
+    const isMore = running.snapshot.next(piece, this.#options.sliceBytes);
+    if (piece.length > 0) running.writer.records(piece.view());
+    running.bytes += piece.length;
+    running.bytesSinceFlush += piece.length;
+    if (!isMore) piece.free();
+    return isMore;
+  }
+
+  /** Writes what is there, where that is enough and nothing else is being written. */
+  #write(running: Running): void {
+    if (this.#writing !== "nothing") return;
+    if (running.isWhole) return this.#finish(running);
+    if (running.bytesSinceFlush < FLUSH_BYTES) return;
+    this.#writing = "flush";
+    running.bytesSinceFlush = 0;
+    running.writer.flush((error) => {
+      this.#writing = "nothing";
+      if (error === null) this.#write(running);
+      else this.#failed(running, error);
+    });
+  }
+
+  #finish(running: Running): void {
+    const { host, clock, onDone } = this.#options;
+    running.snapshot.close();
+    this.#writing = "finish";
+    running.writer.finish((error) => {
+      this.#writing = "nothing";
+      if (error !== null) return this.#failed(running, error);
+      this.#running = null;
+      this.#lastBytes = running.bytes;
+      const { index, keys } = running.snapshot.head;
+      const { bytes, slices, startedMs } = running;
+      const tookMs = Math.round(clock.monotonicMs() - startedMs);
+      const longestSliceMs = Math.round(running.longestSliceMs * 100) / 100;
+      const fields = { index, keys, bytes, tookMs, slices, longestSliceMs };
+      host.log({ level: "info", message: "Snapshot taken", fields });
+      onDone(running.writer.position);
+    });
+  }
+
+  /** The writer has aborted. A full disk ends the snapshot, and only that. */
+  #failed(running: Running, error: Error): void {
+    const { host, clock } = this.#options;
+    running.snapshot.close();
+    this.#running = null;
+    if (error instanceof DiskFullError) this.#noteFull(clock.monotonicMs(), error);
+    else host.fatal(error);
+  }
+
+  #noteFull(nowMs: number, error: DiskFullError): void {
+    this.#pauseUntilMs = nowMs + FULL_PAUSE_MS;
+    this.#isWanted = true;
+    const fields = { reason: error.message };
+    this.#options.host.log({ level: "warning", message: "No room for a snapshot", fields });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Streams the newest snapshot to one follower that needs entries which are gone: a window of chunks,
+ * read from the file as they leave, never more than the window in memory. It begins by asking how
+ * much the follower holds, so a stream that a broken link cut off goes on where it was.
+ */
+import type { Raft } from "../../raft/raft.ts";
+import type { ServerId, SnapshotChunk, SnapshotChunkResponse } from "../../raft/types.ts";
+import type { SnapshotFile } from "../../storage/types.ts";
+
+/** Chunks sent and not answered. */
+const WINDOW_CHUNKS = 4;
+/** Without any progress for so long, what is unanswered is sent again. */
+const STALL_MS = 1_000;
+
+const NOTHING = new Uint8Array(0);
+
+export class SnapshotSender {
+  readonly peerId: ServerId;
+  readonly file: SnapshotFile;
+  readonly #send: (chunk: SnapshotChunk) => void;
+  readonly #chunkBytes: number;
+  /** The follower holds the body up to here, as it said; -1 until it did. */
+  #acknowledged = -1;
+  #sent = 0;
+  #progressMs: number;
+
+  constructor(
+    peerId: ServerId,
+    file: SnapshotFile,
+    chunkBytes: number,
+    nowMs: number,
+    send: (chunk: SnapshotChunk) => void,
+  ) {
+    this.#chunkBytes = chunkBytes;
+    this.peerId = peerId;
+    this.file = file;
+    this.#send = send;
+    this.#progressMs = nowMs;
+  }
+
+  /** Asks how much the follower holds. */
+  begin(raft: Raft): void {
+    this.#sendChunk(raft, 0, NOTHING);
+  }
+
+  /** The follower says how much it holds. */
+  answered(raft: Raft, answer: SnapshotChunkResponse, nowMs: number): void {
+    const { position, bodyBytes } = this.file;
+    if (answer.index !== position.index || answer.snapshotTerm !== position.term) return;
+    if (answer.offset > bodyBytes || answer.offset === this.#acknowledged) return;
+    // Less than before: it began anew. More: what was on its way has come.
+    this.#sent = this.#acknowledged < 0 || answer.offset < this.#acknowledged
+      ? answer.offset
+      : Math.max(this.#sent, answer.offset);
+    this.#acknowledged = answer.offset;
+    this.#progressMs = nowMs;
+    this.#fill(raft);
+  }
+
+  tick(raft: Raft, nowMs: number): void {
+    if (nowMs - this.#progressMs < STALL_MS) return;
+    this.#progressMs = nowMs;
+    if (this.#acknowledged < 0 || this.#acknowledged === this.file.bodyBytes) this.begin(raft);
+    else {
+      this.#sent = this.#acknowledged;
+      this.#fill(raft);
+    }
+  }
+
+  close(): void {
+    this.file.close();
+  }
+
+  #fill(raft: Raft): void {
+    const { bodyBytes } = this.file;
+    const windowBytes = WINDOW_CHUNKS * this.#chunkBytes;
+    while (this.#sent < bodyBytes && this.#sent - this.#acknowledged < windowBytes) {
+      const data = new Uint8Array(Math.min(this.#chunkBytes, bodyBytes - this.#sent));
+      const count = this.file.readBody(this.#sent, data);
+      if (count === 0) return;
+      this.#sendChunk(raft, this.#sent, count < data.length ? data.subarray(0, count) : data);
+      this.#sent += count;
+    }
+  }
+
+  #sendChunk(raft: Raft, offset: number, data: Uint8Array): void {
+    const { position, bodyBytes } = this.file;
+    this.#send({
+      kind: "snapshotChunk",
+      from: raft.state.id,
+      to: this.peerId,
+      term: raft.state.term,
+      index: position.index,
+      snapshotTerm: position.term,
+      offset,
+      totalBytes: bodyBytes,
+      data,
+    });
+  }
+}

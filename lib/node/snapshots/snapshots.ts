@@ -1,0 +1,269 @@
+/**
+ * All that a node does with snapshots: takes its own, streams the newest to followers that need
+ * entries which are gone, takes in those of a leader, and keeps the log short in memory and on disk.
+ */
+import type { Clock } from "../../host/ports.ts";
+import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../kv/snapshot.ts";
+import type { Store, StoreOptions } from "../../kv/store.ts";
+import type { Raft } from "../../raft/raft.ts";
+import type { Entry, Message, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
+import type { LogStorage, SnapshotFiles } from "../../storage/types.ts";
+import type { StorageLimits } from "../limits.ts";
+import { LogTrimmer } from "./log_trimmer.ts";
+import type { NodeHost } from "../api.ts";
+import { SnapshotMaker } from "./snapshot_maker.ts";
+import { type ReceivedSnapshot, SnapshotReceiver } from "./snapshot_receiver.ts";
+import { SnapshotSender } from "./snapshot_sender.ts";
+
+export interface SnapshotsOptions {
+  readonly raft: Raft;
+  readonly files: SnapshotFiles;
+  readonly storeOptions: StoreOptions;
+  readonly limits: StorageLimits;
+  readonly clock: Clock;
+  readonly host: NodeHost;
+  readonly send: (message: Message) => void;
+  /** The log on disk is not needed in front of this index any more. */
+  readonly compactLog: (keepFromIndex: number) => void;
+}
+
+const FULL_BEFORE_SNAPSHOT_MS = 1_000;
+/** On a full disk a snapshot is taken where the log that it may free is more than this share of it. */
+const FREED_SHARE = 8;
+/** Sections and their heads; where slices are small, what is kept beyond that covers them. */
+const SNAPSHOT_OVERHEAD_BYTES = 4_096;
+/** What an entry takes in the log besides its data. */
+const ENTRY_OVERHEAD_BYTES = 20;
+/** While followers need it, the log in memory may grow to so many times its bound. */
+export const PINNED_FACTOR = 64;
+/** So long a leader that lost its leadership holds on to what its followers needed. */
+const HOLD_MS = 5_000;
+/** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */
+const SILENT_HEARTBEATS_MAX = 20;
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #raft: Raft;
+  readonly #maker: SnapshotMaker;
+  readonly #receiver: SnapshotReceiver;
+  readonly #trimmer: LogTrimmer;
+  readonly #senders = new Map<ServerId, SnapshotSender>();
+  /** Followers that need a newer snapshot than there is yet. */
+  readonly #waiting = new Set<ServerId>();
+  /** Infinity while there is room. */
+  #fullSinceMs = Infinity;
+  #held = { index: Infinity, untilMs: 0 };
+
+  constructor(options: SnapshotsOptions) {
+    const { raft, files, storeOptions, limits, clock, host, send } = options;
+    this.#options = options;
+    this.#raft = raft;
+    const newest = files.list()[0]?.index ?? 0;
+    let bytesInFront = 0;
+    let bytesBehind = 0;
+    for (const entry of raft.state.log.entries) {
+      if (entry.index <= newest) bytesInFront += entry.data.length;
+      else bytesBehind += entry.data.length + ENTRY_OVERHEAD_BYTES;
+    }
+    this.#trimmer = new LogTrimmer(limits.logMemoryBytes, bytesInFront);
+    this.#maker = new SnapshotMaker({
+      files,
+      clock,
+      host,
+      logBytesMin: limits.snapshotLogBytesMin,
+      sliceBytes: limits.snapshotSliceBytes,
+      onDone: (position) => options.compactLog(position.index + 1),
+    }, bytesBehind);
+    this.#receiver = new SnapshotReceiver({
+      files,
+      storeOptions,
+      clock,
+      host,
+      answer: (chunk, offset) =>
+        send({
+          kind: "snapshotChunkResponse",
+          from: raft.state.id,
+          to: chunk.from,
+          term: raft.state.term,
+          index: chunk.index,
+          snapshotTerm: chunk.snapshotTerm,
+          offset,
+        }),
+    });
+  }
+
+  noteApplied(entry: Entry): void {
+    this.#maker.noteApplied(entry.data.length + ENTRY_OVERHEAD_BYTES);
+    this.#trimmer.noteApplied(entry.data.length);
+  }
+
+  /** Takes what the core hands out. */
+  take(ready: Ready, nowMs: number): void {
+    for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
+    for (const id of ready.snapshotsNeeded) this.#waiting.add(id);
+    for (const answer of ready.snapshotAnswers) {
+      this.#senders.get(answer.from)?.answered(this.#raft, answer, nowMs);
+    }
+  }
+
+  tick(nowMs: number, store: Store, log: LogStorage): void {
+    const { files } = this.#options;
+    files.keepReserve(recordBytes(store) + SNAPSHOT_OVERHEAD_BYTES, nowMs);
+    this.#receiver.tick();
+    this.#receiver.giveUpStale(nowMs, this.#raft.state);
+    this.#fullSinceMs = log.hasRoom() ? Infinity : Math.min(this.#fullSinceMs, nowMs);
+    const mayBegin = log.hasRoom() || this.#freesRoom(nowMs, recordBytes(store), log);
+    this.#leaveSilent();
+    this.#tickSenders(nowMs);
+    this.#serveWaiting(nowMs);
+    if (this.#receiver.isReceiving) this.#maker.giveWay();
+    else this.#maker.tick(nowMs, this.#raft, store, mayBegin);
+    const appliedIndex = store.appliedIndex;
+    this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
+  }
+
+  /**
+   * A full disk takes a snapshot that needs no room and frees some: it is what a server gets out of a
+   * full disk by, where the room is its own. Any other one has to wait.
+   */
+  #freesRoom(nowMs: number, bytes: number, log: LogStorage): boolean {
+    const { files, limits } = this.#options;
+    if (!this.#maker.isReserved) this.#maker.postpone(nowMs);
+    // What was under way when the disk became full may still make the contents larger.
+    if (nowMs - this.#fullSinceMs < FULL_BEFORE_SNAPSHOT_MS) return false;
+    // Tried for where it should just fit: a file that was a snapshot of the same contents does.
+    if (!files.reserveHolds(bytes)) return false;
+    const earlierBytes = log.earlierBytes();
+    const freesLog = earlierBytes > bytes / FREED_SHARE ||
+      (earlierBytes > 0 && log.roomBytes() < limits.reserveBytes / 2);
+    if (!freesLog && !files.wouldShrink(bytes)) return false;
+    this.#maker.wantToFree();
+    return true;
+  }
+
+  /** True once a leader's snapshot is whole and waits to replace what this server has. */
+  get isReceiving(): boolean {
+    return this.#receiver.isReceiving;
+  }
+
+  get hasReceived(): boolean {
+    return this.#receiver.isReady;
+  }
+
+  /**
+   * Lets the core take the leader's snapshot over; null where it is no news any more. The caller
+   * replaces the store and restarts the log.
+   */
+  takeReceived(): ReceivedSnapshot | null {
+    const received = this.#receiver.takeReady();
+    if (received === null) return null;
+    if (!this.#raft.restore(received.position, received.configuration)) return null;
+    this.#maker.abort();
+    this.#trimmer.reset();
+    return received;
+  }
+
+  /** The link to a follower broke: what is on its way is lost. */
+  peerLost(id: ServerId): void {
+    this.#closeSender(id);
+    this.#waiting.delete(id);
+  }
+
+  /** Only a leader streams snapshots. */
+  leadershipLost(): void {
+    for (const id of [...this.#senders.keys()]) this.#closeSender(id);
+    this.#waiting.clear();
+  }
+
+  /**
+   * Gives up on followers that answer nothing: they get their snapshot once they are heard again. One
+   * that never comes back would else keep the log in memory from being cut, and its snapshot open.
+   */
+  #leaveSilent(): void {
+    for (const { id, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []) {
+      if (silentHeartbeats <= SILENT_HEARTBEATS_MAX) continue;
+      if (!this.#senders.has(id) && !this.#waiting.has(id)) continue;
+      this.peerLost(id);
+      this.#raft.snapshotFailed(id);
+    }
+  }
+
+  #tickSenders(nowMs: number): void {
+    for (const [id, sender] of this.#senders) {
+      if (!this.#raft.needsSnapshot(id)) this.#closeSender(id);
+      else sender.tick(this.#raft, nowMs);
+    }
+  }
+
+  #serveWaiting(nowMs: number): void {
+    if (this.#waiting.size === 0) return;
+    const { limits, send, files, host } = this.#options;
+    const newest = this.#newest();
+    for (const id of this.#waiting) {
+      const matchIndex = this.#raft.leader?.progress.get(id)?.matchIndex ?? Infinity;
+      if (!this.#raft.needsSnapshot(id)) {
+        this.#waiting.delete(id);
+      } else if (newest !== null && newest.index > matchIndex && this.#isEnough(newest)) {
+        this.#waiting.delete(id);
+        this.#closeSender(id);
+        const file = files.open(newest);
+        const sender = new SnapshotSender(id, file, limits.snapshotChunkBytes, nowMs, send);
+        this.#senders.set(id, sender);
+        const fields = { peer: id, index: newest.index, bytes: file.bodyBytes };
+        host.log({ level: "info", message: "Sending a snapshot", fields });
+        sender.begin(this.#raft);
+      } else this.#maker.want();
+    }
+  }
+
+  /** True where the log in memory goes on behind the snapshot without a gap. */
+  #isEnough(position: SnapshotPosition): boolean {
+    return position.index >= this.#raft.state.log.firstIndex - 1;
+  }
+
+  #newest(): SnapshotPosition | null {
+    return this.#options.files.list()[0] ?? null;
+  }
+
+  /** As `#pinnedIndex`, which a server that is elected again in a moment must not have forgotten. */
+  #heldIndex(nowMs: number): number {
+    if (this.#raft.state.role.kind === "leader") {
+      this.#held = { index: this.#pinnedIndex(), untilMs: nowMs + HOLD_MS };
+    }
+    const isFull = this.#trimmer.bytes > this.#options.limits.logMemoryBytes * PINNED_FACTOR;
+    return isFull || nowMs > this.#held.untilMs ? Infinity : this.#held.index;
+  }
+
+  /** Up to here the log in memory may be dropped: what follows a snapshot to be sent is needed. */
+  #pinnedIndex(): number {
+    let index = Infinity;
+    // A snapshot that no follower waits for needs no log in memory behind it: holding on to what
+    // comes in while it is taken would cost more memory than the snapshot itself.
+    if (this.#waiting.size > 0) {
+      const { runningIndex } = this.#maker;
+      index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
+    }
+    // A follower that is there and behind, such as one that has just taken a snapshot over, needs what
+    // follows: dropped now, it would need the next snapshot, and with a steady load never catch up.
+    for (
+      const { id, mode, matchIndex, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []
+    ) {
+      const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
+      if (id !== this.#raft.state.id && !isAway) index = Math.min(index, matchIndex);
+    }
+    for (const sender of this.#senders.values()) {
+      index = Math.min(index, sender.file.position.index);
+    }
+    return index;
+  }
+
+  #closeSender(id: ServerId): void {
+    this.#senders.get(id)?.close();
+    this.#senders.delete(id);
+  }
+}
+
+/** What a snapshot of `store` has to hold. */
+function recordBytes({ keys, bytes }: Store): number {
+  return bytes + keys * SNAPSHOT_RECORD_HEAD_BYTES;
+}

@@ -1,0 +1,65 @@
+/**
+ * Says where a server's wall clock and the log's time differ by more than a second, with what that does
+ * to keys that expire: once at first, then again and again with growing pauses.
+ */
+import type { LogEvent } from "../api.ts";
+
+/** Machines that keep their clocks by the network stay far below. */
+const DIFFERENCE_MS_MAX = 1_000;
+const PAUSE_MS_MIN = 60_000;
+const PAUSE_MS_MAX = 3_600_000;
+
+export class ClockWatch {
+  readonly #log: (event: LogEvent) => void;
+  #hasWarned = false;
+  #pauseMs = PAUSE_MS_MIN;
+  #nextMs = -Infinity;
+
+  constructor(log: (event: LogEvent) => void) {
+    this.#log = log;
+  }
+
+  /**
+   * Called now and then, `nowMs` by the monotonic clock; `aheadMs` is how far the log's time is ahead
+   * of the wall clock, `leads` whether this server makes it.
+   */
+  look(nowMs: number, aheadMs: number, leads: boolean): void {
+    if (Math.abs(aheadMs) <= DIFFERENCE_MS_MAX) {
+      if (this.#hasWarned) this.#sayAgreed();
+      return;
+    }
+    if (nowMs < this.#nextMs) return;
+    const fields = { logAheadOfWallMs: aheadMs, nextWarningMs: this.#pauseMs };
+    this.#log({ level: "warning", message: messageOf(aheadMs, leads), fields });
+    this.#hasWarned = true;
+    this.#nextMs = nowMs + this.#pauseMs;
+    this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS_MAX);
+  }
+
+  #sayAgreed(): void {
+    this.#hasWarned = false;
+    this.#pauseMs = PAUSE_MS_MIN;
+    this.#nextMs = -Infinity;
+    const message = "This server's wall clock and the log's time agree again";
+    this.#log({ level: "info", message, fields: {} });
+  }
+}
+
+function messageOf(aheadMs: number, leads: boolean): string {
+  const seconds = (Math.abs(aheadMs) / 1000).toFixed(1);
+  const where = aheadMs > 0 ? "ahead of" : "behind";
+  const what = `The log's time is ${seconds} s ${where} this server's wall clock`;
+  const check = "Look at the clocks of all servers";
+  if (aheadMs < 0) {
+    const when = leads
+      ? "at the next change of leader, or a restart of this server,"
+      : "if this server came to lead,";
+    return `${what}: ${when} the log's time would jump there, and keys with a time to live, or ` +
+      `with an absolute one by this clock, would go ${seconds} s early. ${check}`;
+  }
+  const effect = "a time to live is right while the leader stays, and longer by what the log was " +
+    "idle before another one, or the same after a restart, leads; absolute times (EXPIREAT, " +
+    "EXAT, EXPIRETIME) are taken and shown by the wall clock of the server that leads or answers " +
+    "now; those that were set while a clock was wrong stay wrong by as much";
+  return `${what}, since a leader's clock was wrong or this one is: ${effect}. ${check}`;
+}

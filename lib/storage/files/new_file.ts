@@ -1,0 +1,204 @@
+/**
+ * A large file on its way to its name: appended to under a temporary name, synced bit by bit, then
+ * renamed and its directory synced. Whatever fails, nothing of it is left but perhaps the temporary
+ * file after a crash, which the next start removes.
+ *
+ * What is appended waits in memory for the next `flush`, and everything that can block for long
+ * (writing while much is on its way to the disk, syncing, changing names, removing) runs beside the
+ * event loop.
+ */
+import { type Disk, type DiskFile, DiskFullError } from "../../host/ports.ts";
+import { assert } from "../../util/assert.ts";
+import { ByteWriter } from "../../util/bytes.ts";
+import type { Done } from "../types.ts";
+
+/** How a file on its way ended: under its name, given up, or given up as the disk is full. */
+export type NewFileEnd = "durable" | "aborted" | "full";
+
+/** A file that is written over in place of a new one. */
+export interface WrittenOver {
+  /** Given up before it had its name: it is there as before, but for its contents, and not open. */
+  giveBack(): void;
+  /** It has its name, or is gone. */
+  used(): void;
+}
+
+export class NewFile {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #temporary: string;
+  readonly #onEnd: (end: NewFileEnd) => void;
+  readonly #file: DiskFile;
+  readonly #over: WrittenOver | null;
+  /** What was appended since the last flush began, and what that one writes. */
+  #filling = new ByteWriter();
+  #flying = new ByteWriter();
+  #state: "open" | "flushing" | "naming" | "ended" = "open";
+  #isFinishing = false;
+  #length = 0;
+  #writtenLength = 0;
+
+  /**
+   * `temporary` has to be a name that no other file has, and none had that may still be on its way
+   * out; with `over`, that of the file to write over. `onEnd` is called once. Throws what the disk throws.
+   */
+  constructor(
+    disk: Disk,
+    path: string,
+    temporary: string,
+    onEnd: (end: NewFileEnd) => void,
+    over: WrittenOver | null = null,
+  ) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#temporary = temporary;
+    this.#onEnd = onEnd;
+    this.#over = over;
+    this.#file = disk.open(temporary, { create: over === null });
+  }
+
+  /** Bytes so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes that wait for a flush. */
+  get waitingBytes(): number {
+    return this.#filling.length;
+  }
+
+  /** Copies `bytes`, for the next flush to write. */
+  append(bytes: Uint8Array): void {
+    assert(
+      this.#state !== "ended" && !this.#isFinishing,
+      `${this.#temporary} was written to when it had ended`,
+    );
+    this.#filling.reserveTightly(bytes.length);
+    this.#filling.raw(bytes);
+    this.#length += bytes.length;
+  }
+
+  /**
+   * Makes durable what is there. Where that fails the file has aborted: `DiskFullError`, or an error
+   * after which the process must end. One at a time; `done` is not called where it is aborted.
+   */
+  flush(done: Done): void {
+    this.#write((then) => this.#file.sync(then), done);
+  }
+
+  /** Writes what waits; `sync` is called then. */
+  #write(sync: (then: Done) => void, done: Done): void {
+    assert(this.#state === "open", `${this.#temporary} was flushed while it was ${this.#state}`);
+    this.#state = "flushing";
+    const bytes = this.#filling;
+    this.#filling = this.#flying;
+    this.#filling.clear();
+    this.#flying = bytes;
+    const then = this.#step((error) => {
+      this.#state = "open";
+      if (error !== null) this.#abort(error instanceof DiskFullError ? "full" : "aborted");
+      done(error);
+    });
+    const offset = this.#writtenLength;
+    this.#writtenLength += bytes.length;
+    this.#file.writeLater(
+      offset,
+      bytes.view(),
+      this.#step((error) => error === null ? sync(then) : then(error)),
+    );
+  }
+
+  /** Makes all durable, and gives the file its name. Nothing may be appended any more. */
+  finish(done: Done): void {
+    this.#isFinishing = true;
+    const file = this.#file;
+    const cut = (then: Done) =>
+      file.truncateLater(
+        this.#length,
+        this.#step((error) => error === null ? file.sync(then) : then(error)),
+      );
+    const sync = this.#over === null ? (then: Done) => file.sync(then) : cut;
+    this.#write(sync, (error) => error === null ? this.#giveName(done) : done(error));
+  }
+
+  /** Gives up, and removes what was written. */
+  abort(): void {
+    this.#abort("aborted");
+  }
+
+  #abort(end: NewFileEnd): void {
+    const state = this.#state;
+    if (state === "ended") return;
+    this.#state = "ended";
+    // A file can't be closed before what runs on it is over.
+    if (state === "open") this.#close();
+    if (state === "naming") {
+      // Names change in the order that was asked for: it goes from there. Where it does not get there,
+      // nothing is there to go.
+      this.#disk.removeLater(this.#path, (error) => {
+        endProcess(error);
+        this.#over?.used();
+      });
+    } else if (this.#over === null) this.#disk.removeLater(this.#temporary, endProcess);
+    this.#onEnd(end);
+    if (state === "open") this.#over?.giveBack();
+  }
+
+  /** What follows an operation on the file, unless it was aborted meanwhile. */
+  #step(next: Done): Done {
+    return (error) => {
+      if (this.#state !== "ended") return next(error);
+      this.#close();
+      this.#over?.giveBack();
+      // Nobody waits for it any more, but a disk whose sync failed is not to be used any further.
+      if (!(error instanceof DiskFullError)) endProcess(error);
+    };
+  }
+
+  /** The buffers are megabytes, and a server that has a rest after a snapshot would keep them for hours. */
+  #close(): void {
+    this.#file.close();
+    this.#filling.free();
+    this.#flying.free();
+  }
+
+  #giveName(done: Done): void {
+    this.#state = "naming";
+    this.#close();
+    const disk = this.#disk;
+    disk.renameLater(this.#temporary, this.#path, (error) => {
+      if (error !== null) return this.#nameless(error, done);
+      if (this.#state === "ended") return;
+      disk.syncDirectoryLater(directoryOf(this.#path), (error) => {
+        if (this.#state === "ended") return endProcess(error);
+        if (error !== null) return done(error);
+        this.#state = "ended";
+        this.#over?.used();
+        this.#onEnd("durable");
+        done(null);
+      });
+    });
+  }
+
+  /** It could not be renamed: it is removed under the name that it has. */
+  #nameless(error: Error, done: Done): void {
+    const wasAborted = this.#state === "ended";
+    // Nobody waits for it any more; a full disk is no reason to end, whoever writes next meets it.
+    if (wasAborted && !(error instanceof DiskFullError)) return endProcess(error);
+    if (this.#over === null) this.#disk.removeLater(this.#temporary, endProcess);
+    if (wasAborted) return;
+    this.#state = "ended";
+    this.#onEnd(error instanceof DiskFullError ? "full" : "aborted");
+    this.#over?.giveBack();
+    done(error);
+  }
+}
+
+/** For what nobody waits for: a disk that fails there can't be trusted either. */
+export function endProcess(error: Error | null): void {
+  if (error !== null) throw error;
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}

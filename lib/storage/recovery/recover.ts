@@ -1,0 +1,307 @@
+/**
+ * Puts a log right after whatever ended the last run, and opens it for writing.
+ *
+ * When this returns, every byte that it reports is durable, and proven so by a marker but for a suspect
+ * state that it has written itself. What was there
+ * is not trusted to be durable just because it can be read: a killed process leaves bytes in the page
+ * cache, and after a failed sync the kernel may call pages clean that never reached the disk. So
+ * everything behind the last marker is written again before it is synced.
+ *
+ * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
+ * then zeroes over the rest, synced. In a file with remains the log's end is taken away before, synced,
+ * and the rest is what shows that something was begun. Whenever a crash comes between, the next start
+ * finds the suspect state, or the tail, or both; a clean log only where all that was torn is there
+ * after all.
+ */
+import type { HardState, SnapshotPosition } from "../../raft/types.ts";
+import { type DiskFile, DiskFullError } from "../../host/ports.ts";
+import { damagedLogAdvice } from "../advice.ts";
+import { DataDirectoryError } from "../errors.ts";
+import { type Examination, examine } from "./examine.ts";
+import { makeSegment, segmentLength } from "../segments/make_segment.ts";
+import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
+import { beginRepair } from "./repair.ts";
+import { removeAside, setSegmentsAside } from "./repair_record.ts";
+import type { Reserve } from "../reserves/reserve.ts";
+import type { Room } from "../reserves/room.ts";
+import { listSegments, type SegmentScan, type UnusedSegment } from "./scan_log.ts";
+import {
+  headChecksum,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+  segmentName,
+} from "../segments/segment_head.ts";
+import type { LogPlace, LogPosition, LogSurroundings } from "../wal/closed_segments.ts";
+import { SegmentedLog } from "../wal/segmented_log.ts";
+import { removeTemporaries } from "../files/small_file.ts";
+import { removeSpares } from "../segments/spare_segments.ts";
+import type { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
+import type { DamagedLog, OpenLogOptions, RecoveredLog } from "../types.ts";
+
+const COPY_BYTES = 1_048_576;
+
+export interface RecoveryOptions extends OpenLogOptions {
+  readonly place: LogPlace;
+  /** The data directory. */
+  readonly parent: string;
+  readonly room: Room;
+  readonly snapshots: SnapshotDirectory;
+  readonly surroundings: LogSurroundings;
+  /** How many servers formed the cluster. */
+  readonly members: number;
+  /** From an earlier start that found damage; null mostly. */
+  readonly repairing: DamagedLog | null;
+}
+
+export interface Recovery {
+  readonly log: SegmentedLog;
+  readonly recovered: RecoveredLog;
+}
+
+/** Blocking. Throws `DataDirectoryError` where the log is damaged or can't be understood. */
+export function recoverLog(options: RecoveryOptions): Recovery {
+  const { place, snapshots, repair, load } = options;
+  const found = examine(place, snapshots, load ?? (() => {}));
+  if (found.damage === null) {
+    removeTemporaries(place.disk, place.directory);
+    place.disk.syncDirectory(place.directory);
+    place.spares.adopt();
+    options.room.reserve.open(place.directory);
+    return resume(options, found);
+  }
+  if (repair !== true) {
+    throw new DataDirectoryError(
+      `${found.damage} ${damagedLogAdvice(options.members)}`,
+    );
+  }
+  const { reserve } = options.room;
+  reserve.open(place.directory);
+  const begun = withReserve(reserve, place.directory, () => beginRepair(options, found));
+  removeLeftBehind(place);
+  return resume({ ...options, repairing: begun.repairing }, begun.found);
+}
+
+/**
+ * Segments that were on their way, and spares: one of them may be what proves the damage, so they stay
+ * until the repair is begun, and not a moment longer.
+ */
+function removeLeftBehind({ disk, directory }: LogPlace): void {
+  removeTemporaries(disk, directory);
+  removeSpares(disk, directory);
+  disk.syncDirectory(directory);
+}
+
+/** Goes on from a log that is not damaged, or not any more. */
+function resume(options: RecoveryOptions, found: Examination): Recovery {
+  const { place, room } = options;
+  const { scan, snapshot, bad } = found;
+  const { replay } = scan;
+  if (scan.unused !== null) leaveUnused(place, scan.unused, options.repairing === null);
+  const tail = scan.segments.at(-1)!;
+  const cutBytes = tail.usedEnd - tail.end;
+  // What a snapshot that can't be read had, and the log has not, may have been promised.
+  const forgot = cutBytes > 0 || (bad[0]?.index ?? 0) >= replay.nextIndex;
+  const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
+  const position = snapshot?.position ?? { index: 0, term: 0 };
+  const goesOn = position.index === 0 || replay.termAt(position.index) === position.term;
+  const open = (): LogPosition => {
+    if (goesOn) return settleTail(place, found, hardState);
+    return beginBehind(place, hardState, position);
+  };
+  const opened = withReserve(room.reserve, tail.path, open);
+  tidy(options, found, goesOn);
+  const log = new SegmentedLog(place, room, options.surroundings, opened);
+  // What the last run had on its way out when it ended.
+  log.compact(Infinity);
+  const recovered: RecoveredLog = {
+    hardState,
+    snapshot,
+    entries: goesOn ? replay.entries : [],
+    previousTerm: goesOn ? replay.previousTerm : position.term,
+    cutBytes,
+    notes: found.notes,
+    damaged: options.repairing,
+  };
+  return { log, recovered };
+}
+/**
+ * A segment that was begun and not used counts as one no more. Made of a file that has its blocks, such as
+ * the reserve, it is kept as a spare where that may be: removed, its room would be whoever's is quicker.
+ */
+function leaveUnused(
+  { disk, directory, spares }: LogPlace,
+  { path, head }: UnusedSegment,
+  isSound: boolean,
+): void {
+  if (isSound && head.reused && spares.adoptUnused(path, head.length)) return;
+  disk.remove(path);
+  disk.syncDirectory(directory);
+}
+
+/** Goes on in the last segment, its tail put right. */
+function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState): LogPosition {
+  const { replay, segments } = scan;
+  const tail = segments.at(-1)!;
+  const before = segments.at(-2);
+  const newlySuspect = hardState.suspect && !replay.hardState.suspect ? hardState : null;
+  const file = place.disk.open(tail.path);
+  try {
+    if (before !== undefined && tail.end === SEGMENT_HEAD_BYTES) settleEnd(place, before);
+    return {
+      head: tail.head,
+      file,
+      ...settle(place, file, tail, newlySuspect),
+      hardState,
+      nextIndex: replay.nextIndex,
+      lastTerm: replay.lastTerm,
+      lastIndex: tail.lastIndex,
+      earlier: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
+        path,
+        lastIndex,
+        bytes: head.reused ? head.length : end,
+        length: head.length,
+      })),
+    };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * Begins the log anew behind a snapshot that it does not lead to: one from another server, where a
+ * crash came before the log had been restarted. What it held is not in front of that snapshot, and
+ * nobody was told that it goes on behind it.
+ */
+function beginBehind(
+  place: LogPlace,
+  hardState: HardState,
+  position: SnapshotPosition,
+): LogPosition {
+  const { disk, directory, owner, segmentBytesMax } = place;
+  const sequences = listSegments(disk, directory);
+  const head: SegmentHead = {
+    sequence: sequences.at(-1)! + 1,
+    firstIndex: position.index + 1,
+    previousTerm: position.term,
+    length: segmentLength(segmentBytesMax, 0),
+    hardState,
+    previousChecksum: 0,
+    restarts: true,
+    reused: false,
+  };
+  const path = makeSegment(disk, directory, owner, head);
+  for (const sequence of sequences) {
+    disk.remove(`${directory}/${segmentName(sequence)}`);
+    disk.syncDirectory(directory);
+  }
+  return {
+    head,
+    file: disk.open(path),
+    offset: SEGMENT_HEAD_BYTES,
+    chain: headChecksum(owner, head),
+    endsWithMarker: true,
+    hardState,
+    nextIndex: head.firstIndex,
+    lastTerm: head.previousTerm,
+    lastIndex: position.index,
+    earlier: [],
+  };
+}
+
+/** Removes what the log that is open now has no use for. */
+function tidy(options: RecoveryOptions, { scan, snapshot, bad }: Examination, goesOn: boolean) {
+  const { place, snapshots, repairing } = options;
+  const { disk, directory } = place;
+  const leftovers = scan.leftovers.filter((path) => disk.exists(path));
+  if (repairing !== null) setSegmentsAside(disk, directory, leftovers);
+  else {
+    for (const path of leftovers) {
+      disk.remove(path);
+      disk.syncDirectory(directory);
+    }
+    removeAside(disk, directory);
+  }
+  for (const position of bad) snapshots.setAside(position);
+  if (goesOn) snapshots.removeBefore(scan.replay.firstIndex - 1);
+  else if (snapshot !== null) snapshots.keepOnly(snapshot.position);
+}
+
+/** Makes the tail durable and clean; returns where the log goes on. */
+function settle(
+  place: LogPlace,
+  file: DiskFile,
+  tail: SegmentScan,
+  newlySuspect: HardState | null,
+): Pick<LogPosition, "offset" | "chain" | "endsWithMarker"> {
+  rewrite(file, tail.proven, tail.end);
+  file.syncNow();
+  if (tail.head.reused && tail.usedEnd > tail.end) {
+    // An older marker of the log's end may stand here: with what is behind gone, it would pass for one.
+    zero(file, tail.end, tail.end + MARKER_BYTES);
+    file.syncNow();
+  }
+  const writer = new RecordWriter();
+  writer.begin(tail.chain);
+  const generation = segmentGeneration(place.owner, tail.head.sequence);
+  if (!tail.endsWithMarker) writer.marker(generation, tail.end, false);
+  // Behind the marker: a marker proves what was synced before it, and this is not yet.
+  if (newlySuspect !== null) writer.hardState(newlySuspect);
+  const offset = tail.end + writer.length;
+  if (tail.head.reused) writer.endOfLog(generation, offset, tail.head.length);
+  const written = tail.end + writer.length;
+  if (writer.length > 0) {
+    file.write(tail.end, writer.view());
+    file.syncNow();
+  }
+  if (tail.usedEnd > written) {
+    zero(file, written, tail.usedEnd);
+    file.syncNow();
+  }
+  return { offset, chain: writer.chain, endsWithMarker: newlySuspect === null };
+}
+
+/**
+ * Makes the marker that closes the segment before durable. Only a crash right behind it leaves that
+ * undone, and then the last segment has no records.
+ */
+function settleEnd(place: LogPlace, closed: SegmentScan): void {
+  const file = place.disk.open(closed.path);
+  try {
+    rewrite(file, closed.proven, closed.end);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+}
+
+/** Runs `write`; while the disk is full, again with a piece less of the reserve. */
+function withReserve<T>(reserve: Reserve, path: string, write: () => T): T {
+  try {
+    return reserve.withRoom(write);
+  } catch (error) {
+    if (!(error instanceof DiskFullError)) throw error;
+    throw new DataDirectoryError(
+      `The disk is full: ${path} could not even take the few bytes that a start needs. Free some ` +
+        "space on this disk and start again; nothing was lost.",
+      { cause: error },
+    );
+  }
+}
+
+function rewrite(file: DiskFile, from: number, to: number): void {
+  const chunk = new Uint8Array(Math.min(COPY_BYTES, to - from));
+  for (let offset = from; offset < to; offset += chunk.length) {
+    const part = chunk.subarray(0, Math.min(chunk.length, to - offset));
+    file.read(offset, part);
+    file.write(offset, part);
+  }
+}
+
+function zero(file: DiskFile, from: number, to: number): void {
+  const chunk = new Uint8Array(Math.min(COPY_BYTES, to - from));
+  for (let offset = from; offset < to; offset += chunk.length) {
+    file.write(offset, chunk.subarray(0, Math.min(chunk.length, to - offset)));
+  }
+}

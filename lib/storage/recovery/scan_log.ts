@@ -1,0 +1,326 @@
+/**
+ * Reads a write-ahead log and says what is in it and what is damaged, changing nothing. Recovery
+ * builds on it, and so can a command that inspects a stopped server.
+ *
+ * Torn tail or damage? A crash may tear what was being written, and only that: bytes behind the last
+ * sync, in the last segment. Damage is what can be proven to have been synced once:
+ *  - a record that does not check out while a whole marker behind it says that it was synced;
+ *  - anything in a segment that is not the last, for the next one is made after the last sync;
+ *  - a segment of another length than its head says, or without a head that checks out;
+ *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor,
+ *    or that another file proves (lost_end.ts).
+ */
+import type { HardState, SnapshotPosition } from "../../raft/types.ts";
+import type { Disk, DiskFile } from "../../host/ports.ts";
+import { closeRange, type Damage, missing } from "./damage.ts";
+import { findLostEnd } from "./lost_end.ts";
+import { LogReplay } from "./replay.ts";
+import { Seen } from "./seen.ts";
+import { isUnused, scanRecords } from "./scan_records.ts";
+import {
+  decodeSegmentHead,
+  type LogOwner,
+  SEGMENT_HEAD_BYTES,
+  SEGMENT_LENGTH_MAX,
+  type SegmentHead,
+  segmentName,
+  segmentSequence,
+} from "../segments/segment_head.ts";
+import { SegmentWindow, WINDOW_BYTES } from "./segment_window.ts";
+
+/** What stands in one segment. */
+export interface SegmentScan {
+  readonly path: string;
+  readonly head: SegmentHead;
+  /** Offset behind the last record that checks out. */
+  readonly end: number;
+  /** Checksum of that record (the head's where there is none). */
+  readonly chain: number;
+  /** Everything before this offset is proven to have been synced. */
+  readonly proven: number;
+  /** The last record is a marker, so that `proven` says all there is to say. */
+  readonly endsWithMarker: boolean;
+  /** A marker says that the log goes on in the next segment. */
+  readonly closed: boolean;
+  /** Offset behind the last byte of a torn tail; `end` where there is none. */
+  readonly usedEnd: number;
+  /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
+  readonly lastIndex: number;
+}
+
+/** What comes up while segments are walked. */
+export interface Findings {
+  readonly replay: LogReplay;
+  /** False where what entries hold is not wanted, as a snapshot has it. */
+  readonly withData: boolean;
+  readonly damage: Damage[];
+  readonly seen: Seen;
+}
+
+export interface LogScan {
+  readonly segments: readonly SegmentScan[];
+  /** Entries and hard state up to the first damage. */
+  readonly replay: LogReplay;
+  readonly damage: readonly Damage[];
+  /** What was there, behind damage too. */
+  readonly seen: Seen;
+  /** Segments in front of the one where the log began anew: nothing in them counts. */
+  readonly leftovers: readonly string[];
+  /**
+   * A last segment without records that its predecessor does not know of: a crash interrupted the
+   * rotation. It goes, and the predecessor is the last one. Null mostly.
+   */
+  readonly unused: UnusedSegment | null;
+}
+
+export interface UnusedSegment {
+  readonly path: string;
+  readonly head: SegmentHead;
+}
+
+export interface ScanOptions {
+  /** Segments before this one count as leftovers. */
+  readonly fromSequence?: number;
+  /**
+   * Segments all of whose entries lie in front of this index are checked, and their entries not
+   * kept; the floor's unless given.
+   */
+  readonly keepFromIndex?: number;
+}
+
+/**
+ * Scans the log in `directory`. `floor` is the newest snapshot: the log may begin right behind it.
+ * Throws `DataDirectoryError` for what no scan can go past: another server's files, an unknown
+ * version.
+ */
+export function scanLog(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  floor: SnapshotPosition,
+  { fromSequence = 1, keepFromIndex = floor.index + 1 }: ScanOptions = {},
+): LogScan {
+  const all = listSegments(disk, directory);
+  const start = Math.max(fromSequence, lastRestart(disk, directory, owner, all));
+  const scan = new LogScanner(disk, directory, owner, floor);
+  const sequences = all.filter((sequence) => sequence >= start);
+  sequences.forEach((sequence, i) => {
+    const next = sequences[i + 1];
+    const isWanted = next === undefined ||
+      !beginsBy(keepFromIndex, readSegmentHead(disk, directory, owner, next));
+    scan.segment(sequence, next === undefined, isWanted);
+  });
+  const leftovers = all.filter((sequence) => sequence < start);
+  const last = all.at(-1);
+  if (last !== undefined) scan.lookForLostEnd(last);
+  return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
+}
+
+/** Whether all entries from `index` on are in this segment and those behind it, as they are now. */
+function beginsBy(index: number, head: SegmentHead | string): boolean {
+  return typeof head !== "string" && head.firstIndex <= index;
+}
+
+/** The last segment that begins the log anew, or 1. */
+function lastRestart(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  sequences: readonly number[],
+): number {
+  for (let i = sequences.length - 1; i > 0; i--) {
+    const head = readSegmentHead(disk, directory, owner, sequences[i]!);
+    if (typeof head !== "string" && head.restarts) return sequences[i]!;
+  }
+  return 1;
+}
+
+/** A segment's head, or a sentence that says how it is damaged. */
+export function readSegmentHead(
+  disk: Disk,
+  directory: string,
+  owner: LogOwner,
+  sequence: number,
+): SegmentHead | string {
+  const path = `${directory}/${segmentName(sequence)}`;
+  const file = disk.open(path, { readOnly: true });
+  try {
+    return readHead(file, path, owner, sequence);
+  } finally {
+    file.close();
+  }
+}
+
+class LogScanner {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #owner: LogOwner;
+  readonly #floor: SnapshotPosition;
+  readonly #damage: Damage[] = [];
+  readonly #segments: SegmentScan[] = [];
+  readonly #seen = new Seen();
+  readonly #buffer = new Uint8Array(WINDOW_BYTES);
+  #replay: LogReplay | null = null;
+  #nextSequence: number | null = null;
+  #unused: UnusedSegment | null = null;
+
+  constructor(disk: Disk, directory: string, owner: LogOwner, floor: SnapshotPosition) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#owner = owner;
+    this.#floor = floor;
+  }
+
+  /** `isWanted`: false where the entries need not be kept. */
+  segment(sequence: number, last: boolean, isWanted: boolean): void {
+    const path = this.#path(sequence);
+    const file = this.#disk.open(path, { readOnly: true });
+    try {
+      this.#segment(file, sequence, last, isWanted);
+    } finally {
+      file.close();
+    }
+    if (!isWanted && this.#damage.length === 0) this.#replay?.dropAll();
+  }
+
+  #segment(file: DiskFile, sequence: number, last: boolean, withData: boolean): void {
+    const damage = this.#damage;
+    const path = this.#path(sequence);
+    const previous = this.#segments.at(-1);
+    const nextIndex = this.#replay?.nextIndex ?? this.#floor.index + 1;
+    const expected = this.#nextSequence ?? sequence;
+    if (sequence !== expected) damage.push(missing(this.#path(expected), nextIndex));
+    this.#nextSequence = sequence + 1;
+    const head = checkedHead(file, path, this.#owner, sequence);
+    if (typeof head === "string") {
+      damage.push({ ...missing(path, nextIndex), reason: head });
+      return;
+    }
+    const window = new SegmentWindow(file, head.length, this.#buffer);
+    this.#seen.head(head);
+    if (last && previous !== undefined && !previous.closed && damage.length === 0) {
+      if (isUnused(window, this.#owner, head)) {
+        this.#unused = { path, head };
+        return;
+      }
+    }
+    if (previous !== undefined) refuseOpenEnd(previous, damage, nextIndex);
+    this.#continue(head, path, previous);
+    const open = damage.at(-1);
+    if (open !== undefined && open.lastIndex === null) closeRange(open, head.firstIndex);
+    const findings = { replay: this.#replay!, withData, damage, seen: this.#seen };
+    this.#segments.push(scanRecords(path, window, this.#owner, head, findings));
+  }
+
+  /** `last`: of all segments that are there. */
+  lookForLostEnd(last: number): void {
+    const lost = findLostEnd(this.#disk, this.#directory, this.#owner, last);
+    // A last segment with an end marker says by itself that one is missing.
+    if (lost === null || this.#segments.at(-1)?.closed === true) return;
+    this.#seen.head(lost.head);
+    const damage: Damage = {
+      ...missing(this.#path(last + 1), this.#replay?.nextIndex ?? this.#floor.index + 1),
+      reason:
+        `the file is missing, and ${lost.path} is of segment ${lost.head.sequence}, which is ` +
+        "begun after it: the disk lost what it had said to be on it",
+    };
+    closeRange(damage, lost.head.firstIndex);
+    this.#damage.push(damage);
+  }
+
+  finish(leftovers: string[]): LogScan {
+    const damage = this.#damage;
+    const final = this.#segments.at(-1);
+    if (final === undefined && damage.length === 0) damage.push(missing(this.#path(1), 1));
+    if (final !== undefined && final.closed) {
+      damage.push(missing(this.#path(final.head.sequence + 1), this.#replay!.nextIndex));
+    }
+    return {
+      segments: this.#segments,
+      replay: this.#replay ?? new LogReplay(1, 0, NEW_HARD_STATE),
+      damage,
+      seen: this.#seen,
+      leftovers,
+      unused: this.#unused,
+    };
+  }
+
+  /** Begins the replay at `head`, or checks that the head goes on where it is. */
+  #continue(head: SegmentHead, path: string, previous: SegmentScan | undefined): void {
+    const damage = this.#damage;
+    if (this.#replay === null) {
+      this.#replay = new LogReplay(head.firstIndex, head.previousTerm, head.hardState);
+      if (head.firstIndex > this.#floor.index + 1) {
+        damage.push(missing(this.#path(head.sequence - 1), this.#floor.index + 1));
+      }
+      return;
+    }
+    if (damage.length > 0) return;
+    const problem = continues(head, previous!, this.#replay);
+    if (problem === null) return;
+    const { nextIndex } = this.#replay;
+    damage.push({ ...missing(path, nextIndex), end: head.length, reason: problem });
+  }
+
+  #path(sequence: number): string {
+    return `${this.#directory}/${segmentName(sequence)}`;
+  }
+}
+
+const NEW_HARD_STATE: HardState = { term: 0, votedFor: 0, suspect: false };
+
+/** The sequences of all segments in `directory`, ascending. */
+export function listSegments(disk: Disk, directory: string): number[] {
+  const sequences: number[] = [];
+  for (const name of disk.list(directory)) {
+    const sequence = segmentSequence(name);
+    if (sequence !== null) sequences.push(sequence);
+  }
+  return sequences.sort((a, b) => a - b);
+}
+
+/** A segment's head where the file is as long as it says, or a sentence that says what is wrong. */
+function checkedHead(
+  file: DiskFile,
+  path: string,
+  owner: LogOwner,
+  sequence: number,
+): SegmentHead | string {
+  const size = file.size();
+  const head = readHead(file, path, owner, sequence);
+  if (typeof head === "string") return head;
+  if (size === head.length && size <= SEGMENT_LENGTH_MAX) return head;
+  return `it is ${size} bytes long, but was made with ${head.length}`;
+}
+
+function readHead(
+  file: DiskFile,
+  path: string,
+  owner: LogOwner,
+  sequence: number,
+): SegmentHead | string {
+  const bytes = new Uint8Array(Math.min(file.size(), SEGMENT_HEAD_BYTES));
+  if (file.read(0, bytes) !== bytes.length) return "it can't be read whole";
+  return decodeSegmentHead(path, bytes, owner, sequence);
+}
+
+/** A segment that has a successor with records ends with a marker that says so. */
+function refuseOpenEnd(previous: SegmentScan, damage: Damage[], nextIndex: number): void {
+  if (previous.closed) return;
+  damage.push({
+    path: previous.path,
+    offset: previous.end,
+    end: previous.head.length,
+    reason: "it breaks off, but the log goes on in the next file",
+    firstIndex: nextIndex,
+    lastIndex: null,
+  });
+}
+
+function continues(head: SegmentHead, previous: SegmentScan, replay: LogReplay): string | null {
+  const { hardState } = replay;
+  const same = head.previousChecksum === previous.chain && head.firstIndex === replay.nextIndex &&
+    head.previousTerm === replay.lastTerm && head.hardState.term === hardState.term &&
+    head.hardState.votedFor === hardState.votedFor && head.hardState.suspect === hardState.suspect;
+  return same ? null : "it does not continue the file before it";
+}

@@ -1,0 +1,205 @@
+/** Walks the records of one segment. */
+import { ByteFormatError, ByteReader, readU32 } from "../../util/bytes.ts";
+import { DataDirectoryError } from "../errors.ts";
+import {
+  decodeEntries,
+  decodeHardState,
+  type Marker,
+  MARKER_BYTES,
+  readMarker,
+  RECORD_HEAD_BYTES,
+  RecordType,
+} from "../segments/records.ts";
+import { closeRange } from "./damage.ts";
+import type { Findings, SegmentScan } from "./scan_log.ts";
+import {
+  type LogOwner,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+} from "../segments/segment_head.ts";
+import type { SegmentWindow } from "./segment_window.ts";
+
+/**
+ * Walks the records of a segment whose head checks out. Before the first damage they go into
+ * `replay`; behind it they only tell which entries the damage took, and what there was. What is
+ * found to be damaged is added to `damage`; bytes behind the last record that nothing proves are
+ * left to the caller.
+ */
+export function scanRecords(
+  path: string,
+  window: SegmentWindow,
+  owner: LogOwner,
+  head: SegmentHead,
+  findings: Findings,
+): SegmentScan {
+  const { replay, damage } = findings;
+  const generation = segmentGeneration(owner, head.sequence);
+  let chain = readU32(window.view(SEGMENT_HEAD_BYTES - 4, 4), 0);
+  let offset = SEGMENT_HEAD_BYTES;
+  let proven = SEGMENT_HEAD_BYTES;
+  let endsWithMarker = true;
+  let closed = false;
+  let lastIndex = head.firstIndex - 1;
+  let nextIndex = damage.length === 0 ? replay.nextIndex : head.firstIndex;
+  let behind: Behind | null = null;
+  while (!closed) {
+    const end = window.checkRecord(offset, chain);
+    const here = end === offset + MARKER_BYTES ? markerAt(window, offset, generation) : null;
+    if (end === 0 || here?.endOfLog === true) {
+      behind = lookBehind(window, offset, generation, head.reused);
+      const { resume } = behind;
+      if (resume === null) break;
+      damage.push({
+        path,
+        offset,
+        end: resume.offset,
+        reason: "a record's checksum is wrong, and a marker behind it says that it was synced",
+        firstIndex: nextIndex,
+        lastIndex: null,
+      });
+      // The marker's own place in the chain is taken on trust; what follows has to continue it.
+      chain = resume.chain;
+      proven = resume.offset;
+      endsWithMarker = true;
+      closed = resume.endOfSegment;
+      offset = resume.offset + MARKER_BYTES;
+      continue;
+    }
+    const record = window.view(offset, end - offset);
+    chain = readU32(record, 0);
+    const marker = readRecord(path, record, offset, generation, findings);
+    if (typeof marker === "number") lastIndex = Math.max(lastIndex, marker);
+    else if (marker !== null) {
+      proven = Math.max(proven, marker.synced);
+      closed = marker.endOfSegment;
+    }
+    if (damage.length === 0) nextIndex = replay.nextIndex;
+    endsWithMarker = marker !== null && typeof marker !== "number";
+    offset = end;
+  }
+  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);
+  return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd, lastIndex };
+}
+
+/** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
+export function isUnused(window: SegmentWindow, owner: LogOwner, head: SegmentHead): boolean {
+  if (!head.reused) return window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES;
+  const generation = segmentGeneration(owner, head.sequence);
+  const marker = markerAt(window, SEGMENT_HEAD_BYTES, generation);
+  if (marker === null || !marker.endOfLog) return false;
+  return window.findMarker(SEGMENT_HEAD_BYTES + 1, window.length, generation) === -1;
+}
+
+interface Resume {
+  /** Of the marker's record. */
+  readonly offset: number;
+  readonly chain: number;
+  readonly endOfSegment: boolean;
+}
+
+/** What is behind the last record that checks out. */
+interface Behind {
+  /** The first marker which proves that the byte there was synced, or null. */
+  readonly resume: Resume | null;
+  /** Offset behind the last marker of this segment that is there, and proves nothing; or 0. */
+  readonly markerEnd: number;
+  /** As `SegmentWindow.usedEnd`; the file's length where it has remains. */
+  readonly usedEnd: number;
+}
+
+function lookBehind(
+  window: SegmentWindow,
+  offset: number,
+  generation: number,
+  reused: boolean,
+): Behind {
+  const usedEnd = reused ? window.length : window.usedEnd(offset);
+  // A marker ends with a checksum that may end with zeroes.
+  const to = Math.min(window.length, usedEnd + MARKER_BYTES);
+  let markerEnd = 0;
+  for (let at = window.findMarker(offset, to, generation); at !== -1;) {
+    const { synced, endOfSegment } = markerAt(window, at, generation)!;
+    const chain = readU32(window.view(at, MARKER_BYTES), 0);
+    if (synced > offset) return { resume: { offset: at, chain, endOfSegment }, markerEnd, usedEnd };
+    if (at > offset) markerEnd = at + MARKER_BYTES;
+    at = window.findMarker(at + 1, to, generation);
+  }
+  return { resume: null, markerEnd, usedEnd };
+}
+
+function markerAt(window: SegmentWindow, offset: number, generation: number): Marker | null {
+  return readMarker(window.view(offset, MARKER_BYTES), 0, generation, offset);
+}
+
+/**
+ * Where a torn tail ends that begins at `end`; `end` where there is none. In a new file everything
+ * behind `end` that is not zero is one. A file with remains says where the log ends: if it does, and
+ * no marker of this segment comes behind, nothing had been begun.
+ */
+function tornEnd(
+  window: SegmentWindow,
+  end: number,
+  chain: number,
+  head: SegmentHead,
+  { markerEnd, usedEnd }: Behind,
+): number {
+  if (!head.reused) return usedEnd;
+  if (markerEnd > 0) return markerEnd;
+  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;
+}
+
+/**
+ * Takes in a record whose checksum is right. Returns it where it is a marker, and the last index
+ * where it has entries.
+ */
+function readRecord(
+  path: string,
+  record: Uint8Array,
+  offset: number,
+  generation: number,
+  findings: Findings,
+): Marker | number | null {
+  const { replay, damage, seen, withData } = findings;
+  const body = new ByteReader(record, RECORD_HEAD_BYTES);
+  const type = record[8]!;
+  let problem: string | null = null;
+  try {
+    if (type === RecordType.marker) {
+      const isLong = record.length !== MARKER_BYTES;
+      const marker = isLong ? null : readMarker(record, 0, generation, offset);
+      if (marker !== null) return marker;
+      problem = "a marker that is none";
+    } else if (type === RecordType.hardState) {
+      const hardState = decodeHardState(body);
+      seen.hardState(hardState);
+      if (damage.length === 0) replay.hardState = hardState;
+    } else if (type === RecordType.entries) {
+      const entries = decodeEntries(body, withData);
+      const open = damage.at(-1);
+      if (open === undefined) problem = replay.append(entries);
+      else if (open.lastIndex === null && entries.length > 0) closeRange(open, entries[0]!.index);
+      const last = entries.at(-1);
+      if (problem === null && last !== undefined) {
+        seen.entry(last.index, last.term);
+        return last.index;
+      }
+    } else {
+      throw new DataDirectoryError(
+        `${path} has a record of type ${type} at byte ${offset}, which this build does not know. ` +
+          "Run the build that wrote it.",
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof ByteFormatError)) throw error;
+    problem = error.message;
+  }
+  if (problem !== null) {
+    throw new DataDirectoryError(
+      `${path} has a record at byte ${offset} whose checksum is right and whose contents are ` +
+        `not: ${problem}. That is a fault of the program that wrote it: keep the file and ` +
+        "report it.",
+    );
+  }
+  return null;
+}

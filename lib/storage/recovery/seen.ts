@@ -1,0 +1,32 @@
+/** What a scan comes across, damaged or not. */
+import { type HardState, NOBODY, type ServerId } from "../../raft/types.ts";
+import type { SegmentHead } from "../segments/segment_head.ts";
+
+/** The most that was seen anywhere: what a server with a damaged log may have promised. */
+export class Seen {
+  term = 0;
+  /** A vote in `term`, or nobody where none was seen. */
+  votedFor: ServerId = NOBODY;
+  lastIndex = 0;
+
+  hardState({ term, votedFor }: HardState): void {
+    this.#term(term);
+    if (term === this.term && votedFor !== NOBODY) this.votedFor = votedFor;
+  }
+
+  entry(index: number, term: number): void {
+    this.#term(term);
+    this.lastIndex = Math.max(this.lastIndex, index);
+  }
+
+  head(head: SegmentHead): void {
+    this.hardState(head.hardState);
+    this.entry(head.firstIndex - 1, head.previousTerm);
+  }
+
+  #term(term: number): void {
+    if (term <= this.term) return;
+    this.term = term;
+    this.votedFor = NOBODY;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * `snapshot/reserve.new`: the file that the next snapshot is written over, so that there is always room
+ * for one: a snapshot is what makes the log shorter, and a full disk is left by that alone. It is as long
+ * as the next snapshot may become, and grows with the store; where it can't grow, sets are refused.
+ *
+ * When a snapshot is not needed any more, its file becomes the next reserve, so three files take turns.
+ * Whatever is in this one has no meaning. It is only ever appended to, so its length says what room it has.
+ * A build that does not know of it takes it for a temporary file, and removes it.
+ */
+import { type Disk, DiskFullError } from "../../host/ports.ts";
+import { fillerOf, PIECE_BYTES, writePieceLater } from "../files/filler.ts";
+import { endProcess } from "../files/new_file.ts";
+
+export const SNAPSHOT_RESERVE_FILE = "reserve.new";
+/** There too as long as there are not two snapshots, see snapshot_reserves.ts. */
+export const MORE_RESERVE_FILES = ["second.new", "third.new"];
+/** Kept beyond what the next snapshot may become: an eighth of that, and so much. */
+const SLACK_BYTES = 1_048_576;
+const SLACK_SHARE = 8;
+/** Longer than wanted by this factor, it gives room back. */
+const SURPLUS_FACTOR = 2;
+/** Cut off at a time: large pieces keep a file system's journal busy. */
+const CUT_BYTES = 16_777_216;
+const RETRY_MS = 1_000;
+/** So long what was given up for it takes to be free. */
+const FREED_MS = 100;
+
+export class SnapshotReserve {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #slackBytesMax: number;
+  /** `taken`: a snapshot is being written over it. `busy`: it grows, shrinks or is on its way here. */
+  #state: "free" | "busy" | "taken" = "free";
+  #length = 0;
+  #isNamed = true;
+  #wantedBytes = 0;
+  #slackBytes = 0;
+  #isFull = false;
+  #retryAtMs = 0;
+  readonly #makeDirectory: () => void;
+  readonly #makeRoom: () => boolean;
+  #isClosed = false;
+
+  /**
+   * `reserveBytes` of 0 keeps none; else the slack is no more than that. `makeRoom`: the disk has no
+   * room for it; false where nothing can be given up for it.
+   */
+  constructor(
+    disk: Disk,
+    directory: string,
+    name: string,
+    reserveBytes: number,
+    makeDirectory: () => void,
+    makeRoom: () => boolean,
+  ) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#path = `${directory}/${name}`;
+    this.#slackBytesMax = Math.min(SLACK_BYTES, reserveBytes);
+    this.#makeDirectory = makeDirectory;
+    this.#makeRoom = makeRoom;
+  }
+
+  /** Takes over what the last run left; blocking. */
+  start(): void {
+    if (!this.#disk.exists(this.#path)) return;
+    if (this.#slackBytesMax === 0) this.#disk.remove(this.#path);
+    else this.#length = this.#measure();
+  }
+
+  /** On the disk, but where a snapshot is being written over it. */
+  get bytes(): number {
+    return this.#state === "taken" ? 0 : this.#length;
+  }
+
+  /** True where it is too short and the disk has no room for more. */
+  get isShort(): boolean {
+    return this.#isFull && this.#state !== "taken" &&
+      this.#length < this.#wantedBytes + this.#slackBytes / 2;
+  }
+
+  /** True where a snapshot of so many bytes needs no other room. */
+  holds(bytes: number): boolean {
+    return this.#state === "free" && this.#length >= bytes;
+  }
+
+  /**
+   * Makes it, off the event loop, as long as a snapshot of `snapshotBytes` needs it: one piece with each
+   * call. `nowMs`: the monotonic clock.
+   */
+  keep(snapshotBytes: number, nowMs: number): void {
+    if (this.#slackBytesMax === 0 || this.#isClosed) return;
+    this.#wantedBytes = snapshotBytes;
+    this.#slackBytes = Math.ceil(snapshotBytes / SLACK_SHARE) + this.#slackBytesMax;
+    if (this.#state !== "free") return;
+    const target = snapshotBytes + this.#slackBytes;
+    if (this.#length < target) {
+      // Where there was no room for the slack, what is needed is tried for from time to time.
+      if (nowMs >= this.#retryAtMs) this.#grow(target, nowMs);
+    } else {
+      this.#isFull = false;
+      if (this.#length > SURPLUS_FACTOR * target) this.#cut(target);
+    }
+  }
+
+  /** It is not needed: it goes, off the event loop. */
+  drop(): void {
+    this.#wantedBytes = 0;
+    this.#slackBytes = 0;
+    if (this.#state !== "free" || this.#length === 0) return;
+    this.#state = "busy";
+    this.#disk.removeLater(this.#path, endProcess);
+    this.#disk.syncDirectoryLater(this.#directory, (error) => {
+      endProcess(error);
+      this.used();
+    });
+  }
+
+  /** True where its file is there, or on its way. */
+  get isThere(): boolean {
+    return this.#length > 0 || this.#state !== "free";
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  /** The path, for a snapshot to be written over it, which has to end in `giveBack` or `used`. */
+  take(): string | null {
+    if (this.#state !== "free" || this.#length === 0) return null;
+    this.#state = "taken";
+    return this.#path;
+  }
+
+  /** The snapshot was given up: the file is here again, and nobody has it open. */
+  giveBack(): void {
+    this.#state = "free";
+    this.#length = this.#measure();
+  }
+
+  /** It is a snapshot now, or gone. */
+  used(): void {
+    this.#state = "free";
+    this.#length = 0;
+    this.#isNamed = false;
+  }
+
+  /** Takes over the file of a snapshot that is not needed, off the event loop; false: it has one. */
+  adopt(path: string, length: number): boolean {
+    if (this.#slackBytesMax === 0 || this.#state !== "free" || this.#length > 0) return false;
+    this.#state = "busy";
+    let isNamed = true;
+    this.#disk.renameLater(path, this.#path, (error) => {
+      isNamed = error === null;
+      if (error instanceof DiskFullError) this.#disk.removeLater(path, endProcess);
+      else endProcess(error);
+    });
+    // Under its old name it must not come back: it would be a damaged snapshot.
+    this.#disk.syncDirectoryLater(this.#directory, (error) => {
+      endProcess(error);
+      this.#state = "free";
+      this.#length = isNamed ? length : 0;
+      this.#isNamed = true;
+    });
+    return true;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #grow(target: number, nowMs: number): void {
+    try {
+      this.#makeDirectory();
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return this.#noteFull(nowMs);
+    }
+    this.#state = "busy";
+    const count = Math.min(PIECE_BYTES, target - this.#length);
+    const offset = this.#length;
+    writePieceLater(this.#disk, this.#path, offset, fillerOf(count), true, (error) => {
+      if (error === null) {
+        this.#length = offset + count;
+        if (this.#isNamed) this.#state = "free";
+        else this.#syncName();
+        return;
+      }
+      if (!(error instanceof DiskFullError)) throw error;
+      this.#state = "free";
+      this.#length = this.#disk.exists(this.#path) ? this.#measure() : 0;
+      if (this.#makeRoom()) this.#retryAtMs = nowMs + FREED_MS;
+      else this.#noteFull(nowMs);
+    });
+  }
+
+  #syncName(): void {
+    this.#disk.syncDirectoryLater(this.#directory, (error) => {
+      endProcess(error);
+      this.#isNamed = true;
+      this.#state = "free";
+    });
+  }
+
+  #noteFull(nowMs: number): void {
+    this.#isFull = true;
+    this.#retryAtMs = nowMs + RETRY_MS;
+  }
+
+  #cut(target: number): void {
+    const file = this.#disk.open(this.#path);
+    const length = Math.max(target, this.#length - CUT_BYTES);
+    this.#state = "busy";
+    file.truncateLater(length, (error) => {
+      file.close();
+      endProcess(error);
+      this.#length = length;
+      this.#state = "free";
+    });
+  }
+
+  #measure(): number {
+    const file = this.#disk.open(this.#path, { readOnly: true });
+    try {
+      return file.size();
+    } finally {
+      file.close();
+    }
+  }
+}

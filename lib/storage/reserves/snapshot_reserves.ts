@@ -1,0 +1,86 @@
+/**
+ * The files that are kept for the next snapshots: together with the snapshots that are there, three. On a
+ * full disk the log is freed by two snapshots in a row, again and again: each is written over what the one
+ * before left, once there are two; until then nothing comes free by them.
+ */
+import type { Disk } from "../../host/ports.ts";
+import type { WrittenOver } from "../files/new_file.ts";
+import { MORE_RESERVE_FILES, SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./snapshot_reserve.ts";
+
+export const SNAPSHOT_RESERVE_FILES = [SNAPSHOT_RESERVE_FILE, ...MORE_RESERVE_FILES];
+
+/** A reserve that a snapshot is written over. */
+export interface TakenReserve extends WrittenOver {
+  readonly path: string;
+}
+
+export class SnapshotReserves {
+  readonly #reserves: readonly SnapshotReserve[];
+  #needed: readonly SnapshotReserve[];
+
+  /** See `SnapshotReserve`. */
+  constructor(
+    disk: Disk,
+    directory: string,
+    reserveBytes: number,
+    makeDirectory: () => void,
+    makeRoom: () => boolean,
+  ) {
+    this.#reserves = SNAPSHOT_RESERVE_FILES.map((name) =>
+      new SnapshotReserve(disk, directory, name, reserveBytes, makeDirectory, makeRoom)
+    );
+    this.#needed = this.#reserves;
+  }
+
+  /** Takes over what the last run left; blocking. */
+  start(): void {
+    for (const reserve of this.#reserves) reserve.start();
+  }
+
+  get bytes(): number {
+    return this.#reserves.reduce((total, { bytes }) => total + bytes, 0);
+  }
+
+  /** True where one that is needed is too short, and the disk has no room for more. */
+  get isShort(): boolean {
+    return this.#needed.some(({ isShort }) => isShort);
+  }
+
+  /** True where a snapshot of so many bytes needs no other room. */
+  holds(bytes: number): boolean {
+    return this.#reserves.some((reserve) => reserve.holds(bytes));
+  }
+
+  /** See `SnapshotReserve.keep`. `snapshots`: how many there are. */
+  keep(snapshotBytes: number, snapshots: number, nowMs: number): void {
+    const count = Math.max(1, SNAPSHOT_RESERVE_FILES.length - snapshots);
+    const there = this.#reserves.filter(({ isThere }) => isThere);
+    const needed = [...there, ...this.#reserves.filter(({ isThere }) => !isThere)].slice(0, count);
+    this.#needed = needed;
+    for (const reserve of this.#reserves) {
+      if (needed.includes(reserve)) reserve.keep(snapshotBytes, nowMs);
+      else reserve.drop();
+    }
+  }
+
+  /** The longest, for a snapshot to be written over it; null where none is free. */
+  take(): TakenReserve | null {
+    // One that is being made longer can't be taken now, and another may do.
+    for (const reserve of [...this.#reserves].sort((a, b) => b.bytes - a.bytes)) {
+      const path = reserve.take();
+      if (path === null) continue;
+      return { path, giveBack: () => reserve.giveBack(), used: () => reserve.used() };
+    }
+    return null;
+  }
+
+  /** See `SnapshotReserve.adopt`. */
+  adopt(path: string, length: number): boolean {
+    if (this.#reserves.some(({ isThere }) => isThere)) return false;
+    return this.#reserves[0]!.adopt(path, length);
+  }
+
+  close(): void {
+    for (const reserve of this.#reserves) reserve.close();
+  }
+}

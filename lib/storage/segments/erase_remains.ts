@@ -1,0 +1,21 @@
+/** Puts a file right after a write that found no room. */
+import { type DiskFile, DiskFullError } from "../../host/ports.ts";
+import { isZero } from "./records.ts";
+
+/**
+ * Zeroes what a write of `count` bytes at `offset` left behind. If even that finds no room (some file
+ * systems need room to overwrite), the remains stay: they don't check out, so the worst that they can
+ * do is to make the server suspect after a crash.
+ */
+export function eraseRemains(file: DiskFile, offset: number, count: number): void {
+  const remains = new Uint8Array(count);
+  file.read(offset, remains);
+  let end = count;
+  while (end > 0 && remains[end - 1] === 0) end--;
+  if (isZero(remains, 0, end)) return;
+  try {
+    file.write(offset, new Uint8Array(end));
+  } catch (error) {
+    if (!(error instanceof DiskFullError)) throw error;
+  }
+}

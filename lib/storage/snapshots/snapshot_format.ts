@@ -1,0 +1,174 @@
+/**
+ * `snapshot/<index, 16 digits>-<term, 16 digits>.snap`: everything up to that entry.
+ *
+ *   0  40  head (file_head.ts, kind "SN")
+ *  40      the body: sections, end to end. It is what travels to other servers, byte for byte.
+ *
+ * A section:
+ *
+ *   0  4  checksum of bytes 4.. to the section's end, continued from the section before it (0 in
+ *         front of the first), so the last one is the checksum of all
+ *   4  4  length of the content
+ *   8  1  tag
+ *   9  3  zero
+ *  12     content
+ *
+ * The sections, in this order; one with an unknown tag is refused:
+ *
+ *   1 position       cluster id (16 bytes), index u64, term u64
+ *   2 configuration  as raft/configuration.ts encodes it
+ *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text)
+ *   4 records        whole records of kv/snapshot.ts; any number of these sections
+ *  15 end            how many sections came before u64, how many bytes they have u64
+ */
+import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
+import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration.ts";
+import type { SnapshotHead } from "../../kv/snapshot.ts";
+import { assert } from "../../util/assert.ts";
+import { ByteFormatError, ByteReader, ByteWriter, readU32, writeU32 } from "../../util/bytes.ts";
+import { checksum } from "../../util/checksum.ts";
+import { bytesToHex, hexToBytes } from "../files/hex.ts";
+import type { ClusterId } from "../types.ts";
+
+export const SECTION_HEAD_BYTES = 12;
+/** The most that one section holds; a record is never split over two. */
+export const SECTION_BYTES_MAX = 0x1000_0000;
+/** The most that any other section than one of records holds. */
+export const SMALL_SECTION_BYTES_MAX = 65_536;
+const DIGEST_LETTERS_MAX = 128;
+
+export const SectionTag = { position: 1, configuration: 2, store: 3, records: 4, end: 15 } as const;
+
+/** The file name of the snapshot at `position`. */
+export function snapshotName({ index, term }: SnapshotPosition): string {
+  return `${String(index).padStart(16, "0")}-${String(term).padStart(16, "0")}.snap`;
+}
+
+/** The position that a file name stands for, or null where it names no snapshot. */
+export function snapshotPosition(name: string): SnapshotPosition | null {
+  const match = /^(\d{16})-(\d{16})\.snap$/.exec(name);
+  if (match === null) return null;
+  const [index, term] = [Number(match[1]), Number(match[2])];
+  return Number.isSafeInteger(index) && Number.isSafeInteger(term) && index > 0 && term > 0
+    ? { index, term }
+    : null;
+}
+
+export function samePosition(a: SnapshotPosition, b: SnapshotPosition): boolean {
+  return a.index === b.index && a.term === b.term;
+}
+
+/** Writes a section's head for `content` into `head`; returns its checksum, for the next one. */
+export function writeSectionHead(
+  head: Uint8Array,
+  tag: number,
+  content: Uint8Array,
+  chain: number,
+): number {
+  assert(content.length <= SECTION_BYTES_MAX, `A section of ${content.length} bytes is too long`);
+  writeU32(head, 4, content.length);
+  writeU32(head, 8, tag << 24);
+  const sum = checksum(content, checksum(head.subarray(4, SECTION_HEAD_BYTES), chain));
+  writeU32(head, 0, sum);
+  return sum;
+}
+
+/** Checks that a body's sections are the right ones, as they come: by their heads, then contents. */
+export class SectionOrder {
+  position: SnapshotPosition | null = null;
+  clusterId: ClusterId | null = null;
+  configuration: Configuration | null = null;
+  head: SnapshotHead | null = null;
+  ended = false;
+  #count = 0;
+  #bytes = 0;
+
+  /**
+   * The length of the content behind the section head `bytes`, of which `left` bytes can follow.
+   * Throws `ByteFormatError` where there can't be such a section here.
+   */
+  begin(bytes: Uint8Array, left: number): number {
+    const length = readU32(bytes, 4);
+    const tag = bytes[8]!;
+    if (this.ended) throw new ByteFormatError("something follows its last section");
+    if (!Object.values<number>(SectionTag).includes(tag)) {
+      throw new ByteFormatError(`a section's tag is ${tag}, which this build does not know`);
+    }
+    if ((readU32(bytes, 8) & 0x00ff_ffff) !== 0) {
+      throw new ByteFormatError("a section's head is not zero where it has to be");
+    }
+    const expected = this.#count < 3 ? tag === this.#count + 1 : tag >= SectionTag.records;
+    if (!expected) throw new ByteFormatError(`a section of tag ${tag} is out of its place`);
+    const most = tag === SectionTag.records ? SECTION_BYTES_MAX : SMALL_SECTION_BYTES_MAX;
+    if (length > most) throw new ByteFormatError(`a section's length is ${length}, above ${most}`);
+    if (length > left) {
+      throw new ByteFormatError(`a section of ${length} bytes begins where ${left} are left`);
+    }
+    return length;
+  }
+
+  /** Takes in a section whose checksum is right. Throws `ByteFormatError` where it makes no sense. */
+  end(tag: number, content: Uint8Array): void {
+    const reader = new ByteReader(content);
+    if (tag === SectionTag.position) {
+      this.clusterId = bytesToHex(reader.view(16), 0, 16);
+      this.position = { index: reader.u64(), term: reader.u64() };
+      reader.finish();
+    } else if (tag === SectionTag.configuration) {
+      this.configuration = decodeConfiguration(content);
+    } else if (tag === SectionTag.store) {
+      this.head = decodeStoreHead(reader);
+      if (this.head.index !== this.position?.index) {
+        throw new ByteFormatError("its store head names another index than its position");
+      }
+    } else if (tag === SectionTag.end) {
+      if (reader.u64() !== this.#count || reader.u64() !== this.#bytes) {
+        throw new ByteFormatError("its last section counts other sections or bytes");
+      }
+      reader.finish();
+      this.ended = true;
+    }
+    this.skip(content.length);
+  }
+
+  /** Counts a section of records whose content was looked at elsewhere. */
+  skip(length: number): void {
+    this.#count++;
+    this.#bytes += SECTION_HEAD_BYTES + length;
+  }
+
+  /** The content of the last section. */
+  encodeEnd(): Uint8Array {
+    const out = new ByteWriter(16);
+    out.u64(this.#count);
+    out.u64(this.#bytes);
+    return out.copy();
+  }
+}
+
+export function encodePosition(clusterId: ClusterId, position: SnapshotPosition): Uint8Array {
+  const out = new ByteWriter(32);
+  out.raw(hexToBytes(clusterId));
+  out.u64(position.index);
+  out.u64(position.term);
+  return out.copy();
+}
+
+export { encodeConfiguration };
+
+export function encodeStoreHead(head: SnapshotHead): Uint8Array {
+  const out = new ByteWriter(64);
+  for (const number of [head.index, head.clockMs, head.floor, head.keys]) out.u64(number);
+  const digest = new TextEncoder().encode(head.digest);
+  assert(digest.length <= DIGEST_LETTERS_MAX, `A digest of ${digest.length} letters is too long`);
+  out.u16(digest.length);
+  out.raw(digest);
+  return out.copy();
+}
+
+function decodeStoreHead(reader: ByteReader): SnapshotHead {
+  const [index, clockMs, floor, keys] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()];
+  const digest = new TextDecoder().decode(reader.view(reader.u16()));
+  reader.finish();
+  return { index, clockMs, floor, keys, digest };
+}

@@ -1,0 +1,71 @@
+/** Where the log continues when a segment ends, or has no room: in a file made of which one. */
+import { DiskError, DiskFullError } from "../../host/ports.ts";
+import type { LogPlace } from "./closed_segments.ts";
+import { makeSegmentLater, segmentLengthMin } from "../segments/make_segment.ts";
+import { endProcess } from "../files/new_file.ts";
+import type { Room } from "../reserves/room.ts";
+import { type SegmentHead, segmentName } from "../segments/segment_head.ts";
+import { TEMPORARY_SUFFIX } from "../files/small_file.ts";
+
+export interface WantedSegment {
+  /** Its length and whether it is written over depend on the file that it is made of. */
+  readonly head: SegmentHead;
+  /** It has to take a batch of so many bytes. */
+  readonly batchBytes: number;
+  /** Only a file that has its blocks will do. */
+  readonly isFull: boolean;
+  readonly onSync: () => void;
+}
+
+/**
+ * Makes a segment, off the event loop: of a spare one if there is one of its length; else anew, unless
+ * `isFull`; else of any file that has its blocks. `done` gets its head as it became.
+ */
+export function makeNextSegment(
+  place: LogPlace,
+  room: Room,
+  wanted: WantedSegment,
+  done: (error: Error | null, head: SegmentHead) => void,
+): void {
+  const { disk, directory, owner, spares } = place;
+  const { reserve } = room;
+  const { isFull, onSync } = wanted;
+  const lengthMin = segmentLengthMin(wanted.batchBytes);
+  const spare = isFull ? spares.takeAtLeast(lengthMin) : spares.take(wanted.head.length);
+  const over = spare ?? (isFull ? reserve.take(lengthMin) : null);
+  if (over === null && isFull) {
+    const error = new DiskFullError(`No space left on the disk for a new segment in ${directory}`);
+    return disk.defer(() => done(error, wanted.head));
+  }
+  const length = over?.length ?? wanted.head.length;
+  const head = { ...wanted.head, length, reused: over !== null };
+  makeSegmentLater(disk, directory, owner, head, over?.path ?? null, onSync, (error) => {
+    const isReserve = over !== null && spare === null;
+    if (isReserve && error === null) reserve.left(over);
+    if (!(error instanceof DiskFullError)) return done(error, head);
+    if (isReserve) reserve.putBack(over);
+    if (over === null) {
+      const path = `${directory}/${segmentName(head.sequence)}${TEMPORARY_SUFFIX}`;
+      disk.removeLater(path, endProcess);
+    }
+    if (spare === null) return makeNextSegment(place, room, { ...wanted, isFull: true }, done);
+    // Some file systems need room to write over what is there, too: it goes, and gives what it has.
+    disk.removeLater(spare.path, endProcess);
+    disk.syncDirectoryLater(directory, (failure) => {
+      endProcess(failure);
+      makeNextSegment(place, room, wanted, done);
+    });
+  });
+}
+
+/**
+ * Once a segment that begins the log anew has its name, the log begins there: from then on a failure
+ * can't be taken back.
+ */
+export function unlessNamed(place: LogPlace, head: SegmentHead, error: Error): Error {
+  const path = `${place.directory}/${segmentName(head.sequence)}`;
+  if (!(error instanceof DiskFullError) || !place.disk.exists(path)) return error;
+  return new DiskError(`The log's new beginning ${path} is not known to be durable`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,162 @@
+/**
+ * The segment that is written to, and where the log ends in it. Writing here is to the page cache alone:
+ * when to sync, and what may be said then, is the log's business (segmented_log.ts).
+ */
+import { type DiskFile, DiskFullError } from "../../host/ports.ts";
+import { broken } from "../../util/assert.ts";
+import { eraseRemains } from "../segments/erase_remains.ts";
+import type { LogPlace, LogPosition } from "./closed_segments.ts";
+import { TAIL_BYTES } from "../segments/make_segment.ts";
+import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
+import { RoomAhead } from "./preallocation.ts";
+import {
+  headChecksum,
+  SEGMENT_HEAD_BYTES,
+  segmentGeneration,
+  type SegmentHead,
+  segmentName,
+} from "../segments/segment_head.ts";
+
+export class LogTail {
+  readonly #place: LogPlace;
+  readonly #writer = new RecordWriter();
+  readonly #roomAhead: RoomAhead;
+  #head: SegmentHead;
+  #generation: number;
+  #file: DiskFile;
+  #offset: number;
+  #chain: number;
+  /** The last record is a marker: nothing behind it is in need of one. */
+  endsWithMarker: boolean;
+
+  constructor(place: LogPlace, { head, file, offset, chain, endsWithMarker }: LogPosition) {
+    this.#place = place;
+    this.#roomAhead = new RoomAhead(place.segmentBytesMax);
+    this.#head = head;
+    this.#generation = segmentGeneration(place.owner, head.sequence);
+    this.#file = file;
+    this.#offset = offset;
+    this.#chain = chain;
+    this.endsWithMarker = endsWithMarker;
+  }
+
+  get head(): SegmentHead {
+    return this.#head;
+  }
+
+  get file(): DiskFile {
+    return this.#file;
+  }
+
+  /** Behind the last record. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** What the segment takes on the disk, as far as it was written to. */
+  get bytes(): number {
+    return this.#head.reused ? this.#head.length : this.#offset;
+  }
+
+  /** What it has room for whatever becomes of the disk. */
+  get roomBytes(): number {
+    return this.#head.reused ? Math.max(0, this.#head.length - this.#offset - TAIL_BYTES) : 0;
+  }
+
+  get path(): string {
+    return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
+  }
+
+  /** Begins a write; what is given to the writer is written by `write`. */
+  begin(): RecordWriter {
+    this.#writer.begin(this.#chain);
+    return this.#writer;
+  }
+
+  /** A marker at the beginning of a write: everything before it is durable. Returns its checksum. */
+  mark(endOfSegment = false): number {
+    this.#writer.marker(this.#generation, this.#offset, endOfSegment);
+    return this.#writer.chain;
+  }
+
+  /** Gives up a buffer that large batches made large. */
+  giveBack(): void {
+    this.#writer.giveBack();
+  }
+
+  /**
+   * Writes what the writer was given since `begin`, after the last record. Returns how many bytes that
+   * took, zeroes written ahead included. Throws what the disk throws; where that is a `DiskFullError`,
+   * the log ends where it did. `keptBytes` after it are sure to find room later. `closes`: it is the
+   * marker of the segment's end, whose write has no part that could stand alone.
+   */
+  write(keptBytes: number, closes = false): number {
+    const writer = this.#writer;
+    const { reused, length } = this.#head;
+    const offset = this.#offset;
+    const end = offset + writer.length;
+    if (reused && !closes) writer.endOfLog(this.#generation, end, length);
+    const bytes = writer.view();
+    if (offset + bytes.length > length) {
+      broken(`${bytes.length} bytes at ${offset} are past the end of ${this.#file.path}`);
+    }
+    const isAhead = !reused && !closes;
+    let zeroes = 0;
+    if (isAhead) {
+      zeroes = this.#roomAhead.before(this.#file, offset, length, bytes.length, keptBytes);
+    }
+    try {
+      this.#file.write(offset, bytes);
+      if (isAhead) zeroes += this.#roomAhead.after(this.#file, end, length, keptBytes);
+    } catch (error) {
+      if (error instanceof DiskFullError) this.#takeBack(bytes.length);
+      throw error;
+    }
+    this.#offset = end;
+    this.#chain = writer.chain;
+    return bytes.length + zeroes;
+  }
+
+  /** Writes a marker alone: one of those that are sure to find room. Returns its bytes, as `write`. */
+  writeMarker(): number {
+    this.begin();
+    this.mark();
+    const bytes = this.write(TAIL_BYTES - MARKER_BYTES);
+    this.endsWithMarker = true;
+    return bytes;
+  }
+
+  /** Goes on in the new, empty segment with `head`. The file before was closed. */
+  goOn(head: SegmentHead): void {
+    const { disk, owner } = this.#place;
+    this.#roomAhead.begin();
+    this.#head = head;
+    this.#generation = segmentGeneration(owner, head.sequence);
+    this.#file = disk.open(this.path);
+    this.#offset = SEGMENT_HEAD_BYTES;
+    this.#chain = headChecksum(owner, head);
+    this.endsWithMarker = true;
+  }
+
+  /** Takes back a write of `count` bytes that found no room. */
+  #takeBack(count: number): void {
+    let kept = 0;
+    if (this.#head.reused) {
+      kept = MARKER_BYTES;
+      this.#endHere();
+    }
+    if (count > kept) eraseRemains(this.#file, this.#offset + kept, count - kept);
+  }
+
+  /** The same marker that stood here before, so that it is whole whatever a crash leaves. */
+  #endHere(): void {
+    const writer = this.begin();
+    writer.endOfLog(this.#generation, this.#offset, this.#head.length);
+    try {
+      this.#file.write(this.#offset, writer.view());
+    } catch (error) {
+      // As with what can't be erased: at worst the server is suspect after a crash.
+      if (!(error instanceof DiskFullError)) throw error;
+    }
+  }
+}

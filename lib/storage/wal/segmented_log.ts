@@ -1,0 +1,350 @@
+/**
+ * The write-ahead log while the server runs: one batch is one write and one sync.
+ *
+ * Nothing is written while a sync is under way, so whenever a batch is written, everything before it
+ * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
+ * data-directory.md's subject, and recover.ts puts it right.
+ *
+ * Full disk: the log continues in a file that has its blocks already, a spare segment or else the reserve
+ * (reserve.ts), and the batch goes there. If that does not fit either, `done` gets the `DiskFullError`
+ * and nothing of the batch is kept. When `hasRoom()` is false, and until when, is room.ts's business.
+ */
+import type { HardState, PersistBatch, SnapshotPosition } from "../../raft/types.ts";
+import { isAwaited } from "./sync_policy.ts";
+import { DiskFullError, isDiskProblem } from "../../host/ports.ts";
+import { assert, broken } from "../../util/assert.ts";
+import {
+  EarlierSegments,
+  type LogPlace,
+  type LogPosition,
+  type LogSurroundings,
+} from "./closed_segments.ts";
+import { LogTail } from "./open_segment.ts";
+import { segmentLength, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
+import { makeNextSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
+import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "../segments/records.ts";
+import { endProcess } from "../files/new_file.ts";
+import type { Room } from "../reserves/room.ts";
+import { type SegmentHead, segmentName } from "../segments/segment_head.ts";
+import type { Done, LogStorage } from "../types.ts";
+
+export class SegmentedLog implements LogStorage {
+  readonly #place: LogPlace;
+  readonly #room: Room;
+  readonly #surroundings: LogSurroundings;
+  readonly #tail: LogTail;
+  #hardState: HardState;
+  #nextIndex: number;
+  #lastTerm: number;
+  #lastIndex: number;
+  readonly #earlier: EarlierSegments;
+  #state: "idle" | "syncing" | "failed" | "closed" = "idle";
+  /** Who wants to know of each sync of a batch that takes several. */
+  #onSync: () => void = () => {};
+
+  constructor(
+    place: LogPlace,
+    room: Room,
+    surroundings: LogSurroundings,
+    position: LogPosition,
+  ) {
+    this.#place = place;
+    this.#room = room;
+    this.#surroundings = surroundings;
+    this.#tail = new LogTail(place, position);
+    this.#hardState = position.hardState;
+    this.#nextIndex = position.nextIndex;
+    this.#lastTerm = position.lastTerm;
+    this.#lastIndex = position.lastIndex;
+    this.#earlier = new EarlierSegments(place, position.earlier, () => !room.isThere);
+  }
+
+  persist(
+    batch: PersistBatch,
+    done: Done,
+    onSync = () => {},
+    onWrite: (isOver: boolean) => void = () => {},
+  ): void {
+    this.#expectIdle();
+    this.#onSync = onSync;
+    const { entries } = batch;
+    const first = entries[0]?.index ?? 1;
+    if (first < 1 || first > this.#nextIndex) {
+      broken(`Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`);
+    }
+    const size = MARKER_BYTES + HARD_STATE_BYTES +
+      (entries.length === 0 ? 0 : entriesBytes(entries));
+    const { offset, head } = this.#tail;
+    const write = () => {
+      onWrite(false);
+      const bytes = this.#writeBatch(batch);
+      onWrite(true);
+      return bytes;
+    };
+    const end: Done = (error) => {
+      if (error instanceof DiskFullError) this.#room.refused();
+      done(error);
+    };
+    const mayBlock = (bytes: number) => isAwaited(batch, bytes);
+    const onFull = (error: Error) => this.#goOver(batch, size, error, run, end);
+    const run = () => this.#run(write, end, mayBlock, onFull);
+    if (offset + size + TAIL_BYTES <= head.length) return run();
+    const rotate = () =>
+      this.#rotate(size, false, (error) => {
+        if (error === null) return run();
+        if (error instanceof DiskFullError && this.#giveUpPiece(batch)) return rotate();
+        end(error);
+      });
+    rotate();
+  }
+
+  /** A batch of less may take what is not whole as it is. */
+  #giveUpPiece({ entries }: PersistBatch): boolean {
+    return this.#room.reserve.giveUpPiece(entries.length <= 1);
+  }
+
+  markSynced(done: Done): void {
+    this.#expectIdle();
+    if (this.#tail.endsWithMarker) return this.#later(null, done);
+    this.#run(() => this.#tail.writeMarker(), done);
+    this.#tail.giveBack();
+  }
+
+  hasRoom(): boolean {
+    return this.#room.isThere;
+  }
+
+  seekRoom(nowMs: number): void {
+    assert(this.#state !== "failed", "The log was used after its disk failed");
+    if (this.#state === "closed") return;
+    this.#room.seek(nowMs);
+    if (this.#room.isThere) this.#earlier.trimSpares();
+  }
+
+  roomBytes(): number {
+    return this.#room.isThere ? Infinity : this.#tail.roomBytes + this.#room.bytes;
+  }
+
+  bytes(): number {
+    const besides = this.#room.reserve.bytes + this.#place.spares.bytes;
+    return this.#earlier.bytes + this.#tail.bytes + besides;
+  }
+
+  earlierBytes(): number {
+    return this.#earlier.bytes;
+  }
+
+  compact(keepFromIndex: number): void {
+    assert(this.#state !== "failed", "The log was used after its disk failed");
+    this.#earlier.removeBefore(Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1));
+  }
+
+  restart(position: SnapshotPosition, done: Done): void {
+    this.#expectIdle();
+    this.#state = "syncing";
+    const { index, term } = position;
+    const begins = { firstIndex: index + 1, previousTerm: term, restarts: true };
+    const wanted = { ...this.#nextHead(0), ...begins };
+    this.#makeSegment({ head: wanted, batchBytes: 0, isFull: false }, (error, head) => {
+      if (error !== null) return this.#end(unlessNamed(this.#place, head, error), done);
+      this.#leaveBehind();
+      this.#nextIndex = position.index + 1;
+      this.#lastTerm = position.term;
+      this.#goOn(head);
+      this.#earlier.removeBefore(Infinity);
+      this.#surroundings.restarted(position);
+      this.#end(null, done);
+    });
+  }
+
+  finishRepair(): void {
+    this.#expectUsable();
+    this.#surroundings.finishRepair();
+  }
+
+  close(): void {
+    if (this.#state === "closed") return;
+    const idle = this.#state === "idle";
+    this.#state = "closed";
+    this.#earlier.close();
+    this.#room.close();
+    try {
+      if (idle && !this.#tail.endsWithMarker) {
+        this.#tail.writeMarker();
+        this.#tail.file.syncNow();
+      }
+    } catch (error) {
+      // Without the marker the next start trusts the tail less; nothing is lost by that.
+      if (!(error instanceof DiskFullError)) throw error;
+    } finally {
+      this.#tail.file.close();
+    }
+  }
+
+  #expectUsable(): void {
+    assert(this.#state !== "failed", "The log was used after its disk failed");
+    assert(this.#state !== "closed", "The log was used after it was closed");
+  }
+
+  #expectIdle(): void {
+    this.#expectUsable();
+    assert(this.#state !== "syncing", "The log was used while a sync is under way");
+  }
+
+  /** Writes and syncs; `mayBlock` hears how much was written, `onFull` that there was no room. */
+  #run(
+    write: () => number,
+    done: Done,
+    mayBlock: (bytes: number) => boolean = () => false,
+    onFull: (error: DiskFullError) => void = (error) => this.#later(error, done),
+  ): void {
+    let bytes = 0;
+    try {
+      bytes = write();
+    } catch (error) {
+      if (!isDiskProblem(error)) throw error;
+      return error instanceof DiskFullError ? onFull(error) : this.#later(error, done);
+    }
+    this.#state = "syncing";
+    this.#tail.file.sync((error) => this.#end(error, done), mayBlock(bytes));
+  }
+
+  /**
+   * The disk is full: `again` is called where `batch`, of `size` bytes, may find room after all, in a file
+   * that is written over, or where a piece of the reserve was cut off.
+   */
+  #goOver(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
+    const { reserve, spares } = this.#room;
+    const lengthMin = segmentLengthMin(size);
+    if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
+      if (this.#giveUpPiece(batch)) return again();
+      // Too long for every file, and no batch of less can be made of it: their room may do for the next try.
+      if (reserve.held && batch.entries.length <= 1) spares.giveUpOne();
+      return this.#later(error, done);
+    }
+    this.#rotate(size, true, (failure) => {
+      if (failure === null) return again();
+      if (failure instanceof DiskFullError && this.#giveUpPiece(batch)) return again();
+      done(failure);
+    });
+  }
+
+  /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
+  #later(error: Error | null, done: Done): void {
+    this.#state = "syncing";
+    this.#place.disk.defer(() => this.#end(error, done));
+  }
+
+  /** What ran beside the event loop has ended. */
+  #end(error: Error | null, done: Done): void {
+    if (this.#state === "closed") return;
+    this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
+    done(error);
+  }
+
+  /** Returns how many bytes it wrote, zeroes ahead of the log's end included. */
+  #writeBatch(batch: PersistBatch): number {
+    const { hardState, entries } = batch;
+    const tail = this.#tail;
+    const writer = tail.begin();
+    if (!tail.endsWithMarker) tail.mark();
+    if (hardState !== null) writer.hardState(hardState);
+    if (entries.length > 0) writer.entries(entries);
+    if (writer.length === 0) return 0;
+    const bytes = tail.write(TAIL_BYTES);
+    tail.endsWithMarker = hardState === null && entries.length === 0;
+    if (hardState !== null) this.#hardState = hardState;
+    const last = entries.at(-1);
+    if (last !== undefined) {
+      this.#nextIndex = last.index + 1;
+      this.#lastIndex = Math.max(this.#lastIndex, last.index);
+      this.#lastTerm = last.term;
+    }
+    return bytes;
+  }
+
+  /**
+   * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
+   * says that it is followed, and that is durable before anything goes into the new one. All that may
+   * take long runs off the event loop. `isFull`: only in a file that has its blocks.
+   */
+  #rotate(batchBytes: number, isFull: boolean, done: Done): void {
+    this.#state = "syncing";
+    this.#tail.begin();
+    const previousChecksum = this.#tail.mark(true);
+    const wanted = { ...this.#nextHead(batchBytes), previousChecksum };
+    this.#makeSegment({ head: wanted, batchBytes, isFull }, (error, head) => {
+      if (error !== null) return this.#end(error, done);
+      this.#onSync();
+      try {
+        // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
+        this.#tail.write(0, true);
+      } catch (error) {
+        if (!isDiskProblem(error)) throw error;
+        return this.#rotateAgain(head, batchBytes, error, done);
+      }
+      this.#leave(head, done);
+    });
+  }
+
+  #leave(head: SegmentHead, done: Done): void {
+    this.#tail.file.sync((error) => {
+      if (this.#state === "closed") return;
+      if (error !== null) return this.#end(error, done);
+      this.#onSync();
+      this.#leaveBehind();
+      this.#goOn(head);
+      this.#end(null, done);
+    });
+  }
+
+  #leaveBehind(): void {
+    const { file, path, bytes, head: { length } } = this.#tail;
+    file.close();
+    this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes, length });
+  }
+
+  /**
+   * The end marker was not written, as the segment was begun by a build that kept no room for it, or the
+   * file system needs room to write over what is there: the new segment's room is given back for it.
+   */
+  #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
+    if (!(error instanceof DiskFullError)) return this.#end(error, done);
+    const { disk, directory } = this.#place;
+    disk.removeLater(`${directory}/${segmentName(head.sequence)}`, endProcess);
+    disk.syncDirectoryLater(directory, (failure) => {
+      if (this.#state === "closed") return;
+      if (failure !== null) return this.#end(failure, done);
+      if (head.reused) this.#rotate(batchBytes, false, done);
+      else this.#end(error, done);
+    });
+  }
+
+  #nextHead(batchBytes: number): SegmentHead {
+    return {
+      sequence: this.#tail.head.sequence + 1,
+      firstIndex: this.#nextIndex,
+      previousTerm: this.#lastTerm,
+      length: segmentLength(this.#place.segmentBytesMax, batchBytes),
+      hardState: this.#hardState,
+      previousChecksum: 0,
+      restarts: false,
+      reused: false,
+    };
+  }
+
+  #makeSegment(
+    about: Omit<WantedSegment, "onSync">,
+    done: (error: Error | null, head: SegmentHead) => void,
+  ): void {
+    makeNextSegment(this.#place, this.#room, { ...about, onSync: this.#onSync }, (error, head) => {
+      if (this.#state !== "closed") done(error, head);
+    });
+  }
+
+  /** Takes the new, empty segment into use. */
+  #goOn(head: SegmentHead): void {
+    this.#tail.goOn(head);
+    this.#lastIndex = head.firstIndex - 1;
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * One connection's state, and the request that is being looked at: its arguments, and what becomes of
+ * it. Within MULTI the same calls gather the commands for EXEC.
+ */
+import { COMMAND_HEAD_BYTES, encodeCommand, endCommand, Op } from "../../kv/commands/command.ts";
+import { ByteWriter, writeU32 } from "../../util/bytes.ts";
+import { Int64 } from "../../util/int64.ts";
+import { Action, type CommandBatch, ReplyMode } from "../command_batch.ts";
+import { slotOf } from "./hash_slots.ts";
+import { RESP3, RespMode } from "./resp_replies.ts";
+import { RespWatches } from "./resp_watches.ts";
+
+export interface RespLimits {
+  readonly valueBytesMax: number;
+  readonly keyBytesMax: number;
+  /** The most bytes of one request, and of one transaction. */
+  readonly commandBytesMax: number;
+}
+
+/** Where the client is, for itself to see. */
+export interface RespIdentity {
+  readonly clientId: number;
+  readonly remote: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NO_BYTES = new Uint8Array(0);
+const QUEUED = encoder.encode("+QUEUED\r\n");
+
+export class RespRequest {
+  readonly limits: RespLimits;
+  readonly identity: RespIdentity;
+  // The connection.
+  version: 2 | 3 = 2;
+  name = "";
+  libraryName = "";
+  libraryVersion = "";
+  isReadonly = false;
+  readonly watches = new RespWatches();
+  /** The commands of a transaction, each behind its tag; null outside. */
+  queue: ByteWriter | null = null;
+  queued = 0;
+  /** A command was refused when it was to be queued. */
+  isDiscarded = false;
+  // The request.
+  bytes: Uint8Array = NO_BYTES;
+  starts: Int32Array = new Int32Array(0);
+  ends: Int32Array = new Int32Array(0);
+  count = 0;
+  batch!: CommandBatch;
+  readonly number = new Int64();
+  #random: number;
+  /** The slot of the transaction's first key. */
+  #firstSlot = 0;
+
+  constructor(limits: RespLimits, identity: RespIdentity) {
+    this.limits = limits;
+    this.identity = identity;
+    this.#random = identity.clientId;
+  }
+
+  // Arguments.
+
+  text(i: number): string {
+    return decoder.decode(this.bytes.subarray(this.starts[i]!, this.ends[i]!));
+  }
+
+  /** The beginning of argument `i`, at most `bytesMax` of it. */
+  shortText(i: number, bytesMax: number): string {
+    const start = this.starts[i]!;
+    return decoder.decode(this.bytes.subarray(start, Math.min(this.ends[i]!, start + bytesMax)));
+  }
+
+  length(i: number): number {
+    return this.ends[i]! - this.starts[i]!;
+  }
+
+  /** True where argument `i` is `word`, which is in lower case, in any case. */
+  is(i: number, word: string): boolean {
+    if (this.length(i) !== word.length) return false;
+    for (let k = 0, at = this.starts[i]!; k < word.length; k++, at++) {
+      const byte = this.bytes[at]!;
+      const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+      if (lower !== word.charCodeAt(k)) return false;
+    }
+    return true;
+  }
+
+  /** Reads argument `i` into `number`; answers with an error and says false where it is none. */
+  integer(i: number, problem = "ERR value is not an integer or out of range"): boolean {
+    if (this.number.parse(this.bytes, this.starts[i]!, this.ends[i]!)) return true;
+    this.error(problem);
+    return false;
+  }
+
+  /** True where argument `i` may be a key; answers with an error where not. */
+  key(i: number): boolean {
+    const length = this.length(i);
+    if (length > 0 && length <= this.limits.keyBytesMax) return true;
+    this.error(
+      length === 0
+        ? "ERR an empty key is not allowed here"
+        : `ERR a key has more than ${this.limits.keyBytesMax} bytes`,
+    );
+    return false;
+  }
+
+  /** True where argument `i` may be a value. */
+  value(i: number): boolean {
+    if (this.length(i) <= this.limits.valueBytesMax) return true;
+    this.error(`ERR a value has more than ${this.limits.valueBytesMax} bytes`);
+    return false;
+  }
+
+  /** The slot of argument `i`; 0 where `i` is 0, for commands without a key. */
+  slot(i: number): number {
+    return i === 0 ? 0 : slotOf(this.bytes, this.starts[i]!, this.ends[i]!);
+  }
+
+  /** A number without meaning, another one each time. */
+  random(): number {
+    this.#random = (Math.imul(this.#random, 1_664_525) + 1_013_904_223) >>> 0;
+    return this.#random;
+  }
+
+  // What becomes of it.
+
+  /** Where to encode the command; call `write` or `read` behind it. */
+  begin(): ByteWriter {
+    if (this.queue === null) return this.batch.bytes;
+    this.queue.u8(0);
+    return this.queue;
+  }
+
+  /** Encodes an operation on argument `key`, with argument `value` behind it where it is not 0. */
+  encode(out: ByteWriter, op: Op, key: number, value = 0): number {
+    const { starts, ends } = this;
+    const from = value === 0 ? 0 : starts[value]!;
+    const to = value === 0 ? 0 : ends[value]!;
+    return encodeCommand(out, op, this.bytes, starts[key]!, ends[key]!, from, to);
+  }
+
+  /** Encodes an operation without a key, with room for `valueBytes` behind its fields. */
+  encodeKeyless(out: ByteWriter, op: Op, value: Uint8Array = NO_BYTES): number {
+    return encodeCommand(out, op, value, 0, 0, 0, value.length);
+  }
+
+  /** The command encoded at `at` goes into the log; `key` is its first key, or 0. */
+  write(at: number, mode: RespMode, key: number): void {
+    this.#finish(Action.write, at, mode, key);
+  }
+
+  /** The command encoded at `at` is a read. */
+  read(at: number, mode: RespMode, key: number): void {
+    this.#finish(this.isReadonly ? Action.staleRead : Action.read, at, mode, key);
+  }
+
+  /** Answers with these bytes. */
+  reply(bytes: Uint8Array): void {
+    const at = this.encodeKeyless(this.begin(), Op.constant, bytes);
+    if (this.queue === null) this.batch.add(Action.local, ReplyMode.plain, at);
+    else this.#finish(Action.local, at, RespMode.verbatim, 0);
+  }
+
+  /** Answers with this line: a simple string, a number or an error. */
+  line(line: string): void {
+    this.reply(encoder.encode(`${line}\r\n`));
+  }
+
+  error(text: string): void {
+    this.line(`-${oneLine(text)}`);
+  }
+
+  bulk(text: string): void {
+    const bytes = encoder.encode(text);
+    this.reply(encoder.encode(`$${bytes.length}\r\n${text}\r\n`));
+  }
+
+  /** Answers at once, within a transaction too. */
+  replyNow(line: string, action: Action = Action.local, mode: number = ReplyMode.plain): void {
+    const { batch } = this;
+    const bytes = encoder.encode(`${line}\r\n`);
+    const at = this.encodeKeyless(batch.bytes, Op.constant, bytes);
+    batch.add(action, mode, at);
+  }
+
+  /** Answers a command that can't be queued, and spoils its transaction. */
+  refuse(text: string): void {
+    if (this.queue !== null) this.isDiscarded = true;
+    this.replyNow(`-${oneLine(text)}`);
+  }
+
+  /** Answers with what the server tells of itself when the reply's turn has come. */
+  local(mode: RespMode, argument = "", action: Action = Action.local): void {
+    if (this.queue !== null) {
+      return this.refuse("ERR this command is not supported within a transaction");
+    }
+    const at = this.encodeKeyless(this.batch.bytes, Op.constant, encoder.encode(argument));
+    this.batch.add(action, this.#shown(mode), at);
+  }
+
+  beginTransaction(): void {
+    this.queue = new ByteWriter();
+    this.queued = 0;
+    this.isDiscarded = false;
+    this.replyNow("+OK", Action.local, ReplyMode.beginTransaction);
+  }
+
+  endTransaction(): void {
+    this.queue = null;
+    this.queued = 0;
+    this.isDiscarded = false;
+    this.watches.clear();
+  }
+
+  /** Puts what was queued into the log, with what was watched. */
+  execute(): void {
+    const out = this.batch.bytes;
+    const at = this.encodeKeyless(out, Op.transaction);
+    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.watches.count);
+    writeU32(out.bytes, at + COMMAND_HEAD_BYTES + 4, this.queued);
+    this.watches.write(out);
+    out.raw(this.queue!.view());
+    endCommand(out, at);
+    this.batch.add(Action.transaction, this.#shown(RespMode.transaction), at, this.#firstSlot);
+    this.endTransaction();
+  }
+
+  #finish(action: Action, at: number, mode: RespMode, key: number): void {
+    const { queue, batch } = this;
+    const slot = this.slot(key);
+    if (queue === null) {
+      batch.add(action, this.#shown(mode), at, slot);
+      return;
+    }
+    queue.bytes[at - 1] = this.#shown(mode);
+    if (this.queued === 0) this.#firstSlot = slot;
+    this.queued++;
+    const start = this.encodeKeyless(batch.bytes, Op.constant, QUEUED);
+    batch.add(Action.queue, ReplyMode.plain, start, slot);
+  }
+
+  #shown(mode: number): number {
+    return this.version === 3 ? mode | RESP3 : mode;
+  }
+}
+
+/** Errors are one line, whatever of the client's bytes they show. */
+function oneLine(text: string): string {
+  return text.replace(/[\r\n]/g, " ");
+}

@@ -1,0 +1,158 @@
+/** The words of the log port: frame types, handshake, refusals. docs/protocol.md gives every byte. */
+import type { Message, ServerId } from "../../raft/types.ts";
+import type { ClusterId, FoundingMember, Incarnation } from "../../storage/types.ts";
+
+/**
+ * The version of a handshake. Version 2 names features (rpc_features.ts) after the fields of version
+ * 1, and is otherwise the same: what is new is a feature, not a version. Whoever connects tries the
+ * latest; a build that knows version 1 alone refuses that with `RefusalReason.otherVersion`.
+ */
+export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION_MIN = 1;
+
+/**
+ * The most that a frame's length may say of a hello to a server of which nothing is known: builds that
+ * know version 1 alone take no more, and could not even refuse it in words.
+ */
+export const HELLO_BYTES_MAX = 256;
+/** And what this build takes before a handshake has passed: room for later builds' features. */
+export const HANDSHAKE_BYTES_MAX = 1_024;
+
+/** The first four bytes of a handshake: "RKVL". */
+export const HANDSHAKE_MAGIC = 0x524b564c;
+
+/** What a frame's type byte says. A number, once given, is never given to something else. */
+export const FrameType = {
+  hello: 1,
+  welcome: 2,
+  refusal: 3,
+  formation: 4,
+  ping: 5,
+  pong: 6,
+  status: 7,
+  probe: 8,
+  probeResponse: 9,
+  voteRequest: 16,
+  voteResponse: 17,
+  appendRequest: 18,
+  appendResponse: 19,
+  heartbeat: 20,
+  heartbeatResponse: 21,
+  timeoutNow: 22,
+  snapshotChunk: 32,
+  snapshotChunkResponse: 33,
+  digest: 48,
+  // Reserved: 64 to 67 for changes of membership. Refused until a version of ours speaks them.
+} as const;
+export type FrameType = typeof FrameType[keyof typeof FrameType];
+
+/**
+ * What a server can do beyond version 1, by the name that stands in its handshake. Short names:
+ * `HELLO_BYTES_MAX` bounds all of them together.
+ */
+export const Feature = {
+  /** The frame `status`: has this server's disk room, how far has it applied the log. */
+  status: "status",
+  /** Value: 8 bytes that the process drew when it started. The frames `probe` and `probeResponse`. */
+  start: "start",
+} as const;
+export type Feature = typeof Feature[keyof typeof Feature];
+
+/** The features of one server, each with its value (empty where it takes none). */
+export type Features = ReadonlyMap<Feature, Uint8Array>;
+
+export const NO_FEATURES: Features = new Map();
+
+/** Why a handshake is refused. Numbers that this version does not know are shown as they are. */
+export const RefusalReason = {
+  otherCluster: 1,
+  otherVersion: 2,
+  /** No such server in the cluster file. */
+  stranger: 3,
+  /** The one who connects wanted another server than the one it reached. */
+  wrongServer: 4,
+  /** The right id with another data directory. */
+  wrongIncarnation: 5,
+  unformed: 6,
+  busy: 7,
+  /** Another process answers under the same id with the same data directory. */
+  secondProcess: 8,
+} as const;
+export type RefusalReason = typeof RefusalReason[keyof typeof RefusalReason];
+
+/** The longest text of a refusal, as UTF-8; a longer one is cut. */
+export const REFUSAL_TEXT_BYTES_MAX = 256;
+
+/** What one end of a connection says of itself. */
+export interface Hello {
+  /** From `PROTOCOL_VERSION_MIN` to `PROTOCOL_VERSION`; a welcome has that of its hello. */
+  readonly protocolVersion: number;
+  /** `UNFORMED` until the cluster is formed. */
+  readonly clusterId: ClusterId;
+  readonly from: ServerId;
+  readonly to: ServerId;
+  readonly incarnation: Incarnation;
+  /** None under version 1. */
+  readonly features: Features;
+}
+
+/** How far the sender's forming has come (storage/types.ts: FormationRecord). */
+export interface FormationNotice {
+  /** 0 unformed, 1 prepared, 2 formed. */
+  readonly stage: number;
+  readonly incarnation: Incarnation;
+  readonly clusterId: ClusterId;
+  /** Sorted by id, no id twice. */
+  readonly members: readonly FoundingMember[];
+}
+
+/** The digest of the sender's contents after entry `index`, as 16 hexadecimal digits. */
+export interface DigestNotice {
+  readonly index: number;
+  readonly digest: string;
+}
+
+/** How a server is, by its own word. */
+export interface StatusNotice {
+  /** Its disk takes sets: the reserve is whole. */
+  readonly hasRoom: boolean;
+  /** Its disk takes what must be written even when full: votes, deletes, the log's end. */
+  readonly canWrite: boolean;
+  /** Its vote counts only with all others', see HardState.suspect. */
+  readonly isSuspect: boolean;
+  /** It fetches again what damage took from its log. */
+  readonly isRepairing: boolean;
+  /** The last entry that it has applied. */
+  readonly appliedIndex: number;
+  /** The log's time now, ms since 1970, where it leads; else 0. */
+  readonly logTimeMs: number;
+}
+
+export type Frame =
+  | { readonly type: "hello"; readonly hello: Hello }
+  | { readonly type: "welcome"; readonly hello: Hello }
+  /**
+   * A hello or welcome of another protocol version or checksum: answer with
+   * `RefusalReason.otherVersion` and close. Nothing else in it can be trusted to mean what it means here.
+   */
+  | {
+    readonly type: "otherVersion";
+    readonly protocolVersion: number;
+    readonly checksumAlgorithm: number;
+  }
+  /** `text` has its control characters escaped already: it may be shown and logged as it is. */
+  | { readonly type: "refusal"; readonly reason: number; readonly text: string }
+  | { readonly type: "formation"; readonly notice: FormationNotice }
+  | { readonly type: "digest"; readonly notice: DigestNotice }
+  /** Says nothing, so that something arrives; pong: something has arrived since the last pong. */
+  | { readonly type: "ping" }
+  | { readonly type: "pong" }
+  | { readonly type: "status"; readonly status: StatusNotice }
+  /** Asks the other end's process whether it is there; the answer has the same number. */
+  | { readonly type: "probe" | "probeResponse"; readonly number: number }
+  | { readonly type: "message"; readonly message: Message };
+
+/** What came over the log port is no frame of ours: the connection ends, the process goes on. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+}
