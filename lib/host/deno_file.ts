@@ -79,10 +79,10 @@ export class DenoFile implements DiskFile {
     this.#run(this.#file.truncate(size), toError, done);
   }
 
-  sync(done: DiskDone, isAwaited = false): void {
+  sync(done: DiskDone, mayBlockSync = false): void {
     this.#expectIdle();
     const startMs = performance.now();
-    const blocks = isAwaited && this.#pace.isQuick;
+    const blocks = mayBlockSync && this.#pace.isQuick;
     const running = blocks ? settled(() => this.#syncBlocking()) : this.#file.syncData();
     if (blocks) this.#pace.note(performance.now() - startMs);
     this.#run(running, (cause) => diskError("sync", this.path, cause), (error) => {

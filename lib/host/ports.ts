@@ -68,10 +68,10 @@ export interface DiskFile {
   /** The same off the event loop; until `done` the file must not be used. */
   truncateLater(size: number, done: DiskDone): void;
   /**
-   * Makes contents and size durable; until `done` the file must not be used. `isAwaited`: little is
+   * Makes contents and size durable; until `done` the file must not be used. `mayBlockSync`: little is
    * written and nothing else worth doing meanwhile, so it may block where the disk has been quick.
    */
-  sync(done: DiskDone, isAwaited?: boolean): void;
+  sync(done: DiskDone, mayBlockSync?: boolean): void;
   /** The same, blocking: for start-up and for rotating segments. Throws where it fails. */
   syncNow(): void;
   close(): void;

@@ -22,12 +22,12 @@ import {
 import { readU64 } from "../util/bytes.ts";
 import { Contents } from "./memory/contents.ts";
 import { DigestHistory } from "./memory/digest.ts";
-import { Edits } from "./commands/writes.ts";
+import { Writes } from "./commands/writes.ts";
 import { deadlineOf } from "./commands/expiry_time.ts";
 import { Groups } from "./commands/groups.ts";
 import { Keyspace } from "./commands/keyspace.ts";
 import { LookAhead } from "./prefetch.ts";
-import { Lookups } from "./commands/reads.ts";
+import { Reads } from "./commands/reads.ts";
 import { type Result, Status } from "./commands/result.ts";
 import { LARGE_VALUE_BYTES } from "./commands/rewriting.ts";
 import { type KeyVisitor, scanKeys } from "./commands/scan.ts";
@@ -61,9 +61,9 @@ export type { KeyVisitor };
 export class Store {
   readonly #hashSeed: number;
   readonly #keys: Keyspace;
-  readonly #edits: Edits;
+  readonly #writes: Writes;
   readonly #groups: Groups;
-  readonly #lookups: Lookups;
+  readonly #reads: Reads;
   readonly #ahead = new LookAhead();
   readonly #sweepKeysMax: number;
   readonly #digests = new DigestHistory();
@@ -77,9 +77,9 @@ export class Store {
       new Contents(options.hashSeed, options.capacityHint ?? 0);
     const keys = new Keyspace(contents);
     this.#keys = keys;
-    this.#edits = new Edits(keys);
+    this.#writes = new Writes(keys);
     this.#groups = new Groups(keys, (bytes, offset, result) => this.#run(bytes, offset, result));
-    this.#lookups = new Lookups(keys, (cursor, keysMax, visit) => {
+    this.#reads = new Reads(keys, (cursor, keysMax, visit) => {
       return scanKeys(keys, cursor, keysMax, visit);
     });
     if (restored === undefined) return;
@@ -157,9 +157,9 @@ export class Store {
     const op = bytes[offset + 4]!;
     if (op >= FIRST_READ_OP) broken(`Cannot apply operation ${op}: reads are not in the log`);
     if (op !== Op.transaction) return this.#run(bytes, offset, result);
-    this.#lookups.beginTransaction(this.#keys.index);
+    this.#reads.beginTransaction(this.#keys.index);
     this.#groups.transact(bytes, offset, result);
-    this.#lookups.endTransaction();
+    this.#reads.endTransaction();
   }
 
   /** Sweeps due keys, at most so many, and remembers the digest. */
@@ -175,12 +175,12 @@ export class Store {
 
   /** Answers the read at `bytes[offset]` from the present state. */
   read(bytes: Uint8Array, offset: number, result: Result): void {
-    this.#lookups.read(bytes, offset, result);
+    this.#reads.read(bytes, offset, result);
   }
 
   /** What reads have taken so far, in steps of about a nanosecond: the difference of two counts. */
   get readWork(): number {
-    return this.#lookups.work;
+    return this.#reads.work;
   }
 
   /**
@@ -259,8 +259,8 @@ export class Store {
       case Op.flush:
         return this.#flush(result);
       default:
-        if (bytes[offset + 4]! >= FIRST_READ_OP) this.#lookups.read(bytes, offset, result);
-        else this.#edits.apply(bytes, offset, result);
+        if (bytes[offset + 4]! >= FIRST_READ_OP) this.#reads.read(bytes, offset, result);
+        else this.#writes.apply(bytes, offset, result);
     }
   }
 

@@ -9,12 +9,12 @@ import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { ClientAddress, LogTime, PeerView, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./log/append.ts";
-import type { Consensus } from "./replica.ts";
+import type { Replica } from "./replica.ts";
 import type { Clocks } from "./time/clocks.ts";
-import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session/session_host.ts";
+import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session/session_host.ts";
 import { KnownLeader } from "./known_leader.ts";
 import type { ServerAddress } from "./node.ts";
-import type { ReadRounds } from "./log/read_waiters.ts";
+import type { ReadWaiters } from "./log/read_waiters.ts";
 import type { Session } from "./session/session.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
@@ -48,11 +48,11 @@ export interface EvaluatorParts {
   readonly clock: Clock;
   readonly clocks: Clocks;
   readonly appender: Appender;
-  readonly rounds: ReadRounds;
+  readonly readWaiters: ReadWaiters;
   readonly sessions: Sessions;
   readonly space: Space;
   /** Null until the cluster is formed. */
-  readonly consensus: () => Consensus | null;
+  readonly replica: () => Replica | null;
   readonly peers: (progressOf: (id: ServerId) => Progress | undefined) => PeerView[];
   /** Null while it does not stop. */
   readonly shutdown: () => Shutdown | null;
@@ -60,10 +60,10 @@ export interface EvaluatorParts {
   readonly leaderWaitMs: number;
   readonly scheduleTurn: () => void;
   /** Commits the passing of time where a key is due. */
-  readonly letTimePass: () => void;
+  readonly proposeTimeEntry: () => void;
 }
 
-export class Evaluator implements Evaluation {
+export class Evaluator implements SessionHost {
   readonly #parts: EvaluatorParts;
   readonly #startedMs: number;
   #workAtTick = 0;
@@ -88,8 +88,8 @@ export class Evaluator implements Evaluation {
   }
 
   refusal(): Refusal {
-    const { consensus, shutdown, appender, uncommittedBytesMax, leaderWaitMs } = this.#parts;
-    const state = consensus()?.raft.state;
+    const { replica, shutdown, appender, uncommittedBytesMax, leaderWaitMs } = this.#parts;
+    const state = replica()?.raft.state;
     const stop = shutdown();
     // A stop that ends while a transfer is under way still answers what waits for the successor.
     const mayWait = leaderWaitMs > 0 && (stop === null || stop.awaitsSuccessor);
@@ -112,28 +112,28 @@ export class Evaluator implements Evaluation {
   }
 
   staleRefusal(): ClientError | 0 {
-    const consensus = this.#parts.consensus();
-    if (consensus === null) return ClientError.noLeader;
-    return isLoading(consensus) ? ClientError.loading : 0;
+    const replica = this.#parts.replica();
+    if (replica === null) return ClientError.noLeader;
+    return isLoading(replica) ? ClientError.loading : 0;
   }
 
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
-    const { consensus: current, space, appender, dataBytesMax } = this.#parts;
-    const consensus = current();
-    if (consensus === null) return 0; // refused by `refusal()`
+    const { replica: current, space, appender, dataBytesMax } = this.#parts;
+    const replica = current();
+    if (replica === null) return 0; // refused by `refusal()`
     if (!NEEDS_NO_SPACE.has(bytes[at + 4]!)) {
-      const hasRoom = space.takesSets(consensus.log) && consensus.store.bytes < dataBytesMax;
+      const hasRoom = space.takesSets(replica.log) && replica.store.bytes < dataBytesMax;
       if (!hasRoom) return ClientError.noSpace;
     }
     // What the reserve has left is for votes: a snapshot makes room, or somebody who has some leads.
     const bytesMax = appender.gatheredBytes + COMMAND_BYTES;
-    if (!space.fits(consensus, bytesMax)) return ClientError.busy;
+    if (!space.fits(replica, bytesMax)) return ClientError.busy;
     return appender.rewrites.refusal(bytes, at);
   }
 
   leaderAddress(): ClientAddress | null {
-    const { consensus, serverId, addresses } = this.#parts;
-    const leaderId = consensus()?.raft.state.leaderId ?? NOBODY;
+    const { replica, serverId, addresses } = this.#parts;
+    const leaderId = replica()?.raft.state.leaderId ?? NOBODY;
     return leaderId === serverId ? null : addresses.get(leaderId) ?? null;
   }
 
@@ -150,17 +150,17 @@ export class Evaluator implements Evaluation {
   }
 
   readRound(_session: Session): number {
-    return this.#parts.consensus()?.raft.requestRead() ?? 0;
+    return this.#parts.replica()?.raft.requestRead() ?? 0;
   }
 
   expectRound(session: Session, round: number): void {
-    this.#parts.rounds.expect(round, session);
+    this.#parts.readWaiters.expect(round, session);
     this.#parts.scheduleTurn();
   }
 
-  waitForTime(session: Session): void {
-    this.#parts.sessions.waitForTime(session);
-    this.#parts.letTimePass();
+  waitForExpiry(session: Session): void {
+    this.#parts.sessions.waitForExpiry(session);
+    this.#parts.proposeTimeEntry();
   }
 
   awaitLeader(session: Session): void {
@@ -173,10 +173,10 @@ export class Evaluator implements Evaluation {
   }
 
   read(bytes: Uint8Array, offset: number, result: Result): void {
-    const consensus = this.#parts.consensus();
-    assert(consensus !== null, "A read before the cluster is formed");
+    const replica = this.#parts.replica();
+    assert(replica !== null, "A read before the cluster is formed");
     if (this.#workOfTick() < 5 * TICK_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
-      consensus.store.read(bytes, offset, result);
+      replica.store.read(bytes, offset, result);
     } else result.status = Status.tooMuch; // a write behind it is applied now and can't wait
   }
 
@@ -188,20 +188,20 @@ export class Evaluator implements Evaluation {
 
   /** Sessions that rest go on, as far as the work of one tick lets them. */
   beginTick(): void {
-    this.#workAtTick = this.#parts.consensus()?.store.readWork ?? 0;
+    this.#workAtTick = this.#parts.replica()?.store.readWork ?? 0;
     this.#parts.sessions.resumeRested(() => this.#workOfTick() < TICK_WORK_MAX);
   }
 
   #workOfTick(): number {
-    return (this.#parts.consensus()?.store.readWork ?? 0) - this.#workAtTick;
+    return (this.#parts.replica()?.store.readWork ?? 0) - this.#workAtTick;
   }
 
   serverView(): ServerView {
-    const { serverId, addresses, clock, sessions, consensus } = this.#parts;
-    const state = consensus()?.raft.state;
-    const store = consensus()?.store;
+    const { serverId, addresses, clock, sessions, replica } = this.#parts;
+    const state = replica()?.raft.state;
+    const store = replica()?.store;
     const appliedIndex = store?.appliedIndex ?? 0;
-    const progress = consensus()?.raft.leader?.progress;
+    const progress = replica()?.raft.leader?.progress;
     const followers = [...progress?.values() ?? []];
     const { lastId, missingSinceMs } = this.knownLeader;
     const nowMs = clock.monotonicMs();
@@ -215,9 +215,9 @@ export class Evaluator implements Evaluation {
       takesCommands: refusal === AWAIT_LEADER
         ? missingSinceMs < 0 || nowMs - missingSinceMs <= this.#parts.leaderWaitMs
         : refusal !== ClientError.noLeader,
-      isLoading: isLoading(consensus()),
-      isReceivingSnapshot: consensus()?.snapshots.isReceiving ?? false,
-      isHandingOver: (consensus()?.raft.leader?.transfer ?? null) !== null,
+      isLoading: isLoading(replica()),
+      isReceivingSnapshot: replica()?.snapshots.isReceiving ?? false,
+      isHandingOver: (replica()?.raft.leader?.transfer ?? null) !== null,
       lastIndex: state?.log.lastIndex ?? 0,
       peers: this.#parts.peers((id) => progress?.get(id)),
       servers: [...addresses.values()],
@@ -228,7 +228,7 @@ export class Evaluator implements Evaluation {
       keyBytesTotal: store?.bytes ?? 0,
       expiringKeys: store?.expiringKeys ?? 0,
       connections: sessions.count,
-      holders: followers.filter((one) => one.matchIndex >= appliedIndex).length,
+      upToDateFollowers: followers.filter((one) => one.matchIndex >= appliedIndex).length,
       wallMs: clock.wallMs(),
       uptimeMs: nowMs - this.#startedMs,
     };
@@ -244,8 +244,8 @@ export class Evaluator implements Evaluation {
 }
 
 /** True while there is nothing yet that could be read: nothing was ever applied, or damage is mended. */
-function isLoading(consensus: Consensus | null): boolean {
-  return consensus === null || consensus.store.appliedIndex === 0 || consensus.raft.repairing;
+function isLoading(replica: Replica | null): boolean {
+  return replica === null || replica.store.appliedIndex === 0 || replica.raft.repairing;
 }
 
 /** A leader is known, and was heard of late. */

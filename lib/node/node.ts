@@ -13,9 +13,9 @@ import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
 import type { DigestNotice } from "../wire/rpc/rpc.ts";
-import { Appender, propose } from "./log/append.ts";
-import { commit } from "./log/apply.ts";
-import { type Consensus, finishRepair, noteSound, openConsensus, statusOf } from "./replica.ts";
+import { Appender, proposeEntry } from "./log/append.ts";
+import { applyEntry } from "./log/apply.ts";
+import { finishRepair, noteSound, openReplica, type Replica, statusOf } from "./replica.ts";
 import { DigestExchange } from "./peers/digest_exchange.ts";
 import { clientAddresses, Evaluator } from "./evaluator.ts";
 import { Clocks } from "./time/clocks.ts";
@@ -27,7 +27,7 @@ import { PassingTime } from "./passing_time.ts";
 import { PeerLinks } from "./peers/peer_links.ts";
 import { peerViews } from "./peers/peer_views.ts";
 import { drawStartId } from "./peers/peer_processes.ts";
-import { ReadRounds } from "./log/read_waiters.ts";
+import { ReadWaiters } from "./log/read_waiters.ts";
 import { Session } from "./session/session.ts";
 import { type SessionLimits, sessionLimitsOf } from "./session/session_limits.ts";
 import { type ClientLoad, Sessions } from "./session/sessions.ts";
@@ -50,7 +50,7 @@ export class Node implements ServerNode {
   readonly #clocks: Clocks;
   readonly #standstill: Standstill;
   readonly #appender: Appender;
-  readonly #rounds = new ReadRounds();
+  readonly #readWaiters = new ReadWaiters();
   readonly #sessions = new Sessions();
   readonly #sessionLimits: SessionLimits;
   readonly #evaluator: Evaluator;
@@ -58,7 +58,7 @@ export class Node implements ServerNode {
   readonly #digests: DigestExchange;
   readonly #space: Space;
   /** Null until the cluster is formed. */
-  #consensus: Consensus | null = null;
+  #replica: Replica | null = null;
   #isTurnScheduled = false;
   /** True from a tick to the end of its turn. */
   #hasTicked = false;
@@ -92,15 +92,15 @@ export class Node implements ServerNode {
       clock,
       clocks: this.#clocks,
       appender: this.#appender,
-      rounds: this.#rounds,
+      readWaiters: this.#readWaiters,
       sessions: this.#sessions,
       space: this.#space,
-      consensus: () => this.#consensus,
+      replica: () => this.#replica,
       shutdown: () => this.#shutdown,
       peers: (progressOf) => peerViews(this.links, progressOf),
       leaderWaitMs: config.timing.leaderWaitMs,
       scheduleTurn: () => this.#scheduleTurn(),
-      letTimePass: () => this.#letTimePass(),
+      proposeTimeEntry: () => this.#proposeTimeEntry(),
     });
     this.links = new PeerLinks({
       serverId,
@@ -114,7 +114,7 @@ export class Node implements ServerNode {
       electionTimeoutMs: config.timing.electionTimeoutMs,
       monotonicMs: () => clock.monotonicMs(),
       ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
-      ownStatus: () => this.#consensus && statusOf(this.#consensus, this.#clocks, this.#space),
+      ownStatus: () => this.#replica && statusOf(this.#replica, this.#clocks, this.#space),
       onMessage: (message) => this.#onMessage(message),
       onDigest: (from, notice) => this.#onDigest(from, notice),
       onFormed: () => this.#open(),
@@ -130,12 +130,12 @@ export class Node implements ServerNode {
 
   /** The consensus core; null until the cluster is formed. */
   get raft(): Raft | null {
-    return this.#consensus?.raft ?? null;
+    return this.#replica?.raft ?? null;
   }
 
   /** The key-value store; null until the cluster is formed. */
   get store(): Store | null {
-    return this.#consensus?.store ?? null;
+    return this.#replica?.store ?? null;
   }
 
   /** What clients have open here: nothing of it may stay behind them. */
@@ -143,8 +143,8 @@ export class Node implements ServerNode {
     return {
       connections: this.#sessions.count,
       bufferBytes: this.#sessionLimits.budget.bytes,
-      waitingEntries: this.#appender.tickets.length,
-      waitingRounds: this.#rounds.length,
+      waitingEntries: this.#appender.proposals.length,
+      waitingRounds: this.#readWaiters.length,
       waitingCommands: this.#sessions.waitingForLeader,
       heldCommands: this.#sessions.heldCommands,
     };
@@ -174,8 +174,8 @@ export class Node implements ServerNode {
     const nowMs = this.#clock.monotonicMs();
     this.#standstill.tick(nowMs);
     this.links.tick(nowMs);
-    if (this.#consensus !== null) this.#tickConsensus(this.#consensus, nowMs);
-    this.#letTimePass();
+    if (this.#replica !== null) this.#tickConsensus(this.#replica, nowMs);
+    this.#proposeTimeEntry();
     this.#evaluator.beginTick();
     this.#sessions.checkDeadlines(nowMs, this.#options.config.timing);
     this.#shutdown?.tick(nowMs);
@@ -185,18 +185,18 @@ export class Node implements ServerNode {
 
   turn(): void {
     this.#isTurnScheduled = false;
-    const consensus = this.#consensus;
-    if (consensus !== null && !this.#isOver) {
-      const { raft, persister, snapshots } = consensus;
+    const replica = this.#replica;
+    if (replica !== null && !this.#isOver) {
+      const { raft, persister, snapshots } = replica;
       persister.writeWaiting();
-      if (this.#hasTicked || !this.#appender.mayWait(raft.state)) {
-        this.#appender.flush(this.#clocks.leader, (data) => propose(raft, data));
+      if (this.#hasTicked || !this.#appender.shouldLinger(raft.state)) {
+        this.#appender.flush(this.#clocks.leader, (data) => proposeEntry(raft, data));
       }
       this.#hasTicked = false;
-      if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);
+      if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);
       // What is handed out may make the core ready again: a single voter commits at once.
       while (raft.hasReady() && !persister.isRestarting) {
-        this.#take(consensus, raft.ready());
+        this.#handleReady(replica, raft.ready());
         if (persister.isBusy || raft.hasCommitted) break;
       }
       this.#noticeLeadership(raft);
@@ -211,8 +211,8 @@ export class Node implements ServerNode {
     this.#shutdown = new Shutdown({
       raft: this.raft,
       sessions: this.#sessions,
-      log: this.#consensus?.log ?? null,
-      isWriting: () => this.#consensus?.persister.isBusy === true,
+      log: this.#replica?.log ?? null,
+      isWriting: () => this.#replica?.persister.isBusy === true,
       host: this.#host,
       nowMs: this.#clock.monotonicMs(),
       done,
@@ -234,26 +234,26 @@ export class Node implements ServerNode {
   }
 
   /** A leader's snapshot takes the place of store and log; the core goes on once that is durable. */
-  #install(consensus: Consensus): void {
-    const received = consensus.snapshots.takeReceived();
+  #install(replica: Replica): void {
+    const received = replica.snapshots.takeReceived();
     if (received === null) return;
-    consensus.store = received.store;
-    consensus.persister.restart(received.position);
+    replica.store = received.store;
+    replica.persister.restart(received.position);
   }
 
-  #take({ raft, store, persister, snapshots }: Consensus, ready: Ready): void {
+  #handleReady({ raft, store, persister, snapshots }: Replica, ready: Ready): void {
     for (const message of ready.messages) this.links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
     for (const entry of ready.committed) {
-      const ticket = this.#appender.take(entry.index, entry.term);
-      commit(store, entry, ticket, this.#result);
-      if (ticket !== null) this.#appender.answered(ticket);
+      const proposal = this.#appender.take(entry.index, entry.term);
+      applyEntry(store, entry, proposal, this.#result);
+      if (proposal !== null) this.#appender.answered(proposal);
       snapshots.noteApplied(entry);
       this.#passingTime.applied(entry.index);
     }
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
-      this.#rounds.confirm(round);
+      this.#readWaiters.confirm(round);
     }
     snapshots.take(ready, this.#clock.monotonicMs());
     this.#clocks.follower.applied(store.clockMs);
@@ -264,22 +264,22 @@ export class Node implements ServerNode {
   }
 
   #onMessage(message: Message): void {
-    const consensus = this.#consensus;
-    const admitted = consensus === null ? null : this.#space.admit(consensus, message);
+    const replica = this.#replica;
+    const admitted = replica === null ? null : this.#space.admit(replica, message);
     if (this.#isOver || admitted === null) return;
-    consensus!.raft.step(admitted);
+    replica!.raft.step(admitted);
     this.#scheduleTurn();
   }
 
-  #tickConsensus(consensus: Consensus, nowMs: number): void {
-    const { raft, persister, snapshots, store, log, roleLog } = consensus;
+  #tickConsensus(replica: Replica, nowMs: number): void {
+    const { raft, persister, snapshots, store, log, roleLog } = replica;
     raft.tick();
     roleLog.tick(nowMs);
     const { role, leaderId } = raft.state;
     this.#clocks.tick(nowMs, role.kind === "leader", this.links.statuses.of(leaderId));
     persister.tick(nowMs);
     snapshots.tick(nowMs, store, log);
-    if (this.#space.tick(nowMs, consensus)) {
+    if (this.#space.tick(nowMs, replica)) {
       const index = this.#passingTime.add(raft);
       if (index > 0) this.#space.added(index, nowMs);
     }
@@ -287,22 +287,22 @@ export class Node implements ServerNode {
   }
 
   #onDigest(from: ServerId, notice: DigestNotice): void {
-    if (this.#consensus === null) return;
-    const { raft, store } = this.#consensus;
+    if (this.#replica === null) return;
+    const { raft, store } = this.#replica;
     this.#digests.receive(from, notice, raft.state.role.kind === "leader", store);
   }
 
   #onPeerLost(id: ServerId): void {
     this.raft?.peerDisconnected(id);
-    this.#consensus?.snapshots.peerLost(id);
+    this.#replica?.snapshots.peerLost(id);
     this.#scheduleTurn();
   }
 
   #onPersisted(batch: PersistBatch): void {
-    const consensus = this.#consensus!;
-    consensus.raft.advance(batch);
-    finishRepair(consensus, this.#host);
-    noteSound(consensus, this.#host);
+    const replica = this.#replica!;
+    replica.raft.advance(batch);
+    finishRepair(replica, this.#host);
+    noteSound(replica, this.#host);
     for (const message of batch.messagesAfterSync) this.links.send(message);
     this.links.wake(); // the turn may begin a sync that blocks
     this.#scheduleTurn();
@@ -314,23 +314,23 @@ export class Node implements ServerNode {
     const ledTerm = state.role.kind === "leader" ? state.term : 0;
     if (ledTerm === this.#ledTerm) return;
     if (this.#ledTerm !== 0) {
-      this.#appender.forgetTickets();
-      this.#rounds.clear();
+      this.#appender.forgetProposals();
+      this.#readWaiters.clear();
       this.#passingTime.clear();
       this.#sessions.leadershipLost(ClientError.redirect);
-      this.#consensus?.snapshots.leadershipLost();
+      this.#replica?.snapshots.leadershipLost();
     }
     this.#ledTerm = ledTerm;
   }
 
-  #letTimePass(): void {
-    const consensus = this.#consensus;
-    if (consensus !== null) this.#passingTime.letPass(consensus.raft, consensus.store);
+  #proposeTimeEntry(): void {
+    const replica = this.#replica;
+    if (replica !== null) this.#passingTime.letPass(replica.raft, replica.store);
   }
 
   #open(): void {
     const { config, serverId, directory, rng, checkInvariants } = this.#options;
-    this.#consensus = openConsensus({
+    this.#replica = openReplica({
       serverId,
       ...config,
       directory,

@@ -21,7 +21,7 @@ import type { NodeHost } from "./api.ts";
 import { Snapshots } from "./snapshots/snapshots.ts";
 import type { Standstill } from "./reports/standstill.ts";
 
-export interface Consensus {
+export interface Replica {
   readonly raft: Raft;
   /** Replaced where a leader's snapshot is taken over. */
   store: Store;
@@ -35,7 +35,7 @@ export interface Consensus {
   isSuspect: boolean;
 }
 
-export interface ConsensusOptions {
+export interface ReplicaOptions {
   readonly serverId: ServerId;
   readonly timing: Timing;
   readonly limits: Limits;
@@ -53,20 +53,20 @@ export interface ConsensusOptions {
 }
 
 /** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
-export function openConsensus(options: ConsensusOptions): Consensus {
+export function openReplica(options: ReplicaOptions): Replica {
   const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
   const storeOptions = { hashSeed: hashSeedOf(formation.members) };
-  const consensus = { store: new Store(storeOptions) };
+  const replica = { store: new Store(storeOptions) };
   const startedMs = clock.monotonicMs();
   const { log, recovered } = directory.openLog({
-    load: (file) => consensus.store = loadStore(storeOptions, file),
+    load: (file) => replica.store = loadStore(storeOptions, file),
     // An only server has nobody who holds what it lost: it must refuse to start.
     repair: formation.members.length > 1,
   });
   const tookMs = clock.monotonicMs() - startedMs;
   const roleLog = new RoleLog(host);
   const onEvent = (event: RaftEvent) => roleLog.changed(event, clock.monotonicMs());
-  const raft = makeRaft(options, recovered, consensus, onEvent);
+  const raft = makeRaft(options, recovered, replica, onEvent);
   const { slowSyncMs } = timing;
   const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
   const onSync = () => raft.noteDiskProgress();
@@ -84,23 +84,23 @@ export function openConsensus(options: ConsensusOptions): Consensus {
     send,
     compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
   });
-  sayRecovered(options, recovered, log, tookMs);
+  logRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;
   const isSuspect = recovered.hardState.suspect;
   const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
-  return Object.assign(consensus, parts);
+  return Object.assign(replica, parts);
 }
 
 /** What the other servers are told of this one. */
 export function statusOf(
-  consensus: Consensus,
+  replica: Replica,
   { leader: leaderClock }: { readonly leader: LeaderClock },
-  space: { takesEntries(consensus: Consensus): boolean },
+  space: { takesEntries(replica: Replica): boolean },
 ): StatusNotice {
-  const { raft, store, log } = consensus;
+  const { raft, store, log } = replica;
   return {
     hasRoom: log.hasRoom(),
-    canWrite: space.takesEntries(consensus),
+    canWrite: space.takesEntries(replica),
     isSuspect: raft.state.suspect,
     isRepairing: raft.repairing,
     appliedIndex: store.appliedIndex,
@@ -112,10 +112,10 @@ export function statusOf(
  * Called when a batch is durable: says once that a suspect server has caught up. One that repairs its
  * log has no say before that has ended, too.
  */
-export function noteSound(consensus: Consensus, host: NodeHost): void {
-  const { raft, isSuspect } = consensus;
+export function noteSound(replica: Replica, host: NodeHost): void {
+  const { raft, isSuspect } = replica;
   if (!isSuspect || raft.state.suspect || raft.repairing) return;
-  consensus.isSuspect = false;
+  replica.isSuspect = false;
   host.log({
     level: "info",
     message: "Caught up: this server's vote counts in full again",
@@ -124,10 +124,10 @@ export function noteSound(consensus: Consensus, host: NodeHost): void {
 }
 
 /** Called when a batch is durable: ends the repair of a damaged log once the core says so. */
-export function finishRepair(consensus: Consensus, host: NodeHost): void {
-  if (!consensus.isRepairing || consensus.raft.repairing) return;
-  consensus.isRepairing = false;
-  consensus.log.finishRepair();
+export function finishRepair(replica: Replica, host: NodeHost): void {
+  if (!replica.isRepairing || replica.raft.repairing) return;
+  replica.isRepairing = false;
+  replica.log.finishRepair();
   host.log({ level: "info", message: "The log is repaired", fields: {} });
 }
 
@@ -141,7 +141,7 @@ function loadStore(options: StoreOptions, file: SnapshotFile): Store {
 }
 
 function makeRaft(
-  options: ConsensusOptions,
+  options: ReplicaOptions,
   recovered: RecoveredLog,
   contents: { readonly store: Store },
   onEvent: (event: RaftEvent) => void,
@@ -184,8 +184,8 @@ export function timeEntry(stampMs: number): Uint8Array {
   return data;
 }
 
-function sayRecovered(
-  { host, formation }: ConsensusOptions,
+function logRecovered(
+  { host, formation }: ReplicaOptions,
   { hardState, entries, snapshot, cutBytes, damaged, notes }: RecoveredLog,
   log: LogStorage,
   tookMs: number,

@@ -9,7 +9,7 @@ import type { LeaderRole, RaftState } from "../raft/state.ts";
 import { configurationOf } from "../raft/state.ts";
 import type { Message, ServerId } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
-import type { Consensus } from "./replica.ts";
+import type { Replica } from "./replica.ts";
 import type { StorageLimits, Timing } from "./limits.ts";
 import type { PeerStatus } from "./peers/peer_status.ts";
 import type { NodeHost } from "./api.ts";
@@ -70,13 +70,13 @@ export class Space {
    * Whether entries of `bytes` more can be taken without the room that is kept for the hard state, on
    * top of what waits for the disk already.
    */
-  fits({ raft, log }: Consensus, bytes: number): boolean {
+  fits({ raft, log }: Replica, bytes: number): boolean {
     if (raft.state.role.kind === "leader" && !this.#isMajorityOpen) return false;
     return this.#fitsHere(raft.state, log, bytes);
   }
 
   /** Whether this server takes entries at all; the others are told. */
-  takesEntries({ raft, log, persister }: Consensus): boolean {
+  takesEntries({ raft, log, persister }: Replica): boolean {
     return !persister.isStuck && this.#fitsHere(raft.state, log, EMPTY_ENTRY_BYTES_MAX);
   }
 
@@ -92,30 +92,30 @@ export class Space {
    * The message, without the entries that this server has no room for, or null: they are dropped as if
    * the network had lost them, and come again. Taken into the core they would keep votes from the disk.
    */
-  admit(consensus: Consensus, message: Message): Message | null {
+  admit(replica: Replica, message: Message): Message | null {
     if (message.kind !== "appendRequest" || message.entries.length === 0) return message;
-    if (consensus.log.hasRoom()) return message;
+    if (replica.log.hasRoom()) return message;
     let bytes = 0;
     let count = 0;
     for (const { data } of message.entries) {
       bytes += data.length + ENTRY_OVERHEAD_BYTES;
-      if (!this.#fitsHere(consensus.raft.state, consensus.log, bytes)) break;
+      if (!this.#fitsHere(replica.raft.state, replica.log, bytes)) break;
       count++;
     }
     // A new leader's first entry, without which it serves no reads.
-    if (count === 0 && bytes <= EMPTY_ENTRY_BYTES_MAX && this.#isSpared(consensus)) count = 1;
+    if (count === 0 && bytes <= EMPTY_ENTRY_BYTES_MAX && this.#isSpared(replica)) count = 1;
     if (count === message.entries.length) return message;
     return count === 0 ? null : { ...message, entries: message.entries.slice(0, count) };
   }
 
   /** What is kept is for hard states; but one small entry at a time takes little more than one of those. */
-  #isSpared({ raft: { state }, log }: Consensus): boolean {
+  #isSpared({ raft: { state }, log }: Replica): boolean {
     return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
   }
 
   /** With every tick. Returns true where the leader is to add an entry. */
-  tick(nowMs: number, consensus: Consensus): boolean {
-    const { raft, log } = consensus;
+  tick(nowMs: number, replica: Replica): boolean {
+    const { raft, log } = replica;
     const { state } = raft;
     if (state.role.kind !== "leader") return false;
     const { voters } = configurationOf(state);
@@ -136,7 +136,7 @@ export class Space {
       withRoom: hasMajority(true),
       without: target !== null && hasMajority(false) && log.roomBytes() > 2 * this.#keptBytes,
     };
-    const isOpen = this.takesEntries(consensus);
+    const isOpen = this.takesEntries(replica);
     this.#isMajorityOpen = hasQuorum(
       configurationOf(state),
       (id) => id === state.id ? isOpen : this.#options.statusOf(id)?.canWrite !== false,

@@ -90,8 +90,8 @@ export class ClientCodec implements Codec {
     return this.#isInLineEnd ? 2 : this.#codec.bytesNeeded();
   }
 
-  midCommand(): boolean {
-    return this.#isInLineEnd || this.isUndecided || this.#codec.midCommand();
+  isMidCommand(): boolean {
+    return this.#isInLineEnd || this.isUndecided || this.#codec.isMidCommand();
   }
 
   heldBytes(): number {

@@ -50,7 +50,7 @@ export interface ServerView {
   readonly expiringKeys: number;
   readonly connections: number;
   /** How many other servers hold all that this one, the leader, has applied. */
-  readonly holders: number;
+  readonly upToDateFollowers: number;
   /** Ms since 1970, and the microseconds behind that. */
   readonly wallMs: number;
   readonly uptimeMs: number;
@@ -110,7 +110,7 @@ export interface Codec {
   bytesNeeded(): number;
 
   /** True while a command is half read: its deadline runs. */
-  midCommand(): boolean;
+  isMidCommand(): boolean;
 
   /** True while what came means one thing or another, depending on the next byte. */
   readonly isUndecided: boolean;

@@ -159,8 +159,8 @@ export const GIVEN: readonly Mutant[] = [
 export const OWN: readonly Mutant[] = [
   mutant("ticket-32", "The index that a reply waits for has 32 bits", [
     "node/log/append.ts",
-    "        ticket.index = result.index;",
-    "        ticket.index = result.index | 0;",
+    "        proposal.index = result.index;",
+    "        proposal.index = result.index | 0;",
   ]),
   mutant("ticket-any", "A reply goes out with the next entry, whichever it is", [
     "node/log/append.ts",
@@ -169,7 +169,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("tickets-stay", "What an old leadership promised stays in the queue", [
     "node/node.ts",
-    "      this.#appender.forgetTickets();\n",
+    "      this.#appender.forgetProposals();\n",
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
@@ -184,7 +184,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("reads-unasked", "Reads need no round", [
     "node/evaluator.ts",
-    "    return this.#parts.consensus()?.raft.requestRead() ?? 0;",
+    "    return this.#parts.replica()?.raft.requestRead() ?? 0;",
     "    return 0;",
   ]),
   mutant("reads-late", "A read in front of a write of its own connection is evaluated behind it", [
@@ -204,8 +204,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("install-busy", "A snapshot is installed while a batch is on its way to the disk", [
     "node/node.ts",
-    "      if (snapshots.hasReceived && !persister.isBusy) this.#install(consensus);",
-    "      if (snapshots.hasReceived) this.#install(consensus);",
+    "      if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);",
+    "      if (snapshots.hasReceived) this.#install(replica);",
   ]),
   mutant("snapshot-stalls", "Lost pieces of a snapshot are never sent again", [
     "node/snapshots/snapshot_sender.ts",
@@ -233,17 +233,17 @@ export const OWN: readonly Mutant[] = [
   ),
   mutant("rounds-stay", "A round's readers outlive the leadership", [
     "node/node.ts",
-    "      this.#rounds.clear();\n",
+    "      this.#readWaiters.clear();\n",
     "",
   ], ["node/node.ts", "      this.#sessions.leadershipLost(ClientError.redirect);\n", ""]),
   mutant("commit-applies-less", "A no-op's stamp moves nothing", [
     "node/log/apply.ts",
     "  store.beginEntry(entry.index, entryStampMs(entry));",
-    "  store.beginEntry(entry.index, ticket === null && entry.data.length === ENVELOPE_BYTES ? 0 : entryStampMs(entry));",
+    "  store.beginEntry(entry.index, proposal === null && entry.data.length === ENVELOPE_BYTES ? 0 : entryStampMs(entry));",
   ]),
   mutant("store-forgotten", "What recovery loads from a snapshot is not what is used", [
     "node/replica.ts",
-    "    load: (file) => consensus.store = loadStore(storeOptions, file),",
+    "    load: (file) => replica.store = loadStore(storeOptions, file),",
     "    load: (file) => void loadStore(storeOptions, file),",
   ]),
   mutant("own-hash", "Each server hashes its keys in its own way", [

@@ -21,15 +21,25 @@ const HANGS_AFTER_SECONDS = 120;
 export function plant(mutant: Mutant | null): string {
   const copy = Deno.makeTempDirSync({ prefix: "raftkv-mutant-" });
   for (const path of COPIED) copyInto(`${ROOT}${path}`, `${copy}/${path}`);
-  for (const { file, find, replace } of mutant?.edits ?? []) {
-    const text = Deno.readTextFileSync(`${copy}/${file}`);
-    const parts = text.split(find);
-    if (parts.length !== 2) {
-      throw new Error(`Mutant ${mutant!.name}: ${file} has its text ${parts.length - 1} times`);
-    }
-    Deno.writeTextFileSync(`${copy}/${file}`, parts.join(replace));
+  if (mutant === null) return copy;
+  for (const [file, text] of patchedFiles(mutant, `${copy}/`)) {
+    Deno.writeTextFileSync(`${copy}/${file}`, text);
   }
   return copy;
+}
+
+/** The files that a mutant changes, by path from `root`, with their new texts. */
+export function patchedFiles(mutant: Mutant, root: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { file, find, replace } of mutant.edits) {
+    const text = files.get(file) ?? Deno.readTextFileSync(root + file);
+    const parts = text.split(find);
+    if (parts.length !== 2) {
+      throw new Error(`Mutant ${mutant.name}: ${file} has its text ${parts.length - 1} times`);
+    }
+    files.set(file, parts.join(replace));
+  }
+  return files;
 }
 
 function copyInto(from: string, to: string): void {

@@ -31,7 +31,7 @@ class Server {
           this.record = record;
           this.saved.push(record);
         },
-        complain: (sentence) => this.complaints.push(sentence),
+        warnOnce: (sentence) => this.complaints.push(sentence),
       },
     );
     this.formation.advance();
@@ -87,7 +87,7 @@ Deno.test("a crash between prepared and formed resumes from the recorded incarna
   assertEquals([a, b, c].map((s) => s.record?.stage), ["formed", "formed", "formed"]);
 });
 
-Deno.test("a server whose list lacks the newcomer's incarnation makes it complain and stay out", () => {
+Deno.test("a server whose list lacks the newcomer's incarnation makes it warnOnce and stay out", () => {
   const [a, b, c] = makeServers(3) as [Server, Server, Server];
   for (let i = 0; i < 3; i++) tellAll([a, b, c]);
   b.wipe(incarnationOf(99));

@@ -1,13 +1,13 @@
 /** What a server that lost the end of its log says once its vote counts again. */
 import { assertEquals } from "@std/assert";
-import { type Consensus, noteSound } from "../../lib/node/replica.ts";
+import { noteSound, type Replica } from "../../lib/node/replica.ts";
 import type { NodeHost } from "../../lib/node/api.ts";
 
 Deno.test("a suspect server says once that it has caught up, and not before a repair has ended", () => {
   const said: string[] = [];
   const host = { log: ({ message }: { message: string }) => void said.push(message) };
   const raft = { state: { suspect: true }, repairing: true };
-  const suspect = { raft, isSuspect: true } as unknown as Consensus;
+  const suspect = { raft, isSuspect: true } as unknown as Replica;
   const ask = () => noteSound(suspect, host as unknown as NodeHost);
   ask();
   raft.state.suspect = false;
@@ -21,7 +21,7 @@ Deno.test("a suspect server says once that it has caught up, and not before a re
 
 Deno.test("a server that was sound at its start says nothing of it", () => {
   const raft = { state: { suspect: false }, repairing: false };
-  const sound = { raft, isSuspect: false } as unknown as Consensus;
+  const sound = { raft, isSuspect: false } as unknown as Replica;
   const log = () => {
     throw new Error("It said something");
   };

@@ -1,6 +1,6 @@
 /** For whom the next entry waits, and how long (lib/node/log/group_commit.ts). */
 import { assertEquals } from "@std/assert";
-import { Gathering, Pace } from "../../lib/node/log/group_commit.ts";
+import { ClientPace, GroupCommit } from "../../lib/node/log/group_commit.ts";
 import { type LeaderRole, Raft, type RaftState } from "../../lib/raft/raft.ts";
 import { makeReadIndexState } from "../../lib/raft/read_index.ts";
 import { makeThriftyAppends } from "../../lib/raft/thrifty_appends.ts";
@@ -18,14 +18,14 @@ const LEADER: LeaderRole = {
 
 /** Clients whose writes are gathered, replicated and answered as the test says. */
 class Clients {
-  readonly paces: Pace[];
-  readonly gathering: Gathering;
+  readonly paces: ClientPace[];
+  readonly gathering: GroupCommit;
   readonly state: RaftState = new Raft(makeOptions()).state;
   nowMs = 0;
 
   constructor(count: number) {
-    this.paces = Array.from({ length: count }, () => new Pace());
-    this.gathering = new Gathering({ monotonicMs: () => this.nowMs, wallMs: () => 0 });
+    this.paces = Array.from({ length: count }, () => new ClientPace());
+    this.gathering = new GroupCommit({ monotonicMs: () => this.nowMs, wallMs: () => 0 });
     this.state.role = LEADER;
   }
 
@@ -40,8 +40,8 @@ class Clients {
     for (const pace of this.paces) this.gathering.answered(pace);
   }
 
-  mayWait(bytes = 1_000): boolean {
-    return this.gathering.mayWait(this.state, bytes);
+  shouldLinger(bytes = 1_000): boolean {
+    return this.gathering.shouldLinger(this.state, bytes);
   }
 }
 
@@ -56,29 +56,29 @@ function prompt(count: number): Clients {
 
 Deno.test("clients that came back at once are waited for, but for the last eighth", () => {
   const clients = prompt(16);
-  assertEquals(clients.mayWait(), true);
+  assertEquals(clients.shouldLinger(), true);
   clients.arrive(0, 13);
-  assertEquals(clients.mayWait(), true);
+  assertEquals(clients.shouldLinger(), true);
   clients.arrive(13, 14);
-  assertEquals(clients.mayWait(), false);
+  assertEquals(clients.shouldLinger(), false);
 });
 
 Deno.test("the wait is no longer than the commit took", () => {
   const clients = prompt(16);
-  assertEquals(clients.mayWait(), true);
+  assertEquals(clients.shouldLinger(), true);
   clients.nowMs += 3.9;
-  assertEquals(clients.mayWait(), true);
+  assertEquals(clients.shouldLinger(), true);
   clients.nowMs += 0.1;
-  assertEquals(clients.mayWait(), false);
+  assertEquals(clients.shouldLinger(), false);
 });
 
 Deno.test("nobody waits for a few clients, behind many bytes, or where this server does not lead", () => {
-  assertEquals(prompt(7).mayWait(), false);
-  assertEquals(prompt(8).mayWait(), true);
-  assertEquals([prompt(16).mayWait(65_535), prompt(16).mayWait(65_536)], [true, false]);
+  assertEquals(prompt(7).shouldLinger(), false);
+  assertEquals(prompt(8).shouldLinger(), true);
+  assertEquals([prompt(16).shouldLinger(65_535), prompt(16).shouldLinger(65_536)], [true, false]);
   const clients = prompt(16);
   clients.state.role = { kind: "follower" };
-  assertEquals(clients.mayWait(), false);
+  assertEquals(clients.shouldLinger(), false);
 });
 
 Deno.test("clients that take their time are not waited for", () => {
@@ -88,16 +88,16 @@ Deno.test("clients that take their time are not waited for", () => {
   clients.gathering.flushed();
   clients.arrive(0, 16);
   clients.flyAll();
-  assertEquals(clients.mayWait(), false);
+  assertEquals(clients.shouldLinger(), false);
   clients.arrive(0, 16);
   clients.flyAll();
-  assertEquals(clients.mayWait(), true, "until they hurry again");
+  assertEquals(clients.shouldLinger(), true, "until they hurry again");
 });
 
 Deno.test("one client's several writes count once", () => {
   const clients = prompt(8);
   for (let i = 0; i < 10; i++) clients.arrive(0, 1);
-  assertEquals(clients.mayWait(), true);
+  assertEquals(clients.shouldLinger(), true);
   clients.arrive(1, 8);
-  assertEquals(clients.mayWait(), false);
+  assertEquals(clients.shouldLinger(), false);
 });

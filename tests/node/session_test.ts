@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { commandLength, keyOffset, Op } from "../../lib/kv/commands/command.ts";
 import { Result, Status } from "../../lib/kv/commands/result.ts";
-import type { Evaluation, Refusal } from "../../lib/node/session/session_host.ts";
+import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
@@ -18,7 +18,7 @@ interface Appended {
 }
 
 /** A leader whose log, rounds and clock the test moves by hand, over a Map of text. */
-class FakeLeader implements Evaluation {
+class FakeLeader implements SessionHost {
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();
   refusedWith: Refusal = 0;
@@ -83,7 +83,7 @@ class FakeLeader implements Evaluation {
   expectRound(session: Session, round: number): void {
     this.expected.push([round, session]);
   }
-  waitForTime(session: Session): void {
+  waitForExpiry(session: Session): void {
     this.timeWaiters.push(session);
   }
   read(bytes: Uint8Array, offset: number, result: Result): void {

@@ -1,6 +1,6 @@
 /** What servers without room take in, and say of themselves. */
 import { assertEquals } from "@std/assert";
-import type { Consensus } from "../../lib/node/replica.ts";
+import type { Replica } from "../../lib/node/replica.ts";
 import { DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Space } from "../../lib/node/space.ts";
 import type { Message } from "../../lib/raft/types.ts";
@@ -11,7 +11,7 @@ const KEPT_BYTES = 65_536;
 /** A full server with so many bytes of reserve left, in front of which nothing waits. */
 function fullServer(state: unknown) {
   const disk = { roomBytes: 0, isStuck: false };
-  const consensus = {
+  const replica = {
     raft: { state },
     log: { hasRoom: () => false, roomBytes: () => disk.roomBytes, earlierBytes: () => 0 },
     persister: {
@@ -19,10 +19,10 @@ function fullServer(state: unknown) {
         return disk.isStuck;
       },
     },
-  } as unknown as Consensus;
+  } as unknown as Replica;
   const host = { scheduleTurn() {}, fatal() {}, log() {} };
   const about = { storage: DEFAULT_STORAGE_LIMITS, timing: DEFAULT_TIMING, host };
-  return { disk, consensus, space: new Space({ ...about, statusOf: () => null }) };
+  return { disk, replica, space: new Space({ ...about, statusOf: () => null }) };
 }
 
 function appendOf(dataBytes: number): Message {
@@ -34,26 +34,26 @@ function appendOf(dataBytes: number): Message {
 
 Deno.test("a follower whose reserve is used up says so, and still takes a new leader's first entry", () => {
   const state = { role: { kind: "follower" }, log: { lastIndex: 4, durableIndex: 4 } };
-  const { disk, consensus, space } = fullServer(state);
-  const takes = (bytes: number) => space.admit(consensus, appendOf(bytes)) !== null;
+  const { disk, replica, space } = fullServer(state);
+  const takes = (bytes: number) => space.admit(replica, appendOf(bytes)) !== null;
   disk.roomBytes = 2 * KEPT_BYTES;
-  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [true, true, true]);
+  assertEquals([space.takesEntries(replica), takes(1_000), takes(20)], [true, true, true]);
   disk.roomBytes = KEPT_BYTES / 4;
-  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [false, false, true]);
+  assertEquals([space.takesEntries(replica), takes(1_000), takes(20)], [false, false, true]);
   disk.roomBytes = KEPT_BYTES / 16;
-  assertEquals([space.takesEntries(consensus), takes(1_000), takes(20)], [false, false, false]);
+  assertEquals([space.takesEntries(replica), takes(1_000), takes(20)], [false, false, false]);
 });
 
 Deno.test("a leader refuses all writes while no majority takes entries", () => {
   const { raft } = new OneServer().node;
-  const { disk, consensus, space } = fullServer(raft!.state);
+  const { disk, replica, space } = fullServer(raft!.state);
   disk.roomBytes = 10 * KEPT_BYTES;
-  space.tick(1_000, consensus);
-  assertEquals(space.fits(consensus, 100), true);
+  space.tick(1_000, replica);
+  assertEquals(space.fits(replica, 100), true);
   disk.isStuck = true;
-  space.tick(2_000, consensus);
-  assertEquals([space.fits(consensus, 100), space.takesSets(consensus.log)], [false, false]);
+  space.tick(2_000, replica);
+  assertEquals([space.fits(replica, 100), space.takesSets(replica.log)], [false, false]);
   disk.isStuck = false;
-  space.tick(3_000, consensus);
-  assertEquals(space.fits(consensus, 100), true);
+  space.tick(3_000, replica);
+  assertEquals(space.fits(replica, 100), true);
 });

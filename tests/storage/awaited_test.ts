@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Message, PersistBatch } from "../../lib/raft/types.ts";
-import { isAwaited } from "../../lib/storage/wal/sync_policy.ts";
+import { mayBlockSync } from "../../lib/storage/wal/sync_policy.ts";
 import type { DiskFile } from "../../lib/host/ports.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed } from "./helpers.ts";
@@ -15,9 +15,9 @@ Deno.test("a sync may block for a small batch that others wait for, and for no o
     entries: [],
     messagesAfterSync,
   });
-  assertEquals(isAwaited(batchWith([ACK]), 65_536), true);
-  assertEquals(isAwaited(batchWith([ACK]), 65_537), false);
-  assertEquals(isAwaited(batchWith([]), 100), false);
+  assertEquals(mayBlockSync(batchWith([ACK]), 65_536), true);
+  assertEquals(mayBlockSync(batchWith([ACK]), 65_537), false);
+  assertEquals(mayBlockSync(batchWith([]), 100), false);
 });
 
 /** A disk that says of each sync of the log whether it may block, and how much was written for it. */

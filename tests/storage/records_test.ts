@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { ByteReader, readU32 } from "../../lib/util/bytes.ts";
 import {
   checkRecord,
-  decodeEntries,
   decodeHardState,
+  decodeRecordEntries,
   entriesBytes,
   findMarker,
   HARD_STATE_BYTES,
@@ -33,7 +33,10 @@ Deno.test("records take as many bytes as foretold and come back equal", () => {
     decodeHardState(new ByteReader(bytes, RECORD_HEAD_BYTES, first)),
     vote(2 ** 40, 3, true),
   );
-  assertEquals(decodeEntries(new ByteReader(bytes, first + RECORD_HEAD_BYTES, second)), entries);
+  assertEquals(
+    decodeRecordEntries(new ByteReader(bytes, first + RECORD_HEAD_BYTES, second)),
+    entries,
+  );
 });
 
 Deno.test("a record counts behind its own predecessor only, and nothing counts as a record of zeroes", () => {

@@ -1,7 +1,7 @@
 /** Zeroes ahead of the log's end: there for batches that need them, and never in anybody's way. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
-import { RoomAhead } from "../../lib/storage/wal/preallocation.ts";
+import { Preallocation } from "../../lib/storage/wal/preallocation.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist } from "./helpers.ts";
 
@@ -20,7 +20,7 @@ function recorder(isFull = false): { file: DiskFile; writes: [offset: number, co
 
 Deno.test("room ahead: one step of zeroes serves many batches, and ends with the segment", () => {
   const { file, writes } = recorder();
-  const room = new RoomAhead(64 * MIB);
+  const room = new Preallocation(64 * MIB);
   const length = 2_200_000;
   for (let offset = 0; offset + 15_000 <= length; offset += 15_000) {
     room.before(file, offset, length, 15_000, 100);
@@ -35,7 +35,7 @@ Deno.test("room ahead: one step of zeroes serves many batches, and ends with the
 
 Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1 MiB", () => {
   const { file, writes } = recorder();
-  const room = new RoomAhead(64 * MIB);
+  const room = new Preallocation(64 * MIB);
   room.before(file, 10_000, 4 * MIB, 100, 50);
   room.before(file, 100_000, 4 * MIB, 131_072, 50);
   assertEquals(writes, [[10_000, 65_636], [100_000, MIB + 131_072]]);
@@ -43,7 +43,7 @@ Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1
 
 Deno.test("room ahead: the largest batches get what follows them alone, when they are written", () => {
   const { file, writes } = recorder();
-  const room = new RoomAhead(64 * MIB);
+  const room = new Preallocation(64 * MIB);
   assertEquals(room.before(file, 5_000, 4 * MIB, 131_073, 50), 0);
   assertEquals(writes, []);
   room.after(file, 5_000 + 131_073, 4 * MIB, 50);
@@ -52,7 +52,7 @@ Deno.test("room ahead: the largest batches get what follows them alone, when the
 
 Deno.test("room ahead: of small segments a part only, but what is sure to be needed always", () => {
   const { file, writes } = recorder();
-  const room = new RoomAhead(640_000);
+  const room = new Preallocation(640_000);
   room.before(file, 1_000, 640_000, 500, 100);
   assertEquals(writes, [[1_000, 10_500]]);
   room.before(file, 11_450, 640_000, 50, 20_000);
@@ -61,7 +61,7 @@ Deno.test("room ahead: of small segments a part only, but what is sure to be nee
 
 Deno.test("room ahead: on a full disk what is needed is asked for alone, and its absence is told", () => {
   const full = recorder(true);
-  const room = new RoomAhead(64 * MIB);
+  const room = new Preallocation(64 * MIB);
   const fails = () => room.before(full.file, 10_000, MIB, 10_000, 200);
   assertThrows(fails, DiskFullError);
   const { file, writes } = recorder();

@@ -72,7 +72,7 @@ Deno.test("line chunks: a stream cut short gives a prefix of the events, and say
     const driver = new LineDriver().push(bytes.subarray(0, length));
     assertEquals(driver.events, expected.slice(0, driver.events.length));
     const { codec, left } = driver;
-    assertEquals(codec.midCommand(), codec.bytesNeeded() > 0);
+    assertEquals(codec.isMidCommand(), codec.bytesNeeded() > 0);
     if (left === 0) continue;
     const needed = codec.bytesNeeded();
     assert(needed > left, `${needed} bytes are needed, ${left} are there`);

@@ -104,7 +104,7 @@ export class LineDriver {
   #checkNeeded(): void {
     const needed = this.codec.bytesNeeded();
     assert(needed <= lineCommandBytesMax(VALUE_BYTES_MAX), `needs ${needed} bytes`);
-    assert(this.codec.midCommand() === needed > 0);
+    assert(this.codec.isMidCommand() === needed > 0);
     if (this.left > 0) assert(needed > this.left, "what is left waits for more");
   }
 }

@@ -195,7 +195,7 @@ Deno.test("line: an over-long line is not held", () => {
     driver.push(latin("y".repeat(1000)));
     assertEquals(driver.left < LINE_BYTES_MAX, true);
   }
-  assertEquals(driver.codec.midCommand(), true);
+  assertEquals(driver.codec.isMidCommand(), true);
   assertEquals(driver.push(latin("\r\nget k\r\n")).events, ["refuse", "read get k"]);
 });
 
@@ -219,7 +219,7 @@ Deno.test("line: what only resembles HTTP, or comes later, is an unknown command
 Deno.test("line: what still comes after the end is used up and read as nothing", () => {
   const driver = new LineDriver().push(latin("set k 0 x\r\nabc"));
   assertEquals(driver.left, 0);
-  assertEquals(driver.codec.midCommand(), false);
+  assertEquals(driver.codec.isMidCommand(), false);
   assertEquals(driver.codec.bytesNeeded(), 0);
   driver.push(latin("get k\r\n"));
   assertEquals([driver.left, driver.events.length], [0, 1]);
@@ -236,23 +236,23 @@ Deno.test("line: room bounds a batch; the rest is parsed by the next call", () =
 Deno.test("line: bytesNeeded names all of a command whose length is known", () => {
   const driver = new LineDriver().push(latin("set k 0 100\r\nab"));
   assertEquals(driver.codec.bytesNeeded(), 13 + 100 + 1);
-  assertEquals(driver.codec.midCommand(), true);
+  assertEquals(driver.codec.isMidCommand(), true);
   driver.push(latin("v".repeat(98) + "\r"));
   assertEquals(driver.codec.bytesNeeded(), 13 + 100 + 2);
   driver.push(latin("\n"));
   assertEquals(driver.codec.bytesNeeded(), 0);
-  assertEquals(driver.codec.midCommand(), false);
+  assertEquals(driver.codec.isMidCommand(), false);
   driver.push(latin("ge"));
   assertEquals(driver.codec.bytesNeeded(), 3);
 });
 
 Deno.test("line: a value being swallowed counts as a command half read", () => {
   const driver = new LineDriver().push(latin("set k x 10\r\nabc"));
-  assertEquals([driver.left, driver.codec.midCommand()], [0, true]);
+  assertEquals([driver.left, driver.codec.isMidCommand()], [0, true]);
   driver.push(latin("defghij\r"));
-  assertEquals(driver.codec.midCommand(), true);
+  assertEquals(driver.codec.isMidCommand(), true);
   driver.push(latin("\n"));
-  assertEquals(driver.codec.midCommand(), false);
+  assertEquals(driver.codec.isMidCommand(), false);
 });
 
 Deno.test("line: limits that no server could keep are refused", () => {

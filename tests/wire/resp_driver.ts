@@ -6,7 +6,7 @@ import { Result } from "../../lib/kv/commands/result.ts";
 import { commandLength } from "../../lib/kv/commands/command.ts";
 import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
 import { Store } from "../../lib/kv/store.ts";
-import type { Evaluation, Refusal } from "../../lib/node/session/session_host.ts";
+import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import { assert } from "../../lib/util/assert.ts";
@@ -25,7 +25,7 @@ interface Waiting {
 }
 
 /** A server that leads, unless told otherwise; all its connections share one store. */
-export class OneServer implements Evaluation {
+export class OneServer implements SessionHost {
   readonly store = new Store({ hashSeed: 1 });
   refusedWith: Refusal = 0;
   readonly awaiting = new Set<Session>();
@@ -91,7 +91,7 @@ export class OneServer implements Evaluation {
   expectRound(session: Session, round: number): void {
     this.#rounds.push({ round, session });
   }
-  waitForTime(session: Session): void {
+  waitForExpiry(session: Session): void {
     this.#timeWaiters.push(session);
   }
   read(bytes: Uint8Array, offset: number, result: Result): void {
@@ -124,7 +124,7 @@ export class OneServer implements Evaluation {
       keyBytesTotal: this.store.bytes,
       expiringKeys: this.store.expiringKeys,
       connections: 1,
-      holders: 2,
+      upToDateFollowers: 2,
       wallMs: this.nowMs,
       uptimeMs: 5_000,
     };

@@ -34,7 +34,7 @@ const ENTRY_WALKS = 4;
 const KEY_STEPS = 300;
 const POSITIONS = 0x1_0000_0000;
 
-export class Lookups {
+export class Reads {
   readonly #keys: Keyspace;
   readonly #scan: Scan;
   readonly #from = new Int64();

@@ -22,7 +22,7 @@ import { type Result, Status } from "./result.ts";
 /** The buffer of new values is given back where one huge value grew it beyond this. */
 const SCRATCH_BYTES_KEPT = 65_536;
 
-export class Edits {
+export class Writes {
   readonly #keys: Keyspace;
   /** A key and its new value, on their way into the record. */
   #scratch = new ByteWriter(1024);

@@ -14,12 +14,12 @@ import { commandLength } from "../../kv/commands/command.ts";
 import type { Raft, RaftState } from "../../raft/raft.ts";
 import type { LogTime } from "../../wire/codec.ts";
 import { ClientError } from "../../wire/command_batch.ts";
-import { Gathering } from "./group_commit.ts";
+import { GroupCommit } from "./group_commit.ts";
 import { RewriteLimit } from "./rewrite_limit.ts";
 import type { Session } from "../session/session.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
-export interface Ticket {
+export interface Proposal {
   /** Bytes of values that its commands copy, see rewrite_limit.ts. */
   rewrittenBytes: number;
   index: number;
@@ -33,7 +33,7 @@ interface Sealed {
   readonly data: Uint8Array;
   /** Where in `data` absolute times stand, which are by the wall clock still. */
   readonly absoluteTimes: readonly number[];
-  readonly ticket: Ticket;
+  readonly proposal: Proposal;
 }
 
 /** How an entry came into the log, or why it did not (the core's ProposeResult, in our words). */
@@ -46,16 +46,16 @@ const KEEP_BYTES = 4_194_304;
 
 export class Appender {
   /** Entries in the log that wait to be applied, oldest first. */
-  readonly tickets: Deque<Ticket> = new Deque<Ticket>(64);
+  readonly proposals: Deque<Proposal> = new Deque<Proposal>(64);
   readonly #entryBytesMax: number;
-  readonly #gathering: Gathering;
+  readonly #groupCommit: GroupCommit;
   /** Asked before a command is appended. */
   readonly rewrites: RewriteLimit;
   readonly #sealed: Sealed[] = [];
   /** What sealed entries' bytes are copied to: they live on in the log. */
   readonly #arena = new ByteArena();
   #open = new ByteWriter(4096);
-  #ticket: Ticket = newTicket();
+  #proposal: Proposal = newProposal();
   #absoluteTimes: number[] = [];
   #sealedBytes = 0;
 
@@ -63,7 +63,7 @@ export class Appender {
   constructor(entryBytesMax: number, clock: Clock, store: () => ValueLengths | null) {
     this.rewrites = new RewriteLimit(store);
     this.#entryBytesMax = entryBytesMax;
-    this.#gathering = new Gathering(clock);
+    this.#groupCommit = new GroupCommit(clock);
     this.#open.length = ENVELOPE_BYTES;
   }
 
@@ -83,12 +83,12 @@ export class Appender {
   ): void {
     const isFull = this.#open.length + end - start > this.#entryBytesMax;
     if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
-    this.#gathering.arrived(session.pace);
+    this.#groupCommit.arrived(session.pace);
     findAbsoluteTimes(bytes, start, end, this.#open.length, this.#absoluteTimes);
     this.#open.slice(bytes, start, end);
-    this.#ticket.sessions.push(session);
-    this.#ticket.firstPositions.push(firstPosition);
-    this.#ticket.counts.push(count);
+    this.#proposal.sessions.push(session);
+    this.#proposal.firstPositions.push(firstPosition);
+    this.#proposal.counts.push(count);
   }
 
   /**
@@ -99,22 +99,22 @@ export class Appender {
   flush(time: LogTime, propose: (data: Uint8Array) => Proposed): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
-    this.#gathering.flushed();
+    this.#groupCommit.flushed();
     const stampMs = time.nowMs();
-    for (const { data, ticket, absoluteTimes } of this.#sealed) {
+    for (const { data, proposal, absoluteTimes } of this.#sealed) {
       const aheadMs = absoluteTimes.length > 0 ? time.aheadOfWallMs() : 0;
       if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, aheadMs);
       writeEnvelope(data, EntryKind.commands, stampMs);
       const result = propose(data);
       if ("error" in result) {
-        this.rewrites.release(ticket.rewrittenBytes);
+        this.rewrites.release(proposal.rewrittenBytes);
         // Given back as they came: they may wait for another leadership, under another time.
         if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, -aheadMs);
-        refuse(ticket, result.error, data);
+        refuse(proposal, result.error, data);
       } else {
-        ticket.index = result.index;
-        ticket.term = result.term;
-        this.tickets.push(ticket);
+        proposal.index = result.index;
+        proposal.term = result.term;
+        this.proposals.push(proposal);
       }
     }
     this.#sealed.length = 0;
@@ -122,62 +122,62 @@ export class Appender {
   }
 
   /** True where what was gathered is to wait for more. */
-  mayWait(state: RaftState): boolean {
-    return this.#gathering.mayWait(state, this.gatheredBytes);
+  shouldLinger(state: RaftState): boolean {
+    return this.#groupCommit.shouldLinger(state, this.gatheredBytes);
   }
 
   /** The commands of an entry were applied, and answered. */
-  answered({ sessions, rewrittenBytes }: Ticket): void {
+  answered({ sessions, rewrittenBytes }: Proposal): void {
     this.rewrites.release(rewrittenBytes);
     for (const session of sessions) {
-      if (!session.isGone) this.#gathering.answered(session.pace);
+      if (!session.isGone) this.#groupCommit.answered(session.pace);
     }
   }
 
   /** The leadership under which entries went into the log is over: none finds its clients again. */
-  forgetTickets(): void {
-    for (let ticket = this.tickets.shift(); ticket; ticket = this.tickets.shift()) {
-      this.rewrites.release(ticket.rewrittenBytes);
+  forgetProposals(): void {
+    for (let proposal = this.proposals.shift(); proposal; proposal = this.proposals.shift()) {
+      this.rewrites.release(proposal.rewrittenBytes);
     }
   }
 
-  /** The ticket of the entry at `index`, where it is this server's own; taken off. */
-  take(index: number, term: number): Ticket | null {
-    const oldest = this.tickets.at(0);
+  /** The proposal of the entry at `index`, where it is this server's own; taken off. */
+  take(index: number, term: number): Proposal | null {
+    const oldest = this.proposals.at(0);
     if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;
-    this.tickets.shift();
+    this.proposals.shift();
     return oldest;
   }
 
   #seal(): void {
     const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
-    this.#ticket.rewrittenBytes = this.rewrites.closeEntry();
+    this.#proposal.rewrittenBytes = this.rewrites.closeEntry();
     const absoluteTimes = this.#absoluteTimes;
-    this.#sealed.push({ data, ticket: this.#ticket, absoluteTimes });
+    this.#sealed.push({ data, proposal: this.#proposal, absoluteTimes });
     if (absoluteTimes.length > 0) this.#absoluteTimes = [];
     this.#sealedBytes += data.length;
-    this.#ticket = newTicket();
+    this.#proposal = newProposal();
     if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
     this.#open.length = ENVELOPE_BYTES;
   }
 }
 
-function newTicket(): Ticket {
+function newProposal(): Proposal {
   return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
 }
 
 /** Gives an entry's commands back to their sessions: `data` has them behind its envelope. */
-function refuse(ticket: Ticket, error: ClientError, data: Uint8Array): void {
+function refuse(proposal: Proposal, error: ClientError, data: Uint8Array): void {
   let start = ENVELOPE_BYTES;
-  for (let i = 0; i < ticket.sessions.length; i++) {
-    const count = ticket.counts[i]!;
-    ticket.sessions[i]!.refuseWrites(ticket.firstPositions[i]!, count, error, data, start);
+  for (let i = 0; i < proposal.sessions.length; i++) {
+    const count = proposal.counts[i]!;
+    proposal.sessions[i]!.refuseWrites(proposal.firstPositions[i]!, count, error, data, start);
     for (let k = 0; k < count; k++) start += commandLength(data, start);
   }
 }
 
 /** Offers an entry to the core, and says in the clients' words why it was not taken. */
-export function propose(raft: Raft, data: Uint8Array): Proposed {
+export function proposeEntry(raft: Raft, data: Uint8Array): Proposed {
   const result = raft.propose(data);
   if (result.accepted) return { index: result.index, term: result.term };
   switch (result.reason) {

@@ -8,10 +8,15 @@ import type { Result } from "../../kv/commands/result.ts";
 import type { Store } from "../../kv/store.ts";
 import { entryKind, entryStampMs, ENVELOPE_BYTES } from "../../raft/envelope.ts";
 import { type Entry, EntryKind } from "../../raft/types.ts";
-import type { Ticket } from "./append.ts";
+import type { Proposal } from "./append.ts";
 
-/** Applies `entry`; `ticket` names whose commands it carries, null where they came in elsewhere. */
-export function commit(store: Store, entry: Entry, ticket: Ticket | null, result: Result): void {
+/** Applies `entry`; `proposal` names whose commands it carries, null where they came in elsewhere. */
+export function applyEntry(
+  store: Store,
+  entry: Entry,
+  proposal: Proposal | null,
+  result: Result,
+): void {
   store.beginEntry(entry.index, entryStampMs(entry));
   const kind = entryKind(entry);
   switch (kind) {
@@ -19,8 +24,8 @@ export function commit(store: Store, entry: Entry, ticket: Ticket | null, result
     case EntryKind.configuration:
       break;
     case EntryKind.commands:
-      if (ticket === null) applyAll(store, entry.data, result);
-      else applyWithReplies(store, entry.data, ticket, result);
+      if (proposal === null) applyAll(store, entry.data, result);
+      else applyWithReplies(store, entry.data, proposal, result);
       break;
     default:
       unreachable(kind);
@@ -36,13 +41,18 @@ function applyAll(store: Store, data: Uint8Array, result: Result): void {
   }
 }
 
-function applyWithReplies(store: Store, data: Uint8Array, ticket: Ticket, result: Result): void {
+function applyWithReplies(
+  store: Store,
+  data: Uint8Array,
+  proposal: Proposal,
+  result: Result,
+): void {
   let offset = ENVELOPE_BYTES;
   let lookedAt = ENVELOPE_BYTES;
-  for (let run = 0; run < ticket.sessions.length; run++) {
-    const session = ticket.sessions[run]!;
-    const first = ticket.firstPositions[run]!;
-    const behind = first + ticket.counts[run]!;
+  for (let run = 0; run < proposal.sessions.length; run++) {
+    const session = proposal.sessions[run]!;
+    const first = proposal.firstPositions[run]!;
+    const behind = first + proposal.counts[run]!;
     for (let position = first; position < behind; position++) {
       if (offset >= lookedAt) lookedAt = store.lookAhead(data, offset, data.length);
       session.beforeApply(position);

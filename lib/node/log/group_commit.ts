@@ -19,7 +19,7 @@ const AWAIT_BYTES_MAX = 65_536;
 const AWAITED_MIN = 8;
 
 /** What is known of one client's pace. */
-export class Pace {
+export class ClientPace {
   /** The group in whose time its last write was answered, and the one it is awaited in. */
   answeredIn = -2;
   awaitedIn = -2;
@@ -28,7 +28,7 @@ export class Pace {
 }
 
 /** Groups are what goes into the log at once; they count from 0. */
-export class Gathering {
+export class GroupCommit {
   readonly #clock: Clock;
   #group = 0;
   /** Of this group: prompt clients answered, and those of them that have not come back. */
@@ -43,7 +43,7 @@ export class Gathering {
   }
 
   /** A write of this client came in. */
-  arrived(pace: Pace): void {
+  arrived(pace: ClientPace): void {
     // One group may have left between its answer and its next write: two groups taking turns do that.
     pace.isPrompt = this.#group - pace.answeredIn <= 1;
     if (pace.awaitedIn !== this.#group) return;
@@ -52,7 +52,7 @@ export class Gathering {
   }
 
   /** A write of this client was answered. */
-  answered(pace: Pace): void {
+  answered(pace: ClientPace): void {
     pace.answeredIn = this.#group;
     if (!pace.isPrompt || pace.awaitedIn === this.#group) return;
     pace.awaitedIn = this.#group;
@@ -69,7 +69,7 @@ export class Gathering {
   }
 
   /** True where `gatheredBytes` of writes may wait for more. */
-  mayWait({ role, log, output }: RaftState, gatheredBytes: number): boolean {
+  shouldLinger({ role, log, output }: RaftState, gatheredBytes: number): boolean {
     if (role.kind !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
     if (log.lastIndex > output.applyingIndex) return true; // not committed, or not answered
     const areEnough = this.#awaited * AWAITED_MIN <= this.#answered;

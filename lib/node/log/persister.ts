@@ -223,7 +223,7 @@ export class Persister {
     this.#rest = null;
     this.#pieceEntriesMax = Infinity;
     const tookMs = nowMs - this.#startedMs;
-    if (tookMs >= slowSyncMs) this.#saySlow(batch, tookMs, nowMs);
+    if (tookMs >= slowSyncMs) this.#logSlow(batch, tookMs, nowMs);
     this.#batch = null;
     this.#compactIfIdle();
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
@@ -234,7 +234,7 @@ export class Persister {
    * Tells the three apart that make a batch slow: the write, which blocks; the time in which this server
    * stood still for other reasons and could not see the sync end; and what is left, the sync.
    */
-  #saySlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
+  #logSlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
     const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#blockedMs;
     const stoodStillMs = Math.round(Math.max(0, Math.min(stoodMs, tookMs - this.#writeMs)));
     const writeMs = Math.round(this.#writeMs);

@@ -7,7 +7,7 @@ interface Round {
   readonly sessions: Session[];
 }
 
-export class ReadRounds {
+export class ReadWaiters {
   readonly #rounds = new Deque<Round>();
 
   get length(): number {

@@ -36,7 +36,7 @@ export interface FormationEvents {
   /** Makes the record durable before it returns. */
   save(record: FormationRecord): void;
   /** A state that only people can mend; each sentence is said once. */
-  complain(sentence: string): void;
+  warnOnce(sentence: string): void;
 }
 
 export class Formation {
@@ -46,7 +46,7 @@ export class Formation {
   readonly #events: FormationEvents;
   readonly #heard = new Map<ServerId, Heard>();
   /** One per peer and kind at the most: the sentences are made of ids alone. */
-  readonly #complaints = new Set<string>();
+  readonly #warned = new Set<string>();
 
   constructor(
     identity: Identity,
@@ -101,7 +101,7 @@ export class Formation {
     if (notice.stage !== FormationStage.unformed && !this.#isForUs(from, notice)) return;
     const listed = this.listedIncarnation(from);
     if (listed !== null && listed !== notice.incarnation) {
-      this.#complain(
+      this.#warnOnce(
         `Cannot form the cluster: server ${from} lost its data directory while it formed. ` +
           `If no server of this cluster ever served, stop all, remove their data directories and ` +
           `start again.`,
@@ -139,7 +139,7 @@ export class Formation {
   #isForUs(from: ServerId, notice: FormationNotice): boolean {
     const own = notice.members.find((member) => member.serverId === this.#identity.serverId);
     if (own?.incarnation !== this.#identity.incarnation) {
-      this.#complain(
+      this.#warnOnce(
         `Server ${from} belongs to a cluster that does not know this data directory: it formed ` +
           `with another one under id ${this.#identity.serverId}. If that one was moved, ` +
           `put it back; if it is lost, leave this server stopped, for no build can take a lost ` +
@@ -151,7 +151,7 @@ export class Formation {
     const isSameSet = ids.length === this.#ids.length && this.#ids.every((id) => ids.includes(id));
     const isSameList = this.record === null || this.record.clusterId === notice.clusterId;
     if (isSameSet && isSameList && clusterIdOf(notice.members) === notice.clusterId) return true;
-    this.#complain(
+    this.#warnOnce(
       `Cannot form the cluster: server ${from} forms it with servers ${
         ids.join(", ")
       } and this one ` +
@@ -174,9 +174,9 @@ export class Formation {
     this.record = record;
   }
 
-  #complain(sentence: string): void {
-    if (this.#complaints.has(sentence)) return;
-    this.#complaints.add(sentence);
-    this.#events.complain(sentence);
+  #warnOnce(sentence: string): void {
+    if (this.#warned.has(sentence)) return;
+    this.#warned.add(sentence);
+    this.#events.warnOnce(sentence);
   }
 }

@@ -122,7 +122,7 @@ export class PeerLinks {
     });
     this.formation = new Formation(directory.identity, directory.formation, servers, {
       save: (record) => directory.saveFormation(record),
-      complain: (message) => host.log({ level: "error", message, fields: { serverId } }),
+      warnOnce: (message) => host.log({ level: "error", message, fields: { serverId } }),
     });
     const others = options.reachable.filter((id) => id !== serverId);
     this.silence = new PeerSilence(others);

@@ -64,12 +64,12 @@ export class PeerLog {
 
   /** A server, or somebody who says so, was turned away. */
   refused(id: ServerId, text: string): void {
-    this.#complain(id, "A server is refused", text);
+    this.#warnOnce(id, "A server is refused", text);
   }
 
   /** What came over a link whose handshake passed can't be read. */
   malformed(id: ServerId, text: string): void {
-    this.#complain(id, "A peer sends what makes no sense", text);
+    this.#warnOnce(id, "A peer sends what makes no sense", text);
   }
 
   /** Two processes live under one id. Nobody can tell here which of them is the copy. */
@@ -86,11 +86,11 @@ export class PeerLog {
       : `server ${id} ${first}, so another process under its id, at ` +
         `${laterAddress}, is refused: start one of the two with an id of its own`;
     // The ports of its connections change from try to try.
-    this.#complain(id, message, text, "error", "twins");
+    this.#warnOnce(id, message, text, "error", "twins");
   }
 
   /** `about`: what tells this complaint from another of its kind, where that is not its text. */
-  #complain(
+  #warnOnce(
     id: ServerId,
     message: string,
     text: string,

@@ -50,7 +50,7 @@ export class Standstill {
     if (stoodMs >= this.#options.electionTimeoutMs) this.#say(stoodMs, nowMs, use);
     const passedMs = nowMs - this.#tickedMs;
     const sleptMs = wallMs - this.#wallMs - passedMs;
-    if (this.#tickedMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#saySlept(sleptMs, nowMs);
+    if (this.#tickedMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#logSlept(sleptMs, nowMs);
     this.#tickedMs = nowMs;
     this.#wallMs = wallMs;
     this.#use = use;
@@ -77,7 +77,7 @@ export class Standstill {
     this.#paced.say("standstill", { level, message, fields }, nowMs);
   }
 
-  #saySlept(sleptMs: number, nowMs: number): void {
+  #logSlept(sleptMs: number, nowMs: number): void {
     const message = "The machine slept, or its clock was set forward";
     const fields = { aheadMs: Math.round(sleptMs) };
     this.#paced.say("slept", { level: "warning", message, fields }, nowMs);

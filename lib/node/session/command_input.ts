@@ -46,7 +46,7 @@ export class CommandInput {
     batch.clear();
     const room = Math.min(BATCH_COMMANDS_MAX, commandsMax);
     buffer.consume(this.#codec.parse(buffer.bytes, buffer.start, buffer.end, batch, room));
-    if (!this.#codec.midCommand()) this.midCommandSinceMs = -1;
+    if (!this.#codec.isMidCommand()) this.midCommandSinceMs = -1;
     else if (this.midCommandSinceMs < 0 || batch.count > 0) {
       this.midCommandSinceMs = clock.monotonicMs();
     }

@@ -6,7 +6,7 @@
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
-import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session_host.ts";
+import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
 import type { Session } from "./session.ts";
 
@@ -24,13 +24,13 @@ export class HeldCommands {
   #first = 0;
   readonly #session: Session;
   readonly #pending: PendingCommands;
-  readonly #evaluation: Evaluation;
+  readonly #evaluation: SessionHost;
   readonly #submission: SubmissionState;
 
   constructor(
     session: Session,
     pending: PendingCommands,
-    evaluation: Evaluation,
+    evaluation: SessionHost,
     submission: SubmissionState,
   ) {
     this.#session = session;

@@ -26,7 +26,7 @@ export class MemoryBudget {
   }
 
   /** True where a connection that holds `bytes` has to wait. */
-  holdsBack(bytes: number): boolean {
+  mustWait(bytes: number): boolean {
     return this.#bytes >= this.#bytesMax && bytes > SHARE_BYTES;
   }
 }
@@ -48,12 +48,12 @@ export class BudgetShare {
       this.#budget.add(bytes - this.#bytes);
       this.#bytes = bytes;
     }
-    return this.isHeldBack = this.#budget.holdsBack(bytes);
+    return this.isHeldBack = this.#budget.mustWait(bytes);
   }
 
   /** True where so many bytes more would not have to wait for others. */
   mayHoldMore(bytes: number): boolean {
-    return !this.#budget.holdsBack(this.#bytes + bytes);
+    return !this.#budget.mustWait(this.#bytes + bytes);
   }
 
   giveBack(): void {

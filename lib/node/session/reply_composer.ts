@@ -3,21 +3,21 @@ import type { ByteWriter } from "../../util/bytes.ts";
 import { Result, Status } from "../../kv/commands/result.ts";
 import type { Codec, LogTime } from "../../wire/codec.ts";
 import { ClientError, ReplyMode } from "../../wire/command_batch.ts";
-import type { Evaluation } from "./session_host.ts";
+import type { SessionHost } from "./session_host.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
 import { ReplyStream } from "./reply_stream.ts";
 
 export class ReplyComposer {
   readonly stream = new ReplyStream();
   readonly #codec: Codec;
-  readonly #evaluation: Evaluation;
+  readonly #evaluation: SessionHost;
   readonly #pending: PendingCommands;
   readonly #outputBytesMax: number;
   readonly #readResult = new Result();
 
   constructor(
     codec: Codec,
-    evaluation: Evaluation,
+    evaluation: SessionHost,
     pending: PendingCommands,
     outputBytesMax: number,
   ) {

@@ -13,8 +13,8 @@ import { type Result, Status } from "../../kv/commands/result.ts";
 import type { Codec } from "../../wire/codec.ts";
 import { ClientError, type CommandBatch } from "../../wire/command_batch.ts";
 import { CommandInput } from "./command_input.ts";
-import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session_host.ts";
-import { Pace } from "../log/group_commit.ts";
+import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
+import { ClientPace } from "../log/group_commit.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { mayBeLong, ReplyComposer } from "./reply_composer.ts";
@@ -34,10 +34,10 @@ export class Session implements ClientSession {
   isWaitingForTime = false;
   isAwaitingLeader = false;
   /** How soon it sends its next write; for the gathering of writes. */
-  readonly pace = new Pace();
+  readonly pace = new ClientPace();
 
   readonly #codec: Codec;
-  readonly #evaluation: Evaluation;
+  readonly #evaluation: SessionHost;
   readonly #limits: SessionLimits;
   readonly #input: CommandInput;
   readonly #replies: ReplyComposer;
@@ -51,7 +51,7 @@ export class Session implements ClientSession {
   #lastReason = "";
   readonly #share: BudgetShare;
 
-  constructor(remote: string, codec: Codec, evaluation: Evaluation, limits: SessionLimits) {
+  constructor(remote: string, codec: Codec, evaluation: SessionHost, limits: SessionLimits) {
     this.remote = remote;
     this.#codec = codec;
     this.#evaluation = evaluation;
@@ -193,7 +193,7 @@ export class Session implements ClientSession {
         if (this.#replies.isFull) break; // outputWritten() goes on from here
         if (this.#checkBudget()) break; // checkDeadlines() goes on from here
         if (!this.#replies.composeRead(true)) {
-          this.#evaluation.waitForTime(this);
+          this.#evaluation.waitForExpiry(this);
           break;
         }
       }

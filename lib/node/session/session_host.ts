@@ -12,7 +12,7 @@ export const AWAIT_LEADER = -1;
 /** Why a server takes no commands now; 0 where it does. */
 export type Refusal = ClientError | 0 | typeof AWAIT_LEADER;
 
-export interface Evaluation extends ServerViewSource {
+export interface SessionHost extends ServerViewSource {
   monotonicMs(): number;
   /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
   readonly leaderTime: LogTime;
@@ -48,7 +48,7 @@ export interface Evaluation extends ServerViewSource {
   /** Calls `session.confirmed(round)` once that round is. */
   expectRound(session: Session, round: number): void;
   /** Calls `session.advance()` once the passing of time up to now is committed. */
-  waitForTime(session: Session): void;
+  waitForExpiry(session: Session): void;
   /**
    * True where the reads since the last tick have been work enough: no more is to be evaluated now that
    * can wait. Calls `session.advance()` after a later tick.

@@ -103,7 +103,7 @@ export class Sessions {
     }
   }
 
-  waitForTime(session: Session): void {
+  waitForExpiry(session: Session): void {
     if (session.isWaitingForTime) return;
     session.isWaitingForTime = true;
     this.#waitingForTime.push(session);

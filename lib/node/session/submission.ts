@@ -1,7 +1,7 @@
 /** What becomes of a batch's commands on this server now: into the log, to a read, or refused. */
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
-import { AWAIT_LEADER, type Evaluation, type Refusal } from "./session_host.ts";
+import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
 import { HeldCommands } from "./held_commands.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
 import type { Session } from "./session.ts";
@@ -9,14 +9,14 @@ import type { Session } from "./session.ts";
 export class Submission {
   readonly #session: Session;
   readonly #pending: PendingCommands;
-  readonly #evaluation: Evaluation;
+  readonly #evaluation: SessionHost;
   /** Null while nothing is held: most connections never hold anything. */
   #held: HeldCommands | null = null;
   /** A command of the transaction that is being gathered was refused. */
   isDiscarded = false;
   #round = 0;
 
-  constructor(session: Session, pending: PendingCommands, evaluation: Evaluation) {
+  constructor(session: Session, pending: PendingCommands, evaluation: SessionHost) {
     this.#session = session;
     this.#pending = pending;
     this.#evaluation = evaluation;

@@ -25,7 +25,7 @@ export class ClockWatch {
    */
   look(nowMs: number, aheadMs: number, leads: boolean): void {
     if (Math.abs(aheadMs) <= DIFFERENCE_MS_MAX) {
-      if (this.#hasWarned) this.#sayAgreed();
+      if (this.#hasWarned) this.#logAgreed();
       return;
     }
     if (nowMs < this.#nextMs) return;
@@ -36,7 +36,7 @@ export class ClockWatch {
     this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS_MAX);
   }
 
-  #sayAgreed(): void {
+  #logAgreed(): void {
     this.#hasWarned = false;
     this.#pauseMs = PAUSE_MS_MIN;
     this.#nextMs = -Infinity;

@@ -3,8 +3,8 @@ import type { Disk } from "../../host/ports.ts";
 import { ByteReader, readU32 } from "../../util/bytes.ts";
 import {
   checkRecord,
-  decodeEntries,
   decodeHardState,
+  decodeRecordEntries,
   findMarker,
   isZero,
   MARKER_BYTES,
@@ -99,7 +99,7 @@ function describe(
   const body = new ByteReader(bytes, offset + RECORD_HEAD_BYTES, end);
   const at = { path, offset, bytes: end - offset };
   if (type === RecordType.entries) {
-    const entries = decodeEntries(body);
+    const entries = decodeRecordEntries(body);
     const [first, last] = [entries[0], entries.at(-1)];
     const terms = first?.term === last?.term
       ? `term ${first?.term}`

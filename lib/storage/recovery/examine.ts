@@ -24,7 +24,7 @@ import type { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
 import { samePosition } from "../snapshots/snapshot_format.ts";
 import type { RecoveredSnapshot, SnapshotFile } from "../types.ts";
 
-export interface Examination {
+export interface RecoveryPlan {
   readonly scan: LogScan;
   /** What was loaded, or null. */
   readonly snapshot: RecoveredSnapshot | null;
@@ -43,7 +43,7 @@ export function examine(
   place: LogPlace,
   snapshots: SnapshotDirectory,
   load: (file: SnapshotFile) => void,
-): Examination {
+): RecoveryPlan {
   const { disk, directory, owner } = place;
   const loader = new Loader(snapshots, load);
   const newest = snapshots.list()[0] ?? NONE;

@@ -17,7 +17,7 @@ import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { damagedLogAdvice } from "../advice.ts";
 import { DataDirectoryError } from "../errors.ts";
-import { type Examination, examine } from "./examine.ts";
+import { examine, type RecoveryPlan } from "./examine.ts";
 import { makeSegment, segmentLength } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import { beginRepair } from "./repair.ts";
@@ -32,7 +32,7 @@ import {
   type SegmentHead,
   segmentName,
 } from "../segments/segment_head.ts";
-import type { LogPlace, LogPosition, LogSurroundings } from "../wal/closed_segments.ts";
+import type { LogPlace, LogSurroundings, ResumePoint } from "../wal/closed_segments.ts";
 import { SegmentedLog } from "../wal/segmented_log.ts";
 import { removeTemporaries } from "../files/small_file.ts";
 import { removeSpares } from "../segments/spare_segments.ts";
@@ -93,7 +93,7 @@ function removeLeftBehind({ disk, directory }: LogPlace): void {
 }
 
 /** Goes on from a log that is not damaged, or not any more. */
-function resume(options: RecoveryOptions, found: Examination): Recovery {
+function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   const { place, room } = options;
   const { scan, snapshot, bad } = found;
   const { replay } = scan;
@@ -105,12 +105,12 @@ function resume(options: RecoveryOptions, found: Examination): Recovery {
   const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
   const position = snapshot?.position ?? { index: 0, term: 0 };
   const goesOn = position.index === 0 || replay.termAt(position.index) === position.term;
-  const open = (): LogPosition => {
+  const open = (): ResumePoint => {
     if (goesOn) return settleTail(place, found, hardState);
     return beginBehind(place, hardState, position);
   };
   const opened = withReserve(room.reserve, tail.path, open);
-  tidy(options, found, goesOn);
+  removeLeftovers(options, found, goesOn);
   const log = new SegmentedLog(place, room, options.surroundings, opened);
   // What the last run had on its way out when it ended.
   log.compact(Infinity);
@@ -140,7 +140,7 @@ function leaveUnused(
 }
 
 /** Goes on in the last segment, its tail put right. */
-function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState): LogPosition {
+function settleTail(place: LogPlace, { scan }: RecoveryPlan, hardState: HardState): ResumePoint {
   const { replay, segments } = scan;
   const tail = segments.at(-1)!;
   const before = segments.at(-2);
@@ -151,12 +151,12 @@ function settleTail(place: LogPlace, { scan }: Examination, hardState: HardState
     return {
       head: tail.head,
       file,
-      ...settle(place, file, tail, newlySuspect),
+      ...sealTail(place, file, tail, newlySuspect),
       hardState,
       nextIndex: replay.nextIndex,
       lastTerm: replay.lastTerm,
       lastIndex: tail.lastIndex,
-      earlier: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
+      closed: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
         path,
         lastIndex,
         bytes: head.reused ? head.length : end,
@@ -178,7 +178,7 @@ function beginBehind(
   place: LogPlace,
   hardState: HardState,
   position: SnapshotPosition,
-): LogPosition {
+): ResumePoint {
   const { disk, directory, owner, segmentBytesMax } = place;
   const sequences = listSegments(disk, directory);
   const head: SegmentHead = {
@@ -206,12 +206,16 @@ function beginBehind(
     nextIndex: head.firstIndex,
     lastTerm: head.previousTerm,
     lastIndex: position.index,
-    earlier: [],
+    closed: [],
   };
 }
 
 /** Removes what the log that is open now has no use for. */
-function tidy(options: RecoveryOptions, { scan, snapshot, bad }: Examination, goesOn: boolean) {
+function removeLeftovers(
+  options: RecoveryOptions,
+  { scan, snapshot, bad }: RecoveryPlan,
+  goesOn: boolean,
+) {
   const { place, snapshots, repairing } = options;
   const { disk, directory } = place;
   const leftovers = scan.leftovers.filter((path) => disk.exists(path));
@@ -229,12 +233,12 @@ function tidy(options: RecoveryOptions, { scan, snapshot, bad }: Examination, go
 }
 
 /** Makes the tail durable and clean; returns where the log goes on. */
-function settle(
+function sealTail(
   place: LogPlace,
   file: DiskFile,
   tail: SegmentScan,
   newlySuspect: HardState | null,
-): Pick<LogPosition, "offset" | "chain" | "endsWithMarker"> {
+): Pick<ResumePoint, "offset" | "chain" | "endsWithMarker"> {
   rewrite(file, tail.proven, tail.end);
   file.syncNow();
   if (tail.head.reused && tail.usedEnd > tail.end) {

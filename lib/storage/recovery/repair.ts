@@ -8,7 +8,7 @@
  *  3. the segments in front of it are set aside, and the snapshots that can't be loaded.
  */
 import { type Entry, type HardState, NOBODY } from "../../raft/types.ts";
-import type { Examination } from "./examine.ts";
+import type { RecoveryPlan } from "./examine.ts";
 import { makeSegment, segmentLength } from "../segments/make_segment.ts";
 import { entriesBytes, MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import type { RecoveryOptions } from "./recover.ts";
@@ -31,8 +31,8 @@ const KEPT_BYTES_MAX = SEGMENT_LENGTH_MAX / 4;
 /** Blocking. Returns what a start goes on from. Throws what the disk throws. */
 export function beginRepair(
   options: RecoveryOptions,
-  found: Examination,
-): { found: Examination; repairing: DamagedLog } {
+  found: RecoveryPlan,
+): { found: RecoveryPlan; repairing: DamagedLog } {
   const { place, parent, snapshots } = options;
   const { disk, directory, owner } = place;
   const kept = soundEntries(found);
@@ -52,7 +52,7 @@ export function beginRepair(
 }
 
 /** The entries behind the snapshot that lead on from it and are in front of all damage. */
-function soundEntries({ scan, snapshot }: Examination): Entry[] {
+function soundEntries({ scan, snapshot }: RecoveryPlan): Entry[] {
   const { replay } = scan;
   const index = snapshot?.position.index ?? 0;
   const term = snapshot?.position.term ?? 0;
@@ -71,7 +71,7 @@ function soundEntries({ scan, snapshot }: Examination): Entry[] {
 /** What is known to be lost, with what an earlier repair that is not over knew. */
 function merge(
   { repairing, snapshots }: RecoveryOptions,
-  { scan, snapshot, damage }: Examination,
+  { scan, snapshot, damage }: RecoveryPlan,
   kept: readonly Entry[],
 ): DamagedLog {
   const index = snapshot?.position.index ?? 0;
@@ -96,7 +96,7 @@ function merge(
  */
 function promises(
   { place, snapshots }: RecoveryOptions,
-  { scan, snapshot }: Examination,
+  { scan, snapshot }: RecoveryPlan,
 ): HardState {
   const { seen } = scan;
   const terms = snapshots.list().map((position) => position.term);
@@ -109,7 +109,7 @@ function promises(
 function writeSound(
   place: LogPlace,
   sequence: number,
-  { snapshot }: Examination,
+  { snapshot }: RecoveryPlan,
   kept: readonly Entry[],
   hardState: HardState,
 ): void {

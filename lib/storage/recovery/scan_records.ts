@@ -2,8 +2,8 @@
 import { ByteFormatError, ByteReader, readU32 } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../errors.ts";
 import {
-  decodeEntries,
   decodeHardState,
+  decodeRecordEntries,
   type Marker,
   MARKER_BYTES,
   readMarker,
@@ -175,7 +175,7 @@ function readRecord(
       seen.hardState(hardState);
       if (damage.length === 0) replay.hardState = hardState;
     } else if (type === RecordType.entries) {
-      const entries = decodeEntries(body, withData);
+      const entries = decodeRecordEntries(body, withData);
       const open = damage.at(-1);
       if (open === undefined) problem = replay.append(entries);
       else if (open.lastIndex === null && entries.length > 0) closeRange(open, entries[0]!.index);

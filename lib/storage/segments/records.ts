@@ -215,7 +215,7 @@ export function decodeHardState(body: ByteReader): HardState {
  * Reads the entries of a body; their data are copies, or nothing where they are not wanted. Throws
  * `ByteFormatError`.
  */
-export function decodeEntries(body: ByteReader, withData = true): Entry[] {
+export function decodeRecordEntries(body: ByteReader, withData = true): Entry[] {
   const first = body.u64();
   const count = body.u32();
   const entries: Entry[] = [];

@@ -15,7 +15,7 @@ export interface LogPlace {
 }
 
 /** Where a log goes on: behind the last record that is there and durable. */
-export interface LogPosition {
+export interface ResumePoint {
   readonly head: SegmentHead;
   /** The segment, open for writing. */
   readonly file: DiskFile;
@@ -28,11 +28,11 @@ export interface LogPosition {
   /** The highest index of an entry in this segment; its first index less one where it has none. */
   readonly lastIndex: number;
   /** The segments before, ascending. */
-  readonly earlier: readonly EarlierSegment[];
+  readonly closed: readonly ClosedSegment[];
 }
 
 /** A segment that is not written to any more. */
-export interface EarlierSegment {
+export interface ClosedSegment {
   readonly path: string;
   /** The highest index that any entry in it has. */
   readonly lastIndex: number;
@@ -52,20 +52,20 @@ export interface LogSurroundings {
 }
 
 /** The segments in front of the one that is written to, ascending. */
-export class EarlierSegments {
+export class ClosedSegments {
   readonly #disk: Disk;
   readonly #directory: string;
-  #segments: EarlierSegment[];
+  #segments: ClosedSegment[];
   readonly #spares: SpareSegments;
   readonly #isFull: () => boolean;
   /** On their way out. */
-  #leaving: EarlierSegment[] = [];
+  #leaving: ClosedSegment[] = [];
   #isClosed = false;
 
   /** `isFull`: true while the disk has no room for what is not there yet: every file is kept then. */
   constructor(
     { disk, directory, spares }: LogPlace,
-    segments: readonly EarlierSegment[],
+    segments: readonly ClosedSegment[],
     isFull: () => boolean,
   ) {
     this.#disk = disk;
@@ -77,11 +77,11 @@ export class EarlierSegments {
 
   /** Those on their way out included. */
   get bytes(): number {
-    const sum = (total: number, { bytes }: EarlierSegment) => total + bytes;
+    const sum = (total: number, { bytes }: ClosedSegment) => total + bytes;
     return this.#segments.reduce(sum, this.#leaving.reduce(sum, 0));
   }
 
-  push(segment: EarlierSegment): void {
+  push(segment: ClosedSegment): void {
     this.#segments.push(segment);
   }
 

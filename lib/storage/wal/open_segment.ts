@@ -5,10 +5,10 @@
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { broken } from "../../util/assert.ts";
 import { eraseRemains } from "../segments/erase_remains.ts";
-import type { LogPlace, LogPosition } from "./closed_segments.ts";
+import type { LogPlace, ResumePoint } from "./closed_segments.ts";
 import { TAIL_BYTES } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
-import { RoomAhead } from "./preallocation.ts";
+import { Preallocation } from "./preallocation.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
@@ -17,10 +17,10 @@ import {
   segmentName,
 } from "../segments/segment_head.ts";
 
-export class LogTail {
+export class OpenSegment {
   readonly #place: LogPlace;
   readonly #writer = new RecordWriter();
-  readonly #roomAhead: RoomAhead;
+  readonly #preallocation: Preallocation;
   #head: SegmentHead;
   #generation: number;
   #file: DiskFile;
@@ -29,9 +29,9 @@ export class LogTail {
   /** The last record is a marker: nothing behind it is in need of one. */
   endsWithMarker: boolean;
 
-  constructor(place: LogPlace, { head, file, offset, chain, endsWithMarker }: LogPosition) {
+  constructor(place: LogPlace, { head, file, offset, chain, endsWithMarker }: ResumePoint) {
     this.#place = place;
-    this.#roomAhead = new RoomAhead(place.segmentBytesMax);
+    this.#preallocation = new Preallocation(place.segmentBytesMax);
     this.#head = head;
     this.#generation = segmentGeneration(place.owner, head.sequence);
     this.#file = file;
@@ -103,11 +103,11 @@ export class LogTail {
     const isAhead = !reused && !closes;
     let zeroes = 0;
     if (isAhead) {
-      zeroes = this.#roomAhead.before(this.#file, offset, length, bytes.length, keptBytes);
+      zeroes = this.#preallocation.before(this.#file, offset, length, bytes.length, keptBytes);
     }
     try {
       this.#file.write(offset, bytes);
-      if (isAhead) zeroes += this.#roomAhead.after(this.#file, end, length, keptBytes);
+      if (isAhead) zeroes += this.#preallocation.after(this.#file, end, length, keptBytes);
     } catch (error) {
       if (error instanceof DiskFullError) this.#takeBack(bytes.length);
       throw error;
@@ -129,7 +129,7 @@ export class LogTail {
   /** Goes on in the new, empty segment with `head`. The file before was closed. */
   goOn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
-    this.#roomAhead.begin();
+    this.#preallocation.begin();
     this.#head = head;
     this.#generation = segmentGeneration(owner, head.sequence);
     this.#file = disk.open(this.path);

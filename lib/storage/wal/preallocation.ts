@@ -22,7 +22,7 @@ const STEPS_OF_SEGMENT = 64;
 /** Larger batches are as quick without. */
 const BATCH_BYTES_MAX = 131_072;
 
-export class RoomAhead {
+export class Preallocation {
   readonly #stepBytesMax: number;
   #zeroes = new Uint8Array(0);
   /** Up to this offset the segment has its blocks. */

@@ -10,16 +10,16 @@
  * and nothing of the batch is kept. When `hasRoom()` is false, and until when, is room.ts's business.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../../raft/types.ts";
-import { isAwaited } from "./sync_policy.ts";
+import { mayBlockSync } from "./sync_policy.ts";
 import { DiskFullError, isDiskProblem } from "../../host/ports.ts";
 import { assert, broken } from "../../util/assert.ts";
 import {
-  EarlierSegments,
+  ClosedSegments,
   type LogPlace,
-  type LogPosition,
   type LogSurroundings,
+  type ResumePoint,
 } from "./closed_segments.ts";
-import { LogTail } from "./open_segment.ts";
+import { OpenSegment } from "./open_segment.ts";
 import { segmentLength, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
 import { makeNextSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "../segments/records.ts";
@@ -32,12 +32,12 @@ export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
   readonly #room: Room;
   readonly #surroundings: LogSurroundings;
-  readonly #tail: LogTail;
+  readonly #openSegment: OpenSegment;
   #hardState: HardState;
   #nextIndex: number;
   #lastTerm: number;
   #lastIndex: number;
-  readonly #earlier: EarlierSegments;
+  readonly #closedSegments: ClosedSegments;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
   /** Who wants to know of each sync of a batch that takes several. */
   #onSync: () => void = () => {};
@@ -46,17 +46,17 @@ export class SegmentedLog implements LogStorage {
     place: LogPlace,
     room: Room,
     surroundings: LogSurroundings,
-    position: LogPosition,
+    position: ResumePoint,
   ) {
     this.#place = place;
     this.#room = room;
     this.#surroundings = surroundings;
-    this.#tail = new LogTail(place, position);
+    this.#openSegment = new OpenSegment(place, position);
     this.#hardState = position.hardState;
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
     this.#lastIndex = position.lastIndex;
-    this.#earlier = new EarlierSegments(place, position.earlier, () => !room.isThere);
+    this.#closedSegments = new ClosedSegments(place, position.closed, () => !room.isThere);
   }
 
   persist(
@@ -74,7 +74,7 @@ export class SegmentedLog implements LogStorage {
     }
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
-    const { offset, head } = this.#tail;
+    const { offset, head } = this.#openSegment;
     const write = () => {
       onWrite(false);
       const bytes = this.#writeBatch(batch);
@@ -85,7 +85,7 @@ export class SegmentedLog implements LogStorage {
       if (error instanceof DiskFullError) this.#room.refused();
       done(error);
     };
-    const mayBlock = (bytes: number) => isAwaited(batch, bytes);
+    const mayBlock = (bytes: number) => mayBlockSync(batch, bytes);
     const onFull = (error: Error) => this.#goOver(batch, size, error, run, end);
     const run = () => this.#run(write, end, mayBlock, onFull);
     if (offset + size + TAIL_BYTES <= head.length) return run();
@@ -105,9 +105,9 @@ export class SegmentedLog implements LogStorage {
 
   markSynced(done: Done): void {
     this.#expectIdle();
-    if (this.#tail.endsWithMarker) return this.#later(null, done);
-    this.#run(() => this.#tail.writeMarker(), done);
-    this.#tail.giveBack();
+    if (this.#openSegment.endsWithMarker) return this.#later(null, done);
+    this.#run(() => this.#openSegment.writeMarker(), done);
+    this.#openSegment.giveBack();
   }
 
   hasRoom(): boolean {
@@ -118,25 +118,26 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "failed", "The log was used after its disk failed");
     if (this.#state === "closed") return;
     this.#room.seek(nowMs);
-    if (this.#room.isThere) this.#earlier.trimSpares();
+    if (this.#room.isThere) this.#closedSegments.trimSpares();
   }
 
   roomBytes(): number {
-    return this.#room.isThere ? Infinity : this.#tail.roomBytes + this.#room.bytes;
+    return this.#room.isThere ? Infinity : this.#openSegment.roomBytes + this.#room.bytes;
   }
 
   bytes(): number {
     const besides = this.#room.reserve.bytes + this.#place.spares.bytes;
-    return this.#earlier.bytes + this.#tail.bytes + besides;
+    return this.#closedSegments.bytes + this.#openSegment.bytes + besides;
   }
 
   earlierBytes(): number {
-    return this.#earlier.bytes;
+    return this.#closedSegments.bytes;
   }
 
   compact(keepFromIndex: number): void {
     assert(this.#state !== "failed", "The log was used after its disk failed");
-    this.#earlier.removeBefore(Math.min(keepFromIndex, this.#surroundings.fallbackIndex() + 1));
+    const fallbackIndex = this.#surroundings.fallbackIndex();
+    this.#closedSegments.removeBefore(Math.min(keepFromIndex, fallbackIndex + 1));
   }
 
   restart(position: SnapshotPosition, done: Done): void {
@@ -151,7 +152,7 @@ export class SegmentedLog implements LogStorage {
       this.#nextIndex = position.index + 1;
       this.#lastTerm = position.term;
       this.#goOn(head);
-      this.#earlier.removeBefore(Infinity);
+      this.#closedSegments.removeBefore(Infinity);
       this.#surroundings.restarted(position);
       this.#end(null, done);
     });
@@ -166,18 +167,18 @@ export class SegmentedLog implements LogStorage {
     if (this.#state === "closed") return;
     const idle = this.#state === "idle";
     this.#state = "closed";
-    this.#earlier.close();
+    this.#closedSegments.close();
     this.#room.close();
     try {
-      if (idle && !this.#tail.endsWithMarker) {
-        this.#tail.writeMarker();
-        this.#tail.file.syncNow();
+      if (idle && !this.#openSegment.endsWithMarker) {
+        this.#openSegment.writeMarker();
+        this.#openSegment.file.syncNow();
       }
     } catch (error) {
       // Without the marker the next start trusts the tail less; nothing is lost by that.
       if (!(error instanceof DiskFullError)) throw error;
     } finally {
-      this.#tail.file.close();
+      this.#openSegment.file.close();
     }
   }
 
@@ -206,7 +207,7 @@ export class SegmentedLog implements LogStorage {
       return error instanceof DiskFullError ? onFull(error) : this.#later(error, done);
     }
     this.#state = "syncing";
-    this.#tail.file.sync((error) => this.#end(error, done), mayBlock(bytes));
+    this.#openSegment.file.sync((error) => this.#end(error, done), mayBlock(bytes));
   }
 
   /**
@@ -245,7 +246,7 @@ export class SegmentedLog implements LogStorage {
   /** Returns how many bytes it wrote, zeroes ahead of the log's end included. */
   #writeBatch(batch: PersistBatch): number {
     const { hardState, entries } = batch;
-    const tail = this.#tail;
+    const tail = this.#openSegment;
     const writer = tail.begin();
     if (!tail.endsWithMarker) tail.mark();
     if (hardState !== null) writer.hardState(hardState);
@@ -270,15 +271,15 @@ export class SegmentedLog implements LogStorage {
    */
   #rotate(batchBytes: number, isFull: boolean, done: Done): void {
     this.#state = "syncing";
-    this.#tail.begin();
-    const previousChecksum = this.#tail.mark(true);
+    this.#openSegment.begin();
+    const previousChecksum = this.#openSegment.mark(true);
     const wanted = { ...this.#nextHead(batchBytes), previousChecksum };
     this.#makeSegment({ head: wanted, batchBytes, isFull }, (error, head) => {
       if (error !== null) return this.#end(error, done);
       this.#onSync();
       try {
         // In one piece, as all that goes to the log: a part of it, left by a kill, would be a torn tail.
-        this.#tail.write(0, true);
+        this.#openSegment.write(0, true);
       } catch (error) {
         if (!isDiskProblem(error)) throw error;
         return this.#rotateAgain(head, batchBytes, error, done);
@@ -288,7 +289,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   #leave(head: SegmentHead, done: Done): void {
-    this.#tail.file.sync((error) => {
+    this.#openSegment.file.sync((error) => {
       if (this.#state === "closed") return;
       if (error !== null) return this.#end(error, done);
       this.#onSync();
@@ -299,9 +300,9 @@ export class SegmentedLog implements LogStorage {
   }
 
   #leaveBehind(): void {
-    const { file, path, bytes, head: { length } } = this.#tail;
+    const { file, path, bytes, head: { length } } = this.#openSegment;
     file.close();
-    this.#earlier.push({ path, lastIndex: this.#lastIndex, bytes, length });
+    this.#closedSegments.push({ path, lastIndex: this.#lastIndex, bytes, length });
   }
 
   /**
@@ -322,7 +323,7 @@ export class SegmentedLog implements LogStorage {
 
   #nextHead(batchBytes: number): SegmentHead {
     return {
-      sequence: this.#tail.head.sequence + 1,
+      sequence: this.#openSegment.head.sequence + 1,
       firstIndex: this.#nextIndex,
       previousTerm: this.#lastTerm,
       length: segmentLength(this.#place.segmentBytesMax, batchBytes),
@@ -344,7 +345,7 @@ export class SegmentedLog implements LogStorage {
 
   /** Takes the new, empty segment into use. */
   #goOn(head: SegmentHead): void {
-    this.#tail.goOn(head);
+    this.#openSegment.goOn(head);
     this.#lastIndex = head.firstIndex - 1;
   }
 }

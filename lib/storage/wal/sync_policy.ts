@@ -9,6 +9,6 @@ const AWAITED_BYTES_MAX = 65_536;
  * bring to the disk, zeroes behind the batch included. A leader has clients to hear
  * meanwhile, and goes on committing where its own disk stands still.
  */
-export function isAwaited({ messagesAfterSync }: PersistBatch, bytes: number): boolean {
+export function mayBlockSync({ messagesAfterSync }: PersistBatch, bytes: number): boolean {
   return messagesAfterSync.length > 0 && bytes <= AWAITED_BYTES_MAX;
 }

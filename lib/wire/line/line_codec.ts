@@ -50,8 +50,8 @@ export class LineCodec implements Codec {
     return this.#parser.bytesNeeded();
   }
 
-  midCommand(): boolean {
-    return this.#parser.midCommand();
+  isMidCommand(): boolean {
+    return this.#parser.isMidCommand();
   }
 
   get isUndecided(): boolean {

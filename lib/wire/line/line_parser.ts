@@ -82,8 +82,8 @@ export class LineParser {
     return this.#phase === Phase.swallow || this.#phase === Phase.drop ? 1 : this.#needed;
   }
 
-  /** As `Codec.midCommand`. */
-  midCommand(): boolean {
+  /** As `Codec.isMidCommand`. */
+  isMidCommand(): boolean {
     return this.bytesNeeded() > 0;
   }
 

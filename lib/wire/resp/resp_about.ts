@@ -36,7 +36,7 @@ export function writeAbout(
       return writeText(out, `${(wallMs % 1000) * 1000}`);
     }
     case RespMode.wait:
-      if (view.leaderId === view.serverId) return writeInteger(out, view.holders);
+      if (view.leaderId === view.serverId) return writeInteger(out, view.upToDateFollowers);
       return writeLine(out, "-ERR WAIT cannot be used with replica instances.");
     case RespMode.role:
       return writeRole(out, view);

@@ -99,7 +99,7 @@ export class RespCodec implements Codec {
   }
 
   /** A large transaction has to get on as a command does: others may wait for its memory. */
-  midCommand(): boolean {
+  isMidCommand(): boolean {
     return this.#reader.isInside || this.heldBytes() > IDLE_BYTES_MAX;
   }
 

@@ -1,0 +1,21 @@
+/** Every mutant's patch fits the code as it is now: else a renaming would end the hunt hours later. */
+import { assertEquals } from "@std/assert";
+import { GIVEN, OWN } from "./mutants.ts";
+import { ROOT } from "./results.ts";
+import { patchedFiles } from "./trees.ts";
+
+Deno.test("mutants: each patch matches exactly once and changes its files", () => {
+  const faults: string[] = [];
+  for (const mutant of [...GIVEN, ...OWN]) {
+    try {
+      for (const [file, text] of patchedFiles(mutant, ROOT)) {
+        if (text === Deno.readTextFileSync(ROOT + file)) {
+          faults.push(`Mutant ${mutant.name} leaves ${file} as it is`);
+        }
+      }
+    } catch (error) {
+      faults.push((error as Error).message);
+    }
+  }
+  assertEquals(faults, []);
+});
