@@ -4,10 +4,9 @@
  * Nothing is written while a sync is under way, so whenever a batch is written, everything before it
  * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
  * data-directory.md's subject, and recover.ts puts it right.
- *
- * Full disk: the log continues in a file that has its blocks already, a spare segment or else the reserve
- * (reserve.ts), and the batch goes there. If that does not fit either, `done` gets the `DiskFullError`
- * and nothing of the batch is kept. When `hasRoom()` is false, and until when, is room.ts's business.
+ * Full disk: the log continues in a file that has its blocks already, a spare segment or else the
+ * reserve, and the batch goes there. If it does not fit there either, `done` gets the `DiskFullError` and
+ * nothing of the batch is kept. room.ts decides when `hasRoom()` is false.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../../raft/types.ts";
 import { mayBlockSync } from "./sync_policy.ts";
