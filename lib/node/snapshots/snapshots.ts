@@ -50,6 +50,8 @@ export class Snapshots {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   /** Followers that need a newer snapshot than there is yet. */
   readonly #waiting = new Set<ServerId>();
+  /** The log's end at the start; 0 once the store has it. */
+  #recoveredIndex: number;
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
   #held = { index: Infinity, untilMs: 0 };
@@ -58,6 +60,7 @@ export class Snapshots {
     const { raft, files, storeOptions, limits, clock, host, send } = options;
     this.#options = options;
     this.#raft = raft;
+    this.#recoveredIndex = raft.state.log.lastIndex;
     const newest = files.list()[0]?.index ?? 0;
     let bytesInFront = 0;
     let bytesBehind = 0;
@@ -107,8 +110,7 @@ export class Snapshots {
   }
 
   tick(nowMs: number, store: Store, log: LogStorage): void {
-    const { files } = this.#options;
-    files.keepReserve(recordBytes(store) + SNAPSHOT_OVERHEAD_BYTES, nowMs);
+    this.#keepReserve(store, nowMs);
     this.#receiver.tick();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
     this.#fullSinceMs = log.hasRoom() ? Infinity : Math.min(this.#fullSinceMs, nowMs);
@@ -120,6 +122,18 @@ export class Snapshots {
     else this.#maker.tick(nowMs, this.#raft, store, mayBegin);
     const appliedIndex = store.appliedIndex;
     this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
+  }
+
+  /**
+   * After a start the store is empty until a leader says what of the log is committed. By that measure
+   * the reserve would be far too long, and what it gave back on a full disk would be gone when it is
+   * needed: it stays as it is until the store has what the log held.
+   */
+  #keepReserve(store: Store, nowMs: number): void {
+    const { lastIndex } = this.#raft.state.log;
+    if (store.appliedIndex < Math.min(this.#recoveredIndex, lastIndex)) return;
+    this.#recoveredIndex = 0;
+    this.#options.files.keepReserve(recordBytes(store) + SNAPSHOT_OVERHEAD_BYTES, nowMs);
   }
 
   /**
