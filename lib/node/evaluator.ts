@@ -11,11 +11,15 @@ import { ClientError } from "../wire/command_batch.ts";
 import type { Appender } from "./log/append.ts";
 import type { Replica } from "./replica.ts";
 import type { Clocks } from "./time/clocks.ts";
-import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session/session_host.ts";
+import {
+  AWAIT_LEADER,
+  type NodeSession,
+  type Refusal,
+  type SessionHost,
+} from "./session/session_host.ts";
 import { KnownLeader } from "./known_leader.ts";
-import type { ServerAddress } from "./node.ts";
+import type { ServerAddress } from "./node_options.ts";
 import type { ReadWaiters } from "./log/read_waiters.ts";
-import type { Session } from "./session/session.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Space } from "./space.ts";
@@ -138,7 +142,7 @@ export class Evaluator implements SessionHost {
   }
 
   append(
-    session: Session,
+    session: NodeSession,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,
@@ -149,21 +153,21 @@ export class Evaluator implements SessionHost {
     this.#parts.scheduleTurn();
   }
 
-  readRound(_session: Session): number {
+  readRound(): number {
     return this.#parts.replica()?.raft.requestRead() ?? 0;
   }
 
-  expectRound(session: Session, round: number): void {
+  expectRound(session: NodeSession, round: number): void {
     this.#parts.readWaiters.expect(round, session);
     this.#parts.scheduleTurn();
   }
 
-  waitForExpiry(session: Session): void {
+  waitForExpiry(session: NodeSession): void {
     this.#parts.sessions.waitForExpiry(session);
     this.#parts.proposeTimeEntry();
   }
 
-  awaitLeader(session: Session): void {
+  awaitLeader(session: NodeSession): void {
     this.#parts.sessions.awaitLeader(session);
   }
 
@@ -180,7 +184,7 @@ export class Evaluator implements SessionHost {
     } else result.status = Status.tooMuch; // a write behind it is applied now and can't wait
   }
 
-  mustRest(session: Session): boolean {
+  mustRest(session: NodeSession): boolean {
     if (this.#workOfTick() < TICK_WORK_MAX) return false;
     this.#parts.sessions.rest(session);
     return true;
@@ -234,11 +238,11 @@ export class Evaluator implements SessionHost {
     };
   }
 
-  markActive(session: Session): void {
+  markActive(session: NodeSession): void {
     if (this.#parts.sessions.markActive(session)) this.#parts.scheduleTurn();
   }
 
-  forget(session: Session): void {
+  forget(session: NodeSession): void {
     this.#parts.sessions.forget(session);
   }
 }

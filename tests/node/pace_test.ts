@@ -1,6 +1,7 @@
 /** For whom the next entry waits, and how long (lib/node/log/group_commit.ts). */
 import { assertEquals } from "@std/assert";
-import { ClientPace, GroupCommit } from "../../lib/node/log/group_commit.ts";
+import { GroupCommit } from "../../lib/node/log/group_commit.ts";
+import { ClientPace } from "../../lib/node/session/client_pace.ts";
 import { type LeaderRole, Raft, type RaftState } from "../../lib/raft/raft.ts";
 import { makeReadIndexState } from "../../lib/raft/read_index.ts";
 import { makeThriftyAppends } from "../../lib/raft/thrifty_appends.ts";

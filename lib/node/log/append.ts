@@ -16,7 +16,7 @@ import type { LogTime } from "../../wire/codec.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { RewriteLimit } from "./rewrite_limit.ts";
-import type { Session } from "../session/session.ts";
+import type { NodeSession } from "../session/session_host.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
 export interface Proposal {
@@ -24,7 +24,7 @@ export interface Proposal {
   rewrittenBytes: number;
   index: number;
   term: number;
-  readonly sessions: Session[];
+  readonly sessions: NodeSession[];
   readonly firstPositions: number[];
   readonly counts: number[];
 }
@@ -74,7 +74,7 @@ export class Appender {
 
   /** Adds a run of encoded commands; copies them. */
   append(
-    session: Session,
+    session: NodeSession,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,

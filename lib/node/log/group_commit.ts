@@ -10,6 +10,7 @@
  */
 import type { Clock } from "../../host/ports.ts";
 import type { RaftState } from "../../raft/state.ts";
+import type { ClientPace } from "../session/client_pace.ts";
 
 /** More gathered bytes than this don't wait for the commit under way. */
 const GATHER_BYTES_MAX = 262_144;
@@ -17,15 +18,6 @@ const GATHER_BYTES_MAX = 262_144;
 const AWAIT_BYTES_MAX = 65_536;
 /** Fewer clients than this are not waited for, nor is the last eighth of them. */
 const AWAITED_MIN = 8;
-
-/** What is known of one client's pace. */
-export class ClientPace {
-  /** The group in whose time its last write was answered, and the one it is awaited in. */
-  answeredIn = -2;
-  awaitedIn = -2;
-  /** After its last answer it sent the next write at once. */
-  isPrompt = false;
-}
 
 /** Groups are what goes into the log at once; they count from 0. */
 export class GroupCommit {

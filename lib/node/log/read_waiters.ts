@@ -1,10 +1,10 @@
 /** Which sessions wait for which read round. Rounds are confirmed in order; a lost one is cleared. */
 import { Deque } from "../../util/deque.ts";
-import type { Session } from "../session/session.ts";
+import type { NodeSession } from "../session/session_host.ts";
 
 interface Round {
   readonly number: number;
-  readonly sessions: Session[];
+  readonly sessions: NodeSession[];
 }
 
 export class ReadWaiters {
@@ -15,7 +15,7 @@ export class ReadWaiters {
   }
 
   /** Remembers that `session` has reads that wait for `round`. */
-  expect(round: number, session: Session): void {
+  expect(round: number, session: NodeSession): void {
     const newest = this.#rounds.at(this.#rounds.length - 1);
     if (newest === undefined || newest.number < round) {
       this.#rounds.push({ number: round, sessions: [session] });

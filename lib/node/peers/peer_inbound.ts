@@ -17,7 +17,7 @@ import {
   ProtocolError,
   RefusalReason,
 } from "../../wire/rpc/rpc.ts";
-import type { PeerLinks } from "./peer_links.ts";
+import type { AcceptedLink, LinkOwner } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { InboundLink } from "../api.ts";
 
@@ -33,11 +33,11 @@ const ANSWER_BYTES_MAX = 4_096;
 
 type FeatureFrame = Extract<Frame, { type: "status" | "probe" | "probeResponse" }>;
 
-export class PeerInbound implements InboundLink, ProcessLink {
+export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   readonly #remote: string;
-  readonly #links: PeerLinks;
+  readonly #links: LinkOwner;
   readonly #output = new OutputBuffer();
   /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
   #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
@@ -53,13 +53,17 @@ export class PeerInbound implements InboundLink, ProcessLink {
   /** Something came in that no pong has told of yet. */
   #owesPong = false;
 
-  constructor(remote: string, links: PeerLinks) {
+  constructor(remote: string, links: LinkOwner) {
     this.#remote = remote;
     this.#links = links;
   }
 
   get address(): string {
     return this.#remote;
+  }
+
+  get from(): ServerId | null {
+    return this.#from;
   }
 
   get isKnown(): boolean {
@@ -127,8 +131,8 @@ export class PeerInbound implements InboundLink, ProcessLink {
   }
 
   /** The same server has made a newer connection: it does not use this one any more. */
-  replaceBy(newer: PeerInbound): void {
-    if (newer === this || newer.#from === null || newer.#from !== this.#from) return;
+  replaceBy(newer: AcceptedLink): void {
+    if (newer === this || newer.from === null || newer.from !== this.#from) return;
     this.#forget();
     this.#lose("its server has made a newer connection");
   }

@@ -20,6 +20,7 @@ import {
 } from "../../wire/rpc/rpc.ts";
 import { Formation, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
+import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PeerProcesses, type StartId } from "./peer_processes.ts";
@@ -54,22 +55,6 @@ export interface PeerLinksOptions {
   readonly onPeerLost: (id: ServerId) => void;
 }
 
-/** Why a handshake is refused: the reason's number for the wire, a sentence for people. */
-export interface Refused {
-  readonly reason: RefusalReason;
-  readonly text: string;
-}
-
-/** How both ends of a connection see that it still carries; in milliseconds. */
-export interface LinkPace {
-  /** A connection over which nothing came back for so long is given up. */
-  readonly silenceMaxMs: number;
-  /** How often the end that made it says something, so that something can come back. */
-  readonly pingIntervalMs: number;
-  /** The other end answers no more often than this. */
-  readonly pongPauseMs: number;
-}
-
 /** A link whose follower is unreachable must not last much longer than what makes it campaign. */
 const SILENCE_ELECTION_TIMEOUTS = 3;
 const SILENCE_MIN_MS = 1_000;
@@ -85,7 +70,7 @@ const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
 
-export class PeerLinks {
+export class PeerLinks implements LinkOwner {
   readonly formation: Formation;
   readonly outbound: readonly PeerOutbound[];
   readonly pace: LinkPace;
@@ -97,7 +82,7 @@ export class PeerLinks {
   readonly #features: Features;
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
-  readonly #inbound = new Set<PeerInbound>();
+  readonly #inbound = new Set<AcceptedLink>();
   /** The time of the last tick; -1 before the first. */
   #nowMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
@@ -306,7 +291,7 @@ export class PeerLinks {
   }
 
   /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
-  handshakePassed(newer: PeerInbound): void {
+  handshakePassed(newer: AcceptedLink): void {
     for (const link of this.#inbound) link.replaceBy(newer);
   }
 
@@ -314,7 +299,7 @@ export class PeerLinks {
     this.#options.onPeerLost(from);
   }
 
-  inboundClosed(link: PeerInbound): void {
+  inboundClosed(link: AcceptedLink): void {
     this.#inbound.delete(link);
   }
 }

@@ -27,7 +27,7 @@ import {
   RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
-import type { PeerLinks } from "./peer_links.ts";
+import type { LinkOwner } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { LogEvent, OutboundLink } from "../api.ts";
 
@@ -44,7 +44,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   retriesAtOnce = false;
-  readonly #links: PeerLinks;
+  readonly #links: LinkOwner;
   readonly #outboxBytesMax: number;
   #output = new OutputBuffer(KEEP_BYTES);
   /** For how long at most a few bytes waited at a time. */
@@ -65,7 +65,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   #isPlannedEnd = false;
   #hasNews = false;
 
-  constructor(peerId: ServerId, links: PeerLinks, outboxBytesMax: number) {
+  constructor(peerId: ServerId, links: LinkOwner, outboxBytesMax: number) {
     this.peerId = peerId;
     this.#links = links;
     this.#outboxBytesMax = outboxBytesMax;

@@ -6,9 +6,14 @@
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
-import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
+import { AWAIT_LEADER, type NodeSession, type Refusal, type SessionHost } from "./session_host.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
-import type { Session } from "./session.ts";
+
+/** The session that holds them. */
+export interface HoldingSession extends NodeSession {
+  /** True where it may hold a command of so many bytes more until a leader is known. */
+  mayHold(bytes: number): boolean;
+}
 
 /** What the submission of commands knows beside them. */
 export interface SubmissionState {
@@ -22,20 +27,20 @@ export class HeldCommands {
   count = 0;
   /** The position of the oldest, where there is any. */
   #first = 0;
-  readonly #session: Session;
+  readonly #session: HoldingSession;
   readonly #pending: PendingCommands;
-  readonly #evaluation: SessionHost;
+  readonly #host: SessionHost;
   readonly #submission: SubmissionState;
 
   constructor(
-    session: Session,
+    session: HoldingSession,
     pending: PendingCommands,
-    evaluation: SessionHost,
+    host: SessionHost,
     submission: SubmissionState,
   ) {
     this.#session = session;
     this.#pending = pending;
-    this.#evaluation = evaluation;
+    this.#host = host;
     this.#submission = submission;
   }
 
@@ -55,13 +60,13 @@ export class HeldCommands {
   /** See PendingCommands.holdWrites. */
   holdWrites(position: number, count: number, bytes: Uint8Array, start: number): void {
     // A transaction that had got this far was not to be discarded: a write like any other.
-    const nowMs = this.#evaluation.monotonicMs();
+    const nowMs = this.#host.monotonicMs();
     this.#pending.holdWrites(position, count, Action.write, nowMs, bytes, start);
     this.#noteHeld(position, count);
   }
 
   holdRead(position: number): void {
-    this.#pending.holdRead(position, Action.read, this.#evaluation.monotonicMs());
+    this.#pending.holdRead(position, Action.read, this.#host.monotonicMs());
     this.#noteHeld(position, 1);
   }
 
@@ -69,7 +74,7 @@ export class HeldCommands {
   resume(refusal: Refusal, cutoffMs: number): void {
     if (this.count === 0) return;
     const pending = this.#pending;
-    const nowMs = this.#evaluation.monotonicMs();
+    const nowMs = this.#host.monotonicMs();
     const { tail } = pending;
     for (let p = this.#first; p < tail;) {
       const kind = pending.kind(p);
@@ -115,7 +120,7 @@ export class HeldCommands {
     let q = p;
     while (q < pending.tail && pending.kind(q) === PendingKind.held) {
       if (pending.action(q) !== action) break;
-      const error = this.#evaluation.writeRefusal(bytes, offset);
+      const error = this.#host.writeRefusal(bytes, offset);
       if (error !== 0) {
         if (q > p) break;
         this.#refuse(p, error);
@@ -124,7 +129,7 @@ export class HeldCommands {
       offset += commandLength(bytes, offset);
       this.#release(q++, PendingKind.write, nowMs);
     }
-    this.#evaluation.append(this.#session, p, bytes, start, offset, q - p);
+    this.#host.append(this.#session, p, bytes, start, offset, q - p);
     return q;
   }
 
@@ -141,6 +146,6 @@ export class HeldCommands {
   #noteHeld(position: number, count: number): void {
     if (this.count === 0 || position < this.#first) this.#first = position;
     this.count += count;
-    this.#evaluation.awaitLeader(this.#session);
+    this.#host.awaitLeader(this.#session);
   }
 }

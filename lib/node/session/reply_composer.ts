@@ -10,19 +10,19 @@ import { ReplyStream } from "./reply_stream.ts";
 export class ReplyComposer {
   readonly stream = new ReplyStream();
   readonly #codec: Codec;
-  readonly #evaluation: SessionHost;
+  readonly #host: SessionHost;
   readonly #pending: PendingCommands;
   readonly #outputBytesMax: number;
   readonly #readResult = new Result();
 
   constructor(
     codec: Codec,
-    evaluation: SessionHost,
+    host: SessionHost,
     pending: PendingCommands,
     outputBytesMax: number,
   ) {
     this.#codec = codec;
-    this.#evaluation = evaluation;
+    this.#host = host;
     this.#pending = pending;
     this.#outputBytesMax = outputBytesMax;
   }
@@ -34,7 +34,7 @@ export class ReplyComposer {
 
   /** Composes the reply to the write at the front, which came to `result`. */
   composeResult(result: Result): void {
-    this.#compose(result, this.#evaluation.leaderTime);
+    this.#compose(result, this.#host.leaderTime);
   }
 
   /** Composes the reply to the command at the front, which is of this kind and no write. */
@@ -51,7 +51,7 @@ export class ReplyComposer {
     const replyMode = pending.replyMode(pending.evaluated);
     const start = pending.readStart(pending.evaluated);
     const bytes = pending.readBytes.bytes;
-    this.#codec.writeLocal(this.stream.writer, replyMode, bytes, start, this.#evaluation);
+    this.#codec.writeLocal(this.stream.writer, replyMode, bytes, start, this.#host);
     pending.passEvaluated(this.stream.composed);
   }
 
@@ -59,8 +59,8 @@ export class ReplyComposer {
   composeStaleRead(): void {
     const pending = this.#pending;
     const start = pending.readStart(pending.evaluated);
-    this.#evaluation.read(pending.readBytes.bytes, start, this.#readResult);
-    this.#compose(this.#readResult, this.#evaluation.followerTime);
+    this.#host.read(pending.readBytes.bytes, start, this.#readResult);
+    this.#compose(this.#readResult, this.#host.followerTime);
   }
 
   composeRefusal(): void {
@@ -77,9 +77,9 @@ export class ReplyComposer {
     const pending = this.#pending;
     const result = this.#readResult;
     const start = pending.readStart(pending.evaluated);
-    this.#evaluation.read(pending.readBytes.bytes, start, result);
+    this.#host.read(pending.readBytes.bytes, start, result);
     const isDue = result.status !== Status.notFound && result.deadlineMs !== 0 &&
-      result.deadlineMs <= this.#evaluation.leaderTime.nowMs();
+      result.deadlineMs <= this.#host.leaderTime.nowMs();
     if (strict && isDue) return false;
     this.composeResult(result);
     return true;
@@ -112,7 +112,7 @@ export class ReplyComposer {
   #writeError(out: ByteWriter, position: number): void {
     const pending = this.#pending;
     let error = pending.error(position);
-    const leader = error === ClientError.redirect ? this.#evaluation.leaderAddress() : null;
+    const leader = error === ClientError.redirect ? this.#host.leaderAddress() : null;
     if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
     this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
   }

@@ -13,8 +13,9 @@ import { type Result, Status } from "../../kv/commands/result.ts";
 import type { Codec } from "../../wire/codec.ts";
 import { ClientError, type CommandBatch } from "../../wire/command_batch.ts";
 import { CommandInput } from "./command_input.ts";
+import { ClientPace } from "./client_pace.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
-import { ClientPace } from "../log/group_commit.ts";
+import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { mayBeLong, ReplyComposer } from "./reply_composer.ts";
@@ -25,11 +26,11 @@ import { Submission } from "./submission.ts";
 /** A client that has not said more after this long waits for an answer to what it said. */
 const SILENCE_MS = 200;
 
-export class Session implements ClientSession {
+export class Session implements ClientSession, HoldingSession {
   readonly remote: string;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
-  /** Set by the evaluation while this session waits for the end of the turn or for time to pass. */
+  /** Set by the node while this session waits for the end of the turn or for time to pass. */
   isMarkedActive = false;
   isWaitingForTime = false;
   isAwaitingLeader = false;
@@ -37,7 +38,7 @@ export class Session implements ClientSession {
   readonly pace = new ClientPace();
 
   readonly #codec: Codec;
-  readonly #evaluation: SessionHost;
+  readonly #host: SessionHost;
   readonly #limits: SessionLimits;
   readonly #input: CommandInput;
   readonly #replies: ReplyComposer;
@@ -51,14 +52,14 @@ export class Session implements ClientSession {
   #lastReason = "";
   readonly #share: BudgetShare;
 
-  constructor(remote: string, codec: Codec, evaluation: SessionHost, limits: SessionLimits) {
+  constructor(remote: string, codec: Codec, host: SessionHost, limits: SessionLimits) {
     this.remote = remote;
     this.#codec = codec;
-    this.#evaluation = evaluation;
+    this.#host = host;
     this.#limits = limits;
     this.#share = new BudgetShare(limits.budget);
-    this.#replies = new ReplyComposer(codec, evaluation, this.#pending, limits.outputBytesMax);
-    this.#submission = new Submission(this, this.#pending, evaluation);
+    this.#replies = new ReplyComposer(codec, host, this.#pending, limits.outputBytesMax);
+    this.#submission = new Submission(this, this.#pending, host);
     this.#input = new CommandInput(codec, limits.batches, limits.commandBytesMax);
   }
 
@@ -79,12 +80,12 @@ export class Session implements ClientSession {
   nextBatch(): CommandBatch | null {
     if (this.closing !== null || this.#lastPosition !== Infinity || !this.#hasRoom()) return null;
     const room = this.#limits.pipelineCommandsMax - this.#pending.length;
-    return this.#input.nextBatch(room, this.#evaluation);
+    return this.#input.nextBatch(room, this.#host);
   }
 
   submit(batch: CommandBatch): void {
-    const evaluation = this.#evaluation;
-    const refusal = evaluation.refusal();
+    const host = this.#host;
+    const refusal = host.refusal();
     if (refusal !== AWAIT_LEADER && this.#submission.isHolding) this.resumeHeld(0);
     const end = this.#submission.submit(batch, refusal);
     this.#input.giveBack(batch);
@@ -96,7 +97,7 @@ export class Session implements ClientSession {
   inputEnded(): void {
     this.#decideInSilence();
     // It may have left, and must not find done what it has given up: it waits for no leader.
-    const refusal = this.#evaluation.refusal();
+    const refusal = this.#host.refusal();
     this.#resumeHeld(refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, 0);
     this.#endAfter(this.#pending.tail - 1, "the client ended the connection");
     this.advance();
@@ -105,7 +106,7 @@ export class Session implements ClientSession {
   disconnected(): void {
     this.isGone = true;
     this.onActivity = null;
-    this.#evaluation.forget(this);
+    this.#host.forget(this);
     this.#share.giveBack();
   }
 
@@ -119,7 +120,7 @@ export class Session implements ClientSession {
     const wasFull = !this.#hasRoom();
     this.#replies.stream.written();
     if (wasFull) this.advance();
-    if (wasFull || this.#replies.stream.hasReleased) this.#evaluation.markActive(this);
+    if (wasFull || this.#replies.stream.hasReleased) this.#host.markActive(this);
   }
 
   get hasPending(): boolean {
@@ -181,7 +182,7 @@ export class Session implements ClientSession {
   /** Composes all replies at the front that can be, and releases what may leave. */
   advance(): void {
     const pending = this.#pending;
-    while (pending.evaluated < pending.tail && !this.#evaluation.mustRest(this)) {
+    while (pending.evaluated < pending.tail && !this.#host.mustRest(this)) {
       const kind = pending.kind(pending.evaluated);
       if (kind === PendingKind.write || kind === PendingKind.held) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();
@@ -193,7 +194,7 @@ export class Session implements ClientSession {
         if (this.#replies.isFull) break; // outputWritten() goes on from here
         if (this.#checkBudget()) break; // checkDeadlines() goes on from here
         if (!this.#replies.composeRead(true)) {
-          this.#evaluation.waitForExpiry(this);
+          this.#host.waitForExpiry(this);
           break;
         }
       }
@@ -259,7 +260,7 @@ export class Session implements ClientSession {
    * more; else gives up on those submitted at or before `cutoffMs`.
    */
   resumeHeld(cutoffMs: number): void {
-    if (!this.isGone) this.#resumeHeld(this.#evaluation.refusal(), cutoffMs);
+    if (!this.isGone) this.#resumeHeld(this.#host.refusal(), cutoffMs);
   }
 
   /** Closes once what is due has gone out. */
@@ -281,7 +282,7 @@ export class Session implements ClientSession {
     }
     if (this.#share.isHeldBack && !this.#checkBudget()) {
       this.advance();
-      this.#evaluation.markActive(this);
+      this.#host.markActive(this);
     }
   }
 
@@ -301,12 +302,12 @@ export class Session implements ClientSession {
   #goOn(): void {
     this.advance();
     const { round } = this.#submission;
-    if (round > 0) this.#evaluation.expectRound(this, round);
+    if (round > 0) this.#host.expectRound(this, round);
   }
 
   /** True where commands of which nothing was done may wait for the next leader. */
   #mayHoldAgain(): boolean {
-    return this.#lastPosition === Infinity && this.#evaluation.refusal() === AWAIT_LEADER;
+    return this.#lastPosition === Infinity && this.#host.refusal() === AWAIT_LEADER;
   }
 
   #isReading(): boolean {
@@ -316,10 +317,8 @@ export class Session implements ClientSession {
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
     if (this.isGone) return true;
-    return this.#share.hold(
-      this.#input.heldBytes + this.#replies.stream.heldBytes +
-        this.#pending.readBytes.bytes.length,
-    );
+    const heldBytes = this.#input.heldBytes + this.#replies.stream.heldBytes;
+    return this.#share.hold(heldBytes + this.#pending.readBytes.bytes.length);
   }
 
   #hasRoom(): boolean {
@@ -339,7 +338,7 @@ export class Session implements ClientSession {
     if (pending.head > this.#lastPosition && this.closing === null) {
       this.closing = this.#lastReason;
     }
-    if (pending.head !== before || this.closing !== null) this.#evaluation.markActive(this);
+    if (pending.head !== before || this.closing !== null) this.#host.markActive(this);
   }
 
   #endAfter(position: number, reason: string): void {

@@ -1,16 +1,59 @@
 /**
- * What a session asks of the node: the mission's Evaluator, seen from one connection. Commands go
- * into the log, reads wait for a round, everything else is refused with the reason.
+ * What a session and the node ask of each other. `SessionHost` is the mission's Evaluator, seen from one
+ * connection: commands go into the log, reads wait for a round, everything else is refused with the
+ * reason. `NodeSession` is a connection, seen from the node. Each side knows the other by these alone.
  */
 import type { Result } from "../../kv/commands/result.ts";
 import type { ClientAddress, LogTime, ServerViewSource } from "../../wire/codec.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
-import type { Session } from "./session.ts";
+import type { ClientPace } from "./client_pace.ts";
 
 /** No leader is known, and there may be one soon: commands that need one are held until then. */
 export const AWAIT_LEADER = -1;
 /** Why a server takes no commands now; 0 where it does. */
 export type Refusal = ClientError | 0 | typeof AWAIT_LEADER;
+
+/** One client connection, as the node sees it. */
+export interface NodeSession {
+  /** Notes of the node's lists (sessions.ts): this session is in one of them already. */
+  isMarkedActive: boolean;
+  isWaitingForTime: boolean;
+  isAwaitingLeader: boolean;
+  /** It was disconnected: nothing is to be told to it any more. */
+  readonly isGone: boolean;
+  readonly pace: ClientPace;
+  /** See ByteSource. */
+  readonly onActivity: (() => void) | null;
+  /** True while any command is not answered. */
+  readonly hasPending: boolean;
+  /** Commands that only a leader can answer. */
+  readonly waitingForLeader: number;
+  /** Commands that wait until a leader is known. */
+  readonly heldCommands: number;
+  /** The write at `position` is about to be applied: reads before it are evaluated now. */
+  beforeApply(position: number): void;
+  /** The write at `position` was applied, with this result. */
+  applied(position: number, result: Result): void;
+  /** A read round was confirmed, and the store holds all up to its read index. */
+  confirmed(round: number): void;
+  /** Something that replies may wait for has happened. */
+  advance(): void;
+  /** `count` writes from `position` on, encoded from `bytes[start]` on, did not come into the log. */
+  refuseWrites(
+    position: number,
+    count: number,
+    error: ClientError,
+    bytes: Uint8Array,
+    start: number,
+  ): void;
+  /** A leader is known, or nobody waits any more; else those submitted by `cutoffMs` are given up. */
+  resumeHeld(cutoffMs: number): void;
+  /** The leadership that gave out read rounds is gone. */
+  leadershipLost(readError: ClientError): void;
+  checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void;
+  /** Closes once what is due has gone out. */
+  end(reason: string): void;
+}
 
 export interface SessionHost extends ServerViewSource {
   monotonicMs(): number;
@@ -36,7 +79,7 @@ export interface SessionHost extends ServerViewSource {
    * the session are `firstPosition` and on. The bytes are copied.
    */
   append(
-    session: Session,
+    session: NodeSession,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,
@@ -44,20 +87,20 @@ export interface SessionHost extends ServerViewSource {
     count: number,
   ): void;
   /** Asks for a read round; the number of the one that serves reads submitted now. */
-  readRound(session: Session): number;
+  readRound(): number;
   /** Calls `session.confirmed(round)` once that round is. */
-  expectRound(session: Session, round: number): void;
+  expectRound(session: NodeSession, round: number): void;
   /** Calls `session.advance()` once the passing of time up to now is committed. */
-  waitForExpiry(session: Session): void;
+  waitForExpiry(session: NodeSession): void;
   /**
    * True where the reads since the last tick have been work enough: no more is to be evaluated now that
    * can wait. Calls `session.advance()` after a later tick.
    */
-  mustRest(session: Session): boolean;
+  mustRest(session: NodeSession): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;
   /** Calls `session.resumeHeld()` once a leader is known, and for each command that waits too long. */
-  awaitLeader(session: Session): void;
+  awaitLeader(session: NodeSession): void;
   /** Wakes the session's shell at the end of the turn. */
-  markActive(session: Session): void;
-  forget(session: Session): void;
+  markActive(session: NodeSession): void;
+  forget(session: NodeSession): void;
 }

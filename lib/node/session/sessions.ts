@@ -1,6 +1,6 @@
 /** All client sessions of a server: who has something to write, who waits for time, who is late. */
 import type { ClientError } from "../../wire/command_batch.ts";
-import type { Session } from "./session.ts";
+import type { NodeSession } from "./session_host.ts";
 
 /** Deadlines are looked at this often, so they are kept to this. */
 const CHECK_INTERVAL_MS = 100;
@@ -25,12 +25,12 @@ export interface ClientLoad {
 }
 
 export class Sessions {
-  readonly #all = new Set<Session>();
-  #active: Session[] = [];
-  #waitingForTime: Session[] = [];
+  readonly #all = new Set<NodeSession>();
+  #active: NodeSession[] = [];
+  #waitingForTime: NodeSession[] = [];
   /** Those whose reads were work enough for one tick, longest waiting first. */
-  readonly #resting = new Set<Session>();
-  #awaitingLeader: Session[] = [];
+  readonly #resting = new Set<NodeSession>();
+  #awaitingLeader: NodeSession[] = [];
   #lastCheckMs = 0;
 
   get count(): number {
@@ -59,17 +59,17 @@ export class Sessions {
     return false;
   }
 
-  add(session: Session): void {
+  add(session: NodeSession): void {
     this.#all.add(session);
   }
 
-  forget(session: Session): void {
+  forget(session: NodeSession): void {
     this.#all.delete(session);
     this.#resting.delete(session);
   }
 
   /** Remembers to wake the session's shell at the end of the turn; false where it is known already. */
-  markActive(session: Session): boolean {
+  markActive(session: NodeSession): boolean {
     if (session.isMarkedActive) return false;
     session.isMarkedActive = true;
     this.#active.push(session);
@@ -89,7 +89,7 @@ export class Sessions {
   }
 
   /** Remembers a session that goes on after a later tick. */
-  rest(session: Session): void {
+  rest(session: NodeSession): void {
     this.#resting.add(session);
   }
 
@@ -103,7 +103,7 @@ export class Sessions {
     }
   }
 
-  waitForExpiry(session: Session): void {
+  waitForExpiry(session: NodeSession): void {
     if (session.isWaitingForTime) return;
     session.isWaitingForTime = true;
     this.#waitingForTime.push(session);
@@ -120,7 +120,7 @@ export class Sessions {
     }
   }
 
-  awaitLeader(session: Session): void {
+  awaitLeader(session: NodeSession): void {
     if (session.isAwaitingLeader) return;
     session.isAwaitingLeader = true;
     this.#awaitingLeader.push(session);

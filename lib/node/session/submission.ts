@@ -2,24 +2,23 @@
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
-import { HeldCommands } from "./held_commands.ts";
+import { HeldCommands, type HoldingSession } from "./held_commands.ts";
 import { type PendingCommands, PendingKind } from "./pending_commands.ts";
-import type { Session } from "./session.ts";
 
 export class Submission {
-  readonly #session: Session;
+  readonly #session: HoldingSession;
   readonly #pending: PendingCommands;
-  readonly #evaluation: SessionHost;
+  readonly #host: SessionHost;
   /** Null while nothing is held: most connections never hold anything. */
   #held: HeldCommands | null = null;
   /** A command of the transaction that is being gathered was refused. */
   isDiscarded = false;
   #round = 0;
 
-  constructor(session: Session, pending: PendingCommands, evaluation: SessionHost) {
+  constructor(session: HoldingSession, pending: PendingCommands, host: SessionHost) {
     this.#session = session;
     this.#pending = pending;
-    this.#evaluation = evaluation;
+    this.#host = host;
   }
 
   /** The read round that confirms the reads of the last batch; 0 where it had none. */
@@ -42,7 +41,7 @@ export class Submission {
    */
   submit(batch: CommandBatch, refusal: Refusal): string | null {
     this.#round = 0;
-    const nowMs = this.#evaluation.monotonicMs();
+    const nowMs = this.#host.monotonicMs();
     for (let i = 0; i < batch.count;) {
       const action = batch.actions[i] as Action;
       switch (action) {
@@ -70,7 +69,7 @@ export class Submission {
           }
           break;
         case Action.layout:
-          if (refusal === AWAIT_LEADER && !this.#evaluation.knowsLayout()) {
+          if (refusal === AWAIT_LEADER && !this.#host.knowsLayout()) {
             this.#hold(batch, i, nowMs);
           } else this.#bytes(PendingKind.local, batch, i, nowMs, 0);
           break;
@@ -127,19 +126,19 @@ export class Submission {
 
   /** The round for a read that is submitted now: a batch asks for one with its first read. */
   roundForRead(): number {
-    if (this.#round === 0) this.#round = this.#evaluation.readRound(this.#session);
+    if (this.#round === 0) this.#round = this.#host.readRound();
     return this.#round;
   }
 
   #staleRead(batch: CommandBatch, i: number, refusal: Refusal, nowMs: number): void {
     if (refusal === 0) return this.#read(batch, i, nowMs);
-    const error = refusal === ClientError.busy ? refusal : this.#evaluation.staleRefusal();
+    const error = refusal === ClientError.busy ? refusal : this.#host.staleRefusal();
     if (error === 0) this.#bytes(PendingKind.staleRead, batch, i, nowMs, 0);
     else this.#refuse(batch, i, error, nowMs);
   }
 
   #forHolding(): HeldCommands {
-    return this.#held ??= new HeldCommands(this.#session, this.#pending, this.#evaluation, this);
+    return this.#held ??= new HeldCommands(this.#session, this.#pending, this.#host, this);
   }
 
   #hold(batch: CommandBatch, i: number, nowMs: number): void {
@@ -158,20 +157,20 @@ export class Submission {
     refusal: ClientError | 0,
     nowMs: number,
   ): number {
-    const evaluation = this.#evaluation;
+    const host = this.#host;
     const bytes = batch.bytes.bytes;
     const firstPosition = this.#pending.tail;
     const action = batch.actions[from];
     let error = refusal;
     let i = from;
     for (; i < batch.count && batch.actions[i] === action; i++) {
-      if (refusal === 0) error = evaluation.writeRefusal(bytes, batch.starts[i]!);
+      if (refusal === 0) error = host.writeRefusal(bytes, batch.starts[i]!);
       if (error !== 0) break;
       this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs, batch.slots[i]!);
     }
     if (i > from) {
       const [start, end] = [batch.starts[from]!, batch.ends[i - 1]!];
-      evaluation.append(this.#session, firstPosition, bytes, start, end, i - from);
+      host.append(this.#session, firstPosition, bytes, start, end, i - from);
     }
     if (error === 0) return i;
     this.#refuse(batch, i, error, nowMs);

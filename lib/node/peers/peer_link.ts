@@ -1,0 +1,77 @@
+/**
+ * What both directions of a link share, and what they ask of the owner of all links (peer_links.ts): who
+ * may talk to this server, and whom to tell of what came in.
+ */
+import type { Message, ServerId } from "../../raft/types.ts";
+import type {
+  DigestNotice,
+  FormationNotice,
+  Hello,
+  RefusalReason,
+  StatusNotice,
+} from "../../wire/rpc/rpc.ts";
+import type { PeerLog } from "./peer_log.ts";
+import type { PeerProcesses } from "./peer_processes.ts";
+import type { PeerSilence } from "./peer_silence.ts";
+
+/** Why a handshake is refused: the reason's number for the wire, a sentence for people. */
+export interface Refused {
+  readonly reason: RefusalReason;
+  readonly text: string;
+}
+
+/** How both ends of a connection see that it still carries; in milliseconds. */
+export interface LinkPace {
+  /** A connection over which nothing came back for so long is given up. */
+  readonly silenceMaxMs: number;
+  /** How often the end that made it sends something, so that something can come back. */
+  readonly pingIntervalMs: number;
+  /** The other end answers no more often than this. */
+  readonly pongPauseMs: number;
+}
+
+/** An accepted connection, as the owner sees it. */
+export interface AcceptedLink {
+  /** The server at the other end; null until its handshake has passed. */
+  readonly from: ServerId | null;
+  /** True where the handshake has passed with this server, in this version. */
+  speaks(peer: ServerId, protocolVersion: number): boolean;
+  /** Lets time pass. */
+  tick(elapsedMs: number): void;
+  /** Somebody's handshake has passed: where that is the same server, this connection is dead. */
+  replaceBy(newer: AcceptedLink): void;
+  /** Ends this connection so that the other end makes a fresh handshake. */
+  reconnect(reason: string): void;
+}
+
+/** The owner of all links, as a link sees it. */
+export interface LinkOwner {
+  readonly serverId: ServerId;
+  readonly frameBytesMax: number;
+  readonly protocolVersionMax: number;
+  readonly pace: LinkPace;
+  readonly log: PeerLog;
+  readonly silence: PeerSilence;
+  readonly processes: PeerProcesses;
+  /** Where another server's log port is, for people. */
+  logAddressOf(id: ServerId): string;
+  /** What this server says of itself at the start of a connection, in a version of the handshake. */
+  hello(to: ServerId, protocolVersion: number): Hello;
+  /** Checks what the other end says of itself; null where it may talk to this server. */
+  check(hello: Hello): Refused | null;
+  /** The link that this server makes to another one is up, or down again. */
+  peerUp(id: ServerId): void;
+  peerDown(id: ServerId, reason: string): void;
+  /** True where a server speaks this version over a connection that it has made. */
+  hears(from: ServerId, protocolVersion: number): boolean;
+  /** A server's handshake in this version was good. */
+  heardVersion(from: ServerId, protocolVersion: number): void;
+  /** The handshake has passed: an older connection of the same server is dead, or will be. */
+  handshakePassed(newer: AcceptedLink): void;
+  inboundLost(from: ServerId): void;
+  inboundClosed(link: AcceptedLink): void;
+  receiveMessage(message: Message): void;
+  receiveNotice(from: ServerId, notice: FormationNotice): void;
+  receiveDigest(from: ServerId, notice: DigestNotice): void;
+  receiveStatus(from: ServerId, status: StatusNotice): void;
+}
