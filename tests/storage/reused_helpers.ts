@@ -4,7 +4,7 @@ import type { Entry } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { listSegments, readSegmentHead, scanLog } from "../../lib/storage/recovery/scan_log.ts";
 import type { LogOwner, SegmentHead } from "../../lib/storage/segments/segment_head.ts";
-import type { SegmentScan } from "../../lib/storage/recovery/scan_log.ts";
+import type { SegmentScan } from "../../lib/storage/recovery/scan_records.ts";
 import { SPARE_SUFFIX } from "../../lib/storage/segments/spare_segments.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import { SimDisk } from "../sim/sim_disk.ts";

@@ -10,7 +10,8 @@ import {
   RECORD_HEAD_BYTES,
   RecordWriter,
 } from "../../lib/storage/segments/records.ts";
-import { scanLog, type SegmentScan } from "../../lib/storage/recovery/scan_log.ts";
+import { scanLog } from "../../lib/storage/recovery/scan_log.ts";
+import type { SegmentScan } from "../../lib/storage/recovery/scan_records.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,

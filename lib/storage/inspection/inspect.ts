@@ -11,7 +11,7 @@ import { DataDirectoryError } from "../errors.ts";
 import { FILE_HEAD_BYTES, isFileHeadIntact } from "../files/file_head.ts";
 import { IDENTITY_FILE, readIdentity } from "../files/identity_file.ts";
 import { inspectRecords, type RecordReport } from "./inspect_records.ts";
-import { inspectSnapshot, type SnapshotReport } from "./inspect_snapshot.ts";
+import { inspectSnapshot, type Problem, type SnapshotReport } from "./inspect_snapshot.ts";
 import { ASIDE_PREFIX, readRepairRecord } from "../recovery/repair_record.ts";
 import { oneDamageSentence } from "../recovery/damage.ts";
 import { type LogScan, scanLog } from "../recovery/scan_log.ts";
@@ -47,13 +47,6 @@ export interface LogReport {
   readonly hardState: HardState;
   /** Bytes behind the last record that a start would cut. */
   readonly tornBytes: number;
-}
-
-export interface Problem {
-  readonly path: string;
-  /** Where in the file; null where the file as a whole is meant. */
-  readonly offset: number | null;
-  readonly message: string;
 }
 
 export interface DirectoryReport {

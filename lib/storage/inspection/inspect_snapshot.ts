@@ -4,10 +4,16 @@ import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { type Disk, DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, SnapshotDamageError } from "../errors.ts";
 import type { FileOwner } from "../files/file_head.ts";
-import type { Problem } from "./inspect.ts";
 import { SnapshotFileReader } from "../snapshots/snapshot_file.ts";
 import { snapshotName } from "../snapshots/snapshot_format.ts";
 import type { SnapshotFile } from "../types.ts";
+
+export interface Problem {
+  readonly path: string;
+  /** Where in the file; null where the file as a whole is meant. */
+  readonly offset: number | null;
+  readonly message: string;
+}
 
 export interface SnapshotReport {
   readonly path: string;

@@ -20,11 +20,12 @@ import { DataDirectoryError } from "../errors.ts";
 import { examine, type RecoveryPlan } from "./examine.ts";
 import { makeSegment, segmentLength } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
-import { beginRepair } from "./repair.ts";
+import { beginRepair, type RepairOptions } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
 import type { Reserve } from "../reserves/reserve.ts";
 import type { Room } from "../reserves/room.ts";
-import { listSegments, type SegmentScan, type UnusedSegment } from "./scan_log.ts";
+import { listSegments, type UnusedSegment } from "./scan_log.ts";
+import type { SegmentScan } from "./scan_records.ts";
 import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
@@ -36,22 +37,15 @@ import type { LogPlace, LogSurroundings, ResumePoint } from "../wal/closed_segme
 import { SegmentedLog } from "../wal/segmented_log.ts";
 import { removeTemporaries } from "../files/small_file.ts";
 import { removeSpares } from "../segments/spare_segments.ts";
-import type { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
-import type { DamagedLog, OpenLogOptions, RecoveredLog } from "../types.ts";
+import type { OpenLogOptions, RecoveredLog } from "../types.ts";
 
 const COPY_BYTES = 1_048_576;
 
-export interface RecoveryOptions extends OpenLogOptions {
-  readonly place: LogPlace;
-  /** The data directory. */
-  readonly parent: string;
+export interface RecoveryOptions extends OpenLogOptions, RepairOptions {
   readonly room: Room;
-  readonly snapshots: SnapshotDirectory;
   readonly surroundings: LogSurroundings;
   /** How many servers formed the cluster. */
   readonly members: number;
-  /** From an earlier start that found damage; null mostly. */
-  readonly repairing: DamagedLog | null;
 }
 
 export interface Recovery {

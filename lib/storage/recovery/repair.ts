@@ -11,7 +11,6 @@ import { type Entry, type HardState, NOBODY } from "../../raft/types.ts";
 import type { RecoveryPlan } from "./examine.ts";
 import { makeSegment, segmentLength } from "../segments/make_segment.ts";
 import { entriesBytes, MARKER_BYTES, RecordWriter } from "../segments/records.ts";
-import type { RecoveryOptions } from "./recover.ts";
 import { setSegmentsAside, writeRepairRecord } from "./repair_record.ts";
 import { listSegments, scanLog } from "./scan_log.ts";
 import {
@@ -23,14 +22,24 @@ import {
   segmentName,
 } from "../segments/segment_head.ts";
 import type { LogPlace } from "../wal/closed_segments.ts";
+import type { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
 import type { DamagedLog } from "../types.ts";
 
 /** Sound entries beyond this are fetched again as well; they have to fit into one segment. */
 const KEPT_BYTES_MAX = SEGMENT_LENGTH_MAX / 4;
 
+export interface RepairOptions {
+  readonly place: LogPlace;
+  /** The data directory. */
+  readonly parent: string;
+  readonly snapshots: SnapshotDirectory;
+  /** From an earlier startup that found damage; usually null. */
+  readonly repairing: DamagedLog | null;
+}
+
 /** Blocking. Returns what a start goes on from. Throws what the disk throws. */
 export function beginRepair(
-  options: RecoveryOptions,
+  options: RepairOptions,
   found: RecoveryPlan,
 ): { found: RecoveryPlan; repairing: DamagedLog } {
   const { place, parent, snapshots } = options;
@@ -70,7 +79,7 @@ function soundEntries({ scan, snapshot }: RecoveryPlan): Entry[] {
 
 /** What is known to be lost, with what an earlier repair that is not over knew. */
 function merge(
-  { repairing, snapshots }: RecoveryOptions,
+  { repairing, snapshots }: RepairOptions,
   { scan, snapshot, damage }: RecoveryPlan,
   kept: readonly Entry[],
 ): DamagedLog {
@@ -95,7 +104,7 @@ function merge(
  * itself keeps the server from voting for anybody else in it.
  */
 function promises(
-  { place, snapshots }: RecoveryOptions,
+  { place, snapshots }: RepairOptions,
   { scan, snapshot }: RecoveryPlan,
 ): HardState {
   const { seen } = scan;

@@ -16,7 +16,7 @@ import { closeRange, type Damage, missing } from "./damage.ts";
 import { findLostEnd } from "./lost_end.ts";
 import { LogReplay } from "./replay.ts";
 import { Seen } from "./seen.ts";
-import { isUnused, scanRecords } from "./scan_records.ts";
+import { type Findings, isUnused, scanRecords, type SegmentScan } from "./scan_records.ts";
 import {
   decodeSegmentHead,
   type LogOwner,
@@ -27,35 +27,6 @@ import {
   segmentSequence,
 } from "../segments/segment_head.ts";
 import { SegmentWindow, WINDOW_BYTES } from "./segment_window.ts";
-
-/** What stands in one segment. */
-export interface SegmentScan {
-  readonly path: string;
-  readonly head: SegmentHead;
-  /** Offset behind the last record that checks out. */
-  readonly end: number;
-  /** Checksum of that record (the head's where there is none). */
-  readonly chain: number;
-  /** Everything before this offset is proven to have been synced. */
-  readonly proven: number;
-  /** The last record is a marker, so that `proven` says all there is to say. */
-  readonly endsWithMarker: boolean;
-  /** A marker says that the log goes on in the next segment. */
-  readonly closed: boolean;
-  /** Offset behind the last byte of a torn tail; `end` where there is none. */
-  readonly usedEnd: number;
-  /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
-  readonly lastIndex: number;
-}
-
-/** What comes up while segments are walked. */
-export interface Findings {
-  readonly replay: LogReplay;
-  /** False where what entries hold is not wanted, as a snapshot has it. */
-  readonly withData: boolean;
-  readonly damage: Damage[];
-  readonly seen: Seen;
-}
 
 export interface LogScan {
   readonly segments: readonly SegmentScan[];

@@ -10,8 +10,9 @@ import {
   RECORD_HEAD_BYTES,
   RecordType,
 } from "../segments/records.ts";
-import { closeRange } from "./damage.ts";
-import type { Findings, SegmentScan } from "./scan_log.ts";
+import { closeRange, type Damage } from "./damage.ts";
+import type { LogReplay } from "./replay.ts";
+import type { Seen } from "./seen.ts";
 import {
   type LogOwner,
   SEGMENT_HEAD_BYTES,
@@ -19,6 +20,35 @@ import {
   type SegmentHead,
 } from "../segments/segment_head.ts";
 import type { SegmentWindow } from "./segment_window.ts";
+
+/** What stands in one segment. */
+export interface SegmentScan {
+  readonly path: string;
+  readonly head: SegmentHead;
+  /** Offset behind the last record that checks out. */
+  readonly end: number;
+  /** Checksum of that record (the head's where there is none). */
+  readonly chain: number;
+  /** Everything before this offset is proven to have been synced. */
+  readonly proven: number;
+  /** The last record is a marker, so that `proven` says all there is to say. */
+  readonly endsWithMarker: boolean;
+  /** A marker says that the log goes on in the next segment. */
+  readonly closed: boolean;
+  /** Offset behind the last byte of a torn tail; `end` where there is none. */
+  readonly usedEnd: number;
+  /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
+  readonly lastIndex: number;
+}
+
+/** What comes up while segments are walked. */
+export interface Findings {
+  readonly replay: LogReplay;
+  /** False where what entries hold is not wanted, as a snapshot has it. */
+  readonly withData: boolean;
+  readonly damage: Damage[];
+  readonly seen: Seen;
+}
 
 /**
  * Walks the records of a segment whose head checks out. Before the first damage they go into
