@@ -297,7 +297,7 @@ export class DataDirectory {
       hardState: { term: 0, votedFor: 0, suspect: false },
       previousChecksum: 0,
       restarts: false,
-      reused: false,
+      recycled: false,
     });
   }
 }

@@ -286,7 +286,7 @@ export const OWN: readonly Mutant[] = [
     "file.write(from, this.#zeroes.subarray(0, count));",
     "file.write(from - 1, this.#zeroes.subarray(0, count));",
   ]),
-  mutant("remains-count", "A file that is written over may end anywhere", [
+  mutant("remains-count", "A recycled segment may end anywhere", [
     "storage/recovery/scan_records.ts",
     "  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;",
     "  return window.checkRecord(end, chain) === 0 ? end : end;",

@@ -50,7 +50,7 @@ const BEHIND = 100;
 const OVERTAKEN = 2;
 /** Where a file says its format's version, and what a segment that is written over says there. */
 const VERSION_AT = 8;
-const VERSION_REUSED = 2;
+const VERSION_RECYCLED = 2;
 
 export class Marks {
   /** A moment at which a leader's end says much. */
@@ -364,7 +364,7 @@ export class Marks {
       this.hit("a crash while a segment is made");
     } else if (path.includes("/wal/")) {
       this.hit("a crash inside a write or sync of the log");
-      if (contents[VERSION_AT] === VERSION_REUSED) {
+      if (contents[VERSION_AT] === VERSION_RECYCLED) {
         this.hit("a crash while a segment is written over");
       }
     }

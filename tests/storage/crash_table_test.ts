@@ -22,7 +22,7 @@ import {
   refusal,
   vote,
 } from "./helpers.ts";
-import { OWNER } from "./reused_helpers.ts";
+import { OWNER } from "./recycled_helpers.ts";
 import { BODY, HISTORY, RECEIVED } from "./snapshot_ledger.ts";
 import { contentsOf, Loaded, settled, takeSnapshot } from "./snapshot_helpers.ts";
 
@@ -72,7 +72,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "while a segment was made": ({ wal }) => wal.some((name) => name.endsWith(".log.new")),
   "while a segment became a spare": ({ wal }) => wal.some((name) => name.endsWith(".spare")),
   "while a segment was made of a spare": ({ disk, wal }) =>
-    wal.some((name) => isOverwritten(disk, name)),
+    wal.some((name) => isRecycled(disk, name)),
   "before the old segment had its end marker": (remains) =>
     remains.wal.length > 1 && lastSegment(remains) !== undefined && scan(remains).unused !== null,
   "behind the end marker": ({ report }) => {
@@ -98,7 +98,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 };
 
 /** A spare that has the head of a segment to come already. */
-function isOverwritten(disk: SimDisk, name: string): boolean {
+function isRecycled(disk: SimDisk, name: string): boolean {
   if (!name.endsWith(".spare")) return false;
   return readU64(disk.contents(`1/wal/${name}`), 40) !== Number(name.slice(0, 16));
 }

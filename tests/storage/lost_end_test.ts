@@ -6,7 +6,7 @@ import { listSegments } from "../../lib/storage/recovery/scan_log.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 import { options, refusal, segmentPath } from "./helpers.ts";
-import { lastHead, makeReused, reopen, SIZES, spares } from "./reused_helpers.ts";
+import { lastHead, makeReused, reopen, SIZES, spares } from "./recycled_helpers.ts";
 import { Loaded } from "./snapshot_helpers.ts";
 
 function place(disk: SimDisk, path: string, bytes: Uint8Array): void {

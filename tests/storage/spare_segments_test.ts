@@ -7,7 +7,7 @@ import { SPARE_SUFFIX } from "../../lib/storage/segments/spare_segments.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist, refusal, seekRoom, vote } from "./helpers.ts";
-import { lastScan, makeReused, reopen, SIZES, spares } from "./reused_helpers.ts";
+import { lastScan, makeReused, reopen, SIZES, spares } from "./recycled_helpers.ts";
 import { settled, takeSnapshot } from "./snapshot_helpers.ts";
 
 /** A server that writes large entries, and takes its snapshots when it is told to. */
@@ -71,7 +71,7 @@ Deno.test("spares are written over before the reserve when the disk is full, and
   const had = spares(disk).length;
   const { path } = lastScan(disk);
   while (lastScan(disk).path === path) server.write();
-  assertEquals([lastScan(disk).head.reused, spares(disk).length < had], [true, true]);
+  assertEquals([lastScan(disk).head.recycled, spares(disk).length < had], [true, true]);
   assert(log.hasRoom(), "the reserve was used");
   disk.hasGreedyNeighbour = false;
   disk.capacityBytes = Infinity;
@@ -211,7 +211,7 @@ Deno.test("bytes are counted once, those of spares too", () => {
   writer.compact();
   assert(log.bytes() <= before, `${before} before, ${log.bytes()} with one on its way`);
   disk.completeAll();
-  while (!lastScan(disk).head.reused) writer.upTo(writer.index + 1);
+  while (!lastScan(disk).head.recycled) writer.upTo(writer.index + 1);
   const { end, length } = { end: lastScan(disk).end, length: SIZES.segmentBytesMax };
   assert(end < length && spares(disk).length > 0);
   const names = listSegments(disk, "1/wal");
@@ -258,7 +258,7 @@ Deno.test("a spare that can't be written over goes, and the segment is made anew
   };
   const { path } = lastScan(disk);
   while (lastScan(disk).path === path) server.write();
-  assertEquals([lastScan(disk).head.reused, spares(disk)], [false, []]);
+  assertEquals([lastScan(disk).head.recycled, spares(disk)], [false, []]);
 });
 
 /** `file`, of whose next write above 96 bytes only 60 find room. */

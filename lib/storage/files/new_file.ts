@@ -16,7 +16,7 @@ import type { Done } from "../types.ts";
 export type NewFileEnd = "durable" | "aborted" | "full";
 
 /** A file that is written over in place of a new one. */
-export interface WrittenOver {
+export interface RecycledFile {
   /** Given up before it had its name: it is there as before, but for its contents, and not open. */
   giveBack(): void;
   /** It has its name, or is gone. */
@@ -29,7 +29,7 @@ export class NewFile {
   readonly #temporary: string;
   readonly #onEnd: (end: NewFileEnd) => void;
   readonly #file: DiskFile;
-  readonly #over: WrittenOver | null;
+  readonly #over: RecycledFile | null;
   /** What was appended since the last flush began, and what that one writes. */
   #filling = new ByteWriter();
   #flying = new ByteWriter();
@@ -47,7 +47,7 @@ export class NewFile {
     path: string,
     temporary: string,
     onEnd: (end: NewFileEnd) => void,
-    over: WrittenOver | null = null,
+    over: RecycledFile | null = null,
   ) {
     this.#disk = disk;
     this.#path = path;

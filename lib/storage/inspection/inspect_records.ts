@@ -43,7 +43,7 @@ export function inspectRecords(disk: Disk, directory: string, owner: LogOwner): 
       const bytes = new Uint8Array(Math.min(file.size(), head.length));
       const count = file.read(0, bytes);
       const generation = segmentGeneration(owner, sequence);
-      walk(path, bytes.subarray(0, count), generation, head.reused, reports);
+      walk(path, bytes.subarray(0, count), generation, head.recycled, reports);
     } finally {
       file.close();
     }
@@ -55,7 +55,7 @@ function walk(
   path: string,
   bytes: Uint8Array,
   generation: number,
-  reused: boolean,
+  recycled: boolean,
   reports: RecordReport[],
 ): void {
   let offset = SEGMENT_HEAD_BYTES;
@@ -69,7 +69,7 @@ function walk(
       end = 0;
     }
     if (end === 0) {
-      if (!reused && isZero(bytes, offset, bytes.length)) return;
+      if (!recycled && isZero(bytes, offset, bytes.length)) return;
       const marker = findMarker(bytes, offset, generation);
       const stop = marker === -1 ? bytes.length : marker;
       const text = marker === -1

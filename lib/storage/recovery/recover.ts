@@ -98,21 +98,21 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   const forgot = cutBytes > 0 || (bad[0]?.index ?? 0) >= replay.nextIndex;
   const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
   const position = snapshot?.position ?? { index: 0, term: 0 };
-  const goesOn = position.index === 0 || replay.termAt(position.index) === position.term;
+  const continuesLog = position.index === 0 || replay.termAt(position.index) === position.term;
   const open = (): ResumePoint => {
-    if (goesOn) return settleTail(place, found, hardState);
+    if (continuesLog) return settleTail(place, found, hardState);
     return beginBehind(place, hardState, position);
   };
   const opened = withReserve(room.reserve, tail.path, open);
-  removeLeftovers(options, found, goesOn);
+  removeLeftovers(options, found, continuesLog);
   const log = new SegmentedLog(place, room, options.surroundings, opened);
   // What the last run had on its way out when it ended.
   log.compact(Infinity);
   const recovered: RecoveredLog = {
     hardState,
     snapshot,
-    entries: goesOn ? replay.entries : [],
-    previousTerm: goesOn ? replay.previousTerm : position.term,
+    entries: continuesLog ? replay.entries : [],
+    previousTerm: continuesLog ? replay.previousTerm : position.term,
     cutBytes,
     notes: found.notes,
     damaged: options.repairing,
@@ -128,7 +128,7 @@ function leaveUnused(
   { path, head }: UnusedSegment,
   isSound: boolean,
 ): void {
-  if (isSound && head.reused && spares.adoptUnused(path, head.length)) return;
+  if (isSound && head.recycled && spares.adoptUnused(path, head.length)) return;
   disk.remove(path);
   disk.syncDirectory(directory);
 }
@@ -153,7 +153,7 @@ function settleTail(place: LogPlace, { scan }: RecoveryPlan, hardState: HardStat
       closed: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
         path,
         lastIndex,
-        bytes: head.reused ? head.length : end,
+        bytes: head.recycled ? head.length : end,
         length: head.length,
       })),
     };
@@ -183,7 +183,7 @@ function beginBehind(
     hardState,
     previousChecksum: 0,
     restarts: true,
-    reused: false,
+    recycled: false,
   };
   const path = makeSegment(disk, directory, owner, head);
   for (const sequence of sequences) {
@@ -208,7 +208,7 @@ function beginBehind(
 function removeLeftovers(
   options: RecoveryOptions,
   { scan, snapshot, bad }: RecoveryPlan,
-  goesOn: boolean,
+  continuesLog: boolean,
 ) {
   const { place, snapshots, repairing } = options;
   const { disk, directory } = place;
@@ -222,7 +222,7 @@ function removeLeftovers(
     removeAside(disk, directory);
   }
   for (const position of bad) snapshots.setAside(position);
-  if (goesOn) snapshots.removeBefore(scan.replay.firstIndex - 1);
+  if (continuesLog) snapshots.removeBefore(scan.replay.firstIndex - 1);
   else if (snapshot !== null) snapshots.keepOnly(snapshot.position);
 }
 
@@ -235,7 +235,7 @@ function sealTail(
 ): Pick<ResumePoint, "offset" | "chain" | "endsWithMarker"> {
   rewrite(file, tail.proven, tail.end);
   file.syncNow();
-  if (tail.head.reused && tail.usedEnd > tail.end) {
+  if (tail.head.recycled && tail.usedEnd > tail.end) {
     // An older marker of the log's end may stand here: with what is behind gone, it would pass for one.
     zero(file, tail.end, tail.end + MARKER_BYTES);
     file.syncNow();
@@ -247,7 +247,7 @@ function sealTail(
   // Behind the marker: a marker proves what was synced before it, and this is not yet.
   if (newlySuspect !== null) writer.hardState(newlySuspect);
   const offset = tail.end + writer.length;
-  if (tail.head.reused) writer.endOfLog(generation, offset, tail.head.length);
+  if (tail.head.recycled) writer.endOfLog(generation, offset, tail.head.length);
   const written = tail.end + writer.length;
   if (writer.length > 0) {
     file.write(tail.end, writer.view());

@@ -132,7 +132,7 @@ function writeSound(
     hardState,
     previousChecksum: 0,
     restarts: true,
-    reused: false,
+    recycled: false,
   };
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));

@@ -16,7 +16,7 @@ import { closeRange, type Damage, missing } from "./damage.ts";
 import { findLostEnd } from "./lost_end.ts";
 import { LogReplay } from "./replay.ts";
 import { Seen } from "./seen.ts";
-import { type Findings, isUnused, scanRecords, type SegmentScan } from "./scan_records.ts";
+import { isUnused, scanRecords, type SegmentScan } from "./scan_records.ts";
 import {
   decodeSegmentHead,
   type LogOwner,

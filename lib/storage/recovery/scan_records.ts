@@ -77,7 +77,7 @@ export function scanRecords(
     const end = window.checkRecord(offset, chain);
     const here = end === offset + MARKER_BYTES ? markerAt(window, offset, generation) : null;
     if (end === 0 || here?.endOfLog === true) {
-      behind = lookBehind(window, offset, generation, head.reused);
+      behind = lookBehind(window, offset, generation, head.recycled);
       const { resume } = behind;
       if (resume === null) break;
       damage.push({
@@ -114,7 +114,7 @@ export function scanRecords(
 
 /** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
 export function isUnused(window: SegmentWindow, owner: LogOwner, head: SegmentHead): boolean {
-  if (!head.reused) return window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES;
+  if (!head.recycled) return window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES;
   const generation = segmentGeneration(owner, head.sequence);
   const marker = markerAt(window, SEGMENT_HEAD_BYTES, generation);
   if (marker === null || !marker.endOfLog) return false;
@@ -142,9 +142,9 @@ function lookBehind(
   window: SegmentWindow,
   offset: number,
   generation: number,
-  reused: boolean,
+  recycled: boolean,
 ): Behind {
-  const usedEnd = reused ? window.length : window.usedEnd(offset);
+  const usedEnd = recycled ? window.length : window.usedEnd(offset);
   // A marker ends with a checksum that may end with zeroes.
   const to = Math.min(window.length, usedEnd + MARKER_BYTES);
   let markerEnd = 0;
@@ -174,7 +174,7 @@ function tornEnd(
   head: SegmentHead,
   { markerEnd, usedEnd }: Behind,
 ): number {
-  if (!head.reused) return usedEnd;
+  if (!head.recycled) return usedEnd;
   if (markerEnd > 0) return markerEnd;
   return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;
 }

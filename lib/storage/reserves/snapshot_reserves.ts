@@ -4,13 +4,13 @@
  * before left, once there are two; until then nothing comes free by them.
  */
 import type { Disk } from "../../host/ports.ts";
-import type { WrittenOver } from "../files/new_file.ts";
+import type { RecycledFile } from "../files/new_file.ts";
 import { MORE_RESERVE_FILES, SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./snapshot_reserve.ts";
 
 export const SNAPSHOT_RESERVE_FILES = [SNAPSHOT_RESERVE_FILE, ...MORE_RESERVE_FILES];
 
 /** A reserve that a snapshot is written over. */
-export interface TakenReserve extends WrittenOver {
+export interface TakenReserve extends RecycledFile {
   readonly path: string;
 }
 

@@ -129,8 +129,8 @@ function beginningOf(owner: LogOwner, head: SegmentHead): Uint8Array {
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));
   const generation = segmentGeneration(owner, head.sequence);
-  if (head.reused) writer.endOfLog(generation, SEGMENT_HEAD_BYTES, head.length);
-  const out = new Uint8Array(SEGMENT_HEAD_BYTES + (head.reused ? writer.length : TAIL_BYTES));
+  if (head.recycled) writer.endOfLog(generation, SEGMENT_HEAD_BYTES, head.length);
+  const out = new Uint8Array(SEGMENT_HEAD_BYTES + (head.recycled ? writer.length : TAIL_BYTES));
   out.set(bytes);
   out.set(writer.view(), SEGMENT_HEAD_BYTES);
   return out;

@@ -31,7 +31,7 @@ import type { ClusterId, Incarnation } from "../types.ts";
 
 export const SEGMENT_HEAD_BYTES = 104;
 const VERSION_NEW = 1;
-const VERSION_REUSED = 2;
+const VERSION_RECYCLED = 2;
 /** Longer files are refused before anything is allocated for them. */
 export const SEGMENT_LENGTH_MAX = 0x7fff_ffff;
 
@@ -52,7 +52,7 @@ export interface SegmentHead {
   /** The log begins anew here, whatever files are in front. */
   readonly restarts: boolean;
   /** The file is written over: behind the log's end are remains, and a marker says where they begin. */
-  readonly reused: boolean;
+  readonly recycled: boolean;
 }
 
 /** The file name of segment `sequence`. */
@@ -81,7 +81,7 @@ export function segmentGeneration(owner: LogOwner, sequence: number): number {
 
 export function encodeSegmentHead(owner: LogOwner, head: SegmentHead): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEAD_BYTES);
-  writeFileHead(bytes, "WA", owner, head.reused ? VERSION_REUSED : VERSION_NEW);
+  writeFileHead(bytes, "WA", owner, head.recycled ? VERSION_RECYCLED : VERSION_NEW);
   writeU64(bytes, 40, head.sequence);
   writeU32(bytes, 48, segmentGeneration(owner, head.sequence));
   writeU64(bytes, 52, head.firstIndex);
@@ -130,7 +130,7 @@ export function decodeSegmentHead(
     },
     previousChecksum: readU32(bytes, 96),
     restarts: bytes[93] === 1,
-    reused: bytes[8] === VERSION_REUSED,
+    recycled: bytes[8] === VERSION_RECYCLED,
   };
   const numbers = [
     head.firstIndex,

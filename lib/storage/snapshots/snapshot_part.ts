@@ -10,7 +10,7 @@ import { ByteFormatError, readU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { DataDirectoryError } from "../errors.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "../files/file_head.ts";
-import { NewFile, type NewFileEnd, type WrittenOver } from "../files/new_file.ts";
+import { NewFile, type NewFileEnd, type RecycledFile } from "../files/new_file.ts";
 import {
   samePosition,
   SECTION_HEAD_BYTES,
@@ -115,7 +115,7 @@ export class SnapshotFilePart implements SnapshotPart {
     position: SnapshotPosition,
     bodyBytes: number,
     onEnd: (end: NewFileEnd) => void,
-    over: WrittenOver | null = null,
+    over: RecycledFile | null = null,
   ) {
     if (bodyBytes < 4 * SECTION_HEAD_BYTES || !Number.isSafeInteger(bodyBytes)) {
       throw new DataDirectoryError(`A snapshot of ${bodyBytes} bytes was announced: there is none`);

@@ -4,7 +4,7 @@ import type { SnapshotHead } from "../../kv/snapshot.ts";
 import type { Disk } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "../files/file_head.ts";
-import { NewFile, type NewFileEnd, type WrittenOver } from "../files/new_file.ts";
+import { NewFile, type NewFileEnd, type RecycledFile } from "../files/new_file.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -33,7 +33,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     position: SnapshotPosition,
     configuration: Configuration,
     onEnd: (end: NewFileEnd) => void,
-    over: WrittenOver | null = null,
+    over: RecycledFile | null = null,
   ) {
     this.position = position;
     this.isReserved = over !== null;

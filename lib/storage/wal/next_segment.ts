@@ -38,7 +38,7 @@ export function makeNextSegment(
     return disk.defer(() => done(error, wanted.head));
   }
   const length = over?.length ?? wanted.head.length;
-  const head = { ...wanted.head, length, reused: over !== null };
+  const head = { ...wanted.head, length, recycled: over !== null };
   makeSegmentLater(disk, directory, owner, head, over?.path ?? null, onSync, (error) => {
     const isReserve = over !== null && spare === null;
     if (isReserve && error === null) reserve.left(over);

@@ -4,7 +4,7 @@
  */
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { broken } from "../../util/assert.ts";
-import { eraseRemains } from "../segments/erase_remains.ts";
+import { eraseFailedWrite } from "../segments/erase_failed_write.ts";
 import type { LogPlace, ResumePoint } from "./closed_segments.ts";
 import { TAIL_BYTES } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
@@ -55,12 +55,12 @@ export class OpenSegment {
 
   /** What the segment takes on the disk, as far as it was written to. */
   get bytes(): number {
-    return this.#head.reused ? this.#head.length : this.#offset;
+    return this.#head.recycled ? this.#head.length : this.#offset;
   }
 
   /** What it has room for whatever becomes of the disk. */
   get roomBytes(): number {
-    return this.#head.reused ? Math.max(0, this.#head.length - this.#offset - TAIL_BYTES) : 0;
+    return this.#head.recycled ? Math.max(0, this.#head.length - this.#offset - TAIL_BYTES) : 0;
   }
 
   get path(): string {
@@ -92,15 +92,15 @@ export class OpenSegment {
    */
   write(keptBytes: number, closes = false): number {
     const writer = this.#writer;
-    const { reused, length } = this.#head;
+    const { recycled, length } = this.#head;
     const offset = this.#offset;
     const end = offset + writer.length;
-    if (reused && !closes) writer.endOfLog(this.#generation, end, length);
+    if (recycled && !closes) writer.endOfLog(this.#generation, end, length);
     const bytes = writer.view();
     if (offset + bytes.length > length) {
       broken(`${bytes.length} bytes at ${offset} are past the end of ${this.#file.path}`);
     }
-    const isAhead = !reused && !closes;
+    const isAhead = !recycled && !closes;
     let zeroes = 0;
     if (isAhead) {
       zeroes = this.#preallocation.before(this.#file, offset, length, bytes.length, keptBytes);
@@ -127,7 +127,7 @@ export class OpenSegment {
   }
 
   /** Goes on in the new, empty segment with `head`. The file before was closed. */
-  goOn(head: SegmentHead): void {
+  continueIn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
     this.#preallocation.begin();
     this.#head = head;
@@ -141,11 +141,11 @@ export class OpenSegment {
   /** Takes back a write of `count` bytes that found no room. */
   #takeBack(count: number): void {
     let kept = 0;
-    if (this.#head.reused) {
+    if (this.#head.recycled) {
       kept = MARKER_BYTES;
       this.#endHere();
     }
-    if (count > kept) eraseRemains(this.#file, this.#offset + kept, count - kept);
+    if (count > kept) eraseFailedWrite(this.#file, this.#offset + kept, count - kept);
   }
 
   /** The same marker that stood here before, so that it is whole whatever a crash leaves. */

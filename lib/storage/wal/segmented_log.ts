@@ -85,7 +85,7 @@ export class SegmentedLog implements LogStorage {
       done(error);
     };
     const mayBlock = (bytes: number) => mayBlockSync(batch, bytes);
-    const onFull = (error: Error) => this.#goOver(batch, size, error, run, end);
+    const onFull = (error: Error) => this.#recycleOrFail(batch, size, error, run, end);
     const run = () => this.#run(write, end, mayBlock, onFull);
     if (offset + size + TAIL_BYTES <= head.length) return run();
     const rotate = () =>
@@ -150,7 +150,7 @@ export class SegmentedLog implements LogStorage {
       this.#leaveBehind();
       this.#nextIndex = position.index + 1;
       this.#lastTerm = position.term;
-      this.#goOn(head);
+      this.#continueIn(head);
       this.#closedSegments.removeBefore(Infinity);
       this.#surroundings.restarted(position);
       this.#end(null, done);
@@ -213,7 +213,13 @@ export class SegmentedLog implements LogStorage {
    * The disk is full: `again` is called where `batch`, of `size` bytes, may find room after all, in a file
    * that is written over, or where a piece of the reserve was cut off.
    */
-  #goOver(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
+  #recycleOrFail(
+    batch: PersistBatch,
+    size: number,
+    error: Error,
+    again: () => void,
+    done: Done,
+  ): void {
     const { reserve, spares } = this.#room;
     const lengthMin = segmentLengthMin(size);
     if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
@@ -293,7 +299,7 @@ export class SegmentedLog implements LogStorage {
       if (error !== null) return this.#end(error, done);
       this.#onSync();
       this.#leaveBehind();
-      this.#goOn(head);
+      this.#continueIn(head);
       this.#end(null, done);
     });
   }
@@ -315,7 +321,7 @@ export class SegmentedLog implements LogStorage {
     disk.syncDirectoryLater(directory, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null) return this.#end(failure, done);
-      if (head.reused) this.#rotate(batchBytes, false, done);
+      if (head.recycled) this.#rotate(batchBytes, false, done);
       else this.#end(error, done);
     });
   }
@@ -329,7 +335,7 @@ export class SegmentedLog implements LogStorage {
       hardState: this.#hardState,
       previousChecksum: 0,
       restarts: false,
-      reused: false,
+      recycled: false,
     };
   }
 
@@ -343,8 +349,8 @@ export class SegmentedLog implements LogStorage {
   }
 
   /** Takes the new, empty segment into use. */
-  #goOn(head: SegmentHead): void {
-    this.#openSegment.goOn(head);
+  #continueIn(head: SegmentHead): void {
+    this.#openSegment.continueIn(head);
     this.#lastIndex = head.firstIndex - 1;
   }
 }

@@ -30,7 +30,7 @@ import {
   OWNER,
   reopen,
   spares,
-} from "./reused_helpers.ts";
+} from "./recycled_helpers.ts";
 import { contentsOf, settled, takeSnapshot } from "./snapshot_helpers.ts";
 
 const PAGE_BYTES = 4096;
@@ -45,7 +45,7 @@ function tryReopen(disk: SimDisk) {
 
 Deno.test("what the log has left behind is written over, and its remains never count", () => {
   const server = new OverwritingServer(new SimDisk());
-  let reused = 0;
+  let recycled = 0;
   let written = 0;
   for (let i = 0; i < 700; i++) {
     const before = lastHead(server.disk).sequence;
@@ -53,7 +53,7 @@ Deno.test("what the log has left behind is written over, and its remains never c
     const head = lastHead(server.disk);
     if (head.sequence !== before) {
       written++;
-      if (head.reused) reused++;
+      if (head.recycled) recycled++;
     }
     if (i % 7 !== 0) continue;
     const copy = server.disk.clone();
@@ -64,7 +64,7 @@ Deno.test("what the log has left behind is written over, and its remains never c
     const from = server.entries.length - recovered.entries.length;
     assertEquals(recovered.entries, server.entries.slice(from));
   }
-  assert(reused > 10 && reused > written * 0.6, `${reused} of ${written} segments`);
+  assert(recycled > 10 && recycled > written * 0.6, `${recycled} of ${written} segments`);
 });
 
 Deno.test("a segment that is written over ends with remains, and says where", () => {
@@ -235,7 +235,7 @@ Deno.test("a segment with records is not taken for one that was never used", () 
 Deno.test("a power loss at any operation of a life that writes over its segments loses nothing", () => {
   const start = makeReused();
   let operation = 0;
-  let reused = 0;
+  let recycled = 0;
   for (let finished = false; !finished; operation++) {
     const disk = start.disk.clone();
     const entries = start.entries.slice();
@@ -263,10 +263,10 @@ Deno.test("a power loss at any operation of a life that writes over its segments
       assert(last === acknowledged || last === acknowledged + 1, `${last}, ${note}`);
       // Suspect it may be where a batch was under way, and where its tail was torn.
       assertEquals(hardState, vote(1, 1, recovered.cutBytes > 0), note);
-      if (lastHead(remains).reused) reused++;
+      if (lastHead(remains).recycled) recycled++;
     }
   }
-  assert(operation > 300 && reused > 300, `${operation} operations, ${reused} written over`);
+  assert(operation > 300 && recycled > 300, `${operation} operations, ${recycled} written over`);
 });
 
 Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {
@@ -306,7 +306,7 @@ Deno.test("a received snapshot restarts the log in a spare, and what was in it n
   const position = { index: server.entries.length + 500, term: 3 };
   takeSnapshot(disk, directory, position, "another state");
   settled(disk, (done) => log.restart(position, done));
-  assert(lastHead(disk).reused);
+  assert(lastHead(disk).recycled);
   persist(disk, log, batch(vote(4, 2), entry(position.index + 1, 4)));
   disk.powerLoss(new Random(3));
   const { recovered } = reopen(disk);

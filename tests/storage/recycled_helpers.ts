@@ -69,8 +69,8 @@ export class OverwritingServer {
   untilReused(): void {
     for (let i = 0; i < 1_000; i++) {
       this.write();
-      const { reused, firstIndex } = lastHead(this.disk);
-      if (reused && this.entries.length > firstIndex + 8) return;
+      const { recycled, firstIndex } = lastHead(this.disk);
+      if (recycled && this.entries.length > firstIndex + 8) return;
     }
     throw new Error("no segment was ever written over");
   }

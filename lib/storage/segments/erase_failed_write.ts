@@ -7,7 +7,7 @@ import { isZero } from "./records.ts";
  * systems need room to overwrite), the remains stay: they don't check out, so the worst that they can
  * do is to make the server suspect after a crash.
  */
-export function eraseRemains(file: DiskFile, offset: number, count: number): void {
+export function eraseFailedWrite(file: DiskFile, offset: number, count: number): void {
   const remains = new Uint8Array(count);
   file.read(offset, remains);
   let end = count;
