@@ -12,14 +12,14 @@
  * A part that is missing while a later one is there is refused: a server that lost a file is not a
  * server that never had it.
  */
-import type { ServerId } from "../raft/types.ts";
+import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
 import { type ClusterSize, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FORMATION_FILE, readFormation, writeFormation } from "./files/formation_file.ts";
 import { IDENTITY_FILE, readIdentity, writeIdentity } from "./files/identity_file.ts";
-import { makeSegment, segmentLength } from "./segments/make_segment.ts";
+import { makeSegment, newSegmentHead, segmentLength } from "./segments/make_segment.ts";
 import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./recovery/parts.ts";
 import { recoverLog } from "./recovery/recover.ts";
 import { readRepairRecord, removeAside, removeRepairRecord } from "./recovery/repair_record.ts";
@@ -289,16 +289,14 @@ export class DataDirectory {
       disk.syncDirectory(directory);
       return;
     }
-    makeSegment(disk, directory, this.#owner(clusterId), {
+    const head = newSegmentHead({
       sequence: 1,
       firstIndex: 1,
       previousTerm: 0,
-      length: segmentLength(segmentBytesMax, 0),
-      hardState: { term: 0, votedFor: 0, suspect: false },
-      previousChecksum: 0,
-      restarts: false,
-      recycled: false,
+      hardState: { term: 0, votedFor: NOBODY, suspect: false },
+      segmentBytesMax,
     });
+    makeSegment(disk, directory, this.#owner(clusterId), head);
   }
 }
 

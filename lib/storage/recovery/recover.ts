@@ -18,7 +18,7 @@ import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { damagedLogAdvice } from "../advice.ts";
 import { DataDirectoryError } from "../errors.ts";
 import { examine, type RecoveryPlan } from "./examine.ts";
-import { makeSegment, segmentLength } from "../segments/make_segment.ts";
+import { makeSegment, newSegmentHead } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import { beginRepair, type RepairOptions } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
@@ -30,7 +30,6 @@ import {
   headChecksum,
   SEGMENT_HEAD_BYTES,
   segmentGeneration,
-  type SegmentHead,
   segmentName,
 } from "../segments/segment_head.ts";
 import type { LogPlace, LogSurroundings, ResumePoint } from "../wal/closed_segments.ts";
@@ -175,16 +174,14 @@ function beginBehind(
 ): ResumePoint {
   const { disk, directory, owner, segmentBytesMax } = place;
   const sequences = listSegments(disk, directory);
-  const head: SegmentHead = {
+  const head = newSegmentHead({
     sequence: sequences.at(-1)! + 1,
     firstIndex: position.index + 1,
     previousTerm: position.term,
-    length: segmentLength(segmentBytesMax, 0),
     hardState,
-    previousChecksum: 0,
+    segmentBytesMax,
     restarts: true,
-    recycled: false,
-  };
+  });
   const path = makeSegment(disk, directory, owner, head);
   for (const sequence of sequences) {
     disk.remove(`${directory}/${segmentName(sequence)}`);

@@ -9,7 +9,7 @@
  */
 import { type Entry, type HardState, NOBODY } from "../../raft/types.ts";
 import type { RecoveryPlan } from "./examine.ts";
-import { makeSegment, segmentLength } from "../segments/make_segment.ts";
+import { makeSegment, newSegmentHead } from "../segments/make_segment.ts";
 import { entriesBytes, MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import { setSegmentsAside, writeRepairRecord } from "./repair_record.ts";
 import { listSegments, scanLog } from "./scan_log.ts";
@@ -18,7 +18,6 @@ import {
   SEGMENT_HEAD_BYTES,
   SEGMENT_LENGTH_MAX,
   segmentGeneration,
-  type SegmentHead,
   segmentName,
 } from "../segments/segment_head.ts";
 import type { LogPlace } from "../wal/closed_segments.ts";
@@ -124,16 +123,15 @@ function writeSound(
 ): void {
   const { disk, directory, owner, segmentBytesMax } = place;
   const size = (kept.length === 0 ? 0 : entriesBytes(kept)) + MARKER_BYTES;
-  const head: SegmentHead = {
+  const head = newSegmentHead({
     sequence,
     firstIndex: (snapshot?.position.index ?? 0) + 1,
     previousTerm: snapshot?.position.term ?? 0,
-    length: segmentLength(segmentBytesMax, size),
     hardState,
-    previousChecksum: 0,
+    segmentBytesMax,
+    batchBytes: size,
     restarts: true,
-    recycled: false,
-  };
+  });
   const writer = new RecordWriter();
   writer.begin(headChecksum(owner, head));
   if (kept.length > 0) writer.entries(kept);

@@ -1,4 +1,5 @@
 /** Makes log segments. */
+import type { HardState } from "../../raft/types.ts";
 import { type Disk, type DiskFile, isDiskProblem } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
 import {
@@ -32,6 +33,37 @@ export function segmentLength(segmentBytesMax: number, batchBytes: number): numb
   const length = Math.max(segmentBytesMax, segmentLengthMin(batchBytes));
   assert(length <= SEGMENT_LENGTH_MAX, `A segment of ${length} bytes is too long`);
   return length;
+}
+
+/** The length is at least `segmentBytesMax`, and such that a batch of `batchBytes` fits. */
+export interface NewSegment {
+  readonly sequence: number;
+  readonly firstIndex: number;
+  readonly previousTerm: number;
+  readonly hardState: HardState;
+  readonly segmentBytesMax: number;
+  /** 0 unless given. */
+  readonly batchBytes?: number;
+  /** The log begins again here; false unless given. */
+  readonly restarts?: boolean;
+}
+
+/**
+ * The head of a segment that is still to be made: in a new file, after no segment. A segment that
+ * continues another adds that one's checksum; one made of a file that is there, `recycled` and its length.
+ */
+export function newSegmentHead(segment: NewSegment): SegmentHead {
+  const { sequence, firstIndex, previousTerm, hardState, restarts = false } = segment;
+  return {
+    sequence,
+    firstIndex,
+    previousTerm,
+    length: segmentLength(segment.segmentBytesMax, segment.batchBytes ?? 0),
+    hardState,
+    previousChecksum: 0,
+    restarts,
+    recycled: false,
+  };
 }
 
 /**

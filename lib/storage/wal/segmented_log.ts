@@ -19,7 +19,7 @@ import {
   type ResumePoint,
 } from "./closed_segments.ts";
 import { OpenSegment } from "./open_segment.ts";
-import { segmentLength, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
+import { newSegmentHead, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
 import { makeNextSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
 import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "../segments/records.ts";
 import { endProcess } from "../files/new_file.ts";
@@ -85,7 +85,7 @@ export class SegmentedLog implements LogStorage {
       done(error);
     };
     const mayBlock = (bytes: number) => mayBlockSync(batch, bytes);
-    const onFull = (error: Error) => this.#recycleOrFail(batch, size, error, run, end);
+    const onFull = (error: Error) => this.#onFull(batch, size, error, run, end);
     const run = () => this.#run(write, end, mayBlock, onFull);
     if (offset + size + TAIL_BYTES <= head.length) return run();
     const rotate = () =>
@@ -213,13 +213,7 @@ export class SegmentedLog implements LogStorage {
    * The disk is full: `again` is called where `batch`, of `size` bytes, may find room after all, in a file
    * that is written over, or where a piece of the reserve was cut off.
    */
-  #recycleOrFail(
-    batch: PersistBatch,
-    size: number,
-    error: Error,
-    again: () => void,
-    done: Done,
-  ): void {
+  #onFull(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
     const { reserve, spares } = this.#room;
     const lengthMin = segmentLengthMin(size);
     if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
@@ -327,16 +321,14 @@ export class SegmentedLog implements LogStorage {
   }
 
   #nextHead(batchBytes: number): SegmentHead {
-    return {
+    return newSegmentHead({
       sequence: this.#openSegment.head.sequence + 1,
       firstIndex: this.#nextIndex,
       previousTerm: this.#lastTerm,
-      length: segmentLength(this.#place.segmentBytesMax, batchBytes),
       hardState: this.#hardState,
-      previousChecksum: 0,
-      restarts: false,
-      recycled: false,
-    };
+      segmentBytesMax: this.#place.segmentBytesMax,
+      batchBytes,
+    });
   }
 
   #makeSegment(
