@@ -120,6 +120,17 @@ start_cutting() {
   until_true listens "$1"
 }
 
+# start_etcd PORT: an etcd of one server; sets etcd_pid.
+start_etcd() {
+  need etcd "Debian: etcd-server"
+  local url=http://127.0.0.1:$1
+  etcd --data-dir "$work/etcd-$1" --listen-client-urls "$url" --advertise-client-urls "$url" \
+    --listen-peer-urls "http://127.0.0.1:$(free_port)" >"$work/etcd-$1.log" 2>&1 &
+  etcd_pid=$!
+  started+=("$etcd_pid")
+  until_true grep -q "ready to serve client requests" "$work/etcd-$1.log"
+}
+
 # the_python: prints the Python that has redis-py.
 the_python() {
   local python
