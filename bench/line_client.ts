@@ -17,7 +17,7 @@ export interface Reply {
 }
 
 /** No whole reply came in time. */
-export class DeadlineError extends Error {
+class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
 
@@ -36,7 +36,7 @@ export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void
 }
 
 /** Rejects with `DeadlineError` unless `work` is done within `timeoutMs`; `giveUp` ends the work. */
-export async function withDeadline<T>(
+async function withDeadline<T>(
   work: Promise<T>,
   timeoutMs: number,
   what: { readonly doing: string; readonly giveUp: () => void },

@@ -12,9 +12,16 @@ import { Inspector } from "./inspector.ts";
 import { type CpuProfile, type ProfileSums, sumProfile } from "./cpu_profile.ts";
 import { cpuBetween, cpuOf, type ProcessCpu } from "./process_cpu.ts";
 import { PERF_V8_FLAG, perfMapOf, type PerfSums, recordPerf } from "./perf_profile.ts";
-import { printLoad, printOverview } from "./profile_report.ts";
+import {
+  type Load,
+  type LoadProfile,
+  printLoad,
+  printOverview,
+  type ScriptShares,
+  type ServerProfile,
+} from "./profile_report.ts";
 import { type RedisBenchmarkResult, requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
-import { countSystemCalls, findSystemCallTool, type SystemCalls } from "./system_calls.ts";
+import { countSystemCalls, findSystemCallTool } from "./system_calls.ts";
 import { writeJson } from "./table.ts";
 
 const HELP = `deno task bench:profile [flags]
@@ -35,41 +42,6 @@ const HELP = `deno task bench:profile [flags]
 
 /** A machine that is profiled is busy: an election in between would spoil the figures. */
 const PATIENT = { electionTimeoutMs: 5_000, commandTimeoutMs: 20_000 };
-
-export interface Load {
-  readonly test: "SET" | "GET";
-  readonly connections: number;
-  readonly pipeline: number;
-}
-
-/** What one server did during the runs of one load. */
-export interface ServerProfile {
-  readonly id: number;
-  readonly isLeader: boolean;
-  /** Of the run that nobody looked at. */
-  readonly cpu: ProcessCpu;
-  readonly mainThread: { readonly runUs: number; readonly userUs: number; systemUs: number };
-  readonly calls: SystemCalls | null;
-  readonly perf: PerfSums | null;
-  readonly script: ScriptShares | null;
-}
-
-/** The profile as shares of the main thread's processor time. */
-export interface ScriptShares {
-  readonly sums: ProfileSums;
-  readonly script: number;
-  readonly collector: number;
-  /** Native code and system calls outside of functions. */
-  readonly program: number;
-}
-
-export interface LoadProfile {
-  readonly load: Load;
-  /** Of the run that nobody looked at. */
-  readonly result: RedisBenchmarkResult;
-  readonly profiledPerSecond: number;
-  readonly servers: readonly ServerProfile[];
-}
 
 function parseLoads(text: string): Load[] {
   return text.split(",").map((part) => {

@@ -1,6 +1,45 @@
 /** The tables of `bench:profile`: microseconds and system calls per command, leader and followers. */
-import type { LoadProfile, ServerProfile } from "./profile.ts";
+import type { ProfileSums } from "./cpu_profile.ts";
+import type { PerfSums } from "./perf_profile.ts";
+import type { ProcessCpu } from "./process_cpu.ts";
+import type { RedisBenchmarkResult } from "./redis_benchmark.ts";
+import type { SystemCalls } from "./system_calls.ts";
 import { formatCount, formatMs, formatTable } from "./table.ts";
+
+export interface Load {
+  readonly test: "SET" | "GET";
+  readonly connections: number;
+  readonly pipeline: number;
+}
+
+/** What one server did during the runs of one load. */
+export interface ServerProfile {
+  readonly id: number;
+  readonly isLeader: boolean;
+  /** Of the run that nobody looked at. */
+  readonly cpu: ProcessCpu;
+  readonly mainThread: { readonly runUs: number; readonly userUs: number; systemUs: number };
+  readonly calls: SystemCalls | null;
+  readonly perf: PerfSums | null;
+  readonly script: ScriptShares | null;
+}
+
+/** The profile as shares of the main thread's processor time. */
+export interface ScriptShares {
+  readonly sums: ProfileSums;
+  readonly script: number;
+  readonly collector: number;
+  /** Native code and system calls outside of functions. */
+  readonly program: number;
+}
+
+export interface LoadProfile {
+  readonly load: Load;
+  /** Of the run that nobody looked at. */
+  readonly result: RedisBenchmarkResult;
+  readonly profiledPerSecond: number;
+  readonly servers: readonly ServerProfile[];
+}
 
 type Role = (servers: readonly ServerProfile[]) => readonly ServerProfile[];
 const ROLES: readonly Role[] = [

@@ -3,8 +3,7 @@
  * request is a copy of one of them with the digits of its key written in.
  */
 
-/** Keys are this long: `key:` and twelve digits, as redis-benchmark has them. */
-export const KEY_BYTES = 16;
+/** A key is `key:` and so many digits, as redis-benchmark has them. */
 const KEY_DIGITS = 12;
 const KEY_PREFIX = "key:";
 /** A key is drawn by one random number of 32 bits. */

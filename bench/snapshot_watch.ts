@@ -49,7 +49,7 @@ export function isTakingSnapshot(dataDirectory: string): boolean {
 }
 
 /** The names in `snapshot/`; none where there is no such directory yet. */
-export function snapshotFiles(dataDirectory: string): string[] {
+function snapshotFiles(dataDirectory: string): string[] {
   try {
     return [...Deno.readDirSync(`${dataDirectory}/snapshot`)].map((entry) => entry.name);
   } catch {

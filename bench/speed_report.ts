@@ -21,7 +21,7 @@ export interface RowResult {
   readonly cells: Readonly<Partial<Record<Name, readonly Cell[]>>>;
 }
 
-export function medianOf(
+function medianOf(
   cells: readonly Cell[] | undefined,
   value: (cell: Cell) => number,
 ): number | null {
@@ -32,7 +32,7 @@ export function medianOf(
  * How many times as fast raftkv was, round by round: both are measured within seconds of each other, so
  * a machine that is slower at some times than at others changes these far less than it changes either.
  */
-export function ratios({ cells }: RowResult, other: "etcd" | "redis"): number[] {
+function ratios({ cells }: RowResult, other: "etcd" | "redis"): number[] {
   const theirs = cells[other] ?? [];
   const rounds = Math.min(theirs.length, cells.raftkv?.length ?? 0);
   const inRound = (_: unknown, i: number) => cells.raftkv![i]!.perSecond / theirs[i]!.perSecond;

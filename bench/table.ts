@@ -25,7 +25,7 @@ export function formatCount(count: number): string {
 }
 
 /** What a result needs to be compared with another one. */
-export function describeMachine(): Record<string, string | number> {
+function describeMachine(): Record<string, string | number> {
   return {
     deno: Deno.version.deno,
     v8: Deno.version.v8,

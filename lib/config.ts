@@ -46,7 +46,7 @@ export class ConfigError extends Error {
 }
 
 /** Votes of more servers cost every write more than they add to its safety. */
-export const SERVERS_MAX = 15;
+const SERVERS_MAX = 15;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -50,7 +50,7 @@ function messageOf(record: LogRecord): string {
 }
 
 /** `{"time":"…","level":"info","message":"…",…fields}`. A field never replaces one of the three. */
-export function jsonLine(record: LogRecord): string {
+function jsonLine(record: LogRecord): string {
   const line: Record<string, unknown> = {
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
@@ -70,7 +70,7 @@ const LEVEL_WORDS: Readonly<Partial<Record<LogLevel, string>>> = {
 };
 
 /** `12:03:04.567 INFO  Leads in term 3  term=3 lastIndex=17`; the time is UTC. */
-export function textLine(record: LogRecord): string {
+function textLine(record: LogRecord): string {
   const time = new Date(record.timestamp).toISOString().slice(11, 23);
   let fields = "";
   for (const [key, value] of Object.entries(record.properties)) fields += ` ${key}=${word(value)}`;

@@ -2,9 +2,10 @@
  * House rules as a check: `deno run --allow-read scripts/tidy.ts`. Prints one line a
  * finding and exits with 1 where there is any. The rules are in tidy_rules.ts.
  */
+import { checkProject } from "./tidy_graph.ts";
 import { checkFile } from "./tidy_rules.ts";
 
-const TEXT_FILE = /\.(ts|sh|md|json|txt|yml|yaml)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
+const TEXT_FILE = /\.(ts|sh|md|json|txt|yml|yaml|svg)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
 const SKIPPED = /^(\.git|data|\.sim|node_modules|dist)\//;
 
 /** Every file below the working directory that the rules look at, sorted. */
@@ -21,13 +22,14 @@ function listFiles(directory = ""): string[] {
 
 if (import.meta.main) {
   let count = 0;
-  const files = listFiles();
-  for (const path of files) {
-    for (const { line, message } of checkFile(path, Deno.readTextFileSync(path))) {
-      console.log(`${path}:${line}: ${message}`);
-      count++;
-    }
+  const files = new Map(listFiles().map((path) => [path, Deno.readTextFileSync(path)]));
+  const inFiles = [...files].flatMap(([path, text]) =>
+    checkFile(path, text).map((finding) => ({ path, ...finding }))
+  );
+  for (const { path, line, message } of [...inFiles, ...checkProject(files)]) {
+    console.log(`${path}:${line}: ${message}`);
+    count++;
   }
-  console.log(`tidy: ${files.length} files, ${count} findings`);
+  console.log(`tidy: ${files.size} files, ${count} findings`);
   if (count > 0) Deno.exit(1);
 }

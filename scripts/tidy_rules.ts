@@ -1,4 +1,6 @@
 /** The house rules, each a function from a file's text to findings. Pure: the tests call them. */
+import { folderFault } from "./tidy_folders.ts";
+import { importsOf, resolve } from "./tidy_imports.ts";
 import { functionLengths, stripSource } from "./tidy_source.ts";
 
 export interface Finding {
@@ -11,19 +13,6 @@ const LINE_COLUMNS_MAX = 100;
 const COMMENT_COLUMNS_MAX = 110;
 const FUNCTION_LINES_MAX = 70;
 const FILE_LINES_MAX = 350;
-
-/** Folders of lib/ (or its root files) and the folders that they may import, besides themselves. */
-const IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  util: [],
-  raft: ["util"],
-  kv: ["util"],
-  // Of the storage, the words of the handshake alone: cluster id, incarnation.
-  wire: ["util", "raft", "kv", "storage/types.ts"],
-  storage: ["util", "raft", "kv", "host/ports.ts"],
-  node: ["util", "raft", "kv", "wire", "storage", "host/ports.ts"],
-  net: ["util", "wire", "node", "host/ports.ts"],
-  host: ["util"],
-};
 
 const PURE = /^lib\/(raft|kv|wire|node|storage|util)\//;
 
@@ -99,8 +88,8 @@ const SILENCED = new RegExp("@ts" + "-(ignore|nocheck|expect-error)|deno-" + "li
 
 function* checkText(path: string, text: string): Generator<Finding> {
   const lines = text.split("\n");
-  // Markdown and JSON wrap by themselves; a test's name may be as long as what it says.
-  const mayBeLong = /\.(md|json)$/.test(path) || path.startsWith("tests/");
+  // Markdown and JSON wrap by themselves, a program draws; a test's name may be as long as it must.
+  const mayBeLong = /\.(md|json|svg)$/.test(path) || path.startsWith("tests/");
   for (const [at, content] of lines.entries()) {
     const line = at + 1;
     if (MACHINE_PATH.test(content)) {
@@ -153,20 +142,9 @@ function* checkBans(path: string, code: string, line: number): Generator<Finding
   }
 }
 
-const IMPORT = new RegExp(
-  [
-    /^\s*(?:import|export)\b[^"';]*?\bfrom\s*"([^"]+)"/,
-    /^\s*import\s*"([^"]+)"/,
-    /\bimport\(\s*"([^"]+)"/,
-  ].map((form) => form.source).join("|"),
-  "gm",
-);
-
 function* checkImports(path: string, text: string): Generator<Finding> {
-  for (const match of text.matchAll(IMPORT)) {
-    const specifier = match[1] ?? match[2] ?? match[3]!;
-    const line = text.slice(0, match.index + match[0].length).split("\n").length;
-    if (/^(https?:|npm:|jsr:)/.test(specifier)) {
+  for (const { specifier, line } of importsOf(text)) {
+    if (/^(https?:|npm:|jsr:)/.test(specifier) && !path.startsWith("tests/packages/")) {
       yield { line, message: `${specifier}: outside packages come through deno.json's imports` };
     }
     if (!path.startsWith("lib/")) continue;
@@ -178,31 +156,9 @@ function* checkImports(path: string, text: string): Generator<Finding> {
     if (/^(tests|scripts|bench)\//.test(target)) {
       yield { line, message: `lib must not import ${target}` };
     }
-    const fault = layerFault(path, target);
+    const fault = folderFault(path, target);
     if (fault !== null) yield { line, message: fault };
   }
-}
-
-/** Why `path` may not import `target`; null where it may. Root files of lib/ may import all. */
-function layerFault(path: string, target: string): string | null {
-  const from = /^lib\/(\w+)\//.exec(path)?.[1];
-  const to = /^lib\/(\w+)\//.exec(target)?.[1];
-  const allowed = from === undefined ? undefined : IMPORTS[from];
-  if (allowed === undefined || from === to || !target.startsWith("lib/")) return null;
-  if (to !== undefined && allowed.includes(to)) return null;
-  if (allowed.includes(target.slice("lib/".length))) return null;
-  const names = allowed.length === 0 ? "nothing else" : allowed.join(", ");
-  return `${from} must not import ${target.slice("lib/".length)}: it may import ${names}`;
-}
-
-/** `../b.ts` seen from `lib/a/x.ts` is `lib/b.ts`. */
-function resolve(path: string, specifier: string): string {
-  const parts = path.split("/").slice(0, -1);
-  for (const part of specifier.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== ".") parts.push(part);
-  }
-  return parts.join("/");
 }
 
 /** A test that is left out says why, on its line or the one above; none leaves all others out. */

@@ -8,7 +8,6 @@
 import {
   buildApplication,
   buildRouteMap,
-  type CommandContext,
   ExitCode,
   run,
   text_en,
@@ -16,14 +15,11 @@ import {
 } from "@stricli/core";
 import metadata from "../../deno.json" with { type: "json" };
 import type { HostProcess } from "../host/process.ts";
+import type { CliContext } from "./context.ts";
 import { inspectCommand } from "./inspect.ts";
 import { serveCommand } from "./serve.ts";
 import { UsageError } from "./usage_error.ts";
 import { verifyCommand } from "./verify.ts";
-
-export interface CliContext extends CommandContext {
-  readonly host: HostProcess;
-}
 
 const FULL_DESCRIPTION = [
   "A replicated, strongly consistent key-value store. Each server is one process:",

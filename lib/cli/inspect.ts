@@ -1,11 +1,7 @@
 /** `raftkv inspect`: its flags. What it does is in run_inspect.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import type { CliContext } from "./app.ts";
-
-export interface InspectFlags {
-  readonly records: boolean;
-  readonly json: boolean;
-}
+import type { CliContext } from "./context.ts";
+import type { InspectFlags } from "./run_inspect.ts";
 
 /** The argument that inspect and verify share. */
 export const DIRECTORY_ARGUMENT = {

@@ -1,8 +1,12 @@
 /** `raftkv inspect`, once its flags are parsed. */
-import type { CliContext } from "./app.ts";
-import type { InspectFlags } from "./inspect.ts";
+import type { CliContext } from "./context.ts";
 import { inspectText } from "./inspect_text.ts";
 import { readDirectory } from "./read_directory.ts";
+
+export interface InspectFlags {
+  readonly records: boolean;
+  readonly json: boolean;
+}
 
 export async function runInspect(
   this: CliContext,

@@ -1,8 +1,7 @@
 /** `raftkv serve`, once its flags are parsed. */
 import { startLogging } from "../logging.ts";
-import type { CliContext } from "./app.ts";
-import type { ServeFlags } from "./serve.ts";
-import { logSettings, serveSettings } from "./settings.ts";
+import type { CliContext } from "./context.ts";
+import { logSettings, type ServeFlags, serveSettings } from "./settings.ts";
 
 /** Runs a server; resolves once it has stopped in order. Throws what it refuses to start for. */
 export async function runServer(this: CliContext, flags: ServeFlags): Promise<void> {

@@ -1,5 +1,5 @@
 /** `raftkv verify`, once its arguments are parsed. */
-import type { CliContext } from "./app.ts";
+import type { CliContext } from "./context.ts";
 import { readDirectory } from "./read_directory.ts";
 
 /** Throws one sentence where anything is wrong, having printed what. */

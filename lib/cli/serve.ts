@@ -1,19 +1,8 @@
 /** `raftkv serve`: its flags. What it does is in run_server.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import type { CliContext } from "./app.ts";
-
-export interface ServeFlags {
-  readonly id?: number;
-  readonly config?: string;
-  readonly data?: string;
-}
-
-/** @throws {Error} where the text is no server id. */
-export function parseServerId(text: string): number {
-  const id = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
-  if (Number.isSafeInteger(id) && id > 0) return id;
-  throw new Error(`${JSON.stringify(text)} is no server id: a positive whole number`);
-}
+import type { CliContext } from "./context.ts";
+import { parseServerId } from "./server_id.ts";
+import type { ServeFlags } from "./settings.ts";
 
 export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
   loader: async () => (await import("./run_server.ts")).runServer,

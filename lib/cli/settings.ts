@@ -3,10 +3,16 @@ import { type Config, ConfigError, defaultConfig, findServer, parseConfig } from
 import type { EnvironmentName, HostProcess } from "../host/process.ts";
 import { LOG_LEVELS, type LogFormat } from "../logging.ts";
 import type { LogEvent } from "../node/api.ts";
-import { parseServerId, type ServeFlags } from "./serve.ts";
+import { parseServerId } from "./server_id.ts";
 import { UsageError } from "./usage_error.ts";
 
 const CONFIG_FILE = "cluster.json";
+
+export interface ServeFlags {
+  readonly id?: number;
+  readonly config?: string;
+  readonly data?: string;
+}
 
 export interface ServeSettings {
   readonly serverId: number;

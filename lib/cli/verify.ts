@@ -1,6 +1,6 @@
 /** `raftkv verify`: what it does is in run_verify.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import type { CliContext } from "./app.ts";
+import type { CliContext } from "./context.ts";
 import { DIRECTORY_ARGUMENT } from "./inspect.ts";
 
 export const verifyCommand = buildCommand<Record<never, never>, [string], CliContext>({

@@ -22,7 +22,7 @@ export interface AcceptFailure {
 export type OnAcceptFailure = (failure: AcceptFailure) => void;
 
 /** How long a listener pauses where the next try would fail too. */
-export const ACCEPT_PAUSE_MS = 100;
+const ACCEPT_PAUSE_MS = 100;
 /** So many errors of an unknown kind in succession are taken for one that stays. */
 const UNKNOWN_IN_SUCCESSION_MAX = 10;
 /**

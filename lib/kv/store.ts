@@ -42,7 +42,7 @@ export interface StoreOptions {
   readonly capacityHint?: number;
 }
 
-export const SWEEP_KEYS_MAX_DEFAULT = 100;
+const SWEEP_KEYS_MAX_DEFAULT = 100;
 
 /** Where the store's memory goes, in bytes. */
 export interface MemoryFigures {

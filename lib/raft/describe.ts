@@ -4,7 +4,7 @@ import { leaderOf, type RaftEvent, type RaftState } from "./state.ts";
 import { type Entry, type HardState, type Message, NOBODY, type Ready } from "./types.ts";
 
 /** `6..8`, `6`, or `none`. */
-export function describeEntries(entries: readonly Entry[]): string {
+function describeEntries(entries: readonly Entry[]): string {
   const first = entries[0];
   const last = entries[entries.length - 1];
   if (first === undefined || last === undefined) return "none";
@@ -70,7 +70,7 @@ export function describeMessage(message: Message): string {
   }
 }
 
-export function describeHardState(hardState: HardState): string {
+function describeHardState(hardState: HardState): string {
   const vote = hardState.votedFor === NOBODY ? "none" : `${hardState.votedFor}`;
   return `t${hardState.term} vote ${vote}${hardState.suspect ? " suspect" : ""}`;
 }

@@ -16,7 +16,7 @@ import { broken } from "../util/assert.ts";
 import { type Entry, EntryKind } from "./types.ts";
 
 export const ENVELOPE_BYTES = 12;
-export const ENVELOPE_VERSION = 1;
+const ENVELOPE_VERSION = 1;
 
 /** Writes an envelope's head into the first `ENVELOPE_BYTES` of `bytes`. */
 export function writeEnvelope(bytes: Uint8Array, kind: EntryKind, stampMs: number): void {

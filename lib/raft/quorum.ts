@@ -5,7 +5,7 @@
 import type { Configuration, ServerId } from "./types.ts";
 
 /** How many voters make a majority. */
-export function majority(configuration: Configuration): number {
+function majority(configuration: Configuration): number {
   return Math.floor(configuration.voters.length / 2) + 1;
 }
 

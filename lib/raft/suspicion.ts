@@ -21,7 +21,7 @@ import { configurationOf, type RaftState } from "./state.ts";
 import { type AppendRequest, NOBODY } from "./types.ts";
 
 /** False while this server may have forgotten a term: then it confirms nothing that counts. */
-export function hasHeardAllVoters(state: RaftState): boolean {
+function hasHeardAllVoters(state: RaftState): boolean {
   return !state.suspect || unheardVoters(state).length === 0;
 }
 

@@ -5,7 +5,7 @@ const ZERO = 0x30;
 const BILLION = 1_000_000_000;
 
 /** The most digits that a number may have, leading zeros included: those of 2^53 - 1. */
-export const DIGITS_MAX = 16;
+const DIGITS_MAX = 16;
 
 /**
  * The number that the digits `bytes[start, end)` spell, or -1 where they are none, too many

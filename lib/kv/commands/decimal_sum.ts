@@ -58,11 +58,6 @@ export function addDecimals(
   return DecimalProblem.none;
 }
 
-/** True where the text is a number that `addDecimals` takes, or an infinite one. */
-export function decimalProblem(bytes: Uint8Array, start: number, end: number): DecimalProblem {
-  return read(right, bytes, start, end);
-}
-
 function read(into: Decimal, bytes: Uint8Array, start: number, end: number): DecimalProblem {
   if (end === start || end - start > TEXT_BYTES_MAX) return DecimalProblem.notNumber;
   let at = start;

@@ -16,9 +16,9 @@ import { type Result, Status } from "./result.ts";
 import type { Scan } from "./scan.ts";
 
 /** The most keys that one scan step visits, whatever its client asks for. */
-export const SCAN_KEYS_MAX = 1_000;
+const SCAN_KEYS_MAX = 1_000;
 /** The most keys that may be there for `keys` to look through them all. */
-export const KEYS_LOOKED_AT_MAX = 50_000;
+const KEYS_LOOKED_AT_MAX = 50_000;
 /** The most bytes of values that one reply carries. */
 export const REPLY_VALUE_BYTES_MAX = 67_108_864;
 /** The most steps of comparing that one command, or one transaction, takes: some 10 ms. */

@@ -12,7 +12,7 @@ import type { RecordHead } from "./record.ts";
 const TWO_32 = 0x1_0000_0000;
 
 /** How many indexes back `DigestHistory` remembers. */
-export const DIGESTS_REMEMBERED = 512;
+const DIGESTS_REMEMBERED = 512;
 
 export class Digest {
   /** Both halves as signed 32-bit numbers, which the engine keeps unboxed. */

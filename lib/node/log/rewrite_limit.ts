@@ -8,7 +8,7 @@ import { Rewriting, type ValueLengths } from "../../kv/commands/rewriting.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 
 /** Some 10 to 30 ms of copying. */
-export const REWRITTEN_BYTES_MAX = 67_108_864;
+const REWRITTEN_BYTES_MAX = 67_108_864;
 
 export class RewriteLimit {
   readonly #rewriting: Rewriting;

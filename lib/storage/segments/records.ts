@@ -40,7 +40,7 @@ import { checksum } from "../../util/checksum.ts";
 
 export const RecordType = { entries: 1, hardState: 2, marker: 3 } as const;
 /** Types 4 to 15 are given out already, but not to this version. */
-export const RECORD_TYPE_MAX = 15;
+const RECORD_TYPE_MAX = 15;
 
 export const RECORD_HEAD_BYTES = 12;
 const MARKER_BODY_BYTES = 36;

@@ -22,7 +22,7 @@ import {
 import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "../types.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshot";
-export const DAMAGED_SUFFIX = ".damaged";
+const DAMAGED_SUFFIX = ".damaged";
 const KEPT = 2;
 /** Snapshots shrink by so much where a new one is worth while, see `wouldShrink`. */
 const SHRINK_FACTOR = 1.25;

@@ -25,7 +25,7 @@ export const PART_SUFFIX = ".part";
 const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Checks a body that comes in pieces. */
-export class BodyChecker {
+class BodyChecker {
   readonly order = new SectionOrder();
   readonly #bodyBytes: number;
   readonly #head = new Uint8Array(SECTION_HEAD_BYTES);

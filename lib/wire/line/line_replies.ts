@@ -87,7 +87,7 @@ export function writeLineError(
 }
 
 /** Whole seconds until `deadlineMs`, rounded up; at least 1 while the key lives, 0 for never. */
-export function secondsLeft(deadlineMs: number, nowMs: number): number {
+function secondsLeft(deadlineMs: number, nowMs: number): number {
   if (deadlineMs === 0) return 0;
   return Math.max(1, Math.ceil((deadlineMs - nowMs) / 1000));
 }

@@ -249,7 +249,7 @@ export function writeMap(out: ByteWriter, pairs: number, isResp3: boolean): void
   writeHead(out, isResp3 ? PERCENT : STAR, isResp3 ? pairs : 2 * pairs);
 }
 
-export function writeBulk(
+function writeBulk(
   out: ByteWriter,
   source: Uint8Array,
   start: number,

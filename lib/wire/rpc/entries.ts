@@ -16,7 +16,7 @@ import { ByteReader, type ByteWriter } from "../../util/bytes.ts";
 import { ProtocolError } from "./rpc_types.ts";
 
 /** What an entry takes in a frame besides its data. */
-export const ENTRY_HEAD_BYTES = 12;
+const ENTRY_HEAD_BYTES = 12;
 
 /** All of an append request's frame that is not entries: length, head, counts, checksum. */
 const APPEND_FRAME_BYTES = 128;
