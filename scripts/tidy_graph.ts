@@ -134,7 +134,7 @@ function importedNames(statement: string): readonly string[] | "all" {
 
 /** Links of Markdown pages to files that are not there, or to headings that a page has not. */
 function* deadLinks(files: Files): Generator<PlacedFinding> {
-  const folders = new Set([...files.keys()].flatMap(foldersOf));
+  const folders = new Set(["", ...[...files.keys()].flatMap(foldersOf)]);
   for (const [path, text] of files) {
     if (!path.endsWith(".md")) continue;
     for (const match of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -157,15 +157,21 @@ function foldersOf(path: string): string[] {
   return parts.map((_, i) => parts.slice(0, i + 1).join("/"));
 }
 
-/** Fenced blocks and code spans blanked out; offsets stay. */
+const blank = (code: string) => code.replace(/[^\n]/g, " ");
+
+/** Fenced blocks blanked out; offsets stay. */
+function withoutBlocks(text: string): string {
+  return text.replace(/^(```|~~~)[\s\S]*?^\1/gm, blank);
+}
+
+/** Code spans blanked out, too. */
 function withoutCode(text: string): string {
-  const blank = (code: string) => code.replace(/[^\n]/g, " ");
-  return text.replace(/^(```|~~~)[\s\S]*?^\1/gm, blank).replace(/`[^`\n]*`/g, blank);
+  return withoutBlocks(text).replace(/`[^`\n]*`/g, blank);
 }
 
 /** Anchors as code hosts make them of headings. */
 function headingsOf(page: string): Set<string> {
-  const lines = page.split("\n").filter((line) => /^#{1,6} /.test(line));
+  const lines = withoutBlocks(page).split("\n").filter((line) => /^#{1,6} /.test(line));
   return new Set(
     lines.map((line) =>
       line.replace(/^#+ /, "").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase()
