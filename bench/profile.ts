@@ -11,14 +11,13 @@ import { freePorts } from "./free_ports.ts";
 import { Inspector } from "./inspector.ts";
 import { type CpuProfile, type ProfileSums, sumProfile } from "./cpu_profile.ts";
 import { cpuBetween, cpuOf, type ProcessCpu } from "./process_cpu.ts";
-import { PERF_V8_FLAG, perfMapOf, type PerfSums, recordPerf } from "./perf_profile.ts";
+import { PERF_V8_FLAG, perfMapOf, recordPerf } from "./perf_profile.ts";
 import {
   type Load,
   type LoadProfile,
   printLoad,
   printOverview,
   type ScriptShares,
-  type ServerProfile,
 } from "./profile_report.ts";
 import { type RedisBenchmarkResult, requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
 import { countSystemCalls, findSystemCallTool } from "./system_calls.ts";
