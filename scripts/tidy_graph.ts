@@ -2,7 +2,7 @@
  * House rules about the project as a whole: who imports whom, what nobody imports, links that lead
  * nowhere. Pure: files come in as texts by path.
  */
-import { CIRCLES_NOT_YET, NOT_YET } from "./tidy_folders.ts";
+import { NOT_YET } from "./tidy_folders.ts";
 import { importsOf, resolve } from "./tidy_imports.ts";
 import type { Finding } from "./tidy_rules.ts";
 
@@ -31,23 +31,11 @@ function* circles(files: Files): Generator<PlacedFinding> {
       .map(({ specifier }) => resolve(path, specifier));
     graph.set(path, targets);
   }
-  const known = new Set<readonly string[]>();
   for (const circle of strongComponents(graph)) {
     if (circle.length === 1) continue;
-    const excuse = CIRCLES_NOT_YET.find((one) => circle.every((path) => one.includes(path)));
-    if (excuse !== undefined) {
-      known.add(excuse);
-      continue;
-    }
     const [path, ...others] = circle.sort();
     const message = `a circle of imports with ${others.join(", ")}: move what both need down`;
     yield { path: path!, line: 1, message };
-  }
-  for (const circle of CIRCLES_NOT_YET) {
-    const isThere = circle.some((path) => files.has(path));
-    if (!isThere || known.has(circle)) continue;
-    const message = `the circle of ${circle[0]} is gone: take it off CIRCLES_NOT_YET`;
-    yield { path: "scripts/tidy_folders.ts", line: 1, message };
   }
 }
 
