@@ -96,7 +96,7 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
   if (message.success) {
     noteAccepted(progress, message.index);
     advanceCommit(state, leader);
-    continueTransfer(state, leader, progress);
+    continueTransfer(state, leader);
   } else {
     const { hintIndex, hintTerm } = message;
     // A hint before the start of the log stays one: the log knows nothing there that could match.

@@ -7,6 +7,7 @@ import { roundIsDue, startRound } from "./read_index.ts";
 import { sendDueAppends } from "./replication.ts";
 import { leaderOf, type RaftState } from "./state.ts";
 import { endRepairOnceDurable } from "./suspicion.ts";
+import { continueTransfer } from "./transfer.ts";
 import type {
   Entry,
   HardState,
@@ -129,5 +130,8 @@ export function advance(state: RaftState, batch: PersistBatch): void {
   releaseHeld(state);
   endRepairOnceDurable(state);
   if (state.role.kind === "candidate") noteOwnVoteDurable(state, state.role);
-  if (state.role.kind === "leader") advanceCommit(state, state.role);
+  if (state.role.kind === "leader") {
+    advanceCommit(state, state.role);
+    continueTransfer(state, state.role);
+  }
 }

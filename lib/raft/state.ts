@@ -186,6 +186,8 @@ export interface RaftOptions {
 export interface Transfer {
   readonly target: ServerId;
   elapsedTicks: number;
+  /** It was told to campaign. */
+  isOrdered: boolean;
 }
 
 export interface RaftState {

@@ -1,11 +1,17 @@
 /**
  * Handing the leadership to another voter (thesis §3.10): stop taking proposals, wait until the
  * target holds the whole log, then tell it to campaign immediately. Given up after an election timeout.
+ *
+ * Beyond the thesis, the order waits for what is in the log to be committed here: whoever asked for it
+ * gets an answer, and would have to be told that the outcome is unknown once this server does not lead.
  */
 import { send } from "./output.ts";
 import type { Progress } from "./progress.ts";
-import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
+import { configurationOf, type LeaderRole, type RaftState, type Transfer } from "./state.ts";
 import type { ServerId } from "./types.ts";
+
+/** Of an election timeout: for how long the order waits for a commit. */
+const WAITS_SHARE = 0.5;
 
 /**
  * Begins to hand over to `to`, or to the voter that holds the most among those that answered most
@@ -17,9 +23,9 @@ export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   const target = chooseTarget(state, leader, to);
   if (target === undefined) return false;
   if (leader.transfer?.target === target.id) return true;
-  leader.transfer = { target: target.id, elapsedTicks: 0 };
+  leader.transfer = { target: target.id, elapsedTicks: 0, isOrdered: false };
   state.output.appendsDue = true; // also what was deferred: it needs the whole log
-  continueTransfer(state, leader, target);
+  continueTransfer(state, leader);
   return true;
 }
 
@@ -52,20 +58,27 @@ function silence(progress: Progress): number {
   return Math.max(1, progress.silentHeartbeats);
 }
 
-/** Orders the target to campaign where it has caught up. */
-export function continueTransfer(
-  state: RaftState,
-  leader: LeaderRole,
-  progress: Progress,
-): void {
-  if (leader.transfer?.target !== progress.id) return;
+/** Orders the target to campaign, once, where it has caught up. Call it where that may have changed. */
+export function continueTransfer(state: RaftState, leader: LeaderRole): void {
+  const { transfer } = leader;
+  if (transfer === null || transfer.isOrdered) return;
+  const progress = leader.progress.get(transfer.target);
+  if (progress === undefined) return;
   if (progress.matchIndex !== state.log.lastIndex) return;
+  if (state.commitIndex < state.log.lastIndex && mayWait(state, transfer)) return;
+  transfer.isOrdered = true;
   send(state, { kind: "timeoutNow", from: state.id, to: progress.id, term: state.term });
 }
 
+/** For half of its time. A disk that stands still must not keep the leadership here, it may be the reason. */
+function mayWait({ options }: RaftState, { elapsedTicks }: Transfer): boolean {
+  return elapsedTicks < options.electionTimeoutTicks * WAITS_SHARE;
+}
+
 /** Takes proposals again where the target did not take over in time. */
-export function tickTransfer({ options }: RaftState, leader: LeaderRole): void {
+export function tickTransfer(state: RaftState, leader: LeaderRole): void {
   if (leader.transfer === null) return;
   leader.transfer.elapsedTicks++;
-  if (leader.transfer.elapsedTicks >= options.electionTimeoutTicks) leader.transfer = null;
+  if (leader.transfer.elapsedTicks >= state.options.electionTimeoutTicks) leader.transfer = null;
+  else continueTransfer(state, leader);
 }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Bench } from "./builders.ts";
-import { bytes, Cluster, TICKS } from "./cluster.ts";
+import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
 
 Deno.test("the leadership goes to the named server, although the old leader lives", () => {
   const cluster = new Cluster();
@@ -40,6 +40,43 @@ Deno.test("proposals are refused meanwhile, and taken again after an election ti
   assertEquals(leader.propose(bytes("x")), { accepted: false, reason: "transferring" });
   cluster.run(TICKS);
   assertEquals(leader.propose(bytes("x")).accepted, true);
+});
+
+Deno.test("the order to campaign waits for the commit of what clients asked for", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  // Server 2 has it, and no majority: the leader's own sync, or server 3, is still awaited.
+  cluster.cut([1], [3]);
+  cluster.holdDisk(1);
+  cluster.propose("x");
+  cluster.settle();
+  assertEquals(leader.transferLeadership(2), true);
+  cluster.settle();
+  assertEquals([cluster.leaders(), cluster.at(1).applied.length], [[1], 1]);
+  cluster.syncDisk(1);
+  cluster.settle();
+  assertEquals(cluster.at(1).applied.map(textOf).slice(0, 2), ["noop", "x"]);
+  cluster.holdDisk(1, false);
+  cluster.settle();
+  assertEquals(cluster.leaders(), [2]);
+});
+
+Deno.test("a disk that stands still keeps the leadership no longer than half of an election timeout", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.cut([1], [3]);
+  cluster.holdDisk(1);
+  cluster.propose("x");
+  cluster.settle();
+  assertEquals(leader.transferLeadership(2), true);
+  const ledFor = () => {
+    for (let ticks = 1; ticks <= TICKS; ticks++) {
+      cluster.run(1);
+      if (cluster.raft(2).state.role.kind !== "follower") return ticks;
+    }
+    return Infinity;
+  };
+  assertEquals(ledFor(), TICKS / 2);
 });
 
 Deno.test("only the current leader may order a server to campaign", () => {
