@@ -3,6 +3,7 @@
  * the simulator. All of it is synchronous; bytes in, bytes out.
  */
 import type { ProcessUse } from "../host/ports.ts";
+import type { Message } from "../raft/types.ts";
 import type { CommandBatch } from "../wire/command_batch.ts";
 
 /** Bytes that wait to be written, by whoever owns the connection. */
@@ -76,6 +77,12 @@ export interface LogEvent {
   readonly level: "debug" | "info" | "warning" | "error";
   readonly message: string;
   readonly fields: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** The links to the other servers, as what sends messages sees them. */
+export interface MessageSender {
+  /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
+  send(message: Message): void;
 }
 
 /** What the node asks of whoever runs it. */

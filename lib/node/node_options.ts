@@ -34,9 +34,6 @@ export interface NodeOptions {
 }
 
 /** Where each server's log port is, as people write it. */
-export function logAddresses(servers: readonly ServerAddress[]): (id: ServerId) => string {
-  return (id) => {
-    const server = servers.find((one) => one.id === id);
-    return server === undefined ? `server ${id}` : `${server.hostname}:${server.logPort}`;
-  };
+export function logAddresses(servers: readonly ServerAddress[]): Map<ServerId, string> {
+  return new Map(servers.map(({ id, hostname, logPort }) => [id, `${hostname}:${logPort}`]));
 }

@@ -1,50 +1,32 @@
 /** Entries that only let time pass, one under way at a time: nothing else may expire a key. */
-import type { Store } from "../kv/store.ts";
-import type { Raft } from "../raft/raft.ts";
 import { timeEntry } from "./replica.ts";
+import { type NodeState, scheduleTurn } from "./state.ts";
 
-export interface PassingTimeOptions {
-  /** The term that this node leads, as far as the sessions know; 0 where it does not. */
-  readonly ledTerm: () => number;
-  /** The leader's clock. */
-  readonly nowMs: () => number;
-  readonly scheduleTurn: () => void;
+/** Proposes one where a key is due, and this server leads. */
+export function proposeTimeEntry(state: NodeState): void {
+  if (state.timeEntryIndex !== 0 || state.replica?.raft.state.role.kind !== "leader") return;
+  const { store } = state.replica;
+  if (store.nextDeadlineMs() > state.clocks.leader.nowMs() && !store.hasDueKeys()) return;
+  addTimeEntry(state);
 }
 
-export class PassingTime {
-  readonly #options: PassingTimeOptions;
-  /** Index of the last such entry; 0 where none is under way. */
-  #index = 0;
+/** Proposes one. Returns its index, or 0 where it was not taken. */
+export function addTimeEntry(state: NodeState): number {
+  const { replica, ledTerm, clocks } = state;
+  if (state.timeEntryIndex !== 0 || replica?.raft.state.term !== ledTerm) return 0;
+  const result = replica.raft.propose(timeEntry(clocks.leader.nowMs()));
+  if (!result.accepted) return 0;
+  state.timeEntryIndex = result.index;
+  scheduleTurn(state);
+  return result.index;
+}
 
-  constructor(options: PassingTimeOptions) {
-    this.#options = options;
-  }
+/** The entry at `index` was applied. */
+export function timeEntryApplied(state: NodeState, index: number): void {
+  if (index >= state.timeEntryIndex) state.timeEntryIndex = 0;
+}
 
-  /** Adds one where a key is due, and this server leads. */
-  letPass(raft: Raft, store: Store): void {
-    if (this.#index !== 0 || raft.state.role.kind !== "leader") return;
-    if (store.nextDeadlineMs() > this.#options.nowMs() && !store.hasDueKeys()) return;
-    this.add(raft);
-  }
-
-  /** Adds one. Returns its index, or 0 where it was not taken. */
-  add(raft: Raft): number {
-    const { ledTerm, nowMs, scheduleTurn } = this.#options;
-    if (this.#index !== 0 || raft.state.term !== ledTerm()) return 0;
-    const result = raft.propose(timeEntry(nowMs()));
-    if (!result.accepted) return 0;
-    this.#index = result.index;
-    scheduleTurn();
-    return result.index;
-  }
-
-  /** The entry at `index` was applied. */
-  applied(index: number): void {
-    if (index >= this.#index) this.#index = 0;
-  }
-
-  /** The leadership was lost, and what was under way with it. */
-  clear(): void {
-    this.#index = 0;
-  }
+/** The leadership was lost, and what was under way with it. */
+export function forgetTimeEntry(state: NodeState): void {
+  state.timeEntryIndex = 0;
 }

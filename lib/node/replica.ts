@@ -8,16 +8,16 @@ import { Store, type StoreOptions } from "../kv/store.ts";
 import { makeConfiguration } from "../raft/configuration.ts";
 import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { Raft, type RaftEvent } from "../raft/raft.ts";
-import { EntryKind, type Message, type PersistBatch, type ServerId } from "../raft/types.ts";
+import { EntryKind, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
 import type { StatusNotice } from "../wire/rpc/rpc.ts";
 import { hashSeedOf } from "./peers/cluster_id.ts";
 import type { LeaderClock } from "./time/leader_clock.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
-import { Persister } from "./log/persister.ts";
+import { Persister, type PersistEvents } from "./log/persister.ts";
 import { RoleLog } from "./reports/role_log.ts";
-import type { NodeHost } from "./api.ts";
+import type { MessageSender, NodeHost } from "./api.ts";
 import { Snapshots } from "./snapshots/snapshots.ts";
 import type { Standstill } from "./reports/standstill.ts";
 
@@ -48,13 +48,13 @@ export interface ReplicaOptions {
   readonly host: NodeHost;
   readonly checkInvariants: boolean;
   readonly standstill: Standstill;
-  readonly send: (message: Message) => void;
-  readonly onPersisted: (batch: PersistBatch) => void;
+  readonly links: MessageSender;
+  readonly events: PersistEvents;
 }
 
 /** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
 export function openReplica(options: ReplicaOptions): Replica {
-  const { clock, host, timing, formation, directory, storage, send, onPersisted } = options;
+  const { clock, host, timing, formation, directory, storage, links } = options;
   const storeOptions = { hashSeed: hashSeedOf(formation.members) };
   const replica = { store: new Store(storeOptions) };
   const startedMs = clock.monotonicMs();
@@ -67,13 +67,16 @@ export function openReplica(options: ReplicaOptions): Replica {
   const roleLog = new RoleLog(host);
   const onEvent = (event: RaftEvent) => roleLog.changed(event, clock.monotonicMs());
   const raft = makeRaft(options, recovered, replica, onEvent);
-  const { slowSyncMs } = timing;
-  const stoodStillMs = (nowMs: number) => options.standstill.totalMs(nowMs);
-  const onSync = () => raft.noteDiskProgress();
-  const onFull = () => raft.noteDiskFull();
-  const isSuspectOnDisk = recovered.hardState.suspect || recovered.damaged !== null;
-  const about = { slowSyncMs, stoodStillMs, onPersisted, onSync, onFull, isSuspectOnDisk };
-  const persister = new Persister({ log, clock, host, ...about });
+  const persister = new Persister({
+    log,
+    clock,
+    slowSyncMs: timing.slowSyncMs,
+    host,
+    events: options.events,
+    standstill: options.standstill,
+    raft,
+    isSuspectOnDisk: recovered.hardState.suspect || recovered.damaged !== null,
+  });
   const snapshots = new Snapshots({
     raft,
     files: directory.snapshots,
@@ -81,14 +84,19 @@ export function openReplica(options: ReplicaOptions): Replica {
     limits: storage,
     clock,
     host,
-    send,
-    compactLog: (keepFromIndex) => persister.compact(keepFromIndex),
+    links,
+    log: persister,
   });
   logRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;
   const isSuspect = recovered.hardState.suspect;
   const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
   return Object.assign(replica, parts);
+}
+
+/** True while there is nothing yet that could be read: nothing was ever applied, or damage is mended. */
+export function isLoading(replica: Replica | null): boolean {
+  return replica === null || replica.store.appliedIndex === 0 || replica.raft.repairing;
 }
 
 /** What the other servers are told of this one. */

@@ -2,9 +2,8 @@
  * A stop in order: the leadership is handed over, open commands are answered or given up, what is
  * being written is waited for, the log is closed. Bounded in time, whatever the others do.
  */
-import type { Raft } from "../raft/raft.ts";
-import type { LogStorage } from "../storage/types.ts";
 import { ClientError } from "../wire/command_batch.ts";
+import type { Replica } from "./replica.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { NodeHost } from "./api.ts";
 
@@ -15,11 +14,9 @@ const DRAIN_MS = 1_300;
 
 export interface ShutdownOptions {
   /** Null where the cluster is not formed. */
-  readonly raft: Raft | null;
-  readonly log: LogStorage | null;
+  readonly replica: Replica | null;
   readonly sessions: Sessions;
-  readonly isWriting: () => boolean;
-  readonly host: NodeHost;
+  readonly host: Pick<NodeHost, "log">;
   readonly nowMs: number;
   /** The process may end. */
   readonly done: () => void;
@@ -34,9 +31,9 @@ export class Shutdown {
 
   constructor(options: ShutdownOptions) {
     this.#options = options;
-    const { raft, host } = options;
-    if (raft?.state.role.kind !== "leader") return;
-    this.#handsOver = raft.transferLeadership();
+    const { replica, host } = options;
+    if (replica?.raft.state.role.kind !== "leader") return;
+    this.#handsOver = replica.raft.transferLeadership();
     const message = this.#handsOver
       ? "Handing the leadership over"
       : "Nobody to hand the leadership to";
@@ -48,19 +45,21 @@ export class Shutdown {
     return this.#handsOver && !this.#isEnding;
   }
 
-  tick(nowMs: number): void {
-    const { raft, log, sessions, isWriting, done } = this.#options;
+  /** `replica`: what this server runs now; the cluster may have formed since the stop began. */
+  tick(nowMs: number, replica: Replica | null): void {
+    const { sessions, done } = this.#options;
     if (this.isOver) return;
     const passedMs = nowMs - this.#options.nowMs;
-    const stillLeads = this.#handsOver && raft?.state.role.kind === "leader";
+    const stillLeads = this.#handsOver && replica?.raft.state.role.kind === "leader";
     if (passedMs < HANDOVER_MS && (stillLeads || sessions.havePending)) return;
     this.#isEnding = true;
     sessions.leadershipLost(ClientError.noLeader);
     sessions.endAll("this server is shutting down");
-    if (isWriting() && passedMs < DRAIN_MS) return;
+    const isWriting = replica?.persister.isBusy === true;
+    if (isWriting && passedMs < DRAIN_MS) return;
     this.isOver = true;
     // A sync that never ends must not keep the process: what it covers was not acknowledged.
-    if (!isWriting()) log?.close();
+    if (!isWriting) replica?.log.close();
     done();
   }
 }

@@ -4,14 +4,14 @@
  * hands over to a voter that has. While a disk is full, a leader that nobody writes to adds an entry now
  * and then: a snapshot needs something new in it, and frees the log that the one before it left.
  */
-import { hasQuorum } from "../raft/quorum.ts";
+import { hasQuorum, hasQuorumWith } from "../raft/quorum.ts";
 import type { LeaderRole, RaftState } from "../raft/state.ts";
 import { configurationOf } from "../raft/state.ts";
 import type { Message, ServerId } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
 import type { Replica } from "./replica.ts";
 import type { StorageLimits, Timing } from "./limits.ts";
-import type { PeerStatus } from "./peers/peer_status.ts";
+import type { PeerStatuses } from "./peers/peer_status.ts";
 import type { NodeHost } from "./api.ts";
 
 /** Between two times that a leader hands over for want of room. */
@@ -35,7 +35,7 @@ const LATER_PAUSE_MS = 60_000;
 export interface SpaceOptions {
   readonly storage: StorageLimits;
   readonly timing: Timing;
-  readonly statusOf: (id: ServerId) => PeerStatus | null;
+  readonly statuses: Pick<PeerStatuses, "of">;
   readonly host: NodeHost;
 }
 
@@ -120,27 +120,25 @@ export class Space {
     if (state.role.kind !== "leader") return false;
     const { voters } = configurationOf(state);
     const isFull = !log.hasRoom() ||
-      voters.some((id) => this.#options.statusOf(id)?.hasRoom === false);
+      voters.some((id) => this.#options.statuses.of(id)?.hasRoom === false);
     if (!isFull) {
       this.#takesSets = { withRoom: true, without: true };
       this.#isMajorityOpen = true;
       return false;
     }
-    const target = this.#bestTarget(state, state.role);
-    const hasMajority = (own: boolean) =>
-      hasQuorum(
-        configurationOf(state),
-        (id) => id === state.id ? own : this.#hasRoom(id, state.role as LeaderRole),
-      );
+    const { role } = state;
+    const configuration = configurationOf(state);
+    const target = this.#bestTarget(state, role);
+    const hasRoom = (id: ServerId) => this.#hasRoom(id, role);
+    const withoutThis = hasQuorum(configuration, (id) => id !== state.id && hasRoom(id));
     this.#takesSets = {
-      withRoom: hasMajority(true),
-      without: target !== null && hasMajority(false) && log.roomBytes() > 2 * this.#keptBytes,
+      withRoom: hasQuorumWith(configuration, state.id, hasRoom),
+      without: target !== null && withoutThis && log.roomBytes() > 2 * this.#keptBytes,
     };
-    const isOpen = this.takesEntries(replica);
-    this.#isMajorityOpen = hasQuorum(
-      configurationOf(state),
-      (id) => id === state.id ? isOpen : this.#options.statusOf(id)?.canWrite !== false,
-    );
+    const isOpen = (id: ServerId) => this.#options.statuses.of(id)?.canWrite !== false;
+    this.#isMajorityOpen = this.takesEntries(replica)
+      ? hasQuorumWith(configuration, state.id, isOpen)
+      : hasQuorum(configuration, (id) => id !== state.id && isOpen(id));
     const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;
     if (!log.hasRoom() && target !== null && mayHandOver && state.role.transfer === null) {
       this.#handedOverMs = nowMs;
@@ -166,7 +164,7 @@ export class Space {
 
   /** What is not known counts as room; but of a server that does not answer no majority is made. */
   #hasRoom(id: ServerId, { progress }: LeaderRole): boolean {
-    const status = this.#options.statusOf(id);
+    const status = this.#options.statuses.of(id);
     if (status !== null) return status.hasRoom && status.canWrite;
     return (progress.get(id)?.silentHeartbeats ?? 0) <= this.#silentHeartbeatsMax;
   }
@@ -176,7 +174,7 @@ export class Space {
     let best: ServerId | null = null;
     let bestIndex = -1;
     for (const id of configurationOf(state).voters) {
-      const status = id === state.id ? null : this.#options.statusOf(id);
+      const status = id === state.id ? null : this.#options.statuses.of(id);
       if (status === null || !status.hasRoom || !status.canWrite) continue;
       if (status.isSuspect || status.isRepairing) continue;
       const { matchIndex, silentHeartbeats } = progress.get(id)!;

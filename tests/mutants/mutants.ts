@@ -145,8 +145,8 @@ export const GIVEN: readonly Mutant[] = [
     "    if (strict && isDue) result.status = Status.notFound;",
   ], [
     "node/evaluator.ts",
-    "    return this.#parts.clocks.leader;",
-    "    return { nowMs: () => this.#parts.clock.wallMs(), aheadOfWallMs: () => 0 };",
+    "    return this.#state.clocks.leader;",
+    "    return { nowMs: () => this.#state.options.clock.wallMs(), aheadOfWallMs: () => 0 };",
   ]),
   mutant("24", "Entries keep views of the buffer that was read into", [
     "wire/rpc/frame_decoder.ts",
@@ -169,7 +169,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("tickets-stay", "What an old leadership promised stays in the queue", [
     "node/node.ts",
-    "      this.#appender.forgetProposals();\n",
+    "      state.appender.forgetProposals();\n",
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
@@ -180,11 +180,11 @@ export const OWN: readonly Mutant[] = [
   mutant("ack-in-node", "The node sends what has to wait for the sync at once", [
     "node/node.ts",
     "    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);",
-    "    for (const message of ready.persist?.messagesAfterSync ?? []) this.links.send(message);\n    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);",
+    "    for (const message of ready.persist?.messagesAfterSync ?? []) links.send(message);\n    if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);",
   ]),
   mutant("reads-unasked", "Reads need no round", [
     "node/evaluator.ts",
-    "    return this.#parts.replica()?.raft.requestRead() ?? 0;",
+    "    return this.#state.replica?.raft.requestRead() ?? 0;",
     "    return 0;",
   ]),
   mutant("reads-late", "A read in front of a write of its own connection is evaluated behind it", [
@@ -204,8 +204,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("install-busy", "A snapshot is installed while a batch is on its way to the disk", [
     "node/node.ts",
-    "      if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);",
-    "      if (snapshots.hasReceived) this.#install(replica);",
+    "    if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);",
+    "    if (snapshots.hasReceived) this.#install(replica);",
   ]),
   mutant("snapshot-stalls", "Lost pieces of a snapshot are never sent again", [
     "node/snapshots/snapshot_sender.ts",
@@ -219,7 +219,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("leadership-kept", "Sessions are not told that their server leads no more", [
     "node/node.ts",
-    "      this.#sessions.leadershipLost(ClientError.redirect);\n",
+    "      state.sessions.leadershipLost(ClientError.redirect);\n",
     "",
   ]),
   mutant(
@@ -233,9 +233,9 @@ export const OWN: readonly Mutant[] = [
   ),
   mutant("rounds-stay", "A round's readers outlive the leadership", [
     "node/node.ts",
-    "      this.#readWaiters.clear();\n",
+    "      state.readWaiters.clear();\n",
     "",
-  ], ["node/node.ts", "      this.#sessions.leadershipLost(ClientError.redirect);\n", ""]),
+  ], ["node/node.ts", "      state.sessions.leadershipLost(ClientError.redirect);\n", ""]),
   mutant("commit-applies-less", "A no-op's stamp moves nothing", [
     "node/log/apply.ts",
     "  store.beginEntry(entry.index, entryStampMs(entry));",
@@ -253,7 +253,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("acks-dropped", "What waited for the sync never leaves", [
     "node/node.ts",
-    "    for (const message of batch.messagesAfterSync) this.links.send(message);",
+    "    for (const message of batch.messagesAfterSync) links.send(message);",
     "    void batch.messagesAfterSync;",
   ]),
   mutant("round-late", "A round's confirmation lets only the rounds before it go on", [

@@ -10,16 +10,9 @@ import type { DigestNotice } from "../../lib/wire/rpc/rpc.ts";
 function setup() {
   const events: LogEvent[] = [];
   const sent: [number, DigestNotice][] = [];
-  const exchange = new DigestExchange({
-    host: {
-      scheduleTurn: () => {},
-      fatal: (error) => {
-        throw error;
-      },
-      log: (event) => events.push(event),
-    },
-    sendToAll: (notice) => sent.push([0, notice]),
-    sendTo: (id, notice) => sent.push([id, notice]),
+  const exchange = new DigestExchange({ log: (event) => events.push(event) }, {
+    sendDigestToAll: (notice) => sent.push([0, notice]),
+    sendDigest: (id, notice) => sent.push([id, notice]),
   });
   return { events, sent, exchange, store: new Store({ hashSeed: 1 }) };
 }

@@ -27,11 +27,11 @@ class Server {
       this.record,
       this.ids,
       {
-        save: (record) => {
+        saveFormation: (record) => {
           this.record = record;
           this.saved.push(record);
         },
-        warnOnce: (sentence) => this.complaints.push(sentence),
+        warnOfFormation: (sentence) => this.complaints.push(sentence),
       },
     );
     this.formation.advance();

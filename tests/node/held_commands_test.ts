@@ -196,11 +196,11 @@ Deno.test("held: an absolute time that comes back from the log is the one that t
   client.send(requestBytes([["SET", "a", "x", "PXAT", `${deadlineMs}`]]), 1_000, false);
   const [command] = server.takeWaiting();
   const clock = { monotonicMs: () => server.nowMs, wallMs: () => server.nowMs };
-  const appender = new Appender(1_000, clock, () => server.store);
+  const appender = new Appender(1_000, clock);
   appender.append(client.session, 0, command!, 0, command!.length, 1);
   server.refusedWith = AWAIT_LEADER;
   const time = { nowMs: () => server.nowMs, aheadOfWallMs: () => 3_600_000 };
-  appender.flush(time, () => ({ error: ClientError.redirect }));
+  appender.flush(time, { propose: () => ({ accepted: false, reason: "notLeader" }) });
   assertEquals(client.session.heldCommands, 1);
   assertEquals(after(client, () => leads(client)), "+OK\r\n");
   assertEquals(client.ask(["PEXPIRETIME", "a"]), [deadlineMs]);

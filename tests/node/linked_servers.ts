@@ -1,5 +1,5 @@
 /** Servers reduced to their links, and connections between them that a test pumps by hand. */
-import { PeerLinks } from "../../lib/node/peers/peer_links.ts";
+import { type PeerEvents, PeerLinks } from "../../lib/node/peers/peer_links.ts";
 import { drawStartId } from "../../lib/node/peers/peer_processes.ts";
 import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/api.ts";
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
@@ -10,7 +10,7 @@ import { SimDisk } from "../sim/sim_disk.ts";
 
 export const ELECTION_TIMEOUT_MS = 400;
 
-export class Server {
+export class Server implements PeerEvents {
   readonly id: number;
   readonly events: LogEvent[] = [];
   readonly received: Message[] = [];
@@ -60,25 +60,37 @@ export class Server {
       reachable: servers,
       directory: this.directory,
       startId: drawStartId(random),
-      logAddressOf: (id) => `log port of ${id}`,
+      logAddresses: new Map(servers.map((id) => [id, `log port of ${id}`])),
       host: {
-        scheduleTurn: () => {},
-        fatal: (error) => {
-          throw error;
-        },
         log: (event) => this.events.push(event),
       },
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
       electionTimeoutMs,
-      monotonicMs: () => this.nowMs,
+      clock: { monotonicMs: () => this.nowMs },
+      events: this,
       protocolVersionMax,
-      ownStatus: () => this.status,
-      onMessage: (message) => this.received.push(message),
-      onDigest: (from, notice) => this.digests.push([from, notice]),
-      onFormed: () => this.formedCount++,
-      onPeerLost: (peer) => this.lost.push(peer),
     });
+  }
+
+  ownStatus(): StatusNotice {
+    return this.status;
+  }
+
+  messageReceived(message: Message): void {
+    this.received.push(message);
+  }
+
+  digestReceived(from: number, notice: DigestNotice): void {
+    this.digests.push([from, notice]);
+  }
+
+  formed(): void {
+    this.formedCount++;
+  }
+
+  peerLost(peer: number): void {
+    this.lost.push(peer);
   }
 
   /** The next process on this one's data directory. */

@@ -21,10 +21,9 @@ function setUp() {
     nowMs: 0,
     statuses: null! as PeerStatuses,
   };
-  bench.statuses = new PeerStatuses({
-    electionTimeoutMs: ELECTION_TIMEOUT_MS,
-    own: () => bench.own,
-    sendToAll: (status) => sent.push(status),
+  bench.statuses = new PeerStatuses(ELECTION_TIMEOUT_MS, {
+    ownStatus: () => bench.own,
+    sendStatusToAll: (status) => sent.push(status),
   });
   const run = (forMs: number, each = () => {}) => {
     for (const untilMs = bench.nowMs + forMs; bench.nowMs < untilMs;) {

@@ -73,13 +73,14 @@ function setup(isSuspectOnDisk = false) {
     clock,
     slowSyncMs: 100,
     isSuspectOnDisk,
-    stoodStillMs: () => stood.ms,
+    standstill: { totalMs: () => stood.ms },
+    raft: { noteDiskProgress() {}, noteDiskFull() {} },
     host: {
       scheduleTurn: () => {},
       fatal: (error) => fatal.push(error),
       log: (event) => events.push(event),
     },
-    onPersisted: (batch) => persisted.push(batch),
+    events: { persisted: (batch) => persisted.push(batch) },
   });
   const tick = (ms: number) => {
     clock.now += ms;

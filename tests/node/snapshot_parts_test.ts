@@ -4,10 +4,7 @@ import { ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
 import { Result } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { SnapshotMaker } from "../../lib/node/snapshots/snapshot_maker.ts";
-import {
-  SnapshotReceiver,
-  type SnapshotReceiverOptions,
-} from "../../lib/node/snapshots/snapshot_receiver.ts";
+import { type ChunkAnswers, SnapshotReceiver } from "../../lib/node/snapshots/snapshot_receiver.ts";
 import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
 import type { NodeHost } from "../../lib/node/api.ts";
 import { Snapshots } from "../../lib/node/snapshots/snapshots.ts";
@@ -77,13 +74,13 @@ class Bench {
     }
   }
 
-  receiver(answer: SnapshotReceiverOptions["answer"]): SnapshotReceiver {
+  receiver(answerChunk: ChunkAnswers["answerChunk"]): SnapshotReceiver {
     return new SnapshotReceiver({
       files: this.files,
       storeOptions: STORE_OPTIONS,
       clock: this.clock,
       host: this.host,
-      answer,
+      answers: { answerChunk },
     });
   }
 
@@ -94,7 +91,7 @@ class Bench {
       host: this.host,
       logBytesMin: 1 << 30,
       sliceBytes: SLICE_BYTES,
-      onDone: (position) => done.position = position,
+      events: { snapshotTaken: (position) => done.position = position },
     }, 0);
   }
 }
@@ -303,8 +300,8 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
   const body = bodyOf(filledStore());
   const bench = new Bench();
   const log = { entries: [], durableIndex: 2, firstIndex: 2, termAt: () => 1 };
-  const outbox = { messages: [] };
-  const state = { id: 1, role: "follower", commitIndex: 0, progress: new Map(), outbox, log };
+  const output = { messages: [] };
+  const state = { id: 1, role: { kind: "follower" }, commitIndex: 0, output, log };
   const raft = { state, configurationAt: () => CONFIGURATION, restore: () => true };
   const snapshots = new Snapshots({
     raft: raft as unknown as Raft,
@@ -313,8 +310,8 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
     limits: { ...DEFAULT_STORAGE_LIMITS, snapshotLogBytesMin: 1_000 },
     clock: bench.clock,
     host: bench.host,
-    send: () => {},
-    compactLog: () => {},
+    links: { send() {} },
+    log: { compact() {} },
   });
   const snapshotChunks = [pieceOf(body, 2, 0, body.length)];
   const ready = { snapshotChunks, snapshotsNeeded: [], snapshotAnswers: [] };

@@ -22,7 +22,7 @@ function fullServer(state: unknown) {
   } as unknown as Replica;
   const host = { scheduleTurn() {}, fatal() {}, log() {} };
   const about = { storage: DEFAULT_STORAGE_LIMITS, timing: DEFAULT_TIMING, host };
-  return { disk, replica, space: new Space({ ...about, statusOf: () => null }) };
+  return { disk, replica, space: new Space({ ...about, statuses: { of: () => null } }) };
 }
 
 function appendOf(dataBytes: number): Message {

@@ -45,13 +45,8 @@ const SETS = new Uint8Array(256);
 for (const op of [Op.set, Op.cas, Op.setWith, Op.append, Op.setRange]) SETS[op] = 1;
 
 export class Rewriting {
-  readonly #store: () => ValueLengths | null;
   /** By hash of the key: large values that are on their way into the store. */
   readonly #coming = new Map<number, number>();
-
-  constructor(store: () => ValueLengths | null) {
-    this.#store = store;
-  }
 
   /** Nothing is on its way any more. */
   clear(): void {
@@ -62,9 +57,9 @@ export class Rewriting {
    * Bytes of values that the command at `bytes[at]` will copy, those shorter than `LARGE_VALUE_BYTES`
    * left out. Remembers what the command will leave in the store.
    */
-  bytesOf(bytes: Uint8Array, at: number): number {
+  bytesOf(store: ValueLengths, bytes: Uint8Array, at: number): number {
     const op = bytes[at + 4]!;
-    if (op !== Op.transaction && op !== Op.group) return this.#one(bytes, at, op);
+    if (op !== Op.transaction && op !== Op.group) return this.#one(store, bytes, at, op);
     const end = at + commandLength(bytes, at);
     let inner = at + GROUP_COMMANDS_OFFSET;
     let tagBytes = 0;
@@ -77,12 +72,12 @@ export class Rewriting {
     }
     let total = 0;
     for (; inner < end; inner += tagBytes + commandLength(bytes, inner + tagBytes)) {
-      total += this.bytesOf(bytes, inner + tagBytes);
+      total += this.bytesOf(store, bytes, inner + tagBytes);
     }
     return total;
   }
 
-  #one(bytes: Uint8Array, at: number, op: number): number {
+  #one(store: ValueLengths, bytes: Uint8Array, at: number, op: number): number {
     const rewrites = REWRITES[op] === 1;
     const ownBytes = SETS[op] === 1
       ? commandLength(bytes, at) - KEY_OFFSETS[op]! - keyLength(bytes, at)
@@ -91,8 +86,6 @@ export class Rewriting {
     if (!rewrites && extent < LARGE_VALUE_BYTES) return 0;
     const start = keyOffset(bytes, at);
     const length = keyLength(bytes, at);
-    const store = this.#store();
-    if (store === null) return 0;
     const hash = store.hashOf(bytes, start, length);
     const there = Math.max(
       this.#coming.get(hash) ?? 0,

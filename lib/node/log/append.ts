@@ -6,7 +6,6 @@ import type { Clock } from "../../host/ports.ts";
 import { ByteArena } from "../../util/byte_arena.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
-import type { ValueLengths } from "../../kv/commands/rewriting.ts";
 import { Deque } from "../../util/deque.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../raft/envelope.ts";
 import { EntryKind } from "../../raft/types.ts";
@@ -36,10 +35,12 @@ interface Sealed {
   readonly proposal: Proposal;
 }
 
-/** How an entry came into the log, or why it did not (the core's ProposeResult, in our words). */
-export type Proposed = { readonly index: number; readonly term: number } | {
-  readonly error: ClientError;
-};
+/** Why the core did not take an entry, in the clients' words. */
+const REFUSALS = {
+  busy: ClientError.busy,
+  transferring: ClientError.noLeader,
+  notLeader: ClientError.redirect,
+} as const;
 
 /** A buffer that one huge command grew is given back beyond this. */
 const KEEP_BYTES = 4_194_304;
@@ -50,7 +51,7 @@ export class Appender {
   readonly #entryBytesMax: number;
   readonly #groupCommit: GroupCommit;
   /** Asked before a command is appended. */
-  readonly rewrites: RewriteLimit;
+  readonly rewrites: RewriteLimit = new RewriteLimit();
   readonly #sealed: Sealed[] = [];
   /** What sealed entries' bytes are copied to: they live on in the log. */
   readonly #arena = new ByteArena();
@@ -60,8 +61,7 @@ export class Appender {
   #sealedBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
-  constructor(entryBytesMax: number, clock: Clock, store: () => ValueLengths | null) {
-    this.rewrites = new RewriteLimit(store);
+  constructor(entryBytesMax: number, clock: Clock) {
     this.#entryBytesMax = entryBytesMax;
     this.#groupCommit = new GroupCommit(clock);
     this.#open.length = ENVELOPE_BYTES;
@@ -96,7 +96,7 @@ export class Appender {
    * the log; what the log does not take is refused. Absolute times come by the wall clock and become
    * the log's own here: deadline + stamp - wall now.
    */
-  flush(time: LogTime, propose: (data: Uint8Array) => Proposed): void {
+  flush(time: LogTime, raft: Pick<Raft, "propose">): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
     this.#groupCommit.flushed();
@@ -105,16 +105,16 @@ export class Appender {
       const aheadMs = absoluteTimes.length > 0 ? time.aheadOfWallMs() : 0;
       if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, aheadMs);
       writeEnvelope(data, EntryKind.commands, stampMs);
-      const result = propose(data);
-      if ("error" in result) {
-        this.rewrites.release(proposal.rewrittenBytes);
-        // Given back as they came: they may wait for another leadership, under another time.
-        if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, -aheadMs);
-        refuse(proposal, result.error, data);
-      } else {
+      const result = raft.propose(data);
+      if (result.accepted) {
         proposal.index = result.index;
         proposal.term = result.term;
         this.proposals.push(proposal);
+      } else {
+        this.rewrites.release(proposal.rewrittenBytes);
+        // Given back as they came: they may wait for another leadership, under another time.
+        if (aheadMs !== 0) moveAbsoluteTimes(data, absoluteTimes, -aheadMs);
+        refuse(proposal, REFUSALS[result.reason], data);
       }
     }
     this.#sealed.length = 0;
@@ -173,19 +173,5 @@ function refuse(proposal: Proposal, error: ClientError, data: Uint8Array): void 
     const count = proposal.counts[i]!;
     proposal.sessions[i]!.refuseWrites(proposal.firstPositions[i]!, count, error, data, start);
     for (let k = 0; k < count; k++) start += commandLength(data, start);
-  }
-}
-
-/** Offers an entry to the core, and says in the clients' words why it was not taken. */
-export function proposeEntry(raft: Raft, data: Uint8Array): Proposed {
-  const result = raft.propose(data);
-  if (result.accepted) return { index: result.index, term: result.term };
-  switch (result.reason) {
-    case "busy":
-      return { error: ClientError.busy };
-    case "transferring":
-      return { error: ClientError.noLeader };
-    case "notLeader":
-      return { error: ClientError.redirect };
   }
 }

@@ -4,9 +4,11 @@
  */
 import { assert } from "../../util/assert.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
+import type { Raft } from "../../raft/raft.ts";
 import type { PersistBatch, SnapshotPosition } from "../../raft/types.ts";
 import type { LogStorage } from "../../storage/types.ts";
 import { PacedLog } from "../reports/paced_log.ts";
+import type { Standstill } from "../reports/standstill.ts";
 import type { NodeHost } from "../api.ts";
 
 /** How long the log has to be quiet before its end is marked as synced. */
@@ -18,16 +20,18 @@ export interface PersisterOptions {
   readonly log: LogStorage;
   readonly clock: Clock;
   readonly slowSyncMs: number;
-  /** For how long this server has stood still by then, all in all: see standstill.ts. */
-  readonly stoodStillMs?: (nowMs: number) => number;
   readonly host: NodeHost;
-  readonly onPersisted: (batch: PersistBatch) => void;
-  /** A batch that takes several syncs has one less to go. */
-  readonly onSync?: () => void;
-  /** At the start, see `HardState.suspect`. */
-  readonly isSuspectOnDisk?: boolean;
-  /** A batch found no room: the disk answered, and is asked again in a moment. */
-  readonly onFull?: () => void;
+  readonly events: PersistEvents;
+  readonly standstill: Pick<Standstill, "totalMs">;
+  /** Hears that the disk answers, while a batch takes long. */
+  readonly raft: Pick<Raft, "noteDiskProgress" | "noteDiskFull">;
+  /** At startup, see `HardState.suspect`. */
+  readonly isSuspectOnDisk: boolean;
+}
+
+export interface PersistEvents {
+  /** A batch is durable. */
+  persisted(batch: PersistBatch): void;
 }
 
 export class Persister {
@@ -58,7 +62,7 @@ export class Persister {
   constructor(options: PersisterOptions) {
     this.#options = options;
     this.#paced = new PacedLog(options.host);
-    this.#isSuspectOnDisk = options.isSuspectOnDisk ?? false;
+    this.#isSuspectOnDisk = options.isSuspectOnDisk;
   }
 
   /** True while what has to be written found no room, the reserve included. */
@@ -159,7 +163,7 @@ export class Persister {
       if (error !== null) {
         this.#noteFull(error.message);
         this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
-        this.#options.onFull?.();
+        this.#options.raft.noteDiskFull();
         return;
       }
       this.#restartAt = null;
@@ -178,10 +182,13 @@ export class Persister {
     this.#startedMs = clock.monotonicMs();
     this.#stoodStillBeforeMs = this.#stoodStillMs(this.#startedMs);
     this.#writeMs = 0;
-    const { onSync } = this.#options;
-    log.persist(piece, (error) => this.#written(rest, piece, error), onSync, this.#onWrite);
+    const done = (error: Error | null) => this.#written(rest, piece, error);
+    log.persist(piece, done, this.#onSync, this.#onWrite);
     this.#blockedMs = clock.monotonicMs() - this.#startedMs;
   }
+
+  /** A batch that takes several syncs has one less to go. */
+  readonly #onSync = (): void => this.#options.raft.noteDiskProgress();
 
   readonly #onWrite = (isOver: boolean): void => {
     const nowMs = this.#options.clock.monotonicMs();
@@ -191,7 +198,7 @@ export class Persister {
 
   /** `piece` of `rest`, or all of that. */
   #written(rest: PersistBatch, piece: PersistBatch, error: Error | null): void {
-    const { clock, host, slowSyncMs, onPersisted, log } = this.#options;
+    const { clock, host, slowSyncMs, events, log } = this.#options;
     const nowMs = clock.monotonicMs();
     if (error !== null && !(error instanceof DiskFullError)) {
       host.fatal(error); // and `#isWriting` stays set: nothing is ever written behind a failed sync
@@ -205,7 +212,7 @@ export class Persister {
       if (!this.#isSuspectOnDisk) this.#pieceEntriesMax = lessThan(piece);
       this.#noteFull(error.message);
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
-      this.#options.onFull?.();
+      this.#options.raft.noteDiskFull();
       this.#compactIfIdle();
       return;
     }
@@ -215,7 +222,7 @@ export class Persister {
       // All entries at once found no room.
       if (piece.entries.length === 0) this.#pieceEntriesMax = Math.ceil(rest.entries.length / 2);
       this.#compactIfIdle();
-      this.#options.onSync?.();
+      this.#onSync();
       return this.#write();
     }
     const batch = this.#batch!;
@@ -227,7 +234,7 @@ export class Persister {
     this.#batch = null;
     this.#compactIfIdle();
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
-    onPersisted(batch);
+    events.persisted(batch);
   }
 
   /**
@@ -248,7 +255,7 @@ export class Persister {
   }
 
   #stoodStillMs(nowMs: number): number {
-    return this.#options.stoodStillMs?.(nowMs) ?? 0;
+    return this.#options.standstill.totalMs(nowMs);
   }
 
   #noteFull(reason: string): void {

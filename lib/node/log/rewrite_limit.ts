@@ -11,23 +11,18 @@ import { ClientError } from "../../wire/command_batch.ts";
 const REWRITTEN_BYTES_MAX = 67_108_864;
 
 export class RewriteLimit {
-  readonly #rewriting: Rewriting;
+  readonly #rewriting = new Rewriting();
   /** Of commands that were taken and are not applied yet. */
   #bytes = 0;
   /** Of these, of commands whose entry is not closed yet. */
   #openBytes = 0;
 
-  /** `store` is null until the cluster is formed. */
-  constructor(store: () => ValueLengths | null) {
-    this.#rewriting = new Rewriting(store);
-  }
-
   /**
    * Why the command at `bytes[at]` is not taken now; 0 where it is, and then it counts until its entry
    * is applied. A single one is always taken where nothing else is under way.
    */
-  refusal(bytes: Uint8Array, at: number): ClientError | 0 {
-    const rewrittenBytes = this.#rewriting.bytesOf(bytes, at);
+  refusal(store: ValueLengths, bytes: Uint8Array, at: number): ClientError | 0 {
+    const rewrittenBytes = this.#rewriting.bytesOf(store, bytes, at);
     if (rewrittenBytes === 0) return 0;
     if (bytes[at + 4] === Op.transaction && rewrittenBytes > REWRITTEN_BYTES_MAX) {
       return ClientError.tooMuch;

@@ -10,21 +10,23 @@ import type { NodeHost } from "../api.ts";
 
 const INTERVAL_MS = 5_000;
 
-export interface DigestExchangeOptions {
-  readonly host: NodeHost;
-  readonly sendToAll: (notice: DigestNotice) => void;
-  readonly sendTo: (id: ServerId, notice: DigestNotice) => void;
+/** The links to the other servers. */
+export interface DigestLinks {
+  sendDigest(to: ServerId, notice: DigestNotice): void;
+  sendDigestToAll(notice: DigestNotice): void;
 }
 
 export class DigestExchange {
-  readonly #options: DigestExchangeOptions;
+  readonly #host: Pick<NodeHost, "log">;
+  readonly #links: DigestLinks;
   #lastMs = 0;
   #lastIndex = 0;
   /** The newest that came for an entry which is not applied here yet. */
   #waiting: { readonly from: ServerId; readonly notice: DigestNotice } | null = null;
 
-  constructor(options: DigestExchangeOptions) {
-    this.#options = options;
+  constructor(host: Pick<NodeHost, "log">, links: DigestLinks) {
+    this.#host = host;
+    this.#links = links;
   }
 
   tick(nowMs: number, isLeader: boolean, store: Store): void {
@@ -37,7 +39,7 @@ export class DigestExchange {
     if (!isLeader || nowMs - this.#lastMs < INTERVAL_MS || index === this.#lastIndex) return;
     this.#lastMs = nowMs;
     this.#lastIndex = index;
-    this.#options.sendToAll({ index, digest: store.digest() });
+    this.#links.sendDigestToAll({ index, digest: store.digest() });
   }
 
   receive(from: ServerId, notice: DigestNotice, isLeader: boolean, store: Store): void {
@@ -49,13 +51,13 @@ export class DigestExchange {
     const { index, digest: theirs } = notice;
     const digest = store.digestAt(index);
     if (digest === null || digest === theirs) return;
-    this.#options.host.log({
+    this.#host.log({
       level: "error",
       message: "Contents differ from another server's at the same entry: one of the two is " +
         "damaged. Compare all servers; the one that differs from the others has to be replaced",
       fields: { peer: from, index, digest, theirs },
     });
     // The leader shall know too; it does not answer, so this ends here.
-    if (!isLeader) this.#options.sendTo(from, { index, digest });
+    if (!isLeader) this.#links.sendDigest(from, { index, digest });
   }
 }

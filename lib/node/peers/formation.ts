@@ -32,18 +32,18 @@ interface Heard {
   readonly clusterId: ClusterId;
 }
 
-export interface FormationEvents {
+export interface FormationOwner {
   /** Makes the record durable before it returns. */
-  save(record: FormationRecord): void;
-  /** A state that only people can mend; each sentence is said once. */
-  warnOnce(sentence: string): void;
+  saveFormation(record: FormationRecord): void;
+  /** A state that only people can mend; each sentence comes once. */
+  warnOfFormation(sentence: string): void;
 }
 
 export class Formation {
   record: FormationRecord | null;
   readonly #identity: Identity;
   readonly #ids: readonly ServerId[];
-  readonly #events: FormationEvents;
+  readonly #owner: FormationOwner;
   readonly #heard = new Map<ServerId, Heard>();
   /** One per peer and kind at the most: the sentences are made of ids alone. */
   readonly #warned = new Set<string>();
@@ -52,12 +52,12 @@ export class Formation {
     identity: Identity,
     record: FormationRecord | null,
     ids: readonly ServerId[],
-    events: FormationEvents,
+    owner: FormationOwner,
   ) {
     this.#identity = identity;
     this.record = record;
     this.#ids = [...ids].sort((a, b) => a - b);
-    this.#events = events;
+    this.#owner = owner;
   }
 
   get isFormed(): boolean {
@@ -170,13 +170,13 @@ export class Formation {
   }
 
   #save(record: FormationRecord): void {
-    this.#events.save(record);
+    this.#owner.saveFormation(record);
     this.record = record;
   }
 
   #warnOnce(sentence: string): void {
     if (this.#warned.has(sentence)) return;
     this.#warned.add(sentence);
-    this.#events.warnOnce(sentence);
+    this.#owner.warnOfFormation(sentence);
   }
 }

@@ -3,9 +3,11 @@
  * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
  * inbound links, which the others connect. Frames are whole or the connection ends.
  */
+import type { Clock } from "../../host/ports.ts";
 import type { Message, ServerId } from "../../raft/types.ts";
 import type { DataDirectory } from "../../storage/data_directory.ts";
 import { hexToBytes } from "../../storage/files/hex.ts";
+import type { FormationRecord } from "../../storage/types.ts";
 import {
   type DigestNotice,
   Feature,
@@ -18,14 +20,14 @@ import {
   RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
-import { Formation, FormationStage } from "./formation.ts";
+import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PeerProcesses, type StartId } from "./peer_processes.ts";
 import { PeerSilence } from "./peer_silence.ts";
-import { PeerStatuses } from "./peer_status.ts";
+import { PeerStatuses, type StatusLinks } from "./peer_status.ts";
 import type { InboundLink, NodeHost } from "../api.ts";
 
 export interface PeerLinksOptions {
@@ -37,22 +39,29 @@ export interface PeerLinksOptions {
   readonly directory: DataDirectory;
   /** What this process is told from others by that start on the same data directory. */
   readonly startId: StartId;
-  /** Where another server's log port is, for people. */
-  readonly logAddressOf: (id: ServerId) => string;
-  readonly host: NodeHost;
+  /** Where each server's log port is, for people. */
+  readonly logAddresses: ReadonlyMap<ServerId, string>;
+  readonly host: Pick<NodeHost, "log">;
+  /** The same clock that the ticks tell of. */
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly events: PeerEvents;
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly electionTimeoutMs: number;
-  /** The same clock that the ticks tell of. */
-  readonly monotonicMs: () => number;
   /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
   readonly protocolVersionMax?: number;
+}
+
+/** The node, as its links see it: what it tells the others, and what it hears of them once formed. */
+export interface PeerEvents {
   /** What to tell the others of this server; null while there is nothing to tell. */
-  readonly ownStatus: () => StatusNotice | null;
-  readonly onMessage: (message: Message) => void;
-  readonly onDigest: (from: ServerId, notice: DigestNotice) => void;
-  readonly onFormed: () => void;
-  readonly onPeerLost: (id: ServerId) => void;
+  ownStatus(): StatusNotice | null;
+  messageReceived(message: Message): void;
+  digestReceived(from: ServerId, notice: DigestNotice): void;
+  /** The cluster is formed, and its record durable. */
+  formed(): void;
+  /** A connection with a server ended: what was on its way is lost. */
+  peerLost(id: ServerId): void;
 }
 
 /** A link whose follower is unreachable must not last much longer than what makes it campaign. */
@@ -70,7 +79,7 @@ const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form says whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
 
-export class PeerLinks implements LinkOwner {
+export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly formation: Formation;
   readonly outbound: readonly PeerOutbound[];
   readonly pace: LinkPace;
@@ -98,17 +107,8 @@ export class PeerLinks implements LinkOwner {
       [Feature.start, hexToBytes(options.startId)],
     ]);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
-    this.statuses = new PeerStatuses({
-      electionTimeoutMs,
-      own: () => this.formation.isFormed ? options.ownStatus() : null,
-      sendToAll: (status) => {
-        for (const link of this.outbound) link.sendStatus(status);
-      },
-    });
-    this.formation = new Formation(directory.identity, directory.formation, servers, {
-      save: (record) => directory.saveFormation(record),
-      warnOnce: (message) => host.log({ level: "error", message, fields: { serverId } }),
-    });
+    this.statuses = new PeerStatuses(electionTimeoutMs, this);
+    this.formation = new Formation(directory.identity, directory.formation, servers, this);
     const others = options.reachable.filter((id) => id !== serverId);
     this.silence = new PeerSilence(others);
     this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
@@ -121,7 +121,7 @@ export class PeerLinks implements LinkOwner {
   }
 
   logAddressOf(id: ServerId): string {
-    return this.#options.logAddressOf(id);
+    return this.#options.logAddresses.get(id) ?? `server ${id}`;
   }
 
   get frameBytesMax(): number {
@@ -222,18 +222,18 @@ export class PeerLinks implements LinkOwner {
 
   /** A raft message came in over a link whose handshake passed. */
   receiveMessage(message: Message): void {
-    if (this.formation.isFormed) this.#options.onMessage(message);
+    if (this.formation.isFormed) this.#options.events.messageReceived(message);
   }
 
   /** A server names the digest of its contents. */
   receiveDigest(from: ServerId, notice: DigestNotice): void {
-    if (this.formation.isFormed) this.#options.onDigest(from, notice);
+    if (this.formation.isFormed) this.#options.events.digestReceived(from, notice);
   }
 
   /** A server tells how it is. */
   receiveStatus(from: ServerId, status: StatusNotice): void {
     if (this.formation.isFormed) {
-      this.statuses.receive(from, status, this.#options.monotonicMs());
+      this.statuses.receive(from, status, this.#options.clock.monotonicMs());
     }
   }
 
@@ -243,6 +243,25 @@ export class PeerLinks implements LinkOwner {
 
   sendDigestToAll(notice: DigestNotice): void {
     for (const link of this.outbound) link.sendDigest(notice);
+  }
+
+  // What the parts of this file's folder ask.
+
+  ownStatus(): StatusNotice | null {
+    return this.formation.isFormed ? this.#options.events.ownStatus() : null;
+  }
+
+  sendStatusToAll(status: StatusNotice): void {
+    for (const link of this.outbound) link.sendStatus(status);
+  }
+
+  saveFormation(record: FormationRecord): void {
+    this.#options.directory.saveFormation(record);
+  }
+
+  warnOfFormation(message: string): void {
+    const { host, serverId } = this.#options;
+    host.log({ level: "error", message, fields: { serverId } });
   }
 
   /** A server tells how far its forming has come. */
@@ -266,7 +285,7 @@ export class PeerLinks implements LinkOwner {
       message: "Cluster formed",
       fields: { clusterId: this.formation.clusterId },
     });
-    this.#options.onFormed();
+    this.#options.events.formed();
   }
 
   peerUp(id: ServerId): void {
@@ -276,7 +295,7 @@ export class PeerLinks implements LinkOwner {
 
   peerDown(id: ServerId, reason: string): void {
     this.log.down(id, reason);
-    this.#options.onPeerLost(id);
+    this.#options.events.peerLost(id);
   }
 
   /** Somebody has said a good hello, in a version that can be spoken to it, too. */
@@ -296,7 +315,7 @@ export class PeerLinks implements LinkOwner {
   }
 
   inboundLost(from: ServerId): void {
-    this.#options.onPeerLost(from);
+    this.#options.events.peerLost(from);
   }
 
   inboundClosed(link: AcceptedLink): void {

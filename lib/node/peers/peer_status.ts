@@ -18,22 +18,24 @@ const REPEAT_SHARE = 1 / 2;
 const CHANGE_PAUSE_MS = 50;
 const VALID_ELECTION_TIMEOUTS = 2;
 
-export interface PeerStatusesOptions {
-  readonly electionTimeoutMs: number;
+/** Whose links tell the others. */
+export interface StatusLinks {
   /** This server's own; null while it has none to tell. */
-  readonly own: () => StatusNotice | null;
-  readonly sendToAll: (status: StatusNotice) => void;
+  ownStatus(): StatusNotice | null;
+  sendStatusToAll(status: StatusNotice): void;
 }
 
 export class PeerStatuses {
-  readonly #options: PeerStatusesOptions;
+  readonly #electionTimeoutMs: number;
+  readonly #links: StatusLinks;
   readonly #byId = new Map<ServerId, PeerStatus>();
   #nowMs = 0;
   #sent: StatusNotice | null = null;
   #sentMs = 0;
 
-  constructor(options: PeerStatusesOptions) {
-    this.#options = options;
+  constructor(electionTimeoutMs: number, links: StatusLinks) {
+    this.#electionTimeoutMs = electionTimeoutMs;
+    this.#links = links;
   }
 
   /** The last report of a server, where it is not too old; null: unknown. */
@@ -41,7 +43,7 @@ export class PeerStatuses {
     const status = this.#byId.get(id);
     if (status === undefined) return null;
     const ageMs = this.#nowMs - status.receivedMs;
-    return ageMs <= VALID_ELECTION_TIMEOUTS * this.#options.electionTimeoutMs ? status : null;
+    return ageMs <= VALID_ELECTION_TIMEOUTS * this.#electionTimeoutMs ? status : null;
   }
 
   receive(from: ServerId, notice: StatusNotice, receivedMs: number): void {
@@ -50,10 +52,10 @@ export class PeerStatuses {
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    const own = this.#options.own();
+    const own = this.#links.ownStatus();
     if (own === null) return;
     const isNews = this.#sent === null || !saysTheSame(own, this.#sent);
-    const pauseMs = isNews ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#options.electionTimeoutMs;
+    const pauseMs = isNews ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#electionTimeoutMs;
     if (this.#sent !== null && nowMs - this.#sentMs < pauseMs) return;
     this.#tell(own);
   }
@@ -66,7 +68,7 @@ export class PeerStatuses {
   #tell(own: StatusNotice): void {
     this.#sent = own;
     this.#sentMs = this.#nowMs;
-    this.#options.sendToAll(own);
+    this.#links.sendStatusToAll(own);
   }
 }
 

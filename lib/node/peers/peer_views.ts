@@ -1,5 +1,6 @@
 /** What this server knows of each other one, as plain data: for INFO and CLUSTER, and for operators. */
 import type { Progress } from "../../raft/progress.ts";
+import type { ServerId } from "../../raft/types.ts";
 import type { PeerView } from "../../wire/codec.ts";
 import type { PeerLinks } from "./peer_links.ts";
 import type { PeerOutbound } from "./peer_outbound.ts";
@@ -7,12 +8,12 @@ import type { PeerOutbound } from "./peer_outbound.ts";
 /** Servers on an idle link hear each other with every ping: who misses two is silent. */
 const SILENT_PINGS = 2;
 
-/** `progressOf` is a leader's; it says undefined where another leads. */
+/** `progress` is a leader's; undefined where another leads. */
 export function peerViews(
   links: PeerLinks,
-  progressOf: (id: number) => Progress | undefined,
+  progress: ReadonlyMap<ServerId, Progress> | undefined,
 ): PeerView[] {
-  return links.outbound.map((link) => peerView(links, link, progressOf(link.peerId)));
+  return links.outbound.map((link) => peerView(links, link, progress?.get(link.peerId)));
 }
 
 function peerView(

@@ -11,6 +11,11 @@ export interface SessionTimes {
   readonly halfCommandTimeoutMs: number;
 }
 
+/** How much may still be evaluated before the next tick. */
+export interface WorkBudget {
+  hasWorkLeft(): boolean;
+}
+
 /** What a server holds for its clients. */
 export interface ClientLoad {
   readonly connections: number;
@@ -93,11 +98,11 @@ export class Sessions {
     this.#resting.add(session);
   }
 
-  /** One after the other goes on, while `hasTime`; who has to rest again does so behind the others. */
-  resumeRested(hasTime: () => boolean): void {
+  /** One after the other continues, within `budget`; one that has to rest again does so after the others. */
+  resumeRested(budget: WorkBudget): void {
     if (this.#resting.size === 0) return;
     for (const session of [...this.#resting]) {
-      if (!hasTime()) return;
+      if (!budget.hasWorkLeft()) return;
       this.#resting.delete(session);
       session.advance();
     }

@@ -30,8 +30,12 @@ export interface SnapshotMakerOptions {
   readonly host: NodeHost;
   readonly logBytesMin: number;
   readonly sliceBytes: number;
-  /** A snapshot became durable. */
-  readonly onDone: (position: SnapshotPosition) => void;
+  readonly events: SnapshotTaken;
+}
+
+export interface SnapshotTaken {
+  /** A snapshot of this server's own is durable. */
+  snapshotTaken(position: SnapshotPosition): void;
 }
 
 interface Running {
@@ -207,7 +211,7 @@ export class SnapshotMaker {
   }
 
   #finish(running: Running): void {
-    const { host, clock, onDone } = this.#options;
+    const { host, clock, events } = this.#options;
     running.snapshot.close();
     this.#writing = "finish";
     running.writer.finish((error) => {
@@ -221,7 +225,7 @@ export class SnapshotMaker {
       const longestSliceMs = Math.round(running.longestSliceMs * 100) / 100;
       const fields = { index, keys, bytes, tookMs, slices, longestSliceMs };
       host.log({ level: "info", message: "Snapshot taken", fields });
-      onDone(running.writer.position);
+      events.snapshotTaken(running.writer.position);
     });
   }
 

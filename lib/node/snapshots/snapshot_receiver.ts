@@ -31,8 +31,12 @@ export interface SnapshotReceiverOptions {
   readonly storeOptions: StoreOptions;
   readonly clock: Clock;
   readonly host: NodeHost;
-  /** Tells the leader how much is held. */
-  readonly answer: (chunk: ChunkOrigin, offset: number) => void;
+  readonly answers: ChunkAnswers;
+}
+
+export interface ChunkAnswers {
+  /** Tells the server that sent a chunk up to which offset the snapshot is held. */
+  answerChunk(chunk: ChunkOrigin, offset: number): void;
 }
 
 /** Whom a chunk came from, and of which snapshot. */
@@ -64,7 +68,7 @@ export class SnapshotReceiver {
   receive(chunk: SnapshotChunk): void {
     if (this.#isFinishing || this.#loading !== null || this.#ready !== null) {
       // All of it is here already; the core tells the leader once it is taken over.
-      return this.#options.answer(chunk, chunk.totalBytes);
+      return this.#options.answers.answerChunk(chunk, chunk.totalBytes);
     }
     this.#heardMs = this.#options.clock.monotonicMs();
     try {
@@ -73,8 +77,9 @@ export class SnapshotReceiver {
       const { from, index, snapshotTerm } = chunk;
       this.#origin = { from, index, snapshotTerm };
       // What is taken in is answered once it is stored: that bounds what waits for the disk.
-      if (part.write(chunk.offset, chunk.data) === held) this.#options.answer(chunk, held);
-      else if (!this.#isStoring) this.#store(part);
+      if (part.write(chunk.offset, chunk.data) === held) {
+        this.#options.answers.answerChunk(chunk, held);
+      } else if (!this.#isStoring) this.#store(part);
     } catch (error) {
       this.#drop();
       this.#complain(error);
@@ -198,7 +203,7 @@ export class SnapshotReceiver {
 
   /** Tells who sends the snapshot now, which may be another leader than the one before. */
   #answer(heldBytes: number): void {
-    this.#options.answer(this.#origin!, heldBytes);
+    this.#options.answers.answerChunk(this.#origin!, heldBytes);
   }
 
   /** What came was no snapshot, or found no room: it is dropped, and the leader begins anew. */

@@ -4,8 +4,9 @@
  * much the follower holds, so a stream that a broken link cut off goes on where it was.
  */
 import type { Raft } from "../../raft/raft.ts";
-import type { ServerId, SnapshotChunk, SnapshotChunkResponse } from "../../raft/types.ts";
+import type { ServerId, SnapshotChunkResponse } from "../../raft/types.ts";
 import type { SnapshotFile } from "../../storage/types.ts";
+import type { MessageSender } from "../api.ts";
 
 /** Chunks sent and not answered. */
 const WINDOW_CHUNKS = 4;
@@ -17,7 +18,7 @@ const NOTHING = new Uint8Array(0);
 export class SnapshotSender {
   readonly peerId: ServerId;
   readonly file: SnapshotFile;
-  readonly #send: (chunk: SnapshotChunk) => void;
+  readonly #links: MessageSender;
   readonly #chunkBytes: number;
   /** The follower holds the body up to here, as it said; -1 until it did. */
   #acknowledged = -1;
@@ -29,12 +30,12 @@ export class SnapshotSender {
     file: SnapshotFile,
     chunkBytes: number,
     nowMs: number,
-    send: (chunk: SnapshotChunk) => void,
+    links: MessageSender,
   ) {
     this.#chunkBytes = chunkBytes;
     this.peerId = peerId;
     this.file = file;
-    this.#send = send;
+    this.#links = links;
     this.#progressMs = nowMs;
   }
 
@@ -85,7 +86,7 @@ export class SnapshotSender {
 
   #sendChunk(raft: Raft, offset: number, data: Uint8Array): void {
     const { position, bodyBytes } = this.file;
-    this.#send({
+    this.#links.send({
       kind: "snapshotChunk",
       from: raft.state.id,
       to: this.peerId,

@@ -6,13 +6,18 @@ import type { Clock } from "../../host/ports.ts";
 import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../kv/snapshot.ts";
 import type { Store, StoreOptions } from "../../kv/store.ts";
 import type { Raft } from "../../raft/raft.ts";
-import type { Entry, Message, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
+import type { Entry, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
 import type { LogStorage, SnapshotFiles } from "../../storage/types.ts";
 import type { StorageLimits } from "../limits.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
-import type { NodeHost } from "../api.ts";
-import { SnapshotMaker } from "./snapshot_maker.ts";
-import { type ReceivedSnapshot, SnapshotReceiver } from "./snapshot_receiver.ts";
+import type { MessageSender, NodeHost } from "../api.ts";
+import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
+import {
+  type ChunkAnswers,
+  type ChunkOrigin,
+  type ReceivedSnapshot,
+  SnapshotReceiver,
+} from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
 
 export interface SnapshotsOptions {
@@ -22,9 +27,14 @@ export interface SnapshotsOptions {
   readonly limits: StorageLimits;
   readonly clock: Clock;
   readonly host: NodeHost;
-  readonly send: (message: Message) => void;
-  /** The log on disk is not needed in front of this index any more. */
-  readonly compactLog: (keepFromIndex: number) => void;
+  readonly links: MessageSender;
+  readonly log: CompactedLog;
+}
+
+/** The log on disk. */
+export interface CompactedLog {
+  /** It is not needed before this index any more. */
+  compact(keepFromIndex: number): void;
 }
 
 const FULL_BEFORE_SNAPSHOT_MS = 1_000;
@@ -41,7 +51,7 @@ const HOLD_MS = 5_000;
 /** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */
 const SILENT_HEARTBEATS_MAX = 20;
 
-export class Snapshots {
+export class Snapshots implements SnapshotTaken, ChunkAnswers {
   readonly #options: SnapshotsOptions;
   readonly #raft: Raft;
   readonly #maker: SnapshotMaker;
@@ -57,7 +67,7 @@ export class Snapshots {
   #held = { index: Infinity, untilMs: 0 };
 
   constructor(options: SnapshotsOptions) {
-    const { raft, files, storeOptions, limits, clock, host, send } = options;
+    const { raft, files, storeOptions, limits, clock, host } = options;
     this.#options = options;
     this.#raft = raft;
     this.#recoveredIndex = raft.state.log.lastIndex;
@@ -75,24 +85,19 @@ export class Snapshots {
       host,
       logBytesMin: limits.snapshotLogBytesMin,
       sliceBytes: limits.snapshotSliceBytes,
-      onDone: (position) => options.compactLog(position.index + 1),
+      events: this,
     }, bytesBehind);
-    this.#receiver = new SnapshotReceiver({
-      files,
-      storeOptions,
-      clock,
-      host,
-      answer: (chunk, offset) =>
-        send({
-          kind: "snapshotChunkResponse",
-          from: raft.state.id,
-          to: chunk.from,
-          term: raft.state.term,
-          index: chunk.index,
-          snapshotTerm: chunk.snapshotTerm,
-          offset,
-        }),
-    });
+    this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
+  }
+
+  snapshotTaken(position: SnapshotPosition): void {
+    this.#options.log.compact(position.index + 1);
+  }
+
+  answerChunk({ from: to, index, snapshotTerm }: ChunkOrigin, offset: number): void {
+    const { id: from, term } = this.#raft.state;
+    const kind = "snapshotChunkResponse";
+    this.#options.links.send({ kind, from, to, term, index, snapshotTerm, offset });
   }
 
   noteApplied(entry: Entry): void {
@@ -211,7 +216,7 @@ export class Snapshots {
 
   #serveWaiting(nowMs: number): void {
     if (this.#waiting.size === 0) return;
-    const { limits, send, files, host } = this.#options;
+    const { limits, links, files, host } = this.#options;
     const newest = this.#newest();
     for (const id of this.#waiting) {
       const matchIndex = this.#raft.leader?.progress.get(id)?.matchIndex ?? Infinity;
@@ -221,7 +226,7 @@ export class Snapshots {
         this.#waiting.delete(id);
         this.#closeSender(id);
         const file = files.open(newest);
-        const sender = new SnapshotSender(id, file, limits.snapshotChunkBytes, nowMs, send);
+        const sender = new SnapshotSender(id, file, limits.snapshotChunkBytes, nowMs, links);
         this.#senders.set(id, sender);
         const fields = { peer: id, index: newest.index, bytes: file.bodyBytes };
         host.log({ level: "info", message: "Sending a snapshot", fields });

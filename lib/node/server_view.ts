@@ -1,0 +1,62 @@
+/** What a server tells of itself: for INFO and CLUSTER, and for the replies that name the leader. */
+import { missesLeader, type RaftState } from "../raft/state.ts";
+import { NOBODY, type ServerId } from "../raft/types.ts";
+import type { ServerPlace, ServerView } from "../wire/codec.ts";
+import { ClientError } from "../wire/command_batch.ts";
+import type { ServerAddress } from "./node_options.ts";
+import { peerViews } from "./peers/peer_views.ts";
+import { isLoading } from "./replica.ts";
+import { AWAIT_LEADER, type Refusal } from "./session/session_host.ts";
+import type { NodeState } from "./state.ts";
+
+/** `servers`: where clients find each of them; `refusal`: why this one takes no commands now. */
+export function serverView(
+  state: NodeState,
+  servers: ReadonlyMap<ServerId, ServerPlace>,
+  refusal: Refusal,
+): ServerView {
+  const { options: { serverId, clock, config }, replica, sessions, knownLeader, links } = state;
+  const raft = replica?.raft.state;
+  const store = replica?.store;
+  const appliedIndex = store?.appliedIndex ?? 0;
+  const progress = replica?.raft.leader?.progress;
+  const followers = [...progress?.values() ?? []];
+  const { lastId, missingSinceMs } = knownLeader;
+  const nowMs = clock.monotonicMs();
+  return {
+    serverId,
+    leaderId: raft?.leaderId ?? NOBODY,
+    lastLeaderId: lastId,
+    hasLeader: raft !== undefined && isLeaderHeard(raft),
+    leaderMissingMs: missingSinceMs < 0 ? 0 : nowMs - missingSinceMs,
+    takesCommands: refusal === AWAIT_LEADER
+      ? missingSinceMs < 0 || nowMs - missingSinceMs <= config.timing.leaderWaitMs
+      : refusal !== ClientError.noLeader,
+    isLoading: isLoading(replica),
+    isReceivingSnapshot: replica?.snapshots.isReceiving ?? false,
+    isHandingOver: (replica?.raft.leader?.transfer ?? null) !== null,
+    lastIndex: raft?.log.lastIndex ?? 0,
+    peers: peerViews(links, progress),
+    servers: [...servers.values()],
+    term: raft?.term ?? 0,
+    commitIndex: raft?.commitIndex ?? 0,
+    appliedIndex,
+    keys: store?.keys ?? 0,
+    keyBytesTotal: store?.bytes ?? 0,
+    expiringKeys: store?.expiringKeys ?? 0,
+    connections: sessions.count,
+    upToDateFollowers: followers.filter((one) => one.matchIndex >= appliedIndex).length,
+    wallMs: clock.wallMs(),
+    uptimeMs: nowMs - state.startedMs,
+  };
+}
+
+/** A leader is known, and was heard lately. */
+function isLeaderHeard(state: RaftState): boolean {
+  return state.role.kind === "leader" || (state.leaderId !== NOBODY && !missesLeader(state));
+}
+
+/** By server: where its clients find it. */
+export function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
+  return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
+}

@@ -1,0 +1,100 @@
+/**
+ * What a node holds: its parts, and the few facts that several of them need, as plain data. Each field
+ * that changes is changed in one place, which its comment names; everybody may read all of them.
+ */
+import { frameBytesMax } from "./frame_limit.ts";
+import { KnownLeader } from "./known_leader.ts";
+import { knownServers } from "./known_servers.ts";
+import { Appender } from "./log/append.ts";
+import { ReadWaiters } from "./log/read_waiters.ts";
+import { logAddresses, type NodeOptions, type ServerAddress } from "./node_options.ts";
+import { DigestExchange } from "./peers/digest_exchange.ts";
+import { type PeerEvents, PeerLinks } from "./peers/peer_links.ts";
+import { drawStartId } from "./peers/peer_processes.ts";
+import { Standstill } from "./reports/standstill.ts";
+import type { Replica } from "./replica.ts";
+import { type SessionLimits, sessionLimitsOf } from "./session/session_limits.ts";
+import { Sessions } from "./session/sessions.ts";
+import type { Shutdown } from "./shutdown.ts";
+import { Space } from "./space.ts";
+import { Clocks } from "./time/clocks.ts";
+
+export interface NodeState {
+  readonly options: NodeOptions;
+  /** By the monotonic clock. */
+  readonly startedMs: number;
+  /** Those servers of the cluster whose addresses the cluster file tells. */
+  readonly addresses: readonly ServerAddress[];
+  readonly clocks: Clocks;
+  readonly standstill: Standstill;
+  readonly links: PeerLinks;
+  readonly digests: DigestExchange;
+  readonly space: Space;
+  readonly appender: Appender;
+  readonly readWaiters: ReadWaiters;
+  readonly sessions: Sessions;
+  readonly sessionLimits: SessionLimits;
+  readonly knownLeader: KnownLeader;
+  /** Null until the cluster is formed. Set by node.ts, once. */
+  replica: Replica | null;
+  /** Null while this server does not stop. Set by node.ts, once. */
+  shutdown: Shutdown | null;
+  /** The term that this node leads, as far as the sessions know; 0 where it does not. By node.ts. */
+  ledTerm: number;
+  /** Index of the entry under way that only lets time pass; 0: none is. By passing_time.ts. */
+  timeEntryIndex: number;
+  /** The host was asked for a turn that has not begun. By `scheduleTurn`; taken back by the turn. */
+  isTurnScheduled: boolean;
+  /** True from a tick to the end of its turn. By node.ts. */
+  hasTicked: boolean;
+}
+
+/** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
+export function makeNodeState(options: NodeOptions, events: PeerEvents): NodeState {
+  const { config, serverId, directory, clock, rng, host } = options;
+  const { limits, timing } = config;
+  const clocks = new Clocks(clock, (event) => host.log(event));
+  const known = knownServers(config.servers, directory.formation, host);
+  const links = new PeerLinks({
+    serverId,
+    ...known,
+    directory,
+    startId: drawStartId(rng),
+    logAddresses: logAddresses(config.servers),
+    host,
+    clock,
+    events,
+    outboxBytesMax: limits.outboxBytesMax,
+    frameBytesMax: frameBytesMax(),
+    electionTimeoutMs: timing.electionTimeoutMs,
+    ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
+  });
+  return {
+    options,
+    startedMs: clock.monotonicMs(),
+    addresses: known.addresses,
+    clocks,
+    standstill: new Standstill({ clock, host, ...timing }),
+    links,
+    digests: new DigestExchange(host, links),
+    space: new Space({ ...config, statuses: links.statuses, host }),
+    appender: new Appender(limits.entryBytesMax, clock),
+    readWaiters: new ReadWaiters(),
+    sessions: new Sessions(),
+    sessionLimits: sessionLimitsOf(limits),
+    knownLeader: new KnownLeader(clock),
+    replica: null,
+    shutdown: null,
+    ledTerm: 0,
+    timeEntryIndex: 0,
+    isTurnScheduled: false,
+    hasTicked: false,
+  };
+}
+
+/** Asks the host for a turn, where none is coming. */
+export function scheduleTurn(state: NodeState): void {
+  if (state.isTurnScheduled) return;
+  state.isTurnScheduled = true;
+  state.options.host.scheduleTurn();
+}
