@@ -20,7 +20,7 @@ export interface WatchLimits {
 const PIECE_BYTES = 262_144;
 
 /** The open connections of one listener, or one link. */
-export class ConnectionWatch {
+export class ConnectionWatch implements ConnectionOwner {
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
   readonly #open = new Set<WatchedConnection>();
@@ -47,7 +47,7 @@ export class ConnectionWatch {
   open(connection: Connection): WatchedConnection {
     // The timer may have rested until now.
     this.lookedMs = this.#clock.monotonicMs();
-    const watched = new WatchedConnection(connection, this, (gone) => this.#remove(gone));
+    const watched = new WatchedConnection(connection, this);
     this.#open.add(watched);
     this.#timer ??= setInterval(() => this.sweep(), SWEEP_INTERVAL_MS);
     return watched;
@@ -70,12 +70,20 @@ export class ConnectionWatch {
     for (const watched of this.#open) watched.close(reason);
   }
 
-  #remove(watched: WatchedConnection): void {
+  closed(watched: WatchedConnection): void {
     this.#open.delete(watched);
     if (this.#open.size > 0 || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
   }
+}
+
+/** Who watches a connection. */
+export interface ConnectionOwner {
+  /** The time of the last look at the clock. */
+  readonly lookedMs: number;
+  /** This side has closed it. */
+  closed(connection: WatchedConnection): void;
 }
 
 /** A connection that notes its traffic. Closing it twice is fine; the first reason stays. */
@@ -87,25 +95,19 @@ export class WatchedConnection implements Connection {
   /** Why this side closed it; null while it is open. */
   closedBecause: string | null = null;
   readonly #connection: Connection;
-  readonly #watch: { readonly lookedMs: number };
-  readonly #onClose: (connection: WatchedConnection) => void;
+  readonly #owner: ConnectionOwner;
   #tellClosed: (() => void) | null = null;
 
-  constructor(
-    connection: Connection,
-    watch: { readonly lookedMs: number },
-    onClose: (connection: WatchedConnection) => void,
-  ) {
+  constructor(connection: Connection, owner: ConnectionOwner) {
     this.remote = connection.remote;
     this.#connection = connection;
-    this.#watch = watch;
-    this.#onClose = onClose;
-    this.lastTrafficMs = watch.lookedMs;
+    this.#owner = owner;
+    this.lastTrafficMs = owner.lookedMs;
   }
 
   /** Whoever reads asks again when bytes have come: so they are noted when the next are asked for. */
   read(into: Uint8Array): Promise<number | null> {
-    this.lastTrafficMs = this.#watch.lookedMs;
+    this.lastTrafficMs = this.#owner.lookedMs;
     return this.#connection.read(into);
   }
 
@@ -114,10 +116,10 @@ export class WatchedConnection implements Connection {
    * is to be closed.
    */
   async write(bytes: Uint8Array): Promise<number> {
-    this.lastTrafficMs = this.writingSinceMs = this.#watch.lookedMs;
+    this.lastTrafficMs = this.writingSinceMs = this.#owner.lookedMs;
     let written = await this.#connection.write(pieceOf(bytes, 0));
     while (written < bytes.length) {
-      this.lastTrafficMs = this.writingSinceMs = this.#watch.lookedMs;
+      this.lastTrafficMs = this.writingSinceMs = this.#owner.lookedMs;
       written += await this.#connection.write(pieceOf(bytes, written));
     }
     this.writingSinceMs = -1;
@@ -131,7 +133,7 @@ export class WatchedConnection implements Connection {
   close(reason = "closed"): void {
     if (this.closedBecause !== null) return;
     this.closedBecause = reason;
-    this.#onClose(this);
+    this.#owner.closed(this);
     this.#connection.close();
     this.#tellClosed?.();
   }

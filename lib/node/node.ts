@@ -16,6 +16,7 @@ import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api
 import { Evaluator } from "./evaluator.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
+import { checkNode } from "./invariants.ts";
 import type { NodeOptions } from "./node_options.ts";
 import {
   addTimeEntry,
@@ -111,6 +112,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const state = this.#state;
     state.isTurnScheduled = false;
     if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica);
+    if (state.options.checkInvariants === true) checkNode(state);
     state.sessions.wake();
     state.links.wake();
   }

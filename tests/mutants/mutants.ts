@@ -263,8 +263,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("follower-reads", "A follower that knows its leader reads by itself", [
     "node/evaluator.ts",
-    "!missesLeader(state))) return ClientError.redirect;",
-    "!missesLeader(state))) return 0;",
+    "!missesLeader(raft))) return ClientError.redirect;",
+    "!missesLeader(raft))) return 0;",
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
     "node/log/apply.ts",

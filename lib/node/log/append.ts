@@ -72,6 +72,17 @@ export class Appender {
     return this.#sealedBytes + this.#open.length - ENVELOPE_BYTES;
   }
 
+  /** The same, counted anew; for checks. */
+  countGatheredBytes(): number {
+    const sealedBytes = this.#sealed.reduce((sum, { data }) => sum + data.length, 0);
+    return sealedBytes + this.#open.length - ENVELOPE_BYTES;
+  }
+
+  /** Of what was gathered, whose commands it is; for checks. */
+  gathered(): Proposal[] {
+    return [...this.#sealed.map(({ proposal }) => proposal), this.#proposal];
+  }
+
   /** Adds a run of encoded commands; copies them. */
   append(
     session: NodeSession,

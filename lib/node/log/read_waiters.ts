@@ -14,6 +14,11 @@ export class ReadWaiters {
     return this.#rounds.length;
   }
 
+  /** The number of the round at a place from the front; for checks. */
+  numberAt(place: number): number {
+    return this.#rounds.at(place)!.number;
+  }
+
   /** Remembers that `session` has reads that wait for `round`. */
   expect(round: number, session: NodeSession): void {
     const newest = this.#rounds.at(this.#rounds.length - 1);

@@ -17,6 +17,14 @@ export class RewriteLimit {
   /** Of these, of commands whose entry is not closed yet. */
   #openBytes = 0;
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get openBytes(): number {
+    return this.#openBytes;
+  }
+
   /**
    * Why the command at `bytes[at]` is not taken now; 0 where it is, and then it counts until its entry
    * is applied. A single one is always taken where nothing else is under way.

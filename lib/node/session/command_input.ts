@@ -1,4 +1,4 @@
-/** What a client's bytes become: batches of whole commands, within what the session has room for. */
+/** Turns a client's bytes into batches of whole commands, no more than the session has room for. */
 import { InputBuffer } from "../../util/input_buffer.ts";
 import type { Codec } from "../../wire/codec.ts";
 import { BATCH_COMMANDS_MAX, type BatchPool, type CommandBatch } from "../../wire/command_batch.ts";
@@ -16,7 +16,7 @@ export class CommandInput {
   readonly #codec: Codec;
   readonly #batches: BatchPool;
   readonly #buffer: InputBuffer;
-  /** From the parsing of its commands until they are submitted. */
+  /** The batch that is parsed and not submitted yet. */
   #batch: CommandBatch | null = null;
 
   constructor(codec: Codec, batches: BatchPool, commandBytesMax: number) {
@@ -39,7 +39,7 @@ export class CommandInput {
     this.#buffer.commit(count);
   }
 
-  /** The next batch, of at most `commandsMax`; null where nothing whole is there. Give it back. */
+  /** The next batch, of at most `commandsMax`; null where nothing whole is there. To be given back. */
   nextBatch(commandsMax: number, clock: { monotonicMs(): number }): CommandBatch | null {
     const buffer = this.#buffer;
     const batch = this.#batch ??= this.#batches.take();
@@ -55,7 +55,7 @@ export class CommandInput {
     return null;
   }
 
-  /** What empty lines meant, now that no byte has come after them; null where there are none. */
+  /** The commands that empty lines stand for, now that nothing follows them; null without any. */
   silentBatch(): CommandBatch | null {
     if (!this.#codec.isUndecided || this.#batch !== null) return null;
     this.#batch = this.#batches.take();

@@ -1,8 +1,8 @@
 /**
- * A connection's commands that wait for a leader to be known: they came in while none was, or did not
- * come into the log before a leadership ended. None of them was done. They stand in the ring of pending
- * commands in their order; once a leader is known, all go on at once, as if they had arrived just then.
- * Until then whatever needs a leader is held, so nothing overtakes anything.
+ * A connection's commands that wait for a leader to be known: they arrived while none was known, or did
+ * not get into the log before a leadership ended. Nothing was done for any of them. They keep their
+ * places in the ring of pending commands; once a leader is known, all continue, as if they had arrived
+ * just then. Until then everything that needs a leader is held, so no command overtakes another.
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
@@ -15,7 +15,7 @@ export interface HoldingSession extends NodeSession {
   mayHold(bytes: number): boolean;
 }
 
-/** What the submission of commands knows beside them. */
+/** What the submission of commands knows besides. */
 export interface SubmissionState {
   /** A command of the transaction that is being gathered was refused. */
   isDiscarded: boolean;
@@ -44,11 +44,11 @@ export class HeldCommands {
     this.#submission = submission;
   }
 
-  /** Holds a batch's command; refuses it where connection or server hold too much already. */
+  /** Holds a batch's command; refuses it where the connection or the server holds too much already. */
   hold(batch: CommandBatch, i: number, nowMs: number): void {
     const [start, end] = [batch.starts[i]!, batch.ends[i]!];
     const [action, reply, slot] = [batch.actions[i] as Action, batch.replies[i]!, batch.slots[i]!];
-    // What is a few bytes whatever the client sent is bounded by its pipeline alone.
+    // These take a few bytes whatever the client sent: the bound on its pipeline is enough.
     const isSmall = action === Action.queue || action === Action.layout;
     const pending = this.#pending;
     if (isSmall || this.#session.mayHold(end - start)) {
@@ -59,7 +59,7 @@ export class HeldCommands {
 
   /** See PendingCommands.holdWrites. */
   holdWrites(position: number, count: number, bytes: Uint8Array, start: number): void {
-    // A transaction that had got this far was not to be discarded: a write like any other.
+    // A transaction that came this far was not discarded: it is a write like any other.
     const nowMs = this.#host.monotonicMs();
     this.#pending.holdWrites(position, count, Action.write, nowMs, bytes, start);
     this.#noteHeld(position, count);
@@ -89,13 +89,13 @@ export class HeldCommands {
         this.#first = p;
         return;
       }
-      p = this.#goOn(p, refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, nowMs);
+      p = this.#resumeOne(p, refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, nowMs);
     }
     pending.shrink();
   }
 
-  /** What becomes of the held command at `p`; returns the position of the next to look at. */
-  #goOn(p: number, refusal: ClientError | 0, nowMs: number): number {
+  /** Resumes or refuses the held command at `p`; returns the position of the next to look at. */
+  #resumeOne(p: number, refusal: ClientError | 0, nowMs: number): number {
     const pending = this.#pending;
     const action = pending.action(p);
     if (action === Action.layout) this.#release(p, PendingKind.local, nowMs);
@@ -111,7 +111,7 @@ export class HeldCommands {
     return p + 1;
   }
 
-  /** Puts the held writes from `p` on that stand side by side into the log's next entry. */
+  /** Puts the run of held writes that begins at `p` into the log's next entry. */
   #write(p: number, action: Action, nowMs: number): number {
     const pending = this.#pending;
     const { bytes } = pending.readBytes;

@@ -4,7 +4,7 @@
  * others have let go.
  */
 
-/** What a connection may hold whatever the others do: enough for ordinary commands to go on. */
+/** What a connection may hold whatever the others do: enough for ordinary commands. */
 const SHARE_BYTES = 65_536;
 
 export class MemoryBudget {
@@ -40,6 +40,10 @@ export class BudgetShare {
 
   constructor(budget: MemoryBudget) {
     this.#budget = budget;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Tells the budget that the session holds `bytes` in all; true where it has to wait for others. */

@@ -5,7 +5,7 @@
  *
  *   head ≤ evaluated ≤ tail
  *   [head, evaluated)  the reply's bytes are composed; some wait for a read round's confirmation
- *   [evaluated, tail)  waiting for the log, or for a command in front
+ *   [evaluated, tail)  waiting for the log, or for an earlier command
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { ByteWriter } from "../../util/bytes.ts";
@@ -29,7 +29,7 @@ export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 
 /** Most connections are idle, or have one command under way at a time. */
 const START_SIZE = 2;
-/** What the words of one place are: kind, reply mode, error (of a held command: action), hash slot. */
+/** The words of one place: kind, reply mode, error (of a held command: action), hash slot. */
 const WORDS = 4;
 const KIND = 0;
 const REPLY = 1;
@@ -37,9 +37,9 @@ const ERROR = 2;
 const ACTION = ERROR;
 const SLOT = 3;
 /**
- * And its numbers. Reads: the round that confirms them; reads, local and held commands: where their
- * encoded command begins in `readBytes`; all: when they were submitted, and where the composed reply
- * ends, as an absolute output position.
+ * The numbers of one place: the round that confirms it (reads); where its encoded command begins in
+ * `readBytes` (reads, local and held commands); when it was submitted, and where its composed reply ends,
+ * as an absolute output position (all).
  */
 const NUMBERS = 4;
 const ROUND = 0;
@@ -60,11 +60,20 @@ export class PendingCommands {
   #numbers = new Float64Array(START_SIZE * NUMBERS);
   /** Encoded reads, local and held commands that are not evaluated yet. */
   readBytes: ByteWriter = new ByteWriter(0);
-  /** Commands that have bytes in `readBytes` still. */
   #withBytes = 0;
 
   get length(): number {
     return this.tail - this.head;
+  }
+
+  /** Commands that there are places for; grows as needed. */
+  get capacity(): number {
+    return this.#mask + 1;
+  }
+
+  /** Commands that have bytes in `readBytes` still. */
+  get commandsWithBytes(): number {
+    return this.#withBytes;
   }
 
   /** Reads and writes that are not answered, their replies composed or not. */
@@ -108,7 +117,7 @@ export class PendingCommands {
     this.#withBytes++;
   }
 
-  /** Adds a command that waits for a leader: `action` is what is to become of it then. */
+  /** Adds a command that waits for a leader; once there is one, it takes `action`. */
   pushHeld(
     action: Action,
     replyMode: number,
@@ -124,12 +133,12 @@ export class PendingCommands {
     return position;
   }
 
-  /** What is to become of the held command there. */
+  /** What the held command there is to do once a leader is known. */
   action(position: number): Action {
     return this.#words[(position & this.#mask) * WORDS + ACTION] as Action;
   }
 
-  /** Makes the held command there a write, whose bytes the log has now; or a read, or a local command. */
+  /** Turns the held command there into a write, whose bytes the log has now, a read or a local command. */
   release(position: number, kind: PendingKind, submittedMs: number, round = 0): void {
     const place = position & this.#mask;
     if (!hasBytes(kind)) this.#withBytes--;
@@ -148,8 +157,8 @@ export class PendingCommands {
   }
 
   /**
-   * Holds `count` writes from `position` on again, none of them evaluated, which did not come into the
-   * log: encoded, back to back, they begin at `bytes[start]`.
+   * Holds `count` writes from `position` on again. They did not get into the log, and none of them is
+   * evaluated. Encoded, back to back, they begin at `bytes[start]`.
    */
   holdWrites(
     position: number,
@@ -180,7 +189,7 @@ export class PendingCommands {
     this.readBytes = after;
   }
 
-  /** Gives memory back that held commands took, where nothing has bytes any more. */
+  /** Gives back the memory that held commands took, once no command has bytes any more. */
   shrink(): void {
     if (this.#withBytes === 0) this.#clearBytes();
   }
@@ -236,7 +245,7 @@ export class PendingCommands {
     }
   }
 
-  /** Moves `evaluated` over the command there, whose reply was composed up to `outputPosition`. */
+  /** Moves `evaluated` past the next command, whose reply was composed up to `outputPosition`. */
   passEvaluated(outputPosition: number): void {
     if (this.#forgetBytes(this.kind(this.evaluated))) this.#dropReadBytes();
     this.setReplyEnd(this.evaluated, outputPosition);
@@ -250,7 +259,7 @@ export class PendingCommands {
     return true;
   }
 
-  /** Keeps `readBytes` from growing for ever under a connection whose reads never run dry. */
+  /** Keeps `readBytes` from growing for ever on a connection that always has reads waiting. */
   #dropReadBytes(): void {
     if (this.readBytes.length < READ_BYTES_COMPACT) return;
     if (this.#withBytes === 0) return this.#clearBytes();
@@ -289,7 +298,8 @@ export class PendingCommands {
   }
 }
 
-function hasBytes(kind: number): boolean {
+/** True where a command of this kind, until it is evaluated, has its bytes in `readBytes`. */
+export function hasBytes(kind: number): boolean {
   return kind === PendingKind.read || kind === PendingKind.local ||
     kind === PendingKind.staleRead || kind === PendingKind.held;
 }

@@ -32,12 +32,12 @@ export class ReplyComposer {
     return this.stream.pendingBytes >= this.#outputBytesMax;
   }
 
-  /** Composes the reply to the write at the front, which came to `result`. */
+  /** Composes the reply to the next command, a write, from its `result`. */
   composeResult(result: Result): void {
     this.#compose(result, this.#host.leaderTime);
   }
 
-  /** Composes the reply to the command at the front, which is of this kind and no write. */
+  /** Composes the reply to the next command, which is of this kind and no write. */
   composeNow(kind: PendingKind): void {
     if (kind === PendingKind.refused) this.composeRefusal();
     else if (kind === PendingKind.local) this.composeLocal();
@@ -45,7 +45,7 @@ export class ReplyComposer {
     else this.composeRead(false);
   }
 
-  /** Composes the reply to the local command at the front. */
+  /** Composes the reply to the next command, a local one. */
   composeLocal(): void {
     const pending = this.#pending;
     const replyMode = pending.replyMode(pending.evaluated);
@@ -55,7 +55,7 @@ export class ReplyComposer {
     pending.passEvaluated(this.stream.composed);
   }
 
-  /** Composes the reply to the read at the front from what this server has applied. */
+  /** Composes the reply to the next command, a read, from what this server has applied. */
   composeStaleRead(): void {
     const pending = this.#pending;
     const start = pending.readStart(pending.evaluated);
@@ -70,8 +70,8 @@ export class ReplyComposer {
   }
 
   /**
-   * Composes the reply to the read at the front. False, where `strict`, if the key's time has come
-   * on this leader but is not committed yet: it must not be served, and not be denied either.
+   * Composes the reply to the next command, a read. False, where `strict`, if the key's time has come
+   * on this leader but that is not committed yet: the key must be neither served nor denied.
    */
   composeRead(strict: boolean): boolean {
     const pending = this.#pending;
@@ -85,7 +85,7 @@ export class ReplyComposer {
     return true;
   }
 
-  /** Composes what is not released anew, after some of it became refusals. */
+  /** Composes again what is not released, after some of it became refusals. */
   recompose(): void {
     const { stream } = this;
     const pending = this.#pending;
@@ -118,7 +118,7 @@ export class ReplyComposer {
   }
 }
 
-/** True where a reply takes more than a few bytes, or than its command did. */
+/** True where a reply may take more than a few bytes, and more than its command did. */
 export function mayBeLong(kind: PendingKind, replyMode: number): boolean {
   if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
   return kind === PendingKind.read || kind === PendingKind.staleRead;

@@ -1,6 +1,6 @@
 /**
- * A connection's composed replies: those at the front may leave, those behind wait until a read round
- * confirms them, and can still be rewritten. Positions count the bytes of the connection's whole life.
+ * A connection's composed replies: the first ones may leave; those after them wait until a read round
+ * confirms them, and can still be rewritten. Positions count bytes since the connection began.
  *
  *   taken ≤ released ≤ composed
  */
@@ -17,7 +17,7 @@ export class ReplyStream {
     return this.#output.writer;
   }
 
-  /** The position behind the last reply composed. */
+  /** The position after the last reply composed. */
   get composed(): number {
     return this.#taken + this.#output.writer.length;
   }
@@ -37,11 +37,15 @@ export class ReplyStream {
     return this.#released > this.#taken;
   }
 
+  get taken(): number {
+    return this.#taken;
+  }
+
   get released(): number {
     return this.#released;
   }
 
-  /** All replies that end at `position` or in front of it may leave. */
+  /** All replies that end at `position` or before it may leave. */
   release(position: number): void {
     this.#released = position;
   }
@@ -58,8 +62,8 @@ export class ReplyStream {
   }
 
   /**
-   * Composes anew what is not released. `compose` gets a writer that holds the released bytes that
-   * are not taken, and `copy(from, to)`, which repeats the old bytes between two positions.
+   * Composes again what is not released. `compose` gets a writer that holds the bytes that are released
+   * and not taken, and `copy(from, to)`, which appends the old bytes between two positions.
    */
   rewrite(
     compose: (out: ByteWriter, copy: (from: number, to: number) => void) => void,
@@ -73,7 +77,7 @@ export class ReplyStream {
     this.#output.replace(fresh);
   }
 
-  /** The position behind what `out`, given by `rewrite`, holds now. */
+  /** The position after what `out`, given by `rewrite`, holds now. */
   positionOf(out: ByteWriter): number {
     return this.#taken + out.length;
   }

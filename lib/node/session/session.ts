@@ -2,11 +2,11 @@
  * One client connection, synchronous: bytes in, bytes out. It decides parsing, order, windows and
  * replies; the async stages of net/ and the simulator are thin shells around it.
  *
- * Commands of a connection act in their order. A read in front of a write must not see that write,
- * and waits for its leadership's confirmation longer than the write may take to commit. So a read is
- * evaluated, at the latest, just before a later write of its own connection is applied: the state
- * then holds all up to its read index and nothing behind it. Its reply is held back until the round
- * confirms, and replaced by a refusal where the leadership is lost first.
+ * Commands of a connection act in their order. A read before a write must not see that write, but
+ * confirming leadership can take longer than committing the write. So a read is evaluated just before a
+ * later write of its own connection is applied, if not earlier: the store then holds everything up to
+ * its read index and nothing after it. Its reply is kept until the round confirms, and becomes a refusal
+ * where the leadership is lost first.
  */
 import { assert } from "../../util/assert.ts";
 import { type Result, Status } from "../../kv/commands/result.ts";
@@ -19,11 +19,12 @@ import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
 import { mayBeLong, ReplyComposer } from "./reply_composer.ts";
+import type { CheckedSession } from "./session_invariants.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { ClientSession } from "../api.ts";
 import { Submission } from "./submission.ts";
 
-/** A client that has not said more after this long waits for an answer to what it said. */
+/** A client that has sent nothing more for this long waits for an answer to what it sent. */
 const SILENCE_MS = 200;
 
 export class Session implements ClientSession, HoldingSession {
@@ -34,7 +35,6 @@ export class Session implements ClientSession, HoldingSession {
   isMarkedActive = false;
   isWaitingForTime = false;
   isAwaitingLeader = false;
-  /** How soon it sends its next write; for the gathering of writes. */
   readonly pace = new ClientPace();
 
   readonly #codec: Codec;
@@ -84,14 +84,13 @@ export class Session implements ClientSession, HoldingSession {
   }
 
   submit(batch: CommandBatch): void {
-    const host = this.#host;
-    const refusal = host.refusal();
-    if (refusal !== AWAIT_LEADER && this.#submission.isHolding) this.resumeHeld(0);
+    const refusal = this.#host.refusal();
+    if (refusal !== AWAIT_LEADER) this.#resumeHeld(refusal, 0);
     const end = this.#submission.submit(batch, refusal);
     this.#input.giveBack(batch);
     if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
     if (this.#submission.isHolding) this.#checkBudget();
-    this.#goOn();
+    this.#proceed();
   }
 
   inputEnded(): void {
@@ -127,17 +126,14 @@ export class Session implements ClientSession, HoldingSession {
     return this.#pending.length > 0;
   }
 
-  /** Commands that only a leader can answer: none may be left where this server leads no more. */
   get waitingForLeader(): number {
     return this.isGone ? 0 : this.#pending.waitingForLeader;
   }
 
-  /** Commands that wait until a leader is known. */
   get heldCommands(): number {
     return this.isGone ? 0 : this.#submission.heldCommands;
   }
 
-  /** True where this session may hold a command of so many bytes more until a leader is known. */
   mayHold(bytes: number): boolean {
     if (!this.#share.mayHoldMore(bytes)) return false;
     const heldBytes = this.#pending.readBytes.length + bytes;
@@ -146,7 +142,7 @@ export class Session implements ClientSession, HoldingSession {
 
   // Evaluation: called by the node.
 
-  /** Evaluates what stands in front of the write at `position`, which is about to be applied. */
+  /** Evaluates all commands before the write at `position`, which is about to be applied. */
   beforeApply(position: number): void {
     const pending = this.#pending;
     if (this.isGone || pending.evaluated >= position) return;
@@ -154,10 +150,10 @@ export class Session implements ClientSession, HoldingSession {
       const kind = pending.kind(pending.evaluated);
       assert(
         kind !== PendingKind.write && kind !== PendingKind.held,
-        "A write was applied before one in front of it",
+        "A write was applied before an earlier one",
       );
       if (this.#replies.isFull && mayBeLong(kind, pending.replyMode(pending.evaluated))) {
-        // The write can't wait and the reply has no room: the one that may be turned away here.
+        // The write can't wait, and there is no room for the read's reply: the read is refused.
         pending.refuse(pending.evaluated, ClientError.busy);
         this.#replies.composeRefusal();
       } else this.#replies.composeNow(kind);
@@ -173,13 +169,12 @@ export class Session implements ClientSession, HoldingSession {
     this.#replies.composeResult(result);
   }
 
-  /** A read round was confirmed, and the store holds all up to its read index. */
   confirmed(round: number): void {
     this.#confirmedRound = Math.max(this.#confirmedRound, round);
     this.advance();
   }
 
-  /** Composes all replies at the front that can be, and releases what may leave. */
+  /** Composes the next replies as far as possible, and releases what may leave. */
   advance(): void {
     const pending = this.#pending;
     while (pending.evaluated < pending.tail && !this.#host.mustRest(this)) {
@@ -191,8 +186,8 @@ export class Session implements ClientSession, HoldingSession {
         this.#replies.composeNow(kind);
       } else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
-        if (this.#replies.isFull) break; // outputWritten() goes on from here
-        if (this.#checkBudget()) break; // checkDeadlines() goes on from here
+        if (this.#replies.isFull) break; // outputWritten() continues from here
+        if (this.#checkBudget()) break; // checkDeadlines() continues from here
         if (!this.#replies.composeRead(true)) {
           this.#host.waitForExpiry(this);
           break;
@@ -202,7 +197,7 @@ export class Session implements ClientSession, HoldingSession {
     this.#release();
   }
 
-  /** Writes did not come into the log: they wait for the next leader, where that is what they lack. */
+  /** Writes did not come into the log. Those that only lack a leader wait for the next one. */
   refuseWrites(
     position: number,
     count: number,
@@ -244,9 +239,9 @@ export class Session implements ClientSession, HoldingSession {
   }
 
   /**
-   * The leadership that gave out read rounds is gone; a later one counts anew. Writes in the log have an
-   * unknown outcome. Reads behind the last of those wait for the next leader; one in front of it must
-   * not see it, and a later leader may apply it before it is asked.
+   * The leadership that gave out read rounds is gone; a later one counts its own. Writes in the log have
+   * an unknown outcome. Reads after the last of those wait for the next leader. A read before it must not
+   * see it, but a later leader may have applied it by the time it is asked: such a read is refused.
    */
   leadershipLost(readError: ClientError): void {
     if (this.isGone) return;
@@ -255,21 +250,23 @@ export class Session implements ClientSession, HoldingSession {
     this.#confirmedRound = 0;
   }
 
-  /**
-   * Goes on with held commands, where a leader is known now or this server does not wait for one any
-   * more; else gives up on those submitted at or before `cutoffMs`.
-   */
   resumeHeld(cutoffMs: number): void {
     if (!this.isGone) this.#resumeHeld(this.#host.refusal(), cutoffMs);
   }
 
-  /** Closes once what is due has gone out. */
   end(reason: string): void {
     this.#endAfter(this.#pending.tail - 1, reason);
     this.advance();
   }
 
-  /** Looks at the session's deadlines; called every now and then. */
+  inspect(): CheckedSession {
+    const { remote, isAwaitingLeader, heldCommands } = this;
+    const confirmedRound = this.#confirmedRound;
+    const [pending, replies] = [this.#pending, this.#replies.stream];
+    const shareBytes = this.#share.bytes;
+    return { remote, isAwaitingLeader, heldCommands, confirmedRound, pending, replies, shareBytes };
+  }
+
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void {
     const pending = this.#pending;
     if (pending.length > 0 && pending.submittedMs(pending.head) <= nowMs - commandTimeoutMs) {
@@ -286,7 +283,7 @@ export class Session implements ClientSession, HoldingSession {
     }
   }
 
-  /** Answers what meant one thing or another until now: empty lines, and no byte after them. */
+  /** Decides what empty lines meant, now that nothing follows them, and answers them. */
   #decideInSilence(): void {
     const batch = this.#isReading() ? this.#input.silentBatch() : null;
     if (batch !== null) this.submit(batch);
@@ -295,11 +292,11 @@ export class Session implements ClientSession, HoldingSession {
   #resumeHeld(refusal: Refusal, cutoffMs: number): void {
     if (!this.#submission.isHolding) return;
     this.#submission.resume(refusal, cutoffMs);
-    this.#goOn();
+    this.#proceed();
   }
 
   /** After commands were submitted. */
-  #goOn(): void {
+  #proceed(): void {
     this.advance();
     const { round } = this.#submission;
     if (round > 0) this.#host.expectRound(this, round);
@@ -325,7 +322,7 @@ export class Session implements ClientSession, HoldingSession {
     return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#replies.isFull;
   }
 
-  /** Moves the line behind which replies wait for their round. */
+  /** Releases replies up to the first one that waits for its round. */
   #release(): void {
     const pending = this.#pending;
     const before = pending.head;

@@ -7,6 +7,7 @@ import type { Result } from "../../kv/commands/result.ts";
 import type { ClientAddress, LogTime, ServerViewSource } from "../../wire/codec.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { ClientPace } from "./client_pace.ts";
+import type { CheckedSession } from "./session_invariants.ts";
 
 /** No leader is known, and there may be one soon: commands that need one are held until then. */
 export const AWAIT_LEADER = -1;
@@ -36,7 +37,7 @@ export interface NodeSession {
   applied(position: number, result: Result): void;
   /** A read round was confirmed, and the store holds all up to its read index. */
   confirmed(round: number): void;
-  /** Something that replies may wait for has happened. */
+  /** Something that replies may have waited for has happened. */
   advance(): void;
   /** `count` writes from `position` on, encoded from `bytes[start]` on, did not come into the log. */
   refuseWrites(
@@ -46,13 +47,18 @@ export interface NodeSession {
     bytes: Uint8Array,
     start: number,
   ): void;
-  /** A leader is known, or nobody waits any more; else those submitted by `cutoffMs` are given up. */
+  /**
+   * Resumes held commands where a leader is known, or nobody waits for one any more; otherwise refuses
+   * those submitted at or before `cutoffMs`.
+   */
   resumeHeld(cutoffMs: number): void;
   /** The leadership that gave out read rounds is gone. */
   leadershipLost(readError: ClientError): void;
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void;
   /** Closes once what is due has gone out. */
   end(reason: string): void;
+  /** What `checkSession` reads; for tests and the simulator. */
+  inspect(): CheckedSession;
 }
 
 export interface SessionHost extends ServerViewSource {
@@ -64,13 +70,13 @@ export interface SessionHost extends ServerViewSource {
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
   refusal(): Refusal;
   /**
-   * Asked where commands await a leader: true where the layout of the cluster is better told as it was
-   * last than waited for, as the next leader has not come in the time in which one usually comes.
+   * Asked while commands wait for a leader: true where the last known layout of the cluster is a better
+   * answer than further waiting, as no leader has come in the time in which one usually does.
    */
   knowsLayout(): boolean;
-  /** Why this server's store can't be read as it is, by READONLY connections; 0 where it can. */
+  /** Why READONLY connections can't read this server's store as it is; 0 where they can. */
   staleRefusal(): ClientError | 0;
-  /** Why it does not take the write at `bytes[at]`; 0 where it does: that is appended then. */
+  /** Why it does not take the write at `bytes[at]`; 0 where it does, and then that must be appended. */
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0;
   /** The leader's client address, from the configuration; null where none is known. */
   leaderAddress(): ClientAddress | null;
@@ -93,8 +99,8 @@ export interface SessionHost extends ServerViewSource {
   /** Calls `session.advance()` once the passing of time up to now is committed. */
   waitForExpiry(session: NodeSession): void;
   /**
-   * True where the reads since the last tick have been work enough: no more is to be evaluated now that
-   * can wait. Calls `session.advance()` after a later tick.
+   * True where the reads since the last tick have been enough work: nothing more that can wait is to be
+   * evaluated now. Calls `session.advance()` after a later tick.
    */
   mustRest(session: NodeSession): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;

@@ -1,8 +1,8 @@
-/** All client sessions of a server: who has something to write, who waits for time, who is late. */
+/** All client sessions of a server: which have output, which wait for time, which are late. */
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { NodeSession } from "./session_host.ts";
 
-/** Deadlines are looked at this often, so they are kept to this. */
+/** How often deadlines are looked at, and so how exact they are. */
 const CHECK_INTERVAL_MS = 100;
 
 export interface SessionTimes {
@@ -33,7 +33,7 @@ export class Sessions {
   readonly #all = new Set<NodeSession>();
   #active: NodeSession[] = [];
   #waitingForTime: NodeSession[] = [];
-  /** Those whose reads were work enough for one tick, longest waiting first. */
+  /** Those whose reads were enough work for one tick; the one that waits longest is first. */
   readonly #resting = new Set<NodeSession>();
   #awaitingLeader: NodeSession[] = [];
   #lastCheckMs = 0;
@@ -64,6 +64,10 @@ export class Sessions {
     return false;
   }
 
+  all(): Iterable<NodeSession> {
+    return this.#all;
+  }
+
   add(session: NodeSession): void {
     this.#all.add(session);
   }
@@ -73,7 +77,7 @@ export class Sessions {
     this.#resting.delete(session);
   }
 
-  /** Remembers to wake the session's shell at the end of the turn; false where it is known already. */
+  /** Remembers to wake the session's shell at the end of the turn; false where that was so already. */
   markActive(session: NodeSession): boolean {
     if (session.isMarkedActive) return false;
     session.isMarkedActive = true;
@@ -81,7 +85,7 @@ export class Sessions {
     return true;
   }
 
-  /** Wakes the shells of all marked sessions, also of those that this marks anew. */
+  /** Wakes the shells of all marked sessions, and of those that are marked meanwhile. */
   wake(): void {
     while (this.#active.length > 0) {
       const active = this.#active;
@@ -93,7 +97,7 @@ export class Sessions {
     }
   }
 
-  /** Remembers a session that goes on after a later tick. */
+  /** Remembers a session that continues after a later tick. */
   rest(session: NodeSession): void {
     this.#resting.add(session);
   }
@@ -114,7 +118,7 @@ export class Sessions {
     this.#waitingForTime.push(session);
   }
 
-  /** Something was committed: time may have passed for those that wait for it. */
+  /** Something was committed: the log's time may have passed for sessions that wait for that. */
   resumeAfterTime(): void {
     if (this.#waitingForTime.length === 0) return;
     const waiting = this.#waitingForTime;
@@ -136,7 +140,7 @@ export class Sessions {
     return this.#awaitingLeader.length > 0;
   }
 
-  /** Has all sessions go on with what they hold, as far as it can or has waited since `cutoffMs`. */
+  /** Has all sessions resume what they hold, or refuse what waits since before `cutoffMs`. */
   resumeHeld(cutoffMs: number): void {
     const waiting = this.#awaitingLeader;
     this.#awaitingLeader = [];
@@ -156,7 +160,7 @@ export class Sessions {
     }
   }
 
-  /** Answers everything that waits; reads with `readError`, writes with an unknown outcome. */
+  /** Answers everything that waits: reads with `readError`, writes with an unknown outcome. */
   leadershipLost(readError: ClientError): void {
     for (const session of this.#waitingForTime) session.isWaitingForTime = false;
     this.#waitingForTime = [];
@@ -164,7 +168,7 @@ export class Sessions {
     this.resumeHeld(-Infinity);
   }
 
-  /** Closes every session once what is due has gone out. */
+  /** Closes every session once its last replies have gone out. */
   endAll(reason: string): void {
     for (const session of this.#all) session.end(reason);
   }

@@ -1,4 +1,4 @@
-/** What becomes of a batch's commands on this server now: into the log, to a read, or refused. */
+/** Decides what each command of a batch does on this server now: it is appended, read or refused. */
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
@@ -37,7 +37,7 @@ export class Submission {
 
   /**
    * Submits every command of a batch, in order. `refusal` is why this server takes none, or 0.
-   * Returns why the connection ends behind them, or null.
+   * Returns why the connection is to end after them, or null.
    */
   submit(batch: CommandBatch, refusal: Refusal): string | null {
     this.#round = 0;
@@ -47,12 +47,13 @@ export class Submission {
       switch (action) {
         case Action.write:
         case Action.transaction:
-          if (refusal !== AWAIT_LEADER && !(action === Action.transaction && this.isDiscarded)) {
+          if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
+          else if (action === Action.transaction && this.isDiscarded) {
+            this.#refuse(batch, i, ClientError.discarded, nowMs);
+          } else {
             i = this.#writes(batch, i, refusal, nowMs);
             continue;
           }
-          if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
-          else this.#refuse(batch, i, ClientError.discarded, nowMs);
           break;
         case Action.read:
           if (refusal === 0) this.#read(batch, i, nowMs);
@@ -74,7 +75,7 @@ export class Submission {
           } else this.#bytes(PendingKind.local, batch, i, nowMs, 0);
           break;
         case Action.local:
-          // Behind held commands, `resume` comes to it when its turn has come.
+          // After held commands, `resume` comes to it in its turn.
           if (batch.replies[i] === ReplyMode.beginTransaction && !this.isHolding) {
             this.isDiscarded = false;
           }
@@ -100,8 +101,8 @@ export class Submission {
   }
 
   /**
-   * Goes on with what was held: all of it where `refusal` is not AWAIT_LEADER, else with what was
-   * submitted at or before `cutoffMs`, which is refused.
+   * Resumes all that was held where `refusal` is not AWAIT_LEADER; otherwise refuses what was submitted
+   * at or before `cutoffMs`.
    */
   resume(refusal: Refusal, cutoffMs: number): void {
     this.#round = 0;
@@ -109,12 +110,12 @@ export class Submission {
     if (!this.isHolding) this.#held = null;
   }
 
-  /** Holds writes again that did not come into the log, see PendingCommands.holdWrites. */
+  /** Holds writes again that did not get into the log, see PendingCommands.holdWrites. */
   holdAgain(position: number, count: number, bytes: Uint8Array, start: number): void {
     this.#forHolding().holdWrites(position, count, bytes, start);
   }
 
-  /** Holds the reads behind the last write again: the leadership that was to confirm them is gone. */
+  /** Holds the reads after the last write again: the leadership that was to confirm them is gone. */
   holdReadsAgain(): void {
     const pending = this.#pending;
     let p = pending.tail;
@@ -150,7 +151,7 @@ export class Submission {
     else this.#refuse(batch, i, refusal as ClientError, nowMs);
   }
 
-  /** Puts a run of consecutive writes into the log's next entry; returns the index behind it. */
+  /** Puts a run of consecutive writes into the log's next entry; returns the index of what follows. */
   #writes(
     batch: CommandBatch,
     from: number,
@@ -177,7 +178,7 @@ export class Submission {
     return i + 1;
   }
 
-  /** Asks for a round with a batch's first read: writes need none, and a round costs messages. */
+  /** A batch asks for a round with its first read: writes need none, and a round costs messages. */
   #read(batch: CommandBatch, i: number, nowMs: number): void {
     this.#bytes(PendingKind.read, batch, i, nowMs, this.roundForRead());
   }
