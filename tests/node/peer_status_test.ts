@@ -60,6 +60,20 @@ Deno.test("status: a change is told soon, one back and forth no more often than 
   assertEquals(bench.sent.length <= 1, true, "applying entries is no news");
 });
 
+Deno.test("status: the first entry applied, and the begin of a leadership, are told soon", () => {
+  const { bench, run } = setUp();
+  bench.own = { ...WELL, appliedIndex: 0 };
+  run(100);
+  bench.sent.length = 0;
+  bench.own = WELL;
+  run(50);
+  assertEquals(bench.sent.map((status) => status.appliedIndex), [5]);
+  bench.own = { ...WELL, logTimeMs: 7 };
+  run(50, () => bench.own = { ...WELL, logTimeMs: bench.nowMs + 1 });
+  assertEquals(bench.sent.length, 2);
+  assertEquals(bench.sent[1]!.logTimeMs > 0, true);
+});
+
 Deno.test("status: a report counts for two election timeouts, then its server is unknown", () => {
   const { bench, run } = setUp();
   assertEquals(bench.statuses.of(2), null);

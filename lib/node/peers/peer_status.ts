@@ -72,8 +72,13 @@ export class PeerStatuses {
   }
 }
 
-/** How far the log is applied changes all the time, and is no news. */
+/**
+ * How far the log is applied, and its time, change all the time: only their beginning is news. Until it
+ * is told that something is applied, a server is left out of the layout that clients get; and whoever
+ * comes to lead next continues the time that it was told.
+ */
 function saysTheSame(a: StatusNotice, b: StatusNotice): boolean {
   return a.hasRoom === b.hasRoom && a.canWrite === b.canWrite && a.isSuspect === b.isSuspect &&
-    a.isRepairing === b.isRepairing;
+    a.isRepairing === b.isRepairing && (a.appliedIndex === 0) === (b.appliedIndex === 0) &&
+    (a.logTimeMs === 0) === (b.logTimeMs === 0);
 }
