@@ -161,7 +161,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       ...config,
       checkInvariants,
       formation: state.links.formation.record!,
-      leaderClock: state.clocks.leader,
+      clocks: state.clocks,
       standstill: state.standstill,
       links: state.links,
       events: this,
@@ -244,8 +244,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const { clocks, links, space, digests } = this.#state;
     raft.tick();
     roleLog.tick(nowMs);
-    const { role, leaderId } = raft.state;
-    clocks.tick(nowMs, role.kind === "leader", links.statuses.of(leaderId));
+    const { role, term, leaderId } = raft.state;
+    clocks.tick(nowMs, term, role.kind === "leader", links.statuses.of(leaderId));
     persister.tick(nowMs);
     snapshots.tick(nowMs, store, log);
     if (space.tick(nowMs, replica)) {

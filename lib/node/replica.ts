@@ -13,7 +13,7 @@ import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
 import type { StatusNotice } from "../wire/rpc/rpc.ts";
 import { hashSeedOf } from "./peers/cluster_id.ts";
-import type { LeaderClock } from "./time/leader_clock.ts";
+import type { Clocks } from "./time/clocks.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister, type PersistEvents } from "./log/persister.ts";
 import { RoleLog } from "./reports/role_log.ts";
@@ -43,7 +43,7 @@ export interface ReplicaOptions {
   readonly directory: DataDirectory;
   readonly formation: FormationRecord;
   readonly clock: Clock;
-  readonly leaderClock: LeaderClock;
+  readonly clocks: Clocks;
   readonly rng: Rng;
   readonly host: NodeHost;
   readonly checkInvariants: boolean;
@@ -102,7 +102,7 @@ export function isLoading(replica: Replica | null): boolean {
 /** What the other servers are told of this one. */
 export function statusOf(
   replica: Replica,
-  { leader: leaderClock }: { readonly leader: LeaderClock },
+  { leader: leaderClock }: Pick<Clocks, "leader">,
   space: { takesEntries(replica: Replica): boolean },
 ): StatusNotice {
   const { raft, store, log } = replica;
@@ -154,7 +154,7 @@ function makeRaft(
   contents: { readonly store: Store },
   onEvent: (event: RaftEvent) => void,
 ): Raft {
-  const { timing, limits, formation, leaderClock, rng } = options;
+  const { timing, limits, formation, clocks, rng } = options;
   const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
   const raft: Raft = new Raft({
     id: options.serverId,
@@ -170,8 +170,9 @@ function makeRaft(
     // The core makes this entry when it becomes leader: the moment when a leader's clock starts.
     makeNoop: () => {
       const last = raft.state.log.entries.at(-1);
-      leaderClock.beginTerm(last === undefined ? contents.store.clockMs : entryStampMs(last));
-      return timeEntry(leaderClock.nowMs());
+      const lastStampMs = last === undefined ? contents.store.clockMs : entryStampMs(last);
+      clocks.beginTerm(lastStampMs, raft.state.log.lastTerm);
+      return timeEntry(clocks.leader.nowMs());
     },
     appendBytesMax: limits.appendBytesMax,
     appendsInFlightMax: limits.appendsInFlightMax,

@@ -13,7 +13,7 @@ function setup() {
 
 Deno.test("a leader's time starts at the wall clock and goes on by the monotonic one", () => {
   const { clock, leaderClock } = setup();
-  leaderClock.beginTerm(0);
+  leaderClock.beginTerm(0, null);
   assertEquals(leaderClock.nowMs(), 50_000);
   clock.mono += 10;
   clock.wall += 3_600_000; // a step of the wall clock in mid-term moves nothing
@@ -22,7 +22,7 @@ Deno.test("a leader's time starts at the wall clock and goes on by the monotonic
 
 Deno.test("time never runs back behind the log's last stamp, and goes on from there", () => {
   const { clock, leaderClock } = setup();
-  leaderClock.beginTerm(650_000);
+  leaderClock.beginTerm(650_000, null);
   assertEquals(leaderClock.nowMs(), 650_000);
   clock.mono += 300_000;
   clock.wall += 300_000;
@@ -31,10 +31,10 @@ Deno.test("time never runs back behind the log's last stamp, and goes on from th
 
 Deno.test("a later term does not take time back", () => {
   const { clock, leaderClock } = setup();
-  leaderClock.beginTerm(0);
+  leaderClock.beginTerm(0, null);
   clock.mono += 500;
   leaderClock.nowMs();
   clock.wall -= 40_000;
-  leaderClock.beginTerm(0);
+  leaderClock.beginTerm(0, null);
   assertEquals(leaderClock.nowMs(), 50_500);
 });

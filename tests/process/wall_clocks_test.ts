@@ -160,6 +160,30 @@ clusterTest("booted an hour behind and put right while it leads: what is set the
   ));
 });
 
+clusterTest("booted an hour behind and put right: a change of leader ends no time to live early", {
+  notRun,
+}, async (cluster) => {
+  for (const server of cluster.servers) startWith(cluster, server, -HOUR_S);
+  const leader = await cluster.waitForLeader();
+  const others = cluster.others(leader);
+  let deadline: number;
+  {
+    using socket = await RedisSocket.connect(leader.clientPort);
+    assert(await wallOf(socket) < nowS() - HOUR_S + 10);
+    for (const server of cluster.servers) setWall(cluster, server, 0);
+    await eventually("the clock to be right", async () => await wallOf(socket) >= nowS() - 1);
+    assertEquals(await socket.ask("SET", "k", "v", "EX", "1800"), "OK");
+    deadline = Number(await socket.ask("EXPIRETIME", "k"));
+    assert(Math.abs(deadline - nowS() - 1800) <= 15, `${deadline - nowS()} s left`);
+  }
+  await leader.kill();
+  const next = await cluster.waitForLeader(others);
+  using socket = await RedisSocket.connect(next.clientPort);
+  const left = Number(await socket.ask("TTL", "k"));
+  assert(Math.abs(left - (deadline - nowS())) <= 2, `${left} s left of ${deadline - nowS()}`);
+  assert(Math.abs(Number(await socket.ask("EXPIRETIME", "k")) - deadline) <= 1);
+});
+
 clusterTest("a follower's time to live counts down while nobody writes", {}, async (cluster) => {
   await cluster.startAll();
   const leader = await cluster.waitForLeader();

@@ -21,16 +21,16 @@ export class ClockWatch {
 
   /**
    * Called now and then, `nowMs` by the monotonic clock; `aheadMs` is how far the log's time is ahead
-   * of the wall clock, `leads` whether this server makes it.
+   * of the wall clock.
    */
-  look(nowMs: number, aheadMs: number, leads: boolean): void {
+  look(nowMs: number, aheadMs: number): void {
     if (Math.abs(aheadMs) <= DIFFERENCE_MS_MAX) {
       if (this.#hasWarned) this.#logAgreed();
       return;
     }
     if (nowMs < this.#nextMs) return;
     const fields = { logAheadOfWallMs: aheadMs, nextWarningMs: this.#pauseMs };
-    this.#log({ level: "warning", message: messageOf(aheadMs, leads), fields });
+    this.#log({ level: "warning", message: messageOf(aheadMs), fields });
     this.#hasWarned = true;
     this.#nextMs = nowMs + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS_MAX);
@@ -45,21 +45,16 @@ export class ClockWatch {
   }
 }
 
-function messageOf(aheadMs: number, leads: boolean): string {
+function messageOf(aheadMs: number): string {
   const seconds = (Math.abs(aheadMs) / 1000).toFixed(1);
   const where = aheadMs > 0 ? "ahead of" : "behind";
-  const what = `The log's time is ${seconds} s ${where} this server's wall clock`;
-  const check = "Look at the clocks of all servers";
-  if (aheadMs < 0) {
-    const when = leads
-      ? "at the next change of leader, or a restart of this server,"
-      : "if this server came to lead,";
-    return `${what}: ${when} the log's time would jump there, and keys with a time to live, or ` +
-      `with an absolute one by this clock, would go ${seconds} s early. ${check}`;
-  }
-  const effect = "a time to live is right while the leader stays, and longer by what the log was " +
-    "idle before another one, or the same after a restart, leads; absolute times (EXPIREAT, " +
-    "EXAT, EXPIRETIME) are taken and shown by the wall clock of the server that leads or answers " +
-    "now; those that were set while a clock was wrong stay wrong by as much";
-  return `${what}, since a leader's clock was wrong or this one is: ${effect}. ${check}`;
+  const restart = aheadMs > 0
+    ? "after a restart of all servers at once it is longer by what the log was idle before"
+    : "at a restart of all servers at once the log's time would jump there, and keys with a time " +
+      `to live, or with an absolute one by this clock, would go ${seconds} s early`;
+  return `The log's time is ${seconds} s ${where} this server's wall clock, since a leader's ` +
+    "clock was wrong or this one is: a time to live is right, whoever leads; " +
+    `${restart}; absolute times (EXPIREAT, EXAT, EXPIRETIME) are taken and shown by the wall ` +
+    "clock of the server that leads or answers now; those that were set while a clock was wrong " +
+    "stay wrong by as much. Look at the clocks of all servers";
 }

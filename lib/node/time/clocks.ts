@@ -8,20 +8,48 @@ import type { LogEvent } from "../api.ts";
 export class Clocks {
   readonly leader: LeaderClock;
   readonly follower: FollowerTime;
+  readonly #clock: Clock;
   readonly #watch: ClockWatch;
+  #term = 0;
+  /** The last tick before this term was seen: what a leader told before, it told in another one. */
+  #termSinceMs = -Infinity;
+  #lastTickMs = -Infinity;
 
   constructor(clock: Clock, log: (event: LogEvent) => void) {
+    this.#clock = clock;
     this.leader = new LeaderClock(clock);
     this.follower = new FollowerTime(clock);
     this.#watch = new ClockWatch(log);
   }
 
-  /** `report`: what the leader last said of its time; null where it said nothing, or long ago. */
-  tick(nowMs: number, leads: boolean, report: TimeReport | null): void {
-    if (leads) this.#watch.look(nowMs, this.leader.aheadOfWallMs(), true);
-    else if (report !== null && report.logTimeMs !== 0) {
-      this.follower.heard(report);
-      this.#watch.look(nowMs, this.follower.aheadOfWallMs(), false);
+  /**
+   * This server comes to lead a log whose last entry has this stamp and term: its time continues where
+   * the leader before has it, as far as that is known here.
+   */
+  beginTerm(lastStampMs: number, lastTerm: number): void {
+    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
+  }
+
+  /**
+   * `leads`: whether this server leads `term`; `report`: what its leader last said of its time, null
+   * where it said nothing, or long ago.
+   */
+  tick(nowMs: number, term: number, leads: boolean, report: TimeReport | null): void {
+    if (term !== this.#term) {
+      this.#term = term;
+      this.#termSinceMs = this.#lastTickMs;
+    }
+    this.#lastTickMs = nowMs;
+    if (leads) {
+      // Should another lead for a while and say nothing of its time, it continues by this.
+      const receivedMs = this.#clock.monotonicMs();
+      this.follower.heard({ logTimeMs: this.leader.nowMs(), receivedMs }, term);
+      this.#watch.look(nowMs, this.leader.aheadOfWallMs());
+    } else if (
+      report !== null && report.logTimeMs !== 0 && report.receivedMs >= this.#termSinceMs
+    ) {
+      this.follower.heard(report, term);
+      this.#watch.look(nowMs, this.follower.aheadOfWallMs());
     }
   }
 }

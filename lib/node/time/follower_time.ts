@@ -1,9 +1,9 @@
 /**
- * The log's time as a follower knows it, for replies to reads from what it has applied: what time a key
- * has left, and when it expires. It decides nothing: no key comes or goes by it. The leader's reports
- * tell the time; between them, and where the leader's build sends none, it continues from the last one
- * or the last stamp applied by this server's monotonic clock. So a time to live counts down while
- * nobody writes.
+ * The log's time as this server knows it while another leads: for replies to reads from what it has
+ * applied, what time a key has left and when it expires; and where its own time begins, should it come
+ * to lead. No key comes or goes by it meanwhile. The leader's reports tell the time; between them, and
+ * where the leader's build sends none, it continues from the last one or the last stamp applied by this
+ * server's monotonic clock. So a time to live counts down while nobody writes.
  */
 import type { Clock } from "../../host/ports.ts";
 import type { LogTime } from "../../wire/codec.ts";
@@ -24,7 +24,9 @@ export class FollowerTime implements LogTime {
   /** The log's time at a moment of the monotonic clock. */
   #logMs = 0;
   #monotonicMs = 0;
-  #hasReport = false;
+  #report: TimeReport | null = null;
+  /** Whose leader made the report; 0 without one. */
+  #reportTerm = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,12 +42,22 @@ export class FollowerTime implements LogTime {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** The leader's latest report; null where none is fresh. */
-  heard(report: TimeReport | null): void {
+  /** The latest report of the leader of this term; the same one may come again, and changes nothing. */
+  heard(report: TimeReport | null, term: number): void {
     if (report === null || report.logTimeMs === 0) return;
+    this.#reportTerm = term;
+    if (report.receivedMs === this.#report?.receivedMs) return;
+    this.#report = report;
     this.#logMs = report.logTimeMs;
     this.#monotonicMs = report.receivedMs;
-    this.#hasReport = true;
+  }
+
+  /**
+   * The log's time now, for whoever comes to lead a log whose last entry is of `lastTerm`. Null where the
+   * leader of that term, or of a later one, has told none to this process: it may have begun elsewhere.
+   */
+  knownMs(lastTerm: number): number | null {
+    return this.#report === null || this.#reportTerm < lastTerm ? null : this.nowMs();
   }
 
   nowMs(): number {
@@ -54,7 +66,7 @@ export class FollowerTime implements LogTime {
 
   /** Without any report of a leader this server can't tell: none. */
   aheadOfWallMs(): number {
-    if (!this.#hasReport) return 0;
+    if (this.#report === null) return 0;
     return this.#wallOffset.measure(this.nowMs(), Math.floor(this.#clock.wallMs()));
   }
 

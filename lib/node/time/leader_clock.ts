@@ -1,16 +1,14 @@
 /**
- * The log's time as its leader makes it: what it stamps entries with. It samples the wall clock once,
- * at the start of its term, and continues by the monotonic clock, so a step of the wall clock in
- * mid-term moves nothing. A stamp is never less than the last one in the log: the store's time never
- * runs back, whoever leads. Where the log is ahead of the wall clock, time continues from there, at its
- * own rate, rather than stand still or slow down: what was to expire in a minute does so in a minute
- * while this server leads, whoever's clock was wrong. Where the log is behind, it jumps to the wall
- * clock with the term. For absolute times, which clients give by the wall clock, the difference
- * between the two is measured anew each time.
+ * The log's time as its leader makes it: what it stamps entries with. A term begins where the log's time
+ * is, as the leader before told it, and continues by the monotonic clock: what was to expire in a minute
+ * does so in a minute, whoever leads, and whoever's wall clock was or is wrong. Only where nobody has
+ * told it, as after a restart of all servers, it begins at the wall clock. A stamp is never less than
+ * the last one in the log: the store's time never runs back. For absolute times, which clients give by
+ * the wall clock, the difference between the two is measured anew each time.
  */
 import type { Clock } from "../../host/ports.ts";
 import type { LogTime } from "../../wire/codec.ts";
-import { WallOffset } from "./wall_offset.ts";
+import { JITTER_MS, WallOffset } from "./wall_offset.ts";
 
 export class LeaderClock implements LogTime {
   readonly #clock: Clock;
@@ -23,10 +21,14 @@ export class LeaderClock implements LogTime {
     this.#clock = clock;
   }
 
-  /** Begins a term of leadership over a log whose last stamp is `lastStampMs`. */
-  beginTerm(lastStampMs: number): void {
+  /**
+   * Begins a term of leadership over a log whose last stamp is `lastStampMs`, and whose time is known to
+   * be `knownMs` now; null where it is not.
+   */
+  beginTerm(lastStampMs: number, knownMs: number | null): void {
     this.#lastStampMs = Math.max(this.#lastStampMs, lastStampMs);
-    this.#startMs = Math.max(Math.floor(this.#clock.wallMs()), this.#lastStampMs);
+    const wallMs = Math.floor(this.#clock.wallMs());
+    this.#startMs = Math.max(startMs(knownMs, wallMs), this.#lastStampMs);
     this.#monotonicAtStartMs = this.#clock.monotonicMs();
   }
 
@@ -40,4 +42,14 @@ export class LeaderClock implements LogTime {
   aheadOfWallMs(): number {
     return this.#wallOffset.measure(this.nowMs(), Math.floor(this.#clock.wallMs()));
   }
+}
+
+/**
+ * A report of the leader before was on its way for a moment, which is missing in what is known: where
+ * the wall clock is ahead by no more than what counts as no difference, it is right. Otherwise the log
+ * would fall back a little with each change of leader.
+ */
+function startMs(knownMs: number | null, wallMs: number): number {
+  if (knownMs === null) return wallMs;
+  return wallMs > knownMs && wallMs - knownMs <= JITTER_MS ? wallMs : knownMs;
 }

@@ -5,7 +5,7 @@
  * below `AGREED_MS`. Between the two the one before holds: at a single bound it would flip with each
  * measurement.
  */
-const JITTER_MS = 100;
+export const JITTER_MS = 100;
 const AGREED_MS = 50;
 
 export class WallOffset {
