@@ -140,6 +140,29 @@ Deno.test("leader wait: a stop hands over, and who asks meanwhile hears of the n
   });
 });
 
+Deno.test("leader wait: a stop that ends before its successor leads says so to who waits for it", () => {
+  scenario((simulation) => {
+    const leader = leaderOf(simulation);
+    const [left, other] = othersThan(simulation, leader);
+    const early = new Asker(leader);
+    left!.pause();
+    other!.pause();
+    let isDone = false;
+    leader.node!.shutdown(() => isDone = true);
+    early.send(SET);
+    const [ms, text] = replyOf(simulation, early, 1_500);
+    assertEquals(text, "ERR_NO_LEADER\r\n");
+    assert(ms > 500, `Nobody was waited for: ${ms} ms`);
+    runFor(simulation, 1_000);
+    assert(isDone, "The stop did not end");
+    leader.crash("it has stopped");
+    leader.start();
+    left!.resume();
+    other!.resume();
+    // The hand-over is given up after an election timeout: this one is longer than a stop takes.
+  }, { timing: { ...TIMING, electionTimeoutMs: 2_000 }, driftMax: 0 });
+});
+
 Deno.test("leader wait: a follower that stops keeps nobody waiting", () => {
   scenario((simulation) => {
     const leader = leaderOf(simulation);
