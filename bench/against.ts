@@ -7,13 +7,16 @@ import { Cluster } from "./cluster.ts";
 import { parseFlags } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { quartiles } from "./median.ts";
-import { cpuOf } from "./process_cpu.ts";
+import { cpuOf, ioOf } from "./process_cpu.ts";
 import { type Cell, RaftkvSpeed, type Row } from "./speed_subjects.ts";
+import { type Load, parseLoads } from "./loads.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:against --other DIR [flags]
 
   --other DIR          the other checkout, such as a git worktree of the commit before
+  --loads LIST         of SET:C:P and GET:C:P, connections and pipeline, by commas
+                       (SET:1:1,SET:100:1,SET:100:16,GET:100:1,GET:100:16)
   --rounds R           how often each cell is measured on each (9)
   --seconds S          about how long a cell takes (2)
   --servers N          (3)
@@ -23,21 +26,25 @@ const HELP = `deno task bench:against --other DIR [flags]
   --json FILE          keeps the numbers
 `;
 
-const ROWS: readonly Row[] = [
-  row("SET, 1 client", "SET", 1, 1),
-  row("SET, 100 clients", "SET", 100, 1),
-  row("SET, 100 clients x 16", "SET", 100, 16),
-  row("GET, 100 clients", "GET", 100, 1),
-  row("GET, 100 clients x 16", "GET", 100, 16),
-];
-
-function row(title: string, test: Row["test"], connections: number, pipeline: number): Row {
+function rowOf({ test, connections, pipeline }: Load): Row {
+  const clients = `${connections} ${connections === 1 ? "client" : "clients"}`;
+  const title = `${test}, ${clients}${pipeline === 1 ? "" : ` x ${pipeline}`}`;
   return { title, test, connections, pipeline, etcdClients: 0, wanted: {} };
 }
 
-interface Measured extends Cell {
-  /** Processor time of all servers together, in microseconds a command. */
+/** What servers have used, or use for a command. */
+interface Use {
   readonly cpuUs: number;
+  /** Given to the disk. */
+  readonly writtenBytes: number;
+  /** Times that a thread had nothing to do and was woken up later. */
+  readonly waits: number;
+}
+
+interface Measured extends Cell {
+  readonly leader: Use;
+  /** Of all other servers together. */
+  readonly followers: Use;
 }
 
 /** Both sides of one row in one round. */
@@ -46,26 +53,49 @@ interface Pair {
   readonly theirs: Measured;
 }
 
+function useOf(pids: readonly number[]): Use {
+  const uses = pids.map((pid) => ({ ...cpuOf(pid), ...ioOf(pid) }));
+  return {
+    cpuUs: uses.reduce((sum, { userUs, systemUs }) => sum + userUs + systemUs, 0),
+    writtenBytes: uses.reduce((sum, { writtenBytes }) => sum + writtenBytes, 0),
+    waits: uses.reduce((sum, { waits }) => sum + waits, 0),
+  };
+}
+
+function useBetween(before: Use, after: Use, requests: number): Use {
+  return {
+    cpuUs: (after.cpuUs - before.cpuUs) / requests,
+    writtenBytes: (after.writtenBytes - before.writtenBytes) / requests,
+    waits: (after.waits - before.waits) / requests,
+  };
+}
+
 async function measure(subject: RaftkvSpeed, row: Row): Promise<Measured> {
-  const usedUs = () =>
-    subject.cluster.servers.reduce((sum, { id }) => {
-      const { userUs, systemUs } = cpuOf(subject.cluster.pid(id));
-      return sum + userUs + systemUs;
-    }, 0);
-  const beforeUs = usedUs();
+  const { cluster } = subject;
+  const leaderId = await cluster.leader();
+  const leader = [cluster.pid(leaderId)];
+  const followers = cluster.servers.filter(({ id }) => id !== leaderId).map(({ id }) =>
+    cluster.pid(id)
+  );
+  const before = { leader: useOf(leader), followers: useOf(followers) };
   const cell = await subject.run(row);
-  return { ...cell, cpuUs: (usedUs() - beforeUs) / cell.requests };
+  return {
+    ...cell,
+    leader: useBetween(before.leader, useOf(leader), cell.requests),
+    followers: useBetween(before.followers, useOf(followers), cell.requests),
+  };
 }
 
 async function measurePairs(
   ours: RaftkvSpeed,
   theirs: RaftkvSpeed,
+  rows: readonly Row[],
   rounds: number,
 ): Promise<Pair[][]> {
-  const pairs: Pair[][] = ROWS.map(() => []);
+  const pairs: Pair[][] = rows.map(() => []);
   // Round 0 warms both up and finds how many requests fill the time; it is not counted.
   for (let round = 0; round <= rounds; round++) {
-    for (const [i, row] of ROWS.entries()) {
+    for (const [i, row] of rows.entries()) {
       const first = await measure(round % 2 === 1 ? ours : theirs, row);
       const second = await measure(round % 2 === 1 ? theirs : ours, row);
       const pair = round % 2 === 1
@@ -90,10 +120,10 @@ export function ratioText(
   return `${middle.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
 }
 
-function table(pairs: readonly Pair[][]): string {
+function table(rows: readonly Row[], pairs: readonly Pair[][]): string {
   const medianOf = (of: readonly Pair[], side: keyof Pair) =>
     formatCount(quartiles(of.map((pair) => pair[side].perSecond))[1]);
-  const rows = ROWS.map(({ title }, i) => {
+  const cells = rows.map(({ title }, i) => {
     const of = pairs[i]!;
     return [
       title,
@@ -102,16 +132,28 @@ function table(pairs: readonly Pair[][]): string {
       ratioText(of, ({ perSecond }) => perSecond),
       ratioText(of, ({ p50Ms }) => p50Ms),
       ratioText(of, ({ p99Ms }) => p99Ms),
-      ratioText(of, ({ cpuUs }) => cpuUs),
+      ratioText(of, ({ leader }) => leader.cpuUs),
+      ratioText(of, ({ followers }) => followers.cpuUs),
+      ratioText(of, ({ leader, followers }) => leader.waits + followers.waits),
     ];
   });
-  const head = ["", "this, /s", "other, /s", "rate", "p50", "p99", "processor time"];
-  return formatTable(head, rows);
+  const head = [
+    "",
+    "this, /s",
+    "other, /s",
+    "rate",
+    "p50",
+    "p99",
+    "leader's time",
+    "followers' time",
+  ];
+  return formatTable(head, cells);
 }
 
 async function main(): Promise<void> {
   const flags = parseFlags(HELP, {
     other: "",
+    loads: "SET:1:1,SET:100:1,SET:100:16,GET:100:1,GET:100:16",
     rounds: 9,
     seconds: 2,
     servers: 3,
@@ -121,6 +163,7 @@ async function main(): Promise<void> {
     json: "",
   });
   if (flags.other === "") throw new Error("--other DIR is needed: a checkout to compare with");
+  const rows = parseLoads(flags.loads).map(rowOf);
   const machine = await describeMachine(flags.directory);
   const common = { servers: flags.servers, parent: flags.directory };
   const subjects: RaftkvSpeed[] = [];
@@ -130,17 +173,17 @@ async function main(): Promise<void> {
       await subjects.at(-1)!.fill();
     }
     const [ours, theirs] = subjects;
-    const pairs = await measurePairs(ours!, theirs!, flags.rounds);
+    const pairs = await measurePairs(ours!, theirs!, rows, flags.rounds);
     console.log(
       `${machineText(machine)}\n\nRatios: this checkout to the other, medians of ` +
         `${flags.rounds} rounds' own [quartiles]\n`,
     );
-    console.log(table(pairs));
+    console.log(table(rows, pairs));
     for (const { title, failures } of subjects) {
       for (const failure of failures) console.log(`\n${title}, a run was done again: ${failure}`);
     }
-    const rows = ROWS.map(({ title }, i) => ({ title, pairs: pairs[i]! }));
-    writeJson(flags.json || undefined, "against", { settings: flags, rows });
+    const measured = rows.map(({ title }, i) => ({ title, pairs: pairs[i]! }));
+    writeJson(flags.json || undefined, "against", { settings: flags, rows: measured });
   } finally {
     for (const subject of subjects) await subject.stop();
   }

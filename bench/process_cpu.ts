@@ -42,6 +42,28 @@ export function cpuOf(pid: number): ProcessCpu {
   return { userUs, systemUs, threads };
 }
 
+/**
+ * Bytes that the process gave to the disk, and how often its threads waited.
+ * @throws {Deno.errors.NotFound} where the process has ended.
+ */
+export function ioOf(pid: number): { readonly writtenBytes: number; readonly waits: number } {
+  let waits = 0;
+  for (const { name: tid } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    try {
+      waits += fieldOf(`/proc/${pid}/task/${tid}/status`, "voluntary_ctxt_switches");
+    } catch {
+      // The thread has ended meanwhile.
+    }
+  }
+  return { writtenBytes: fieldOf(`/proc/${pid}/io`, "write_bytes"), waits };
+}
+
+function fieldOf(path: string, name: string): number {
+  return Number(
+    new RegExp(`^${name}:\\s+(\\d+)$`, "m").exec(Deno.readTextFileSync(path))?.[1] ?? 0,
+  );
+}
+
 /** What was used between two readings; a thread that is new counts from zero. */
 export function cpuBetween(before: ProcessCpu, after: ProcessCpu): ProcessCpu {
   const threads = new Map<number, ThreadCpu>();

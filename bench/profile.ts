@@ -11,14 +11,9 @@ import { freePorts } from "./free_ports.ts";
 import { Inspector } from "./inspector.ts";
 import { type CpuProfile, type ProfileSums, sumProfile } from "./cpu_profile.ts";
 import { cpuBetween, cpuOf, type ProcessCpu } from "./process_cpu.ts";
+import { type Load, parseLoads } from "./loads.ts";
 import { PERF_V8_FLAG, perfMapOf, recordPerf } from "./perf_profile.ts";
-import {
-  type Load,
-  type LoadProfile,
-  printLoad,
-  printOverview,
-  type ScriptShares,
-} from "./profile_report.ts";
+import { type LoadProfile, printLoad, printOverview, type ScriptShares } from "./profile_report.ts";
 import { type RedisBenchmarkResult, requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
 import { countSystemCalls, findSystemCallTool } from "./system_calls.ts";
 import { writeJson } from "./table.ts";
@@ -41,15 +36,6 @@ const HELP = `deno task bench:profile [flags]
 
 /** A machine that is profiled is busy: an election in between would spoil the figures. */
 const PATIENT = { electionTimeoutMs: 5_000, commandTimeoutMs: 20_000 };
-
-function parseLoads(text: string): Load[] {
-  return text.split(",").map((part) => {
-    const match = /^(SET|GET):(\d+):(\d+)$/i.exec(part.trim());
-    if (match === null) throw new Error(`--loads: ${JSON.stringify(part)} is no SET:100:16`);
-    const test = match[1]!.toUpperCase() as Load["test"];
-    return { test, connections: Number(match[2]), pipeline: Number(match[3]) };
-  });
-}
 
 interface Subject {
   readonly cluster: Cluster;

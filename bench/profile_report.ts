@@ -1,16 +1,11 @@
 /** The tables of `bench:profile`: microseconds and system calls per command, leader and followers. */
+import type { Load } from "./loads.ts";
 import type { ProfileSums } from "./cpu_profile.ts";
 import type { PerfSums } from "./perf_profile.ts";
 import type { ProcessCpu } from "./process_cpu.ts";
 import type { RedisBenchmarkResult } from "./redis_benchmark.ts";
 import type { SystemCalls } from "./system_calls.ts";
 import { formatCount, formatMs, formatTable } from "./table.ts";
-
-export interface Load {
-  readonly test: "SET" | "GET";
-  readonly connections: number;
-  readonly pipeline: number;
-}
 
 /** What one server did during the runs of one load. */
 export interface ServerProfile {

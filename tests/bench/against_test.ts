@@ -9,7 +9,8 @@ const measured = (perSecond: number) => ({
   p50Ms: 1,
   p99Ms: 1,
   p999Ms: 1,
-  cpuUs: 1,
+  leader: { cpuUs: 1, writtenBytes: 1, waits: 1 },
+  followers: { cpuUs: 1, writtenBytes: 1, waits: 1 },
 });
 
 Deno.test("quartiles are values of the sample, the median the one in the middle", () => {
