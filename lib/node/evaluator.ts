@@ -19,12 +19,8 @@ import type { WorkBudget } from "./session/sessions.ts";
 import { type NodeState, scheduleTurn } from "./state.ts";
 
 /** Writes that take nothing but what the reserve has room for. */
-const NEEDS_NO_SPACE: ReadonlySet<number> = new Set([
-  Op.delete,
-  Op.deleteGroup,
-  Op.getDelete,
-  Op.flush,
-]);
+const NEEDS_NO_SPACE = new Uint8Array(256);
+for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush]) NEEDS_NO_SPACE[op] = 1;
 
 /**
  * How much of reads is evaluated between two ticks, in steps of about a nanosecond (`readWork`): a client
@@ -98,7 +94,7 @@ export class Evaluator implements SessionHost, WorkBudget {
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
     const { replica, space, appender } = this.#state;
     if (replica === null) return 0; // refused by `refusal()`
-    if (!NEEDS_NO_SPACE.has(bytes[at + 4]!)) {
+    if (NEEDS_NO_SPACE[bytes[at + 4]!] === 0) {
       const hasRoom = space.takesSets(replica.log) && replica.store.bytes < this.#dataBytesMax;
       if (!hasRoom) return ClientError.noSpace;
     }

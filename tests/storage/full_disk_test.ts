@@ -250,6 +250,27 @@ Deno.test("the snapshot's reserve grows with the store, and sets are refused whe
   assert(opened.log.hasRoom());
 });
 
+Deno.test("a store that grows with every tick costs a sync of its reserves now and then", () => {
+  const disk = new SimDisk();
+  const { directory } = openFormed(disk, SIZES);
+  const { snapshots } = directory;
+  let wantedBytes = 100_000;
+  const pass = (growthBytes: number) => {
+    for (let i = 0; i < 1_000; i++) {
+      wantedBytes += growthBytes;
+      snapshots.keepReserve(wantedBytes, i * 10);
+      disk.completeAll();
+      assert(i < 10 || snapshots.reserveHolds(wantedBytes), `not at tick ${i}`);
+    }
+  };
+  pass(0);
+  const before = disk.operations;
+  pass(100);
+  // Three files, some ten steps, a few operations each: not three syncs with every tick.
+  const operations = disk.operations - before;
+  assert(operations > 0 && operations < 300, `${operations} in 1000 ticks`);
+});
+
 /** A life on a disk that is full from some moment on, in which snapshots free the log. */
 class FullLife {
   readonly disk = new SimDisk();

@@ -177,9 +177,10 @@ export class Session implements ClientSession, HoldingSession {
   /** Composes the next replies as far as possible, and releases what may leave. */
   advance(): void {
     const pending = this.#pending;
-    while (pending.evaluated < pending.tail && !this.#host.mustRest(this)) {
+    while (pending.evaluated < pending.tail) {
       const kind = pending.kind(pending.evaluated);
       if (kind === PendingKind.write || kind === PendingKind.held) break;
+      if (this.#host.mustRest(this)) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();
       else if (kind !== PendingKind.read) {
         if (this.#replies.isFull) break;

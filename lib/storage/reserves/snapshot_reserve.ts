@@ -14,7 +14,7 @@ import { endProcess } from "../files/new_file.ts";
 export const SNAPSHOT_RESERVE_FILE = "reserve.new";
 /** There too as long as there are not two snapshots, see snapshot_reserves.ts. */
 export const MORE_RESERVE_FILES = ["second.new", "third.new"];
-/** Kept beyond what the next snapshot may become: an eighth of that, and so much. */
+/** Kept beyond what the next snapshot may become: an eighth of that, and so much. Half may be used up. */
 const SLACK_BYTES = 1_048_576;
 const SLACK_SHARE = 8;
 /** Longer than wanted by this factor, it gives room back. */
@@ -36,6 +36,8 @@ export class SnapshotReserve {
   #isNamed = true;
   #wantedBytes = 0;
   #slackBytes = 0;
+  /** It was begun to be made longer, and is not as long yet as it is to become. */
+  #isGrowing = false;
   #isFull = false;
   #retryAtMs = 0;
   readonly #makeDirectory: () => void;
@@ -76,8 +78,7 @@ export class SnapshotReserve {
 
   /** True where it is too short and the disk has no room for more. */
   get isShort(): boolean {
-    return this.#isFull && this.#state !== "taken" &&
-      this.#length < this.#wantedBytes + this.#slackBytes / 2;
+    return this.#isFull && this.#state !== "taken" && this.#isLow;
   }
 
   /** True where a snapshot of so many bytes needs no other room. */
@@ -95,13 +96,20 @@ export class SnapshotReserve {
     this.#slackBytes = Math.ceil(snapshotBytes / SLACK_SHARE) + this.#slackBytesMax;
     if (this.#state !== "free") return;
     const target = snapshotBytes + this.#slackBytes;
-    if (this.#length < target) {
-      // Where there was no room for the slack, what is needed is tried for from time to time.
-      if (nowMs >= this.#retryAtMs) this.#grow(target, nowMs);
-    } else {
-      this.#isFull = false;
+    if (this.#length >= target) {
+      this.#reached();
       if (this.#length > SURPLUS_FACTOR * target) this.#cut(target);
+      return;
     }
+    // A store that grows makes it too short with every tick; each piece costs a sync, however short.
+    if (this.#isLow) this.#isGrowing = true;
+    // Where there was no room for the slack, what is needed is tried for from time to time.
+    if (this.#isGrowing && nowMs >= this.#retryAtMs) this.#grow(target, nowMs);
+  }
+
+  /** True where half of the slack is used up. */
+  get #isLow(): boolean {
+    return this.#length < this.#wantedBytes + this.#slackBytes / 2;
   }
 
   /** It is not needed: it goes, off the event loop. */
@@ -183,6 +191,7 @@ export class SnapshotReserve {
     writePieceLater(this.#disk, this.#path, offset, fillerOf(count), true, (error) => {
       if (error === null) {
         this.#length = offset + count;
+        if (this.#length === target) this.#reached();
         if (this.#isNamed) this.#state = "free";
         else this.#syncName();
         return;
@@ -193,6 +202,12 @@ export class SnapshotReserve {
       if (this.#makeRoom()) this.#retryAtMs = nowMs + FREED_MS;
       else this.#noteFull(nowMs);
     });
+  }
+
+  /** It has all of its slack, as that was when it was last made longer. */
+  #reached(): void {
+    this.#isGrowing = false;
+    this.#isFull = false;
   }
 
   #syncName(): void {

@@ -43,7 +43,9 @@ export class SnapshotReserves {
 
   /** True where one that is needed is too short, and the disk has no room for more. */
   get isShort(): boolean {
-    return this.#needed.some(({ isShort }) => isShort);
+    // Asked with every write: no closure.
+    for (let i = 0; i < this.#needed.length; i++) if (this.#needed[i]!.isShort) return true;
+    return false;
   }
 
   /** True where a snapshot of so many bytes needs no other room. */
