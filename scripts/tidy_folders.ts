@@ -40,7 +40,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
     folders: Object.fromEntries(STORAGE.map((name, at) => [name, STORAGE.slice(0, at)])),
   },
   node: {
-    shared: ["api.ts", "limits.ts", "node_options.ts", "state.ts"],
+    shared: ["api.ts", "limits.ts", "node_options.ts"],
     folders: {
       time: [],
       reports: [],

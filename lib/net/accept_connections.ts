@@ -11,9 +11,9 @@ import { activityOf } from "./signal.ts";
 const TURNED_AWAY_LOG_PAUSE_MS = 1_000;
 
 /**
- * Serves every connection that comes, until the listener closes; resolves then, with connections
- * still open. `watch` holds those: it enforces their time limits and can close them all. Whatever
- * happens to one connection ends that connection alone; only a broken invariant is passed on, as a
+ * Serves every connection that comes, until the listener closes; then it resolves, with connections
+ * still open. `watch` holds those: it enforces their time limits and can close them all. Whatever goes
+ * wrong on one connection ends that connection alone; only a broken invariant is passed on, as a
  * rejection that nobody catches, for it has to end the process.
  */
 export async function acceptConnections(
@@ -23,7 +23,7 @@ export async function acceptConnections(
   log: (event: LogEvent) => void,
 ): Promise<void> {
   let full = false;
-  let saidAtMs = -Infinity;
+  let loggedAtMs = -Infinity;
   for await (const accepted of listener) {
     const hasRoom = listener.hasRoom?.() ?? true;
     const session = hasRoom ? node.openSession(accepted.remote) : null;
@@ -36,9 +36,9 @@ export async function acceptConnections(
       continue;
     }
     accepted.close();
-    // Who comes and goes at the bound must not fill the log.
-    if (!full && watch.nowMs - saidAtMs >= TURNED_AWAY_LOG_PAUSE_MS) {
-      saidAtMs = watch.nowMs;
+    // Clients that come and go at the bound must not fill the log.
+    if (!full && watch.nowMs - loggedAtMs >= TURNED_AWAY_LOG_PAUSE_MS) {
+      loggedAtMs = watch.nowMs;
       const message = hasRoom
         ? "Clients are turned away: limits.connectionsMax is reached, or this server stops"
         : "Clients are turned away: almost no file descriptors are left (ulimit -n)";
@@ -81,7 +81,7 @@ const discarded = new Uint8Array(65_536);
  * while the client still sends that value).
  */
 async function linger(connection: WatchedConnection): Promise<void> {
-  const deadline = setTimeout(() => connection.close("the client went on sending"), LINGER_MS);
+  const deadline = setTimeout(() => connection.close("the client kept sending"), LINGER_MS);
   try {
     await connection.closeWrite();
     while (await connection.read(discarded) !== null) { /* not wanted */ }

@@ -9,7 +9,7 @@ import { activityOf } from "./signal.ts";
 /** Each server has one connection to us, and for a moment two: this is plenty, and a bound. */
 const CONNECTIONS_MAX = 128;
 
-/** A connection and its link; what stands first in a set of these was accepted first. */
+/** A connection and its link; the first one in a set of these was accepted first. */
 interface Accepted {
   readonly connection: WatchedConnection;
   readonly link: InboundLink;

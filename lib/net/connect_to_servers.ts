@@ -10,7 +10,7 @@ import { activityOf } from "./signal.ts";
 const CONNECT_TIMEOUT_MS = 1_000;
 const BACKOFF_MIN_MS = 20;
 const BACKOFF_MAX_MS = 1_000;
-/** A connection that ends earlier is no success: the pauses go on growing. */
+/** A connection that ends earlier is no success: the pauses keep growing. */
 const STEADY_MS = 1_000;
 
 /** Where another server listens for frames. */
@@ -179,9 +179,9 @@ class LinkLoop {
     this.#isUp = false;
     this.#downReason = reason;
     if (!isNews || this.#stopped) return;
-    const unsaid = this.#pace.ask("down", this.#around.watch.nowMs);
-    if (unsaid === null) return;
-    const fields: LogEvent["fields"] = unsaid === 0 ? { reason } : { reason, unsaid };
+    const omitted = this.#pace.ask("down", this.#around.watch.nowMs);
+    if (omitted === null) return;
+    const fields: LogEvent["fields"] = omitted === 0 ? { reason } : { reason, omitted };
     this.#log("info", "Not connected to a server", fields);
   }
 

@@ -1,12 +1,12 @@
 /**
- * The time limits of connections. One timer looks at all of them; a connection only notes at which of
- * these looks bytes moved, so a limit costs no look at a clock per read or write. A connection past a
- * limit is closed, which ends its pending read or write.
+ * The time limits of connections. One timer checks all of them; a connection only notes in which of
+ * these intervals bytes moved, so a read or write costs no call of the clock. A connection past a limit
+ * is closed, which ends its pending read or write.
  */
 import { AssertionError } from "../util/assert.ts";
 import type { Clock, Connection } from "../host/ports.ts";
 
-/** How often the limits are looked at; they are exact to this much. */
+/** How often the limits are checked, and so how exact they are. */
 const SWEEP_INTERVAL_MS = 250;
 
 export interface WatchLimits {
@@ -105,7 +105,7 @@ export class WatchedConnection implements Connection {
     this.lastTrafficMs = owner.lookedMs;
   }
 
-  /** Whoever reads asks again when bytes have come: so they are noted when the next are asked for. */
+  /** A reader asks again once bytes have come: so they are noted when the next ones are asked for. */
   read(into: Uint8Array): Promise<number | null> {
     this.lastTrafficMs = this.#owner.lookedMs;
     return this.#connection.read(into);
@@ -140,13 +140,13 @@ export class WatchedConnection implements Connection {
 
   /**
    * Resolves when `work` does, or at once where this side closes the connection meanwhile. Closing ends a
-   * read that is under way; a write goes on, on some versions of Deno, for as long as TCP tries. So
-   * `work` may still be in a write then, and must touch nothing but the connection behind it.
+   * read that is under way; a write continues, on some versions of Deno, for as long as TCP tries. So
+   * `work` may still be in a write then, and must use nothing but the underlying connection.
    */
   untilClosed(work: Promise<unknown>): Promise<unknown> {
     const closed = new Promise<void>((resolve) => this.#tellClosed = resolve);
     if (this.closedBecause === null) return Promise.race([work, closed]);
-    // What the system says of a connection that was closed is no news; a broken invariant is.
+    // An error of the system about a connection that was closed does not matter; a broken invariant does.
     work.catch((error) => {
       if (error instanceof AssertionError) throw error;
     });

@@ -15,7 +15,7 @@ export async function* evaluator(
   activity: Signal,
 ): AsyncGenerator<Uint8Array, void> {
   let failure: { readonly error: unknown } | null = null;
-  // Runs beside the loop below and ends with the batches; whoever closes the connection ends those.
+  // Runs concurrently with the loop below and ends with the batches: closing the connection ends those.
   submitAll(batches, session, activity).catch((error: unknown) => {
     failure = { error };
     activity.set();

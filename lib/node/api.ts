@@ -1,6 +1,6 @@
 /**
- * What the shells around the node may call: the async stages of net/ in production, the event heap of
- * the simulator. All of it is synchronous; bytes in, bytes out.
+ * What the shells around the node call: the async stages of net/ in production, the event heap of the
+ * simulator. All of it is synchronous; bytes in, bytes out.
  */
 import type { ProcessUse } from "../host/ports.ts";
 import type { Message } from "../raft/types.ts";
@@ -24,7 +24,7 @@ export interface ByteSource {
 export interface ClientSession extends ByteSource {
   /** Free space to read into; at least one byte long while `wantsInput`. */
   inputSpace(): Uint8Array;
-  /** Says that `count` bytes were put at the front of the last `inputSpace()`. */
+  /** `count` bytes were put at the beginning of the last `inputSpace()`. */
   received(count: number): void;
   /**
    * False while a bound is reached (commands in flight, output not yet taken): stop reading, wait
@@ -33,12 +33,12 @@ export interface ClientSession extends ByteSource {
   readonly wantsInput: boolean;
   /**
    * The next batch out of what was received: null where nothing whole is there, or a bound is
-   * reached. The batch is lent: submit it before the next call, and do not touch it afterwards.
+   * reached. The batch is lent: submit it before the next call, and do not use it afterwards.
    */
   nextBatch(): CommandBatch | null;
   /** Answers, redirects or puts into the log every command of a batch, in order. */
   submit(batch: CommandBatch): void;
-  /** The client sends no more: replies that are still due go out, then the connection closes. */
+  /** The client sends no more: replies that are due still go out, then the connection closes. */
   inputEnded(): void;
   /** The connection is gone. */
   disconnected(): void;
@@ -47,7 +47,7 @@ export interface ClientSession extends ByteSource {
 /** What both directions of a link between servers have in common. */
 export interface PeerLink extends ByteSource {
   receive(bytes: Uint8Array): void;
-  /** The other end is not heard any more: close the connection at once, whatever waits to be written. */
+  /** The other end is silent for too long: close the connection at once, whatever waits to be written. */
   readonly isLost?: boolean;
 }
 
@@ -55,9 +55,9 @@ export interface PeerLink extends ByteSource {
 export interface OutboundLink extends PeerLink {
   readonly peerId: number;
   /**
-   * True from the end of a connection that ended because the other end speaks an earlier version, until
-   * the next is there: that one is to be made at once. At most once for each time that the other end
-   * was heard speaking the later one.
+   * True after a connection ended because the other end speaks an earlier version, until the next one is
+   * there: that is to be made at once. At most once for each time that the other end was heard speaking
+   * the later version.
    */
   readonly retriesAtOnce?: boolean;
   /** A connection is there: the handshake is put into the output. */
@@ -92,7 +92,7 @@ export interface NodeHost {
   /** This server can't go on safely (disk, broken invariant): end the process at once, exit code 1. */
   fatal(error: Error): void;
   log(event: LogEvent): void;
-  /** What this process has used; absent where nobody can tell, as in the simulator. */
+  /** What this process has used; absent where that is unknown, as in the simulator. */
   use?(): ProcessUse;
 }
 

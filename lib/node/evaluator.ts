@@ -1,4 +1,4 @@
-/** The Evaluator: what becomes of a command on this server now. */
+/** The Evaluator: whether this server takes a command now, and what it does with it. */
 import { assert } from "../util/assert.ts";
 import { Op } from "../kv/commands/command.ts";
 import { type Result, Status } from "../kv/commands/result.ts";
@@ -23,14 +23,14 @@ const NEEDS_NO_SPACE = new Uint8Array(256);
 for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush]) NEEDS_NO_SPACE[op] = 1;
 
 /**
- * How much of reads is evaluated between two ticks, in steps of about a nanosecond (`readWork`): a client
- * may ask for thousands of walks over all keys at once. One may go beyond. Ticks, as the runtime's event
- * loop takes in what has arrived before it runs one; turns of the node may follow on each other.
+ * How much work on reads is done between two ticks, in steps of about a nanosecond (`readWork`): a client
+ * may ask for thousands of walks over all keys at once. One read may exceed it. Counted by ticks, as the
+ * event loop reads what has arrived before each of them; turns of the node may follow each other at once.
  */
 const TICK_WORK_MAX = 8_000_000;
 /** Reads that take long and show little. */
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
-/** What a write that needs no space may take at the most, as a rule. */
+/** What a write that needs no space takes at most, as a rule. */
 const COMMAND_BYTES = 1_024;
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
@@ -98,7 +98,7 @@ export class Evaluator implements SessionHost, WorkBudget {
       const hasRoom = space.takesSets(replica.log) && replica.store.bytes < this.#dataBytesMax;
       if (!hasRoom) return ClientError.noSpace;
     }
-    // What the reserve has left is for votes: a snapshot makes room, or somebody who has some leads.
+    // The rest of the reserve is for votes: a snapshot makes room, or a server with room comes to lead.
     const bytesMax = appender.gatheredBytes + COMMAND_BYTES;
     if (!space.fits(replica, bytesMax)) return ClientError.busy;
     return appender.rewrites.refusal(replica.store, bytes, at);
@@ -140,7 +140,7 @@ export class Evaluator implements SessionHost, WorkBudget {
     this.#state.sessions.awaitLeader(session);
   }
 
-  /** Goes on with all held commands where a leader is known now, or nobody waits for one any more. */
+  /** Resumes all held commands where a leader is known now, or nobody waits for one any more. */
   resumeHeld(): void {
     if (this.refusal() !== AWAIT_LEADER) this.#state.sessions.resumeHeld(-Infinity);
   }
@@ -150,7 +150,7 @@ export class Evaluator implements SessionHost, WorkBudget {
     assert(replica !== null, "A read before the cluster is formed");
     if (this.#workOfTick() < 5 * TICK_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
       replica.store.read(bytes, offset, result);
-    } else result.status = Status.tooMuch; // a write behind it is applied now and can't wait
+    } else result.status = Status.tooMuch; // a write after it is applied now and can't wait
   }
 
   mustRest(session: NodeSession): boolean {
@@ -159,7 +159,7 @@ export class Evaluator implements SessionHost, WorkBudget {
     return true;
   }
 
-  /** Sessions that rest go on, as far as the work of one tick lets them. */
+  /** Sessions that rest continue, as far as the work of one tick allows. */
   beginTick(): void {
     this.#workAtTick = this.#state.replica?.store.readWork ?? 0;
     this.#state.sessions.resumeRested(this);

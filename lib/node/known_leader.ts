@@ -1,6 +1,6 @@
 /**
- * Which leader this server has known last, and since when it knows none. A layout of the cluster is
- * what was last known of it: a process that has not known a leader yet has none to tell.
+ * Which leader this server knew last, and since when it knows none. The layout of the cluster that it
+ * tells is the last one known: a process that has not known a leader yet has none to tell.
  */
 import type { Clock } from "../host/ports.ts";
 import type { RaftState } from "../raft/state.ts";

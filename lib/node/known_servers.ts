@@ -1,7 +1,7 @@
 /**
- * Which servers the cluster has. Until it is formed, the cluster file's list says it; from then on the
- * record of its forming, and of the file no more than where each of them is reached. A file that lists
- * others contradicts what servers voted by: taken at its word, two files would make two majorities.
+ * Which servers the cluster has. Until it is formed, the cluster file lists them; from then on the record
+ * of its formation does, and the file only tells where to reach each of them. A file that lists other
+ * servers contradicts what servers voted by: two such files would make two majorities.
  */
 import type { ServerId } from "../raft/types.ts";
 import type { FormationRecord } from "../storage/types.ts";
@@ -18,7 +18,7 @@ export interface KnownServers {
 }
 
 /**
- * Holds the cluster file's list against the record, null standing for no record; says it to `host` where
+ * Compares the cluster file's list with the record (null: there is none) and logs an error to `host` where
  * they contradict each other.
  */
 export function knownServers(

@@ -1,6 +1,6 @@
 /**
  * Every bound and every time of a server, with its default; the cluster file can set each. Units last.
- * The config is validated once (config.ts); the parts below trust it.
+ * The configuration is validated once (config.ts); what uses it relies on that.
  */
 export interface Timing {
   /** The length of one tick; the other times are rounded up to ticks. */
@@ -10,7 +10,7 @@ export interface Timing {
   readonly electionTimeoutMs: number;
   /** A command that is in the log but not confirmed after this long answers ERR_TIMEOUT. */
   readonly commandTimeoutMs: number;
-  /** Commands wait so long for a leader where none is known; 0: they are refused at once. */
+  /** How long commands wait for a leader where none is known; 0: they are refused at once. */
   readonly leaderWaitMs: number;
   /** A client connection without traffic is closed after this long; 0 keeps it for ever. */
   readonly idleTimeoutMs: number;
@@ -52,24 +52,24 @@ export interface StorageLimits {
   /** Bytes set aside so that deletes, votes and the log's own end still fit on a full disk. */
   readonly reserveBytes: number;
   /**
-   * A snapshot is taken once the log behind the last one is longer than this, and longer than
-   * that one.
+   * A snapshot is taken once the log after the last one is longer than this, and longer than that
+   * snapshot.
    */
   readonly snapshotLogBytesMin: number;
-  /** Bytes of a snapshot made at once, while commands wait: bounds the pause. */
+  /** Bytes of a snapshot that are made at a time, while commands wait: bounds the pause. */
   readonly snapshotSliceBytes: number;
-  /** Bytes of a snapshot in one frame to a follower; four are on their way at the most. */
+  /** Bytes of a snapshot in one frame to a follower; at most four frames are on their way. */
   readonly snapshotChunkBytes: number;
-  /** Entries kept in memory behind the oldest that is needed, for followers that lag a little. */
+  /** Applied entries kept in memory, for followers that lag a little. */
   readonly logMemoryBytes: number;
-  /** A soft quota on keys and values: sets are refused beyond it, deletes go on; 0: none. */
+  /** A soft quota on keys and values: sets are refused beyond it, deletes continue; 0: none. */
   readonly dataBytesMax: number;
 }
 
 /**
- * The most that `valueBytesMax`, `entryBytesMax` and `appendBytesMax` may be set to. What other
- * servers send is held against these, not against this server's own settings: a log may hold entries
- * from before a limit was lowered, and a follower has to take them.
+ * The most that `valueBytesMax`, `entryBytesMax` and `appendBytesMax` may be set to. What other servers
+ * send is checked against these, not against this server's own settings: a log may hold entries from
+ * before a limit was lowered, and a follower has to take them.
  */
 export const VALUE_BYTES_CEILING = 67_108_864;
 export const REDIS_KEY_BYTES_CEILING = 65_535;

@@ -1,6 +1,6 @@
 /**
- * What a formed server runs: the core, the store it feeds, the log under it. Opened once the cluster
- * is formed, from what the data directory holds.
+ * What a formed server runs: the core, the store that it feeds, and the log below it. Opened once the
+ * cluster is formed, from what the data directory holds.
  */
 import type { Clock, Rng } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
@@ -23,7 +23,7 @@ import type { Standstill } from "./reports/standstill.ts";
 
 export interface Replica {
   readonly raft: Raft;
-  /** Replaced where a leader's snapshot is taken over. */
+  /** Replaced where this server is restored from a leader's snapshot. */
   store: Store;
   readonly snapshots: Snapshots;
   readonly log: LogStorage;
@@ -60,7 +60,7 @@ export function openReplica(options: ReplicaOptions): Replica {
   const startedMs = clock.monotonicMs();
   const { log, recovered } = directory.openLog({
     load: (file) => replica.store = loadStore(storeOptions, file),
-    // An only server has nobody who holds what it lost: it must refuse to start.
+    // Where there is only one server, nobody else has what it lost: it must refuse to start.
     repair: formation.members.length > 1,
   });
   const tookMs = clock.monotonicMs() - startedMs;
@@ -94,7 +94,7 @@ export function openReplica(options: ReplicaOptions): Replica {
   return Object.assign(replica, parts);
 }
 
-/** True while there is nothing yet that could be read: nothing was ever applied, or damage is mended. */
+/** True while there is nothing to read yet: nothing was ever applied, or the log is being repaired. */
 export function isLoading(replica: Replica | null): boolean {
   return replica === null || replica.store.appliedIndex === 0 || replica.raft.repairing;
 }
@@ -117,8 +117,8 @@ export function statusOf(
 }
 
 /**
- * Called when a batch is durable: says once that a suspect server has caught up. One that repairs its
- * log has no say before that has ended, too.
+ * Called when a batch is durable: logs once that a suspect server has caught up. One that repairs its log
+ * does not vote before that has ended either.
  */
 export function noteSound(replica: Replica, host: NodeHost): void {
   const { raft, isSuspect } = replica;
@@ -131,7 +131,7 @@ export function noteSound(replica: Replica, host: NodeHost): void {
   });
 }
 
-/** Called when a batch is durable: ends the repair of a damaged log once the core says so. */
+/** Called when a batch is durable: ends the repair of a damaged log once the core has ended it. */
 export function finishRepair(replica: Replica, host: NodeHost): void {
   if (!replica.isRepairing || replica.raft.repairing) return;
   replica.isRepairing = false;

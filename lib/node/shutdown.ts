@@ -1,15 +1,15 @@
 /**
- * A stop in order: the leadership is handed over, open commands are answered or given up, what is
- * being written is waited for, the log is closed. Bounded in time, whatever the others do.
+ * An orderly stop: the leadership is handed over, open commands are answered or given up, a write under
+ * way is awaited, the log is closed. All of it takes a bounded time, whatever the other servers do.
  */
 import { ClientError } from "../wire/command_batch.ts";
 import type { Replica } from "./replica.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { NodeHost } from "./api.ts";
 
-/** How long open commands and the handing over may take. */
+/** How long open commands and the handover may take. */
 const HANDOVER_MS = 700;
-/** How long a sync under way is waited for. */
+/** How long a sync under way is awaited. */
 const DRAIN_MS = 1_300;
 
 export interface ShutdownOptions {

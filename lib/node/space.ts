@@ -1,8 +1,8 @@
 /**
- * What servers without room mean for their cluster. Each keeps what its reserve has for deletes, votes
- * and the log's own end, so sets are taken only where a majority has room, and a leader that has none
- * hands over to a voter that has. While a disk is full, a leader that nobody writes to adds an entry now
- * and then: a snapshot needs something new in it, and frees the log that the one before it left.
+ * What a server without room means for its cluster. It keeps its reserve for deletes, votes and the end
+ * of its log. So sets are taken only where a majority has room, and a leader without room hands over to a
+ * voter that has some. While a disk is full, a leader without clients' writes adds an entry now and then:
+ * a snapshot is only taken with something new in it, and frees the log that the one before it left.
  */
 import { hasQuorum, hasQuorumWith } from "../raft/quorum.ts";
 import type { LeaderRole, RaftState } from "../raft/state.ts";
@@ -16,10 +16,10 @@ import type { NodeHost } from "./api.ts";
 
 /** Between two times that a leader hands over for want of room. */
 const HANDOVER_PAUSE_MS = 30_000;
-/** A share of the reserve is for the hard state alone, and no more than so many bytes. */
+/** This part of the reserve is kept for the hard state alone, but no more bytes than that. */
 const KEPT_SHARE = 4;
 const KEPT_BYTES_MAX = 65_536;
-/** Of what is kept: the rest of it is for nothing else. */
+/** Of what is kept, this part is for nothing else. */
 const LAST_SHARE = 8;
 /** What an entry takes in the log besides its data, in a batch of its own. */
 const ENTRY_OVERHEAD_BYTES = 256;
@@ -27,7 +27,7 @@ const ENTRY_OVERHEAD_BYTES = 256;
 const SILENT_ELECTION_TIMEOUTS = 2;
 /** An entry that only lets time pass takes less. */
 const EMPTY_ENTRY_BYTES_MAX = ENTRY_OVERHEAD_BYTES + 64;
-/** A leader adds the first few entries soon after the last one of a client, then one now and then. */
+/** A leader adds the first few entries soon after a client's last one, then one now and then. */
 const FIRST_ENTRIES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LATER_PAUSE_MS = 60_000;
@@ -45,10 +45,10 @@ export class Space {
   readonly #silentHeartbeatsMax: number;
   /** Whether sets are taken while this server itself has room, and while it has none. */
   #takesSets = { withRoom: true, without: false };
-  /** False while no majority takes entries: what is asked for here would only wait. */
+  /** False while no majority takes entries: what is appended here would only wait. */
   #isMajorityOpen = true;
   #handedOverMs = -HANDOVER_PAUSE_MS;
-  /** The log's end when it was last looked at, since when it is that, and the entries added in a row. */
+  /** The log's end as last seen, since when it is that, and how many entries were added in a row. */
   #lastIndex = 0;
   #sinceMs = 0;
   #added = 0;
@@ -67,8 +67,8 @@ export class Space {
   }
 
   /**
-   * Whether entries of `bytes` more can be taken without the room that is kept for the hard state, on
-   * top of what waits for the disk already.
+   * Whether entries of `bytes` more fit, after all that already waits for the disk, without using the
+   * room that is kept for the hard state.
    */
   fits({ raft, log }: Replica, bytes: number): boolean {
     if (raft.state.role.kind === "leader" && !this.#isMajorityOpen) return false;
@@ -89,8 +89,8 @@ export class Space {
   }
 
   /**
-   * The message, without the entries that this server has no room for, or null: they are dropped as if
-   * the network had lost them, and come again. Taken into the core they would keep votes from the disk.
+   * The message without the entries that this server has no room for, or null: those are dropped as if
+   * the network had lost them, and come again. In the core they would keep votes from the disk.
    */
   admit(replica: Replica, message: Message): Message | null {
     if (message.kind !== "appendRequest" || message.entries.length === 0) return message;
@@ -108,7 +108,7 @@ export class Space {
     return count === 0 ? null : { ...message, entries: message.entries.slice(0, count) };
   }
 
-  /** What is kept is for hard states; but one small entry at a time takes little more than one of those. */
+  /** What is kept is for hard states, but one small entry at a time takes little more than one of those. */
   #isSpared({ raft: { state }, log }: Replica): boolean {
     return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
   }
@@ -162,14 +162,14 @@ export class Space {
     });
   }
 
-  /** What is not known counts as room; but of a server that does not answer no majority is made. */
+  /** A server whose state is unknown counts as having room, unless it does not answer. */
   #hasRoom(id: ServerId, { progress }: LeaderRole): boolean {
     const status = this.#options.statuses.of(id);
     if (status !== null) return status.hasRoom && status.canWrite;
     return (progress.get(id)?.silentHeartbeats ?? 0) <= this.#silentHeartbeatsMax;
   }
 
-  /** The voter with room that holds the most of the log; null where none says that it has room. */
+  /** The voter with room that holds the most of the log; null where none reports that it has room. */
   #bestTarget(state: RaftState, { progress }: LeaderRole): ServerId | null {
     let best: ServerId | null = null;
     let bestIndex = -1;
@@ -197,7 +197,7 @@ export class Space {
   }
 }
 
-/** What entries that are not durable here take, or a little more. */
+/** What the entries that are not durable here take, or a little more. */
 function waitingBytes({ role, log }: RaftState): number {
   const { lastIndex, durableIndex } = log;
   const overhead = (lastIndex - durableIndex) * ENTRY_OVERHEAD_BYTES;

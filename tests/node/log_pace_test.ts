@@ -7,8 +7,8 @@ import type { LogEvent } from "../../lib/node/api.ts";
 function said(pace: LogPace, fromMs: number, forMs: number, everyMs: number): [number, number][] {
   const lines: [number, number][] = [];
   for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += everyMs) {
-    const unsaid = pace.ask("x", nowMs);
-    if (unsaid !== null) lines.push([nowMs, unsaid]);
+    const omitted = pace.ask("x", nowMs);
+    if (omitted !== null) lines.push([nowMs, omitted]);
   }
   return lines;
 }
@@ -27,7 +27,7 @@ Deno.test("log pace: a few times at once, then after pauses that double, up to a
   ]);
   assertEquals(times.length, 19);
   assertEquals(times.at(-1)![0] - times.at(-2)![0], 60_000);
-  const left = times.reduce((sum, [, unsaid]) => sum + unsaid, 0);
+  const left = times.reduce((sum, [, omitted]) => sum + omitted, 0);
   assertEquals(left + times.length, (times.at(-1)![0] / 500) + 1, "all are counted");
 });
 
@@ -42,7 +42,7 @@ Deno.test("paced log: the last of what changes fast is said in the end, with wha
   const events: LogEvent[] = [];
   const log = new PacedLog({ log: (event) => events.push(event) });
   const say = (message: string, nowMs: number) => {
-    log.say("peer 2", { level: "info", message, fields: { peer: 2 } }, nowMs);
+    log.log("peer 2", { level: "info", message, fields: { peer: 2 } }, nowMs);
     log.tick(nowMs);
   };
   let nowMs = 0;
@@ -53,6 +53,6 @@ Deno.test("paced log: the last of what changes fast is said in the end, with wha
   for (const untilMs = nowMs + 600_000; nowMs < untilMs; nowMs += 10) log.tick(nowMs);
   assertEquals(events.length <= before + 1, true);
   assertEquals(events.at(-1)!.message, "down");
-  const unsaid = events.reduce((sum, { fields }) => sum + Number(fields.unsaid ?? 0), 0);
-  assert(unsaid + events.length <= 18_000 && unsaid + events.length > 17_500, `${unsaid}`);
+  const omitted = events.reduce((sum, { fields }) => sum + Number(fields.omitted ?? 0), 0);
+  assert(omitted + events.length <= 18_000 && omitted + events.length > 17_500, `${omitted}`);
 });

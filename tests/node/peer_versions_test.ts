@@ -161,7 +161,7 @@ Deno.test("versions: an answer after the one that ended a connection is not take
   link.receive(new Uint8Array([...welcome, ...pong.copy()]));
   link.receive(pong.copy());
   assertEquals(servers[0]!.events.map((event) => event.message), [
-    "A peer is not the server that the cluster file says",
+    "A peer is not the server that the cluster file names",
   ]);
 });
 

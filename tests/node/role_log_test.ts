@@ -20,8 +20,8 @@ Deno.test("roles: a server without a leader says so less and less often, and cou
   }
   // Some at once, then every minute: 7,200 campaigns were 7,200 lines.
   assert(events.length > 60 && events.length < 80, `${events.length} lines in an hour`);
-  const unsaid = events.reduce((sum, { fields }) => sum + Number(fields.unsaid ?? 0), 0);
-  assert(unsaid + events.length > 7_000, `${unsaid} are told of`);
+  const omitted = events.reduce((sum, { fields }) => sum + Number(fields.omitted ?? 0), 0);
+  assert(omitted + events.length > 7_000, `${omitted} are told of`);
   assertEquals(events.at(-1)!.message, "Still preCandidate");
 });
 

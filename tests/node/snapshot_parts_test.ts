@@ -135,7 +135,9 @@ Deno.test("what is overwritten while the disk stands still is bounded: the snaps
   setAll(store, 2, 45, "w");
   maker.tick(0, RAFT, store);
   assertEquals(maker.runningIndex, Infinity);
-  assertEquals(bench.messages, ["A snapshot is begun anew later: the disk is too slow for it"]);
+  assertEquals(bench.messages, [
+    "A snapshot is given up and begun again later: the disk is too slow for it",
+  ]);
   bench.settle();
   // Taken at its time, of what is there then.
   for (let i = 0; i < 50 && done.position === null; i++) {

@@ -1,6 +1,6 @@
 /**
- * Append: gathers writes into log entries and puts them into the shared log together. Remembers, per
- * entry, whose commands it carries, until it is applied or the leadership is lost.
+ * Append: gathers writes into log entries and puts them into the shared log together. Remembers whose
+ * commands each entry carries, until it is applied or the leadership is lost.
  */
 import type { Clock } from "../../host/ports.ts";
 import { ByteArena } from "../../util/byte_arena.ts";
@@ -30,7 +30,7 @@ export interface Proposal {
 
 interface Sealed {
   readonly data: Uint8Array;
-  /** Where in `data` absolute times stand, which are by the wall clock still. */
+  /** Where in `data` absolute times are that are still by the wall clock. */
   readonly absoluteTimes: readonly number[];
   readonly proposal: Proposal;
 }
@@ -42,7 +42,7 @@ const REFUSALS = {
   notLeader: ClientError.redirect,
 } as const;
 
-/** A buffer that one huge command grew is given back beyond this. */
+/** A buffer that one huge command made larger than this is given back. */
 const KEEP_BYTES = 4_194_304;
 
 export class Appender {
@@ -53,7 +53,7 @@ export class Appender {
   /** Asked before a command is appended. */
   readonly rewrites: RewriteLimit = new RewriteLimit();
   readonly #sealed: Sealed[] = [];
-  /** What sealed entries' bytes are copied to: they live on in the log. */
+  /** Sealed entries' bytes are copied to here, and live on in the log. */
   readonly #arena = new ByteArena();
   #open = new ByteWriter(4096);
   #proposal: Proposal = newProposal();
@@ -72,7 +72,7 @@ export class Appender {
     return this.#sealedBytes + this.#open.length - ENVELOPE_BYTES;
   }
 
-  /** The same, counted anew; for checks. */
+  /** The same, counted again; for checks. */
   countGatheredBytes(): number {
     const sealedBytes = this.#sealed.reduce((sum, { data }) => sum + data.length, 0);
     return sealedBytes + this.#open.length - ENVELOPE_BYTES;
@@ -103,9 +103,9 @@ export class Appender {
   }
 
   /**
-   * Puts all that was gathered into the log, stamped only now so that stamps never run back along
-   * the log; what the log does not take is refused. Absolute times come by the wall clock and become
-   * the log's own here: deadline + stamp - wall now.
+   * Puts all that was gathered into the log; what the log does not take is refused. Entries are stamped
+   * only now, so that stamps never go back along the log. Absolute times arrive by the wall clock and
+   * become the log's own here: deadline + stamp - wall now.
    */
   flush(time: LogTime, raft: Pick<Raft, "propose">): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
@@ -145,14 +145,14 @@ export class Appender {
     }
   }
 
-  /** The leadership under which entries went into the log is over: none finds its clients again. */
+  /** The leadership is over under which these entries were appended: none finds its clients again. */
   forgetProposals(): void {
     for (let proposal = this.proposals.shift(); proposal; proposal = this.proposals.shift()) {
       this.rewrites.release(proposal.rewrittenBytes);
     }
   }
 
-  /** The proposal of the entry at `index`, where it is this server's own; taken off. */
+  /** Removes and returns the proposal of the entry at `index`; null where the entry is not its own. */
   take(index: number, term: number): Proposal | null {
     const oldest = this.proposals.at(0);
     if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;
@@ -177,7 +177,7 @@ function newProposal(): Proposal {
   return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
 }
 
-/** Gives an entry's commands back to their sessions: `data` has them behind its envelope. */
+/** Gives an entry's commands back to their sessions: `data` has them after its envelope. */
 function refuse(proposal: Proposal, error: ClientError, data: Uint8Array): void {
   let start = ENVELOPE_BYTES;
   for (let i = 0; i < proposal.sessions.length; i++) {

@@ -1,6 +1,6 @@
 /**
- * Commit: applies an entry that a majority holds to the key-value store, and releases the replies of
- * those of its commands that came in here.
+ * Commit: applies an entry that a majority holds to the key-value store, and releases the replies to
+ * those of its commands that clients of this server sent.
  */
 import { unreachable } from "../../util/assert.ts";
 import { commandLength } from "../../kv/commands/command.ts";
@@ -10,7 +10,7 @@ import { entryKind, entryStampMs, ENVELOPE_BYTES } from "../../raft/envelope.ts"
 import { type Entry, EntryKind } from "../../raft/types.ts";
 import type { Proposal } from "./append.ts";
 
-/** Applies `entry`; `proposal` names whose commands it carries, null where they came in elsewhere. */
+/** Applies `entry`; `proposal` names whose commands it carries, null where another server took them. */
 export function applyEntry(
   store: Store,
   entry: Entry,
@@ -52,8 +52,8 @@ function applyWithReplies(
   for (let run = 0; run < proposal.sessions.length; run++) {
     const session = proposal.sessions[run]!;
     const first = proposal.firstPositions[run]!;
-    const behind = first + proposal.counts[run]!;
-    for (let position = first; position < behind; position++) {
+    const end = first + proposal.counts[run]!;
+    for (let position = first; position < end; position++) {
       if (offset >= lookedAt) lookedAt = store.lookAhead(data, offset, data.length);
       session.beforeApply(position);
       store.applyCommand(data, offset, result);

@@ -1,12 +1,12 @@
 /**
  * When the writes that were gathered go into the log.
  *
- * While entries are under way, whatever comes in waits for their commit and shares the next entries, a
- * frame to each follower and their syncs. Then the clients that were just answered are waited for as
- * well, where they sent their next write at once the time before: most of them come back, and all share
- * one round of replication instead of taking turns in two. That wait ends when most are there, and with
- * whatever comes in once it was as long as the commit took, at the next tick at the latest. It is not
- * begun for a few clients, for large writes, or for clients that take their time.
+ * While entries are under way, new writes wait for their commit and then share the next entries, one
+ * frame to each follower, and the syncs. After the commit, clients that were just answered are waited for
+ * as well, if they sent their next write at once the time before: most of them return, and all share one
+ * round of replication instead of taking turns in two. That wait ends once most are back; or with the
+ * next write after it has lasted as long as the commit took; or at the next tick. There is no such wait
+ * for a few clients, for large writes, or for clients that take their time.
  */
 import type { Clock } from "../../host/ports.ts";
 import type { RaftState } from "../../raft/state.ts";

@@ -1,6 +1,6 @@
 /**
- * Hands the core's batches to the write-ahead log, one at a time, and watches over the disk: a slow
- * sync is said, a full disk is waited out, any other failure ends the process, never a second try.
+ * Hands the core's batches to the write-ahead log, one at a time, and watches the disk: a slow sync is
+ * logged, a full disk is waited out, any other failure ends the process without a second try.
  */
 import { assert } from "../../util/assert.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
@@ -44,7 +44,7 @@ export class Persister {
   #isWaiting = false;
   #isWriting = false;
   #startedMs = 0;
-  /** How much of the batch's time the write took, and all that blocked: a sync may, too. */
+  /** How much of the batch's time the write took, and how much blocked in all: a sync may block too. */
   #writeMs = 0;
   #writeStartedMs = 0;
   #blockedMs = 0;
@@ -53,7 +53,7 @@ export class Persister {
   #isMarked = true;
   #isFull = false;
   #isStuck = false;
-  /** What a full disk has left of the batch to be written, and how many entries of that at a time. */
+  /** What of the batch a full disk has not taken yet, and how many entries to try at a time. */
   #rest: PersistBatch | null = null;
   #pieceEntriesMax = Infinity;
   #isSuspectOnDisk: boolean;
@@ -75,27 +75,27 @@ export class Persister {
     return this.#batch !== null || this.#restartAt !== null || this.#isWriting;
   }
 
-  /** True while the log is being restarted behind a snapshot: nothing may be asked of the core. */
+  /** True while the log is being restarted after a snapshot: nothing may be asked of the core. */
   get isRestarting(): boolean {
     return this.#restartAt !== null;
   }
 
-  /** Empties the log, which goes on behind `position`. Not while a batch is under way. */
+  /** Empties the log, which continues after `position`. Not while a batch is under way. */
   restart(position: SnapshotPosition): void {
     assert(!this.isBusy, "The log was restarted while a batch is under way");
     this.#restartAt = position;
     this.#restart();
   }
 
-  /** Lets go of the log's files in front of an index, as soon as nothing is being written. */
+  /** Gives up the log's files before an index, as soon as nothing is being written. */
   compact(keepFromIndex: number): void {
     this.#keepFromIndex = keepFromIndex;
     this.#compactIfIdle();
   }
 
   /**
-   * Writes and syncs `batch`; the one before must be durable. Entries that go to others as well
-   * (`isSent`) go there first, as their way is the longer one: such a batch waits for `writeWaiting`.
+   * Writes and syncs `batch`; the one before must be durable. Entries that also go to other servers
+   * (`isSent`) go there first, as that takes longer: such a batch waits for `writeWaiting`.
    */
   persist(batch: PersistBatch, isSent = false): void {
     assert(this.#batch === null, "A batch was handed out before the last one is durable");
@@ -118,7 +118,7 @@ export class Persister {
     const { log } = this.#options;
     this.#paced.tick(nowMs);
     log.seekRoom(nowMs);
-    // Also found where a reserve can't grow, or this process started on a full disk.
+    // That is also so where a reserve can't grow, or this process started on a full disk.
     if (!log.hasRoom()) this.#noteFull("a reserve is in use or can't grow");
     else if (this.#isFull && !this.#isStuck) this.#noteRoom();
     if (this.#isWriting) return;
@@ -201,14 +201,14 @@ export class Persister {
     const { clock, host, slowSyncMs, events, log } = this.#options;
     const nowMs = clock.monotonicMs();
     if (error !== null && !(error instanceof DiskFullError)) {
-      host.fatal(error); // and `#isWriting` stays set: nothing is ever written behind a failed sync
+      host.fatal(error); // and `#isWriting` stays set: nothing is ever written after a failed sync
       return;
     }
     this.#isWriting = false;
     this.#finishedMs = nowMs;
     if (error !== null) {
       this.#isStuck = true;
-      // A hard state that ends suspicion must not be durable before the entries that end it.
+      // A hard state that ends suspicion must not be durable before the entries that justify it.
       if (!this.#isSuspectOnDisk) this.#pieceEntriesMax = lessThan(piece);
       this.#noteFull(error.message);
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
@@ -238,8 +238,8 @@ export class Persister {
   }
 
   /**
-   * Tells the three apart that make a batch slow: the write, which blocks; the time in which this server
-   * stood still for other reasons and could not see the sync end; and what is left, the sync.
+   * Tells apart what makes a batch slow: the write, which blocks; the time for which this server stood
+   * still for other reasons and could not see the sync end; and the rest, the sync.
    */
   #logSlow(batch: PersistBatch, tookMs: number, nowMs: number): void {
     const stoodMs = this.#stoodStillMs(nowMs) - this.#stoodStillBeforeMs - this.#blockedMs;
@@ -247,7 +247,7 @@ export class Persister {
     const writeMs = Math.round(this.#writeMs);
     const syncMs = Math.max(0, Math.round(tookMs) - writeMs - stoodStillMs);
     const fields = { tookMs: Math.round(tookMs), writeMs, syncMs, stoodStillMs };
-    this.#paced.say("slow", {
+    this.#paced.log("slow", {
       level: "warning",
       message: "Slow disk: writing and syncing took long",
       fields: { ...fields, entries: batch.entries.length },
@@ -263,7 +263,7 @@ export class Persister {
     this.#isFull = true;
     this.#options.host.log({
       level: "error",
-      message: "Disk full: sets are refused until there is room; deletes and reads go on",
+      message: "Disk full: sets are refused until there is room; deletes and reads continue",
       fields: { reason },
     });
   }
@@ -285,9 +285,9 @@ function withoutPiece(batch: PersistBatch, piece: PersistBatch): PersistBatch {
 }
 
 /**
- * How many entries to try next where a full disk refused `piece`: the hard state goes by itself, as votes
- * need no more than that; then half as many entries, as a shorter file may have room for them. What is on
- * the disk of a batch that is not durable as a whole promises nothing: it is as if less had come.
+ * How many entries to try next after a full disk refused `piece`: first the hard state alone, as votes
+ * need no more; then half as many entries, as a shorter file may have room for them. The part of a batch
+ * that is on the disk before all of it is promises nothing: it is as if less had arrived.
  */
 function lessThan({ hardState, entries }: PersistBatch): number {
   if (hardState !== null) return 0;

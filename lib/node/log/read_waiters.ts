@@ -1,4 +1,4 @@
-/** Which sessions wait for which read round. Rounds are confirmed in order; a lost one is cleared. */
+/** Which sessions wait for which read round. Rounds are confirmed in order; lost ones are cleared. */
 import { Deque } from "../../util/deque.ts";
 import type { NodeSession } from "../session/session_host.ts";
 
@@ -29,7 +29,7 @@ export class ReadWaiters {
     if (newest.sessions.at(-1) !== session) newest.sessions.push(session);
   }
 
-  /** Lets all sessions go on that wait for rounds up to this one. */
+  /** Lets all sessions continue that wait for rounds up to this one. */
   confirm(round: number): void {
     let oldest = this.#rounds.at(0);
     while (oldest !== undefined && oldest.number <= round) {

@@ -1,7 +1,7 @@
 /**
- * Bounds the bytes of values that commands on their way through the log will copy (how many is known
- * from kv/commands/rewriting.ts): all servers stand still while they do. Beyond the bound commands are
- * refused before they are in the log, so nothing of them is done.
+ * Bounds the bytes of values that commands in the log will copy when they are applied (their number is
+ * known from kv/commands/rewriting.ts): all servers stand still meanwhile. Beyond the bound commands are
+ * refused before they are appended, so nothing of them is done.
  */
 import { Op } from "../../kv/commands/command.ts";
 import { Rewriting, type ValueLengths } from "../../kv/commands/rewriting.ts";
@@ -12,7 +12,7 @@ const REWRITTEN_BYTES_MAX = 67_108_864;
 
 export class RewriteLimit {
   readonly #rewriting = new Rewriting();
-  /** Of commands that were taken and are not applied yet. */
+  /** Of commands that were accepted and are not applied yet. */
   #bytes = 0;
   /** Of these, of commands whose entry is not closed yet. */
   #openBytes = 0;
@@ -26,8 +26,8 @@ export class RewriteLimit {
   }
 
   /**
-   * Why the command at `bytes[at]` is not taken now; 0 where it is, and then it counts until its entry
-   * is applied. A single one is always taken where nothing else is under way.
+   * Why the command at `bytes[at]` is not accepted now; 0 where it is, and then it counts until its entry
+   * is applied. A single command is always accepted where nothing else is under way.
    */
   refusal(store: ValueLengths, bytes: Uint8Array, at: number): ClientError | 0 {
     const rewrittenBytes = this.#rewriting.bytesOf(store, bytes, at);
@@ -50,7 +50,7 @@ export class RewriteLimit {
     return bytes;
   }
 
-  /** An entry was applied, did not come into the log, or went on under another leader. */
+  /** An entry was applied, did not come into the log, or lives on under another leader. */
   release(bytes: number): void {
     this.#bytes -= bytes;
     if (bytes > 0 && this.#bytes === 0) this.#rewriting.clear();

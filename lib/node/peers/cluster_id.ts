@@ -1,5 +1,5 @@
 /**
- * A cluster's id: 128 bits that all founders compute alike from the list of their ids and
+ * A cluster's id: 128 bits that all founders compute in the same way from the list of their ids and
  * incarnations. The incarnations are random, so no two clusters share an id.
  */
 import type { ClusterId, FoundingMember } from "../../storage/types.ts";

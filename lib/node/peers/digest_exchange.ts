@@ -1,7 +1,7 @@
 /**
  * Compares what the servers hold: now and then the leader names its digest at one entry, and each
  * follower compares its own at the same one. Replicas that applied the same entries and differ mean
- * that memory, disk or program is at fault somewhere: said loudly, by both.
+ * that memory, disk or program is at fault somewhere: both servers log an error.
  */
 import type { Store } from "../../kv/store.ts";
 import type { ServerId } from "../../raft/types.ts";
@@ -57,7 +57,7 @@ export class DigestExchange {
         "damaged. Compare all servers; the one that differs from the others has to be replaced",
       fields: { peer: from, index, digest, theirs },
     });
-    // The leader shall know too; it does not answer, so this ends here.
+    // The leader is to know too; it does not answer, so this ends here.
     if (!isLeader) this.#links.sendDigest(from, { index, digest });
   }
 }

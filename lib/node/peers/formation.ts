@@ -3,7 +3,7 @@
  *
  * 1. Each server tells the others its incarnation, over and over, until it is formed.
  * 2. One that knows the incarnations of all ids of the first configuration, or hears of a list that
- *    contains its own, makes that list durable: it is *prepared*, for this list and no other, ever.
+ *    contains its own, makes that list durable: it is *prepared*, for this list and never for another.
  * 3. One that hears that all have prepared its list, or that one has formed with it, makes that
  *    durable: it is *formed*, opens its log and may vote.
  *
@@ -95,7 +95,7 @@ export class Formation {
     };
   }
 
-  /** Takes in what another server says; may prepare or form. */
+  /** Takes in the notice of another server; may prepare or form. */
   hear(from: ServerId, notice: FormationNotice): void {
     if (this.isFormed || !this.#ids.includes(from)) return;
     if (notice.stage !== FormationStage.unformed && !this.#isForUs(from, notice)) return;

@@ -14,26 +14,25 @@ import {
   HANDSHAKE_BYTES_MAX,
   type Hello,
   PROTOCOL_VERSION_MIN,
-  ProtocolError,
   RefusalReason,
 } from "../../wire/rpc/rpc.ts";
-import type { AcceptedLink, LinkOwner } from "./peer_link.ts";
+import { type AcceptedLink, type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { InboundLink } from "../api.ts";
 
-/** Who has not said who it is by then is closed: strangers must not use up the connections. */
+/** Without a handshake by then a connection is closed: strangers must not use up the connections. */
 const HANDSHAKE_MAX_MS = 5_000;
 /**
- * An end that makes connections gives a silent one up after one such period; here several have to
- * pass: a connection that its maker has given up is replaced by the next, this is for makers that died.
+ * The end that made a connection gives it up after one silent period; the other end waits for several.
+ * A connection that its maker gave up is replaced by the next one: this is for makers that died.
  */
 const SILENT_PERIODS = 4;
-/** Whoever asks without reading the answers gets no more of them. */
+/** A peer that asks without reading the answers gets no more of them. */
 const ANSWER_BYTES_MAX = 4_096;
 
 type FeatureFrame = Extract<Frame, { type: "status" | "probe" | "probeResponse" }>;
 
-export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
+export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, FrameTaker {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   readonly #remote: string;
@@ -41,7 +40,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
   readonly #output = new OutputBuffer();
   /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
   #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
-  /** What the other end said of itself; null until it is found good. */
+  /** The hello of the other end; null until it is found good. */
   #hello: Hello | null = null;
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
@@ -50,7 +49,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
   #silentMs = 0;
   #sinceAcceptMs = 0;
   #sincePongMs = 0;
-  /** Something came in that no pong has told of yet. */
+  /** Something came in since the last pong. */
   #owesPong = false;
 
   constructor(remote: string, links: LinkOwner) {
@@ -84,19 +83,10 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
     if (this.closing !== null) return;
     this.#silentMs = 0;
     this.#owesPong = true;
-    try {
-      this.#decoder.push(bytes);
-      let frame = this.#decoder.next();
-      while (frame !== null && this.closing === null) {
-        this.#onFrame(frame);
-        frame = this.#decoder.next();
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#end(`a malformed frame from ${this.#remote}: ${error.message}`);
-      if (this.#from !== null) {
-        this.#links.log.malformed(this.#from, error.message);
-      }
+    const malformed = takeFrames(this.#decoder, bytes, this);
+    if (malformed !== null) {
+      this.#end(`a malformed frame from ${this.#remote}: ${malformed}`);
+      if (this.#from !== null) this.#links.log.malformed(this.#from, malformed);
     }
     if (this.#from !== null) this.#links.silence.heard(this.#from);
   }
@@ -122,7 +112,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
     const silenceMax = SILENT_PERIODS * silenceMaxMs;
     if (this.#silentMs >= silenceMax) return this.#lose(`nothing came in for ${silenceMax} ms`);
     if (!this.#owesPong || this.#sincePongMs < pongPauseMs || this.closing !== null) return;
-    // Told of whatever came in, parts of a large frame too: a slow connection is not a lost one.
+    // Whatever came in counts, parts of a large frame too: a slow connection is not a lost one.
     this.#sincePongMs = 0;
     if (this.#output.pendingBytes > 0) return;
     this.#owesPong = false;
@@ -137,7 +127,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
     this.#lose("its server has made a newer connection");
   }
 
-  /** What the other end's process held may be gone with the connection: told once. */
+  /** What the other end's process held may be gone with the connection: reported once. */
   #forget(): void {
     const from = this.#from;
     this.#from = null;
@@ -157,7 +147,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
     this.#output.written();
   }
 
-  #onFrame(frame: Frame): void {
+  frameReceived(frame: Frame): void {
     if (this.#from === null) {
       if (frame.type === "hello" && this.#hello === null) this.#onHello(frame.hello);
       else if (frame.type === "otherVersion") this.#onOtherVersion(frame.protocolVersion);
@@ -231,7 +221,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink {
     );
   }
 
-  // What the other processes of the same server make of it, see ProcessLink.
+  // What PeerProcesses decides about this connection, see ProcessLink.
 
   admitted(): void {
     const { from, protocolVersion } = this.#hello!;

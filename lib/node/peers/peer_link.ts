@@ -3,12 +3,15 @@
  * may talk to this server, and whom to tell of what came in.
  */
 import type { Message, ServerId } from "../../raft/types.ts";
-import type {
-  DigestNotice,
-  FormationNotice,
-  Hello,
-  RefusalReason,
-  StatusNotice,
+import {
+  type DigestNotice,
+  type FormationNotice,
+  type Frame,
+  type FrameDecoder,
+  type Hello,
+  ProtocolError,
+  type RefusalReason,
+  type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
 import type { PeerLog } from "./peer_log.ts";
 import type { PeerProcesses } from "./peer_processes.ts";
@@ -74,4 +77,31 @@ export interface LinkOwner {
   receiveNotice(from: ServerId, notice: FormationNotice): void;
   receiveDigest(from: ServerId, notice: DigestNotice): void;
   receiveStatus(from: ServerId, status: StatusNotice): void;
+}
+
+/** What takes in whole frames. */
+export interface FrameTaker {
+  /** Not null once this connection is to end: what follows is not read any more. */
+  readonly closing: string | null;
+  frameReceived(frame: Frame): void;
+}
+
+/** Hands each frame that is whole now to `taker`; returns what is wrong with the bytes, or null. */
+export function takeFrames(
+  decoder: FrameDecoder,
+  bytes: Uint8Array,
+  taker: FrameTaker,
+): string | null {
+  try {
+    decoder.push(bytes);
+    let frame = decoder.next();
+    while (frame !== null && taker.closing === null) {
+      taker.frameReceived(frame);
+      frame = decoder.next();
+    }
+    return null;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return error.message;
+  }
 }

@@ -37,12 +37,12 @@ export interface PeerLinksOptions {
   /** Those whose address is known; the others can only connect to this one. */
   readonly reachable: readonly ServerId[];
   readonly directory: DataDirectory;
-  /** What this process is told from others by that start on the same data directory. */
+  /** Tells this process from others that start on the same data directory. */
   readonly startId: StartId;
   /** Where each server's log port is, for people. */
   readonly logAddresses: ReadonlyMap<ServerId, string>;
   readonly host: Pick<NodeHost, "log">;
-  /** The same clock that the ticks tell of. */
+  /** The clock whose time `tick` is called with. */
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly events: PeerEvents;
   readonly outboxBytesMax: number;
@@ -64,19 +64,19 @@ export interface PeerEvents {
   peerLost(id: ServerId): void;
 }
 
-/** A link whose follower is unreachable must not last much longer than what makes it campaign. */
+/** A link to a follower that is unreachable must not last much longer than its election timeout. */
 const SILENCE_ELECTION_TIMEOUTS = 3;
 const SILENCE_MIN_MS = 1_000;
 
 /** The most that one tick counts: far less than a handshake may take, whatever the timing is. */
 const TICK_COUNTS_MAX_MS = 1_000;
 /**
- * The most that one tick counts for whoever is asked whether it still answers: after a standstill the
- * tick comes before what has arrived meanwhile is read.
+ * The most that one tick counts while a process is asked whether it still answers: after a standstill
+ * the tick comes before anything that has arrived meanwhile is read.
  */
 const PROCESSES_TICK_MAX_MS = 50;
 const NOTICE_INTERVAL_MS = 100;
-/** How often a server that can't form says whom it waits for. */
+/** How often a server that can't form logs whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
 
 export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
@@ -145,7 +145,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   tick(nowMs: number): void {
-    // A process that stood still has not listened: that is no silence of the others.
+    // A process that stood still has not listened: the others were not silent for it.
     const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
     const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs, TICK_COUNTS_MAX_MS);
     this.#nowMs = nowMs;
@@ -274,7 +274,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     }
     this.formation.hear(from, notice);
     if (!this.formation.isFormed) return;
-    // Tell the others at once, then connect anew: from now on under the cluster's id.
+    // Tell the others at once, then connect again: from now on under the cluster's id.
     for (const link of this.outbound) {
       link.sendNotice(this.formation.notice());
       link.connectAfresh("the cluster is formed");
@@ -298,7 +298,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.#options.events.peerLost(id);
   }
 
-  /** Somebody has said a good hello, in a version that can be spoken to it, too. */
+  /** A peer has sent a good hello, in a version that it can be spoken to in. */
   heardVersion(from: ServerId, protocolVersion: number): void {
     this.#byId.get(from)?.heardVersion(protocolVersion);
   }
@@ -309,7 +309,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     return false;
   }
 
-  /** Somebody has shown who it is: an older connection of the same server is dead, or will be. */
+  /** A handshake has passed: an older connection of the same server is dead, or will be. */
   handshakePassed(newer: AcceptedLink): void {
     for (const link of this.#inbound) link.replaceBy(newer);
   }

@@ -1,5 +1,5 @@
 /**
- * What is said of the other servers. Others make most of this happen as often as they like: it must
+ * What is logged about the other servers. They make most of it happen as often as they like, and must
  * not fill the log.
  */
 import { NOBODY, type ServerId } from "../../raft/types.ts";
@@ -7,16 +7,16 @@ import { PacedLog } from "../reports/paced_log.ts";
 import type { Twin } from "./peer_processes.ts";
 import type { LogEvent, NodeHost } from "../api.ts";
 
-/** Who is turned away comes back every second: the same is said again after so long, */
-const COMPLAINT_INTERVAL_MS = 60_000;
-/** and something else no earlier than this. */
-const COMPLAINT_PAUSE_MS = 1_000;
+/** A server that is refused comes back every second: the same is logged again after so long, */
+const WARNING_INTERVAL_MS = 60_000;
+/** and something else about it no earlier than after this. */
+const WARNING_PAUSE_MS = 1_000;
 
 export class PeerLog {
   readonly #host: Pick<NodeHost, "log">;
   readonly #servers: readonly ServerId[];
-  /** What was complained of last, by kind and server; of strangers under NOBODY. */
-  readonly #complaints = new Map<string, { readonly about: string; readonly atMs: number }>();
+  /** The last warning, by kind and server; those about strangers under NOBODY. */
+  readonly #warnings = new Map<string, { readonly about: string; readonly atMs: number }>();
   readonly #paced: PacedLog;
   /** The time of the last tick; before the first, below zero. */
   #nowMs = -1;
@@ -33,11 +33,11 @@ export class PeerLog {
   }
 
   up(id: ServerId): void {
-    this.#often("Peer up", id, {});
+    this.#paceLog("Peer up", id, {});
   }
 
   down(id: ServerId, reason: string): void {
-    this.#often("Peer down", id, { reason });
+    this.#paceLog("Peer down", id, { reason });
   }
 
   /** A peer does not know the version that this server spoke to it. */
@@ -50,8 +50,8 @@ export class PeerLog {
   }
 
   /**
-   * The link to a server could not be made, or was refused. Links don't say a reason twice in a row;
-   * what the other end says may be another one each time.
+   * The link to a server could not be made, or was refused. Links don't report a reason twice in a row;
+   * but the other end may give another one each time.
    */
   problem(
     id: ServerId,
@@ -59,10 +59,10 @@ export class PeerLog {
     reason: string,
     level: LogEvent["level"] = "warning",
   ): void {
-    this.#paced.say(`${id} problem`, { level, message, fields: { peer: id, reason } }, this.#nowMs);
+    this.#paced.log(`${id} problem`, { level, message, fields: { peer: id, reason } }, this.#nowMs);
   }
 
-  /** A server, or somebody who says so, was turned away. */
+  /** A server, or somebody who claims to be one, was refused. */
   refused(id: ServerId, text: string): void {
     this.#warnOnce(id, "A server is refused", text);
   }
@@ -80,7 +80,7 @@ export class PeerLog {
       : "Two servers were started under the same id";
     const text = sharesDirectory
       ? `server ${id} ${first}, so another process with its data directory, at ` +
-        `${laterAddress}, is refused as long as it runs. This says who came ` +
+        `${laterAddress}, is refused as long as it runs. This tells who came ` +
         `later, not which is the copy: stop both, compare ` +
         `both directories ("raftkv inspect": the last index), and start the one to keep`
       : `server ${id} ${first}, so another process under its id, at ` +
@@ -89,7 +89,7 @@ export class PeerLog {
     this.#warnOnce(id, message, text, "error", "twins");
   }
 
-  /** `about`: what tells this complaint from another of its kind, where that is not its text. */
+  /** `about`: what tells this warning from others of its kind, where that is not its text. */
   #warnOnce(
     id: ServerId,
     message: string,
@@ -99,18 +99,18 @@ export class PeerLog {
   ): void {
     const who = this.#servers.includes(id) ? id : NOBODY;
     const key = `${message}/${who}`;
-    const last = this.#complaints.get(key);
+    const last = this.#warnings.get(key);
     if (last !== undefined) {
       const isNews = who !== NOBODY && about !== last.about;
-      const intervalMs = isNews ? COMPLAINT_PAUSE_MS : COMPLAINT_INTERVAL_MS;
+      const intervalMs = isNews ? WARNING_PAUSE_MS : WARNING_INTERVAL_MS;
       if (this.#nowMs - last.atMs < intervalMs) return;
     }
-    this.#complaints.set(key, { about, atMs: this.#nowMs });
+    this.#warnings.set(key, { about, atMs: this.#nowMs });
     this.#host.log({ level, message, fields: { peer: id, reason: text } });
   }
 
-  #often(message: string, id: ServerId, fields: LogEvent["fields"]): void {
+  #paceLog(message: string, id: ServerId, fields: LogEvent["fields"]): void {
     const event = { level: "info", message, fields: { peer: id, ...fields } } as const;
-    this.#paced.say(`${id}`, event, this.#nowMs);
+    this.#paced.log(`${id}`, event, this.#nowMs);
   }
 }

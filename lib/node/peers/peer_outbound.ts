@@ -23,23 +23,22 @@ import {
   FrameType,
   type Hello,
   PROTOCOL_VERSION_MIN,
-  ProtocolError,
   RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
-import type { LinkOwner } from "./peer_link.ts";
+import { type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import type { LogEvent, OutboundLink } from "../api.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
-/** What the output keeps to be used again while messages flow. */
+/** So much memory the output keeps for reuse while messages flow. */
 const KEEP_BYTES = 2_097_152;
-/** A link that sent no more than heartbeats for so long gives that back. */
+/** A link that sent nothing but heartbeats for so long gives that memory back. */
 const QUIET_MS = 1_000;
 const QUIET_BYTES = 4_096;
 
-export class PeerOutbound implements OutboundLink, ProcessLink {
+export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   readonly peerId: ServerId;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
@@ -47,12 +46,12 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   readonly #links: LinkOwner;
   readonly #outboxBytesMax: number;
   #output = new OutputBuffer(KEEP_BYTES);
-  /** For how long at most a few bytes waited at a time. */
+  /** For how long no more than a few bytes waited at a time. */
   #quietMs = 0;
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
-  /** The version in which the next hello is said: the latest, until the peer refuses it. */
+  /** The version of the next hello: the latest, until the peer refuses it. */
   #protocolVersion: number;
-  /** What the other end said of itself; null until it is found good. */
+  /** The welcome of the other end; null until it is found good. */
   #welcome: Hello | null = null;
   #isUp = false;
   #isConnected = false;
@@ -92,8 +91,8 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   }
 
   /**
-   * The peer has said a hello in some version. Where that is one which it once refused, it is of a later
-   * build now. The other way round it says nothing: it may remember an earlier build of this server.
+   * The peer has sent a hello in some version. If it once refused that version, it is of a later build
+   * now. An earlier version proves nothing: the peer may remember an earlier build of this server.
    */
   heardVersion(protocolVersion: number): void {
     if (protocolVersion <= this.#protocolVersion) return;
@@ -117,29 +116,19 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   }
 
   receive(bytes: Uint8Array): void {
-    // What follows the frame that ended the connection is no answer to anything.
+    // Nothing after the frame that ended the connection is an answer to anything.
     if (this.closing !== null) return;
     this.#silentMs = 0;
-    try {
-      this.#decoder.push(bytes);
-      let frame = this.#decoder.next();
-      while (frame !== null && this.closing === null) {
-        this.#onFrame(frame);
-        frame = this.#decoder.next();
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#problem("A peer's answer makes no sense", error.message);
-      this.reconnect(error.message);
-    }
+    const malformed = takeFrames(this.#decoder, bytes, this);
+    if (malformed !== null) this.#refusedBy("A peer's answer makes no sense", malformed);
     if (this.#isUp) this.#links.silence.heard(this.peerId);
   }
 
   /**
-   * Lets time pass. A network that drops packets without a word leaves a connection that looks alive
-   * until TCP gives up, minutes later, and that goes on late after the network is mended: TCP waits
-   * longer and longer between its tries. So what is written has to be answered, else the connection is
-   * given up and made anew.
+   * Lets time pass. A network that silently drops packets leaves a connection that looks alive until TCP
+   * gives up, minutes later, and that recovers late once the network works again: TCP waits longer and
+   * longer between its tries. So whatever is written has to be answered; otherwise the connection is
+   * given up and made again.
    */
   tick(elapsedMs: number): void {
     if (!this.#isConnected || this.#isLost) return;
@@ -201,7 +190,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     this.#hasNews = true;
   }
 
-  /** Ends the present connection once its output is out; the shell connects anew. */
+  /** Ends the present connection once its output is out; the shell connects again. */
   reconnect(reason: string): void {
     if (!this.#isConnected) return;
     this.closing = reason;
@@ -209,7 +198,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     this.wake();
   }
 
-  /** The same where nothing is wrong: what the handshake says has changed. */
+  /** The same where nothing is wrong: the handshake has something else to say. */
   connectAfresh(reason: string): void {
     this.#isPlannedEnd = true;
     this.reconnect(reason);
@@ -230,14 +219,14 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     this.onActivity?.();
   }
 
-  /** Holds no memory for a burst that is long over. */
+  /** Gives back the memory of a burst that is long over. */
   #restOutput(elapsedMs: number): void {
     const wasQuiet = this.#quietMs >= QUIET_MS;
     this.#quietMs += elapsedMs;
     if (!wasQuiet && this.#quietMs >= QUIET_MS) this.#output.giveBack();
   }
 
-  #onFrame(frame: Frame): void {
+  frameReceived(frame: Frame): void {
     if (this.#welcome === null) {
       if (frame.type === "welcome") return this.#onWelcome(frame.hello);
     } else if (frame.type === "pong") return;
@@ -265,7 +254,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     }
     const refused = this.#links.check(hello);
     if (refused !== null) {
-      const message = "A peer is not the server that the cluster file says";
+      const message = "A peer is not the server that the cluster file names";
       return this.#refusedBy(message, refused.text);
     }
     this.#welcome = hello;
@@ -277,7 +266,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
     );
   }
 
-  // What the other processes of the same server make of it, see ProcessLink.
+  // What PeerProcesses decides about this connection, see ProcessLink.
 
   admitted(): void {
     this.#isUp = true;
@@ -303,7 +292,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink {
   }
 
   #onRefusal(reason: number, text: string): void {
-    // Whoever speaks that version to this server at this moment knows it: somebody else answers here.
+    // A peer that speaks this version to this server now knows it: somebody else answers here.
     const mayBeOlder = reason === RefusalReason.otherVersion && !this.#isUp &&
       !this.#links.hears(this.peerId, this.#protocolVersion);
     if (!mayBeOlder || this.#protocolVersion === PROTOCOL_VERSION_MIN) {

@@ -1,17 +1,17 @@
 /**
- * Two processes with one data directory, that is, with a copy of it, would vote and acknowledge twice
- * under one name. Each process draws a start id and names it in its handshakes; here connections of one
- * server with two start ids meet. The earlier process is asked whether it still answers. Where it does,
- * the later one is refused; where it does not, it has ended without anybody having said so (a restart,
- * a network that drops packets), its connections are closed, and the later one is admitted.
+ * Two processes with one data directory, that is, one of them with a copy, would vote and acknowledge
+ * twice under one name. Each process draws a start id and names it in its handshakes; here connections
+ * of one server with two start ids meet. The earlier process is asked whether it still answers. If it
+ * does, the later one is refused. If not, it has ended without its connections being closed (a restart,
+ * a network that drops packets): they are closed now, and the later one is admitted.
  *
- * Whoever has been refused, or has given way, is remembered and refused from then on, at once, whether
- * the other process is there just now or not: else a copy that tries again and again would be admitted
- * in the moment when its original restarts, and the original would be the later one. A restart draws a
- * new id, so nobody is locked out for longer than its process lives. The refused process itself runs on
- * and tries again: a single judge that is mistaken must not end a rightful server, and one that ended
- * would be started anew by its supervisor, with an id that nobody remembers. Which of the two is the
- * copy can't be known here: only which came later.
+ * A process that was refused, or gave way, is remembered and refused from then on at once, whether the
+ * other process is there at that moment or not. Otherwise a copy that tries again and again would be
+ * admitted while its original restarts, and the original would be the later one. A restart draws a new
+ * id, so nobody is locked out for longer than its process lives. The refused process itself keeps running
+ * and trying: one mistaken judge must not end a rightful server, and one that ended would be started
+ * again by its supervisor, with an id that nobody remembers. Which of the two is the copy can't be known
+ * here: only which came later.
  */
 import type { Rng } from "../../host/ports.ts";
 import type { ServerId } from "../../raft/types.ts";
@@ -59,7 +59,7 @@ interface Party {
 /** A later connection that waits for what the earlier ones answer. */
 interface Challenge extends Party {
   leftMs: number;
-  /** Answers to earlier probes say nothing about now. */
+  /** Answers to earlier probes prove nothing about now. */
   probeNumber: number;
 }
 
@@ -67,13 +67,13 @@ export class PeerProcesses {
   /** Connections whose handshake has passed. */
   readonly #admitted = new Map<ProcessLink, Party>();
   readonly #challenges = new Map<ProcessLink, Challenge>();
-  /** Those that were refused or gave way; of each server the last ones, which tried last at the end. */
+  /** Those that were refused or gave way; of each server the latest, in the order of their last tries. */
   readonly #barred = new Map<ServerId, StartId[]>();
   #lastProbe = 0;
 
   /**
    * A connection's handshake is good so far. Answers by `link.admitted()` or `link.refusedFor()`: at
-   * once where nothing stands against it, or within `ANSWER_MAX_MS`. Builds that draw no start id
+   * once where nothing is against it, or within `ANSWER_MAX_MS`. Builds that draw no start id
    * (null) are admitted as they always were.
    */
   present(
@@ -115,7 +115,7 @@ export class PeerProcesses {
   /** Lets time pass; time in which this process stood still counts for little. */
   tick(elapsedMs: number): void {
     for (const later of [...this.#challenges.values()]) {
-      // Gone, or asked anew since another one was admitted in this very loop: that one may answer.
+      // Gone; or it waits again, as another one was admitted in this very loop, which may answer.
       if (this.#challenges.get(later.link) !== later) continue;
       later.leftMs -= elapsedMs;
       if (later.leftMs > 0) continue;
@@ -140,7 +140,7 @@ export class PeerProcesses {
     this.#challenges.delete(party.link);
     this.#admitted.set(party.link, party);
     party.link.admitted();
-    // Whoever waits has this one against it now: a third process, mostly none.
+    // Those that wait have this one against them now: that takes a third process.
     for (const later of [...this.#challenges.values()]) {
       if (isTwin(party, later)) this.#challengeOrAdmit(later);
     }
@@ -164,7 +164,7 @@ export class PeerProcesses {
     this.#barred.set(peer, [...others, startId].slice(-BARRED_MAX));
   }
 
-  /** The oldest connection of a process: whichever answers, the same one is named. */
+  /** The oldest connection of a process: whichever of them answers, the same one is named. */
   #firstOf({ peer, startId }: Party): Party {
     const isSame = (other: Party) => other.peer === peer && other.startId === startId;
     return [...this.#admitted.values()].find(isSame)!;
@@ -176,7 +176,7 @@ export class PeerProcesses {
   }
 }
 
-/** What whoever is refused is told. */
+/** What the refused process is told. */
 export function twinText(id: ServerId, { address, sharesDirectory }: Twin): string {
   if (!sharesDirectory) {
     return `another process under the id ${id} answers at ${address}, with a data directory of ` +

@@ -1,6 +1,6 @@
 /**
- * For how long nothing has come from each other server, over whichever connection. Counted in this
- * process's own ticks: while it stands still itself, it does not hear, and that is nobody's silence.
+ * For how long nothing has come from each other server, over any connection. Counted in this process's
+ * own ticks: while it stands still it hears nobody, and that is not their silence.
  */
 import type { ServerId } from "../../raft/types.ts";
 

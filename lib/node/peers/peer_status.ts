@@ -1,7 +1,7 @@
 /**
  * What the servers tell each other of themselves: now and then, and soon after something changed. A
- * report that is older than two election timeouts says nothing any more: its server is *unknown*, which
- * is neither well nor in trouble. Servers of builds without this feature are always unknown.
+ * report that is older than two election timeouts counts for nothing: its server is then *unknown*,
+ * neither well nor in trouble. Servers of builds without this feature are always unknown.
  */
 import type { ServerId } from "../../raft/types.ts";
 import type { StatusNotice } from "../../wire/rpc/rpc.ts";
@@ -14,7 +14,7 @@ export interface PeerStatus extends StatusNotice {
 
 /** A report is sent again after this share of an election timeout. */
 const REPEAT_SHARE = 1 / 2;
-/** What changes back and forth is told no more often than this. */
+/** What changes back and forth is reported no more often than this. */
 const CHANGE_PAUSE_MS = 50;
 const VALID_ELECTION_TIMEOUTS = 2;
 
@@ -54,13 +54,13 @@ export class PeerStatuses {
     this.#nowMs = nowMs;
     const own = this.#links.ownStatus();
     if (own === null) return;
-    const isNews = this.#sent === null || !saysTheSame(own, this.#sent);
-    const pauseMs = isNews ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#electionTimeoutMs;
+    const isChanged = this.#sent === null || !isSameReport(own, this.#sent);
+    const pauseMs = isChanged ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#electionTimeoutMs;
     if (this.#sent !== null && nowMs - this.#sentMs < pauseMs) return;
     this.#tell(own);
   }
 
-  /** A link has come up: its server hears at the next tick, not after the pause that others are in. */
+  /** A link has come up: its server gets a report at the next tick, not after the pause. */
   linkUp(): void {
     this.#sent = null;
   }
@@ -73,11 +73,11 @@ export class PeerStatuses {
 }
 
 /**
- * How far the log is applied, and its time, change all the time: only their beginning is news. Until it
- * is told that something is applied, a server is left out of the layout that clients get; and whoever
- * comes to lead next continues the time that it was told.
+ * How far the log is applied, and its time, change all the time: only their beginning is a reason for a
+ * report. Until it is reported that something is applied, a server is left out of the layout that clients
+ * get; and whoever comes to lead next continues the time that it was told.
  */
-function saysTheSame(a: StatusNotice, b: StatusNotice): boolean {
+function isSameReport(a: StatusNotice, b: StatusNotice): boolean {
   return a.hasRoom === b.hasRoom && a.canWrite === b.canWrite && a.isSuspect === b.isSuspect &&
     a.isRepairing === b.isRepairing && (a.appliedIndex === 0) === (b.appliedIndex === 0) &&
     (a.logTimeMs === 0) === (b.logTimeMs === 0);

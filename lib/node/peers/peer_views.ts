@@ -5,7 +5,7 @@ import type { PeerView } from "../../wire/codec.ts";
 import type { PeerLinks } from "./peer_links.ts";
 import type { PeerOutbound } from "./peer_outbound.ts";
 
-/** Servers on an idle link hear each other with every ping: who misses two is silent. */
+/** Servers on an idle link hear each other with every ping: one that misses two is silent. */
 const SILENT_PINGS = 2;
 
 /** `progress` is a leader's; undefined where another leads. */

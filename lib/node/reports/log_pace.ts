@@ -1,60 +1,60 @@
 /**
- * How often the same may be said: a few times at once, then after pauses that double, up to a minute,
- * each time with how often it happened meanwhile. What has not happened for a minute is news again.
+ * How often the same may be logged: a few times at once, then after pauses that double, up to a minute.
+ * Each line tells how many were omitted before it. What has not happened for a minute starts afresh.
  */
 
-/** So often nothing is left out: most things that happen several times come to an end soon. */
+/** So many times nothing is omitted: most things that repeat end soon. */
 const FREE_TIMES = 5;
 const PAUSE_FIRST_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
 
-interface Said {
+interface Subject {
   times: number;
   atMs: number;
   pauseMs: number;
   lastAskedMs: number;
-  unsaid: number;
+  omitted: number;
 }
 
 export class LogPace {
-  readonly #said = new Map<string, Said>();
+  readonly #subjects = new Map<string, Subject>();
 
   /**
-   * Whether `what` may be said now. Null: not yet; else how often it was not said since the last time.
+   * Whether `what` may be logged now. Null: not yet; otherwise how many were omitted since the last time.
    * `what` comes from a small set: each is remembered.
    */
   ask(what: string, nowMs: number): number | null {
-    const said = this.#said.get(what);
-    if (said === undefined || nowMs - said.lastAskedMs >= PAUSE_MAX_MS) {
-      const anew = { times: 1, atMs: nowMs, pauseMs: 0, lastAskedMs: nowMs, unsaid: 0 };
-      this.#said.set(what, anew);
-      return said?.unsaid ?? 0;
+    const subject = this.#subjects.get(what);
+    if (subject === undefined || nowMs - subject.lastAskedMs >= PAUSE_MAX_MS) {
+      const fresh = { times: 1, atMs: nowMs, pauseMs: 0, lastAskedMs: nowMs, omitted: 0 };
+      this.#subjects.set(what, fresh);
+      return subject?.omitted ?? 0;
     }
-    said.lastAskedMs = nowMs;
-    if (nowMs - said.atMs >= said.pauseMs) return say(said, nowMs);
-    said.unsaid++;
+    subject.lastAskedMs = nowMs;
+    if (nowMs - subject.atMs >= subject.pauseMs) return noteLogged(subject, nowMs);
+    subject.omitted++;
     return null;
   }
 
   /**
-   * The same for something that could not be said when it was asked for, and was kept: it counts as
-   * said then, not as another one.
+   * The same for something that was not logged when it happened, and was kept: it is logged now and does
+   * not count as omitted.
    */
   askHeld(what: string, nowMs: number): number | null {
-    const said = this.#said.get(what);
-    if (said === undefined || nowMs - said.atMs < said.pauseMs) return null;
-    return say(said, nowMs) - 1;
+    const subject = this.#subjects.get(what);
+    if (subject === undefined || nowMs - subject.atMs < subject.pauseMs) return null;
+    return noteLogged(subject, nowMs) - 1;
   }
 }
 
-/** Notes that it is said now; how often it was not since the last time. */
-function say(said: Said, nowMs: number): number {
-  const { unsaid } = said;
-  said.times++;
-  said.atMs = nowMs;
-  said.unsaid = 0;
-  if (said.times >= FREE_TIMES) {
-    said.pauseMs = Math.min(Math.max(PAUSE_FIRST_MS, said.pauseMs * 2), PAUSE_MAX_MS);
+/** Notes that it is logged now; returns how many were omitted since the last time. */
+function noteLogged(subject: Subject, nowMs: number): number {
+  const { omitted } = subject;
+  subject.times++;
+  subject.atMs = nowMs;
+  subject.omitted = 0;
+  if (subject.times >= FREE_TIMES) {
+    subject.pauseMs = Math.min(Math.max(PAUSE_FIRST_MS, subject.pauseMs * 2), PAUSE_MAX_MS);
   }
-  return unsaid;
+  return omitted;
 }

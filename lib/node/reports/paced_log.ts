@@ -1,7 +1,7 @@
 /**
- * Logs what may happen again and again. What is left out for its pace (log_pace.ts) is kept: the last
- * of each subject is still said once its pause is over, unless something newer was. So the log ends
- * with what is so, however fast it changed before.
+ * Logs what may happen again and again. What its pace (log_pace.ts) omits is kept: the latest event of
+ * each subject is logged once its pause is over, unless a newer one was. So the log always ends with the
+ * present state, however fast that changed before.
  */
 import { LogPace } from "./log_pace.ts";
 import type { LogEvent, NodeHost } from "../api.ts";
@@ -17,27 +17,27 @@ export class PacedLog {
   }
 
   /** `subject`, and the event's message within it, come from small sets: each is remembered. */
-  say(subject: string, event: LogEvent, nowMs: number): void {
+  log(subject: string, event: LogEvent, nowMs: number): void {
     const what = `${subject}/${event.message}`;
-    const unsaid = this.#pace.ask(what, nowMs);
-    if (unsaid === null) {
+    const omitted = this.#pace.ask(what, nowMs);
+    if (omitted === null) {
       this.#held.set(subject, { what, event });
       return;
     }
     this.#held.delete(subject);
-    this.#log(event, unsaid);
+    this.#write(event, omitted);
   }
 
   tick(nowMs: number): void {
     for (const [subject, { what, event }] of this.#held) {
-      const unsaid = this.#pace.askHeld(what, nowMs);
-      if (unsaid === null) continue;
+      const omitted = this.#pace.askHeld(what, nowMs);
+      if (omitted === null) continue;
       this.#held.delete(subject);
-      this.#log(event, unsaid);
+      this.#write(event, omitted);
     }
   }
 
-  #log(event: LogEvent, unsaid: number): void {
-    this.#host.log(unsaid === 0 ? event : { ...event, fields: { ...event.fields, unsaid } });
+  #write(event: LogEvent, omitted: number): void {
+    this.#host.log(omitted === 0 ? event : { ...event, fields: { ...event.fields, omitted } });
   }
 }

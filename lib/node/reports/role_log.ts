@@ -1,6 +1,6 @@
 /**
- * Says which role this server takes, and why. Without a leader that may go on for ever, several times
- * a second: the same is said less and less often then (paced_log.ts).
+ * Logs which role this server takes, and why. Without a leader that may happen several times a second,
+ * for ever: the same is then logged less and less often (paced_log.ts).
  */
 import type { RaftEvent } from "../../raft/raft.ts";
 import { NOBODY, type ServerId } from "../../raft/types.ts";
@@ -21,7 +21,7 @@ export class RoleLog {
     const fields = { term, leader: leaderId, reason };
     const lost = { ...fields, lostLeader: this.#leaderId };
     this.#leaderId = leaderId;
-    this.#paced.say("role", {
+    this.#paced.log("role", {
       level: isLoss ? "warning" : "info",
       message: from === to ? `Still ${to}` : `Now ${to}, was ${from}`,
       fields: isLoss ? lost : fields,

@@ -1,7 +1,7 @@
 /**
- * Notices where this server stood still: between two ticks passed far more time than a tick. Nobody was
- * heard, no sync was seen to end, and other servers may have taken it for dead. The log says for how
- * long and, from what the process used meanwhile, why.
+ * Notices that this server stood still: far more time than a tick passed between two ticks. Meanwhile
+ * nobody was heard, no sync was seen to end, and other servers may have taken it for dead. The log tells
+ * for how long and, from what the process used meanwhile, why.
  */
 import type { Clock, ProcessUse } from "../../host/ports.ts";
 import { PacedLog } from "./paced_log.ts";
@@ -11,11 +11,11 @@ export interface StandstillOptions {
   readonly clock: Clock;
   readonly host: Pick<NodeHost, "log" | "use">;
   readonly tickMs: number;
-  /** What costs no less than this is worth a line: others take a server for dead then. */
+  /** A standstill of this length is logged: others may have taken this server for dead. */
   readonly electionTimeoutMs: number;
 }
 
-/** The wall clock goes on while a machine sleeps; the other one does not. */
+/** The wall clock continues while a machine sleeps; the monotonic one does not. */
 const SLEPT_MIN_MS = 1_000;
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
@@ -34,8 +34,8 @@ export class Standstill {
   }
 
   /**
-   * For how long this server has stood still by now, all in all: of two such figures the difference
-   * tells how much of the time between them.
+   * For how long this server has stood still in all, up to now: the difference of two such figures is
+   * how long it stood still between them.
    */
   totalMs(nowMs: number): number {
     return this.#totalMs + this.#beyondTickMs(nowMs);
@@ -47,7 +47,7 @@ export class Standstill {
     const use = host.use?.() ?? NO_USE;
     const stoodMs = this.#beyondTickMs(nowMs);
     this.#totalMs += stoodMs;
-    if (stoodMs >= this.#options.electionTimeoutMs) this.#say(stoodMs, nowMs, use);
+    if (stoodMs >= this.#options.electionTimeoutMs) this.#logStandstill(stoodMs, nowMs, use);
     const passedMs = nowMs - this.#tickedMs;
     const sleptMs = wallMs - this.#wallMs - passedMs;
     if (this.#tickedMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#logSlept(sleptMs, nowMs);
@@ -59,12 +59,12 @@ export class Standstill {
 
   #beyondTickMs(nowMs: number): number {
     if (this.#tickedMs < 0) return 0;
-    // A tick that is a little late is the rule on a busy machine.
+    // On a busy machine ticks are often a little late.
     const beyondMs = nowMs - this.#tickedMs - this.#options.tickMs;
     return beyondMs >= this.#options.tickMs ? beyondMs : 0;
   }
 
-  #say(stoodMs: number, nowMs: number, use: ProcessUse): void {
+  #logStandstill(stoodMs: number, nowMs: number, use: ProcessUse): void {
     const cpuMs = use.cpuMs - this.#use.cpuMs;
     const diskMs = use.diskMs - this.#use.diskMs;
     const { level, message } = { level: "warning", message: "This server stood still" } as const;
@@ -74,13 +74,13 @@ export class Standstill {
       diskMs: Math.round(diskMs),
       reason: reasonOf(stoodMs, cpuMs, diskMs, use.longestDiskCall),
     };
-    this.#paced.say("standstill", { level, message, fields }, nowMs);
+    this.#paced.log("standstill", { level, message, fields }, nowMs);
   }
 
   #logSlept(sleptMs: number, nowMs: number): void {
     const message = "The machine slept, or its clock was set forward";
     const fields = { aheadMs: Math.round(sleptMs) };
-    this.#paced.say("slept", { level: "warning", message, fields }, nowMs);
+    this.#paced.log("slept", { level: "warning", message, fields }, nowMs);
   }
 }
 

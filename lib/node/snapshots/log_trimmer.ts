@@ -1,6 +1,6 @@
 /**
- * Keeps the log in memory short: applied entries are dropped, oldest first, down to some bytes that
- * followers which lag a little are served from. One that lags more gets a snapshot.
+ * Keeps the log in memory short: applied entries are dropped, oldest first. Some bytes of them stay, for
+ * followers that lag a little; one that lags more gets a snapshot.
  */
 import { freeNow } from "../../util/free_now.ts";
 import type { Raft } from "../../raft/raft.ts";
@@ -9,7 +9,7 @@ export class LogTrimmer {
   readonly #bytesKept: number;
   #bytes: number;
 
-  /** `bytes`: of the entries that the log holds at the start. */
+  /** `bytes`: of the entries that the log holds at startup. */
   constructor(bytesKept: number, bytes: number) {
     this.#bytesKept = bytesKept;
     this.#bytes = bytes;
@@ -29,14 +29,14 @@ export class LogTrimmer {
     this.#bytes = 0;
   }
 
-  /** Drops what is too much, up to `indexMax` at the most; looks at each entry once. */
+  /** Drops what is too much, up to `indexMax` at most; looks at each entry once. */
   trim(raft: Raft, appliedIndex: number, indexMax: number): void {
-    // A quarter more is let through, so that dropping is seldom and its cost spread.
+    // A quarter more may stay, so that entries are dropped seldom, and many at a time.
     if (this.#bytes <= this.#bytesKept * 1.25) return;
     const { log } = raft.state;
     const last = Math.min(appliedIndex, log.durableIndex, indexMax);
-    // Everybody is done with entries that are applied and durable, but for messages of the core that
-    // nobody has taken yet: where there are any, the collector gets the dropped entries.
+    // Nobody uses entries any more that are applied and durable, except messages of the core that were
+    // not taken yet: where there are any, the collector frees the dropped entries.
     const givesUp = raft.state.output.messages.length === 0;
     const dropped: Uint8Array[] = [];
     let index = log.firstIndex - 1;

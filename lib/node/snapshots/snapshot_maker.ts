@@ -1,8 +1,8 @@
 /**
- * Takes this server's own snapshots while writes go on: one slice a tick, against one index. About a
- * megabyte of them at a time is written and synced beside the event loop, so that the log's syncs
- * never wait behind much, and memory holds no more than twice that. A follower that waits for the
- * snapshot gets slices as large as the time that one may take.
+ * Takes this server's own snapshots while writes continue: one slice a tick, all of one index. About a
+ * megabyte at a time is written and synced off the event loop, so that the log's syncs never wait for
+ * much, and memory holds no more than twice that. While a follower waits for the snapshot, slices are as
+ * large as the time for one allows.
  */
 import { ByteWriter } from "../../util/bytes.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
@@ -15,13 +15,13 @@ import type { NodeHost } from "../api.ts";
 
 /** Bytes that are written and synced together. Larger ones keep the log's own syncs waiting. */
 const FLUSH_BYTES = 1_048_576;
-/** How long commands may have to wait for one slice; looked at between pieces of `sliceBytes`. */
+/** How long commands may wait for one slice; checked between pieces of `sliceBytes`. */
 const SLICE_MS = 1.5;
-/** A slice for a follower that waits has so many pieces at the most. */
+/** A slice has no more pieces than this while a follower waits. */
 const URGENT_PIECES = 8;
 /** How long to wait after a full or a far too slow disk before the next try. */
 const FULL_PAUSE_MS = 5_000;
-/** A snapshot is given up where more than this was overwritten while its disk stood still. */
+/** A snapshot is given up once more than this was overwritten while it waited for the disk. */
 const SAVED_BYTES_MAX = 33_554_432;
 
 export interface SnapshotMakerOptions {
@@ -57,7 +57,7 @@ export class SnapshotMaker {
   readonly #options: SnapshotMakerOptions;
   readonly #piece = new ByteWriter(0);
   #running: Running | null = null;
-  /** What runs beside the event loop. */
+  /** What runs off the event loop. */
   #writing: "nothing" | "flush" | "finish" = "nothing";
   #isWanted = false;
   #pauseUntilMs = 0;
@@ -65,7 +65,7 @@ export class SnapshotMaker {
   /** Bytes of entries applied since the last snapshot. */
   #logBytes: number;
 
-  /** `logBytes`: of the entries recovered behind the last snapshot. */
+  /** `logBytes`: of the entries recovered after the last snapshot. */
   constructor(options: SnapshotMakerOptions, logBytes: number) {
     this.#options = options;
     this.#logBytes = logBytes;
@@ -97,7 +97,7 @@ export class SnapshotMaker {
     if (this.#running === null) this.#isWanted = true;
   }
 
-  /** Gives up what is being taken, and that it is wanted: the store is about to be replaced. */
+  /** Gives up what is being taken or wanted: the store is about to be replaced. */
   abort(): void {
     this.#isWanted = false;
     this.#running?.snapshot.close();
@@ -107,16 +107,16 @@ export class SnapshotMaker {
     this.#logBytes = 0;
   }
 
-  /** Ends what is being taken, to be begun anew a while later: there is no room for it. */
+  /** Gives up what is being taken, to begin again a while later: there is no room for it. */
   postpone(nowMs: number): void {
     this.#pauseUntilMs = nowMs + FULL_PAUSE_MS;
     this.giveWay();
   }
 
   /**
-   * Ends what is being taken, to be begun anew as soon as `tick` is called again: its room and its disk
-   * are needed for something that may not last long. A pause behind that would be one too many: a
-   * follower may wait for a snapshot of a server that has just received one and leads now.
+   * Gives up what is being taken, to begin again as soon as `tick` is called again: its room and its disk
+   * are needed for something that may not last long. A pause after that would be one too many: a follower
+   * may wait for a snapshot of a server that has just received one and leads now.
    */
   giveWay(): void {
     if (this.#running === null) return;
@@ -124,13 +124,13 @@ export class SnapshotMaker {
     this.#isWanted = true;
   }
 
-  /** Begins where it is time to, and nothing else is against it, or writes the next slice. */
+  /** Begins a snapshot where one is due and nothing is against it, or writes the next slice. */
   tick(nowMs: number, raft: Raft, store: Store, mayBegin = true): void {
-    if (this.#running !== null) return this.#goOn(this.#running);
+    if (this.#running !== null) return this.#continue(this.#running);
     if (!mayBegin || nowMs < this.#pauseUntilMs || !this.#isDue()) return;
     const index = store.appliedIndex;
     const newest = this.#options.files.list()[0]?.index ?? 0;
-    // What is in a snapshot has to be durable here; what is in the last one needs no second.
+    // What a snapshot holds has to be durable in the log; what the last one holds needs no second one.
     if (index <= newest || index > raft.state.log.durableIndex) return;
     this.#begin(nowMs, raft, store);
   }
@@ -159,10 +159,10 @@ export class SnapshotMaker {
   }
 
   /** Makes the next slice, while the one before may still be on its way to the disk. */
-  #goOn(running: Running): void {
+  #continue(running: Running): void {
     if (running.snapshot.savedBytes > SAVED_BYTES_MAX) {
       const fields = { savedBytes: running.snapshot.savedBytes };
-      const message = "A snapshot is begun anew later: the disk is too slow for it";
+      const message = "A snapshot is given up and begun again later: the disk is too slow for it";
       this.#options.host.log({ level: "warning", message, fields });
       return this.postpone(this.#options.clock.monotonicMs());
     }
@@ -196,7 +196,7 @@ export class SnapshotMaker {
     return isMore;
   }
 
-  /** Writes what is there, where that is enough and nothing else is being written. */
+  /** Writes what there is, once that is enough and nothing else is being written. */
   #write(running: Running): void {
     if (this.#writing !== "nothing") return;
     if (running.isWhole) return this.#finish(running);

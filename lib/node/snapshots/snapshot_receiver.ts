@@ -1,7 +1,7 @@
 /**
- * Takes in a snapshot from the leader, beside the state that this server has: chunk by chunk into a
- * file, then, once that is durable, section by section into a new store. Only a whole one is handed
- * over, by `takeReady()`; until then nothing of the old state has changed.
+ * Receives a snapshot from the leader while this server keeps its own state: chunk by chunk into a file,
+ * then, once that is durable, section by section into a new store. Only a whole snapshot is handed over,
+ * by `takeReady()`; until then nothing of the old state has changed.
  */
 import { ByteFormatError } from "../../util/bytes.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
@@ -13,10 +13,10 @@ import { DataDirectoryError } from "../../storage/errors.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../../storage/types.ts";
 import type { NodeHost } from "../api.ts";
 
-/** How long loading goes on in one tick; looked at between two sections. */
+/** How long one tick loads; checked between two sections. */
 const LOAD_SLICE_MS = 4;
 
-/** A snapshot of which no piece came for so long is not sent any more; a sender tries each second. */
+/** After so long without a piece a snapshot is not being sent any more: senders try each second. */
 const SILENCE_MS = 10_000;
 
 /** A snapshot that is durable and loaded. */
@@ -39,7 +39,7 @@ export interface ChunkAnswers {
   answerChunk(chunk: ChunkOrigin, offset: number): void;
 }
 
-/** Whom a chunk came from, and of which snapshot. */
+/** Which server a chunk came from, and which snapshot it is of. */
 export type ChunkOrigin = Pick<SnapshotChunk, "from" | "index" | "snapshotTerm">;
 
 interface Loading {
@@ -50,7 +50,7 @@ interface Loading {
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   #part: SnapshotPart | null = null;
-  /** Of the last piece of it: who sends the rest is who has to know how much is held. */
+  /** Of its last piece: whoever sends the rest has to know how much is held. */
   #origin: ChunkOrigin | null = null;
   /** When the last piece of it came, by the monotonic clock. */
   #heardMs = 0;
@@ -64,10 +64,10 @@ export class SnapshotReceiver {
     this.#options = options;
   }
 
-  /** A piece that is news to the core. */
+  /** A piece of a snapshot that the core wants. */
   receive(chunk: SnapshotChunk): void {
     if (this.#isFinishing || this.#loading !== null || this.#ready !== null) {
-      // All of it is here already; the core tells the leader once it is taken over.
+      // All of it is here already; the core tells the leader once it is restored from it.
       return this.#options.answers.answerChunk(chunk, chunk.totalBytes);
     }
     this.#heardMs = this.#options.clock.monotonicMs();
@@ -82,13 +82,13 @@ export class SnapshotReceiver {
       } else if (!this.#isStoring) this.#store(part);
     } catch (error) {
       this.#drop();
-      this.#complain(error);
+      this.#warn(error);
     }
   }
 
   /**
-   * Loads the next sections of what has come. Not turn by turn: turns that ask for the next one keep
-   * the runtime from its sockets, and a server that loads would be taken for dead.
+   * Loads the next sections of what was received. By ticks, not by turns: turns that each ask for the
+   * next keep the runtime from its sockets, and a server that loads would be taken for dead.
    */
   tick(): void {
     const loading = this.#loading;
@@ -106,14 +106,14 @@ export class SnapshotReceiver {
       this.#loading = null;
       file.close();
       files.remove(file.position);
-      this.#complain(error);
+      this.#warn(error);
     }
   }
 
   /**
-   * Gives up what came in part where the rest is not needed or not sent any more: its sender is gone,
-   * or went on with appends. As long as it stays, this server takes no snapshots of its own, and as a
-   * leader it could not serve a follower that needs one. `nowMs`: the monotonic clock.
+   * Gives up a part whose rest is not needed or not sent any more: its sender is gone, or continued with
+   * appends. While the part stays, this server takes no snapshots of its own, and as a leader it could
+   * not serve a follower that needs one. `nowMs`: the monotonic clock.
    */
   giveUpStale(nowMs: number, { role, commitIndex }: RaftState): void {
     const part = this.#part;
@@ -165,7 +165,7 @@ export class SnapshotReceiver {
     this.#isStoring = false;
   }
 
-  /** Makes durable what has come, and says so; then what came meanwhile. */
+  /** Makes durable what was received, and acknowledges it; then what came meanwhile. */
   #store(part: SnapshotPart): void {
     const { host } = this.#options;
     const held = part.heldBytes;
@@ -175,7 +175,7 @@ export class SnapshotReceiver {
       this.#isStoring = false;
       if (error !== null) {
         this.#drop();
-        return error instanceof DiskFullError ? this.#complain(error) : host.fatal(error);
+        return error instanceof DiskFullError ? this.#warn(error) : host.fatal(error);
       }
       this.#answer(held);
       if (part.heldBytes > held) this.#store(part);
@@ -196,7 +196,7 @@ export class SnapshotReceiver {
         this.#loading = { file, reader: new SnapshotReader(options, file.head) };
         this.#answer(part.bodyBytes);
       } catch (error) {
-        this.#complain(error);
+        this.#warn(error);
       }
     });
   }
@@ -206,8 +206,8 @@ export class SnapshotReceiver {
     this.#options.answers.answerChunk(this.#origin!, heldBytes);
   }
 
-  /** What came was no snapshot, or found no room: it is dropped, and the leader begins anew. */
-  #complain(error: unknown): void {
+  /** What came was no snapshot, or found no room: it is dropped, and the leader begins again. */
+  #warn(error: unknown): void {
     const isExpected = error instanceof DiskFullError || error instanceof DataDirectoryError ||
       error instanceof ByteFormatError;
     if (!isExpected) throw error;

@@ -1,7 +1,7 @@
 /**
  * Streams the newest snapshot to one follower that needs entries which are gone: a window of chunks,
- * read from the file as they leave, never more than the window in memory. It begins by asking how
- * much the follower holds, so a stream that a broken link cut off goes on where it was.
+ * read from the file as they leave, never more than the window in memory. It begins by asking how much
+ * the follower holds, so a stream that a broken link cut off continues where it was.
  */
 import type { Raft } from "../../raft/raft.ts";
 import type { ServerId, SnapshotChunkResponse } from "../../raft/types.ts";
@@ -20,7 +20,7 @@ export class SnapshotSender {
   readonly file: SnapshotFile;
   readonly #links: MessageSender;
   readonly #chunkBytes: number;
-  /** The follower holds the body up to here, as it said; -1 until it did. */
+  /** The follower holds the body up to here, by its last answer; -1 before the first. */
   #acknowledged = -1;
   #sent = 0;
   #progressMs: number;
@@ -44,12 +44,12 @@ export class SnapshotSender {
     this.#sendChunk(raft, 0, NOTHING);
   }
 
-  /** The follower says how much it holds. */
+  /** The follower tells how much it holds. */
   answered(raft: Raft, answer: SnapshotChunkResponse, nowMs: number): void {
     const { position, bodyBytes } = this.file;
     if (answer.index !== position.index || answer.snapshotTerm !== position.term) return;
     if (answer.offset > bodyBytes || answer.offset === this.#acknowledged) return;
-    // Less than before: it began anew. More: what was on its way has come.
+    // Less than before: it began again. More: what was on its way has arrived.
     this.#sent = this.#acknowledged < 0 || answer.offset < this.#acknowledged
       ? answer.offset
       : Math.max(this.#sent, answer.offset);

@@ -1,6 +1,6 @@
 /**
- * All that a node does with snapshots: takes its own, streams the newest to followers that need
- * entries which are gone, takes in those of a leader, and keeps the log short in memory and on disk.
+ * All that a node does with snapshots: takes its own, streams the newest to followers that need entries
+ * which are gone, receives those of a leader, and keeps the log short in memory and on disk.
  */
 import type { Clock } from "../../host/ports.ts";
 import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../kv/snapshot.ts";
@@ -38,15 +38,15 @@ export interface CompactedLog {
 }
 
 const FULL_BEFORE_SNAPSHOT_MS = 1_000;
-/** On a full disk a snapshot is taken where the log that it may free is more than this share of it. */
+/** On a full disk a snapshot is taken where it may free more log than this share of its own size. */
 const FREED_SHARE = 8;
-/** Sections and their heads; where slices are small, what is kept beyond that covers them. */
+/** Sections and their heads; where slices are small, the reserve's margin covers them. */
 const SNAPSHOT_OVERHEAD_BYTES = 4_096;
 /** What an entry takes in the log besides its data. */
 const ENTRY_OVERHEAD_BYTES = 20;
-/** While followers need it, the log in memory may grow to so many times its bound. */
+/** While followers need it, the log in memory may grow to this multiple of its bound. */
 export const PINNED_FACTOR = 64;
-/** So long a leader that lost its leadership holds on to what its followers needed. */
+/** For how long a leader that lost its leadership keeps what its followers needed. */
 const HOLD_MS = 5_000;
 /** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */
 const SILENT_HEARTBEATS_MAX = 20;
@@ -60,7 +60,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   /** Followers that need a newer snapshot than there is yet. */
   readonly #waiting = new Set<ServerId>();
-  /** The log's end at the start; 0 once the store has it. */
+  /** The log's end at startup; 0 once the store has it. */
   #recoveredIndex: number;
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
@@ -130,9 +130,9 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   }
 
   /**
-   * After a start the store is empty until a leader says what of the log is committed. By that measure
-   * the reserve would be far too long, and what it gave back on a full disk would be gone when it is
-   * needed: it stays as it is until the store has what the log held.
+   * After startup the store is empty until a leader tells which part of the log is committed. By such a
+   * store the reserve would be far too long, and what it gave back would be missing on a full disk. So
+   * it stays as it is until the store has what the log held.
    */
   #keepReserve(store: Store, nowMs: number): void {
     const { lastIndex } = this.#raft.state.log;
@@ -142,15 +142,15 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   }
 
   /**
-   * A full disk takes a snapshot that needs no room and frees some: it is what a server gets out of a
-   * full disk by, where the room is its own. Any other one has to wait.
+   * On a full disk a snapshot is taken if it needs no more room and frees some: that is how a server
+   * recovers from a disk that it has filled itself. Any other snapshot has to wait.
    */
   #freesRoom(nowMs: number, bytes: number, log: LogStorage): boolean {
     const { files, limits } = this.#options;
     if (!this.#maker.isReserved) this.#maker.postpone(nowMs);
-    // What was under way when the disk became full may still make the contents larger.
+    // Entries that were under way when the disk became full may still make the contents larger.
     if (nowMs - this.#fullSinceMs < FULL_BEFORE_SNAPSHOT_MS) return false;
-    // Tried for where it should just fit: a file that was a snapshot of the same contents does.
+    // Tried even where it should just fit: a file that held a snapshot of the same contents does fit.
     if (!files.reserveHolds(bytes)) return false;
     const earlierBytes = log.earlierBytes();
     const freesLog = earlierBytes > bytes / FREED_SHARE ||
@@ -170,8 +170,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   }
 
   /**
-   * Lets the core take the leader's snapshot over; null where it is no news any more. The caller
-   * replaces the store and restarts the log.
+   * Has the core restored from the leader's snapshot; null where it does not need that any more. The
+   * caller replaces the store and restarts the log.
    */
   takeReceived(): ReceivedSnapshot | null {
     const received = this.#receiver.takeReady();
@@ -196,7 +196,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
 
   /**
    * Gives up on followers that answer nothing: they get their snapshot once they are heard again. One
-   * that never comes back would else keep the log in memory from being cut, and its snapshot open.
+   * that never returns would otherwise keep the log in memory from being cut, and its snapshot open.
    */
   #leaveSilent(): void {
     for (const { id, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []) {
@@ -235,7 +235,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     }
   }
 
-  /** True where the log in memory goes on behind the snapshot without a gap. */
+  /** True where the log in memory continues after the snapshot without a gap. */
   #isEnough(position: SnapshotPosition): boolean {
     return position.index >= this.#raft.state.log.firstIndex - 1;
   }
@@ -244,7 +244,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     return this.#options.files.list()[0] ?? null;
   }
 
-  /** As `#pinnedIndex`, which a server that is elected again in a moment must not have forgotten. */
+  /** As `#pinnedIndex`, remembered for a while, as this server may soon be elected again. */
   #heldIndex(nowMs: number): number {
     if (this.#raft.state.role.kind === "leader") {
       this.#held = { index: this.#pinnedIndex(), untilMs: nowMs + HOLD_MS };
@@ -256,8 +256,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   /** Up to here the log in memory may be dropped: what follows a snapshot to be sent is needed. */
   #pinnedIndex(): number {
     let index = Infinity;
-    // A snapshot that no follower waits for needs no log in memory behind it: holding on to what
-    // comes in while it is taken would cost more memory than the snapshot itself.
+    // A snapshot that no follower waits for needs no log in memory after it: keeping what arrives while
+    // it is taken would cost more memory than the snapshot itself.
     if (this.#waiting.size > 0) {
       const { runningIndex } = this.#maker;
       index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
