@@ -6,9 +6,10 @@ import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
 import { type FaultName, FAULTS, type SimOptions, type Strike } from "./options.ts";
-import { between, cutsOf } from "./partitions.ts";
 import type { SimServer } from "./sim_server.ts";
 import { LeaderFaults } from "./leader_faults.ts";
+import { NetworkFaults } from "./network_faults.ts";
+import { crash, CUT_WHOLLY, NewLeaderFaults } from "./new_leader_faults.ts";
 import { isLeading, SnapshotFaults } from "./snapshot_faults.ts";
 
 export interface FaultSetting {
@@ -22,14 +23,14 @@ export interface FaultSetting {
 
 /** A fault at a new leader comes within so many mean round trips. */
 const NEW_LEADER_ROUND_TRIPS = 4;
-/** The shape of such a fault that sets the leader apart. */
-const CUT_WHOLLY = 3;
 const HOUR_MS = 3_600_000;
 
 export class Faults implements Handler {
   readonly #setting: FaultSetting;
   readonly #snapshots: SnapshotFaults;
   readonly #leaders: LeaderFaults;
+  readonly #newLeaders: NewLeaderFaults;
+  readonly #network: NetworkFaults;
   readonly #random: Random;
   /** How to take back what lasts, by the number in its end event. */
   readonly #active = new Map<number, () => void>();
@@ -38,8 +39,6 @@ export class Faults implements Handler {
   #stretch = 1;
   #isOn = false;
   #beganUs = 0;
-  /** While a chase is on: see `#beginChase`. */
-  #chasedUntilUs = 0;
   /** Who had the last piece of a snapshot last; 0 where nobody did. */
   #receiver = 0;
   /** Whose repair was about to end last. */
@@ -51,6 +50,8 @@ export class Faults implements Handler {
     this.#setting = setting;
     this.#snapshots = new SnapshotFaults(setting, this);
     this.#leaders = new LeaderFaults(setting, this);
+    this.#newLeaders = new NewLeaderFaults(setting, this);
+    this.#network = new NetworkFaults(setting, this, () => this.#isOn);
     this.#random = random;
   }
 
@@ -81,7 +82,7 @@ export class Faults implements Handler {
   elected(): void {
     const { options, fabric } = this.#setting;
     if (!this.#isOn) return;
-    if (fabric.world.now < this.#chasedUntilUs) return this.#chaseNewest();
+    if (this.#newLeaders.isChasing) return this.#newLeaders.chaseNewest();
     if (options.schedule !== null) return;
     if (!this.#random.chance(options.newLeaderFault / this.#stretch)) return;
     const { delayMinMs, delayMeanMs } = options.network;
@@ -94,8 +95,7 @@ export class Faults implements Handler {
   atFigureEight(): void {
     const { options, fabric } = this.#setting;
     if (!this.#isOn || options.schedule !== null) return;
-    const isChased = fabric.world.now < this.#chasedUntilUs;
-    if (!isChased && !this.#random.chance(options.newLeaderFault)) return;
+    if (!this.#newLeaders.isChasing && !this.#random.chance(options.newLeaderFault)) return;
     fabric.world.schedule(0, this, Kind.faultBegin, 3, 0);
   }
 
@@ -200,9 +200,9 @@ export class Faults implements Handler {
     switch (name) {
       case "crash":
         if (server.isDown) return null;
-        return this.#crash([server], random);
+        return crash([server], this.#setting.options, random);
       case "crashAll":
-        return this.#crash(this.#setting.servers, random);
+        return crash(this.#setting.servers, this.#setting.options, random);
       case "crashInDisk":
         // Where it is down, this ends its next start.
         server.disk.crashSoon();
@@ -213,21 +213,22 @@ export class Faults implements Handler {
         return () => server.resume();
       case "partition":
       case "oneWayCut":
-        return this.#cut(name === "oneWayCut", random);
+        // Often the leader, as long as clients reach it.
+        return this.#network.cut(this.#victim(random).id, name === "oneWayCut", random);
       case "clog":
-        return this.#clog(durationMs, random);
+        return this.#network.clog(durationMs, random);
       case "swizzle":
-        return this.#swizzle(durationMs, random);
+        return this.#network.swizzle(durationMs, random);
       case "sleepingLeader":
-        return this.#sleep(durationMs, random);
+        return this.#newLeaders.sleep(durationMs, random);
       case "chase":
-        return this.#beginChase(durationMs);
+        return this.#newLeaders.beginChase(durationMs);
       case "lag":
         return this.#snapshots.leaveBehind(durationMs, random);
       case "newLeader":
-        return this.#hitNewLeader(random.between(0, 3), random);
+        return this.#newLeaders.hit(random.between(0, 3), random);
       case "figureEight":
-        return this.#hitNewLeader(CUT_WHOLLY, random, true);
+        return this.#newLeaders.hit(CUT_WHOLLY, random, true);
       case "installing":
         return this.#snapshots.hitReceiver(this.#receiver, durationMs, random);
       case "overtaken":
@@ -235,7 +236,7 @@ export class Faults implements Handler {
       case "stop":
         return this.#stop(server, random);
       case "earlyReads":
-        return this.#hitNewLeader(CUT_WHOLLY, random);
+        return this.#newLeaders.hit(CUT_WHOLLY, random);
       case "settling":
         this.#setting.servers.find(({ id }) => id === this.#settling)?.disk.stall(durationMs);
         return nothing;
@@ -244,9 +245,9 @@ export class Faults implements Handler {
       case "damageEnd":
         return this.#harm(name, random);
       case "connectionReset":
-        return this.#resetSome(random);
+        return this.#network.resetSome(random);
       case "clientCut":
-        return this.#cutClients(server);
+        return this.#network.cutClients(server);
       case "clockStep":
         server.clock.stepWall((random.unit() * 2 - 1) * HOUR_MS);
         return nothing;
@@ -278,110 +279,11 @@ export class Faults implements Handler {
     return leaders.length > 0 && random.chance(0.5) ? random.pick(leaders) : random.pick(servers);
   }
 
-  #crash(servers: readonly SimServer[], random: Random): () => void {
-    for (const server of servers) {
-      server.crash("a fault");
-      server.restartIn(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
-    }
-    return nothing;
-  }
-
   /** A process is asked to end in order: one that leads hands over. */
   #stop(server: SimServer, random: Random): (() => void) | null {
     if (server.isDown || server.isPaused) return null;
     server.stop(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
     return nothing;
-  }
-
-  /** The newest leader goes, or loses touch, before or while its term's first entry gets about. */
-  #hitNewLeader(shape: number, random: Random, isFigureEight = false): (() => void) | null {
-    const { servers, fabric } = this.#setting;
-    const leaders = servers.filter(isLeading).sort((a, b) => b.probe!.term() - a.probe!.term());
-    const leader = leaders[0];
-    if (leader === undefined) return null;
-    if (isFigureEight) this.#freeOthers(leader);
-    if (shape === 0) return this.#crash([leader], random);
-    if (shape === 1) {
-      leader.pause();
-      return () => leader.resume();
-    }
-    // Cut off wholly, or all but one follower.
-    const others = servers.filter((server) => server !== leader).map((server) => server.id);
-    const kept = shape === 2 && others.length > 0 ? random.pick(others) : 0;
-    const cuts = between([leader.id], others.filter((id) => id !== kept));
-    if (cuts.length === 0) return null;
-    for (const [from, to] of cuts) fabric.cut(from, to);
-    return () => {
-      for (const [from, to] of cuts) fabric.mend(from, to);
-    };
-  }
-
-  /**
-   * A leader sleeps, and wakes while it is still cut off from the others: it has answers of before its
-   * sleep, clients that ask it, and somebody else has taken over.
-   */
-  #sleep(durationMs: number, random: Random): (() => void) | null {
-    const { servers, fabric } = this.#setting;
-    const leaders = servers.filter(isLeading);
-    if (leaders.length === 0 || servers.length < 3) return null;
-    const leader = random.pick(leaders);
-    if (leader.isPaused) return null;
-    const cuts = between([leader.id], servers.map(({ id }) => id).filter((id) => id !== leader.id));
-    leader.pause();
-    // A moment later: answers that are under way still come, and wait with it.
-    const { delayMinMs, delayMeanMs } = fabric.options;
-    let isCut = false;
-    let isOver = false;
-    const cut = () => {
-      if (isOver) return;
-      isCut = true;
-      for (const [from, to] of cuts) fabric.cut(from, to);
-    };
-    const cutUs = 2_000 * (delayMinMs + delayMeanMs);
-    fabric.world.schedule(cutUs, this, Kind.faultEnd, 0, 0, null, cut);
-    const wakeUs = random.unit() * durationMs * 1000;
-    const wake = () => leader.resume();
-    fabric.world.schedule(wakeUs, this, Kind.faultEnd, 0, 0, null, wake);
-    return () => {
-      leader.resume();
-      isOver = true;
-      if (isCut) { for (const [from, to] of cuts) fabric.mend(from, to); }
-    };
-  }
-
-  /**
-   * For a while each new leader is cut off at once, with whatever its clients ask of it, and those cut
-   * off before are let back in. So logs part, and come to lead again.
-   */
-  #beginChase(durationMs: number): (() => void) | null {
-    const { servers, fabric } = this.#setting;
-    if (servers.length < 3) return null;
-    this.#chasedUntilUs = fabric.world.now + durationMs * 1000;
-    this.#chaseNewest();
-    return () => fabric.mendAll();
-  }
-
-  #chaseNewest(): void {
-    const { servers, fabric } = this.#setting;
-    const leaders = servers.filter(isLeading).sort((a, b) => b.probe!.term() - a.probe!.term());
-    const leader = leaders[0];
-    if (leader === undefined) return;
-    fabric.mendAll();
-    // One that comes back with entries that another could overwrite goes on, until a majority has them.
-    if (servers.some((other) => couldOverwrite(other, leader))) return;
-    const others = servers.filter((server) => server !== leader).map((server) => server.id);
-    for (const [from, to] of between([leader.id], others)) fabric.cut(from, to);
-  }
-
-  /** Whoever could overwrite what this leader holds gets its chance. */
-  #freeOthers(leader: SimServer): void {
-    const { servers, fabric } = this.#setting;
-    fabric.mendAll();
-    for (const server of servers) {
-      if (server === leader) continue;
-      server.resume();
-      if (server.isDown) server.restartIn(1_000);
-    }
   }
 
   /** One of the minority that may lose data does: all of it, or some bytes. It is down meanwhile. */
@@ -397,98 +299,10 @@ export class Faults implements Handler {
     return nothing;
   }
 
-  /** Some servers lose touch one after the other and come back in another order. */
-  #swizzle(durationMs: number, random: Random): (() => void) | null {
-    const { fabric, servers } = this.#setting;
-    if (servers.length < 2) return null;
-    for (const { id } of servers) {
-      if (random.chance(0.4)) continue;
-      const beginUs = random.unit() * 500 * durationMs;
-      const untilUs = fabric.world.now + (500 + random.unit() * 500) * durationMs;
-      const clog = () => {
-        if (!this.#isOn) return;
-        for (const other of servers) {
-          if (other.id === id) continue;
-          fabric.clog(id, other.id, untilUs);
-          fabric.clog(other.id, id, untilUs);
-        }
-      };
-      fabric.world.schedule(beginUs, this, Kind.faultBegin, 0, 0, null, clog);
-    }
-    return nothing;
-  }
-
-  #cut(oneWay: boolean, random: Random): (() => void) | null {
-    const { fabric, servers } = this.#setting;
-    if (servers.length < 2) return null;
-    // The first is the one that most shapes set apart: often the leader, as long as clients reach it.
-    const first = this.#victim(random).id;
-    const cuts = cutsOf(first, servers.map((server) => server.id), oneWay, random);
-    for (const [from, to] of cuts) fabric.cut(from, to);
-    this.#line("cuts", cuts.map(([from, to]) => `${from}>${to}`).join(" "));
-    if (random.chance(0.4)) this.resetLinks(cuts);
-    return () => {
-      for (const [from, to] of cuts) fabric.mend(from, to);
-    };
-  }
-
-  resetLinks(pairs: readonly (readonly [number, number])[]): void {
-    for (const server of this.#setting.servers) {
-      for (const link of server.links) {
-        if (pairs.some(([from, to]) => from === server.id && to === link.toId)) {
-          link.reset("reset by the network");
-        }
-      }
-    }
-  }
-
-  #clog(durationMs: number, random: Random): (() => void) | null {
-    const { fabric, servers } = this.#setting;
-    if (servers.length < 2) return null;
-    const untilUs = fabric.world.now + durationMs * 1000;
-    const from = random.pick(servers).id;
-    const whole = random.chance(0.3);
-    const to = random.pick(servers).id;
-    for (const other of servers) {
-      if (other.id !== from && (whole || other.id === to)) fabric.clog(from, other.id, untilUs);
-    }
-    return nothing;
-  }
-
-  #resetSome(random: Random): () => void {
-    const server = random.pick(this.#setting.servers);
-    for (const link of server.links) {
-      if (random.chance(0.5)) link.reset("reset by the network");
-    }
-    for (const connection of [...this.#setting.connections]) {
-      if (random.chance(0.3)) connection.reset();
-    }
-    return nothing;
-  }
-
-  #cutClients(server: SimServer): () => void {
-    const { unreachable, connections } = this.#setting;
-    unreachable.add(server.id);
-    for (const connection of [...connections]) {
-      if (connection.server === server) connection.reset();
-    }
-    return () => {
-      unreachable.delete(server.id);
-    };
-  }
-
   #line(name: string, detail: string): void {
     const { world } = this.#setting.fabric;
     world.trace.line(world.now, "fault", name, detail);
   }
-}
-
-/** Whether `other` ended its log in a term between that of the leader's old entries and its own. */
-function couldOverwrite(other: SimServer, leader: SimServer): boolean {
-  const state = leader.probe?.raft() ?? null;
-  const theirs = other.probe?.raft()?.log.lastTerm ?? 0;
-  if (state === null || state.log.lastIndex - 1 <= state.commitIndex) return false;
-  return theirs > state.log.termAt(state.log.lastIndex - 1) && theirs < state.term;
 }
 
 function nothing(): void {}
