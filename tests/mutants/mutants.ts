@@ -403,6 +403,45 @@ export const OWN: readonly Mutant[] = [
     "      grown.set(gather.subarray(0, this.#gatherCount));\n",
     "",
   ]),
+  mutant("reserve-unnamed", "A reserve takes records before its name as a segment is durable", [
+    "storage/segments/make_segment.ts",
+    "          then(() => disk.syncDirectoryLater(directory, then(left))),",
+    "          spare === null ? then(() => disk.syncDirectoryLater(directory, then(left))) : then(left),",
+  ]),
+  mutant("room-for-all", "A server without room takes all entries, and its votes find none", [
+    "node/space.ts",
+    "    if (replica.log.hasRoom()) return message;",
+    "    if (replica.log.hasRoom() || message.entries.length > 0) return message;",
+  ]),
+  mutant("full-unheard", "A leader takes sets while a majority says that it has no room", [
+    "node/space.ts",
+    "    if (status !== null) return status.hasRoom && status.canWrite;",
+    "    if (status !== null) return true;",
+  ]),
+  mutant("status-stale", "A report counts, however long ago it came", [
+    "node/peers/peer_status.ts",
+    "    return ageMs <= VALID_ELECTION_TIMEOUTS * this.#electionTimeoutMs ? status : null;",
+    "    return ageMs < Infinity ? status : null;",
+  ]),
+  mutant("status-unasked", "A report goes to a server that did not name the feature", [
+    "node/peers/peer_outbound.ts",
+    "    if (!this.supports(Feature.status)) return;\n    if (this.#output.pendingBytes",
+    "    if (this.#output.pendingBytes",
+  ]),
+  mutant(
+    "twin-admitted",
+    "The later of two processes is admitted, whatever the earlier one answers",
+    [
+      "node/peers/peer_processes.ts",
+      "    const earlier = this.#admitted.get(link);\n    if (earlier === undefined) return;\n    for (",
+      "    const earlier = this.#admitted.get(link);\n    if (earlier === undefined || number >= 0) return;\n    for (",
+    ],
+  ),
+  mutant("time-anew", "A new leader's time begins at its wall clock, whatever it was told", [
+    "node/time/clocks.ts",
+    "    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));",
+    "    this.leader.beginTerm(lastStampMs, lastTerm < 0 ? 0 : null);",
+  ]),
 ];
 
 /** Two more, of the Redis protocol; they need not pass the other tests. */
