@@ -2,7 +2,7 @@
  * A fresh cluster of real servers, each a process, in a directory of its own, on free ports, with the
  * default timings: what the benchmarks measure. Nothing outlives the benchmark.
  */
-import { resolve } from "@std/path";
+import { resolve } from "node:path";
 import { agreeOnLeader, findLeader, pauseMs } from "./find_leader.ts";
 import { freePorts } from "./free_ports.ts";
 import { memoryOf } from "./process_memory.ts";
@@ -265,7 +265,9 @@ export class Cluster {
 function readServeFlags(project: string): string[] {
   const json = JSON.parse(Deno.readTextFileSync(`${project}deno.json`));
   const { serve } = (json as { tasks: { serve: string } }).tasks;
-  return serve.split(" ").filter((word) => word.startsWith("--"));
+  // A server runs in a directory of its own.
+  return serve.split(" ").filter((word) => word.startsWith("--"))
+    .map((flag) => flag.replace(/^--lock=/, `--lock=${project}`));
 }
 
 /** The engine takes one flag with all of its own in it. */

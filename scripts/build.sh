@@ -14,24 +14,24 @@ cd "$project"
 rm -f -- "$output"
 # Deno 2.4 overflows its usual stack where it embeds npm packages. The types are checked by the gate.
 export RUST_MIN_STACK=67108864
+locked=(--lock=deno.lock --frozen)
 # The lock has to name all that the server imports; what runs here is in the cache afterwards.
-"$deno" run --quiet --frozen --no-check "${raftkv_permissions[@]}" main.ts --version >/dev/null
-# Compiled from a copy whose import map has no packages but the server's: all of a map is embedded.
-stage=$(mktemp -d)
-trap 'rm -rf -- "$stage"' EXIT
+"$deno" run --quiet "${locked[@]}" --no-check "${raftkv_permissions[@]}" \
+  main.ts --version >/dev/null
 npm_cache=$("$deno" info --json | sed -nE 's/^ *"npmCache": "(.*)",?$/\1/p')
-"$deno" run --quiet --frozen --no-check --allow-read --allow-write="$stage" --no-prompt \
-  scripts/stage_build.ts "$project" "$stage" "$npm_cache" >"$stage/exclusions"
-mapfile -t exclusions <"$stage/exclusions"
-options=(--no-check --output "$output" "${raftkv_permissions[@]}" "${raftkv_engine[@]}")
-options+=("${exclusions[@]}")
-if log=$(cd "$stage" && "$deno" compile "${options[@]}" main.ts 2>&1); then
+exclusions=$("$deno" run --quiet --no-check --allow-read --no-prompt \
+  scripts/build_exclusions.ts deno.lock "$npm_cache")
+mapfile -t exclusions <<<"$exclusions"
+options=("${locked[@]}" --no-check --output "$output" "${raftkv_permissions[@]}")
+options+=("${raftkv_engine[@]}" "${exclusions[@]}")
+if log=$("$deno" compile "${options[@]}" main.ts 2>&1); then
   echo "Built $output ($(du -h -- "$output" | cut -f 1))"
 elif [[ -z ${DENORT_BIN:-} ]] && grep -qiE 'base binary|download' <<<"$log"; then
   {
     echo '#!/usr/bin/env bash'
     echo "# Written by scripts/build.sh, because Deno's base runtime could not be downloaded."
-    printf 'exec %q run --quiet --frozen --no-check --config %q' "$deno" "$project/deno.json"
+    printf 'exec %q run --quiet --frozen --no-check --config %q --lock %q' "$deno" \
+      "$project/deno.json" "$project/deno.lock"
     printf ' %q' "${raftkv_permissions[@]}" "${raftkv_engine[@]}" "$project/main.ts"
     echo ' "$@"'
   } >"$output"

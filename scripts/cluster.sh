@@ -124,9 +124,8 @@ find_program() {
     program=("$project/raftkv")
   else
     deno=$("$project/scripts/find_deno.sh") || exit 1
-    program=("$deno" run --quiet --config "$project/deno.json" "${raftkv_permissions[@]}"
-      "${raftkv_engine[@]}")
-    program+=("$project/main.ts")
+    program=("$deno" run --quiet --config "$project/deno.json" --lock "$project/deno.lock" --frozen)
+    program+=("${raftkv_permissions[@]}" "${raftkv_engine[@]}" "$project/main.ts")
   fi
 }
 

@@ -3,9 +3,10 @@
  * finding and exits with 1 where there is any. The rules are in tidy_rules.ts.
  */
 import { checkProject } from "./tidy_graph.ts";
+import { checkPackages } from "./tidy_packages.ts";
 import { checkFile } from "./tidy_rules.ts";
 
-const TEXT_FILE = /\.(ts|sh|md|json|txt|yml|yaml|svg)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
+const TEXT_FILE = /\.(ts|sh|md|json|lock|txt|yml|yaml|svg)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
 const SKIPPED = /^(\.git|data|\.sim|node_modules|dist)\//;
 
 /** Every file below the working directory that the rules look at, sorted. */
@@ -26,7 +27,9 @@ if (import.meta.main) {
   const inFiles = [...files].flatMap(([path, text]) =>
     checkFile(path, text).map((finding) => ({ path, ...finding }))
   );
-  for (const { path, line, message } of [...inFiles, ...checkProject(files)]) {
+  for (
+    const { path, line, message } of [...inFiles, ...checkProject(files), ...checkPackages(files)]
+  ) {
     console.log(`${path}:${line}: ${message}`);
     count++;
   }

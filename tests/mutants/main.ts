@@ -119,6 +119,12 @@ function seedsFor(name: string, { mustKill, seeds }: Order): number {
   return Math.ceil(Math.log(MISS_CHANCE) / Math.log(1 - share));
 }
 
+/** How tests are run in a tree. */
+const TEST = [
+  ...["test", "--lock=tests/deno.lock", "--frozen", "--quiet", "--no-check", "--allow-all"],
+  "--fail-fast",
+];
+
 /** Scenarios made for one bug each: simulated worlds, and traces of the core. */
 const DIRECTED_TESTS = [
   "tests/sim/sim_test.ts",
@@ -129,7 +135,7 @@ const DIRECTED_TESTS = [
 /** Whether a fixed scenario fails in a tree. The unchanged tree passes them all: the gate runs them. */
 async function failsDirected(tree: string): Promise<boolean> {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--quiet", "--no-check", "--allow-all", "--fail-fast", ...DIRECTED_TESTS],
+    args: [...TEST, ...DIRECTED_TESTS],
     cwd: tree,
     stdout: "null",
     stderr: "null",
@@ -164,9 +170,8 @@ async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Prom
     const tree = plant(mutant);
     const touched = mutant.edits.map(({ file }) => file.split("/")[1]!);
     const folders = [...new Set([...OTHER_TESTS, ...touched])].map((name) => `tests/${name}`);
-    const args = ["test", "--quiet", "--no-check", "--allow-all", "--fail-fast", ...folders];
     const { code } = await new Deno.Command(Deno.execPath(), {
-      args,
+      args: [...TEST, ...folders],
       cwd: tree,
       stdout: "null",
       stderr: "null",

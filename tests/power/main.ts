@@ -113,9 +113,10 @@ function lies(control: Control | null, disk: number): boolean {
 async function withEntry<T>(entry: string | null, run: () => Promise<T>): Promise<T> {
   if (entry === null) return await run();
   const script = Deno.makeTempFileSync({ prefix: "raftkv-entry-" });
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const project = new URL("../../", import.meta.url).pathname;
+  const locked = `--config="${project}deno.json" --lock="${project}deno.lock" --frozen`;
   const program = new URL(entry, import.meta.url).pathname;
-  const command = `exec "${Deno.execPath()}" run --no-prompt --allow-all --config="${config}"`;
+  const command = `exec "${Deno.execPath()}" run --no-prompt --allow-all ${locked}`;
   Deno.writeTextFileSync(script, `#!/bin/sh\n${command} "${program}" "$@"\n`);
   Deno.chmodSync(script, 0o700);
   const before = Deno.env.get("RAFTKV_EXECUTABLE");

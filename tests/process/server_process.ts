@@ -159,7 +159,8 @@ function serverCommand(checkout: string | undefined): string[] {
   const executable = Deno.env.get("RAFTKV_EXECUTABLE") ?? "";
   if (checkout === undefined && executable !== "") return [executable];
   const sources = checkout ?? PROJECT;
-  const options = ["--no-prompt", `--config=${sources}deno.json`, ...PERMISSIONS];
+  const locked = [`--config=${sources}deno.json`, `--lock=${sources}deno.lock`, "--frozen"];
+  const options = ["--no-prompt", ...locked, ...PERMISSIONS];
   return [Deno.execPath(), "run", ...options, `${sources}main.ts`];
 }
 

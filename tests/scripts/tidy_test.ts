@@ -52,7 +52,7 @@ const BAD: readonly [string, string, string, string][] = [
     'import { assert } from "@std/assert";\n',
     "util/assert.ts",
   ],
-  ["a direct package", "lib/kv/a.ts", 'import { x } from "npm:valibot@1";\n', "deno.json"],
+  ["a direct package", "lib/kv/a.ts", 'import { x } from "npm:valibot@1";\n', "lib/packages"],
   [
     "a sub-folder that imports a parent's file",
     "lib/node/session/a.ts",
@@ -144,7 +144,8 @@ const GOOD: readonly [string, string, string][] = [
     "lib/storage/data_directory.ts",
     'import { A } from "./recovery/b.ts";\nimport { B } from "./wal/c.ts";\n',
   ],
-  ["a package where tests re-export it", "tests/packages/a.ts", 'export * from "npm:a@1.0.0";\n'],
+  ["a package where it is re-exported", "lib/packages/a.ts", 'export * from "npm:a@1.0.0";\n'],
+  ["a package of the tests", "tests/packages/a.ts", 'export * from "npm:a@1.0.0";\n'],
   ["a drawing's long lines", "docs/a.svg", `<path d="${"1 ".repeat(100)}" />\n`],
   ["root files importing all", "lib/server.ts", 'import { A } from "./node/node.ts";\n'],
   ["bans in comments", "lib/raft/a.ts", "/* await Date.now() */ // Deno.exit, any: any\n"],

@@ -23,7 +23,8 @@ function steps(seeds: number, withTests: boolean): Step[] {
   const tests = {
     name: "corpus and scenarios",
     args: [
-      ...["test", "--quiet", "--no-check", "--allow-all", "--parallel"],
+      ...["test", "--lock=tests/deno.lock", "--frozen", "--quiet", "--no-check", "--allow-all"],
+      "--parallel",
       "tests/sim/corpus_test.ts",
       "tests/sim/sim_test.ts",
       "tests/sim/topologies_test.ts",

@@ -1,0 +1,2 @@
+/** Log lines: levels, sinks. */
+export * from "npm:@logtape/logtape@2.4.2";
