@@ -1,6 +1,6 @@
 /**
  * The real disk: Deno's files below a root directory. Directories are made with mode 0700 and files
- * with 0600; symbolic links below the root are refused.
+ * with 0600. A file that is a symbolic link is refused; a directory may be one.
  *
  * Locks are advisory locks of the kernel (flock): they belong to the open file, so the end of the
  * process gives them back however it ends, and two processes never both hold one.

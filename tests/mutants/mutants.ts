@@ -123,12 +123,8 @@ export const GIVEN: readonly Mutant[] = [
   ]),
   mutant("21", "Recovery ends in silence at the first record that does not check out", [
     "storage/recovery/scan_records.ts",
-    "      const { resume } = behind;",
-    "      const resume = behind.resume?.offset === -1 ? behind.resume : null;",
-  ], [
-    "storage/recovery/scan_records.ts",
-    "  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);",
-    "  const usedEnd = closed || behind !== null ? offset : tornEnd(window, offset, chain, head, behind!);",
+    '        ending: head.recycled && end !== 0 ? "ended" : "open",\n        after: after.found,',
+    '        ending: head.recycled ? "ended" : "open",\n        after: head.recycled ? "bytes" : "zeroes",',
   ]),
   mutant("22", "A new segment's name is not synced", [
     "storage/segments/make_segment.ts",
@@ -287,9 +283,9 @@ export const OWN: readonly Mutant[] = [
     "file.write(from - 1, this.#zeroes.subarray(0, count));",
   ]),
   mutant("remains-count", "A recycled segment may end anywhere", [
-    "storage/recovery/scan_records.ts",
-    "  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;",
-    "  return window.checkRecord(end, chain) === 0 ? end : end;",
+    "storage/recovery/classify_tail.ts",
+    'no end in a recycled segment`, "torn", {',
+    'no end in a recycled segment`, "clean", {',
   ]),
   mutant("reads-before-piece", "Reads go out before the piece of the log that they have to see", [
     "raft/ready.ts",

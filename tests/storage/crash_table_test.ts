@@ -160,6 +160,13 @@ function assertAgree(
     directory.close();
   };
   const said = refusal(start);
+  const unused = report.notes.find((one) => one.includes("was made and never used"));
+  if (unused !== undefined) {
+    const path = unused.slice(0, unused.indexOf(" "));
+    assertEquals(disk.exists(path), false, note);
+    const isKept = disk.exists("1/wal/0000000000000000.log.spare");
+    assertEquals(unused.includes("keeps it as a spare"), isKept, note);
+  }
   assertEquals(said !== null, isDamaged, `${note}: ${said}`);
 }
 

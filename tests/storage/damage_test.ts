@@ -289,6 +289,19 @@ Deno.test("a scan names the file, the bytes and the entries of every damage, and
   assert(said.includes("2 places"), said);
 });
 
+Deno.test("a segment whose head is damaged is one damage: it is not called missing as well", () => {
+  const { disk } = makeLog(30);
+  const last = disk.list("1/wal").at(-1)!;
+  disk.corrupt(`1/wal/${last}`, (bytes) => {
+    bytes[90]! ^= 1;
+    return bytes;
+  });
+  const { damage } = scanLog(disk, "1/wal", OWNER, { index: 0, term: 0 });
+  assertEquals(damage.map(({ path, reason }) => [path, reason]), [
+    [`1/wal/${last}`, "the checksum of its head is wrong"],
+  ]);
+});
+
 Deno.test("an entry of an unknown kind stops the start with a sentence", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk);

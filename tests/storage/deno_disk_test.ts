@@ -60,6 +60,29 @@ Deno.test("a symbolic link is refused, and so is a directory in a file's place",
   assertEquals(disk.exists("dangling"), true);
 });
 
+Deno.test("a data directory may be a symbolic link to a directory, and no file in it may be one", async () => {
+  const root = makeRoot();
+  Deno.mkdirSync(`${root}/volume`);
+  Deno.symlinkSync("volume", `${root}/1`);
+  const disk = new DenoDisk(root);
+  await disk.prepareLock("1/lock");
+  const { directory, log } = openFormed(disk);
+  await persist(log, batch(vote(1, 1), entry(1, 1)));
+  directory.close();
+  assert(Deno.statSync(`${root}/volume/wal`).isDirectory);
+
+  await disk.prepareLock("1/lock");
+  const again = openFormed(disk);
+  assertEquals(again.recovered.entries, [entry(1, 1)]);
+  again.directory.close();
+
+  Deno.renameSync(`${root}/1/identity`, `${root}/elsewhere`);
+  Deno.symlinkSync("../elsewhere", `${root}/1/identity`);
+  await disk.prepareLock("1/lock");
+  const start = () => DataDirectory.open(disk, options());
+  assertThrows(start, DiskError, "1/identity: it is a symbolic link");
+});
+
 Deno.test("a log on the real disk comes back after a close and after none", async () => {
   const root = makeRoot();
   const disk = new DenoDisk(root);

@@ -5,6 +5,7 @@ import type { Entry } from "../../lib/raft/types.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import { SNAPSHOT_RESERVE_FILE } from "../../lib/storage/reserves/snapshot_reserve.ts";
 import { SnapshotReserves } from "../../lib/storage/reserves/snapshot_reserves.ts";
+import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";
@@ -397,11 +398,15 @@ Deno.test("a kill between the reserve's new name and the end marker leaves its r
     }
     const roomBytes = 2 * 8_192;
     disk.kill();
+    const { notes } = inspectDirectory(disk, "1");
+    const fate = notes.find((note) => note.includes("was made and never used"));
     const again = openFormed(disk, SIZES);
     const { length } = again.recovered.entries;
     assert(length >= index - 1, `${steps} steps`);
-    if (disk.list("1/wal").some((name) => name.endsWith(".spare"))) unused++;
-    else continue;
+    const isKept = disk.list("1/wal").some((name) => name.endsWith(".spare"));
+    assertEquals(fate?.endsWith("the next startup keeps it as a spare.") ?? false, isKept);
+    if (!isKept) continue;
+    unused++;
     seekRoom(disk, again.log, 10_000);
     let bytes = 0;
     for (let i = 0; bytes < roomBytes - 4_000; i++, bytes += 450) {

@@ -17,7 +17,7 @@ import { oneDamageSentence } from "../recovery/damage.ts";
 import { type LogScan, scanLog } from "../recovery/scan_log.ts";
 import type { LogOwner } from "../segments/segment_head.ts";
 import { SNAPSHOT_RESERVE_FILES } from "../reserves/snapshot_reserves.ts";
-import { SPARE_SUFFIX } from "../segments/spare_segments.ts";
+import { keepsUnused, SPARE_SUFFIX } from "../segments/spare_segments.ts";
 import { readSmallFile, TEMPORARY_SUFFIX } from "../files/small_file.ts";
 import { listSnapshots, SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_directory.ts";
 import type { DamagedLog, FormationRecord, Identity } from "../types.ts";
@@ -246,15 +246,16 @@ function inspectLog(
     report.notes.push(`${path} is from before the log began anew; the next start removes it.`);
   }
   if (scan.unused !== null) {
-    report.notes.push(
-      `${scan.unused.path} was made and not used; the next start removes it as such.`,
-    );
+    const { path, head } = scan.unused;
+    const isKept = keepsUnused(disk, directory, head.recycled, report.repairing !== null);
+    const fate = isKept ? "keeps it as a spare" : "removes it";
+    report.notes.push(`${path} was made and never used: the next startup ${fate}.`);
   }
-  if (report.log.tornBytes > 0 && scan.damage.length === 0) {
-    const tail = scan.segments.at(-1)!;
+  const last = scan.segments.at(-1);
+  if (last?.tail.verdict === "torn" && scan.damage.length === 0) {
     report.notes.push(
-      `${tail.path} ends with ${report.log.tornBytes} bytes at ${tail.end} that are no record: a ` +
-        "write that a crash tore. The next start cuts them off and is suspect.",
+      `${last.path} ends with ${report.log.tornBytes} bytes at ${last.end} that are no record: a ` +
+        "write that a crash tore. The next startup cuts them off, and the server is suspect.",
     );
   }
 }

@@ -35,7 +35,7 @@ import {
 import type { LogPlace, LogSurroundings, ResumePoint } from "../wal/closed_segments.ts";
 import { SegmentedLog } from "../wal/segmented_log.ts";
 import { removeTemporaries } from "../files/small_file.ts";
-import { removeSpares } from "../segments/spare_segments.ts";
+import { keepsUnused, removeSpares } from "../segments/spare_segments.ts";
 import type { OpenLogOptions, RecoveredLog } from "../types.ts";
 
 const COPY_BYTES = 1_048_576;
@@ -90,11 +90,11 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   const { place, room } = options;
   const { scan, snapshot, bad } = found;
   const { replay } = scan;
-  if (scan.unused !== null) leaveUnused(place, scan.unused, options.repairing === null);
-  const tail = scan.segments.at(-1)!;
-  const cutBytes = tail.usedEnd - tail.end;
+  if (scan.unused !== null) takeUnusedAway(place, scan.unused, options.repairing !== null);
+  const last = scan.segments.at(-1)!;
+  const cutBytes = last.usedEnd - last.end;
   // What a snapshot that can't be read had, and the log has not, may have been promised.
-  const forgot = cutBytes > 0 || (bad[0]?.index ?? 0) >= replay.nextIndex;
+  const forgot = last.tail.verdict === "torn" || (bad[0]?.index ?? 0) >= replay.nextIndex;
   const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
   const position = snapshot?.position ?? { index: 0, term: 0 };
   const continuesLog = position.index === 0 || replay.termAt(position.index) === position.term;
@@ -102,7 +102,7 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
     if (continuesLog) return settleTail(place, found, hardState);
     return beginBehind(place, hardState, position);
   };
-  const opened = withReserve(room.reserve, tail.path, open);
+  const opened = withReserve(room.reserve, last.path, open);
   removeLeftovers(options, found, continuesLog);
   const log = new SegmentedLog(place, room, options.surroundings, opened);
   // What the last run had on its way out when it ended.
@@ -118,16 +118,18 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   };
   return { log, recovered };
 }
+
 /**
- * A segment that was begun and not used counts as one no more. Made of a file that has its blocks, such as
- * the reserve, it is kept as a spare where that may be: removed, its room would be whoever's is quicker.
+ * Takes a segment that was made and never used out of the log. One made of a file that has its blocks,
+ * such as the reserve, becomes a spare: if it were removed, another program could take its room.
  */
-function leaveUnused(
+function takeUnusedAway(
   { disk, directory, spares }: LogPlace,
   { path, head }: UnusedSegment,
-  isSound: boolean,
+  isRepairing: boolean,
 ): void {
-  if (isSound && head.recycled && spares.adoptUnused(path, head.length)) return;
+  const isKept = keepsUnused(disk, directory, head.recycled, isRepairing);
+  if (isKept && spares.adoptUnused(path, head.length)) return;
   disk.remove(path);
   disk.syncDirectory(directory);
 }

@@ -13,10 +13,10 @@
 import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../host/ports.ts";
 import { closeRange, type Damage, missing } from "./damage.ts";
-import { findLostEnd } from "./lost_end.ts";
+import { findLostEnd, type LostEnd } from "./lost_end.ts";
 import { LogReplay } from "./replay.ts";
 import { Seen } from "./seen.ts";
-import { isUnused, scanRecords, type SegmentScan } from "./scan_records.ts";
+import { isUnused, type LaterSegments, scanRecords, type SegmentScan } from "./scan_records.ts";
 import {
   decodeSegmentHead,
   type LogOwner,
@@ -73,17 +73,16 @@ export function scanLog(
 ): LogScan {
   const all = listSegments(disk, directory);
   const start = Math.max(fromSequence, lastRestart(disk, directory, owner, all));
-  const scan = new LogScanner(disk, directory, owner, floor);
   const sequences = all.filter((sequence) => sequence >= start);
+  const scan = new LogScanner(disk, directory, owner, floor, sequences);
   sequences.forEach((sequence, i) => {
     const next = sequences[i + 1];
     const isWanted = next === undefined ||
       !beginsBy(keepFromIndex, readSegmentHead(disk, directory, owner, next));
-    scan.segment(sequence, next === undefined, isWanted);
+    scan.segment(sequence, isWanted);
   });
   const leftovers = all.filter((sequence) => sequence < start);
-  const last = all.at(-1);
-  if (last !== undefined) scan.lookForLostEnd(last);
+  scan.lookForLostEnd();
   return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
 }
 
@@ -122,11 +121,16 @@ export function readSegmentHead(
   }
 }
 
+/** For a look at the next segment, while the window of this one is in use. */
+const PEEK_BYTES = 65_536;
+
 class LogScanner {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #owner: LogOwner;
   readonly #floor: SnapshotPosition;
+  /** Of the segments that are there, ascending. */
+  readonly #sequences: readonly number[];
   readonly #damage: Damage[] = [];
   readonly #segments: SegmentScan[] = [];
   readonly #seen = new Seen();
@@ -134,8 +138,17 @@ class LogScanner {
   #replay: LogReplay | null = null;
   #nextSequence: number | null = null;
   #unused: UnusedSegment | null = null;
+  /** Undefined before it was looked for. */
+  #lostEnd: LostEnd | null | undefined = undefined;
 
-  constructor(disk: Disk, directory: string, owner: LogOwner, floor: SnapshotPosition) {
+  constructor(
+    disk: Disk,
+    directory: string,
+    owner: LogOwner,
+    floor: SnapshotPosition,
+    sequences: readonly number[],
+  ) {
+    this.#sequences = sequences;
     this.#disk = disk;
     this.#directory = directory;
     this.#owner = owner;
@@ -143,18 +156,18 @@ class LogScanner {
   }
 
   /** `isWanted`: false where the entries need not be kept. */
-  segment(sequence: number, last: boolean, isWanted: boolean): void {
+  segment(sequence: number, isWanted: boolean): void {
     const path = this.#path(sequence);
     const file = this.#disk.open(path, { readOnly: true });
     try {
-      this.#segment(file, sequence, last, isWanted);
+      this.#segment(file, sequence, isWanted);
     } finally {
       file.close();
     }
     if (!isWanted && this.#damage.length === 0) this.#replay?.dropAll();
   }
 
-  #segment(file: DiskFile, sequence: number, last: boolean, withData: boolean): void {
+  #segment(file: DiskFile, sequence: number, withData: boolean): void {
     const damage = this.#damage;
     const path = this.#path(sequence);
     const previous = this.#segments.at(-1);
@@ -169,25 +182,57 @@ class LogScanner {
     }
     const window = new SegmentWindow(file, head.length, this.#buffer);
     this.#seen.head(head);
-    if (last && previous !== undefined && !previous.closed && damage.length === 0) {
-      if (isUnused(window, this.#owner, head)) {
-        this.#unused = { path, head };
-        return;
-      }
+    if (previous?.tail.dropsNext === true) {
+      this.#unused = { path, head };
+      return;
     }
     if (previous !== undefined) refuseOpenEnd(previous, damage, nextIndex);
     this.#continue(head, path, previous);
     const open = damage.at(-1);
     if (open !== undefined && open.lastIndex === null) closeRange(open, head.firstIndex);
     const findings = { replay: this.#replay!, withData, damage, seen: this.#seen };
-    this.#segments.push(scanRecords(path, window, this.#owner, head, findings));
+    const later = (isClosed: boolean) => this.#later(sequence, isClosed);
+    this.#segments.push(scanRecords(path, window, this.#owner, head, findings, later));
   }
 
-  /** `last`: of all segments that are there. */
-  lookForLostEnd(last: number): void {
-    const lost = findLostEnd(this.#disk, this.#directory, this.#owner, last);
-    // A last segment with an end marker says by itself that one is missing.
-    if (lost === null || this.#segments.at(-1)?.closed === true) return;
+  #later(sequence: number, isClosed: boolean): LaterSegments {
+    const next = this.#next(sequence, isClosed);
+    const isAsked = !isClosed && (next === "none" || next === "unused");
+    return { next, isLaterProven: isAsked && this.#findLostEnd() !== null };
+  }
+
+  /** Looks at the segment after `sequence`. What follows damage is never unused: it may say more. */
+  #next(sequence: number, isClosed: boolean): LaterSegments["next"] {
+    const next = this.#sequences.find((one) => one > sequence);
+    if (next === undefined) return "none";
+    if (next !== sequence + 1) return "gap";
+    const path = this.#path(next);
+    const file = this.#disk.open(path, { readOnly: true });
+    try {
+      const head = checkedHead(file, path, this.#owner, next);
+      if (typeof head === "string") return "unreadable";
+      if (isClosed || this.#damage.length > 0 || next !== this.#sequences.at(-1)) return "used";
+      const window = new SegmentWindow(file, head.length, new Uint8Array(PEEK_BYTES));
+      return isUnused(window, this.#owner, head) ? "unused" : "used";
+    } finally {
+      file.close();
+    }
+  }
+
+  #findLostEnd(): LostEnd | null {
+    const last = this.#sequences.at(-1);
+    if (last === undefined) return null;
+    if (this.#lostEnd === undefined) {
+      this.#lostEnd = findLostEnd(this.#disk, this.#directory, this.#owner, last);
+    }
+    return this.#lostEnd;
+  }
+
+  lookForLostEnd(): void {
+    const lost = this.#findLostEnd();
+    const last = this.#sequences.at(-1);
+    // A last segment that is closed says by itself that one is missing.
+    if (lost === null || last === undefined || this.#segments.at(-1)?.closed === true) return;
     this.#seen.head(lost.head);
     const damage: Damage = {
       ...missing(this.#path(last + 1), this.#replay?.nextIndex ?? this.#floor.index + 1),
@@ -203,7 +248,7 @@ class LogScanner {
     const damage = this.#damage;
     const final = this.#segments.at(-1);
     if (final === undefined && damage.length === 0) damage.push(missing(this.#path(1), 1));
-    if (final !== undefined && final.closed) {
+    if (final?.closed === true && this.#nextSequence === final.head.sequence + 1) {
       damage.push(missing(this.#path(final.head.sequence + 1), this.#replay!.nextIndex));
     }
     return {

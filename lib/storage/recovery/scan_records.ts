@@ -10,6 +10,7 @@ import {
   RECORD_HEAD_BYTES,
   RecordType,
 } from "../segments/records.ts";
+import { classifyTail, type TailFacts, type TailRow } from "./classify_tail.ts";
 import { closeRange, type Damage } from "./damage.ts";
 import type { LogReplay } from "./replay.ts";
 import type { Seen } from "./seen.ts";
@@ -33,9 +34,11 @@ export interface SegmentScan {
   readonly proven: number;
   /** The last record is a marker, so that `proven` says all there is to say. */
   readonly endsWithMarker: boolean;
-  /** A marker says that the log goes on in the next segment. */
+  /** The marker of the segment's end is there: the log continues in the next segment. */
   readonly closed: boolean;
-  /** Offset behind the last byte of a torn tail; `end` where there is none. */
+  /** What the end of its records means. */
+  readonly tail: TailRow;
+  /** Offset after the last byte of a torn tail; `end` where there is none. */
   readonly usedEnd: number;
   /** The highest index that any entry in it has; `firstIndex - 1` where there is none. */
   readonly lastIndex: number;
@@ -50,11 +53,13 @@ export interface Findings {
   readonly seen: Seen;
 }
 
+/** What is known of the segments after this one. */
+export type LaterSegments = Pick<TailFacts, "next" | "isLaterProven">;
+
 /**
  * Walks the records of a segment whose head checks out. Before the first damage they go into
- * `replay`; behind it they only tell which entries the damage took, and what there was. What is
- * found to be damaged is added to `damage`; bytes behind the last record that nothing proves are
- * left to the caller.
+ * `replay`; after it they only tell which entries the damage took, and what there was. Records that
+ * turn out damaged are added to `damage`; what else `tail` means is left to the caller.
  */
 export function scanRecords(
   path: string,
@@ -62,6 +67,7 @@ export function scanRecords(
   owner: LogOwner,
   head: SegmentHead,
   findings: Findings,
+  later: (isClosed: boolean) => LaterSegments,
 ): SegmentScan {
   const { replay, damage } = findings;
   const generation = segmentGeneration(owner, head.sequence);
@@ -72,19 +78,29 @@ export function scanRecords(
   let closed = false;
   let lastIndex = head.firstIndex - 1;
   let nextIndex = damage.length === 0 ? replay.nextIndex : head.firstIndex;
-  let behind: Behind | null = null;
+  let tail: TailRow | null = null;
+  let usedEnd = offset;
   while (!closed) {
     const end = window.checkRecord(offset, chain);
     const here = end === offset + MARKER_BYTES ? markerAt(window, offset, generation) : null;
     if (end === 0 || here?.endOfLog === true) {
-      behind = lookBehind(window, offset, generation, head.recycled);
-      const { resume } = behind;
-      if (resume === null) break;
+      const after = lookAfter(window, offset, generation, head.recycled);
+      tail = classifyTail({
+        isRecycled: head.recycled,
+        ending: head.recycled && end !== 0 ? "ended" : "open",
+        after: after.found,
+        ...later(false),
+      });
+      const { resume } = after;
+      if (tail.verdict !== "damaged" || resume === null) {
+        usedEnd = tail.verdict === "torn" ? tornEnd(window, offset, head, after) : offset;
+        break;
+      }
       damage.push({
         path,
         offset,
         end: resume.offset,
-        reason: "a record's checksum is wrong, and a marker behind it says that it was synced",
+        reason: "a record's checksum is wrong, and a marker after it says that it was synced",
         firstIndex: nextIndex,
         lastIndex: null,
       });
@@ -108,8 +124,23 @@ export function scanRecords(
     endsWithMarker = marker !== null && typeof marker !== "number";
     offset = end;
   }
-  const usedEnd = closed || behind === null ? offset : tornEnd(window, offset, chain, head, behind);
-  return { path, head, end: offset, chain, proven, endsWithMarker, closed, usedEnd, lastIndex };
+  if (closed || tail === null) {
+    const isRecycled = head.recycled;
+    tail = classifyTail({ isRecycled, ending: "closed", after: "unread", ...later(true) });
+    usedEnd = offset;
+  }
+  return {
+    path,
+    head,
+    end: offset,
+    chain,
+    proven,
+    endsWithMarker,
+    closed,
+    tail,
+    usedEnd,
+    lastIndex,
+  };
 }
 
 /** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
@@ -128,22 +159,23 @@ interface Resume {
   readonly endOfSegment: boolean;
 }
 
-/** What is behind the last record that checks out. */
-interface Behind {
-  /** The first marker which proves that the byte there was synced, or null. */
+/** What there is from the end of the records on. */
+interface After {
+  readonly found: Exclude<TailFacts["after"], "unread">;
+  /** The first marker which proves that the records' end was synced: the scan resumes there; or null. */
   readonly resume: Resume | null;
-  /** Offset behind the last marker of this segment that is there, and proves nothing; or 0. */
+  /** Offset after the last marker of this segment that is there, and proves nothing; or 0. */
   readonly markerEnd: number;
-  /** As `SegmentWindow.usedEnd`; the file's length where it has remains. */
+  /** As `SegmentWindow.usedEnd`; the file's length in a recycled segment. */
   readonly usedEnd: number;
 }
 
-function lookBehind(
+function lookAfter(
   window: SegmentWindow,
   offset: number,
   generation: number,
   recycled: boolean,
-): Behind {
+): After {
   const usedEnd = recycled ? window.length : window.usedEnd(offset);
   // A marker ends with a checksum that may end with zeroes.
   const to = Math.min(window.length, usedEnd + MARKER_BYTES);
@@ -151,32 +183,29 @@ function lookBehind(
   for (let at = window.findMarker(offset, to, generation); at !== -1;) {
     const { synced, endOfSegment } = markerAt(window, at, generation)!;
     const chain = readU32(window.view(at, MARKER_BYTES), 0);
-    if (synced > offset) return { resume: { offset: at, chain, endOfSegment }, markerEnd, usedEnd };
+    if (synced > offset) {
+      return { found: "proof", resume: { offset: at, chain, endOfSegment }, markerEnd, usedEnd };
+    }
     if (at > offset) markerEnd = at + MARKER_BYTES;
     at = window.findMarker(at + 1, to, generation);
   }
-  return { resume: null, markerEnd, usedEnd };
+  const found = markerEnd > 0 ? "marker" : usedEnd > offset ? "bytes" : "zeroes";
+  return { found, resume: null, markerEnd, usedEnd };
 }
 
 function markerAt(window: SegmentWindow, offset: number, generation: number): Marker | null {
   return readMarker(window.view(offset, MARKER_BYTES), 0, generation, offset);
 }
 
-/**
- * Where a torn tail ends that begins at `end`; `end` where there is none. In a new file everything
- * behind `end` that is not zero is one. A file with remains says where the log ends: if it does, and
- * no marker of this segment comes behind, nothing had been begun.
- */
+/** Where the torn tail ends that begins at `end`: what is to be cut off, and shows that it was begun. */
 function tornEnd(
   window: SegmentWindow,
   end: number,
-  chain: number,
   head: SegmentHead,
-  { markerEnd, usedEnd }: Behind,
+  { markerEnd, usedEnd }: After,
 ): number {
   if (!head.recycled) return usedEnd;
-  if (markerEnd > 0) return markerEnd;
-  return window.checkRecord(end, chain) === 0 ? Math.min(window.length, end + MARKER_BYTES) : end;
+  return markerEnd > 0 ? markerEnd : Math.min(window.length, end + MARKER_BYTES);
 }
 
 /**

@@ -63,12 +63,11 @@ export class SpareSegments {
   }
 
   /**
-   * Makes a spare of a segment of `length` bytes that was begun and never used, at a start; blocking. False
-   * where that can't be: it has its name then.
+   * Makes a spare of a segment of `length` bytes that was made and never used, at startup, where
+   * `keepsUnused`; blocking. False where the disk has no room for its name: it is unchanged then.
    */
   adoptUnused(path: string, length: number): boolean {
     const spare = `${this.#directory}/${UNUSED_NAME}`;
-    if (this.#disk.exists(spare)) return false;
     try {
       this.#disk.rename(path, spare);
     } catch (error) {
@@ -183,6 +182,19 @@ export class SpareSegments {
   #takeAt(at: number): Spare | null {
     return at === -1 ? null : this.#spares.splice(at, 1)[0]!;
   }
+}
+
+/**
+ * Whether startup makes a spare of a segment that was made and never used, so that its blocks stay the
+ * log's, or removes it. A repair keeps no spares.
+ */
+export function keepsUnused(
+  disk: Disk,
+  directory: string,
+  recycled: boolean,
+  isRepairing: boolean,
+): boolean {
+  return recycled && !isRepairing && !disk.exists(`${directory}/${UNUSED_NAME}`);
 }
 
 /** Removes the spares that the last run left; blocking. */
