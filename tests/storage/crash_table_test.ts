@@ -75,25 +75,25 @@ const ROWS: Readonly<Record<string, Row>> = {
     wal.some((name) => isRecycled(disk, name)),
   "before the old segment had its end marker": (remains) =>
     remains.wal.length > 1 && lastSegment(remains) !== undefined && scan(remains).unused !== null,
-  "behind the end marker": ({ report }) => {
+  "after the end marker": ({ report }) => {
     const [before, last] = report.segments.slice(-2);
     return before?.closed === true && last !== undefined && last.usedBytes === 104;
   },
-  "while a start cut a torn tail": ({ life }) => life === "after a torn tail",
+  "while startup cut a torn tail": ({ life }) => life === "after a torn tail",
   "while the reserve was written or removed": ({ disk, names }) =>
     names.includes("reserve") && disk.contents("1/reserve").length !== SIZES.reserveBytes,
   "while a snapshot was written or received": ({ snapshots }) =>
     snapshots.some((name) => name.endsWith(".new")) &&
       snapshots.every((name) => !name.endsWith(".part")) ||
     snapshots.some((name) => name.endsWith(".part")),
-  "behind its rename, before older ones were gone": ({ report }) => report.snapshots.length === 3,
+  "after its rename, before older ones were gone": ({ report }) => report.snapshots.length === 3,
   "while segments were removed": ({ report }) => (report.log?.firstIndex ?? 1) > 1,
   "between a received snapshot and `restart()`": ({ report }) =>
     report.snapshots[0]?.position.index === RECEIVED.index &&
     report.segments.every(({ restarts }) => !restarts),
   "while `restart()` removed segments": ({ report, wal }) =>
     report.segments[0]?.restarts === true && wal.length > report.segments.length,
-  "at any step of a repairing start": ({ names, life }) =>
+  "at any step of a repair at startup": ({ names, life }) =>
     life === "repairing" && names.includes("repairing"),
 };
 

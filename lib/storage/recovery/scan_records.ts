@@ -96,14 +96,7 @@ export function scanRecords(
         usedEnd = tail.verdict === "torn" ? tornEnd(window, offset, head, after) : offset;
         break;
       }
-      damage.push({
-        path,
-        offset,
-        end: resume.offset,
-        reason: "a record's checksum is wrong, and a marker after it says that it was synced",
-        firstIndex: nextIndex,
-        lastIndex: null,
-      });
+      damage.push(unreadable(path, offset, resume.offset, nextIndex));
       // The marker's own place in the chain is taken on trust; what follows has to continue it.
       chain = resume.chain;
       proven = resume.offset;
@@ -129,18 +122,13 @@ export function scanRecords(
     tail = classifyTail({ isRecycled, ending: "closed", after: "unread", ...later(true) });
     usedEnd = offset;
   }
-  return {
-    path,
-    head,
-    end: offset,
-    chain,
-    proven,
-    endsWithMarker,
-    closed,
-    tail,
-    usedEnd,
-    lastIndex,
-  };
+  const where = { path, head, end: offset, chain, proven };
+  return { ...where, endsWithMarker, closed, tail, usedEnd, lastIndex };
+}
+
+function unreadable(path: string, offset: number, end: number, firstIndex: number): Damage {
+  const reason = "a record's checksum is wrong, and a marker after it says that it was synced";
+  return { path, offset, end, reason, firstIndex, lastIndex: null };
 }
 
 /** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
