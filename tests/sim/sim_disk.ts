@@ -408,8 +408,8 @@ class SimFile implements DiskFile {
   #store(offset: number, bytes: Uint8Array): void {
     const sectors = Math.floor(this.#disk.roomBytes() / SECTOR_BYTES);
     // What is written over frees its old place only once that is on the disk: there is no more room by it.
-    const fits = this.#disk.copiesOnWrite && sectors === 0
-      ? 0
+    const fits = this.#disk.copiesOnWrite
+      ? Math.min(bytes.length, Math.max(0, sectors * SECTOR_BYTES - offset % SECTOR_BYTES))
       : this.#inode.fitting(offset, bytes.length, sectors);
     const isPartial = fits > 0 && fits < bytes.length;
     const keeps = !isPartial || this.#disk.faults.keepsPart?.() !== false;

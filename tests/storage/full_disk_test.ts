@@ -4,7 +4,10 @@ import { DiskFullError } from "../../lib/host/ports.ts";
 import type { Entry } from "../../lib/raft/types.ts";
 import type { LogStorage } from "../../lib/storage/types.ts";
 import { SNAPSHOT_RESERVE_FILE } from "../../lib/storage/reserves/snapshot_reserve.ts";
-import { SnapshotReserves } from "../../lib/storage/reserves/snapshot_reserves.ts";
+import {
+  SNAPSHOT_RESERVE_FILES,
+  SnapshotReserves,
+} from "../../lib/storage/reserves/snapshot_reserves.ts";
 import { inspectDirectory } from "../../lib/storage/inspection/inspect.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
@@ -28,6 +31,11 @@ const SNAPSHOT_RESERVE = `1/snapshot/${SNAPSHOT_RESERVE_FILE}`;
 function fill(disk: SimDisk): void {
   disk.capacityBytes = disk.usedBytes();
   disk.hasGreedyNeighbour = true;
+}
+
+function snapshotReserves(disk: SimDisk): number {
+  const paths = SNAPSHOT_RESERVE_FILES.map((name) => `1/snapshot/${name}`);
+  return paths.reduce((total, path) => total + disk.contents(path).length, 0);
 }
 
 /** The neighbour's files go. */
@@ -135,6 +143,39 @@ Deno.test("a start needs pieces of the reserve only where the tail has no room o
   fill(disk);
   assertEquals(disk.contents(path).length, length);
   assertEquals(refusal(() => openFormed(disk, SIZES)), null);
+});
+
+Deno.test("where writing over needs room, starts and votes without a reserve take a piece of the snapshots'", () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const random = new Random(seed);
+    const disk = new SimDisk();
+    disk.copiesOnWrite = true;
+    const opened = openFormed(disk, SIZES);
+    persist(disk, opened.log, batch(vote(1, 1), entry(1, 1)));
+    tick(disk, opened, 0, 20_000);
+    disk.capacityBytes = disk.usedBytes() + random.between(0, 3_000);
+    // Deletes, two at a time, until nothing is left of the log's own reserve.
+    let index = 1;
+    for (let error: Error | null = null; error === null;) {
+      const [one, other] = [1, 2].map((n) => {
+        return entry(index + n, 1, "d".repeat(random.between(20, 200)));
+      });
+      opened.log.persist(batch(null, one!, other!), (failure) => error = failure);
+      disk.completeAll();
+      if (error === null) index += 2;
+    }
+    const kept = snapshotReserves(disk);
+    for (let term = 2; term < 6; term++) {
+      disk.kill();
+      const note = `seed ${seed}, term ${term}`;
+      let again = opened;
+      assertEquals(refusal(() => again = openFormed(disk, SIZES)), null, note);
+      const { entries, cutBytes } = again.recovered;
+      assertEquals([entries.length, cutBytes], [index, 0], note);
+      for (let i = 0; i < 5; i++) persist(disk, again.log, batch(vote(10 * term + i, 2)));
+      assert(snapshotReserves(disk) > (2 * kept) / 3 - 1, `${note}: one of three will do`);
+    }
+  }
 });
 
 Deno.test("a kill while a batch finds no room leaves no torn tail", () => {

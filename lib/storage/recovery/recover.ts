@@ -22,7 +22,6 @@ import { makeSegment, newSegmentHead } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import { beginRepair, type RepairOptions } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
-import type { Reserve } from "../reserves/reserve.ts";
 import type { Room } from "../reserves/room.ts";
 import { listSegments, type UnusedSegment } from "./scan_log.ts";
 import type { SegmentScan } from "./scan_records.ts";
@@ -68,9 +67,9 @@ export function recoverLog(options: RecoveryOptions): Recovery {
       `${found.damage} ${damagedLogAdvice(options.members)}`,
     );
   }
-  const { reserve } = options.room;
-  reserve.open(place.directory);
-  const begun = withReserve(reserve, place.directory, () => beginRepair(options, found));
+  const { room } = options;
+  room.reserve.open(place.directory);
+  const begun = withReserve(room, place.directory, () => beginRepair(options, found));
   removeLeftBehind(place);
   return resume({ ...options, repairing: begun.repairing }, begun.found);
 }
@@ -102,7 +101,7 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
     if (continuesLog) return settleTail(place, found, hardState);
     return beginBehind(place, hardState, position);
   };
-  const opened = withReserve(room.reserve, last.path, open);
+  const opened = withReserve(room, last.path, open);
   removeLeftovers(options, found, continuesLog);
   const log = new SegmentedLog(place, room, options.surroundings, opened);
   // What the last run had on its way out when it ended.
@@ -273,10 +272,10 @@ function settleEnd(place: LogPlace, closed: SegmentScan): void {
   }
 }
 
-/** Runs `write`; while the disk is full, again with a piece less of the reserve. */
-function withReserve<T>(reserve: Reserve, path: string, write: () => T): T {
+/** Runs `write`; while the disk is full, again with a piece less of the reserves. */
+function withReserve<T>(room: Room, path: string, write: () => T): T {
   try {
-    return reserve.withRoom(write);
+    return room.withReserves(write);
   } catch (error) {
     if (!(error instanceof DiskFullError)) throw error;
     throw new DataDirectoryError(

@@ -64,6 +64,32 @@ export class Room {
     return this.spares.bytes + this.reserve.roomBytes(segmentLengthMin(0));
   }
 
+  /**
+   * For a start, whose few bytes go before all that is kept for later: runs `write`; while the disk is
+   * full, again with less of the log's reserve, then of the spares, then of the snapshots' reserves.
+   */
+  withReserves<T>(write: () => T): T {
+    const { snapshotReserves } = this.#options;
+    for (;;) {
+      try {
+        return this.reserve.withRoom(write);
+      } catch (error) {
+        if (!(error instanceof DiskFullError)) throw error;
+        if (!this.spares.giveUpOneNow() && !snapshotReserves.giveUpPiece(true)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Cuts a piece off the log's reserve, where writing over that found no room; blocking. `isSmall`: for a
+   * hard state, or one entry, which may have parts of it, and when it is used up on a disk that writes over
+   * nothing, a piece of the snapshots' reserves. False where there is none to be had.
+   */
+  giveUpPiece(isSmall: boolean): boolean {
+    if (this.reserve.giveUpPiece(isSmall)) return true;
+    return isSmall && this.reserve.bytes === 0 && this.#options.snapshotReserves.giveUpPiece(false);
+  }
+
   /** Looks for room where there was none; call it with every tick. `nowMs`: the monotonic clock. */
   seek(nowMs: number): void {
     this.#nowMs = nowMs;

@@ -22,6 +22,8 @@ const SURPLUS_FACTOR = 2;
 /** Cut off at a time: large pieces keep a file system's journal busy. */
 const CUT_BYTES = 16_777_216;
 const RETRY_MS = 1_000;
+/** Written over to see whether that needs room: a block of most file systems. */
+const TRIAL_BYTES = 4_096;
 /** So long what was given up for it takes to be free. */
 const FREED_MS = 100;
 
@@ -69,6 +71,41 @@ export class SnapshotReserve {
     if (!this.#disk.exists(this.#path)) return;
     if (this.#slackBytesMax === 0) this.#disk.remove(this.#path);
     else this.#length = this.#measure();
+  }
+
+  /**
+   * Cuts a piece off its end, so that the log may have its room; blocking. False where it has none, or
+   * something is being done with it.
+   */
+  giveUpPiece(): boolean {
+    if (this.#state !== "free" || this.#length === 0) return false;
+    const length = Math.max(0, this.#length - PIECE_BYTES);
+    const file = this.#disk.open(this.#path);
+    try {
+      file.truncate(length);
+      // Freed blocks become usable once that is on disk.
+      file.syncNow();
+    } finally {
+      file.close();
+    }
+    this.#length = length;
+    this.#isFull = true;
+    return true;
+  }
+
+  /** True where not even what is there can be written over; blocking. */
+  get needsRoom(): boolean {
+    if (this.#state !== "free" || this.#length === 0) return false;
+    const file = this.#disk.open(this.#path);
+    try {
+      file.write(0, fillerOf(Math.min(TRIAL_BYTES, this.#length)));
+      return false;
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return true;
+    } finally {
+      file.close();
+    }
   }
 
   /** On the disk, but where a snapshot is being written over it. */

@@ -41,6 +41,15 @@ export class SnapshotReserves {
     return this.#reserves.reduce((total, { bytes }) => total + bytes, 0);
   }
 
+  /**
+   * Cuts a piece off the longest; blocking. False: there is none. `isSure`: also where the disk writes
+   * over what is there, and whoever is quicker gets the piece.
+   */
+  giveUpPiece(isSure: boolean): boolean {
+    const longest = [...this.#reserves].sort((a, b) => b.bytes - a.bytes)[0]!;
+    return (isSure || longest.needsRoom) && longest.giveUpPiece();
+  }
+
   /** True where one that is needed is too short, and the disk has no room for more. */
   get isShort(): boolean {
     // Asked with every write: no closure.

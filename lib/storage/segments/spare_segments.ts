@@ -179,6 +179,15 @@ export class SpareSegments {
     return true;
   }
 
+  /** As `giveUpOne`, for a start; blocking. */
+  giveUpOneNow(): boolean {
+    const spare = this.#spares.pop();
+    if (spare === undefined) return false;
+    this.#disk.remove(spare.path);
+    this.#disk.syncDirectory(this.#directory);
+    return true;
+  }
+
   #takeAt(at: number): Spare | null {
     return at === -1 ? null : this.#spares.splice(at, 1)[0]!;
   }

@@ -99,7 +99,7 @@ export class SegmentedLog implements LogStorage {
 
   /** A batch of less may take what is not whole as it is. */
   #giveUpPiece({ entries }: PersistBatch): boolean {
-    return this.#room.reserve.giveUpPiece(entries.length <= 1);
+    return this.#room.giveUpPiece(entries.length <= 1);
   }
 
   markSynced(done: Done): void {
