@@ -1,5 +1,5 @@
 /**
- * `identity`: who this data directory is. Written once, into an empty directory, never again.
+ * `identity`: who this data directory is. Written once, into an empty directory, and never changed.
  *
  *   0  40  head (file_head.ts, kind "ID", cluster id zero: the cluster is not known yet)
  *  40   8  incarnation, random
@@ -7,25 +7,27 @@
  */
 import type { ServerId } from "../../raft/types.ts";
 import type { Disk } from "../../host/ports.ts";
-import { readU32, writeU32 } from "../../util/bytes.ts";
-import { checksum } from "../../util/checksum.ts";
-import { type ClusterSize, restoreAdvice } from "../advice.ts";
-import { DataDirectoryError } from "../errors.ts";
-import { checkFileHead, FILE_HEAD_BYTES, writeFileHead } from "./file_head.ts";
+import { ByteWriter } from "../../util/bytes.ts";
+import type { ClusterSize } from "../advice.ts";
+import { type CheckedFile, readCheckedFile, writeCheckedFile } from "./checked_file.ts";
 import { bytesToHex, hexToBytes } from "./hex.ts";
-import { readSmallFile, replaceFile } from "./small_file.ts";
 import { type Identity, UNFORMED } from "../types.ts";
 
 export const IDENTITY_FILE = "identity";
-const IDENTITY_BYTES = FILE_HEAD_BYTES + 12;
+
+const FILE: CheckedFile = {
+  name: IDENTITY_FILE,
+  kind: "ID",
+  bytesMax: 4096,
+  purpose: "Without it this server can't prove who it is.",
+};
 
 /** Makes `identity` durable in `directory`. */
 export function writeIdentity(disk: Disk, directory: string, identity: Identity): void {
-  const bytes = new Uint8Array(IDENTITY_BYTES);
-  writeFileHead(bytes, "ID", { clusterId: UNFORMED, serverId: identity.serverId });
-  bytes.set(hexToBytes(identity.incarnation), FILE_HEAD_BYTES);
-  writeU32(bytes, 48, checksum(bytes.subarray(0, 48)));
-  replaceFile(disk, directory, IDENTITY_FILE, bytes);
+  const { serverId, incarnation } = identity;
+  const body = new ByteWriter(8);
+  body.raw(hexToBytes(incarnation));
+  writeCheckedFile(disk, directory, FILE, { clusterId: UNFORMED, serverId }, body);
 }
 
 /** The identity in `directory`, or null; `DataDirectoryError` where it is damaged or another's. */
@@ -35,15 +37,8 @@ export function readIdentity(
   serverId: ServerId,
   size: ClusterSize,
 ): Identity | null {
-  const path = `${directory}/${IDENTITY_FILE}`;
-  const bytes = readSmallFile(disk, path, 4096);
-  if (bytes === null) return null;
-  checkFileHead(path, bytes, "ID", serverId, UNFORMED, restoreAdvice(size));
-  if (bytes.length !== IDENTITY_BYTES || checksum(bytes.subarray(0, 48)) !== readU32(bytes, 48)) {
-    throw new DataDirectoryError(
-      `${path} is damaged: its checksum or its length is wrong, and without it this server can't ` +
-        `prove who it is. ${restoreAdvice(size)}`,
-    );
-  }
-  return { serverId, incarnation: bytesToHex(bytes, FILE_HEAD_BYTES, 8) };
+  const expected = { serverId, clusterId: UNFORMED, size };
+  return readCheckedFile(disk, directory, FILE, expected, (body) => {
+    return { serverId, incarnation: bytesToHex(body.view(8), 0, 8) };
+  });
 }

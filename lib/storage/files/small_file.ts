@@ -43,6 +43,16 @@ export function readSmallFile(disk: Disk, path: string, sizeMax: number): Uint8A
   }
 }
 
+/** The length of the file at `path`; throws what the disk throws. */
+export function sizeOf(disk: Disk, path: string): number {
+  const file = disk.open(path, { readOnly: true });
+  try {
+    return file.size();
+  } finally {
+    file.close();
+  }
+}
+
 /** Removes what replacing left, all but `kept`; true where anything was removed. */
 export function removeTemporaries(
   disk: Disk,

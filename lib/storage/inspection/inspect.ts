@@ -18,7 +18,7 @@ import { type LogScan, scanLog } from "../recovery/scan_log.ts";
 import type { LogOwner } from "../segments/segment_head.ts";
 import { SNAPSHOT_RESERVE_FILES } from "../reserves/snapshot_reserves.ts";
 import { keepsUnused, SPARE_SUFFIX } from "../segments/spare_segments.ts";
-import { readSmallFile, TEMPORARY_SUFFIX } from "../files/small_file.ts";
+import { readSmallFile, sizeOf, TEMPORARY_SUFFIX } from "../files/small_file.ts";
 import { listSnapshots, SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_directory.ts";
 import type { DamagedLog, FormationRecord, Identity } from "../types.ts";
 
@@ -122,15 +122,6 @@ function listFiles(disk: Disk, path: string, report: DirectoryReport): void {
 function isOurs(name: string): boolean {
   return /^(lock|identity|formation|repairing|reserve.*|.*\.(new|part|snap|damaged|spare|log))$/
     .test(name);
-}
-
-function sizeOf(disk: Disk, path: string): number {
-  const file = disk.open(path, { readOnly: true });
-  try {
-    return file.size();
-  } finally {
-    file.close();
-  }
 }
 
 function noteLeftovers(report: DirectoryReport): void {

@@ -22,6 +22,7 @@ import {
   writeFileHead,
 } from "../files/file_head.ts";
 import { fillerOf, PIECE_BYTES, writePieceLater } from "../files/filler.ts";
+import { sizeOf } from "../files/small_file.ts";
 import { segmentName } from "../segments/segment_head.ts";
 import type { Spare } from "../segments/spare_segments.ts";
 import type { Done } from "../types.ts";
@@ -77,7 +78,11 @@ export class ReserveFile {
   open(logDirectory: string): void {
     if (this.#bytesMin === 0) return this.#remove();
     this.#length = this.#find(logDirectory);
-    if (this.#state === "held") return this.#shorten();
+    if (this.#state === "held") {
+      // One that was made of a longer file, or by another configuration, gives back the rest.
+      if (this.#length > this.#bytesMin) this.#cutTo(this.#bytesMin);
+      return;
+    }
     try {
       const file = this.#disk.open(this.#path, { create: true });
       try {
@@ -133,19 +138,9 @@ export class ReserveFile {
    */
   giveUpPiece(ofParts: boolean): boolean {
     if (this.#state !== "pieces" && (this.#state !== "part" || !ofParts)) return false;
-    this.#length = Math.max(0, this.#length - PIECE_BYTES);
-    if (this.#length === 0) {
-      this.#remove();
-      return true;
-    }
-    const file = this.#disk.open(this.#path);
-    try {
-      file.truncate(this.#length);
-      // Freed blocks become usable once that is on disk.
-      file.syncNow();
-    } finally {
-      file.close();
-    }
+    const length = Math.max(0, this.#length - PIECE_BYTES);
+    if (length === 0) this.#remove();
+    else this.#cutTo(length);
     return true;
   }
 
@@ -201,7 +196,7 @@ export class ReserveFile {
     if (error === null) this.#state = "held";
     else {
       // A part of a piece may be there.
-      this.#length = this.#disk.exists(this.#path) ? this.#sizeNow() : 0;
+      this.#length = this.#disk.exists(this.#path) ? sizeOf(this.#disk, this.#path) : 0;
       this.#state = this.#length > 0 ? "part" : "absent";
     }
     done(error);
@@ -218,13 +213,13 @@ export class ReserveFile {
     file.syncNow();
   }
 
-  /** One that was made of a longer file, or by another configuration, gives back the rest; blocking. */
-  #shorten(): void {
-    if (this.#length === this.#bytesMin) return;
-    this.#length = this.#bytesMin;
+  /** Gives back what is after `length`; blocking. */
+  #cutTo(length: number): void {
+    this.#length = length;
     const file = this.#disk.open(this.#path);
     try {
-      file.truncate(this.#length);
+      file.truncate(length);
+      // Freed blocks become usable once that is on disk.
       file.syncNow();
     } finally {
       file.close();
@@ -262,15 +257,6 @@ export class ReserveFile {
       return false;
     }
     return this.#disk.exists(`${logDirectory}/${segmentName(readU64(begin, FILE_HEAD_BYTES))}`);
-  }
-
-  #sizeNow(): number {
-    const file = this.#disk.open(this.#path, { readOnly: true });
-    try {
-      return file.size();
-    } finally {
-      file.close();
-    }
   }
 
   #remove(): void {

@@ -10,6 +10,7 @@
 import { type Disk, DiskFullError } from "../../host/ports.ts";
 import { fillerOf, PIECE_BYTES, writePieceLater } from "../files/filler.ts";
 import { endProcess } from "../files/new_file.ts";
+import { sizeOf } from "../files/small_file.ts";
 
 export const SNAPSHOT_RESERVE_FILE = "reserve.new";
 /** There too as long as there are not two snapshots, see snapshot_reserves.ts. */
@@ -70,7 +71,7 @@ export class SnapshotReserve {
   start(): void {
     if (!this.#disk.exists(this.#path)) return;
     if (this.#slackBytesMax === 0) this.#disk.remove(this.#path);
-    else this.#length = this.#measure();
+    else this.#length = sizeOf(this.#disk, this.#path);
   }
 
   /**
@@ -181,7 +182,7 @@ export class SnapshotReserve {
   /** The snapshot was given up: the file is here again, and nobody has it open. */
   giveBack(): void {
     this.#state = "free";
-    this.#length = this.#measure();
+    this.#length = sizeOf(this.#disk, this.#path);
   }
 
   /** It is a snapshot now, or gone. */
@@ -235,7 +236,7 @@ export class SnapshotReserve {
       }
       if (!(error instanceof DiskFullError)) throw error;
       this.#state = "free";
-      this.#length = this.#disk.exists(this.#path) ? this.#measure() : 0;
+      this.#length = this.#disk.exists(this.#path) ? sizeOf(this.#disk, this.#path) : 0;
       if (this.#makeRoom()) this.#retryAtMs = nowMs + FREED_MS;
       else this.#noteFull(nowMs);
     });
@@ -270,14 +271,5 @@ export class SnapshotReserve {
       this.#length = length;
       this.#state = "free";
     });
-  }
-
-  #measure(): number {
-    const file = this.#disk.open(this.#path, { readOnly: true });
-    try {
-      return file.size();
-    } finally {
-      file.close();
-    }
   }
 }

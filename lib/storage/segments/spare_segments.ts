@@ -10,6 +10,7 @@
 import { type Disk, DiskFullError } from "../../host/ports.ts";
 import { PIECE_BYTES, writePieceLater } from "../files/filler.ts";
 import { endProcess } from "../files/new_file.ts";
+import { sizeOf } from "../files/small_file.ts";
 
 export const SPARE_SUFFIX = ".spare";
 
@@ -56,9 +57,7 @@ export class SpareSegments {
     for (const name of this.#disk.list(this.#directory)) {
       if (!name.endsWith(SPARE_SUFFIX)) continue;
       const path = `${this.#directory}/${name}`;
-      const file = this.#disk.open(path, { readOnly: true });
-      this.#spares.push({ path, length: file.size() });
-      file.close();
+      this.#spares.push({ path, length: sizeOf(this.#disk, path) });
     }
   }
 

@@ -13,12 +13,9 @@ import { samePosition, snapshotName, snapshotPosition } from "./snapshot_format.
 import { endProcess, type NewFileEnd } from "../files/new_file.ts";
 import { PART_SUFFIX, SnapshotFilePart } from "./snapshot_part.ts";
 import { SnapshotFileWriter } from "./snapshot_writer.ts";
-import { removeTemporaries, TEMPORARY_SUFFIX } from "../files/small_file.ts";
-import {
-  SNAPSHOT_RESERVE_FILES,
-  SnapshotReserves,
-  type TakenReserve,
-} from "../reserves/snapshot_reserves.ts";
+import { removeTemporaries, sizeOf, TEMPORARY_SUFFIX } from "../files/small_file.ts";
+import { SNAPSHOT_RESERVE_FILES, SnapshotReserves } from "../reserves/snapshot_reserves.ts";
+import type { NewSnapshot } from "./new_snapshot.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart, SnapshotWriter } from "../types.ts";
 
 export const SNAPSHOT_DIRECTORY = "snapshot";
@@ -122,25 +119,9 @@ export class SnapshotDirectory implements SnapshotFiles {
     assert(this.#writer === null, "Two snapshots were begun at once");
     const newest = this.#positions[0]?.index ?? 0;
     assert(position.index > newest, `Snapshot ${position.index} is not newer than ${newest}`);
-    this.#makeDirectory();
-    const path = this.pathOf(position);
-    const writer = this.#create((over) =>
-      new SnapshotFileWriter(
-        this.#disk,
-        path,
-        over?.path ?? `${path}.${++this.#attempts}${TEMPORARY_SUFFIX}`,
-        this.#owner,
-        position,
-        configuration,
-        (end) => {
-          this.#writer = null;
-          this.#ended(position, end);
-        },
-        over,
-      )
-    );
-    this.#writer = writer;
-    return writer;
+    const ended = () => this.#writer = null;
+    const create = (snapshot: NewSnapshot) => new SnapshotFileWriter(snapshot, configuration);
+    return this.#writer = this.#create(position, TEMPORARY_SUFFIX, ended, create);
   }
 
   open(position: SnapshotPosition): SnapshotFile {
@@ -162,25 +143,9 @@ export class SnapshotDirectory implements SnapshotFiles {
       if (samePosition(held.position, position) && held.bodyBytes === bodyBytes) return held;
       held.abort();
     }
-    this.#makeDirectory();
-    const path = this.pathOf(position);
-    const part = this.#create((over) =>
-      new SnapshotFilePart(
-        this.#disk,
-        path,
-        over?.path ?? `${path}.${++this.#attempts}${PART_SUFFIX}`,
-        this.#owner,
-        position,
-        bodyBytes,
-        (end) => {
-          this.#part = null;
-          this.#ended(position, end);
-        },
-        over,
-      )
-    );
-    this.#part = part;
-    return part;
+    const ended = () => this.#part = null;
+    const create = (snapshot: NewSnapshot) => new SnapshotFilePart(snapshot, bodyBytes);
+    return this.#part = this.#create(position, PART_SUFFIX, ended, create);
   }
 
   remove(position: SnapshotPosition): void {
@@ -214,11 +179,32 @@ export class SnapshotDirectory implements SnapshotFiles {
     return `${this.#directory}/${snapshotName(position)}`;
   }
 
-  /** Calls `create` with a reserve, or null where there is none to write over. */
-  #create<T>(create: (over: TakenReserve | null) => T): T {
+  /**
+   * Begins a snapshot by `create`, made of a reserve where there is one. `ended` is called once it is
+   * durable or given up.
+   */
+  #create<T>(
+    position: SnapshotPosition,
+    suffix: string,
+    ended: () => void,
+    create: (snapshot: NewSnapshot) => T,
+  ): T {
+    this.#makeDirectory();
+    const path = this.pathOf(position);
     const over = this.reserves.take();
     try {
-      return create(over);
+      return create({
+        disk: this.#disk,
+        path,
+        temporary: over?.path ?? `${path}.${++this.#attempts}${suffix}`,
+        owner: this.#owner,
+        position,
+        over,
+        onEnd: (end) => {
+          ended();
+          this.#ended(position, end);
+        },
+      });
     } catch (error) {
       over?.giveBack();
       if (error instanceof DiskFullError) this.#onFull();
@@ -279,9 +265,7 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   #measure(position: SnapshotPosition): void {
-    const file = this.#disk.open(this.pathOf(position), { readOnly: true });
-    this.#sizes.set(snapshotName(position), file.size());
-    file.close();
+    this.#sizes.set(snapshotName(position), sizeOf(this.#disk, this.pathOf(position)));
   }
 
   #makeDirectory(): void {

@@ -4,13 +4,13 @@
  * the small sections are gathered.
  */
 import type { SnapshotPosition } from "../../raft/types.ts";
-import type { Disk } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, readU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { DataDirectoryError } from "../errors.ts";
-import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "../files/file_head.ts";
-import { NewFile, type NewFileEnd, type RecycledFile } from "../files/new_file.ts";
+import { FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
+import type { NewFile } from "../files/new_file.ts";
+import { beginSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
   samePosition,
   SECTION_HEAD_BYTES,
@@ -106,29 +106,17 @@ export class SnapshotFilePart implements SnapshotPart {
   readonly #file: NewFile;
   readonly #checker: BodyChecker;
 
-  /** `path` is the file's name once it is whole, `temporary` until then. Throws what the disk throws. */
-  constructor(
-    disk: Disk,
-    path: string,
-    temporary: string,
-    owner: FileOwner,
-    position: SnapshotPosition,
-    bodyBytes: number,
-    onEnd: (end: NewFileEnd) => void,
-    over: RecycledFile | null = null,
-  ) {
+  /** Throws what the disk throws. */
+  constructor(snapshot: NewSnapshot, bodyBytes: number) {
     if (bodyBytes < 4 * SECTION_HEAD_BYTES || !Number.isSafeInteger(bodyBytes)) {
       throw new DataDirectoryError(`A snapshot of ${bodyBytes} bytes was announced: there is none`);
     }
-    this.position = position;
+    this.position = snapshot.position;
     this.bodyBytes = bodyBytes;
-    this.#owner = owner;
-    this.#path = path;
+    this.#owner = snapshot.owner;
+    this.#path = snapshot.path;
     this.#checker = new BodyChecker(bodyBytes);
-    this.#file = new NewFile(disk, path, temporary, onEnd, over);
-    const fileHead = new Uint8Array(FILE_HEAD_BYTES);
-    writeFileHead(fileHead, "SN", owner);
-    this.#file.append(fileHead);
+    this.#file = beginSnapshotFile(snapshot);
   }
 
   get heldBytes(): number {

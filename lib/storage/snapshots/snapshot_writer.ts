@@ -1,10 +1,9 @@
 /** Writes one snapshot under a temporary name. */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
-import type { Disk } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
-import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "../files/file_head.ts";
-import { NewFile, type NewFileEnd, type RecycledFile } from "../files/new_file.ts";
+import type { NewFile } from "../files/new_file.ts";
+import { beginSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -24,23 +23,12 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
   #chain = 0;
 
-  /** `path` is the file's name once it is whole, `temporary` until then. Throws what the disk throws. */
-  constructor(
-    disk: Disk,
-    path: string,
-    temporary: string,
-    owner: FileOwner,
-    position: SnapshotPosition,
-    configuration: Configuration,
-    onEnd: (end: NewFileEnd) => void,
-    over: RecycledFile | null = null,
-  ) {
+  /** Throws what the disk throws. */
+  constructor(snapshot: NewSnapshot, configuration: Configuration) {
+    const { owner, position, over } = snapshot;
     this.position = position;
     this.isReserved = over !== null;
-    this.#file = new NewFile(disk, path, temporary, onEnd, over);
-    const fileHead = new Uint8Array(FILE_HEAD_BYTES);
-    writeFileHead(fileHead, "SN", owner);
-    this.#file.append(fileHead);
+    this.#file = beginSnapshotFile(snapshot);
     this.#section(SectionTag.position, encodePosition(owner.clusterId, position));
     this.#section(SectionTag.configuration, encodeConfiguration(configuration));
   }
@@ -56,7 +44,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   }
 
   records(bytes: Uint8Array): void {
-    assert(this.#order.head !== null, "A snapshot's records come behind its head");
+    assert(this.#order.head !== null, "A snapshot's records come after its head");
     if (bytes.length > 0) this.#section(SectionTag.records, bytes);
   }
 
