@@ -132,7 +132,7 @@ Deno.test("generated code has the newest name at its address: code that is gone 
 `;
   const map = new PerfMap(
     `7f4ad8147000 1000 JS:*'propose file:///home/me/raftkv/lib/raft/raft.ts:75:10
-7f4ad8147400 80 JS:*'find file:///home/me/raftkv/lib/kv/contents.ts:33:11
+7f4ad8147400 80 JS:*'find file:///home/me/raftkv/lib/kv/memory/contents.ts:33:11
 7f4ad8148000 80 JS:*'later file:///home/me/raftkv/lib/kv/store.ts:1:1
 `,
   );
