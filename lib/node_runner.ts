@@ -131,7 +131,8 @@ export class NodeRunner implements NodeHost {
       const peer = findServer(config, peerId);
       return { hostname: peer.hostname, port: peer.logPort };
     };
-    const around = { transport, rng, watch: new ConnectionWatch(clock, this.#peerLimits()), log };
+    const watch = new ConnectionWatch(clock, this.#peerLimits());
+    const around = { transport, rng, watch, host: this };
     this.#links = connectToServers(node.outboundLinks, addressOf, around);
     this.#essential(this.#links.ended);
     this.#ticker = setInterval(() => this.#guard((n) => n.tick()), config.timing.tickMs);

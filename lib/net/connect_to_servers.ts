@@ -1,7 +1,7 @@
 /** ConnectToServers: the outgoing links to the other servers. */
 import type { Connection, Rng, Transport } from "../host/ports.ts";
 import { LogPace } from "../node/reports/log_pace.ts";
-import type { LogEvent, OutboundLink } from "../node/api.ts";
+import type { LogEvent, NodeHost, OutboundLink } from "../node/api.ts";
 import { addressText } from "../util/address.ts";
 import type { ConnectionWatch } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";
@@ -23,7 +23,7 @@ export interface LinkSurroundings {
   readonly transport: Transport;
   readonly rng: Rng;
   readonly watch: ConnectionWatch;
-  readonly log: (event: LogEvent) => void;
+  readonly host: Pick<NodeHost, "log">;
 }
 
 /** A running set of links. */
@@ -188,6 +188,6 @@ class LinkLoop {
   #log(level: LogEvent["level"], message: string, fields: LogEvent["fields"]): void {
     const { hostname, port } = this.#address;
     const peer = { server: this.#link.peerId, address: addressText(hostname, port) };
-    this.#around.log({ level, message, fields: { ...peer, ...fields } });
+    this.#around.host.log({ level, message, fields: { ...peer, ...fields } });
   }
 }

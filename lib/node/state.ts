@@ -53,7 +53,7 @@ export interface NodeState {
 export function makeNodeState(options: NodeOptions, events: PeerEvents): NodeState {
   const { config, serverId, directory, clock, rng, host } = options;
   const { limits, timing } = config;
-  const clocks = new Clocks(clock, (event) => host.log(event));
+  const clocks = new Clocks(clock, host);
   const known = knownServers(config.servers, directory.formation, host);
   const links = new PeerLinks({
     serverId,

@@ -76,7 +76,7 @@ function setUp(link = new FakeLink()) {
     connectToServers(
       [link],
       (id) => ({ hostname: "10.0.0." + id, port: 9 }),
-      { transport, rng, watch, log: logInto(lines) },
+      { transport, rng, watch, host: { log: logInto(lines) } },
     );
   return { transport, lines, link, clock, start };
 }

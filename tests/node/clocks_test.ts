@@ -206,7 +206,7 @@ function threeClocks() {
       monotonicMs: () => clock.mono,
       wallMs: () => clock.wall,
     };
-    return { clock, clocks: new Clocks(clock, () => {}), isUp: true };
+    return { clock, clocks: new Clocks(clock, { log() {} }), isUp: true };
   });
   let [term, leaderAt, reports] = [0, 0, true];
   const pass = (ms: number) => {

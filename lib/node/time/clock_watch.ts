@@ -2,7 +2,7 @@
  * Says where a server's wall clock and the log's time differ by more than a second, with what that does
  * to keys that expire: once at first, then again and again with growing pauses.
  */
-import type { LogEvent } from "../api.ts";
+import type { NodeHost } from "../api.ts";
 
 /** Machines that keep their clocks by the network stay far below. */
 const DIFFERENCE_MS_MAX = 1_000;
@@ -10,13 +10,13 @@ const PAUSE_MS_MIN = 60_000;
 const PAUSE_MS_MAX = 3_600_000;
 
 export class ClockWatch {
-  readonly #log: (event: LogEvent) => void;
+  readonly #host: Pick<NodeHost, "log">;
   #hasWarned = false;
   #pauseMs = PAUSE_MS_MIN;
   #nextMs = -Infinity;
 
-  constructor(log: (event: LogEvent) => void) {
-    this.#log = log;
+  constructor(host: Pick<NodeHost, "log">) {
+    this.#host = host;
   }
 
   /**
@@ -30,7 +30,7 @@ export class ClockWatch {
     }
     if (nowMs < this.#nextMs) return;
     const fields = { logAheadOfWallMs: aheadMs, nextWarningMs: this.#pauseMs };
-    this.#log({ level: "warning", message: messageOf(aheadMs), fields });
+    this.#host.log({ level: "warning", message: messageOf(aheadMs), fields });
     this.#hasWarned = true;
     this.#nextMs = nowMs + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS_MAX);
@@ -41,7 +41,7 @@ export class ClockWatch {
     this.#pauseMs = PAUSE_MS_MIN;
     this.#nextMs = -Infinity;
     const message = "This server's wall clock and the log's time agree again";
-    this.#log({ level: "info", message, fields: {} });
+    this.#host.log({ level: "info", message, fields: {} });
   }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../host/ports.ts";
 import { ClockWatch } from "./clock_watch.ts";
 import { FollowerTime, type TimeReport } from "./follower_time.ts";
 import { LeaderClock } from "./leader_clock.ts";
-import type { LogEvent } from "../api.ts";
+import type { NodeHost } from "../api.ts";
 
 export class Clocks {
   readonly leader: LeaderClock;
@@ -15,11 +15,11 @@ export class Clocks {
   #termSinceMs = -Infinity;
   #lastTickMs = -Infinity;
 
-  constructor(clock: Clock, log: (event: LogEvent) => void) {
+  constructor(clock: Clock, host: Pick<NodeHost, "log">) {
     this.#clock = clock;
     this.leader = new LeaderClock(clock);
     this.follower = new FollowerTime(clock);
-    this.#watch = new ClockWatch(log);
+    this.#watch = new ClockWatch(host);
   }
 
   /**
