@@ -16,9 +16,9 @@ interface Accepted {
 }
 
 /**
- * Serves every connection that comes, until the listener closes; `onConnection` hears of each. Where
- * there are too many, the oldest that has not shown who it is gives way: servers do that at once, so
- * that strangers can't keep them out however fast they come back. Whatever a connection brings ends
+ * Serves every connection that comes, until the listener closes; `onConnection` is called for each.
+ * Where there are too many, the oldest without a handshake gives way: servers make theirs at once, so
+ * strangers can't keep them out however fast they come back. Whatever goes wrong on a connection ends
  * that connection alone; only a broken invariant is passed on, as a rejection that nobody catches.
  */
 export async function acceptRpc(
@@ -33,7 +33,7 @@ export async function acceptRpc(
     const isFull = open.size >= CONNECTIONS_MAX;
     const hasRoom = listener.hasRoom?.() ?? true;
     const gaveWay = (isFull || !hasRoom) && evictStranger(open);
-    // What is closed gives its descriptor back a moment later: that room is for the next one.
+    // A connection that is closed frees its descriptor a moment later: that is for the next one.
     if ((isFull && !gaveWay) || !hasRoom) {
       accepted.close();
       continue;

@@ -100,9 +100,9 @@ class LinkLoop {
   }
 
   /**
-   * Only where nobody listened at the last try: two servers that refuse each other would otherwise
-   * call each other back without a pause. Whoever connects to us can bring this about, so no pause
-   * gets shorter than the shortest.
+   * Only where nobody listened at the last try: two servers that refuse each other would otherwise call
+   * each other back without a pause. Anybody who connects to this server can cause this, so no pause gets
+   * shorter than the shortest.
    */
   retryNow(): void {
     if (this.#connection !== null || this.#pause === null) return;
@@ -130,7 +130,7 @@ class LinkLoop {
     } catch (error) {
       return (error as Error).message;
     }
-    // It was not there, and is now: whatever comes of it is the first of its kind.
+    // Its server was not there before, and is now: the pauses begin again with the shortest.
     if (!wasThere) this.#backoffMs = BACKOFF_MIN_MS;
     const connection = watch.open(accepted);
     this.#connection = connection;
@@ -147,9 +147,9 @@ class LinkLoop {
   }
 
   /**
-   * A pause that doubles from failure to failure, with as much again at random at the most. It counts
-   * from the beginning of the try: one that waited for an answer in vain is followed by the next
-   * almost at once, so that a mended network is noticed soon.
+   * A pause that doubles from failure to failure, with up to as much again at random. It counts from the
+   * beginning of the last try: a try that waited for an answer in vain is followed by the next almost at
+   * once, so that a network that works again is noticed soon.
    */
   #rest(): Promise<void> {
     const { rng, watch } = this.#around;

@@ -16,7 +16,7 @@ export interface WatchLimits {
   readonly writeTimeoutMs: number;
 }
 
-/** Writes go out in pieces of this size at the most: taking any of one is a sign of life. */
+/** Writes go out in pieces of this size at most: taking any of one is a sign of life. */
 const PIECE_BYTES = 262_144;
 
 /** The open connections of one listener, or one link. */

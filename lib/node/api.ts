@@ -107,7 +107,7 @@ export interface ServerNode {
   openInboundLink(remote: string): InboundLink;
   /**
    * Hands the leadership over, finishes or refuses what is open; `done` is called once the process
-   * may end, within about 1.5 s at the most.
+   * may end, within about 1.5 s at most.
    */
   shutdown(done: () => void): void;
 }

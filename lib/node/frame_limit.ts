@@ -1,4 +1,4 @@
-/** What the largest frame between servers may come to. */
+/** How large a frame between servers may be. */
 import { clientCommandBytesMax, encodedRunBytesMax } from "../wire/client_codec.ts";
 import { appendFrameBytesMax } from "../wire/rpc/rpc.ts";
 import { ENTRY_BYTES_CEILING, REDIS_KEY_BYTES_CEILING, VALUE_BYTES_CEILING } from "./limits.ts";

@@ -1,7 +1,8 @@
 /**
  * What must hold of one node at the end of each turn, beyond what raft/invariants.ts holds of its core
  * and session/session_invariants.ts of each connection: for tests and the simulator (`checkInvariants`).
- * Reads plain data alone, so that a test can break each by hand.
+ * Reads plain data alone, so that a test can break each by hand. Each check names mutants
+ * (tests/mutants) that it kills.
  */
 import { assert } from "../util/assert.ts";
 import type { RaftState } from "../raft/state.ts";
@@ -58,7 +59,10 @@ export function checkReplica(state: CheckedNode, replica: CheckedReplica): void 
   checkReads(state, replica.raft.state);
 }
 
-/** lastApplied <= commitIndex (paper, Figure 2), and the store has all that was handed out, once. */
+/**
+ * lastApplied <= commitIndex (paper, Figure 2), and the store has all that was handed out, once. Mutant:
+ * store-forgotten.
+ */
 function checkApplied(state: CheckedNode, { raft, store, persister }: CheckedReplica): void {
   const { commitIndex, output } = raft.state;
   hold(state, store.appliedIndex <= commitIndex, "applied what is not committed");
@@ -83,7 +87,10 @@ function checkLeadership(state: CheckedNode, { role, term }: RaftState): void {
   hold(state, state.ledTerm === ledTerm, "tells its clients of another leadership than its own");
 }
 
-/** An entry of a client is found again by index and term, in the order of the log (paper, §8). */
+/**
+ * An entry of a client is found again by index and term, in the order of the log (paper, §8). Mutant:
+ * tickets-stay.
+ */
 function checkProposals(state: CheckedNode, { raft, store }: CheckedReplica): void {
   const { log } = raft.state;
   let index = store.appliedIndex;
@@ -105,7 +112,7 @@ function checkProposals(state: CheckedNode, { raft, store }: CheckedReplica): vo
   checkGathered(state);
 }
 
-/** What the bounds on uncommitted bytes and on copied values are held against is counted right. */
+/** The bytes that the bounds on uncommitted and on copied bytes are compared with are counted right. */
 function checkGathered(state: CheckedNode): void {
   const { appender } = state;
   hold(
@@ -119,7 +126,10 @@ function checkGathered(state: CheckedNode): void {
   hold(state, rewritten === appender.rewrites.bytes, "miscounts the bytes of values to be copied");
 }
 
-/** Reads wait for rounds of this leadership that are not confirmed, oldest first (thesis §6.4). */
+/**
+ * Reads wait for rounds of this leadership that are not confirmed, oldest first (thesis §6.4). Mutants:
+ * rounds-stay, round-late.
+ */
 function checkReads(state: CheckedNode, { role, output }: RaftState): void {
   const { readWaiters } = state;
   hold(
@@ -140,7 +150,10 @@ function checkReads(state: CheckedNode, { role, output }: RaftState): void {
   }
 }
 
-/** Every write that waits in a session is gathered, or in the log: none waits for nothing. */
+/**
+ * Every write that waits in a session is gathered, or in the log: none waits for nothing. Mutant:
+ * leadership-kept.
+ */
 function checkClients(state: NodeState, proposals: readonly Proposal[]): void {
   const waiting = new Map<unknown, Set<number>>();
   for (const { sessions, firstPositions, counts } of proposals) {

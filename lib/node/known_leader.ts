@@ -18,7 +18,7 @@ export class KnownLeader {
     this.missingSinceMs = clock.monotonicMs();
   }
 
-  /** Called once a turn: the core may have changed its mind. */
+  /** Called once a turn: the core may know another leader now. */
   note({ leaderId }: RaftState): void {
     if (leaderId !== NOBODY) {
       this.lastId = leaderId;

@@ -29,7 +29,7 @@ export interface NodeOptions {
   readonly host: NodeHost;
   /** The latest version of the handshake that is spoken; for tests of mixed clusters. */
   readonly protocolVersionMax?: number;
-  /** Checks the core's invariants after every step: for tests and the simulator. */
+  /** Checks invariants, the core's after each step and the node's after each turn: for tests. */
   readonly checkInvariants?: boolean;
 }
 

@@ -58,7 +58,7 @@ export class Shutdown {
     const isWriting = replica?.persister.isBusy === true;
     if (isWriting && passedMs < DRAIN_MS) return;
     this.isOver = true;
-    // A sync that never ends must not keep the process: what it covers was not acknowledged.
+    // A sync that never ends must not keep the process from ending: what it covers was not acknowledged.
     if (!isWriting) replica?.log.close();
     done();
   }

@@ -109,7 +109,7 @@ export class Persister {
     return this.#isWaiting;
   }
 
-  /** Begins the batch that waits, if one does; so does a tick. */
+  /** Begins to write the batch that waits, if any; a tick does the same. */
   writeWaiting(): void {
     if (this.#isWaiting && !this.#isWriting) this.#write();
   }

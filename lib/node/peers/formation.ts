@@ -45,7 +45,7 @@ export class Formation {
   readonly #ids: readonly ServerId[];
   readonly #owner: FormationOwner;
   readonly #heard = new Map<ServerId, Heard>();
-  /** One per peer and kind at the most: the sentences are made of ids alone. */
+  /** One per peer and kind at most: the sentences are made of ids alone. */
   readonly #warned = new Set<string>();
 
   constructor(
@@ -114,7 +114,7 @@ export class Formation {
     this.advance();
   }
 
-  /** Prepares and forms as far as what was heard allows; a single server forms at once. */
+  /** Prepares and forms as far as the notices allow; a single server forms at once. */
   advance(): void {
     if (this.record === null && this.waitingFor().length === 0) {
       this.#prepare(this.#ids.map((id) => ({

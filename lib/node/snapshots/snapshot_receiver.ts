@@ -54,7 +54,7 @@ export class SnapshotReceiver {
   #origin: ChunkOrigin | null = null;
   /** When the last piece of it came, by the monotonic clock. */
   #heardMs = 0;
-  /** What came is being made durable. */
+  /** What was received is being made durable. */
   #isStoring = false;
   #isFinishing = false;
   #loading: Loading | null = null;
@@ -76,7 +76,7 @@ export class SnapshotReceiver {
       const held = part.heldBytes;
       const { from, index, snapshotTerm } = chunk;
       this.#origin = { from, index, snapshotTerm };
-      // What is taken in is answered once it is stored: that bounds what waits for the disk.
+      // New bytes are acknowledged once they are stored: that bounds what waits for the disk.
       if (part.write(chunk.offset, chunk.data) === held) {
         this.#options.answers.answerChunk(chunk, held);
       } else if (!this.#isStoring) this.#store(part);
@@ -201,7 +201,7 @@ export class SnapshotReceiver {
     });
   }
 
-  /** Tells who sends the snapshot now, which may be another leader than the one before. */
+  /** Tells the server that sends the snapshot now, which may be another leader than before. */
   #answer(heldBytes: number): void {
     this.#options.answers.answerChunk(this.#origin!, heldBytes);
   }
@@ -214,7 +214,7 @@ export class SnapshotReceiver {
     const fields = { reason: error.message };
     this.#options.host.log({
       level: "warning",
-      message: "A snapshot could not be taken in",
+      message: "A received snapshot could not be stored or read",
       fields,
     });
   }

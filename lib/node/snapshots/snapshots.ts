@@ -48,7 +48,7 @@ const ENTRY_OVERHEAD_BYTES = 20;
 export const PINNED_FACTOR = 64;
 /** For how long a leader that lost its leadership keeps what its followers needed. */
 const HOLD_MS = 5_000;
-/** Heartbeats without an answer from which on a follower is away: the log does not wait for it. */
+/** After more unanswered heartbeats than this a follower is away: the log is not kept for it. */
 const SILENT_HEARTBEATS_MAX = 20;
 
 export class Snapshots implements SnapshotTaken, ChunkAnswers {
@@ -160,11 +160,11 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     return true;
   }
 
-  /** True once a leader's snapshot is whole and waits to replace what this server has. */
   get isReceiving(): boolean {
     return this.#receiver.isReceiving;
   }
 
+  /** True once a leader's snapshot is whole and waits to replace what this server has. */
   get hasReceived(): boolean {
     return this.#receiver.isReady;
   }
@@ -253,7 +253,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     return isFull || nowMs > this.#held.untilMs ? Infinity : this.#held.index;
   }
 
-  /** Up to here the log in memory may be dropped: what follows a snapshot to be sent is needed. */
+  /** The log in memory may be dropped up to here: entries after a snapshot to be sent are needed. */
   #pinnedIndex(): number {
     let index = Infinity;
     // A snapshot that no follower waits for needs no log in memory after it: keeping what arrives while
@@ -262,8 +262,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
       const { runningIndex } = this.#maker;
       index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
     }
-    // A follower that is there and behind, such as one that has just taken a snapshot over, needs what
-    // follows: dropped now, it would need the next snapshot, and with a steady load never catch up.
+    // A follower that answers but lags, such as one that was just restored from a snapshot, needs the
+    // entries after that. Without them it would need the next snapshot, and never catch up under load.
     for (
       const { id, mode, matchIndex, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []
     ) {
