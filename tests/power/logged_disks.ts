@@ -71,7 +71,7 @@ const out = new DataView(reply.buffer);
 const logHead = new Uint8Array(RECORD_HEAD_BYTES);
 
 function text(value: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${value}\0`);
+  return new Uint8Array(new TextEncoder().encode(`${value}\0`));
 }
 
 function errno(): number {

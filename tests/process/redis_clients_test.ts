@@ -1,5 +1,6 @@
 /** The client libraries that people have: each against a real cluster, over a kill of the leader. */
 import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import type { Cluster } from "./harness.ts";
