@@ -5,10 +5,9 @@
  * Level is told by use: once it has the snapshot, the third server is stopped for moments, until a set
  * is acknowledged in one: then the follower holds everything.
  */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
-import { COMMON_OPTIONS } from "./flags.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import type { LatencySummary } from "./histogram.ts";
 import { type Address, LineClient } from "./line_client.ts";
 import { closedLoopRate } from "./closed_loop.ts";
@@ -195,22 +194,15 @@ function report(options: CatchUpOptions, result: CatchUpResult): void {
   ));
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      keys: { type: "string" },
-      "value-bytes": { type: "string", default: "256" },
-      connections: { type: "string", default: "16" },
-      rate: { type: "string" },
-      without: { type: "string" },
-      ...COMMON_OPTIONS,
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    keys: { type: "string" },
+    "value-bytes": { type: "string", default: "256" },
+    connections: { type: "string", default: "16" },
+    rate: { type: "string" },
+    without: { type: "string" },
+    ...COMMON_OPTIONS,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const options: CatchUpOptions = {
     keys: Number(flags.keys ?? (flags.quick ? 30_000 : 1_000_000)),
     valueBytes: Number(flags["value-bytes"]),
@@ -228,4 +220,4 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

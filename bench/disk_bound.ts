@@ -12,10 +12,9 @@
  * R: the reserve; S/8 and another R are what the next snapshot's is longer. A follower that is being
  * sent a snapshot has S more.
  */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { bytesUnder } from "./directory_bytes.ts";
-import { COMMON_OPTIONS } from "./flags.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import type { LoadCounters } from "./load_connection.ts";
 import { runLoad } from "./load_run.ts";
 import { type SeenSnapshot, SnapshotWatch } from "./snapshot_watch.ts";
@@ -222,26 +221,19 @@ function report(
   ));
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      minutes: { type: "string", default: "3" },
-      keys: { type: "string", default: "50000" },
-      "value-bytes": { type: "string", default: "256" },
-      connections: { type: "string", default: "50" },
-      pipeline: { type: "string", default: "16" },
-      "log-bytes": { type: "string", default: "4194304" },
-      "segment-bytes": { type: "string", default: "1048576" },
-      "reserve-bytes": { type: "string", default: "1048576" },
-      servers: { type: "string", default: "3" },
-      ...COMMON_OPTIONS,
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    minutes: { type: "string", default: "3" },
+    keys: { type: "string", default: "50000" },
+    "value-bytes": { type: "string", default: "256" },
+    connections: { type: "string", default: "50" },
+    pipeline: { type: "string", default: "16" },
+    "log-bytes": { type: "string", default: "4194304" },
+    "segment-bytes": { type: "string", default: "1048576" },
+    "reserve-bytes": { type: "string", default: "1048576" },
+    servers: { type: "string", default: "3" },
+    ...COMMON_OPTIONS,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const isBounded = await run({
     seconds: flags.quick ? QUICK_SECONDS : Number(flags.minutes) * 60,
     keys: Number(flags.keys),
@@ -259,4 +251,4 @@ async function main(args: string[]): Promise<number> {
   return isBounded ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

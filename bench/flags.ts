@@ -1,5 +1,8 @@
-/** The flags of a benchmark's command line, told by their defaults. */
-import { parseArgs } from "node:util";
+/**
+ * Command lines of what is run by hand: benchmarks, the simulator, suites. `--help` prints what there
+ * is and ends with exit code 0; a command line that is wrong is one sentence and exit code 2.
+ */
+import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** What every benchmark that starts servers takes, for `parseArgs`. */
 export const COMMON_OPTIONS = {
@@ -45,16 +48,33 @@ export function readFlags<const D extends Defaults>(
   return Object.fromEntries(read) as Flags<D>;
 }
 
-/** The same from this process's own command line; prints `help` and ends where it is asked for. */
-export function parseFlags<const D extends Defaults>(help: string, defaults: D): Flags<D> {
+/** What `read` makes of this process's own command line. */
+export function commandLine<T>(help: string, read: (args: string[]) => T): T {
   if (Deno.args.includes("--help")) {
-    console.log(help);
+    console.log(help.trimEnd());
     Deno.exit(0);
   }
   try {
-    return readFlags(Deno.args, defaults);
+    return read([...Deno.args]);
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${help}`);
+    // What Node adds after its first sentence is about positional arguments.
+    const [sentence] = (error as Error).message.split(/\.\s/);
+    console.error(`${sentence}: --help shows what there is`);
     Deno.exit(2);
   }
+}
+
+/** The flags of this process's own command line, told by their defaults. */
+export function parseFlags<const D extends Defaults>(help: string, defaults: D): Flags<D> {
+  return commandLine(help, (args) => readFlags(args, defaults));
+}
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** The same, told by descriptions as `parseArgs` takes them. */
+export function parseOptions<const O extends Options>(
+  help: string,
+  options: O,
+): ReturnType<typeof parseArgs<{ options: O }>>["values"] {
+  return commandLine(help, (args) => parseArgs({ args, options }).values);
 }

@@ -2,9 +2,8 @@
  * Resident memory of a server that holds a million keys, beside Redis and etcd: when it has just been
  * loaded, and when all of it has been overwritten with other sizes.
  */
-import { parseArgs } from "node:util";
 import { pauseMs } from "./find_leader.ts";
-import { COMMON_OPTIONS } from "./flags.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import { EtcdMemory, type MemorySubject, RaftkvMemory, RedisMemory } from "./memory_subjects.ts";
 import { median } from "./median.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
@@ -139,26 +138,19 @@ function printReport(results: readonly SubjectResult[], { keys, valueBytes }: Me
   console.log(formatTable(head, rows));
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      keys: { type: "string" },
-      "value-bytes": { type: "string", default: "256" },
-      subjects: { type: "string", default: "raftkv,redis,etcd" },
-      rounds: { type: "string", default: "5" },
-      "etcd-rounds": { type: "string", default: "0" },
-      settle: { type: "string" },
-      servers: { type: "string", default: "1" },
-      "log-memory-bytes": { type: "string" },
-      "v8-flags": { type: "string" },
-      ...COMMON_OPTIONS,
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    keys: { type: "string" },
+    "value-bytes": { type: "string", default: "256" },
+    subjects: { type: "string", default: "raftkv,redis,etcd" },
+    rounds: { type: "string", default: "5" },
+    "etcd-rounds": { type: "string", default: "0" },
+    settle: { type: "string" },
+    servers: { type: "string", default: "1" },
+    "log-memory-bytes": { type: "string" },
+    "v8-flags": { type: "string" },
+    ...COMMON_OPTIONS,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const options: MemoryOptions = {
     keys: Number(flags.keys ?? (flags.quick ? QUICK_KEYS : 1_000_000)),
     valueBytes: Number(flags["value-bytes"]),
@@ -192,4 +184,4 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

@@ -1,8 +1,7 @@
 /** What clients feel of a snapshot: sets at half load, while one is taken and while none is. */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
-import { COMMON_OPTIONS } from "./flags.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import type { LatencySummary } from "./histogram.ts";
 import { closedLoopRate } from "./closed_loop.ts";
 import { fillCluster } from "./memory_subjects.ts";
@@ -181,25 +180,18 @@ function report(
   writeJson(options.json, "pauses", { options, perSecond, results, snapshots, slices });
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      keys: { type: "string" },
-      "value-bytes": { type: "string", default: "256" },
-      connections: { type: "string", default: "16" },
-      rate: { type: "string" },
-      snapshots: { type: "string", default: "1" },
-      "log-bytes": { type: "string" },
-      minutes: { type: "string", default: "10" },
-      servers: { type: "string", default: "3" },
-      ...COMMON_OPTIONS,
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    keys: { type: "string" },
+    "value-bytes": { type: "string", default: "256" },
+    connections: { type: "string", default: "16" },
+    rate: { type: "string" },
+    snapshots: { type: "string", default: "1" },
+    "log-bytes": { type: "string" },
+    minutes: { type: "string", default: "10" },
+    servers: { type: "string", default: "3" },
+    ...COMMON_OPTIONS,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   await run({
     keys: Number(flags.keys ?? (flags.quick ? 30_000 : 1_000_000)),
     valueBytes: Number(flags["value-bytes"]),
@@ -217,4 +209,4 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

@@ -2,11 +2,10 @@
  * From the start of a server's process until it answers, with a million keys: alone, and as a follower
  * of three. Killed and stopped in order; with a short log behind its snapshot and with a long one.
  */
-import { parseArgs } from "node:util";
 import { Cluster } from "./cluster.ts";
 import { bytesUnder } from "./directory_bytes.ts";
 import { askStanding, pauseMs } from "./find_leader.ts";
-import { COMMON_OPTIONS } from "./flags.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import type { Address } from "./line_client.ts";
 import { LineClient } from "./line_client.ts";
 import { fillCluster } from "./memory_subjects.ts";
@@ -165,21 +164,14 @@ function report(options: RestartOptions, results: readonly RestartResult[]): voi
   ));
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      keys: { type: "string" },
-      "value-bytes": { type: "string", default: "256" },
-      repeats: { type: "string" },
-      "long-log": { type: "string", default: "0.4" },
-      ...COMMON_OPTIONS,
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    keys: { type: "string" },
+    "value-bytes": { type: "string", default: "256" },
+    repeats: { type: "string" },
+    "long-log": { type: "string", default: "0.4" },
+    ...COMMON_OPTIONS,
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const options: RestartOptions = {
     keys: Number(flags.keys ?? (flags.quick ? 20_000 : 1_000_000)),
     valueBytes: Number(flags["value-bytes"]),
@@ -195,4 +187,4 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

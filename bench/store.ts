@@ -1,7 +1,5 @@
 /**
- * The store by itself: time and memory a key. One measure a run, so that they don't disturb each other:
- * `deno run --allow-all --v8-flags=--expose-gc bench/store.ts MEASURE [keys]`, where MEASURE is fill,
- * load, pause, heap, churn, small, expiry, ahead or snapshot.
+ * The store by itself: time and memory a key. One measure a run, so that they don't disturb each other.
  */
 import { cpuUsage } from "node:process";
 import {
@@ -18,6 +16,7 @@ import { Digest } from "../lib/kv/memory/digest.ts";
 import { RecordHead } from "../lib/kv/memory/record.ts";
 import { ByteWriter } from "../lib/util/bytes.ts";
 import { Random } from "../lib/util/random.ts";
+import { parseFlags } from "./flags.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const ENTRY_COMMANDS = 16;
@@ -334,17 +333,27 @@ function snapshot(keys: number): void {
   }
 }
 
-const [measure = "fill", keysText = "1000000"] = Deno.args;
-const keys = Number(keysText);
-if (measure === "fill") fill(keys, 256);
-else if (measure === "load") load(keys);
-else if (measure === "pause") pause(keys);
-else if (measure === "heap") heap();
-else if (measure === "churn") churn(keys);
-else if (measure === "small") fill(keys, 16);
-else if (measure === "expiry") expiry(keys);
-else if (measure === "ahead") ahead(keys);
-else if (measure === "snapshot") snapshot(keys);
-else {
-  throw new Error(`Unknown measure ${measure}: they are named at the top of this file`);
+const MEASURES: Readonly<Record<string, (keys: number) => void>> = {
+  fill: (keys) => fill(keys, 256),
+  load,
+  pause,
+  heap,
+  churn,
+  small: (keys) => fill(keys, 16),
+  expiry,
+  ahead,
+  snapshot,
+};
+
+const HELP = `deno run --allow-all --v8-flags=--expose-gc bench/store.ts [--measure NAME] [--keys N]
+
+  --measure NAME   ${[...Object.keys(MEASURES)].join(", ")} (fill)
+  --keys N         (1000000)`;
+
+const { measure, keys } = parseFlags(HELP, { measure: "fill", keys: 1_000_000 });
+const run = MEASURES[measure];
+if (run === undefined) {
+  console.error(`There is no measure ${measure}: --help names them`);
+  Deno.exit(2);
 }
+run(keys);

@@ -2,8 +2,8 @@
  * The main job, from nothing to a checked result: a clean clone of this repository, the README's first
  * command, real text written while the leader is killed, and everything read back byte by byte.
  */
-import { parseArgs } from "node:util";
 import { askStanding, findLeader, pauseMs } from "../bench/find_leader.ts";
+import { parseOptions } from "../bench/flags.ts";
 import { freePorts } from "../bench/free_ports.ts";
 import { LeaderClient } from "../bench/leader_client.ts";
 import type { Address } from "../bench/line_client.ts";
@@ -216,19 +216,11 @@ async function job(cluster: ScriptedCluster, checkout: string): Promise<boolean>
   return isRight && leader !== killed;
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values: flags } = parseArgs({
-    args,
-    options: {
-      "default-ports": { type: "boolean", default: false },
-      keep: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    "default-ports": { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
   });
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
   const startMs = performance.now();
   const directory = Deno.makeTempDirSync({ prefix: "raftkv-main-job-" });
   const checkout = `${directory}/raftkv`;
@@ -260,4 +252,4 @@ async function main(args: string[]): Promise<number> {
   return isRight ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

@@ -1,27 +1,45 @@
 /**
- * Puts each mutant into a copy of the tree and lets the simulator look for it:
- *
- *   deno task mutants                       all, a bounded time for each
- *   deno task mutants --only 1,4,ack-length these
- *   --minutes M      at most so long for each (default 2)    --from S   first seed (default 1)
- *   --seeds N        at most so many for each            --processes P  so many at once (default 1)
- *   --known          tries the seed that killed it last first, the quick ones before the slow: for CI
- *   --directed       runs the fixed scenarios on those that no seed kills
- *   --budget S       begins no further mutant after so many seconds, and says which did not fit
- *   --rate N         runs N seeds to the end, whatever they find, and counts those that fail; only where
- *                    none does it goes on until one kills
- *   --must-kill      fails where a mutant lives that a quarter of the seeds or more killed at the last
- *                    record, and tries as many seeds as that takes
- *   --other-tests    runs the other tests on our own mutants instead: one that dies there proves
- *                    nothing about the simulator
- *   --record         writes tests/mutants/results.json and the table in docs/simulator.md
- *
- * Undirected seeds throughout. The control runs the unchanged tree on the same seeds: a seed that
- * fails there proves nothing.
+ * Puts each mutant into a copy of the tree and lets the simulator look for it; HELP says how. Seeds are
+ * undirected throughout. The control runs the unchanged tree on the same seeds: a seed that fails
+ * there proves nothing.
  */
+import { type Flags, parseFlags } from "../../bench/flags.ts";
 import { EXTRA, GIVEN, type Mutant, OWN } from "./mutants.ts";
 import { type List, type Outcome, readResults, writeResults } from "./results.ts";
 import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
+
+const HELP = `deno task mutants [flags]     all mutants, a bounded time for each
+
+  --only 1,4,ack-length   these
+  --minutes M             at most so long for each (2)
+  --from S                the first seed (1)
+  --seeds N               at most so many for each
+  --processes P           so many at once (1)
+  --known                 tries the seed that killed it last first, the quick ones before the slow: for CI
+  --directed              runs the fixed scenarios on those that no seed kills
+  --budget S              begins no further mutant after so many seconds, and says which did not fit
+  --rate N                runs N seeds to the end, whatever they find, and counts those that fail; only
+                          where none does it continues until one kills
+  --must-kill             fails where a mutant lives that a quarter of the seeds or more killed at the
+                          last record, and tries as many seeds as that takes
+  --other-tests           runs the other tests on our own mutants instead: one that dies there proves
+                          nothing about the simulator
+  --record                writes tests/mutants/results.json and the table in docs/simulator.md`;
+
+const DEFAULTS = {
+  only: "",
+  minutes: 2,
+  from: 1,
+  seeds: 1_000_000_000,
+  processes: 1,
+  rate: 0,
+  budget: Number.MAX_SAFE_INTEGER,
+  known: false,
+  mustKill: false,
+  record: false,
+  directed: false,
+  otherTests: false,
+};
 
 /** A mutant that at least so many of the seeds kill has to be killed again. */
 const MUST_KILL_SHARE = 0.25;
@@ -187,27 +205,17 @@ async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Prom
   return caught;
 }
 
-function parse(args: readonly string[]): Order {
-  const value = (name: string) => {
-    const at = args.indexOf(name);
-    return at < 0 ? undefined : args[at + 1];
-  };
+function orderOf(flags: Flags<typeof DEFAULTS>): Order {
+  const { minutes, from, seeds, processes, rate, known, mustKill, directed } = flags;
   return {
-    only: value("--only")?.split(",") ?? null,
-    minutes: Number(value("--minutes") ?? 2),
-    from: Number(value("--from") ?? 1),
-    seeds: Number(value("--seeds") ?? 1_000_000_000),
-    processes: Number(value("--processes") ?? 1),
-    rate: Number(value("--rate") ?? 0),
-    known: args.includes("--known"),
-    mustKill: args.includes("--must-kill"),
-    records: args.includes("--record"),
-    directed: args.includes("--directed"),
-    budgetSeconds: Number(value("--budget") ?? Infinity),
+    only: flags.only === "" ? null : flags.only.split(","),
+    ...{ minutes, from, seeds, processes, rate, known, mustKill, directed },
+    records: flags.record,
+    budgetSeconds: flags.budget,
   };
 }
 
-function say(one: Outcome): void {
+function report(one: Outcome): void {
   const what = one.killed
     ? `killed by seed ${one.killingSeed}: ${one.check}`
     : one.diesDirected
@@ -239,8 +247,9 @@ function queueOf(order: Order): { mutant: Mutant; list: List }[] {
 }
 
 async function main(): Promise<number> {
-  const order = parse(Deno.args);
-  if (Deno.args.includes("--other-tests")) {
+  const flags = parseFlags(HELP, DEFAULTS);
+  const order = orderOf(flags);
+  if (flags.otherTests) {
     const own = queueOf(order).filter(({ list }) => list === "own").map(({ mutant }) => mutant);
     return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
   }
@@ -253,17 +262,21 @@ async function main(): Promise<number> {
       const next = waiting.shift()!;
       const one = await hunt(next.mutant, next.list, order);
       outcomes.push(one);
-      say(one);
+      report(one);
       if (order.records) writeResults([one]);
     }
   };
   await Promise.all(Array.from({ length: order.processes }, huntAll));
   if (unchanged !== null) Deno.removeSync(unchanged, { recursive: true });
-  return conclude(outcomes, waiting.map(({ mutant }) => mutant.name));
+  return conclude(outcomes, waiting.map(({ mutant }) => mutant.name), order.mustKill);
 }
 
-/** Says what came of it all; the last line is like that of a test run. Returns the exit code. */
-function conclude(outcomes: readonly Outcome[], unfit: readonly string[]): number {
+/** Reports what came of it all; the last line is like that of a test run. Returns the exit code. */
+function conclude(
+  outcomes: readonly Outcome[],
+  unfit: readonly string[],
+  mustKill: boolean,
+): number {
   const bad = [...anyway].flatMap(([seed, fails]) => fails ? [seed] : []);
   if (bad.length > 0) console.log(`The unchanged tree fails too, on the seeds ${bad.join(", ")}`);
   else console.log(`The unchanged tree passes all ${anyway.size} killing seeds.`);
@@ -271,7 +284,6 @@ function conclude(outcomes: readonly Outcome[], unfit: readonly string[]): numbe
   const killed = outcomes.length - alive.length;
   if (alive.length > 0) console.log(`alive: ${alive.map(({ name }) => name).join(", ")}`);
   if (unfit.length > 0) console.log(`did not fit into the time: ${unfit.join(", ")}`);
-  const mustKill = Deno.args.includes("--must-kill");
   const lost = readResults().filter((known) =>
     mustDie(known) && alive.some(({ name }) => name === known.name)
   );

@@ -1,12 +1,15 @@
 /**
  * What CI runs of the simulator: the corpus, the fixed scenarios, the mutants, each with the seed that
  * killed it last, and fresh seeds.
- *
- *   deno task sim:ci [--seeds N] [--without-tests]
- *
- * `--without-tests` leaves the corpus and the scenarios to whoever runs all tests anyway. The last line
- * adds up tests, mutants killed and seeds passed. Exit code 1 where anything failed.
  */
+import { parseFlags } from "../../bench/flags.ts";
+
+const HELP = `deno task sim:ci [flags]
+
+The corpus, the fixed scenarios, the mutants and fresh seeds. The last line adds up tests, mutants
+killed and seeds passed. Exit code 1 where anything failed.
+  --seeds N         fresh seeds (300)
+  --without-tests   leaves the corpus and the scenarios to whoever runs all tests anyway`;
 
 const FRESH_SEEDS = 300;
 /** The longest that mutants are begun for; those that are left are named. */
@@ -79,11 +82,10 @@ async function writeOut(text: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  const at = Deno.args.indexOf("--seeds");
-  const seeds = at < 0 ? FRESH_SEEDS : Number(Deno.args[at + 1]);
+  const { seeds, withoutTests } = parseFlags(HELP, { seeds: FRESH_SEEDS, withoutTests: false });
   const beganMs = performance.now();
   const sum: Sum = { passed: 0, failed: 0 };
-  for (const step of steps(seeds, !Deno.args.includes("--without-tests"))) await runStep(step, sum);
+  for (const step of steps(seeds, !withoutTests)) await runStep(step, sum);
   console.log(`== all in ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
   const word = sum.failed > 0 ? "FAILED" : "ok";
   console.log(`${word} | ${sum.passed} passed | ${sum.failed} failed`);

@@ -1,18 +1,6 @@
-/**
- * The simulator's command line:
- *
- *   deno task sim                                    fresh seeds on all cores until Ctrl+C
- *   deno task sim --seeds N --minutes M --from S     so many, or so long, from seed S on
- *   deno task sim SEED [--verbose | --quiet]         one seed again, with its trace
- *   deno task sim SEED --shrink                      makes a failing seed small
- *   deno task sim --file CASE.json                   a kept run again; --options JSON changes parts
- *   --marks                                          fails where a situation never came up
- *   --record                                         adds the figures to those of docs/simulator.md
- *   --speed --seeds N                                how fast it is with five servers under load
- *
- * Exit code 1 where a check fired.
- */
+/** The simulator's command line: HELP says what there is. */
 import process from "node:process";
+import { commandLine } from "../../bench/flags.ts";
 import { type Case, optionsOf, readCase, writeCase } from "./case_file.ts";
 import { runFleet } from "./fleet.ts";
 import { realServers } from "./make_node.ts";
@@ -22,6 +10,19 @@ import { measureSpeed, speedText } from "./speed.ts";
 import { shrink } from "./shrink.ts";
 import { type SimResult, simulate } from "./simulation.ts";
 import { failureText, Summary } from "./summary.ts";
+
+const HELP = `deno task sim                                    fresh seeds on all cores until Ctrl+C
+deno task sim --seeds N --minutes M --from S     so many, or so long, starting with seed S
+deno task sim SEED [--verbose | --quiet]         one seed again, with its trace
+deno task sim SEED --shrink [--tries N]          makes a failing seed small
+deno task sim --file CASE.json                   a kept run again; --options JSON changes parts
+
+  --processes P   so many at once (the number of cores)
+  --marks         fails where a situation never came up
+  --record        adds the figures to those of docs/simulator.md
+  --speed         how fast it is with five servers under load, with --seeds N
+
+Exit code 1 where a check failed.`;
 
 const FLAGS = ["verbose", "quiet", "worker", "shrink", "marks", "record", "stop", "speed"];
 const SPEED_SEEDS = 40;
@@ -140,14 +141,19 @@ function parseArguments(args: readonly string[]): Arguments {
   let seed: number | null = null;
   const wanted = (what: string, text: string | undefined): number => {
     if (text !== undefined && /^\d+(\.\d+)?$/.test(text)) return Number(text);
-    throw new Error(`${what} takes a number, not ${text}`);
+    throw new Error(`${what} takes a number, not ${text ?? "nothing"}`);
+  };
+  const textOf = (name: string, text: string | undefined): string => {
+    if (text !== undefined) return text;
+    throw new Error(`--${name} takes a value`);
   };
   for (let at = 0; at < args.length; at++) {
     const name = args[at]!.replace(/^--/, "");
     if (FLAGS.includes(name)) flags.add(name);
     else if (NUMBERS.includes(name)) numbers[name] = wanted(`--${name}`, args[++at]);
-    else if (TEXTS.includes(name)) texts[name] = args[++at];
-    else seed = wanted("The seed", args[at]);
+    else if (TEXTS.includes(name)) texts[name] = textOf(name, args[++at]);
+    else if (name !== args[at]) throw new Error(`Unknown option ${args[at]}`);
+    else seed = wanted("The seed", name);
   }
   return { flags, numbers, texts, seed };
 }
@@ -163,7 +169,7 @@ function askedFor({ seed, texts }: Arguments): SimOptions | null {
 }
 
 async function main(): Promise<number> {
-  const args = parseArguments(Deno.args);
+  const args = commandLine(HELP, parseArguments);
   const { flags, numbers } = args;
   if (flags.has("worker")) {
     work(numbers.from!, numbers.step!, numbers.below!, numbers.deadline!, flags.has("stop"));

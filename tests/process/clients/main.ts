@@ -1,7 +1,5 @@
-/**
- * `deno task clients [rounds]`: what the users of Redis libraries are told while the leader is killed,
- * as the table of docs/clients.md. RAFTKV_EXECUTABLE names another build to ask.
- */
+/** What the users of Redis libraries are told while the leader is killed: the table of docs/clients.md. */
+import { parseFlags } from "../../../bench/flags.ts";
 import { Cluster } from "../harness.ts";
 import {
   ioredisCluster,
@@ -13,8 +11,14 @@ import {
 } from "./client.ts";
 import { connectTo, heal, type Kill, overKill, Tally } from "./over_kill.ts";
 
-const rounds = Number(Deno.args[0] ?? 5);
-const only = Deno.args[1] ?? "";
+const HELP = `deno task clients [flags]
+
+What the users of Redis libraries are told while the leader is killed, as the table of
+docs/clients.md. RAFTKV_EXECUTABLE names another build to ask.
+  --rounds N     kills for each library, idle and with a command under way (5)
+  --only TEXT    the libraries whose name or options contain it`;
+
+const { rounds, only } = parseFlags(HELP, { rounds: 5, only: "" });
 const libraries: readonly Library[] = [
   ioredisCluster(),
   ioredisCluster({ retryDelayOnFailover: 0 }),
