@@ -80,4 +80,6 @@ for (const [what, change, where, part] of BAD) {
 
 Deno.test("tidy: leaves alone packages with their versions, each in the lock of who imports it", () => {
   assertEquals(findings({}), []);
+  const types = lock("npm:@types/node@*", "npm:@x/a@1.0.0", "npm:b@2.0.0");
+  assertEquals(findings({ "tests/deno.lock": types }), []);
 });
