@@ -1,6 +1,4 @@
-/**
- * The store by itself: time and memory a key. One measure a run, so that they don't disturb each other.
- */
+/** The store by itself: time and memory a key. One measure a run: they would disturb each other. */
 import { cpuUsage } from "node:process";
 import {
   commandLength,
