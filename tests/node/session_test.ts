@@ -4,6 +4,7 @@ import { Result, Status } from "../../lib/kv/commands/result.ts";
 import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
+import { checkSession } from "../../lib/node/session/session_invariants.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
 import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line/line_codec.ts";
@@ -54,6 +55,7 @@ class FakeLeader implements SessionHost {
     return 0;
   }
   awaitLeader(session: Session): void {
+    session.isAwaitingLeader = true;
     this.awaiting.add(session);
   }
   leaderAddress(): ClientAddress | null {
@@ -170,6 +172,7 @@ function pump(session: Session): void {
     session.submit(batch);
     batch = session.nextBatch();
   }
+  checkSession(session.inspect());
 }
 
 function output(session: Session): string {
@@ -180,6 +183,7 @@ function output(session: Session): string {
     session.outputWritten();
     bytes = session.takeOutput();
   }
+  if (!session.isGone) checkSession(session.inspect());
   return text;
 }
 

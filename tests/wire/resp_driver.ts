@@ -9,6 +9,7 @@ import { Store } from "../../lib/kv/store.ts";
 import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
+import { checkSession } from "../../lib/node/session/session_invariants.ts";
 import { assert } from "../../lib/util/assert.ts";
 import { ClientCodec, clientCommandBytesMax } from "../../lib/wire/client_codec.ts";
 import type { ClientAddress, PeerView, ServerView } from "../../lib/wire/codec.ts";
@@ -61,6 +62,7 @@ export class OneServer implements SessionHost {
     return 0;
   }
   awaitLeader(session: Session): void {
+    session.isAwaitingLeader = true;
     this.awaiting.add(session);
   }
   leaderAddress(): ClientAddress | null {
@@ -278,6 +280,7 @@ export class OneClient {
       this.session.outputWritten();
       bytes = this.session.takeOutput();
     }
+    if (!this.session.isGone) checkSession(this.session.inspect());
   }
 }
 
