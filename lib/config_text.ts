@@ -1,4 +1,4 @@
-/** The cluster file as text: reading it, and saying what is wrong with it so that it can be mended. */
+/** The cluster file as text: reading it, and describing what is wrong with it so that it can be fixed. */
 import type * as v from "valibot";
 
 /**

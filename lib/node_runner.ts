@@ -34,7 +34,7 @@ const TURN_HOPS = 6;
 const SETTLED = Promise.resolve();
 /**
  * Descriptors that no client may take: for the other servers' connections, for files of log and
- * snapshots, and for the runtime's own. A server that can't open a file can't go on.
+ * snapshots, and for the runtime's own. A server that can't open a file can't continue.
  */
 const SPARE_BESIDE_CLIENTS = 24;
 /** And what the other servers' connections must leave of those. */
@@ -65,7 +65,7 @@ export class NodeRunner implements NodeHost {
   // What the node asks of its host.
 
   /**
-   * The turn runs behind the reads that are ready now, so one turn takes them all. The runtime resolves
+   * The turn runs after the reads that are ready now, so one turn takes them all. The runtime resolves
    * all reads that are ready before it runs what waits for them, and those run side by side, a step
    * each: so some steps later all have handed in what they brought. A timer would do as well, but the
    * shortest takes over a millisecond on some versions of Deno, and each command waits for three turns.

@@ -38,7 +38,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const onFatal = (error: unknown) => {
     if (isEnding) return;
     isEnding = true;
-    log({ level: "error", message: "This server can't go on and ends", fields: describe(error) });
+    log({
+      level: "error",
+      message: "This server can't continue and ends",
+      fields: describe(error),
+    });
     process.exit(1);
   };
   process.onUncaughtError(onFatal);
@@ -113,7 +117,7 @@ function acceptFailureEvent({ address, kind, error, count }: AcceptFailure): Log
 function describe(error: unknown): LogEvent["fields"] {
   if (!(error instanceof Error)) return { reason: String(error) };
   const frames = error.stack?.split("\n").filter((line) => line.trimStart().startsWith("at "));
-  // Where an assertion stands says more than where `assert` is defined.
+  // The line of an assertion tells more than the line where `assert` is defined.
   const where = frames?.find((frame) => !frame.includes("/util/assert.ts"));
   return { reason: error.message, error: error.name, where: where?.trim() ?? "unknown" };
 }

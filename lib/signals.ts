@@ -16,7 +16,7 @@ export interface SignalSurroundings {
 }
 
 /**
- * SIGHUP asks for the configuration to be read anew, and comes where a terminal is closed: neither may
+ * SIGHUP asks for the configuration to be read again, and comes where a terminal is closed: neither may
  * end a server. The others would, unless they are handled. To be called before anything else is begun.
  */
 export function keepRunningOnSignals({ process, log }: SignalSurroundings): void {

@@ -74,7 +74,7 @@ function logLines({ log, segments }: DirectoryReport): string[] {
       const range = one.lastIndex < one.firstIndex
         ? `no entries from ${one.firstIndex} on`
         : `entries ${one.firstIndex} to ${one.lastIndex}`;
-      const how = one.restarts ? ", the log begins anew here" : "";
+      const how = one.restarts ? ", the log begins again here" : "";
       const end = one.closed ? ", closed" : "";
       return `${one.path}  ${range}, term ${one.term} when it was made, ` +
         `${one.usedBytes} of ${one.bytes} bytes${end}${how}`;

@@ -18,7 +18,7 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
       config: {
         kind: "parsed",
         parse: String,
-        brief: "The cluster file; cluster.json unless said otherwise [RAFTKV_CONFIG]",
+        brief: "The cluster file; cluster.json by default [RAFTKV_CONFIG]",
         placeholder: "FILE",
         optional: true,
       },

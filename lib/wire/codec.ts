@@ -51,7 +51,7 @@ export interface ServerView {
   readonly connections: number;
   /** How many other servers hold all that this one, the leader, has applied. */
   readonly upToDateFollowers: number;
-  /** Ms since 1970, and the microseconds behind that. */
+  /** Ms since 1970, and the microseconds after that. */
   readonly wallMs: number;
   readonly uptimeMs: number;
 }
@@ -92,7 +92,7 @@ export interface Codec {
   /**
    * Parses whole commands from `bytes[start, end)` into `batch` until the bytes or `room` commands
    * are used up. Returns how many bytes were consumed: what is left is offered again with more
-   * behind it. Keeps its own state between calls (a value being swallowed, a line being dropped),
+   * after it. Keeps its own state between calls (a value being swallowed, a line being dropped),
    * never a reference to `bytes`.
    */
   parse(

@@ -39,11 +39,11 @@ export const ClientError = {
   noSpace: 4,
   command: 5,
   timeout: 6,
-  /** Reserved: nothing sends it. A server that can't go on ends, and its connections with it. */
+  /** Reserved: nothing sends it. A server that can't continue ends, and its connections with it. */
   internal: 7,
   /** A transaction one of whose commands was refused: nothing of it is done. */
   discarded: 8,
-  /** As command, where a person may have typed it: the answer says how to go on. */
+  /** As command, where a person may have typed it: the answer says how to continue. */
   hint: 9,
   /** A transaction that would copy more of large values than one may. */
   tooMuch: 10,
@@ -56,7 +56,7 @@ export type ClientError = typeof ClientError[keyof typeof ClientError];
 export const ReplyMode = {
   /** No reply at all, errors included. */
   none: 0,
-  /** Whatever the codec says by default; of a local command: its own few bytes, whatever happens. */
+  /** The codec's default; of a local command: its own few bytes, whatever happens. */
   plain: 1,
   /** A read that shows version and time left as well. */
   withMeta: 2,
@@ -99,7 +99,7 @@ export class CommandBatch {
 /**
  * Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. In one
  * turn of the loop each connection that has sent something uses one: of fewer, the rest would be made
- * anew every turn, 16 KiB each.
+ * again every turn, 16 KiB each.
  */
 const FREE_BATCHES_MAX = 256;
 const FREE_BATCH_BYTES_MAX = 32_768;

@@ -133,7 +133,7 @@ Deno.test("settings: a flag goes before the environment, both before the file", 
   assertThrows(() => serveSettings({ id: 7 }, missing), ConfigError, "nowhere");
 });
 
-Deno.test("settings: logs are text on a terminal and JSON elsewhere, unless said otherwise", () => {
+Deno.test("settings: logs are text on a terminal and JSON elsewhere, unless set otherwise", () => {
   const settings = (errorIsTerminal: boolean, env: Record<string, string> = {}) =>
     logSettings({ ...fakeProcess([], env), errorIsTerminal });
   assertEquals(settings(true), { format: "text", level: "info" });

@@ -80,7 +80,7 @@ Deno.test("rewrites: a transaction of too many is refused whole, a smaller one i
     ["STRLEN", "large"],
   );
   const [refused, small, length] = rest.slice(-3) as [Error, string, number];
-  assertMatch(refused.message, /^ERR this transaction would write more than 64 MiB of values anew/);
+  assertMatch(refused.message, /^ERR this transaction would rewrite more than 64 MiB of values/);
   assertEquals([small, length], ["v", LARGE.length]);
   const done = client.ask(["MULTI"], ...many(60, REWRITES.APPEND!), ["EXEC"], ["STRLEN", "large"]);
   assertEquals(done.at(-1), LARGE.length + 60);

@@ -104,7 +104,7 @@ async function assertFilled(server: Server, count: number): Promise<void> {
 for (const size of [1, 3]) {
   const who = size === 1 ? "one server" : "three servers";
   const name =
-    `process: a full disk is ERR_NO_SPACE, reads and deletes go on, room mends it: ${who}`;
+    `process: a full disk is ERR_NO_SPACE, reads and deletes continue, room mends it: ${who}`;
   Deno.test(testNamed(name, REASON), async () => {
     await withSmallDisks(8, size, async (cluster, disks) => {
       await cluster.startAll();

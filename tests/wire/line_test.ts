@@ -9,7 +9,7 @@ function check(input: string, ...expected: string[]): void {
   assertEquals(parseText(input + "get next\r\n"), [...expected, "read get next"], input);
 }
 
-/** Asserts that an input ends the connection: nothing behind it is read. */
+/** Asserts that an input ends the connection: nothing after it is read. */
 function checkEnd(input: string, expected: "refuseAndClose" | "close"): void {
   assertEquals(parseText(input + "get next\r\nset a 0 1\r\nx\r\n"), [expected], input);
 }

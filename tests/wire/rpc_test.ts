@@ -232,11 +232,11 @@ Deno.test("rpc: forming: stages, counts and the order of ids are checked", () =>
 Deno.test("rpc: entries have to follow the previous index and its term, up to the sender's", () => {
   const good = appendBytes(entriesFrom(42, [2, 5]));
   assertEquals(problemOf(good), null);
-  refuses(withBody(good, 56, [0, 0, 0, 0, 0, 0, 0, 43]), "entry 43 comes behind entry 41");
+  refuses(withBody(good, 56, [0, 0, 0, 0, 0, 0, 0, 43]), "entry 43 comes after entry 41");
   refuses(appendBytes(entriesFrom(42, [1])), "entry 42 has term 1");
   refuses(appendBytes(entriesFrom(42, [4, 3])), "entry 43 has term 3");
   refuses(appendBytes(entriesFrom(42, [6])), "entry 42 has term 6");
-  refuses(appendBytes([], { prevTerm: 6 }), "behind term 6 come in term 5");
+  refuses(appendBytes([], { prevTerm: 6 }), "after term 6 come in term 5");
 });
 
 Deno.test("rpc: an index that would pass 2^53 - 1 is refused", () => {

@@ -38,7 +38,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 
-/** Arguments whose place is remembered: cas has the most, five. Those behind are only counted. */
+/** Arguments whose place is remembered: cas has the most, five. Those after them are only counted. */
 const ARGUMENTS_KEPT = 5;
 
 export class LineParser {
@@ -148,18 +148,18 @@ export class LineParser {
    * can't be told from commands: the connection ends. Any other is dropped as it comes.
    */
   #overlongLine(bytes: Uint8Array, at: number, batch: CommandBatch): number {
-    const behind = at + LINE_BYTES_MAX;
-    if (this.#isFirstLine && beginsLikeHttp(bytes, at, behind)) {
+    const lineEnd = at + LINE_BYTES_MAX;
+    if (this.#isFirstLine && beginsLikeHttp(bytes, at, lineEnd)) {
       batch.add(Action.close, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, behind);
+      return this.#done(Phase.closed, lineEnd);
     }
     const op = bytes[at + 3] === SPACE ? verbAt(bytes, at, at + 3) : 0;
     if (op === Op.set || op === Op.cas) {
       batch.add(Action.refuseAndClose, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, behind);
+      return this.#done(Phase.closed, lineEnd);
     }
     refuse(batch);
-    return this.#done(Phase.drop, behind);
+    return this.#done(Phase.drop, lineEnd);
   }
 
   /** A set or cas whose line is whole. `lineFeed` is where the line ends, the value comes next. */
@@ -259,7 +259,7 @@ export class LineParser {
     return isNoreply(bytes, this.#argumentStarts[argument]!, this.#argumentEnds[argument]!);
   }
 
-  /** Finds the arguments of a line, each behind exactly one space; returns where the verb ends. */
+  /** Finds the arguments of a line, each after exactly one space; returns where the verb ends. */
   #split(bytes: Uint8Array, start: number, lineEnd: number): number {
     let at = start;
     while (at < lineEnd && bytes[at] !== SPACE) at++;

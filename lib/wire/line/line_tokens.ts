@@ -1,4 +1,4 @@
-/** The words of the line protocol, compared as bytes: verbs, keys, `noreply`, and what is HTTP. */
+/** The tokens of the line protocol, compared as bytes: verbs, keys, `noreply`, and what is HTTP. */
 import { Op } from "../../kv/commands/command.ts";
 
 const A = 0x61;
@@ -65,10 +65,10 @@ export function isNoreply(bytes: Uint8Array, start: number, end: number): boolea
 export function looksLikeHttp(bytes: Uint8Array, start: number, lineEnd: number): boolean {
   if (!beginsLikeHttp(bytes, start, lineEnd)) return false;
   const versionAt = lineEnd - 3;
-  const wordAt = versionAt - HTTP.length;
-  if (wordAt <= start) return false;
+  const nameAt = versionAt - HTTP.length;
+  if (nameAt <= start) return false;
   for (let i = 0; i < HTTP.length; i++) {
-    if (bytes[wordAt + i] !== HTTP[i]) return false;
+    if (bytes[nameAt + i] !== HTTP[i]) return false;
   }
   return isDigit(bytes[versionAt]!) && bytes[versionAt + 1] === 0x2e &&
     isDigit(bytes[versionAt + 2]!);

@@ -8,7 +8,7 @@ import type { PeerView, ServerPlace, ServerView } from "../codec.ts";
 import { SLOTS } from "./hash_slots.ts";
 import { writeArray, writeInteger, writeLine, writeMap, writeText } from "./resp_replies.ts";
 
-/** Said in place of a place where no leader is known. Nothing was done. */
+/** The reply where no leader is known and a place was asked for. Nothing was done. */
 export const CLUSTER_DOWN = "-CLUSTERDOWN No leader is known now: nothing was done, try again soon";
 
 /** A server's id as Redis Cluster has them: 40 hexadecimal digits. */

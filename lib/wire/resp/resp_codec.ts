@@ -10,7 +10,7 @@ import {
   type CommandBatch,
   ReplyMode,
 } from "../command_batch.ts";
-import { writeAbout } from "./resp_about.ts";
+import { writeServerReply } from "./resp_server_replies.ts";
 import { CLUSTER_DOWN } from "./resp_cluster.ts";
 import { Outcome, RespReader } from "./resp_reader.ts";
 import { RESP3, RespMode, writeLine, writeRespResult } from "./resp_replies.ts";
@@ -26,17 +26,17 @@ const IDLE_BYTES_MAX = 65_536;
 /** How much of an unknown command's arguments its error repeats. */
 const SHOWN_BYTES_MAX = 128;
 
-/** The words for what is not a command's own result. Those behind MOVED are added to it. */
+/** The words for what is not a command's own result. What follows MOVED is added to it. */
 const ERRORS: Readonly<Record<ClientError, string>> = {
   [ClientError.redirect]: CLUSTER_DOWN,
   [ClientError.noLeader]: CLUSTER_DOWN,
   [ClientError.busy]: "-TRYAGAIN This server is busy: nothing was done, try again later",
   [ClientError.noSpace]:
-    "-MISCONF The disk is full: nothing was done, reads and deletes go on, others wait for room",
+    "-MISCONF The disk is full: nothing was done, reads and deletes continue, others wait for room",
   [ClientError.command]: "-ERR this can't be done",
   [ClientError.hint]: "-ERR this can't be done",
   [ClientError.tooMuch]:
-    "-ERR this transaction would write more than 64 MiB of values anew: nothing was done, " +
+    "-ERR this transaction would rewrite more than 64 MiB of values: nothing was done, " +
     "change fewer large values at a time",
   [ClientError.timeout]:
     "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +
@@ -142,7 +142,7 @@ export class RespCodec implements Codec {
       return;
     }
     const argument = decoder.decode(bytes.subarray(start, end));
-    writeAbout(out, mode, (replyMode & RESP3) !== 0, argument, source.serverView());
+    writeServerReply(out, mode, (replyMode & RESP3) !== 0, argument, source.serverView());
   }
 
   writeError(

@@ -45,7 +45,7 @@ export function putExpiry(out: ByteWriter, at: number, kind: ExpiryKind, ms: num
   writeU64(out.bytes, at + FIRST_FIELD + 1, ms);
 }
 
-/** Reads the options from argument `from` on; answers with an error and says false where wrong. */
+/** Reads the options, from argument `from`; false where they are wrong, with an error as the reply. */
 export function readOptions(r: RespRequest, from: number, name: "set" | "getex"): boolean {
   const isSet = name === "set";
   options.flags = 0;
@@ -106,12 +106,12 @@ function setFlag(r: RespRequest, i: number): number {
   return r.is(i, "keepttl") ? SetFlag.keepExpiry : 0;
 }
 
-/** Argument `i` as a time to live in ms, above 0; -1 where it is none, with the error said. */
+/** Argument `i` as a time to live in ms, above 0; -1 where it is none, with an error as the reply. */
 export function timeToLiveMs(r: RespRequest, i: number, unitMs: number, name: string): number {
   return positiveMs(r, i, unitMs, TIME_TO_LIVE_MS_MAX, name);
 }
 
-/** Argument `i` as a deadline in ms since 1970, above 0; -1 where it is none, with the error said. */
+/** Argument `i` as a deadline in ms since 1970, above 0; -1 where it is none, with an error as the reply. */
 function deadlineMs(r: RespRequest, i: number, unitMs: number, name: string): number {
   return positiveMs(r, i, unitMs, DEADLINE_MS_MAX, name);
 }
@@ -132,7 +132,8 @@ function positiveMs(
 
 /**
  * Argument `i` as EXPIRE and its kin take it: what is past is 0, which is now for a time to live and
- * 1970 for a deadline, so the key is gone either way. -1 where it is no such time, with the error said.
+ * 1970 for a deadline, so the key is gone either way. -1 where it is no such time, with an error as
+ * the reply.
  */
 export function expireMs(
   r: RespRequest,

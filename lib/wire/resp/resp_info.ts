@@ -47,7 +47,7 @@ function replication(view: ServerView): string[] {
     `raft_term:${view.term}`,
     `raft_commit_index:${view.commitIndex}`,
     `raft_applied_index:${view.appliedIndex}`,
-    ...view.peers.map((peer) => `raft_server${peer.id}:${aboutPeer(peer, view)}`),
+    ...view.peers.map((peer) => `raft_server${peer.id}:${peerText(peer, view)}`),
   ];
 }
 
@@ -107,7 +107,7 @@ function placeOf(id: number, view: ServerView): ServerPlace {
 }
 
 /** All that is known of another server, reached or not; what is not known is left out. */
-function aboutPeer(peer: PeerView, view: ServerView): string {
+function peerText(peer: PeerView, view: ServerView): string {
   const { hostname, port } = placeOf(peer.id, view);
   const words = [`ip=${hostname}`, `port=${port}`, `state=${peer.reach}`];
   words.push(`connected=${peer.isConnected ? 1 : 0}`);

@@ -131,7 +131,7 @@ function expireWith(r: RespRequest, unitMs: number, kind: ExpiryKind, name: stri
   r.write(at, RespMode.integer, 1);
 }
 
-/** The options of EXPIRE; -1 where they are wrong, with the error said. */
+/** The options of EXPIRE; -1 where they are wrong, with an error as the reply. */
 function expireFlags(r: RespRequest): number {
   let flags = 0;
   for (let i = 3; i < r.count; i++) {
@@ -156,7 +156,7 @@ function expireFlags(r: RespRequest): number {
   return flags;
 }
 
-/** Argument `i` as a pattern; null where it is longer than one may be, with the error said. */
+/** Argument `i` as a pattern; null where it is too long, with an error as the reply. */
 function patternAt(r: RespRequest, i: number): Uint8Array | null {
   const start = r.starts[i]!;
   const length = r.length(i);

@@ -1,7 +1,7 @@
 /**
  * Requests of the Redis protocol: arrays of bulk strings, read from a connection's input without
  * looking at any byte twice. A request stays in the input until it is whole; one that is larger than
- * may be is passed over as it comes, and said to be so at its end.
+ * may be is skipped as it arrives, and reported at its end.
  */
 
 export const Outcome = {
@@ -13,7 +13,7 @@ export const Outcome = {
   empty: 2,
   /** The end of a request that was too large. */
   tooLarge: 3,
-  /** No request at all: `problem` says why, and nothing behind it can be understood. */
+  /** No request at all: `problem` says why, and nothing after it can be understood. */
   malformed: 4,
 } as const;
 export type Outcome = typeof Outcome[keyof typeof Outcome];
@@ -34,12 +34,13 @@ const DOLLAR = 0x24;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
-/** What `#number` says besides numbers; every negative number is told as -1. */
+/** What `#number` returns besides numbers; every negative number is -1. */
 const INCOMPLETE = -2;
 const NO_NUMBER = -3;
 const TOO_LONG = -4;
 
-const INLINE = "inline commands are not taken here: send arrays of bulk strings, or connect anew " +
+const INLINE =
+  "inline commands are not taken here: send arrays of bulk strings, or connect again " +
   "and speak the protocol of lines";
 
 export class RespReader {
@@ -63,7 +64,7 @@ export class RespReader {
   /** Blanks were passed over on a line between two requests whose end has not come yet. */
   #isInBlankLine = false;
   /** Behind the number that `#number` read. */
-  #behind = 0;
+  #lineEnd = 0;
 
   /** `commandBytesMax`: the largest request that is taken whole. */
   constructor(commandBytesMax: number) {
@@ -132,11 +133,11 @@ export class RespReader {
       return this.#fail("invalid multibulk length");
     }
     if (count <= 0) {
-      this.consumed = this.#behind - at;
+      this.consumed = this.#lineEnd - at;
       return Outcome.empty;
     }
     this.#announced = count;
-    this.#offset = this.#behind - at;
+    this.#offset = this.#lineEnd - at;
     return Outcome.request;
   }
 
@@ -164,7 +165,7 @@ export class RespReader {
     if (length === INCOMPLETE) return this.#wait();
     if (length === TOO_LONG) return this.#fail("too big bulk count string");
     if (length < 0 || length > BULK_BYTES_MAX) return this.#fail("invalid bulk length");
-    this.#offset = this.#behind - at;
+    this.#offset = this.#lineEnd - at;
     this.#bulkBytes = length;
     this.#isInBulk = true;
     // All the arguments still to come need six bytes each, at least.
@@ -176,10 +177,10 @@ export class RespReader {
 
   /** Keeps the argument's place, if all of it is there. */
   #takeBulk(bytes: Uint8Array, at: number, end: number): boolean {
-    const behind = this.#offset + this.#bulkBytes;
-    if (end - at < behind + 2) return false;
-    if (bytes[at + behind] !== CR || bytes[at + behind + 1] !== LF) {
-      this.#fail("expected a line end behind the bulk string");
+    const bulkEnd = this.#offset + this.#bulkBytes;
+    if (end - at < bulkEnd + 2) return false;
+    if (bytes[at + bulkEnd] !== CR || bytes[at + bulkEnd + 1] !== LF) {
+      this.#fail("expected a line end after the bulk string");
       return false;
     }
     if (this.#seen === this.starts.length) {
@@ -187,8 +188,8 @@ export class RespReader {
       this.ends = grown(this.ends);
     }
     this.starts[this.#seen] = this.#offset;
-    this.ends[this.#seen] = behind;
-    this.#offset = behind + 2;
+    this.ends[this.#seen] = bulkEnd;
+    this.#offset = bulkEnd + 2;
     return true;
   }
 
@@ -214,7 +215,7 @@ export class RespReader {
     return Outcome.malformed;
   }
 
-  /** The number on the line that begins at `start`; `#behind` is then behind the line. */
+  /** The number on the line that begins at `start`; `#lineEnd` is then the byte after the line. */
   #number(bytes: Uint8Array, start: number, end: number): number {
     const scanEnd = Math.min(end, start + HEADER_BYTES_MAX);
     let at = start;
@@ -222,7 +223,7 @@ export class RespReader {
     if (at >= scanEnd) return scanEnd < end ? TOO_LONG : INCOMPLETE;
     if (at + 1 >= end) return INCOMPLETE;
     if (bytes[at + 1] !== LF) return NO_NUMBER;
-    this.#behind = at + 2;
+    this.#lineEnd = at + 2;
     const isNegative = bytes[start] === MINUS;
     let value = 0;
     for (let i = isNegative ? start + 1 : start; i < at; i++) {

@@ -272,7 +272,7 @@ export function writeText(out: ByteWriter, text: string): void {
   writeBulk(out, bytes, 0, bytes.length);
 }
 
-/** A text for people: version 3 says that it is one. */
+/** A text for people: version 3 marks it as one. */
 export function writeProse(out: ByteWriter, text: string, isResp3: boolean): void {
   if (!isResp3) return writeText(out, text);
   const bytes = encoder.encode(`txt:${text}`);

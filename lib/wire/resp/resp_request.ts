@@ -38,7 +38,7 @@ export class RespRequest {
   libraryVersion = "";
   isReadonly = false;
   readonly watches = new RespWatches();
-  /** The commands of a transaction, each behind its tag; null outside. */
+  /** The commands of a transaction, each after its tag; null outside. */
   queue: ByteWriter | null = null;
   queued = 0;
   /** A command was refused when it was to be queued. */
@@ -87,7 +87,7 @@ export class RespRequest {
     return true;
   }
 
-  /** Reads argument `i` into `number`; answers with an error and says false where it is none. */
+  /** Reads argument `i` into `number`; where it is none, answers with an error and returns false. */
   integer(i: number, problem = "ERR value is not an integer or out of range"): boolean {
     if (this.number.parse(this.bytes, this.starts[i]!, this.ends[i]!)) return true;
     this.error(problem);
@@ -126,14 +126,14 @@ export class RespRequest {
 
   // What becomes of it.
 
-  /** Where to encode the command; call `write` or `read` behind it. */
+  /** Where to encode the command; call `write` or `read` after it. */
   begin(): ByteWriter {
     if (this.queue === null) return this.batch.bytes;
     this.queue.u8(0);
     return this.queue;
   }
 
-  /** Encodes an operation on argument `key`, with argument `value` behind it where it is not 0. */
+  /** Encodes an operation on argument `key`, with argument `value` after it where it is not 0. */
   encode(out: ByteWriter, op: Op, key: number, value = 0): number {
     const { starts, ends } = this;
     const from = value === 0 ? 0 : starts[value]!;
@@ -141,7 +141,7 @@ export class RespRequest {
     return encodeCommand(out, op, this.bytes, starts[key]!, ends[key]!, from, to);
   }
 
-  /** Encodes an operation without a key, with room for `valueBytes` behind its fields. */
+  /** Encodes an operation without a key, with room for `valueBytes` after its fields. */
   encodeKeyless(out: ByteWriter, op: Op, value: Uint8Array = NO_BYTES): number {
     return encodeCommand(out, op, value, 0, 0, 0, value.length);
   }

@@ -57,7 +57,7 @@ export type Keep = (reader: ByteReader, count: number) => Uint8Array;
 /** Of a frame whose bytes nobody else has. */
 export const keepView: Keep = (reader, count) => reader.view(count);
 
-/** What the entries have to fit to: the entry in front of them, and the sender's term. */
+/** What the entries have to fit to: the entry before them, and the sender's term. */
 export interface EntriesContext {
   readonly prevIndex: number;
   readonly prevTerm: number;
@@ -70,7 +70,7 @@ export function decodeEntries(reader: ByteReader, context: EntriesContext): Entr
   const firstIndex = reader.u64();
   const count = reader.u32();
   if (firstIndex !== context.prevIndex + 1) {
-    throw new ProtocolError(`entry ${firstIndex} comes behind entry ${context.prevIndex}`);
+    throw new ProtocolError(`entry ${firstIndex} comes after entry ${context.prevIndex}`);
   }
   // Bounds the array by the bytes that are really there.
   if (count * (ENTRY_HEAD_BYTES + ENVELOPE_BYTES) > reader.remaining) {

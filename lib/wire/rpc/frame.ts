@@ -14,7 +14,7 @@ import { type FrameType, ProtocolError } from "./rpc_types.ts";
 
 export const LENGTH_BYTES = 4;
 export const CHECKSUM_BYTES = 4;
-/** The least that a frame's length may say: a type and a checksum. */
+/** The smallest length that a frame may have: a type and a checksum. */
 export const FRAME_BYTES_MIN = 1 + CHECKSUM_BYTES;
 
 export const CLUSTER_ID_BYTES = 16;

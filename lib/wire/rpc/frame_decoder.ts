@@ -37,7 +37,7 @@ export class FrameDecoder {
   readonly #arena = new ByteArena();
   readonly #keepCopy: Keep = (reader, count) => this.#arena.copy(reader.view(count));
 
-  /** `frameBytesMax`: the most that a frame's length field may say. */
+  /** `frameBytesMax`: the largest value that a frame's length field may have. */
   constructor(frameBytesMax: number) {
     this.#frameBytesMax = frameBytesMax;
   }
@@ -61,7 +61,7 @@ export class FrameDecoder {
 
   /**
    * The next whole frame, or null where more bytes are needed. Throws `ProtocolError` for anything
-   * malformed, and from then on always: nothing behind a bad frame can be trusted.
+   * malformed, and from then on always: nothing after a bad frame can be trusted.
    */
   next(): Frame | null {
     if (this.#failure !== null) throw this.#failure;

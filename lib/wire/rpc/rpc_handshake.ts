@@ -31,7 +31,7 @@ import {
 const STAGE_MAX = 2;
 const MEMBER_BYTES = 8 + INCARNATION_BYTES;
 
-/** Appends what the one who connects says first. */
+/** Appends the first frame of the side that connects. */
 export function encodeHello(out: ByteWriter, hello: Hello): void {
   encodeHandshake(out, FrameType.hello, hello);
 }
@@ -45,7 +45,7 @@ export function encodeWelcome(out: ByteWriter, hello: Hello): void {
 export function encodeRefusal(out: ByteWriter, reason: number, text: string): void {
   const at = beginFrame(out, FrameType.refusal);
   const bytes = new Uint8Array(REFUSAL_TEXT_BYTES_MAX);
-  // encodeInto stops in front of a character that does not fit whole.
+  // encodeInto stops before a character that does not fit whole.
   const { written } = new TextEncoder().encodeInto(text, bytes);
   out.u16(reason);
   out.u16(written);

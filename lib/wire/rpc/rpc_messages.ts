@@ -92,7 +92,7 @@ export function isMessageType(type: number): boolean {
 /** All of a snapshotChunk's frame that its length field counts, but the data: type, numbers, checksum. */
 const SNAPSHOT_CHUNK_FRAME_BYTES = 1 + 7 * 8 + 4 + CHECKSUM_BYTES;
 
-/** The most data that a chunk may carry where a frame's length may say `frameBytesMax`. */
+/** The most data that a chunk may carry where a frame may be `frameBytesMax` long. */
 export function snapshotChunkBytesMax(frameBytesMax: number): number {
   return frameBytesMax - SNAPSHOT_CHUNK_FRAME_BYTES;
 }
@@ -206,7 +206,7 @@ function decodeAppendRequest(
   const commitIndex = reader.u64();
   const readRound = reader.u64();
   if (prevTerm > envelope.term) {
-    throw new ProtocolError(`entries behind term ${prevTerm} come in term ${envelope.term}`);
+    throw new ProtocolError(`entries after term ${prevTerm} come in term ${envelope.term}`);
   }
   const { from, to, term } = envelope;
   const entries = decodeEntries(reader, { prevIndex, prevTerm, term, keep });

@@ -11,7 +11,7 @@ export const PROTOCOL_VERSION = 2;
 export const PROTOCOL_VERSION_MIN = 1;
 
 /**
- * The most that a frame's length may say of a hello to a server of which nothing is known: builds that
+ * The largest hello, as its frame's length, to a server of which nothing is known: builds that
  * know version 1 alone take no more, and could not even refuse it in words.
  */
 export const HELLO_BYTES_MAX = 256;
@@ -21,7 +21,7 @@ export const HANDSHAKE_BYTES_MAX = 1_024;
 /** The first four bytes of a handshake: "RKVL". */
 export const HANDSHAKE_MAGIC = 0x524b564c;
 
-/** What a frame's type byte says. A number, once given, is never given to something else. */
+/** A frame's type byte. A number, once given, is never given to something else. */
 export const FrameType = {
   hello: 1,
   welcome: 2,
@@ -83,7 +83,7 @@ export type RefusalReason = typeof RefusalReason[keyof typeof RefusalReason];
 /** The longest text of a refusal, as UTF-8; a longer one is cut. */
 export const REFUSAL_TEXT_BYTES_MAX = 256;
 
-/** What one end of a connection says of itself. */
+/** How one end of a connection describes itself. */
 export interface Hello {
   /** From `PROTOCOL_VERSION_MIN` to `PROTOCOL_VERSION`; a welcome has that of its hello. */
   readonly protocolVersion: number;
@@ -152,7 +152,7 @@ export type Frame =
   | { readonly type: "probe" | "probeResponse"; readonly number: number }
   | { readonly type: "message"; readonly message: Message };
 
-/** What came over the log port is no frame of ours: the connection ends, the process goes on. */
+/** What came over the log port is no frame of ours: the connection ends, the process continues. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }

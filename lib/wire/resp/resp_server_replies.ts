@@ -15,7 +15,7 @@ import {
 } from "./resp_replies.ts";
 
 /** Appends the reply of `mode`; `argument` is what the request had with it. */
-export function writeAbout(
+export function writeServerReply(
   out: ByteWriter,
   mode: number,
   isResp3: boolean,
