@@ -1,4 +1,4 @@
-/** What waited for a sync leaves right behind it. */
+/** What waited for a sync leaves right after it. */
 import { assertEquals } from "@std/assert";
 import { OneServer } from "./one_server.ts";
 

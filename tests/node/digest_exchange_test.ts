@@ -47,7 +47,7 @@ Deno.test("equal contents are no news, also where the entry is applied only late
   assertEquals([events, sent], [[], []]);
 });
 
-Deno.test("a difference is said by the follower, which tells the leader, which says it too", () => {
+Deno.test("a difference is logged by the follower, which tells the leader, which logs it too", () => {
   const follower = setup();
   const leader = setup();
   set(leader.store, "a", "1");

@@ -47,7 +47,7 @@ Deno.test("many bytes don't gather: they leave for the followers while the own d
   assertEquals(text.match(/OK/g)?.length, 101);
 });
 
-Deno.test("a write that waits for the commit of a client that is gone goes on behind it, without a tick", () => {
+Deno.test("a write that waits for the commit of a client that is gone continues after it, without a tick", () => {
   const server = new OneServer();
   const [gone, session] = [server.node.openSession("gone")!, server.node.openSession("client")!];
   server.send(gone, "set a 0 1\r\n1\r\n");
@@ -57,7 +57,7 @@ Deno.test("a write that waits for the commit of a client that is gone goes on be
   assertEquals(replies(session), "OK 1\r\n");
 });
 
-Deno.test("a write that waits for the passing of time goes on behind it, without a tick", () => {
+Deno.test("a write that waits for the passing of time continues after it, without a tick", () => {
   const server = new OneServer();
   const session = server.node.openSession("client")!;
   server.send(session, "set a 1 1\r\n1\r\n");

@@ -73,7 +73,7 @@ Deno.test("the wait is no longer than the commit took", () => {
   assertEquals(clients.shouldLinger(), false);
 });
 
-Deno.test("nobody waits for a few clients, behind many bytes, or where this server does not lead", () => {
+Deno.test("nobody waits for a few clients, after many bytes, or where this server does not lead", () => {
   assertEquals(prompt(7).shouldLinger(), false);
   assertEquals(prompt(8).shouldLinger(), true);
   assertEquals([prompt(16).shouldLinger(65_535), prompt(16).shouldLinger(65_536)], [true, false]);

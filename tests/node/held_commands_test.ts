@@ -64,7 +64,7 @@ Deno.test("held: lines wait for a leader and are then done, in order", () => {
   assertEquals(client.session.heldCommands, 0);
 });
 
-Deno.test("held: noreply keeps its silence, and what is behind it its order", () => {
+Deno.test("held: noreply keeps its silence, and what follows it its order", () => {
   const { client } = leaderless();
   assertEquals(sendsLines(client, "set a 0 1 noreply\r\nx\r\nget a\r\ndelete a\r\n"), "");
   assertEquals(after(client, () => leads(client)), "VALUE 1\r\nx\r\nDELETED\r\n");
@@ -81,7 +81,7 @@ Deno.test("held: another server leads: all are redirected, nothing is done", () 
   assertEquals(server.store.keys, 0);
 });
 
-Deno.test("held: who waits too long is refused, who came later goes on waiting", () => {
+Deno.test("held: what waits too long is refused, what came later keeps waiting", () => {
   const { server, client } = leaderless();
   assertEquals(sends(client, ["SET", "a", "x"], ["SET", "b", "x"]), "");
   const firstMs = server.nowMs;
@@ -115,7 +115,7 @@ Deno.test("held: a transaction of which a part was refused is discarded, the nex
   assertEquals(client.ask(["GET", "a"], ["GET", "b"]), [null, "1"]);
 });
 
-Deno.test("held: READONLY reads never wait, but behind what waits they keep their place", () => {
+Deno.test("held: READONLY reads never wait, but after commands that wait they keep their place", () => {
   const server = new OneServer();
   const writer = new OneClient(server);
   writer.ask(["SET", "a", "x"]);
@@ -156,7 +156,7 @@ Deno.test("held: nothing is done for a client that has left, or has ended its si
   assertEquals(server.store.keys, 0);
 });
 
-Deno.test("held: a read that lost its leadership waits; one in front of a write that may be done does not", () => {
+Deno.test("held: a read that lost its leadership waits; one before a write that may be done does not", () => {
   const server = new OneServer();
   const client = new OneClient(server);
   client.ask(["SET", "a", "x"]);

@@ -11,7 +11,7 @@ function setup() {
   return { clock, leaderClock: new LeaderClock(clock) };
 }
 
-Deno.test("a leader's time starts at the wall clock and goes on by the monotonic one", () => {
+Deno.test("a leader's time starts at the wall clock and continues by the monotonic one", () => {
   const { clock, leaderClock } = setup();
   leaderClock.beginTerm(0, null);
   assertEquals(leaderClock.nowMs(), 50_000);
@@ -20,7 +20,7 @@ Deno.test("a leader's time starts at the wall clock and goes on by the monotonic
   assertEquals(leaderClock.nowMs(), 50_010);
 });
 
-Deno.test("time never runs back behind the log's last stamp, and goes on from there", () => {
+Deno.test("time never goes back before the log's last stamp, and continues from there", () => {
   const { clock, leaderClock } = setup();
   leaderClock.beginTerm(650_000, null);
   assertEquals(leaderClock.nowMs(), 650_000);

@@ -38,7 +38,7 @@ Deno.test("log pace: what has not happened for a minute is news again", () => {
   assertEquals(said(pace, 159_500, 2_000, 500).length, 4);
 });
 
-Deno.test("paced log: the last of what changes fast is said in the end, with what was left out", () => {
+Deno.test("paced log: the last of what changes fast is logged in the end, with how many were omitted", () => {
   const events: LogEvent[] = [];
   const log = new PacedLog({ log: (event) => events.push(event) });
   const say = (message: string, nowMs: number) => {

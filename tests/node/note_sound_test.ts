@@ -1,9 +1,9 @@
-/** What a server that lost the end of its log says once its vote counts again. */
+/** What a server that lost the end of its log reports once its vote counts again. */
 import { assertEquals } from "@std/assert";
 import { noteSound, type Replica } from "../../lib/node/replica.ts";
 import type { NodeHost } from "../../lib/node/api.ts";
 
-Deno.test("a suspect server says once that it has caught up, and not before a repair has ended", () => {
+Deno.test("a suspect server logs once that it has caught up, and not before a repair has ended", () => {
   const said: string[] = [];
   const host = { log: ({ message }: { message: string }) => void said.push(message) };
   const raft = { state: { suspect: true }, repairing: true };
@@ -19,7 +19,7 @@ Deno.test("a suspect server says once that it has caught up, and not before a re
   assertEquals(said, ["Caught up: this server's vote counts in full again"]);
 });
 
-Deno.test("a server that was sound at its start says nothing of it", () => {
+Deno.test("a server that was sound at startup logs nothing of it", () => {
   const raft = { state: { suspect: false }, repairing: false };
   const sound = { raft, isSuspect: false } as unknown as Replica;
   const log = () => {

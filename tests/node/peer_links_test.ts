@@ -125,7 +125,7 @@ Deno.test("a lost connection is told to the core, from either side", () => {
   assertEquals(servers[1]!.lost, [1]);
 });
 
-Deno.test("a server that goes on sending what makes no sense is complained of once in a while", () => {
+Deno.test("a server that keeps sending what makes no sense is warned about once in a while", () => {
   const { servers, wires } = form(3);
   const [first, second] = servers;
   const wire = wires.find((one) => one.outbound === second!.links.outbound[0])!;

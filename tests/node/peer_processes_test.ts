@@ -220,7 +220,7 @@ class Time {
 
 const TWINS = /^Two processes run with the data directory of one server/;
 
-Deno.test("processes: a copied data directory beside its living original is refused, and both are named", () => {
+Deno.test("processes: a copied data directory next to its living original is refused, and both are named", () => {
   const { servers, wires } = form(3);
   const [first, second, third] = servers;
   const time = new Time();

@@ -48,12 +48,12 @@ class Bench {
     }
   }
 
-  /** All other connections go on. */
+  /** All other connections continue. */
   runWithout(forMs: number): void {
     this.run(forMs, this.#wires.filter((wire) => wire !== this.wire));
   }
 
-  /** The process of every server stands still, and goes on. */
+  /** The process of every server stands still, and continues. */
   jump(forMs: number): void {
     this.#nowMs += forMs;
   }
@@ -79,7 +79,7 @@ Deno.test("a connection over which nothing comes back is given up after three el
   bench.runWithout(SILENCE_MS / 2);
   assertEquals(bench.outbound.isLost, true);
   assertMatch(bench.outbound.closing!, /nothing came back for 1200 ms/);
-  // The next connection begins anew.
+  // The next connection begins afresh.
   const link = bench.outbound;
   link.disconnected(link.closing!);
   assertEquals(bench.servers[0]!.lost.includes(2), true);

@@ -27,7 +27,7 @@ class Checked {
     this.pending.push(PendingKind.write, 0, 0);
   }
 
-  /** Looks at the command at the front, and goes on behind it; all others must be right as well. */
+  /** Checks the next command, and passes it; all others must be right as well. */
   pass(): void {
     const { pending } = this;
     if (pending.evaluated === pending.tail) return;
@@ -51,14 +51,14 @@ class Checked {
       if (wanted === undefined) continue;
       const start = pending.readStart(p);
       const found = pending.readBytes.bytes.subarray(start, start + wanted.length);
-      assert(start + wanted.length <= pending.readBytes.length, `read ${p} ends behind the end`);
+      assert(start + wanted.length <= pending.readBytes.length, `read ${p} ends after the end`);
       // Compared as text: a deep comparison of hundreds of arrays takes long.
       assertEquals(`${p}: ${found}`, `${p}: ${wanted}`);
     }
   }
 }
 
-Deno.test("pending: more waiting reads than their buffer's bound, with more behind them, stay what they are", () => {
+Deno.test("pending: more waiting reads than their buffer's bound, with more after them, stay what they are", () => {
   const ring = new Checked();
   for (let i = 0; i < 100; i++) ring.pushRead(250);
   // As many come as are answered: the buffer never runs empty, and must not grow for ever.

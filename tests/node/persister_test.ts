@@ -188,7 +188,7 @@ Deno.test("the hard state that ends suspicion is never durable before the entrie
   assertEquals(log.written.every((one) => one === LONG), true);
 });
 
-Deno.test("where the reserve was used, room is looked for with each tick, and said once it is there", () => {
+Deno.test("where the reserve was used, room is looked for with each tick, and logged once it is there", () => {
   const { log, persister, events, tick } = setup();
   log.room = false;
   persister.persist(batch(1));
@@ -200,7 +200,7 @@ Deno.test("where the reserve was used, room is looked for with each tick, and sa
   assertEquals(events.at(-1)?.message, "There is room again");
 });
 
-Deno.test("a disk that is full before anything is written is said, and so is room while a batch is under way", () => {
+Deno.test("a disk that is full before anything is written is logged, and so is room while a batch is under way", () => {
   const { log, persister, events, tick } = setup();
   log.room = false;
   tick(10);
@@ -240,7 +240,7 @@ Deno.test("a batch that comes while the end is being marked waits for that", () 
   assertEquals(persisted.at(-1), second);
 });
 
-Deno.test("a slow sync is said with how long it took", () => {
+Deno.test("a slow sync is logged with how long it took", () => {
   const { log, clock, persister, events } = setup();
   persister.persist(batch(1));
   clock.now = 150;
@@ -326,7 +326,7 @@ Deno.test("a slow batch tells its write, its sync and the time in which the serv
   ]);
 });
 
-Deno.test("a disk that stays slow is said less and less often", () => {
+Deno.test("a disk that stays slow is logged less and less often", () => {
   const { log, events, persister, tick } = setup();
   for (let ms = 0; ms < 600_000; ms += 200) {
     persister.persist(batch(1));

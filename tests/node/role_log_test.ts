@@ -11,7 +11,7 @@ function setUp() {
   return { events, log, change };
 }
 
-Deno.test("roles: a server without a leader says so less and less often, and counts", () => {
+Deno.test("roles: a server without a leader logs so less and less often, and counts", () => {
   const { events, log, change } = setUp();
   change("follower", "preCandidate", 0, 0);
   for (let nowMs = 500; nowMs < 3_600_000; nowMs += 500) {
@@ -48,7 +48,7 @@ Deno.test("roles: the loss of a leader is a warning, everything else is not", ()
   assertEquals(said().map(([level]) => level), ["info", "info"]);
 });
 
-Deno.test("roles: a leadership that comes and goes fills no log, and its end is said", () => {
+Deno.test("roles: a leadership that comes and goes fills no log, and its end is logged", () => {
   const { events, log, change } = setUp();
   let nowMs = 0;
   for (; nowMs < 3_600_000; nowMs += 1_000) {

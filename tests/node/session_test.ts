@@ -224,7 +224,7 @@ Deno.test("an earlier round's confirmation does not serve a read of a later roun
   assertEquals(output(session), "ERR_NOT_FOUND\r\n");
 });
 
-Deno.test("a read behind a write of its own connection sees the write, noreply included", () => {
+Deno.test("a read after a write of its own connection sees the write, noreply included", () => {
   const { leader, session } = setup();
   send(session, "set a 0 1 noreply\r\nx\r\nget a\r\n");
   leader.confirm(1);
@@ -233,7 +233,7 @@ Deno.test("a read behind a write of its own connection sees the write, noreply i
   assertEquals(output(session), "VALUE 1\r\nx\r\n");
 });
 
-Deno.test("a read in front of a write does not see it, though confirmed only after it", () => {
+Deno.test("a read before a write does not see it, though confirmed only after it", () => {
   const { leader, session } = setup();
   leader.values.set("a", { value: "old", deadlineMs: 0 });
   send(session, "get a\r\nset a 0 3\r\nnew\r\nget a\r\n");
@@ -258,7 +258,7 @@ Deno.test("where the leadership is lost, an evaluated read is replaced, an appli
   assertEquals(output(session), "");
 });
 
-Deno.test("a follower redirects every command, and says so when it knows no leader", () => {
+Deno.test("a follower redirects every command, and answers so when it knows no leader", () => {
   const { leader, session } = setup();
   leader.refusedWith = ClientError.redirect;
   leader.leader = { hostname: "127.0.0.1", port: 9004 };
@@ -271,7 +271,7 @@ Deno.test("a follower redirects every command, and says so when it knows no lead
   assertEquals(leader.log.length, 0);
 });
 
-Deno.test("without space sets are refused in their place, deletes and reads go on", () => {
+Deno.test("without space sets are refused in their place, deletes and reads continue", () => {
   const { leader, session } = setup();
   leader.values.set("a", { value: "x", deadlineMs: 0 });
   leader.noSpace = true;
@@ -281,7 +281,7 @@ Deno.test("without space sets are refused in their place, deletes and reads go o
   assertEquals(output(session), "DELETED\r\nERR_NO_SPACE\r\nERR_NOT_FOUND\r\nERR_NOT_FOUND\r\n");
 });
 
-Deno.test("what never came into the log is refused with what the log said", () => {
+Deno.test("what never got into the log is refused with the reason of the log", () => {
   const { session } = setup();
   send(session, "set a 0 1\r\nx\r\nset b 0 1\r\nx\r\n");
   session.refuseWrites(0, 2, ClientError.busy, new Uint8Array(0), 0);
@@ -376,7 +376,7 @@ Deno.test("after the client's end the due replies still go out, then the session
   assertStringIncludes(session.closing ?? "", "ended");
 });
 
-Deno.test("a value that is too large is refused and the connection closed behind the reply", () => {
+Deno.test("a value that is too large is refused and the connection closed after the reply", () => {
   const { leader, session } = setup();
   send(session, "set a 0 1\r\nx\r\nset b 0 1001\r\nget a\r\n");
   assertEquals(session.wantsInput, false);
@@ -413,7 +413,7 @@ Deno.test("reads whose round is not confirmed in time are told that nothing was 
   assertEquals(output(session), "ERR_NO_LEADER\r\n");
 });
 
-Deno.test("beyond the common budget a session that holds much waits, and goes on when there is room", () => {
+Deno.test("beyond the common budget a session that holds much waits, and continues when there is room", () => {
   const { leader, session } = setup({ outputBytesMax: 1_000_000, clientBytesMax: 300_000 });
   const value = "v".repeat(50_000);
   leader.values.set("a", { value, deadlineMs: 0 });
@@ -446,7 +446,7 @@ Deno.test("a session that is gone gives its share of the budget back", () => {
     budget,
     batches: new BatchPool(),
   });
-  assertEquals(session.wantsInput, true, "a small one always goes on");
+  assertEquals(session.wantsInput, true, "a small one always continues");
   assertEquals(budget.bytes > 0, true);
   session.disconnected();
   assertEquals(budget.bytes, 0);

@@ -107,7 +107,7 @@ Deno.test("one slice a tick, and no more than twice what is written at a time wa
   for (let i = 0; i < 40; i++) {
     maker.tick(0, RAFT, store);
     const bytes = bench.files.bytes();
-    assert(bytes > before && bytes <= before + 2 * SLICE_BYTES, `${bytes} behind ${before}`);
+    assert(bytes > before && bytes <= before + 2 * SLICE_BYTES, `${bytes} after ${before}`);
     before = bytes;
   }
   // Nothing of it gets to the disk from now on: slices end.
@@ -122,14 +122,14 @@ Deno.test("one slice a tick, and no more than twice what is written at a time wa
   assertEquals(bench.files.list(), [POSITION]);
 });
 
-Deno.test("what is overwritten while the disk stands still is bounded: the snapshot begins anew later", () => {
+Deno.test("what is overwritten while the disk stands still is bounded: the snapshot begins again later", () => {
   const bench = new Bench();
   const done = { position: null as unknown };
   const maker = bench.maker(done);
   const store = new Store(STORE_OPTIONS);
   setAll(store, 1, 45, "v".repeat(1_000_000));
   maker.want();
-  // The first megabytes wait for the disk for ever; no slice is made behind them.
+  // The first megabytes wait for the disk for ever; no slice is made after them.
   for (let i = 0; i < 10; i++) maker.tick(0, RAFT, store);
   assertEquals(maker.runningIndex, 1);
   setAll(store, 2, 45, "w");
@@ -246,7 +246,7 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   receiver.receive(piece(0, 300_000));
   receiver.receive(piece(300_000, 300_000));
   receiver.receive(piece(900_000, 1_000));
-  assertEquals(answers.splice(0), [600_000], "the one behind a gap is dropped, and told so");
+  assertEquals(answers.splice(0), [600_000], "the one after a gap is dropped, and told so");
   bench.settle();
   assertEquals(answers.splice(0), [300_000, 600_000]);
   receiver.receive(piece(600_000, body.length));
@@ -283,7 +283,7 @@ Deno.test("what came of a snapshot is given up once nobody sends the rest, or it
   }
 });
 
-Deno.test("a snapshot that gave way to a received one is not taken right behind that", () => {
+Deno.test("a snapshot that gave way to a received one is not taken right after that", () => {
   const bench = new Bench();
   const maker = bench.maker({ position: null });
   maker.want();

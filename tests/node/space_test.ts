@@ -8,7 +8,7 @@ import { OneServer } from "./one_server.ts";
 
 const KEPT_BYTES = 65_536;
 
-/** A full server with so many bytes of reserve left, in front of which nothing waits. */
+/** A full server with so many bytes of reserve left, and nothing that waits for them. */
 function fullServer(state: unknown) {
   const disk = { roomBytes: 0, isStuck: false };
   const replica = {

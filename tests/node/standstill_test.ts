@@ -62,7 +62,7 @@ Deno.test("standing still: why, by what the process used meanwhile", () => {
   assertMatch(`${fields!.reason}`, /^the disk held it up, .* this call: sync \/d\/1 \(900 ms\)$/);
 });
 
-Deno.test("standing still: a machine that slept is told by the wall clock, which goes on", () => {
+Deno.test("standing still: a machine that slept is told by the wall clock, which continues", () => {
   const { bench, pass } = setUp();
   pass(10, 900);
   pass(10, -5_000);
@@ -73,7 +73,7 @@ Deno.test("standing still: a machine that slept is told by the wall clock, which
   ]);
 });
 
-Deno.test("standing still again and again is said less and less often", () => {
+Deno.test("standing still again and again is logged less and less often", () => {
   const { bench, pass } = setUp();
   for (let i = 0; i < 3_600; i++) pass(1_000);
   assertEquals(bench.events.length < 80, true, `${bench.events.length} lines`);

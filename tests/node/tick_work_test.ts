@@ -98,7 +98,7 @@ Deno.test("tick work: others are served between, in turn", () => {
   assert(Math.abs(both[0]! - both[1]!) <= 2, `they got ${both}`);
 });
 
-Deno.test("tick work: walks in front of a write that is applied now are turned away, not the write", () => {
+Deno.test("tick work: walks before a write that is applied now are turned away, not the write", () => {
   const { server, client } = loaded();
   client.send(...walks(100), ["SET", "k", "v"], ["GET", "k"]);
   const found: Reply[] = [];
