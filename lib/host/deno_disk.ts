@@ -25,13 +25,13 @@ export class DenoDisk implements Disk {
   /** By path: the open file that holds the lock, or null where another process has it. */
   readonly #prepared = new Map<string, Deno.FsFile | null>();
   readonly #locked = new Map<string, Deno.FsFile>();
-  /** What runs beside the event loop. */
+  /** What runs off the event loop. */
   #underWay = 0;
   /** Given back, as soon as nothing runs any more. */
   #unlocking: Deno.FsFile[] = [];
   readonly #removal = new GentleRemoval();
   readonly #syncPace = new SyncPace();
-  /** By directory: the last of the operations on its names that run beside the event loop. */
+  /** By directory: the last of the operations on its names that run off the event loop. */
   readonly #last = new Map<string, Promise<void>>();
 
   /** Makes the root directory where it is absent. "." and "/" are there: nothing is done to them. */
@@ -169,7 +169,7 @@ export class DenoDisk implements Disk {
   }
 
   /**
-   * Runs `operation` behind those before it in the same directory. `done` runs outside of the chain of
+   * Runs `operation` after the earlier ones in the same directory. `done` runs outside of the chain of
    * promises.
    */
   #later(

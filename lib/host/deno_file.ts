@@ -7,7 +7,7 @@ import type { SyncPace } from "./sync_pace.ts";
 
 /** Who keeps count of what runs and what is open. */
 export interface FileWatch {
-  /** Something began that runs beside the event loop. */
+  /** Something began that runs off the event loop. */
   began(): void;
   /** It has ended. */
   ended(): void;

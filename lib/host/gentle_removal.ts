@@ -1,7 +1,7 @@
 /**
  * Removes files without a stall. A large file's blocks, given back all at once, keep the file
  * system's journal busy: syncs of other files were seen to wait 90 ms for 300 MB. So the name goes
- * first, at once and for good as any removal; behind it the blocks go bit by bit, through a
+ * first, at once and for good as with any removal; then the blocks go bit by bit, through a
  * descriptor that outlives the name. A crash in between leaves the rest to the file system.
  */
 

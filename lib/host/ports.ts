@@ -49,7 +49,7 @@ export type DiskDone = (error: Error | null) => void;
  * One open file. Reads and writes go to the page cache; only `sync` makes bytes survive a crash, and
  * a failed sync must never be retried (the pages may be marked clean).
  *
- * Calls that end in `Later`, and `sync`, work beside the event loop; the others block it, a write
+ * Calls that end in `Later`, and `sync`, run off the event loop; the others block it, a write
  * too: for milliseconds where the file is being synced, or where much is on its way to the disk.
  */
 export interface DiskFile {
@@ -60,7 +60,7 @@ export interface DiskFile {
   /** Writes all of `bytes` at `offset`, or throws `DiskFullError` or `DiskError`. */
   write(offset: number, bytes: Uint8Array): void;
   /**
-   * The same beside the event loop. Until `done` the bytes have to stay as they are, and the file
+   * The same off the event loop. Until `done` the bytes have to stay as they are, and the file
    * must not be used; what a crash in between leaves of them is any part.
    */
   writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void;
@@ -91,8 +91,8 @@ export interface Disk {
   /** Makes created, renamed and removed names in `directory` durable. */
   syncDirectory(directory: string): void;
   /**
-   * The same three beside the event loop. In one directory they take place one after another, in the
-   * order in which they were asked for, and each at once: a crash comes before it or behind it. A file
+   * The same three off the event loop. In one directory they take place one after another, in the
+   * order in which they were asked for, and each at once: a crash comes before it or after it. A file
    * that is renamed to another directory leaves its old one in that order; sync the new one first. A name
    * that is gone already is as good as removed.
    */
@@ -106,7 +106,7 @@ export interface Disk {
    */
   lock(path: string): boolean;
   /**
-   * Gives a lock back, once all that was begun beside the event loop has ended: what is under way must
+   * Gives a lock back, once all that was begun off the event loop has ended: what is under way must
    * not meet who takes the lock next.
    */
   unlock(path: string): void;
@@ -122,7 +122,7 @@ export interface Connection {
   read(into: Uint8Array): Promise<number | null>;
   /** Writes some of `bytes`, as a rule all; returns how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Says that no more will be written; reading goes on. */
+  /** Says that no more will be written; reading continues. */
   closeWrite(): Promise<void>;
   close(): void;
 }

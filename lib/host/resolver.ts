@@ -1,7 +1,7 @@
 /**
  * Names into addresses, as the system does it (its hosts file, then DNS), but with a deadline: a name
  * server that does not answer takes ten seconds and more, and nothing cuts that short. Looking a name
- * up again while that goes on joins it: tries that are given up must not pile up.
+ * up again while that is under way joins it: tries that are given up must not pile up.
  */
 
 import { isAddress } from "../util/address.ts";

@@ -24,7 +24,7 @@ export class LookAhead {
   #sum = 0;
 
   /**
-   * Looks at the commands from `bytes[offset]` on, up to `end`; returns the offset behind the last of
+   * Looks at the commands from `bytes[offset]` on, up to `end`; returns the offset after the last of
    * them. Those without a key of their own, such as groups, are passed over.
    */
   look(contents: Contents, bytes: Uint8Array, offset: number, end: number): number {
@@ -55,7 +55,7 @@ export class LookAhead {
 
   /**
    * Looks at the records of the table entries from `words[from]` on, up to `end`; returns the place
-   * behind the last of them. They are likely to be as long as `previous`.
+   * after the last of them. They are likely to be as long as `previous`.
    */
   records(
     slabs: Slabs,

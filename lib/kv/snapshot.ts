@@ -1,9 +1,9 @@
 /**
- * A snapshot of one index, read slice by slice while writes go on.
+ * A snapshot of one index, read slice by slice while writes continue.
  *
  * The snapshot walks the table in the order of hashes. A record that is about to change, was there
  * at the snapshot's index and is not walked past yet is saved first, as it was; when the walk comes
- * by, the index of its last change tells that it is done. So nothing is copied at the start, and no
+ * by, the index of its last change tells that it is done. So nothing is copied when it begins, and no
  * record needs a mark. Records, back to back, in no particular order:
  *
  *   0  u16  length of the key          10  u64  index of the last change
@@ -25,11 +25,11 @@ export const SNAPSHOT_RECORD_HEAD_BYTES = 30;
 const PASSED_COST_BYTES = 64;
 /**
  * The buffer of saved records is used again up to this size, until the snapshot is closed: under
- * overwrites each slice saves megabytes, and buffers that grow from nothing leave twice that behind.
+ * overwrites each slice saves megabytes, and buffers that grow from nothing leave twice that as garbage.
  */
 const SAVED_BYTES_KEPT = 4 * 1024 * 1024;
 
-/** What a snapshot says besides its records; it belongs in front of them. */
+/** What a snapshot has besides its records; it comes before them. */
 export interface SnapshotHead {
   /** The last entry that is in it. */
   readonly index: number;

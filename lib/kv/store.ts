@@ -38,7 +38,7 @@ export interface StoreOptions {
   readonly hashSeed: number;
   /** The most due keys that one entry sweeps. All servers of a cluster must agree. */
   readonly sweepKeysMax?: number;
-  /** For about how many keys the table is laid out from the start. */
+  /** For about how many keys the table has room when it is made. */
   readonly capacityHint?: number;
 }
 
@@ -145,7 +145,7 @@ export class Store {
 
   /**
    * Looks ahead at the next commands of an entry, some of `bytes[offset, end)`; returns the offset
-   * behind them. Changes nothing but the time that applying them takes.
+   * after them. Changes nothing but the time that applying them takes.
    */
   lookAhead(bytes: Uint8Array, offset: number, end: number): number {
     return this.#ahead.look(this.#keys.contents, bytes, offset, end);
@@ -191,7 +191,7 @@ export class Store {
     return this.#keys.contents.expiry.nextDeadlineMs(this.#keys.clockMs);
   }
 
-  /** True while keys are due but not swept: entries have to go on until there are none. */
+  /** True while keys are due but not swept: more entries are needed until there are none. */
   hasDueKeys(): boolean {
     const { expiry } = this.#keys.contents;
     return expiry.length > 0 && expiry.deadlineAt(0) <= this.#keys.clockMs;
@@ -209,7 +209,7 @@ export class Store {
 
   /**
    * Visits keys in the order of their hashes, from `cursor` (0 to begin) on. Returns the cursor to
-   * go on with, or 0 at the end. Cursors mean the same on all servers with the same hash seed. A key
+   * continue with, or 0 at the end. Cursors mean the same on all servers with the same hash seed. A key
    * that is there from the first call to the last is visited exactly once. Visits `keysMax` keys or
    * slightly more: those of equal hash are not parted. Looks at up to twice as many due ones.
    */
@@ -218,7 +218,7 @@ export class Store {
   }
 
   /**
-   * Begins a snapshot of the present state; writes may go on while it is read. One at a time, and
+   * Begins a snapshot of the present state; writes may continue while it is read. One at a time, and
    * between entries: close it before the next.
    */
   beginSnapshot(): Snapshot {

@@ -7,7 +7,7 @@
 /** How many servers the cluster has; null where nothing that can be read says so. */
 export type ClusterSize = number | null;
 
-/** The way back where a whole file is lost or damaged, and no start can go on without it. */
+/** The way back if a whole file is lost or damaged, and the server can't start without it. */
 export function restoreAdvice(size: ClusterSize, what = "the file"): string {
   const restore = `Restore ${what} from a copy of this directory.`;
   if (size === null) {

@@ -317,7 +317,7 @@ function clusterSize(
 
 function refuseRepair(path: string, { reason }: DamagedLog): never {
   throw new DataDirectoryError(
-    `${path} is being repaired: ${reason} This build can't go on with that. Run the build that ` +
+    `${path} is being repaired: ${reason} This build can't continue that. Run the build that ` +
       "began the repair, or a newer one.",
   );
 }

@@ -46,12 +46,11 @@ export interface RecoveredLog {
   /** The snapshot that was loaded; null where there is none: the contents begin empty. */
   readonly snapshot: RecoveredSnapshot | null;
   /**
-   * Contiguous, from the first that is kept on. That one lies at most one behind the snapshot's
-   * index, and may lie in front of it: those are kept for followers that lag, and are in the
-   * snapshot already.
+   * Contiguous, from the first that is kept. That is at most the one after the snapshot's index. Entries up
+   * to that index are in the snapshot already, and are kept for followers that lag.
    */
   readonly entries: readonly Entry[];
-  /** Term of the entry in front of the first of `entries`. */
+  /** Term of the entry before the first of `entries`. */
   readonly previousTerm: number;
   /** Bytes cut off the tail, for the log line; 0 mostly. */
   readonly cutBytes: number;
@@ -74,9 +73,9 @@ export interface RecoveredSnapshot {
 
 /** What a repairing server knows about what it lost. */
 export interface DamagedLog {
-  /** Everything in front of it is sound; this entry and those behind it may be lost. */
+  /** Everything before it is sound; this entry and those after it may be lost. */
   readonly fromIndex: number;
-  /** The highest index that was seen anywhere, behind the damage too. */
+  /** The highest index that was seen anywhere, after the damage too. */
   readonly lastIndexSeen: number;
   /** One sentence: which file, which bytes, what is wrong. */
   readonly reason: string;
@@ -86,7 +85,7 @@ export interface OpenLogOptions {
   /**
    * Loads a snapshot into a new store, by `nextSection()` until it is null. Called for the newest
    * one; where that one turns out damaged (`DataDirectoryError` or `ByteFormatError`), once more for
-   * the one before it, beginning anew. Without it snapshots are only read and checked.
+   * the one before it, from its beginning. Without it snapshots are only read and checked.
    */
   readonly load?: (file: SnapshotFile) => void;
   /** The node can fetch again what is damaged: start with `damaged` set instead of refusing. */
@@ -112,7 +111,7 @@ export interface SnapshotFiles {
   /** True where snapshots of so many bytes would take much less than those that are kept. */
   wouldShrink(snapshotBytes: number): boolean;
   /**
-   * Begins to write the snapshot at `position`, which lies behind the newest one. Throws
+   * Begins to write the snapshot at `position`, which is later than the newest one. Throws
    * `DiskFullError` or `DiskError`. One at a time.
    */
   begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter;
@@ -120,7 +119,7 @@ export interface SnapshotFiles {
   open(position: SnapshotPosition): SnapshotFile;
   /**
    * Receives the body of another server's snapshot. A part of the same position and size that was
-   * left by a broken link goes on where it ended; any other part is removed. One at a time.
+   * left by a broken link continues where it ended; any other part is removed. One at a time.
    */
   receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart;
   /** Removes one that can't be loaded; blocking. */
@@ -134,13 +133,13 @@ export interface SnapshotFiles {
  */
 export interface SnapshotWriter {
   readonly position: SnapshotPosition;
-  /** It is written over the reserve, and needs no other room. */
+  /** It recycles the reserve, and needs no other room. */
   readonly isReserved: boolean;
   head(head: SnapshotHead): void;
   /** Whole records, about 128 KiB each time (`SECTION_BYTES_MAX` at most); copied. */
   records(bytes: Uint8Array): void;
   /**
-   * Writes and syncs what waits, beside the event loop: little at a time, so that the log's syncs do
+   * Writes and syncs what waits, off the event loop: little at a time, so that the log's syncs do
    * not wait for much. One at a time. `DiskFullError`: aborted; any other error: the process must end.
    */
   flush(done: Done): void;
@@ -155,7 +154,7 @@ export interface SnapshotWriter {
 
 /** One snapshot, open for reading. */
 export interface SnapshotFile extends RecoveredSnapshot {
-  /** The part that travels to other servers, byte for byte: everything behind the file head. */
+  /** The part that travels to other servers, byte for byte: everything after the file head. */
   readonly bodyBytes: number;
   /**
    * The records of the next section, checked, in a buffer that the next call uses again; null once
@@ -177,7 +176,7 @@ export interface SnapshotPart {
   /**
    * Checks and takes a chunk that begins at `heldBytes`; any other is dropped, and so is one for
    * which too much waits for a `flush`. Returns `heldBytes`. Throws `DataDirectoryError` where the
-   * bytes are no such snapshot (the part is removed then: begin anew).
+   * bytes are no such snapshot (the part is removed then: begin again).
    */
   write(offset: number, bytes: Uint8Array): number;
   /** See `SnapshotWriter.flush`. */
@@ -198,7 +197,7 @@ export interface LogStorage {
    * another is under way. A `DiskFullError` comes with the file restored to what it held before the
    * call, and nothing of the batch kept; any other error means that this disk can't be trusted any
    * more: the process must end. A batch may take several syncs, where a new file has to be made for
-   * it: `onSync` is called behind each but the last.
+   * it: `onSync` is called after each but the last.
    */
   persist(
     batch: PersistBatch,
@@ -209,18 +208,18 @@ export interface LogStorage {
   /** Called when nothing was persisted for some milliseconds: marks the log's end as synced. */
   markSynced(done: Done): void;
   /**
-   * Removes files all of whose entries lie in front of `keepFromIndex`, beside the event loop; at any
-   * time. What the previous snapshot needs behind it is kept whatever is asked.
+   * Removes files all of whose entries come before `keepFromIndex`, off the event loop; at any time. What
+   * the previous snapshot needs after it is kept whatever is asked.
    */
   compact(keepFromIndex: number): void;
   /**
    * After a snapshot from another server was made durable and loaded: drops all entries; the log
-   * goes on behind `position`, which is in `SnapshotFiles.list()`. Older snapshots are removed.
+   * continues after `position`, which is in `SnapshotFiles.list()`. Older snapshots are removed.
    * Called like `persist`, and answered like it: with a `DiskFullError` nothing has changed.
    */
   restart(position: SnapshotPosition, done: Done): void;
   /**
-   * The log was repaired (`RecoveredLog.damaged`): the next start is an ordinary one, and what was
+   * The log was repaired (`RecoveredLog.damaged`): the next startup is an ordinary one, and what was
    * set aside is removed. Blocking, at any time. The caller has made sure that the log is durable
    * and equal to a leader's, see docs/data-directory.md.
    */

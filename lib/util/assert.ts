@@ -5,7 +5,7 @@ export class AssertionError extends Error {
 
 /**
  * Stops the server where an invariant is broken. Assertions stay on in production: a server that
- * goes on after one may damage what the others hold.
+ * continues after one may damage what the others hold.
  */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);

@@ -10,7 +10,7 @@ export const CHECKSUM_CRC32 = 1;
 const SEED_MAX = 0x7fff_ffff;
 
 /**
- * CRC-32 of `bytes`, continued from `seed` (the CRC of what came before; 0 at the start), so
+ * CRC-32 of `bytes`, continued from `seed` (the CRC of what came before; 0 at the beginning), so
  * `checksum(b, checksum(a))` is the checksum of `a` followed by `b`. Unsigned 32 bits.
  *
  * Deno 2.4 takes every seed above 2^31 - 1 for 2^31 - 1, once the calling code is hot. So such a

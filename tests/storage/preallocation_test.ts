@@ -18,7 +18,7 @@ function recorder(isFull = false): { file: DiskFile; writes: [offset: number, co
   return { file: { path: "log", write } as unknown as DiskFile, writes };
 }
 
-Deno.test("room ahead: one step of zeroes serves many batches, and ends with the segment", () => {
+Deno.test("preallocation: one step of zeroes serves many batches, and ends with the segment", () => {
   const { file, writes } = recorder();
   const room = new Preallocation(64 * MIB);
   const length = 2_200_000;
@@ -33,7 +33,7 @@ Deno.test("room ahead: one step of zeroes serves many batches, and ends with the
   assertEquals(writes.at(-1), [15_000, step]);
 });
 
-Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1 MiB", () => {
+Deno.test("preallocation: small batches get fewer zeroes, large ones no more than 1 MiB", () => {
   const { file, writes } = recorder();
   const room = new Preallocation(64 * MIB);
   room.before(file, 10_000, 4 * MIB, 100, 50);
@@ -41,7 +41,7 @@ Deno.test("room ahead: small batches get fewer zeroes, large ones no more than 1
   assertEquals(writes, [[10_000, 65_636], [100_000, MIB + 131_072]]);
 });
 
-Deno.test("room ahead: the largest batches get what follows them alone, when they are written", () => {
+Deno.test("preallocation: the largest batches get what follows them alone, when they are written", () => {
   const { file, writes } = recorder();
   const room = new Preallocation(64 * MIB);
   assertEquals(room.before(file, 5_000, 4 * MIB, 131_073, 50), 0);
@@ -50,7 +50,7 @@ Deno.test("room ahead: the largest batches get what follows them alone, when the
   assertEquals(writes, [[5_000 + 131_073, 50]]);
 });
 
-Deno.test("room ahead: of small segments a part only, but what is sure to be needed always", () => {
+Deno.test("preallocation: of small segments a part only, but what is sure to be needed always", () => {
   const { file, writes } = recorder();
   const room = new Preallocation(640_000);
   room.before(file, 1_000, 640_000, 500, 100);
@@ -59,7 +59,7 @@ Deno.test("room ahead: of small segments a part only, but what is sure to be nee
   assertEquals(writes.at(-1), [11_500, 20_000]);
 });
 
-Deno.test("room ahead: on a full disk what is needed is asked for alone, and its absence is told", () => {
+Deno.test("preallocation: on a full disk what is needed is asked for alone, and its absence is told", () => {
   const full = recorder(true);
   const room = new Preallocation(64 * MIB);
   const fails = () => room.before(full.file, 10_000, MIB, 10_000, 200);
@@ -70,7 +70,7 @@ Deno.test("room ahead: on a full disk what is needed is asked for alone, and its
   assertEquals(writes, [[10_000, 10_200], [20_200, 200_000]]);
 });
 
-Deno.test("room ahead: a start behind batches that had zeroes written for them is clean", () => {
+Deno.test("preallocation: a start behind batches that had zeroes written for them is clean", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk, { segmentBytesMax: 65_536 });
   for (let index = 1; index <= 5; index++) {
@@ -82,4 +82,18 @@ Deno.test("room ahead: a start behind batches that had zeroes written for them i
   disk.kill();
   const { recovered } = openFormed(disk, { segmentBytesMax: 65_536 });
   assertEquals([recovered.cutBytes, recovered.entries.length], [0, 5]);
+});
+
+Deno.test("the example at the head of preallocation.ts is what happens", () => {
+  const { file, writes } = recorder();
+  const preallocation = new Preallocation(64 * MIB);
+  const steps: number[] = [];
+  for (let n = 1, at = 104; n <= 132; n++, at += 500) {
+    if (preallocation.before(file, at, 64 * MIB, 500, 176) > 0) steps.push(n);
+  }
+  assertEquals(steps, [1, 132]);
+  assertEquals(writes.map(([from, count]) => [from, from + count]), [[104, 66_140], [
+    66_140,
+    131_640,
+  ]]);
 });

@@ -67,7 +67,7 @@ Deno.test("what the log has left behind is written over, and its remains never c
   assert(recycled > 10 && recycled > written * 0.6, `${recycled} of ${written} segments`);
 });
 
-Deno.test("a segment that is written over ends with remains, and says where", () => {
+Deno.test("a recycled segment ends with stale bytes, and says where its records end", () => {
   const { disk } = makeReused();
   const { path, end, usedEnd } = lastScan(disk);
   assertEquals(usedEnd, end);
@@ -76,11 +76,11 @@ Deno.test("a segment that is written over ends with remains, and says where", ()
   assert(page < bytes.length - PAGE_BYTES);
   assert(bytes.subarray(end, end + MARKER_BYTES).some((byte) => byte !== 0));
   assert(bytes.subarray(end + MARKER_BYTES, page).every((byte) => byte === 0));
-  assert(bytes.subarray(page).some((byte) => byte !== 0), "there are no remains");
+  assert(bytes.subarray(page).some((byte) => byte !== 0), "there are no stale bytes");
   assertEquals(bytes[8], 2, "the format's version");
 });
 
-Deno.test("a flipped bit in a written-over segment is refused, makes suspect, or is in its remains", () => {
+Deno.test("a flipped bit in a recycled segment is refused, makes suspect, or is in its stale bytes", () => {
   const { disk, entries } = makeReused();
   const { path, end } = lastScan(disk);
   const outcomes = { refused: 0, suspect: 0, harmless: 0 };
@@ -266,7 +266,7 @@ Deno.test("a power loss at any operation of a life that writes over its segments
       if (lastHead(remains).recycled) recycled++;
     }
   }
-  assert(operation > 300 && recycled > 300, `${operation} operations, ${recycled} written over`);
+  assert(operation > 300 && recycled > 300, `${operation} operations, ${recycled} recycled`);
 });
 
 Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {
@@ -314,7 +314,7 @@ Deno.test("a received snapshot restarts the log in a spare, and what was in it n
   assertEquals(recovered.hardState, vote(4, 2));
 });
 
-Deno.test("an inspection finds nothing wrong with written-over segments, and lists their records", () => {
+Deno.test("an inspection finds nothing wrong with recycled segments, and lists their records", () => {
   const server = makeReused();
   const { disk } = server;
   while (spares(disk).length === 0) server.write();
@@ -323,6 +323,6 @@ Deno.test("an inspection finds nothing wrong with written-over segments, and lis
   assertEquals(report.log?.tornBytes, 0);
   assertEquals(report.log?.lastIndex, server.entries.length);
   assertEquals(report.records!.filter(({ kind }) => kind === "damaged" || kind === "unknown"), []);
-  assert(report.notes.some((note) => note.includes("waits to be written over")));
+  assert(report.notes.some((note) => note.includes("is a spare, kept to be recycled")));
   assert(report.records!.at(-1)!.text.endsWith("the log's end"));
 });

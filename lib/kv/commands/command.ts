@@ -4,7 +4,7 @@
  *
  *   0  u32  length of the whole command, these 4 bytes included
  *   4  u8   operation (Op)
- *   5  u8   flags: zero (bit 0 is kept for a client session: u64 session, u64 sequence behind byte 8)
+ *   5  u8   flags: zero (bit 0 is kept for a client session: u64 session, u64 sequence after byte 8)
  *   6  u16  length of the key, 0 where there is none
  *   8  operation's own fields, then the key, then the value up to the end
  *
@@ -12,7 +12,7 @@
  *   cas         8 u8 expiry kind, 9 u64 expiry ms, 17 u64 version, 25 key, value
  *   delete      8 key
  *   setWith     8 u8 expiry kind, 9 u64 expiry ms, 17 u8 SetFlag, 18 key, value
- *   append      8 u32 most bytes of the new value, 12 key, value: what is put behind the old one
+ *   append      8 u32 most bytes of the new value, 12 key, value: what is put after the old one
  *   setRange    8 u32 most bytes of the new value, 12 u32 where, 16 key, value: what is put there
  *   add         8 i64 what is added, 16 key
  *   addFloat    8 key, value: what is added, in decimal
@@ -25,7 +25,7 @@
  *   deleteGroup 8 u8 0, 9 u32 how many, 13 that many commands: delete
  *   transaction 8 u32 how many watched keys, 12 u32 how many commands, 16 the watched keys, each u64
  *               version (0 for absent), u16 length, key; then the commands, each
- *               behind a u8 tag that its result carries: writes and reads, but no transaction
+ *               after a u8 tag that its result carries: writes and reads, but no transaction
  *
  * Reads are in the log within a transaction only:
  *
@@ -95,7 +95,7 @@ export const SET_KEY_OFFSET = 17;
 export const CAS_KEY_OFFSET = 25;
 export const GROUP_COMMANDS_OFFSET = 13;
 export const TRANSACTION_WATCHES_OFFSET = 16;
-/** A watched key's version and length, in front of the key. */
+/** A watched key's version and length, before the key. */
 export const WATCH_HEAD_BYTES = 10;
 
 /** Appends a set; key and value are ranges of `source`. */
@@ -153,7 +153,7 @@ export function commandLength(bytes: Uint8Array, offset: number): number {
   return readU32(bytes, offset);
 }
 
-/** Where the key of the command at `offset` begins; where it has none, what is behind its fields. */
+/** Where the key of the command at `offset` begins; if it has none, what comes after its fields. */
 export function keyOffset(bytes: Uint8Array, offset: number): number {
   return offset + KEY_OFFSETS[bytes[offset + 4]!]!;
 }

@@ -32,7 +32,7 @@ const KEYLESS = new Set<number>([
   Op.constant,
 ]);
 
-/** Operations that may have bytes behind their key, or in place of one. */
+/** Operations that may have bytes after their key, or in place of one. */
 const WITH_VALUE = new Set<number>([
   Op.set,
   Op.cas,

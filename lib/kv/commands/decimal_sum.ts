@@ -1,5 +1,5 @@
 /**
- * Sums of decimal numbers, exact to 17 digits behind the point, whatever machine adds them: the
+ * Sums of decimal numbers, exact to 17 digits after the point, whatever machine adds them: the
  * servers of a cluster have to come to the same bytes, and the reader of 0.1 + 0.2 to 0.3.
  */
 import type { ByteWriter } from "../../util/bytes.ts";
@@ -9,14 +9,14 @@ export type DecimalProblem = typeof DecimalProblem[keyof typeof DecimalProblem];
 
 /** The longest text that is taken for a number. */
 const TEXT_BYTES_MAX = 400;
-/** Digits in front of the point; more are taken for infinite. */
+/** Digits before the point; more count as infinite. */
 const WHOLE_DIGITS_MAX = 309;
-/** Digits behind the point that a sum keeps. */
+/** Digits after the point that a sum keeps. */
 const FRACTION_DIGITS = 17;
-/** Digits behind the point that count before the sum is rounded. */
+/** Digits after the point that count before the sum is rounded. */
 const GUARD_DIGITS = 40;
 const LENGTH = WHOLE_DIGITS_MAX + 1 + GUARD_DIGITS;
-/** Where the first digit behind the point stands. */
+/** Where the first digit after the point stands. */
 const POINT = WHOLE_DIGITS_MAX + 1;
 
 const ZERO = 0x30;
@@ -24,7 +24,7 @@ const PLUS = 0x2b;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 
-/** A number's digits, the point in front of `digits[POINT]`. */
+/** A number's digits, the point before `digits[POINT]`. */
 interface Decimal {
   readonly digits: Int8Array;
   isNegative: boolean;
@@ -83,7 +83,7 @@ function read(into: Decimal, bytes: Uint8Array, start: number, end: number): Dec
   return place(into, bytes, digitsStart, digitsEnd, point, exponent);
 }
 
-/** Puts the digits where they belong; those too far behind the point are left out. */
+/** Puts the digits where they belong; those too far after the point are left out. */
 function place(
   into: Decimal,
   bytes: Uint8Array,
@@ -170,7 +170,7 @@ function round(a: Decimal): void {
   }
 }
 
-/** No leading zeros but one in front of the point, no trailing ones behind it, no "-0". */
+/** No leading zeros but one before the point, no trailing ones after it, no "-0". */
 function write({ digits, isNegative }: Decimal, out: ByteWriter): void {
   let first = 0;
   while (first < POINT - 1 && digits[first] === 0) first++;

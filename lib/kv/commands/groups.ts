@@ -69,7 +69,7 @@ export class Groups {
       const part = result.addPart();
       part.tag = bytes[at]!;
       this.#run(bytes, at + 1, part);
-      // What was read must not change with what is written behind it. Writes keep their own.
+      // What was read must not change when a later operation writes. Writes have copies of their own.
       if (bytes[at + 5]! >= FIRST_READ_OP) keptBytes = keep(part, keptBytes);
       else if (part.status === Status.found) keptBytes = keepOwn(part, keptBytes);
     }

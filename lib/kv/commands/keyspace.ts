@@ -68,7 +68,7 @@ export class Keyspace {
 
   /**
    * Writes the key that `find` just looked for, and gives it its next version, which is returned.
-   * The key and, right behind it, the value are `bytes[keyStart, end)`.
+   * The key and, directly after it, the value are `bytes[keyStart, end)`.
    */
   put(
     bytes: Uint8Array,
@@ -78,7 +78,7 @@ export class Keyspace {
     deadlineMs: number,
   ): number {
     const held = this.#ref === NO_REF ? 0 : this.head.version;
-    // A due key that is made anew ends here, as if it had been swept first.
+    // A due key that is created again ends here, as if it had been swept first.
     if (!this.isPresent && held !== 0) this.raiseFloor(held);
     const fields = this.#fields;
     fields.version = (this.isPresent ? held : this.floor) + 1;

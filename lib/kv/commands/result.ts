@@ -15,7 +15,7 @@ export const Status = {
   notDone: 6,
   /** `integer` is the answer. */
   integer: 7,
-  /** Several results: `list[0 .. listLength)`; a scan's with the `cursor` to go on from. */
+  /** Several results: `list[0 .. listLength)`; a scan's with the `cursor` to continue from. */
   list: 8,
   /** A watched key has changed: nothing of the transaction was done. */
   aborted: 9,
@@ -52,7 +52,7 @@ export class Result {
   #integer: Int64 | null = null;
   #list: Result[] | null = null;
   listLength = 0;
-  /** Where a scan goes on. */
+  /** Where a scan continues. */
   cursor = 0;
   /** What the command of a transaction had with it, for whoever writes its reply. */
   tag = 0;

@@ -1,6 +1,6 @@
 /**
  * What a command copies besides its own bytes: a command of 40 bytes that changes the deadline of a
- * value, or a part of it, writes all of it anew. Known before a command goes into the log, as far as
+ * value, or a part of it, writes all of it again. Known before a command goes into the log, as far as
  * the store is known then, so that a leader can bound what it takes on.
  */
 import { readU32 } from "../../util/bytes.ts";

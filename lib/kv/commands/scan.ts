@@ -13,7 +13,7 @@ export type KeyVisitor = (bytes: Uint8Array, keyStart: number, keyLength: number
 export type Scan = (cursor: number, keysMax: number, visit: KeyVisitor) => number;
 
 /**
- * Visits keys from `cursor` (0 to begin) on. Returns the cursor to go on with, or 0 at the end. A key
+ * Visits keys from `cursor` (0 to begin) on. Returns the cursor to continue with, or 0 at the end. A key
  * that is there from the first call to the last is visited exactly once. Visits `keysMax` keys or
  * slightly more: those of equal hash are not parted. Looks at up to twice as many due ones.
  */

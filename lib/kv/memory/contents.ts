@@ -95,7 +95,7 @@ export class Contents {
 
   /**
    * Writes the record of the key that `find` just looked for; `found` is what it returned. The key
-   * and, right behind it, the value are `bytes[keyStart, end)`.
+   * and, directly after it, the value are `bytes[keyStart, end)`.
    */
   put(
     found: number,

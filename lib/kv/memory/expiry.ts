@@ -11,7 +11,7 @@ const CHUNK_SHIFT = 12;
 const CHUNK_ENTRIES = 1 << CHUNK_SHIFT;
 const CHUNK_MASK = CHUNK_ENTRIES - 1;
 const ENTRY_BYTES = 12;
-/** How many due entries `nextDeadlineMs` looks behind before it settles for a lower bound. */
+/** How many due entries `nextDeadlineMs` looks below before it settles for a lower bound. */
 const LOOKED_AT_MAX = 512;
 
 export class ExpiryHeap {
@@ -78,7 +78,7 @@ export class ExpiryHeap {
    */
   nextDeadlineMs(clockMs: number): number {
     let earliest = Infinity;
-    // Below an entry that is not due nothing is earlier, so only due ones are looked behind.
+    // Below an entry that is not due nothing is earlier, so it looks only below due ones.
     const waiting = [0];
     for (let looked = 0; waiting.length > 0; looked++) {
       if (looked === LOOKED_AT_MAX) return clockMs + 1;

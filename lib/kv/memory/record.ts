@@ -41,7 +41,7 @@ export class RecordHead {
   /** The log index of the last change. */
   index = 0;
   hasDeadline = false;
-  /** Bytes in front of the key. */
+  /** Bytes before the key. */
   keyAt = 0;
 
   /** Head, key and value. */

@@ -29,7 +29,7 @@ const SMALL_SLOT_BYTES_MAX = 4096;
 const PAGES_PER_SLAB = 16;
 const PAGE_BYTES_SHIFT = 16;
 const PAGE_BYTES = 1 << PAGE_BYTES_SHIFT;
-/** Of a reference, the bits in front of the slot's number. */
+/** Of a reference, the bits before the slot's number. */
 const PAGE_SHIFT = 13;
 const PAGE_SLOTS_MAX = 1 << PAGE_SHIFT;
 const SLOT_MASK = PAGE_SLOTS_MAX - 1;

@@ -3,7 +3,7 @@
  *
  * Extendible hashing (Fagin and others, 1979) on the hash's leading bits: a directory of 2^depth
  * places points to groups. A group shares its part of the hash space evenly among 1 to 16 pages, and
- * a page is a dense, sorted array of 256 hashes and, behind them, 256 references. So
+ * a page is a dense, sorted array of 256 hashes and, after them, 256 references. So
  * - growing concerns one group of at most 4,096 entries at a time: the pause does not depend on size,
  *   and a group grows by a page, not by doubling: pages are four fifths full or better;
  * - a hash's place within its page is guessed from its value: a search looks at few entries;
@@ -52,7 +52,7 @@ export class Table {
   /** One group's entries on their way to other pages: hashes, then references. */
   readonly #moving = new Int32Array(2 * GROUP_PAGES_MAX * PAGE_SLOTS);
 
-  /** `keysHint`: for how many keys the table is laid out from the start. */
+  /** `keysHint`: for how many keys the table has room when it is made. */
   constructor(keysHint = 0) {
     this.#groupPages[0] = 1;
     this.#pages[0] = this.#takePage();
@@ -105,7 +105,7 @@ export class Table {
     let inGroup = this.#pageInGroup();
     while (this.at === this.end) {
       if (++inGroup === this.#groupPages[this.#group]) {
-        // The next group is behind all the directory's places that point to this one.
+        // The next group comes after all the directory's places that point to this one.
         const places = 1 << (this.#depth - this.#groupDepths[this.#group]!);
         directoryAt = (directoryAt & -places) + places;
         if (directoryAt === this.#directory.length) return false;

@@ -1,11 +1,10 @@
 /**
  * A large file on its way to its name: appended to under a temporary name, synced bit by bit, then
  * renamed and its directory synced. Whatever fails, nothing of it is left but perhaps the temporary
- * file after a crash, which the next start removes.
+ * file after a crash, which the next startup removes.
  *
- * What is appended waits in memory for the next `flush`, and everything that can block for long
- * (writing while much is on its way to the disk, syncing, changing names, removing) runs beside the
- * event loop.
+ * What is appended waits in memory for the next `flush`, and everything that can block for long (writing
+ * while much is on its way to the disk, syncing, changing names, removing) runs off the event loop.
  */
 import { type Disk, type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
@@ -15,7 +14,7 @@ import type { Done } from "../types.ts";
 /** How a file on its way ended: under its name, given up, or given up as the disk is full. */
 export type NewFileEnd = "durable" | "aborted" | "full";
 
-/** A file that is written over in place of a new one. */
+/** A file that is recycled instead of making a new one. */
 export interface RecycledFile {
   /** Given up before it had its name: it is there as before, but for its contents, and not open. */
   giveBack(): void;
@@ -40,7 +39,7 @@ export class NewFile {
 
   /**
    * `temporary` has to be a name that no other file has, and none had that may still be on its way
-   * out; with `over`, that of the file to write over. `onEnd` is called once. Throws what the disk throws.
+   * out; with `over`, that of the recycled file. `onEnd` is called once. Throws what the disk throws.
    */
   constructor(
     disk: Disk,

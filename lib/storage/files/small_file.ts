@@ -1,7 +1,7 @@
 /**
  * Whole files, replaced at once: written under a temporary name, synced, renamed over the old one,
  * and the directory synced. A crash leaves the old contents or the new, and at most a leftover with
- * `TEMPORARY_SUFFIX`, which the next start removes.
+ * `TEMPORARY_SUFFIX`, which the next startup removes.
  */
 import type { Disk } from "../../host/ports.ts";
 import { DataDirectoryError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Says what is in a data directory, and what is wrong there. Reads every byte, changes none, takes
- * no lock: a server that runs meanwhile is not disturbed, and what it writes may look torn.
+ * Reports what is in a data directory, and what is wrong there. Reads every byte, changes none, and takes
+ * no lock: a server that runs meanwhile is not disturbed, and what it is writing may look torn.
  */
 import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import { type Disk, DiskError } from "../../host/ports.ts";
@@ -28,24 +28,24 @@ export interface SegmentReport {
   /** Of the entries appended since it began; the second is one less than the first where none were. */
   readonly firstIndex: number;
   readonly lastIndex: number;
-  /** Term of the entry in front of it, and of the hard state when it was made. */
+  /** Term of the entry before it, and of the hard state when it was made. */
   readonly previousTerm: number;
   readonly term: number;
   readonly usedBytes: number;
   readonly bytes: number;
   /** The next segment exists. */
   readonly closed: boolean;
-  /** The log begins anew here. */
+  /** The log restarts here: segments before this one do not count. */
   readonly restarts: boolean;
 }
 
 export interface LogReport {
-  /** The entries that a start would find; the last is one less than the first where there are none. */
+  /** The entries that startup would find; the last is one less than the first if there are none. */
   readonly firstIndex: number;
   readonly lastIndex: number;
   readonly lastTerm: number;
   readonly hardState: HardState;
-  /** Bytes behind the last record that a start would cut. */
+  /** Bytes after the last record that startup would cut off. */
   readonly tornBytes: number;
 }
 
@@ -113,7 +113,7 @@ function listFiles(disk: Disk, path: string, report: DirectoryReport): void {
       if (file === `${path}/${SNAPSHOT_DIRECTORY}` || file === `${path}/${LOG_DIRECTORY}`) continue;
       const size = () => report.files.push({ path: file, bytes: sizeOf(disk, file) });
       if (isOurs(name)) checked(report, file, size);
-      else report.notes.push(`${file} is none of a server's files; a start leaves it alone.`);
+      else report.notes.push(`${file} is not one of a server's files; startup leaves it alone.`);
     }
   }
 }
@@ -130,10 +130,10 @@ function noteLeftovers(report: DirectoryReport): void {
     if (SNAPSHOT_RESERVE_FILES.includes(name)) {
       report.notes.push(`${path} (${bytes} bytes) is room for the next snapshot.`);
     } else if (name.endsWith(TEMPORARY_SUFFIX) || name.endsWith(".part")) {
-      report.notes.push(`${path} (${bytes} bytes) was on its way; the next start removes it.`);
+      report.notes.push(`${path} (${bytes} bytes) was not finished; the next startup removes it.`);
     } else if (name.endsWith(SPARE_SUFFIX)) {
       report.notes.push(
-        `${path} (${bytes} bytes) waits to be written over: it is no part of the log.`,
+        `${path} (${bytes} bytes) is a spare, kept to be recycled; it is not part of the log.`,
       );
     } else if (name.startsWith(ASIDE_PREFIX) || name.endsWith(".damaged")) {
       report.notes.push(`${path} (${bytes} bytes) was damaged, and set aside.`);
@@ -153,7 +153,7 @@ function readNames(disk: Disk, path: string, report: DirectoryReport): void {
   const { identity } = report;
   if (identity === null) {
     if (report.problems.length > 0) return;
-    // The same question that a start asks: what was on its way to its name was never there.
+    // As startup decides: a file that never got its name was never there.
     const part = partWithoutIdentity(disk, path);
     if (part === undefined) report.notes.push("No server has been started here yet.");
     else problem(report, identityPath, `the file is missing, and ${part} is there`);
@@ -171,7 +171,7 @@ function readNames(disk: Disk, path: string, report: DirectoryReport): void {
   } else report.notes.push("The server has formed no cluster yet.");
 }
 
-/** Two files of two lives of one server; a start refuses them. */
+/** Two files of two lives of one server; startup refuses them. */
 function checkMember(
   report: DirectoryReport,
   identity: Identity,
@@ -230,11 +230,11 @@ function inspectLog(
   if (scan.damage.length === 0 && scan.replay.firstIndex > older + 1) {
     report.notes.push(
       `The log begins with entry ${scan.replay.firstIndex}: only snapshot ${newest.index} has ` +
-        "what is in front of it, until the next one is taken.",
+        "what is before it, until the next one is taken.",
     );
   }
   for (const path of scan.leftovers) {
-    report.notes.push(`${path} is from before the log began anew; the next start removes it.`);
+    report.notes.push(`${path} is from before the log was restarted; the next startup removes it.`);
   }
   if (scan.unused !== null) {
     const { path, head } = scan.unused;

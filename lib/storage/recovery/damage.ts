@@ -1,4 +1,4 @@
-/** Damage to a log: where it is, which entries it took, and how to say so. */
+/** Damage to a log: where it is, which entries it affects, and the sentences for people. */
 
 /** Bytes that were durable once and do not check out now. */
 export interface Damage {
@@ -22,29 +22,29 @@ export function missing(path: string, firstIndex: number): Damage {
   return { path, offset: 0, end: 0, reason: "the file is missing", firstIndex, lastIndex: null };
 }
 
-/** Says of the first damage where it is, where nothing of it is needed. */
+/** Where the first damage is, if nothing of what it affects is needed. */
 export function needlessDamageSentence(damage: readonly Damage[]): string {
   const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
   const { path, reason } = damage[0]!;
-  return `${path}${bytesOf(damage[0]!)}: ${reason}.${more} Check this disk: what is damaged was ` +
-    "durable once.";
+  return `${path}${bytesOf(damage[0]!)}: ${reason}.${more} Check this disk: the damaged data ` +
+    "had been durable.";
 }
 
-/** Says of the first damage where it is and what it means. */
+/** Where the first damage is, what it means, and how many there are. */
 export function damageSentence(damage: readonly Damage[]): string {
   const more = damage.length > 1 ? ` ${damage.length} places are damaged in all.` : "";
   return oneDamageSentence(damage[0]!) + more;
 }
 
-/** Says where a damage is and what it means. */
+/** Where a damage is and what it means. */
 export function oneDamageSentence(damage: Damage): string {
   const { path, reason, firstIndex, lastIndex } = damage;
   const bytes = bytesOf(damage);
   const entries = lastIndex === null
     ? `entry ${firstIndex} and those after it`
-    : `the entries ${firstIndex} to ${lastIndex}`;
-  return `${path} is damaged${bytes}: ${reason}. This was durable once, so it is no trace of a ` +
-    `crash, and ${entries} may be lost here.`;
+    : `entries ${firstIndex} to ${lastIndex}`;
+  return `${path} is damaged${bytes}: ${reason}. This data had been durable, so a crash does not ` +
+    `explain the damage; ${entries} may be lost on this server.`;
 }
 
 function bytesOf({ offset, end }: Damage): string {

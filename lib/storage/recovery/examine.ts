@@ -1,10 +1,10 @@
 /**
- * Finds the snapshot and the log that a start can go on from, loading the one and replaying the
- * other. Changes nothing on the disk.
+ * Finds the snapshot and the log that startup can continue from, loading the one and replaying the other.
+ * Changes nothing on the disk.
  *
  * The newest snapshot that can be loaded is taken. An older one will do only where the log goes back
  * to it; with neither, or with damage in the part of the log that is needed, the directory is
- * damaged. Damage in front of the newest snapshot costs nothing but the older one.
+ * damaged. Damage before the newest snapshot costs nothing but the older snapshot.
  */
 import type { SnapshotPosition } from "../../raft/types.ts";
 import { envelopeProblem } from "../../raft/envelope.ts";
@@ -30,15 +30,15 @@ export interface RecoveryPlan {
   readonly snapshot: RecoveredSnapshot | null;
   /** Snapshots that can't be loaded, the newest first. */
   readonly bad: readonly SnapshotPosition[];
-  /** What was found and does no harm. */
+  /** What was found and is harmless. */
   readonly notes: readonly string[];
-  /** What is wrong where the log can't go on from here; else null. */
+  /** What is wrong if the log can't be continued; else null. */
   readonly damage: string | null;
 }
 
 const NONE: SnapshotPosition = { index: 0, term: 0 };
 
-/** Throws `DataDirectoryError` for what neither a start nor a repair can deal with. */
+/** Throws `DataDirectoryError` for what neither startup nor a repair can deal with. */
 export function examine(
   place: LogPlace,
   snapshots: SnapshotDirectory,
@@ -63,7 +63,7 @@ export function examine(
     }
   }
   if (scan.damage.length > 0) {
-    // A repair goes on from what is sound, however old: all entries are needed, not the newest only.
+    // A repair continues from what is sound, however old: all entries are needed, not only the newest.
     options = { ...options, keepFromIndex: 0 };
     scan = scanLog(disk, directory, owner, newest, options);
   }
@@ -80,12 +80,12 @@ export function examine(
     damage = `${loader.problems.join(" ")} The log begins with entry ${scan.replay.firstIndex}, ` +
       "so no older state can be brought up to date.";
   }
-  // A repair can begin with an older state than any start could go on from.
+  // A repair can begin with an older state than startup could continue from.
   if (damage !== null && loader.snapshot === null) snapshots.list().some((one) => loader.load(one));
   const { snapshot, bad } = loader;
   const keepFromIndex = (snapshot?.position.index ?? 0) + 1;
   if (scan.replay.entriesFrom > Math.max(keepFromIndex, scan.replay.firstIndex)) {
-    // An older state than the scan counted on: the entries behind it are needed after all.
+    // The state is older than the scan assumed: the entries after it are needed after all.
     scan = scanLog(disk, directory, owner, newest, { ...options, keepFromIndex });
     checkEnvelopes(scan, directory);
   }
@@ -112,7 +112,7 @@ class Loader {
       const file = this.#snapshots.open(position);
       try {
         this.#load(file);
-        // Whoever loads may stop early, but damage behind the last record is damage too.
+        // The caller may stop reading early, but damage after the last record is damage too.
         while (file.nextSection() !== null);
       } finally {
         file.close();
@@ -137,7 +137,7 @@ function isDamage(error: unknown): error is Error {
     error instanceof DiskError;
 }
 
-/** The last segment that the log behind `position` may begin with. */
+/** The last segment that the log after `position` may begin with. */
 function lastNeeded({ disk, directory, owner }: LogPlace, position: SnapshotPosition): number {
   for (const sequence of listSegments(disk, directory).reverse()) {
     const head = readSegmentHead(disk, directory, owner, sequence);

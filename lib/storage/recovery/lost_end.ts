@@ -1,6 +1,6 @@
 /**
- * A disk that lost what it had said to be durable may leave a log that looks like one which a crash cut
- * short. One trace can't come from a crash: a whole segment head of a later segment than the log has.
+ * A disk that lost what it had acknowledged as durable may leave a log that looks as if a crash had cut it
+ * short. One trace can't come from a crash: a whole head of a later segment than the log has.
  *
  * A file gets such a head only as `*.new` or `*.spare`, on its way to be the next segment, and a segment
  * is begun only once the one before it is durable under its name. So on a disk that keeps its word
@@ -24,7 +24,7 @@ export interface LostEnd {
   readonly head: SegmentHead;
 }
 
-/** The latest segment that any file in `directory` proves, where that is behind segment `last`; or null. */
+/** The latest segment that any file in `directory` proves, if that is after segment `last`; or null. */
 export function findLostEnd(
   disk: Disk,
   directory: string,

@@ -1,17 +1,16 @@
 /**
- * Puts a log right after whatever ended the last run, and opens it for writing.
+ * Repairs a log after whatever ended the last run, and opens it for writing.
  *
- * When this returns, every byte that it reports is durable, and proven so by a marker but for a suspect
- * state that it has written itself. What was there
- * is not trusted to be durable just because it can be read: a killed process leaves bytes in the page
- * cache, and after a failed sync the kernel may call pages clean that never reached the disk. So
- * everything behind the last marker is written again before it is synced.
+ * When this returns, every byte that it reports is durable, and a marker proves it, except for a suspect
+ * state that it has just written itself. That bytes can be read does not mean that they are durable: a
+ * killed process leaves bytes in the page cache, and after a failed sync the kernel may treat pages as
+ * clean that never reached the disk. So everything after the last marker is written again, then synced.
  *
  * A torn tail is overwritten in this order: first the suspect hard state over its beginning, synced;
- * then zeroes over the rest, synced. In a file with remains the log's end is taken away before, synced,
- * and the rest is what shows that something was begun. Whenever a crash comes between, the next start
- * finds the suspect state, or the tail, or both; a clean log only where all that was torn is there
- * after all.
+ * then zeroes over the rest, synced. In a recycled segment the marker of the log's end is zeroed before
+ * that, and synced; the rest then shows that something was begun. If a crash comes in between, the next
+ * startup finds the suspect state, or the tail, or both. It finds a clean log only if everything that was
+ * torn is there after all.
  */
 import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
@@ -75,8 +74,8 @@ export function recoverLog(options: RecoveryOptions): Recovery {
 }
 
 /**
- * Segments that were on their way, and spares: one of them may be what proves the damage, so they stay
- * until the repair is begun, and not a moment longer.
+ * Unfinished segments and spares: one of them may be what proves the damage, so they stay until the
+ * repair has begun, and no longer.
  */
 function removeLeftBehind({ disk, directory }: LogPlace): void {
   removeTemporaries(disk, directory);
@@ -84,7 +83,7 @@ function removeLeftBehind({ disk, directory }: LogPlace): void {
   disk.syncDirectory(directory);
 }
 
-/** Goes on from a log that is not damaged, or not any more. */
+/** Continues from a log that is not damaged, or not any more. */
 function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   const { place, room } = options;
   const { scan, snapshot, bad } = found;
@@ -92,7 +91,7 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   if (scan.unused !== null) takeUnusedAway(place, scan.unused, options.repairing !== null);
   const last = scan.segments.at(-1)!;
   const cutBytes = last.usedEnd - last.end;
-  // What a snapshot that can't be read had, and the log has not, may have been promised.
+  // A snapshot that can't be read may have had entries that the log has not, and that were promised.
   const forgot = last.tail.verdict === "torn" || (bad[0]?.index ?? 0) >= replay.nextIndex;
   const hardState: HardState = forgot ? { ...replay.hardState, suspect: true } : replay.hardState;
   const position = snapshot?.position ?? { index: 0, term: 0 };
@@ -104,7 +103,7 @@ function resume(options: RecoveryOptions, found: RecoveryPlan): Recovery {
   const opened = withReserve(room, last.path, open);
   removeLeftovers(options, found, continuesLog);
   const log = new SegmentedLog(place, room, options.surroundings, opened);
-  // What the last run had on its way out when it ended.
+  // What the last run was about to remove when it ended.
   log.compact(Infinity);
   const recovered: RecoveredLog = {
     hardState,
@@ -133,7 +132,7 @@ function takeUnusedAway(
   disk.syncDirectory(directory);
 }
 
-/** Goes on in the last segment, its tail put right. */
+/** Continues in the last segment, its tail repaired. */
 function settleTail(place: LogPlace, { scan }: RecoveryPlan, hardState: HardState): ResumePoint {
   const { replay, segments } = scan;
   const tail = segments.at(-1)!;
@@ -164,9 +163,8 @@ function settleTail(place: LogPlace, { scan }: RecoveryPlan, hardState: HardStat
 }
 
 /**
- * Begins the log anew behind a snapshot that it does not lead to: one from another server, where a
- * crash came before the log had been restarted. What it held is not in front of that snapshot, and
- * nobody was told that it goes on behind it.
+ * Restarts the log after a snapshot that it does not lead to: a snapshot from another server, where a
+ * crash came before the log was restarted. Nobody was told that the log continues after the snapshot.
  */
 function beginBehind(
   place: LogPlace,
@@ -202,7 +200,7 @@ function beginBehind(
   };
 }
 
-/** Removes what the log that is open now has no use for. */
+/** Removes what the recovered log has no use for. */
 function removeLeftovers(
   options: RecoveryOptions,
   { scan, snapshot, bad }: RecoveryPlan,
@@ -224,7 +222,7 @@ function removeLeftovers(
   else if (snapshot !== null) snapshots.keepOnly(snapshot.position);
 }
 
-/** Makes the tail durable and clean; returns where the log goes on. */
+/** Makes the tail durable and clean; returns where the log resumes. */
 function sealTail(
   place: LogPlace,
   file: DiskFile,
@@ -234,7 +232,7 @@ function sealTail(
   rewrite(file, tail.proven, tail.end);
   file.syncNow();
   if (tail.head.recycled && tail.usedEnd > tail.end) {
-    // An older marker of the log's end may stand here: with what is behind gone, it would pass for one.
+    // An older marker of the log's end may stand here: once what follows is gone, it would be believed.
     zero(file, tail.end, tail.end + MARKER_BYTES);
     file.syncNow();
   }
@@ -242,7 +240,7 @@ function sealTail(
   writer.begin(tail.chain);
   const generation = segmentGeneration(place.owner, tail.head.sequence);
   if (!tail.endsWithMarker) writer.marker(generation, tail.end, false);
-  // Behind the marker: a marker proves what was synced before it, and this is not yet.
+  // After the marker: a marker proves that what is before it was synced, and this is not yet.
   if (newlySuspect !== null) writer.hardState(newlySuspect);
   const offset = tail.end + writer.length;
   if (tail.head.recycled) writer.endOfLog(generation, offset, tail.head.length);
@@ -259,8 +257,8 @@ function sealTail(
 }
 
 /**
- * Makes the marker that closes the segment before durable. Only a crash right behind it leaves that
- * undone, and then the last segment has no records.
+ * Makes the end marker of the segment before the last one durable. Only a crash directly after it was
+ * written leaves that undone, and then the last segment has no records.
  */
 function settleEnd(place: LogPlace, closed: SegmentScan): void {
   const file = place.disk.open(closed.path);
@@ -279,7 +277,7 @@ function withReserve<T>(room: Room, path: string, write: () => T): T {
   } catch (error) {
     if (!(error instanceof DiskFullError)) throw error;
     throw new DataDirectoryError(
-      `The disk is full: ${path} could not even take the few bytes that a start needs. Free some ` +
+      `The disk is full: ${path} could not take even the few bytes that startup needs. Free some ` +
         "space on this disk and start again; nothing was lost.",
       { cause: error },
     );

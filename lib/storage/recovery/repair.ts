@@ -1,11 +1,11 @@
 /**
- * Makes a directory whose log or snapshots are damaged fit for a repairing server: one that keeps
- * what is sound, knows that it lost something, and fetches it again. docs/data-directory.md says why
- * that is safe. In this order, so that a crash at any step is found by the next start:
+ * Prepares a directory whose log or snapshots are damaged for a repairing server: one that keeps what is
+ * sound, knows that it lost something, and fetches it again. docs/data-directory.md says why that is
+ * safe. The steps are in this order so that the next startup notices a crash at any of them:
  *
- *  1. `repairing` is durable: from now on no start takes what is there for a whole log;
- *  2. a segment that begins the log anew holds the sound entries and the hard state;
- *  3. the segments in front of it are set aside, and the snapshots that can't be loaded.
+ *  1. `repairing` is durable: from now on no startup takes what is there for a whole log;
+ *  2. a segment that restarts the log holds the sound entries and the hard state;
+ *  3. the segments before it are set aside, and so are the snapshots that can't be loaded.
  */
 import { type Entry, type HardState, NOBODY } from "../../raft/types.ts";
 import type { RecoveryPlan } from "./examine.ts";
@@ -36,7 +36,7 @@ export interface RepairOptions {
   readonly repairing: DamagedLog | null;
 }
 
-/** Blocking. Returns what a start goes on from. Throws what the disk throws. */
+/** Blocking. Returns what startup continues from. Throws what the disk throws. */
 export function beginRepair(
   options: RepairOptions,
   found: RecoveryPlan,
@@ -59,7 +59,7 @@ export function beginRepair(
   return { found: { ...found, scan, bad: [], damage: null }, repairing };
 }
 
-/** The entries behind the snapshot that lead on from it and are in front of all damage. */
+/** The entries that continue the snapshot and come before all damage. */
 function soundEntries({ scan, snapshot }: RecoveryPlan): Entry[] {
   const { replay } = scan;
   const index = snapshot?.position.index ?? 0;
@@ -76,7 +76,7 @@ function soundEntries({ scan, snapshot }: RecoveryPlan): Entry[] {
   return entries;
 }
 
-/** What is known to be lost, with what an earlier repair that is not over knew. */
+/** What is known to be lost, including what an earlier, unfinished repair knew. */
 function merge(
   { repairing, snapshots }: RepairOptions,
   { scan, snapshot, damage }: RecoveryPlan,
@@ -136,7 +136,7 @@ function writeSound(
   writer.begin(headChecksum(owner, head));
   if (kept.length > 0) writer.entries(kept);
   const generation = segmentGeneration(owner, sequence);
-  // It says that what is in front of it is synced: true once this segment has its name.
+  // It says that what is before it is synced: true once this segment has its name.
   writer.marker(generation, SEGMENT_HEAD_BYTES + writer.length, false);
   makeSegment(disk, directory, owner, head, writer.view());
 }

@@ -7,16 +7,16 @@ export class LogReplay {
   entries: Entry[] = [];
   /** The log begins here. */
   readonly firstIndex: number;
-  /** The first index whose entry is kept: not in front of `firstIndex`. */
+  /** The first index whose entry is kept: `firstIndex` or later. */
   entriesFrom: number;
-  /** Term of the entry in front of `entriesFrom`. */
+  /** Term of the entry before `entriesFrom`. */
   previousTerm: number;
   /** The index that the next appended entry has. */
   nextIndex: number;
   /** The term of the last entry. */
   lastTerm: number;
 
-  /** A log whose first entry will be `firstIndex`, behind one of `previousTerm`. */
+  /** A log whose first entry will be `firstIndex`, after one of `previousTerm`. */
   constructor(firstIndex: number, previousTerm: number, hardState: HardState) {
     this.firstIndex = firstIndex;
     this.entriesFrom = firstIndex;
@@ -45,9 +45,9 @@ export class LogReplay {
    * Appends `batch`, replacing the suffix from its first index on. Returns what is wrong where it
    * does not fit; the checksums were right then, so whoever wrote it was.
    *
-   * Where older files were removed, a batch may begin in front of `firstIndex`: those entries once
-   * replaced a suffix that began in a file which is gone. They are in the snapshot that allowed the
-   * removal, and are passed over. So are those that `dropAll` was about.
+   * Where older files were removed, a batch may begin before `firstIndex`: those entries once replaced
+   * a suffix that began in a file which is gone. They are in the snapshot that allowed the removal, and
+   * are skipped. So are the entries that `dropAll` dropped.
    */
   append(batch: readonly Entry[]): string | null {
     const first = batch[0];
@@ -72,7 +72,7 @@ export class LogReplay {
     return null;
   }
 
-  /** The term in front of an entry that replaces the log's suffix; 0 where that is not known. */
+  /** The term before an entry that replaces the log's suffix; 0 if it is not known. */
   #termBefore(index: number): number {
     if (index < this.entriesFrom) return 0;
     return index === this.entriesFrom ? this.previousTerm : this.entries.at(-1)!.term;

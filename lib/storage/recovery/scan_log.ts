@@ -1,14 +1,12 @@
 /**
- * Reads a write-ahead log and says what is in it and what is damaged, changing nothing. Recovery
- * builds on it, and so can a command that inspects a stopped server.
+ * Reads a write-ahead log and reports what is in it and what is damaged, changing nothing. Recovery and
+ * inspection both build on it.
  *
- * Torn tail or damage? A crash may tear what was being written, and only that: bytes behind the last
- * sync, in the last segment. Damage is what can be proven to have been synced once:
- *  - a record that does not check out while a whole marker behind it says that it was synced;
- *  - anything in a segment that is not the last, for the next one is made after the last sync;
- *  - a segment of another length than its head says, or without a head that checks out;
- *  - a segment that is missing: in the middle, or at the end behind one that says it has a successor,
- *    or that another file proves (lost_end.ts).
+ * Torn tail or damage? A crash may tear what was being written, and only that: bytes of the last segment,
+ * after the last sync. What was synced before is damage where it does not check out. classify_tail.ts
+ * decides that for the place where a segment's records end. Damage also is a segment of another length
+ * than its head says, one whose head does not check out or does not continue the segment before it, and
+ * one that is missing.
  */
 import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../host/ports.ts";
@@ -33,13 +31,13 @@ export interface LogScan {
   /** Entries and hard state up to the first damage. */
   readonly replay: LogReplay;
   readonly damage: readonly Damage[];
-  /** What was there, behind damage too. */
+  /** What was there, after damage too. */
   readonly seen: Seen;
-  /** Segments in front of the one where the log began anew: nothing in them counts. */
+  /** Segments before the one that restarted the log: nothing in them counts. */
   readonly leftovers: readonly string[];
   /**
-   * A last segment without records that its predecessor does not know of: a crash interrupted the
-   * rotation. It goes, and the predecessor is the last one. Null mostly.
+   * A last segment without records, of which the one before it has no end marker: a crash interrupted
+   * the change of segments. Startup takes it away, and the one before it is the last. Usually null.
    */
   readonly unused: UnusedSegment | null;
 }
@@ -53,16 +51,15 @@ export interface ScanOptions {
   /** Segments before this one count as leftovers. */
   readonly fromSequence?: number;
   /**
-   * Segments all of whose entries lie in front of this index are checked, and their entries not
-   * kept; the floor's unless given.
+   * Segments all of whose entries come before this index are checked, but their entries are not kept.
+   * The index after the floor's unless given.
    */
   readonly keepFromIndex?: number;
 }
 
 /**
- * Scans the log in `directory`. `floor` is the newest snapshot: the log may begin right behind it.
- * Throws `DataDirectoryError` for what no scan can go past: another server's files, an unknown
- * version.
+ * Scans the log in `directory`. `floor` is the newest snapshot: the log may begin with the entry after it.
+ * Throws `DataDirectoryError` for what no scan can pass: another server's files, an unknown version.
  */
 export function scanLog(
   disk: Disk,
@@ -86,12 +83,12 @@ export function scanLog(
   return scan.finish(leftovers.map((sequence) => `${directory}/${segmentName(sequence)}`));
 }
 
-/** Whether all entries from `index` on are in this segment and those behind it, as they are now. */
+/** Whether all entries from `index` on are in the segment with `head` and later ones. */
 function beginsBy(index: number, head: SegmentHead | string): boolean {
   return typeof head !== "string" && head.firstIndex <= index;
 }
 
-/** The last segment that begins the log anew, or 1. */
+/** The last segment that restarts the log, or 1. */
 function lastRestart(
   disk: Disk,
   directory: string,
@@ -261,7 +258,7 @@ class LogScanner {
     };
   }
 
-  /** Begins the replay at `head`, or checks that the head goes on where it is. */
+  /** Begins the replay at `head`, or checks that the head continues it. */
   #continue(head: SegmentHead, path: string, previous: SegmentScan | undefined): void {
     const damage = this.#damage;
     if (this.#replay === null) {
@@ -327,7 +324,7 @@ function refuseOpenEnd(previous: SegmentScan, damage: Damage[], nextIndex: numbe
     path: previous.path,
     offset: previous.end,
     end: previous.head.length,
-    reason: "it breaks off, but the log goes on in the next file",
+    reason: "it breaks off, but the log continues in the next file",
     firstIndex: nextIndex,
     lastIndex: null,
   });

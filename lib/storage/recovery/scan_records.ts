@@ -26,7 +26,7 @@ import type { SegmentWindow } from "./segment_window.ts";
 export interface SegmentScan {
   readonly path: string;
   readonly head: SegmentHead;
-  /** Offset behind the last record that checks out. */
+  /** Offset after the last record that checks out. */
   readonly end: number;
   /** Checksum of that record (the head's where there is none). */
   readonly chain: number;
@@ -131,7 +131,7 @@ function unreadable(path: string, offset: number, end: number, firstIndex: numbe
   return { path, offset, end, reason, firstIndex, lastIndex: null };
 }
 
-/** Whether a segment, as long as nothing proves that its predecessor knows of it, has no records. */
+/** Whether a segment has no records: asked where the segment before it is not closed. */
 export function isUnused(window: SegmentWindow, owner: LogOwner, head: SegmentHead): boolean {
   if (!head.recycled) return window.usedEnd(SEGMENT_HEAD_BYTES) === SEGMENT_HEAD_BYTES;
   const generation = segmentGeneration(owner, head.sequence);

@@ -1,7 +1,7 @@
 /**
- * A segment read through a window: a buffer that is used again and again moves over the file, so
- * that a scan takes as little memory as there is, however long the segments are. Only a record that
- * is longer than the window, and whose checksum was found right, gets a buffer of its own.
+ * A segment read through a window: one buffer moves over the file, so that a scan takes little memory
+ * however long the segments are. Only a record that is longer than the window, and whose checksum was
+ * found right, gets a buffer of its own.
  */
 import { DiskError, type DiskFile } from "../../host/ports.ts";
 import { readU32 } from "../../util/bytes.ts";
@@ -64,7 +64,7 @@ export class SegmentWindow {
     return sum === expected ? offset + total : 0;
   }
 
-  /** As `findMarker`, in front of `to`: the first whole marker record at or behind `from`, or -1. */
+  /** As `findMarker`: the first whole marker record in `[from, to)`, or -1. */
   findMarker(from: number, to: number, generation: number): number {
     for (let at = from; at + MARKER_BYTES <= to;) {
       const count = Math.min(this.#buffer.length, to - at);
@@ -75,7 +75,7 @@ export class SegmentWindow {
     return -1;
   }
 
-  /** The offset behind the last byte that is not zero; `from` where there is none behind it. */
+  /** The offset after the last byte that is not zero; `from` if there is none from there on. */
   usedEnd(from: number): number {
     for (let end = this.length; end > from;) {
       const start = Math.max(from, end - this.#buffer.length);

@@ -8,7 +8,7 @@
  * The head is written and synced last: a reserve with a head was written whole.
  *
  * None is removed in order to be used, for a program that is writing would take its room. It is turned
- * into the log's next segment, under a new name, and written over in place, as a spare segment is
+ * into the log's next segment, under a new name, and recycled in place, as a spare segment is
  * (spare_segments.ts). Some file systems need room even for that (btrfs): there its end is cut off, a
  * piece at a time, and the log writes into what came free; a neighbour may be quicker.
  */
@@ -150,7 +150,7 @@ export class ReserveFile {
   }
 
   /**
-   * Makes it whole, off the event loop: writes over what is there and adds what is missing; of `spare`,
+   * Makes it whole, off the event loop: overwrites what is there and adds what is missing; of `spare`,
    * a file that nothing else needs, where that is given. `done` gets the `DiskFullError` where it stays
    * a part.
    */

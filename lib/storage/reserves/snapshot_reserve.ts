@@ -1,5 +1,5 @@
 /**
- * `snapshot/reserve.new`: the file that the next snapshot is written over, so that there is always room
+ * `snapshot/reserve.new`: the file that the next snapshot recycles, so that there is always room
  * for one: a snapshot is what makes the log shorter, and a full disk is left by that alone. It is as long
  * as the next snapshot may become, and grows with the store; where it can't grow, sets are refused.
  *
@@ -33,7 +33,7 @@ export class SnapshotReserve {
   readonly #directory: string;
   readonly #path: string;
   readonly #slackBytesMax: number;
-  /** `taken`: a snapshot is being written over it. `busy`: it grows, shrinks or is on its way here. */
+  /** `taken`: a snapshot is being written in its place. `busy`: it grows, shrinks or is on its way here. */
   #state: "free" | "busy" | "taken" = "free";
   #length = 0;
   #isNamed = true;
@@ -94,7 +94,7 @@ export class SnapshotReserve {
     return true;
   }
 
-  /** True where not even what is there can be written over; blocking. */
+  /** True if not even what is there can be overwritten; blocking. */
   get needsRoom(): boolean {
     if (this.#state !== "free" || this.#length === 0) return false;
     const file = this.#disk.open(this.#path);
@@ -109,7 +109,7 @@ export class SnapshotReserve {
     }
   }
 
-  /** On the disk, but where a snapshot is being written over it. */
+  /** On the disk; 0 while a snapshot recycles it. */
   get bytes(): number {
     return this.#state === "taken" ? 0 : this.#length;
   }
@@ -172,7 +172,7 @@ export class SnapshotReserve {
     return this.#path;
   }
 
-  /** The path, for a snapshot to be written over it, which has to end in `giveBack` or `used`. */
+  /** The path, for a snapshot that recycles the file, which has to end in `giveBack` or `used`. */
   take(): string | null {
     if (this.#state !== "free" || this.#length === 0) return null;
     this.#state = "taken";

@@ -1,6 +1,6 @@
 /**
  * The files that are kept for the next snapshots: together with the snapshots that are there, three. On a
- * full disk the log is freed by two snapshots in a row, again and again: each is written over what the one
+ * full disk the log is freed by two snapshots in a row, again and again: each recycles what the one
  * before left, once there are two; until then nothing comes free by them.
  */
 import type { Disk } from "../../host/ports.ts";
@@ -9,7 +9,7 @@ import { MORE_RESERVE_FILES, SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./sn
 
 export const SNAPSHOT_RESERVE_FILES = [SNAPSHOT_RESERVE_FILE, ...MORE_RESERVE_FILES];
 
-/** A reserve that a snapshot is written over. */
+/** A reserve that a snapshot recycles. */
 export interface TakenReserve extends RecycledFile {
   readonly path: string;
 }
@@ -74,7 +74,7 @@ export class SnapshotReserves {
     }
   }
 
-  /** The longest, for a snapshot to be written over it; null where none is free. */
+  /** The longest, for a snapshot that recycles it; null if none is free. */
   take(): TakenReserve | null {
     // One that is being made longer can't be taken now, and another may do.
     for (const reserve of [...this.#reserves].sort((a, b) => b.bytes - a.bytes)) {

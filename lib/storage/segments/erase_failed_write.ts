@@ -1,18 +1,18 @@
-/** Puts a file right after a write that found no room. */
+/** Undoes a write that found no room. */
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 import { isZero } from "./records.ts";
 
 /**
- * Zeroes what a write of `count` bytes at `offset` left behind. If even that finds no room (some file
- * systems need room to overwrite), the remains stay: they don't check out, so the worst that they can
- * do is to make the server suspect after a crash.
+ * Zeroes what a write of `count` bytes at `offset` left. If even that finds no room (some file systems
+ * need room to overwrite), the bytes stay: they don't check out, so the worst that they can do is to make
+ * the server suspect after a crash.
  */
 export function eraseFailedWrite(file: DiskFile, offset: number, count: number): void {
-  const remains = new Uint8Array(count);
-  file.read(offset, remains);
+  const written = new Uint8Array(count);
+  file.read(offset, written);
   let end = count;
-  while (end > 0 && remains[end - 1] === 0) end--;
-  if (isZero(remains, 0, end)) return;
+  while (end > 0 && written[end - 1] === 0) end--;
+  if (isZero(written, 0, end)) return;
   try {
     file.write(offset, new Uint8Array(end));
   } catch (error) {

@@ -17,9 +17,9 @@ import { TEMPORARY_SUFFIX } from "../files/small_file.ts";
 import type { Done } from "../types.ts";
 
 /**
- * Bytes that batches leave free at a segment's end. They hold the most that can come behind the last
- * batch: an idle marker, what recovery writes (hard state and marker), the marker of the end. Where a
- * file is written over, that of the log's end stands in the place of the next one.
+ * Bytes that batches leave free at a segment's end. They hold the most that can come after the last
+ * batch: an idle marker, what recovery writes (hard state and marker), the marker of the segment's end.
+ * In a recycled segment the marker of the log's end stands in the place of the next of these.
  */
 export const TAIL_BYTES = 3 * MARKER_BYTES + HARD_STATE_BYTES;
 
@@ -86,7 +86,7 @@ export function makeSegment(
     file.write(0, encodeSegmentHead(owner, head));
     if (records !== null) file.write(SEGMENT_HEAD_BYTES, records);
     const end = SEGMENT_HEAD_BYTES + (records?.length ?? 0);
-    // The log's end finds room there whatever becomes of the disk.
+    // So that the log's end finds room there whatever happens to the disk.
     file.write(end, new Uint8Array(Math.min(TAIL_BYTES, head.length - end)));
     file.syncNow();
   } finally {
@@ -98,7 +98,7 @@ export function makeSegment(
 }
 
 /**
- * As `makeSegment`, beside the event loop; of `spare`, a file of the right length, unless that is null.
+ * As `makeSegment`, off the event loop; from `spare`, a file of the right length, unless that is null.
  * `onSync` is called between its two syncs. `done` gets what went wrong; where that came before the
  * segment had its name, nothing is left but perhaps a temporary file.
  */
@@ -132,7 +132,7 @@ export function makeSegmentLater(
   }
   const opened = file;
   const from = temporary.slice(0, temporary.lastIndexOf("/"));
-  // A file from elsewhere must not come back under its old name as well.
+  // A file from another directory must not come back under its old name too.
   const left = () => from === directory ? end(null) : disk.syncDirectoryLater(from, end);
   opened.writeLater(
     0,
@@ -153,8 +153,8 @@ export function makeSegmentLater(
 }
 
 /**
- * What a segment has to begin with: its head, then where a file is written over, that the log ends
- * there; else zeroes, so that the log's end finds room there whatever becomes of the disk.
+ * What a segment begins with: its head; then, if it is recycled, the marker of the log's end, else zeroes,
+ * so that the log's end finds room there whatever happens to the disk.
  */
 function beginningOf(owner: LogOwner, head: SegmentHead): Uint8Array {
   const bytes = encodeSegmentHead(owner, head);

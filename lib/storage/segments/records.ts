@@ -8,8 +8,8 @@
  *   9  3  zero
  *  12     body
  *
- * So a record counts only at its own place in its own segment: recycled bytes, swapped segments and
- * a batch that was replaced never replay. Bodies:
+ * So a record counts only at its own place in its own segment: stale records of recycled files, swapped
+ * segments and a batch that was replaced never replay. Bodies:
  *
  *   1 entries     first index u64, count u32, then each entry: term u64, length u32, envelope.
  *                 Replaces the log's suffix where the first index is not above the last one.
@@ -27,11 +27,11 @@
  *  29  3  zero
  *  32  4  checksum of bytes 0..31 of this body alone
  *
- * That last checksum does not depend on the chain, so a marker is found behind damage too.
+ * That last checksum does not depend on the chain, so a marker is found after damage too.
  *
- * A file that is written over (segment_head.ts) has remains of older records behind the log's end, so
- * every write to it, but for that of the segment's end, ends with a marker that says "the log ends
- * here", and of what was synced nothing. No record continues that one: the next write begins in its place.
+ * A recycled file has stale records after the log's end, so every write (except the marker of the
+ * segment's end) finishes with an "end of log" marker. It proves nothing about syncs, and the next write
+ * overwrites it.
  */
 import type { Entry, HardState } from "../../raft/types.ts";
 import { broken } from "../../util/assert.ts";
@@ -50,22 +50,22 @@ const NOTHING = new Uint8Array(0);
 const BUFFER_BYTES = 65_536;
 const MARKER_MAGIC = Uint8Array.from("SYNCMARK", (letter) => letter.charCodeAt(0));
 const MAGIC_LAST = MARKER_MAGIC.at(-1)!;
-/** By byte: how far the magic may begin behind where it would end with that byte; all its bytes differ. */
+/** By byte: how far a search for the magic may move on when it finds that byte at the magic's end. */
 const MAGIC_STEPS = new Uint8Array(256).fill(MARKER_MAGIC.length);
 MARKER_MAGIC.subarray(0, -1).forEach((byte, i) => MAGIC_STEPS[byte] = MARKER_MAGIC.length - 1 - i);
 const PLAIN = 0;
 const END_OF_SEGMENT = 1;
 const END_OF_LOG = 2;
 /**
- * Where a file is written over, writes end with a page: the system need not read the rest of one that
- * it has not in memory.
+ * In a recycled segment writes end at the end of a page, so that the system need not read the rest of a
+ * page that is not in memory.
  */
 const PAGE_BYTES = 4096;
 
 export interface Marker {
   readonly synced: number;
   readonly endOfSegment: boolean;
-  /** Nothing behind it counts; the next write takes its place. */
+  /** Nothing after it counts; the next write overwrites it. */
   readonly endOfLog: boolean;
 }
 
@@ -78,7 +78,7 @@ export class RecordWriter {
   /** The checksum of the last record written here. */
   chain = 0;
 
-  /** Begins a new write behind a record whose checksum is `chain`. */
+  /** Begins a new write after a record whose checksum is `chain`. */
   begin(chain: number): void {
     this.#out.clear();
     this.chain = chain;
@@ -104,7 +104,7 @@ export class RecordWriter {
   }
 
   /**
-   * Ends a write to a file that is written over: the log ends at `offset` of the segment, which is
+   * Ends a write to a recycled segment: the log ends at `offset` of the segment, which is
    * `length` bytes long. Zeroes up to the page's end. None of it moves `chain`. It says nothing of what
    * was synced, so that at one place of one log it is always the same: written again, it can't tear.
    */
@@ -260,7 +260,7 @@ export function readMarker(
 }
 
 /**
- * The offset in `bytes` of the first whole marker record at or behind `from`, or -1. `base`: where
+ * The offset in `bytes` of the first whole marker record at or after `from`, or -1. `base`: where
  * `bytes` begin in the segment.
  */
 export function findMarker(
@@ -270,7 +270,7 @@ export function findMarker(
   base = 0,
 ): number {
   // Looks at the place of the magic's last byte, and moves on by what stands there (Horspool 1980):
-  // whatever clients wrote, remains of 64 MiB are gone through in no time.
+  // whatever clients wrote, 64 MiB of stale records take no time.
   let last = from + RECORD_HEAD_BYTES + MARKER_MAGIC.length - 1;
   while (last < bytes.length) {
     const byte = bytes[last]!;

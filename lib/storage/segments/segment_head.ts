@@ -10,17 +10,17 @@
  *   76   8  hard state: term
  *   84   8  hard state: votedFor
  *   92   1  hard state: suspect, 0 or 1
- *   93   1  1 where the log begins anew here: files in front of it do not count any more (restart,
- *           after a snapshot from another server or a repair); else 0
+ *   93   1  1 if the log restarts here: files before it do not count any more (after a snapshot from
+ *           another server or a repair); else 0
  *   94   2  zero
  *   96   4  checksum of the last record of the segment before (0 in the first segment)
  *  100   4  checksum of bytes 0..99; the first record's checksum continues it
- *  104      records (records.ts), then zeroes up to the length; in format version 2 the remains of
+ *  104      records (records.ts), then zeroes up to the length; in format version 2, a recycled segment,
  *           whatever was in the file before (spare_segments.ts)
  *
- * A segment is made under another name with its full length (a hole, not yet allocated, or a file that
- * is written over), synced, renamed and its directory synced before any record goes in. So a head that
- * does not check out, and a file of another length, are damage and never the trace of a crash.
+ * A segment is made under another name with its full length (a hole, not yet allocated, or a recycled
+ * file), synced, renamed and its directory synced before any record goes in. So a head that does not
+ * check out, or a file of another length, is damage and never the trace of a crash.
  */
 import type { HardState, ServerId } from "../../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../../util/bytes.ts";
@@ -49,9 +49,9 @@ export interface SegmentHead {
   readonly length: number;
   readonly hardState: HardState;
   readonly previousChecksum: number;
-  /** The log begins anew here, whatever files are in front. */
+  /** The log restarts here: segments before this one do not count. */
   readonly restarts: boolean;
-  /** The file is written over: behind the log's end are remains, and a marker says where they begin. */
+  /** Made of an older file: what was in it follows the log's end, and a marker says where that is. */
   readonly recycled: boolean;
 }
 

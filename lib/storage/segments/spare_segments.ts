@@ -1,11 +1,10 @@
 /**
- * Segments that the log does not need any more, kept to be written over: for a file that has its blocks
- * a sync allocates nothing and waits for no journal, and its pages are in memory mostly. When the disk
- * is full they are the log's room: most file systems write over blocks that are there without any. A
- * spare is no part of the log: what is in it are remains.
+ * Old segments kept for recycling. Their blocks are already allocated, so a sync does not wait for the
+ * file system's journal, and most of their pages are in memory. When the disk is full they are the log's
+ * room: most file systems need no room to overwrite blocks. They are not part of the log.
  *
- * A segment becomes a spare by its name, and is written to only once that name is durable: under the
- * old one it would be a damaged segment after a crash.
+ * A segment becomes a spare by its name, and is overwritten only once that name is durable: under the old
+ * name it would be a damaged segment after a crash.
  */
 import { type Disk, DiskFullError } from "../../host/ports.ts";
 import { PIECE_BYTES, writePieceLater } from "../files/filler.ts";

@@ -1,7 +1,7 @@
 /**
  * `snapshot/`: the snapshots of a data directory, and the two that may be on their way: one that
- * this server writes (`*.snap.<n>.new`), one that it receives (`*.snap.<n>.part`). The first of them is
- * written over the reserve (snapshot_reserve.ts) where there is one. One that turned out damaged is set
+ * this server writes (`*.snap.<n>.new`), one that it receives (`*.snap.<n>.part`). The first of them
+ * recycles the reserve (snapshot_reserve.ts) if there is one. One that turned out damaged is set
  * aside as `*.snap.damaged` until the next one is there.
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
@@ -96,7 +96,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     return total;
   }
 
-  /** The log behind this index is needed, should the newest snapshot turn out damaged. */
+  /** The log after this index is needed, should the newest snapshot turn out damaged. */
   get fallbackIndex(): number {
     return this.#positions[1]?.index ?? 0;
   }
@@ -160,7 +160,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.#forget(position);
   }
 
-  /** Removes all that lie in front of `index`; blocking. */
+  /** Removes all that come before `index`; blocking. */
   removeBefore(index: number): void {
     this.#drop(this.#positions.filter((one) => one.index < index));
   }
@@ -170,7 +170,7 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.#drop(this.#positions.filter((one) => !samePosition(one, position)));
   }
 
-  /** The same beside the event loop. */
+  /** The same off the event loop. */
   keepOnlyLater(position: SnapshotPosition): void {
     this.#dropLater(this.#positions.filter((one) => !samePosition(one, position)));
   }
@@ -241,8 +241,8 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   /**
-   * None of them counts any more, whatever comes first, their end or a crash. None comes back under
-   * the same name either: what is written or received from now on lies behind them.
+   * None of them counts any more, even if a crash keeps them. None comes back under the same name either:
+   * what is written or received from now on is at a later position.
    */
   #dropLater(positions: readonly SnapshotPosition[]): void {
     if (positions.length === 0) return;

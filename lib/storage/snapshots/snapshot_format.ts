@@ -84,7 +84,7 @@ export class SectionOrder {
   #bytes = 0;
 
   /**
-   * The length of the content behind the section head `bytes`, of which `left` bytes can follow.
+   * The length of the content after the section head `bytes`, of which `left` bytes can follow.
    * Throws `ByteFormatError` where there can't be such a section here.
    */
   begin(bytes: Uint8Array, left: number): number {

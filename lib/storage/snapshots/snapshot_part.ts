@@ -48,7 +48,7 @@ class BodyChecker {
     return this.#offset;
   }
 
-  /** True once the last section came, and nothing behind it. */
+  /** True once the last section came, and nothing after it. */
   get isComplete(): boolean {
     return this.order.ended && this.#headHeld === 0;
   }

@@ -1,4 +1,4 @@
-/** Where a log is, where it goes on, and the segments that it has left behind. */
+/** Where a log is, where it resumes, and the segments that are not written to any more. */
 import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../host/ports.ts";
 import { endProcess } from "../files/new_file.ts";
@@ -14,7 +14,7 @@ export interface LogPlace {
   readonly spares: SpareSegments;
 }
 
-/** Where a log goes on: behind the last record that is there and durable. */
+/** Where a log resumes: after its last durable record. */
 export interface ResumePoint {
   readonly head: SegmentHead;
   /** The segment, open for writing. */
@@ -44,25 +44,25 @@ export interface ClosedSegment {
 
 /** What the log needs to know about the rest of its directory. */
 export interface LogSurroundings {
-  /** Entries behind this index are kept, whatever is asked. */
+  /** Entries after this index are kept, whatever `compact` is asked. */
   fallbackIndex(): number;
-  /** The log goes on behind `position`: older snapshots are of no use any more. */
+  /** The log continues after `position`: older snapshots have no use any more. */
   restarted(position: SnapshotPosition): void;
   finishRepair(): void;
 }
 
-/** The segments in front of the one that is written to, ascending. */
+/** The segments before the one that is written to, ascending. */
 export class ClosedSegments {
   readonly #disk: Disk;
   readonly #directory: string;
   #segments: ClosedSegment[];
   readonly #spares: SpareSegments;
   readonly #isFull: () => boolean;
-  /** On their way out. */
+  /** Being removed, the oldest first. */
   #leaving: ClosedSegment[] = [];
   #isClosed = false;
 
-  /** `isFull`: true while the disk has no room for what is not there yet: every file is kept then. */
+  /** `isFull`: true while the disk has no room for new files, so every file is kept. */
   constructor(
     { disk, directory, spares }: LogPlace,
     segments: readonly ClosedSegment[],
@@ -75,7 +75,7 @@ export class ClosedSegments {
     this.#isFull = isFull;
   }
 
-  /** Those on their way out included. */
+  /** With those that are being removed. */
   get bytes(): number {
     const sum = (total: number, { bytes }: ClosedSegment) => total + bytes;
     return this.#segments.reduce(sum, this.#leaving.reduce(sum, 0));
@@ -86,12 +86,12 @@ export class ClosedSegments {
   }
 
   /**
-   * Removes those all of whose entries lie in front of `keepFrom`, beside the event loop, or makes
-   * spares of them: as many as the log itself has segments. The oldest goes first, each for good
-   * before the next: what is left has no gaps at any time.
+   * Removes the segments all of whose entries come before `keepFrom`, off the event loop, or makes them
+   * spares, of which there are never more than the log has segments. The oldest goes first, and each
+   * removal is durable before the next, so what is left never has a gap.
    */
   removeBefore(keepFrom: number): void {
-    // A snapshot may end between the close of the log and the end of the process: the next start goes on.
+    // A snapshot may end after the log was closed, before the process ends: the next startup continues.
     if (this.#isClosed) return;
     const wasEmpty = this.#leaving.length === 0;
     while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
@@ -101,12 +101,12 @@ export class ClosedSegments {
     if (wasEmpty) this.#removeNext();
   }
 
-  /** What is on its way out stays, but for the one that is at the door: the next start goes on. */
+  /** What was not removed yet stays, but for the removal that has begun: the next startup continues. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** Removes spares that will not be needed: there are as many as the log itself has segments. */
+  /** Removes spares beyond the number of segments that the log has. */
   trimSpares(): void {
     if (!this.#isFull()) this.#spares.trim(this.#segments.length + 1);
   }

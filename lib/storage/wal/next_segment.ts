@@ -8,7 +8,7 @@ import { type SegmentHead, segmentName } from "../segments/segment_head.ts";
 import { TEMPORARY_SUFFIX } from "../files/small_file.ts";
 
 export interface WantedSegment {
-  /** Its length and whether it is written over depend on the file that it is made of. */
+  /** Its length and whether it is recycled depend on the file that it is made of. */
   readonly head: SegmentHead;
   /** It has to take a batch of so many bytes. */
   readonly batchBytes: number;
@@ -18,8 +18,8 @@ export interface WantedSegment {
 }
 
 /**
- * Makes a segment, off the event loop: of a spare one if there is one of its length; else anew, unless
- * `isFull`; else of any file that has its blocks. `done` gets its head as it became.
+ * Makes a segment, off the event loop: from a spare of its length if there is one; else as a new file,
+ * unless `isFull`; else from any file that has its blocks. `done` gets the head that it was given.
  */
 export function makeNextSegment(
   place: LogPlace,
@@ -49,7 +49,7 @@ export function makeNextSegment(
       disk.removeLater(path, endProcess);
     }
     if (spare === null) return makeNextSegment(place, room, { ...wanted, isFull: true }, done);
-    // Some file systems need room to write over what is there, too: it goes, and gives what it has.
+    // Some file systems need room even to overwrite: the spare is removed, which frees its room.
     disk.removeLater(spare.path, endProcess);
     disk.syncDirectoryLater(directory, (failure) => {
       endProcess(failure);
@@ -59,8 +59,8 @@ export function makeNextSegment(
 }
 
 /**
- * Once a segment that begins the log anew has its name, the log begins there: from then on a failure
- * can't be taken back.
+ * Once a segment that restarts the log has its name, the log begins there: from then on a failure
+ * can't be undone.
  */
 export function unlessNamed(place: LogPlace, head: SegmentHead, error: Error): Error {
   const path = `${place.directory}/${segmentName(head.sequence)}`;

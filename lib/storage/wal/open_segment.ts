@@ -26,7 +26,7 @@ export class OpenSegment {
   #file: DiskFile;
   #offset: number;
   #chain: number;
-  /** The last record is a marker: nothing behind it is in need of one. */
+  /** The last record is a marker, so there is nothing that still needs one. */
   endsWithMarker: boolean;
 
   constructor(place: LogPlace, { head, file, offset, chain, endsWithMarker }: ResumePoint) {
@@ -48,7 +48,7 @@ export class OpenSegment {
     return this.#file;
   }
 
-  /** Behind the last record. */
+  /** After the last record. */
   get offset(): number {
     return this.#offset;
   }
@@ -86,8 +86,8 @@ export class OpenSegment {
 
   /**
    * Writes what the writer was given since `begin`, after the last record. Returns how many bytes that
-   * took, zeroes written ahead included. Throws what the disk throws; where that is a `DiskFullError`,
-   * the log ends where it did. `keptBytes` after it are sure to find room later. `closes`: it is the
+   * took, zeroes written ahead included. Throws what the disk throws; after a `DiskFullError` the log
+   * ends where it did before. `keptBytes` after it are sure to find room later. `closes`: it is the
    * marker of the segment's end, whose write has no part that could stand alone.
    */
   write(keptBytes: number, closes = false): number {
@@ -126,7 +126,7 @@ export class OpenSegment {
     return bytes;
   }
 
-  /** Goes on in the new, empty segment with `head`. The file before was closed. */
+  /** Continues in the new, empty segment with `head`. The file before was closed. */
   continueIn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
     this.#preallocation.begin();

@@ -2,14 +2,22 @@
  * Zeroes written ahead of the log's end, so that a sync has little to do, and so that the log's own end
  * always fits.
  *
- * A segment begins as a hole. A batch that goes into a hole has to be given blocks, and its sync waits
- * for the file system's journal, which says where they are: half as long again as the sync of a batch
- * that goes over blocks which the file has already. So before a batch goes into a hole, zeroes do, for
- * it and for those to come: they change nothing that can be read, need not be durable, and cost one
- * longer sync in place of many. Very large batches are written for longer than they wait, and do without.
+ * A segment begins as a hole. A batch written into a hole needs new blocks, and its sync waits for the
+ * file system's journal, which records where they are: that takes half as long again as the sync of a
+ * batch over blocks that the file has already. So zeroes are written into the hole first, for this batch
+ * and for later ones. They change nothing that can be read, need not be durable, and cost one longer sync
+ * instead of many. Batches of more than 128 KiB take longer to write than to sync, and do without.
  *
- * Zeroes come first because a disk that is full is met by them, and not by the batch: a process that is
- * killed at that moment leaves no part of a batch behind, which would look like a torn tail.
+ * Zeroes come before the batch so that it is they, not the batch, that find a disk full: a process that
+ * is killed at that moment leaves no part of a batch, which would look like a torn tail.
+ *
+ * An example. `segmentBytesMax` is 64 MiB, so one step is 1 MiB at most. Batches of 500 bytes come, the
+ * first at offset 104 of a new segment, and 176 bytes after each have to find room (`TAIL_BYTES`):
+ *  - before the first batch, bytes 104 to 66,140 are zeroed: the batch and a step of 65,536, as 64 times
+ *    500 is less than that. The batch goes to 104, over zeroes;
+ *  - the next 130 batches find their bytes and the 176 after them below 66,140: nothing is zeroed;
+ *  - the 132nd would end at 66,104, and 176 more is past 66,140: zeroes go from there to 131,640.
+ * So one sync in about 131 waits for the journal.
  */
 import { type DiskFile, DiskFullError } from "../../host/ports.ts";
 

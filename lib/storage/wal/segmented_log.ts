@@ -2,8 +2,8 @@
  * The write-ahead log while the server runs: one batch is one write and one sync.
  *
  * Nothing is written while a sync is under way, so whenever a batch is written, everything before it
- * is durable; the marker in front of the batch says so. What a crash leaves behind is docs/
- * data-directory.md's subject, and recover.ts puts it right.
+ * is durable; the marker before the batch says so. docs/data-directory.md says what a crash leaves, and
+ * recover.ts repairs it.
  * Full disk: the log continues in a file that has its blocks already, a spare segment or else the
  * reserve, and the batch goes there. If it does not fit there either, `done` gets the `DiskFullError` and
  * nothing of the batch is kept. room.ts decides when `hasRoom()` is false.
@@ -69,7 +69,7 @@ export class SegmentedLog implements LogStorage {
     const { entries } = batch;
     const first = entries[0]?.index ?? 1;
     if (first < 1 || first > this.#nextIndex) {
-      broken(`Entry ${first} would leave a gap behind entry ${this.#nextIndex - 1}`);
+      broken(`Entry ${first} would leave a gap after entry ${this.#nextIndex - 1}`);
     }
     const size = MARKER_BYTES + HARD_STATE_BYTES +
       (entries.length === 0 ? 0 : entriesBytes(entries));
@@ -174,7 +174,7 @@ export class SegmentedLog implements LogStorage {
         this.#openSegment.file.syncNow();
       }
     } catch (error) {
-      // Without the marker the next start trusts the tail less; nothing is lost by that.
+      // Without the marker the next startup has less proof of what was durable; nothing is lost.
       if (!(error instanceof DiskFullError)) throw error;
     } finally {
       this.#openSegment.file.close();
@@ -210,8 +210,8 @@ export class SegmentedLog implements LogStorage {
   }
 
   /**
-   * The disk is full: `again` is called where `batch`, of `size` bytes, may find room after all, in a file
-   * that is written over, or where a piece of the reserve was cut off.
+   * The disk is full: calls `again` if `batch`, of `size` bytes, may find room after all, in a recycled
+   * file, or because a piece of the reserve was cut off.
    */
   #onFull(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
     const { reserve, spares } = this.#room;
@@ -235,7 +235,7 @@ export class SegmentedLog implements LogStorage {
     this.#place.disk.defer(() => this.#end(error, done));
   }
 
-  /** What ran beside the event loop has ended. */
+  /** What ran off the event loop has ended. */
   #end(error: Error | null, done: Done): void {
     if (this.#state === "closed") return;
     this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
@@ -264,9 +264,9 @@ export class SegmentedLog implements LogStorage {
   }
 
   /**
-   * Goes on in a new segment that can take `batchBytes`. The new one is durable before the old one
-   * says that it is followed, and that is durable before anything goes into the new one. All that may
-   * take long runs off the event loop. `isFull`: only in a file that has its blocks.
+   * Continues in a new segment that can take `batchBytes`. The new one is durable before the old one
+   * gets its end marker, and that is durable before anything goes into the new one. All that may take
+   * long runs off the event loop. `isFull`: only in a file that has its blocks.
    */
   #rotate(batchBytes: number, isFull: boolean, done: Done): void {
     this.#state = "syncing";
@@ -305,8 +305,8 @@ export class SegmentedLog implements LogStorage {
   }
 
   /**
-   * The end marker was not written, as the segment was begun by a build that kept no room for it, or the
-   * file system needs room to write over what is there: the new segment's room is given back for it.
+   * The end marker was not written: an older build kept no room for it in this segment, or the file system
+   * needs room even to overwrite. The new segment is removed, so that its room can be used for the marker.
    */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);

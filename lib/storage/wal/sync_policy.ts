@@ -5,9 +5,9 @@ import type { PersistBatch } from "../../raft/types.ts";
 const AWAITED_BYTES_MAX = 65_536;
 
 /**
- * True for a small batch that others wait for, a follower's as a rule. `bytes`: all that the sync has to
- * bring to the disk, zeroes behind the batch included. A leader has clients to hear
- * meanwhile, and goes on committing where its own disk stands still.
+ * True for a small batch that others wait for, usually a follower's. `bytes`: all that the sync has to
+ * bring to the disk, zeroes after the batch included. A leader never blocks: it has clients to serve
+ * meanwhile, and it can commit while its own disk stalls.
  */
 export function mayBlockSync({ messagesAfterSync }: PersistBatch, bytes: number): boolean {
   return messagesAfterSync.length > 0 && bytes <= AWAITED_BYTES_MAX;
