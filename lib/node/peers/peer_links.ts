@@ -17,9 +17,9 @@ import {
   NO_FEATURES,
   PROTOCOL_VERSION,
   PROTOCOL_VERSION_MIN,
-  RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import { checkHello } from "./hello_check.ts";
 import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
@@ -182,42 +182,9 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     };
   }
 
-  /** Checks what the other end says of itself; null where it may talk to this server. */
   check(hello: Hello): Refused | null {
     const { serverId, servers } = this.#options;
-    if (hello.to !== serverId) {
-      return refused(
-        RefusalReason.wrongServer,
-        `this is server ${serverId}, not ${hello.to}: check hostname and logPort in the file`,
-      );
-    }
-    if (hello.from === serverId || !servers.includes(hello.from)) {
-      return refused(
-        RefusalReason.stranger,
-        this.formation.record === null
-          ? `server ${hello.from} is not in the cluster file of server ${serverId}`
-          : `server ${hello.from} is no member of this cluster, which has servers ` +
-            `${servers.join(", ")}: whatever a cluster file lists, it stays out`,
-      );
-    }
-    if (!this.formation.isFormed) return null;
-    const isUnformed = /^0+$/.test(hello.clusterId);
-    if (!isUnformed && hello.clusterId !== this.formation.clusterId) {
-      return refused(
-        RefusalReason.otherCluster,
-        `server ${hello.from} belongs to cluster ${hello.clusterId}, this one to ` +
-          `${this.formation.clusterId}`,
-      );
-    }
-    if (this.formation.listedIncarnation(hello.from) !== hello.incarnation) {
-      return refused(
-        RefusalReason.wrongIncarnation,
-        `server ${hello.from} comes with another data directory than it joined with: if that one ` +
-          `was moved, put it back; if it is lost, leave this server stopped, for no build can ` +
-          `take a lost server back yet (see docs/operating.md)`,
-      );
-    }
-    return null;
+    return checkHello(hello, serverId, servers, this.formation);
   }
 
   /** A raft message came in over a link whose handshake passed. */
@@ -330,8 +297,4 @@ function linkPace(electionTimeoutMs: number): LinkPace {
     pingIntervalMs: Math.ceil(silenceMaxMs / 4),
     pongPauseMs: Math.ceil(silenceMaxMs / 8),
   };
-}
-
-function refused(reason: RefusalReason, text: string): Refused {
-  return { reason, text };
 }
