@@ -65,13 +65,25 @@ export class SnapshotReserves {
   /** See `SnapshotReserve.keep`. `snapshots`: how many there are. */
   keep(snapshotBytes: number, snapshots: number, nowMs: number): void {
     const count = Math.max(1, SNAPSHOT_RESERVE_FILES.length - snapshots);
-    const there = this.#reserves.filter(({ isThere }) => isThere);
-    const needed = [...there, ...this.#reserves.filter(({ isThere }) => !isThere)].slice(0, count);
-    this.#needed = needed;
+    // With every tick: nothing is allocated while it is the same ones.
+    if (!this.#areChosen(count)) this.#needed = this.#choose(count);
     for (const reserve of this.#reserves) {
-      if (needed.includes(reserve)) reserve.keep(snapshotBytes, nowMs);
+      if (this.#needed.includes(reserve)) reserve.keep(snapshotBytes, nowMs);
       else reserve.drop();
     }
+  }
+
+  /** True where as many are needed as before, and all of those are there. */
+  #areChosen(count: number): boolean {
+    if (this.#needed.length !== count) return false;
+    for (let i = 0; i < count; i++) if (!this.#needed[i]!.isThere) return false;
+    return true;
+  }
+
+  /** Those that are there first. */
+  #choose(count: number): SnapshotReserve[] {
+    const there = this.#reserves.filter(({ isThere }) => isThere);
+    return [...there, ...this.#reserves.filter(({ isThere }) => !isThere)].slice(0, count);
   }
 
   /** The longest, for a snapshot that recycles it; null if none is free. */
