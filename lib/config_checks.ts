@@ -1,11 +1,11 @@
-/** What the cluster file's parts have to be to each other; each of them alone is fine by then. */
+/** Whether the cluster file's parts fit together; each of them alone has been checked by then. */
 import type { Limits, Timing } from "./node/limits.ts";
 import type { ServerAddress } from "./node/node.ts";
 import { addressText } from "./util/address.ts";
 
 const KIB = 1024;
 
-/** Two ids or two addresses that are one; null where there are none. */
+/** An id or an address that is given twice; null where there is none. */
 export function addressFault(servers: readonly ServerAddress[]): string | null {
   const ids = new Map<number, string>();
   const addresses = new Map<string, string>();
@@ -73,7 +73,7 @@ export function limitsFault(limits: Limits): string | null {
 /** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
 const ANY_ADDRESS = /^[0:.]+$/;
 
-/** What works, and not as it is likely meant: a sentence each. */
+/** What is allowed but probably not meant: a sentence each. */
 export function doubtsAbout(servers: readonly ServerAddress[]): string[] {
   return servers.filter(({ hostname }) => ANY_ADDRESS.test(hostname)).map(({ id, hostname }) =>
     `Server ${id} has hostname ${hostname}, and that is what clients and the other servers are ` +

@@ -1,6 +1,6 @@
 /**
  * Logs: one line an event, to standard error. Text for a person at a terminal, JSON lines elsewhere.
- * What came from outside may stand in any field: control characters are escaped in both forms.
+ * Any field may hold what came from outside: control characters are escaped in both forms.
  */
 import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import type { LogEvent } from "./node/api.ts";
@@ -18,7 +18,7 @@ export interface LoggingOptions {
 
 export type Log = (event: LogEvent) => void;
 
-/** Sets the process's logging up (a later call replaces an earlier one) and returns its entrance. */
+/** Sets up the process's logging (a later call replaces an earlier one); returns what to log with. */
 export function startLogging(options: LoggingOptions): Log {
   const format = options.format === "json" ? jsonLine : textLine;
   configureSync({
@@ -44,7 +44,7 @@ export function startLogging(options: LoggingOptions): Log {
   };
 }
 
-/** The message as it was given: it is no template, whatever braces it holds. */
+/** The message as it was given: braces in it are no template. */
 function messageOf(record: LogRecord): string {
   return typeof record.rawMessage === "string" ? record.rawMessage : record.rawMessage.join("…");
 }

@@ -17,7 +17,7 @@ export interface SignalSurroundings {
 
 /**
  * SIGHUP asks for the configuration to be read again, and comes where a terminal is closed: neither may
- * end a server. The others would, unless they are handled. To be called before anything else is begun.
+ * end a server. The others would, unless they are handled. To be called before anything else starts.
  */
 export function keepRunningOnSignals({ process, log }: SignalSurroundings): void {
   process.onSignal(["SIGHUP", "SIGUSR1", "SIGUSR2"], (signal) => {
@@ -28,7 +28,7 @@ export function keepRunningOnSignals({ process, log }: SignalSurroundings): void
 const MEANINGS = {
   SIGHUP: {
     level: "info",
-    message: "SIGHUP: nothing can be reloaded yet; the cluster file is read at the start alone",
+    message: "SIGHUP: nothing can be reloaded yet; the cluster file is read at startup alone",
   },
   SIGUSR1: {
     level: "warning",

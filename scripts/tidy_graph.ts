@@ -2,7 +2,6 @@
  * House rules about the project as a whole: who imports whom, what nobody imports, links that lead
  * nowhere. Pure: files come in as texts by path.
  */
-import { NOT_YET } from "./tidy_folders.ts";
 import { importsOf, resolve } from "./tidy_imports.ts";
 import type { Finding } from "./tidy_rules.ts";
 
@@ -16,7 +15,6 @@ export interface PlacedFinding extends Finding {
 export function checkProject(files: Files): PlacedFinding[] {
   return [
     ...circles(files),
-    ...neededExceptions(files),
     ...deadExports(files),
     ...deadLinks(files),
   ];
@@ -36,18 +34,6 @@ function* circles(files: Files): Generator<PlacedFinding> {
     const [path, ...others] = circle.sort();
     const message = `a circle of imports with ${others.join(", ")}: move what both need down`;
     yield { path: path!, line: 1, message };
-  }
-}
-
-/** Exceptions to the rules about folders leave their list once nobody needs them. */
-function* neededExceptions(files: Files): Generator<PlacedFinding> {
-  for (const one of NOT_YET) {
-    const [path = "", target = ""] = one.split(" -> ");
-    if (!files.has(target)) continue;
-    const imports = importsOf(files.get(path) ?? "");
-    if (imports.some(({ specifier }) => resolve(path, specifier) === target)) continue;
-    const message = `${path} no longer imports ${target}: take it off NOT_YET`;
-    yield { path: "scripts/tidy_folders.ts", line: 1, message };
   }
 }
 

@@ -27,7 +27,7 @@ function headLines(
   if (isServerRunning) {
     lines.push("in use          a server is running here: what it writes now may look torn");
   } else if (isServerRunning === null) {
-    lines.push("in use          not known: the lock can't be tried");
+    lines.push("in use          not known: the lock can't be tested");
   }
   lines.push(
     identity === null

@@ -36,9 +36,10 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
     fullDescription: [
       "Runs one server of the cluster until SIGTERM or SIGINT.",
       "",
-      "Each flag can be given by the environment variable in brackets; a flag goes before it, and",
-      "both go before the cluster file. Logs go to standard error: RAFTKV_LOG=text|json (text on a",
-      "terminal, else JSON lines), RAFTKV_LOG_LEVEL=debug|info|warning|error (info).",
+      "Each flag can also be given by the environment variable in brackets. A flag overrides its",
+      "variable, and both override the cluster file. Logs go to standard error:",
+      "RAFTKV_LOG=text|json (text on a terminal, otherwise JSON lines),",
+      "RAFTKV_LOG_LEVEL=debug|info|warning|error (info).",
     ].join("\n"),
   },
 });

@@ -1,4 +1,4 @@
-/** What `serve` runs with: the flag before the environment before the cluster file. */
+/** What `serve` runs with: a flag overrides the environment, which overrides the cluster file. */
 import { type Config, ConfigError, defaultConfig, findServer, parseConfig } from "../config.ts";
 import type { EnvironmentName, HostProcess } from "../host/process.ts";
 import { LOG_LEVELS, type LogFormat } from "../logging.ts";

@@ -9,9 +9,9 @@ export const verifyCommand = buildCommand<Record<never, never>, [string], CliCon
   docs: {
     brief: "Check every checksum in a data directory",
     fullDescription: [
-      "Checks every checksum in a server's data directory, and that no file is missing. Says of",
-      "each fault the file, the byte and what it means. Exit code 0 where all is well, else 1. It",
-      "changes nothing.",
+      "Checks every checksum in a server's data directory, and that no file is missing. Prints the",
+      "file, the byte and the meaning of each fault. Exit code 0 where all is well, otherwise 1.",
+      "It changes nothing.",
     ].join("\n"),
   },
 });

@@ -115,7 +115,7 @@ Deno.test("settings: without any file the three default servers are used", () =>
   assertEquals(settings, { serverId: 3, config: defaultConfig(), configFile: null });
 });
 
-Deno.test("settings: a flag goes before the environment, both before the file", () => {
+Deno.test("settings: a flag overrides the environment, and both override the file", () => {
   const files = { "cluster.json": ONE, "other.json": ONE.replace("here", "there") };
   const environment = { RAFTKV_ID: "7", RAFTKV_CONFIG: "other.json", RAFTKV_DATA: "from-env" };
   const path = (flags: { data?: string; config?: string }, env: Record<string, string>) => {

@@ -80,6 +80,12 @@ const BAD: readonly [string, string, string, string][] = [
     "storage/segments must not import storage/wal/b.ts",
   ],
   [
+    "two of one row",
+    "lib/storage/snapshots/a.ts",
+    'import { x } from "../wal/b.ts";\n',
+    "wal/b.ts",
+  ],
+  [
     "a storage folder that imports the whole directory",
     "lib/storage/inspection/a.ts",
     'import { x } from "../data_directory.ts";\n',
