@@ -20,7 +20,7 @@ import { bytesToHex, hexToBytes } from "./hex.ts";
 import type { ClusterId } from "../types.ts";
 
 export const FILE_HEAD_BYTES = 40;
-/** What is written unless said. */
+/** What is written unless another is given. */
 const FORMAT_VERSION = 1;
 
 /** The last two letters of the magic. */
@@ -38,7 +38,7 @@ const KIND_NAMES: Record<FileKind, string> = {
 /** The highest version of each kind that this build knows. */
 const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 1, WA: 2, RE: 1, SN: 1, RP: 1 };
 
-/** Whose file it has to be. */
+/** The server and cluster that a file belongs to. */
 export interface FileOwner {
   readonly clusterId: ClusterId;
   readonly serverId: ServerId;
@@ -102,7 +102,7 @@ export function isFileHeadIntact(bytes: Uint8Array): boolean {
   return bytes.length >= FILE_HEAD_BYTES && checksum(bytes.subarray(0, 36)) === readU32(bytes, 36);
 }
 
-/** Says what is wrong with a head, whoever's file it is, or null. */
+/** What is wrong with a head, whichever server's it is; or null. */
 function headDamage(bytes: Uint8Array, kind: FileKind, advice: string): string | null {
   const name = KIND_NAMES[kind];
   if (bytes.length < FILE_HEAD_BYTES) {

@@ -1,6 +1,6 @@
 /**
- * A large file on its way to its name: appended to under a temporary name, synced bit by bit, then
- * renamed and its directory synced. Whatever fails, nothing of it is left but perhaps the temporary
+ * A large new file: appended to under a temporary name, synced bit by bit, then renamed and its
+ * directory synced. Whatever fails, nothing of it is left except perhaps the temporary
  * file after a crash, which the next startup removes.
  *
  * What is appended waits in memory for the next `flush`, and everything that can block for long (writing
@@ -16,7 +16,7 @@ export type NewFileEnd = "durable" | "aborted" | "full";
 
 /** A file that is recycled instead of making a new one. */
 export interface RecycledFile {
-  /** Given up before it had its name: it is there as before, but for its contents, and not open. */
+  /** The new file was given up before it had its name: this one is there as before, with other contents. */
   giveBack(): void;
   /** It has its name, or is gone. */
   used(): void;
@@ -132,8 +132,8 @@ export class NewFile {
     // A file can't be closed before what runs on it is over.
     if (state === "open") this.#close();
     if (state === "naming") {
-      // Names change in the order that was asked for: it goes from there. Where it does not get there,
-      // nothing is there to go.
+      // Names change in the order that was asked for, so it is removed under its new name. If the rename
+      // fails, there is nothing to remove.
       this.#disk.removeLater(this.#path, (error) => {
         endProcess(error);
         this.#over?.used();
@@ -154,7 +154,7 @@ export class NewFile {
     };
   }
 
-  /** The buffers are megabytes, and a server that has a rest after a snapshot would keep them for hours. */
+  /** The buffers take megabytes, and a server that is idle after a snapshot would keep them for hours. */
   #close(): void {
     this.#file.close();
     this.#filling.free();
@@ -182,7 +182,7 @@ export class NewFile {
   /** It could not be renamed: it is removed under the name that it has. */
   #nameless(error: Error, done: Done): void {
     const wasAborted = this.#state === "ended";
-    // Nobody waits for it any more; a full disk is no reason to end, whoever writes next meets it.
+    // Nobody waits for it any more. A full disk is no reason to end: the next write will find it full.
     if (wasAborted && !(error instanceof DiskFullError)) return endProcess(error);
     if (this.#over === null) this.#disk.removeLater(this.#temporary, endProcess);
     if (wasAborted) return;

@@ -1,6 +1,6 @@
 /**
- * The log's room on a full disk, in two files of equal length (reserve_file.ts): while one is the log's
- * end, snapshots free the other, so that deletes never come to an end of it.
+ * The log's room on a full disk, in two files of equal length (reserve_file.ts): while one is the end of
+ * the log, snapshots free the other, so that deletes never run out of room.
  */
 import { type Disk, DiskFullError } from "../../host/ports.ts";
 import type { FileOwner } from "../files/file_head.ts";
@@ -74,7 +74,7 @@ export class Reserve {
     this.#files.find((file) => file.path === path)?.left();
   }
 
-  /** Writing over what `take` gave found no room: it is still here, and good for its pieces alone. */
+  /** Overwriting what `take` gave found no room: it is still here, of use only piece by piece. */
   putBack(spare: Spare): void {
     this.#files.find((file) => file.path === spare.path)?.putBack(spare);
   }
@@ -84,7 +84,7 @@ export class Reserve {
     return this.#files.some((file) => file.giveUpPiece(ofParts));
   }
 
-  /** For a start: runs `write`; while the disk is full, gives up a piece and runs it again. */
+  /** At startup: runs `write`; while the disk is full, gives up a piece and runs it again. */
   withRoom<T>(write: () => T): T {
     for (;;) {
       try {

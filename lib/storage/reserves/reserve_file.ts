@@ -7,8 +7,8 @@
  *
  * The head is written and synced last: a reserve with a head was written whole.
  *
- * None is removed in order to be used, for a program that is writing would take its room. It is turned
- * into the log's next segment, under a new name, and recycled in place, as a spare segment is
+ * None is removed in order to be used, for another program could take its room. It is turned into the
+ * log's next segment, under a new name, and recycled in place, as a spare segment is
  * (spare_segments.ts). Some file systems need room even for that (btrfs): there its end is cut off, a
  * piece at a time, and the log writes into what came free; a neighbour may be quicker.
  */
@@ -27,12 +27,12 @@ import { segmentName } from "../segments/segment_head.ts";
 import type { Spare } from "../segments/spare_segments.ts";
 import type { Done } from "../types.ts";
 
-/** Of a segment's head, as far as its sequence. */
+/** The bytes of a segment's head up to the end of its sequence. */
 const SEQUENCE_END = 48;
 
 /**
- * Not there, of some bytes but not whole, as that but good for its pieces alone, being written, whole, on
- * its way to be the log's.
+ * `absent`; `part`: there, but not whole; `pieces`: the same, and of use only piece by piece; `making`:
+ * being written; `held`: whole; `taken`: about to become the log's.
  */
 type State = "absent" | "part" | "pieces" | "making" | "held" | "taken";
 
@@ -126,15 +126,15 @@ export class ReserveFile {
     this.#state = "absent";
   }
 
-  /** Writing over what `take` gave found no room: it is still here, and good for its pieces alone. */
+  /** Overwriting what `take` gave found no room: it is still here, of use only piece by piece. */
   putBack({ length }: Spare): void {
     this.#state = "pieces";
     this.#length = length;
   }
 
   /**
-   * Cuts a piece off the end of what is good for that alone, or with `ofParts` of what is not whole, so that
-   * others may have its room; blocking. False where nothing is left.
+   * Cuts a piece off the end of a reserve in state `pieces`, or with `ofParts` also `part`, so that its room
+   * can be used; blocking. False if nothing is left.
    */
   giveUpPiece(ofParts: boolean): boolean {
     if (this.#state !== "pieces" && (this.#state !== "part" || !ofParts)) return false;
@@ -144,7 +144,7 @@ export class ReserveFile {
     return true;
   }
 
-  /** From now on it is good for its pieces alone. */
+  /** From now on it is of use only piece by piece. */
   breakUp(): void {
     if (this.#state === "held") this.#state = "pieces";
   }
@@ -163,7 +163,7 @@ export class ReserveFile {
     disk.renameLater(spare.path, this.#path, (error) => {
       if (error !== null) return this.#made(error, done);
       this.#length = spare.length;
-      // Under both names it would be two files that are one: whoever wrote to one wrote to the other.
+      // Under both names one file would be two: a write to one would be a write to the other.
       const from = spare.path.slice(0, spare.path.lastIndexOf("/"));
       disk.syncDirectoryLater(this.#directory, (failure) => {
         if (failure !== null) return this.#made(failure, done);
@@ -206,7 +206,7 @@ export class ReserveFile {
     const length = Math.max(this.#length, this.#bytesMin);
     for (let offset = 0; offset < length; offset += PIECE_BYTES) {
       file.write(offset, fillerOf(Math.min(PIECE_BYTES, length - offset)));
-      // Each by itself: a file system that gives back what is cut off does so by what was written at once.
+      // Each with its own sync: some file systems give back cut-off blocks by what was synced together.
       file.syncNow();
     }
     file.write(0, this.#head);

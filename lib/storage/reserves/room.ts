@@ -1,7 +1,8 @@
 /**
- * Whether the disk takes sets. It does not from the moment on when a reserve was used, or is too short
- * and can't grow. It does again once both are whole and there is as much room again as the log's reserve
- * has, twice in five seconds: a disk on which others write is not full and empty ten times a second.
+ * Whether the disk takes sets. It does not once a reserve was used, or is too short and can't grow. It
+ * does again once both are whole and there was as much room again as the log's reserve takes, twice in
+ * five seconds: so a disk on which others write too does not change between full and not full ten times
+ * a second.
  *
  * All of this runs off the event loop, a piece at a time.
  */
@@ -18,7 +19,7 @@ import type { SpareSegments } from "../segments/spare_segments.ts";
 const TRIAL_FILE = `room${TEMPORARY_SUFFIX}`;
 /** How long there has to be room before sets are taken again. */
 const ROOM_FOR_MS = 5_000;
-/** Between tries that found none: less and less often, up to the second. */
+/** Between tries that found none: from the first of these to the second, doubled each time. */
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 5_000;
 
@@ -65,7 +66,7 @@ export class Room {
   }
 
   /**
-   * For a start, whose few bytes go before all that is kept for later: runs `write`; while the disk is
+   * At startup, whose few bytes go before all that is kept for later: runs `write`; while the disk is
    * full, again with less of the log's reserve, then of the spares, then of the snapshots' reserves.
    */
   withReserves<T>(write: () => T): T {
@@ -103,8 +104,8 @@ export class Room {
   }
 
   /**
-   * The log refused a batch, for which not even the reserve was enough: whoever goes on writing meanwhile
-   * would add to what can't be written. Without a reserve nothing is known of room.
+   * The log refused a batch, for which not even the reserve was enough: more writes
+   * would only add to what can't be written. Without a reserve nothing is known of room.
    */
   refused(): void {
     if (this.reserve.bytesMin === 0) return;
@@ -180,7 +181,7 @@ export class Room {
     this.#nextMs = 0;
   }
 
-  /** The room that was found so far counts no more. */
+  /** The room that was found before does not count any more. */
   #foundLittle(): void {
     if (this.#sinceMs < Infinity) this.#nextMs = 0;
     this.#sinceMs = Infinity;

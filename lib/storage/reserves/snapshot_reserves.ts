@@ -42,8 +42,8 @@ export class SnapshotReserves {
   }
 
   /**
-   * Cuts a piece off the longest; blocking. False: there is none. `isSure`: also where the disk writes
-   * over what is there, and whoever is quicker gets the piece.
+   * Cuts a piece off the longest; blocking. False: there is none. `isSure`: also where the disk can
+   * overwrite in place, so that another program may get the piece.
    */
   giveUpPiece(isSure: boolean): boolean {
     const longest = [...this.#reserves].sort((a, b) => b.bytes - a.bytes)[0]!;

@@ -247,7 +247,7 @@ export function readMarker(
   for (let i = 0; i < MARKER_MAGIC.length; i++) {
     if (bytes[body + i] !== MARKER_MAGIC[i]) return null;
   }
-  // Before the checksum: clients may write any number of values that look like markers so far.
+  // Checked before the checksum: clients can write any number of values that look like markers up to here.
   if (readU32(bytes, body + 8) !== generation) return null;
   const own = bytes.subarray(body, body + 32);
   if (checksum(own) !== readU32(bytes, body + 32)) return null;

@@ -13,7 +13,7 @@ import { sizeOf } from "../files/small_file.ts";
 
 export const SPARE_SUFFIX = ".spare";
 
-/** Of one that never was a segment: there will be another segment of its number, and a spare of that. */
+/** For a segment that was never used: another segment will get its number, and later be a spare. */
 const UNUSED_NAME = `${"0".repeat(16)}.log${SPARE_SUFFIX}`;
 
 /** A file with all its blocks. */
@@ -36,7 +36,7 @@ export class SpareSegments {
   readonly #directory: string;
   readonly #length: number;
   #spares: Spare[] = [];
-  /** On its way to its name. */
+  /** How many are being renamed. */
   #coming = 0;
 
   /** `length`: what new segments have. Others are kept only while the disk is full. */
@@ -109,7 +109,7 @@ export class SpareSegments {
     this.#disk.syncDirectoryLater(this.#directory, (error) => {
       endProcess(error);
       if (!isNamed) {
-        // No room for its name. It goes as any other, for good before the next.
+        // No room for its name. It is removed like any other segment, durably before the next.
         this.#disk.removeLater(path, endProcess);
         return this.#disk.syncDirectoryLater(this.#directory, (failure) => {
           endProcess(failure);
@@ -118,7 +118,7 @@ export class SpareSegments {
         });
       }
       if (bytes === length) return this.#came({ path: spare, length }, done);
-      // There is no room for the rest: what has its blocks is good by itself.
+      // There is no room for the rest: what has its blocks is of use by itself.
       const file = this.#disk.open(spare);
       file.truncateLater(bytes, (failure) => {
         file.close();
@@ -134,7 +134,7 @@ export class SpareSegments {
     done();
   }
 
-  /** Removes those above `countMax`, and of other lengths, off the event loop: they won't be needed. */
+  /** Removes those beyond `countMax` and those of other lengths, off the event loop. */
   trim(countMax: number): void {
     const kept: Spare[] = [];
     for (const spare of this.#spares) {
@@ -177,7 +177,7 @@ export class SpareSegments {
     return true;
   }
 
-  /** As `giveUpOne`, for a start; blocking. */
+  /** As `giveUpOne`, at startup; blocking. */
   giveUpOneNow(): boolean {
     const spare = this.#spares.pop();
     if (spare === undefined) return false;

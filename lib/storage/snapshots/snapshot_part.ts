@@ -21,7 +21,7 @@ import {
 import type { Done, SnapshotPart } from "../types.ts";
 
 export const PART_SUFFIX = ".part";
-/** Beyond this, what came and is not on the disk yet has to be stored first. */
+/** If more than this waits in memory, it has to be flushed before another chunk is taken. */
 const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Checks a body that comes in pieces. */
