@@ -1,8 +1,8 @@
 /**
- * Looking ahead: brings what an entry's next commands, or a snapshot's next records, will need (table
- * entries and records, anywhere in hundreds of megabytes) into the processor's caches. One after the
- * other waits for each of its places in memory in turn; here one step is done for many of them at
- * once, so that the processor waits for all their places together. Changes nothing.
+ * Prefetching: brings what an entry's next commands, or a snapshot's next records, will need (table
+ * entries and records, anywhere in hundreds of megabytes) into the processor's caches. Commands that are
+ * applied one by one wait for each cache miss in turn. Here each step is done for many commands before
+ * the next step, so that the processor waits for their cache misses together. Changes nothing.
  */
 import { commandLength, keyLength, keyOffset } from "./commands/command.ts";
 import type { Contents } from "./memory/contents.ts";
@@ -25,7 +25,7 @@ export class LookAhead {
 
   /**
    * Looks at the commands from `bytes[offset]` on, up to `end`; returns the offset after the last of
-   * them. Those without a key of their own, such as groups, are passed over.
+   * them. Those without a key of their own, such as groups, are skipped.
    */
   look(contents: Contents, bytes: Uint8Array, offset: number, end: number): number {
     const { table, slabs } = contents;

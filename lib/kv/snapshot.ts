@@ -21,7 +21,7 @@ import { PAGE_SLOTS } from "./memory/table.ts";
 const POSITIONS = 0x1_0000_0000;
 /** Before the key. */
 export const SNAPSHOT_RECORD_HEAD_BYTES = 30;
-/** What passing a record over counts for, in bytes of a slice. */
+/** How many bytes of a slice a skipped record counts as. */
 const PASSED_COST_BYTES = 64;
 /**
  * The buffer of saved records is used again up to this size, until the snapshot is closed: under
@@ -75,7 +75,7 @@ export class Snapshot implements ChangeWatcher {
     else this.#saved.clear();
     if (this.#position === POSITIONS) return false;
     const end = out.length + bytesMax;
-    // Records that are passed over cost time too: counted, so that the slice is bounded.
+    // Skipped records cost time too, and are counted, so that the slice is bounded.
     let passedBytes = 0;
     do {
       if (!table.next(fromPosition(this.#position))) {

@@ -59,7 +59,7 @@ Deno.test("descriptors: counting leaves nothing open, and what can't be tried co
   assertEquals(freeDescriptors("no such file", 100), 100);
 });
 
-/** Syncs a directory again and again, each time with a trial right behind, with only ten to spare. */
+/** Syncs a directory again and again, each time with a trial directly after, with only ten to spare. */
 const NARROW = `
   import { DenoDisk } from ${
   JSON.stringify(new URL("../../lib/host/deno_disk.ts", import.meta.url))

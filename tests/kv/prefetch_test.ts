@@ -32,7 +32,7 @@ function applyEntry(store: Store, entry: ByteWriter, looksAhead: boolean): void 
   store.endEntry();
 }
 
-Deno.test("look ahead: goes over up to sixteen commands and comes to the start of the next", () => {
+Deno.test("prefetch: goes over up to sixteen commands and comes to the start of the next", () => {
   const store = new Store({ hashSeed: 5 });
   const keys = Array.from({ length: 20 }, (_, i) => `key${i}`);
   const entry = entryOf(keys, "value");
@@ -45,7 +45,7 @@ Deno.test("look ahead: goes over up to sixteen commands and comes to the start o
   assertEquals(store.lookAhead(entry.bytes, starts[16]!, entry.length), starts[20]);
 });
 
-Deno.test("look ahead: a command without a key is passed over", () => {
+Deno.test("prefetch: a command without a key is passed over", () => {
   const store = new Store({ hashSeed: 5 });
   const out = new ByteWriter();
   encodeKeyOnly(out, Op.flush, new Uint8Array(0), 0, 0);
@@ -54,7 +54,7 @@ Deno.test("look ahead: a command without a key is passed over", () => {
   assertEquals(store.lookAhead(out.bytes, 0, out.length), out.length);
 });
 
-Deno.test("look ahead: entries come to the same contents with it and without", () => {
+Deno.test("prefetch: entries come to the same contents with it and without", () => {
   const stores = [new Store({ hashSeed: 7 }), new Store({ hashSeed: 7 })] as const;
   for (let round = 0; round < 60; round++) {
     const keys = Array.from({ length: 50 }, (_, i) => `k${(round * 37 + i * 11) % 700}`);

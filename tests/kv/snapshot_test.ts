@@ -94,7 +94,7 @@ Deno.test("a snapshot read in slices has the records of its index, whatever is w
   );
 });
 
-Deno.test("a restored store goes on as the one that it was taken from", () => {
+Deno.test("a restored store continues as the one that it was taken from", () => {
   const pair = new Pair(5, 200);
   for (let i = 0; i < 20; i++) pair.entry(30);
   const snapshot = pair.store.beginSnapshot();

@@ -192,7 +192,7 @@ Deno.test("keys that are due at once are swept in the order of their bytes, a fe
   assertEquals(store.nextDeadlineMs(), Infinity);
 });
 
-Deno.test("a due key that is made anew raises the floor first, and is a new key", () => {
+Deno.test("a due key that is created again raises the floor first, and is a new key", () => {
   const store = new Store({ hashSeed: 1, sweepKeysMax: 1 });
   entry(store, 10, set("a", "1", ExpiryKind.absolute, 15));
   for (let i = 0; i < 6; i++) entry(store, 10, set("z", "1", ExpiryKind.absolute, 20));

@@ -59,7 +59,7 @@ function contentsOf(store: Store): Map<string, string> {
   return found;
 }
 
-Deno.test("edits: servers that apply the same entries hold the same, with different tables", () => {
+Deno.test("writes: servers that apply the same entries hold the same, with different tables", () => {
   fc.assert(fc.property(fc.array(fc.tuple(write, fc.nat(20)), { maxLength: 60 }), (steps) => {
     const one = new Store({ hashSeed: 5, sweepKeysMax: 2 });
     const other = new Store({ hashSeed: 5, sweepKeysMax: 2, capacityHint: 10_000 });
@@ -82,7 +82,7 @@ Deno.test("edits: servers that apply the same entries hold the same, with differ
   }));
 });
 
-Deno.test("edits: a key's version grows with each change and never comes back", () => {
+Deno.test("writes: a key's version grows with each change and never comes back", () => {
   fc.assert(fc.property(fc.array(write, { maxLength: 60 }), (requests) => {
     const store = new Store({ hashSeed: 5 });
     const seen = new Map<string, string>();
@@ -156,14 +156,14 @@ Deno.test("commands: reads, unknown operations and wrong nesting are refused by 
   assertEquals(commandsProblem(flags, 0), "flags are set that this version does not know");
 });
 
-Deno.test("edits: a read is not applied by itself", () => {
+Deno.test("writes: a read is not applied by itself", () => {
   const store = new Store({ hashSeed: 5 });
   store.beginEntry(1, 1000);
   const read = new Uint8Array([0, 0, 0, 9, Op.get, 0, 0, 1, 0x61]);
   assertThrows(() => store.applyCommand(read, 0, new Result()), Error, "reads are not in the log");
 });
 
-Deno.test("edits: all keys go at once, while a snapshot of them is read", () => {
+Deno.test("writes: all keys go at once, while a snapshot of them is read", () => {
   const store = new Store({ hashSeed: 5 });
   store.beginEntry(1, 1000);
   const requests = ["a", "b", "c"].map((name) => ["set", name, "v", "px", "50"]);

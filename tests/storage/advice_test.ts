@@ -26,7 +26,7 @@ function makeDirectory(size: number): SimDisk {
   return disk;
 }
 
-/** What a start says of `disk`. `servers`: as many as the cluster file names. */
+/** What startup says of `disk`. `servers`: as many as the cluster file names. */
 function said(disk: SimDisk, servers: number): string {
   const start = () => DataDirectory.open(disk, options({ servers })).openLog();
   return refusal(start) ?? "it started";

@@ -1,7 +1,7 @@
 /**
  * A whole life of a server, from an empty directory on, ended by a power loss at every single
  * operation of its disk, each with several outcomes of what was not synced. Whatever was acknowledged
- * has to be there afterwards, and a second life goes on from it.
+ * has to be there afterwards, and a second life continues from it.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Entry, HardState, PersistBatch } from "../../lib/raft/types.ts";
@@ -197,7 +197,7 @@ Deno.test("a crash while the disk is full keeps what was acknowledged", () => {
     ledger.formed = true;
     for (const step of makeWorkload()) {
       if (typeof step === "string") continue;
-      // A batch behind a refused one would leave a gap.
+      // A batch after a refused one would leave a gap.
       const first = step.entries[0];
       if (first !== undefined && first.index > ledger.entries.length + 1) break;
       ledger.pending = step;
@@ -216,7 +216,7 @@ Deno.test("a crash while the disk is full keeps what was acknowledged", () => {
   }
 });
 
-Deno.test("what a start after a kill reported survives a power loss right behind it", () => {
+Deno.test("what startup after a kill reported survives a power loss directly after it", () => {
   let reported = 0;
   for (let operation = 1;; operation++) {
     const { disk, finished } = runUntil(operation);

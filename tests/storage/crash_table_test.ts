@@ -1,6 +1,6 @@
 /**
  * The crash table of docs/data-directory.md, row by row: a life that comes by every row is ended at each
- * operation of its disk. Whatever is left, a start takes it, and an inspection finds no fault with it;
+ * operation of its disk. Whatever is left, startup accepts it, and an inspection finds no fault with it;
  * and each row of the page is met.
  */
 import { assertEquals } from "@std/assert";
@@ -46,7 +46,7 @@ interface Remains {
   readonly snapshots: readonly string[];
   /** A batch was being written when the crash came, of entries up to this index; else null. */
   readonly pendingIndex: number | null;
-  /** Which life: a first one, a start after a torn tail, or a repairing one. */
+  /** Which life: a first one, a startup after a torn tail, or a repairing one. */
   readonly life: "first" | "after a torn tail" | "repairing";
 }
 
@@ -130,7 +130,7 @@ function live(disk: SimDisk, progress: Progress): void {
   persist(disk, log, batch(vote(1, 2)));
   append(1, 12);
   own(6);
-  // The tails of other leaders' terms fill segments, so that some are spared and written over.
+  // The tails of other leaders' terms fill segments, so that some become spares and are recycled.
   for (let round = 0; round < 4; round++) {
     const from = 13 + round;
     append(from, from + 9, 1);
@@ -146,7 +146,7 @@ function live(disk: SimDisk, progress: Progress): void {
   directory.close();
 }
 
-/** Holds an inspection against a start: both take the directory, or `isDamaged` and neither does. */
+/** Compares an inspection with startup: both take the directory, or `isDamaged` and neither does. */
 function assertAgree(
   disk: SimDisk,
   report: DirectoryReport,
@@ -170,7 +170,7 @@ function assertAgree(
   assertEquals(said !== null, isDamaged, `${note}: ${said}`);
 }
 
-Deno.test("on every row of the crash table an inspection agrees with a start", () => {
+Deno.test("on every row of the crash table an inspection agrees with startup", () => {
   const met = new Set<string>();
   const meet = (
     disk: SimDisk,
@@ -214,7 +214,7 @@ Deno.test("on every row of the crash table an inspection agrees with a start", (
   assertEquals(rows.filter((name) => !met.has(name)), [], "rows that were never met");
 });
 
-/** Ends a start on `before` at each operation. */
+/** Ends a startup on `before` at each operation. */
 function secondCrashes(
   before: SimDisk,
   open: { repair?: boolean },
@@ -242,12 +242,12 @@ function damage(disk: SimDisk): SimDisk {
   return copy;
 }
 
-/** Until the record is there and the log was begun anew, the damage is still in its place. */
+/** Until the record is there and the log was restarted, the damage is still in its place. */
 function isRepairing(disk: SimDisk): boolean {
   return disk.exists("1/repairing") || inspectDirectory(disk, "1").problems.length > 0;
 }
 
-Deno.test("an inspection asks the question of a start: a part without those before it", () => {
+Deno.test("an inspection decides as startup does: a part without those before it", () => {
   const whole = new SimDisk();
   live(whole, { pendingIndex: null });
   const parts = ["identity", "formation", "wal", "snapshot", "reserve", "repairing"];

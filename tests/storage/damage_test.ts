@@ -1,5 +1,5 @@
 /**
- * Damage of every kind against small logs. What holds in all cases: a start is refused, or what comes
+ * Damage of every kind against small logs. What holds in all cases: startup is refused, or what comes
  * back is what was written; and where anything that may have been synced is gone, the server knows
  * itself suspect. No entry ever differs, and nothing below a marker is dropped.
  */
@@ -96,7 +96,7 @@ Deno.test("a flipped bit at any byte of the log is refused, or cuts the unproven
       assertEquals(recovered.hardState.term, 1, note);
       const closedSegment = path !== lastSegment(disk);
       if (recovered.hardState.suspect) suspected++;
-      // Only the unused end of a segment that was left behind may change without a word.
+      // Only the unused end of a closed segment may change without a word.
       else assert(closedSegment && recovered.entries.length === entries.length, note);
     }
   }
@@ -227,7 +227,7 @@ Deno.test("a segment of the same place in another history is refused by the chai
   }
 });
 
-Deno.test("recycled bytes of older records behind the log's end never replay", () => {
+Deno.test("recycled bytes of older records after the log's end never replay", () => {
   const { disk, entries } = makeLog(4);
   const path = lastSegment(disk);
   const bytes = disk.contents(path);

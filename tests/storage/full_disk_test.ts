@@ -60,7 +60,7 @@ function tick(
   return fromMs + ms;
 }
 
-Deno.test("a greedy neighbour gets nothing of the reserve: it becomes the log, and a start needs none", () => {
+Deno.test("a greedy neighbour gets nothing of the reserve: it becomes the log, and startup needs none", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk, SIZES);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
@@ -102,7 +102,7 @@ Deno.test("a new reserve is not written into the file that is just becoming the 
   assertEquals(openFormed(disk, SIZES).recovered.entries.length, index);
 });
 
-Deno.test("wherever the log ends when the disk fills up, a start and the end of a segment find room", () => {
+Deno.test("wherever the log ends when the disk fills up, startup and the end of a segment find room", () => {
   let reserves = 0;
   for (let bytes = 0; bytes < 6_000; bytes += 37) {
     const disk = new SimDisk();
@@ -127,7 +127,7 @@ Deno.test("wherever the log ends when the disk fills up, a start and the end of 
   assert(reserves > 100, `${reserves} times the reserve was needed`);
 });
 
-Deno.test("a start needs pieces of the reserve only where the tail has no room of its own", () => {
+Deno.test("startup needs pieces of the reserve only where the tail has no room of its own", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk, SIZES);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
@@ -377,7 +377,7 @@ Deno.test("crashes at any moment of a life on a full disk cost nothing, and no s
   assert(crashes > 300, `${crashes}`);
 });
 
-Deno.test("without a file to write over a batch is refused, and kept nowhere", () => {
+Deno.test("without a file to recycle a batch is refused, and kept nowhere", () => {
   const disk = new SimDisk();
   const none = { segmentBytesMax: 6_000, reserveBytes: 0 };
   const { log } = openFormed(disk, none);

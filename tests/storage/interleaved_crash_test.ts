@@ -26,7 +26,7 @@ import {
 /** Entries of a leader that does not prevail end here. */
 const STALE_END = 34;
 
-/** Something that goes on by itself: each step begins an operation, and its end lets the next begin. */
+/** Something that continues by itself: each step begins an operation, and its end lets the next begin. */
 type Lane = Generator<(done: Done) => void, void>;
 
 class Life {
@@ -129,7 +129,7 @@ class Life {
       part.write(at, BODY.subarray(at, at + 700));
       yield (done) => part.flush(done);
     }
-    // From here on a start may take the snapshot: the ledger has to be sure of the log until then.
+    // From here on startup may take the snapshot: the ledger has to be sure of the log until then.
     while (this.#durable < STALE_END) yield (done) => this.disk.defer(() => done(null));
     yield (done) => {
       this.ledger.logs.push(HISTORY.slice(0, RECEIVED.index));
@@ -151,7 +151,7 @@ Deno.test("a crash at every operation keeps what was acknowledged, whatever runs
     for (let operation = 1;; operation++) {
       const { life, finished } = runUntil(seed, operation);
       for (const { remains, note } of remainsOf(life.disk, operation, 2)) {
-        // What waits for its end in this life is dead: the copy begins anew.
+        // What waits for its end in this life is dead: the copy begins again.
         loaded.add(check(remains.clone(), life.ledger, `seed ${seed}, ${note}`));
       }
       operations++;

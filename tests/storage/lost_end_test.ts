@@ -6,7 +6,7 @@ import { listSegments } from "../../lib/storage/recovery/scan_log.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 import { options, refusal, segmentPath } from "./helpers.ts";
-import { lastHead, makeReused, reopen, SIZES, spares } from "./recycled_helpers.ts";
+import { lastHead, makeRecycled, reopen, SIZES, spares } from "./recycled_helpers.ts";
 import { Loaded } from "./snapshot_helpers.ts";
 
 function place(disk: SimDisk, path: string, bytes: Uint8Array): void {
@@ -19,9 +19,9 @@ function place(disk: SimDisk, path: string, bytes: Uint8Array): void {
   disk.syncDirectory("1/wal");
 }
 
-/** A log whose last segment is written over, ended by a kill, and its last sequence. */
+/** A log whose last segment is recycled, ended by a kill, and its last sequence. */
 function killed(): { disk: SimDisk; last: number } {
-  const { disk } = makeReused();
+  const { disk } = makeRecycled();
   const last = lastHead(disk).sequence;
   disk.kill();
   return { disk, last };

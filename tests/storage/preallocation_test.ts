@@ -70,7 +70,7 @@ Deno.test("preallocation: on a full disk what is needed is asked for alone, and 
   assertEquals(writes, [[10_000, 10_200], [20_200, 200_000]]);
 });
 
-Deno.test("preallocation: a start behind batches that had zeroes written for them is clean", () => {
+Deno.test("preallocation: a startup after batches that had zeroes written for them is clean", () => {
   const disk = new SimDisk();
   const { log } = openFormed(disk, { segmentBytesMax: 65_536 });
   for (let index = 1; index <= 5; index++) {

@@ -39,7 +39,7 @@ Deno.test("records take as many bytes as foretold and come back equal", () => {
   );
 });
 
-Deno.test("a record counts behind its own predecessor only, and nothing counts as a record of zeroes", () => {
+Deno.test("a record counts only after its own predecessor, and nothing counts as a record of zeroes", () => {
   const writer = new RecordWriter();
   writer.begin(7);
   writer.hardState(vote(1, 1));

@@ -1,4 +1,4 @@
-/** A log whose last segment is a file that is written over. */
+/** A log whose last segment is a recycled file. */
 import { assertEquals } from "@std/assert";
 import type { Entry } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
@@ -21,14 +21,14 @@ import {
 } from "./helpers.ts";
 import { contentsOf, takeSnapshot } from "./snapshot_helpers.ts";
 
-/** Several pages each, so that remains stay behind the page that a write ends with. */
+/** Several pages each, so that stale bytes stay after the page that a write ends with. */
 export const SIZES = { segmentBytesMax: 20_000, reserveBytes: 4_096 };
 export const OWNER: LogOwner = { clusterId: CLUSTER, serverId: 1, incarnation: INCARNATION };
 const SNAPSHOT_EVERY = 60;
 const PAYLOAD = "v".repeat(200);
 
 /** A server that overwrites the same segments again and again; its snapshots free them. */
-export class OverwritingServer {
+export class RecyclingServer {
   readonly disk: SimDisk;
   readonly directory: DataDirectory;
   readonly log: LogStorage;
@@ -65,21 +65,21 @@ export class OverwritingServer {
     return entry(index, 1, `${index}${PAYLOAD}`);
   }
 
-  /** Writes until the last segment is one that was written over, and has some entries. */
-  untilReused(): void {
+  /** Writes until the last segment is a recycled one, and has some entries. */
+  untilRecycled(): void {
     for (let i = 0; i < 1_000; i++) {
       this.write();
       const { recycled, firstIndex } = lastHead(this.disk);
       if (recycled && this.entries.length > firstIndex + 8) return;
     }
-    throw new Error("no segment was ever written over");
+    throw new Error("no segment was ever recycled");
   }
 }
 
-/** A server whose last segment is written over. */
-export function makeReused(): OverwritingServer {
-  const server = new OverwritingServer(new SimDisk());
-  server.untilReused();
+/** A server whose last segment is recycled. */
+export function makeRecycled(): RecyclingServer {
+  const server = new RecyclingServer(new SimDisk());
+  server.untilRecycled();
   return server;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Segments that are written over: what is behind the log's end are remains of older ones, and nothing of
+ * Recycled segments: what follows the log's end are stale bytes of older ones, and nothing of
  * them may ever count. What tells a torn tail from a clean one there is a marker, not zeroes.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -25,9 +25,9 @@ import { batch, entry, persist, refusal, vote } from "./helpers.ts";
 import {
   lastHead,
   lastScan,
-  makeReused,
-  OverwritingServer,
+  makeRecycled,
   OWNER,
+  RecyclingServer,
   reopen,
   spares,
 } from "./recycled_helpers.ts";
@@ -43,8 +43,8 @@ function tryReopen(disk: SimDisk) {
   return opened as ReturnType<typeof reopen> | null;
 }
 
-Deno.test("what the log has left behind is written over, and its remains never count", () => {
-  const server = new OverwritingServer(new SimDisk());
+Deno.test("old segments are recycled, and their stale records never count", () => {
+  const server = new RecyclingServer(new SimDisk());
   let recycled = 0;
   let written = 0;
   for (let i = 0; i < 700; i++) {
@@ -68,7 +68,7 @@ Deno.test("what the log has left behind is written over, and its remains never c
 });
 
 Deno.test("a recycled segment ends with stale bytes, and says where its records end", () => {
-  const { disk } = makeReused();
+  const { disk } = makeRecycled();
   const { path, end, usedEnd } = lastScan(disk);
   assertEquals(usedEnd, end);
   const bytes = disk.contents(path);
@@ -81,7 +81,7 @@ Deno.test("a recycled segment ends with stale bytes, and says where its records 
 });
 
 Deno.test("a flipped bit in a recycled segment is refused, makes suspect, or is in its stale bytes", () => {
-  const { disk, entries } = makeReused();
+  const { disk, entries } = makeRecycled();
   const { path, end } = lastScan(disk);
   const outcomes = { refused: 0, suspect: 0, harmless: 0 };
   for (let at = 0; at < disk.contents(path).length; at += at < end + MARKER_BYTES ? 3 : 61) {
@@ -110,7 +110,7 @@ Deno.test("a flipped bit in a recycled segment is refused, makes suspect, or is 
 });
 
 Deno.test("a batch that was torn in a written-over segment is cut, and leaves the server suspect", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk, log, entries } = server;
   const { path, end: offset } = lastScan(disk);
   const before = disk.contents(path);
@@ -136,10 +136,10 @@ Deno.test("a batch that was torn in a written-over segment is cut, and leaves th
     const { recovered } = reopen(copy);
     const expected = hasBatch ? [...entries, ...fresh] : entries;
     assertEquals(recovered.entries.at(-1), expected.at(-1), note);
-    // The new end behind the old one: what is between is gone, and may have been durable.
+    // The new end after the old one: what is between is gone, and may have been durable.
     const isClean = hasBatch ? hasNewEnd : hasOldEnd && !hasNewBody;
     assertEquals(recovered.hardState.suspect, !isClean, note);
-    // And it stays clean behind that, whatever was there.
+    // And it stays clean after that, whatever was there.
     copy.kill();
     assertEquals(reopen(copy).recovered.cutBytes, 0, note);
   };
@@ -166,7 +166,7 @@ function suspectAfterCrashes(disk: SimDisk, seeds: number): { tried: number; sus
 }
 
 Deno.test("suspicion of a written-over segment outlasts crashes at every step of the start", () => {
-  const { disk, entries } = makeReused();
+  const { disk, entries } = makeRecycled();
   const { path, end } = lastScan(disk);
   disk.corrupt(path, (bytes) => bytes.fill(0x77, end, end + 300));
   assertEquals(reopen(disk.clone()).recovered.entries.at(-1), entries.at(-1));
@@ -174,11 +174,11 @@ Deno.test("suspicion of a written-over segment outlasts crashes at every step of
   assert(tried > 100 && suspect === tried, `laundered ${tried - suspect} times of ${tried}`);
 });
 
-Deno.test("it does where nothing but the end behind it shows that a batch was torn", () => {
-  // Near, in the page that the start writes, and far behind it.
+Deno.test("it does where nothing but the end after it shows that a batch was torn", () => {
+  // Near, in the page that startup writes, and far after it.
   for (const payloadBytes of [900, 9_000]) {
     for (let shift = 0; shift < SECTOR_BYTES; shift += 56) {
-      const server = makeReused();
+      const server = makeRecycled();
       const { disk, log, entries } = server;
       while (lastScan(disk).end % PAGE_BYTES > 1_200) server.write();
       const aligned = entry(entries.length + 1, 1, "a".repeat(600 + shift));
@@ -205,7 +205,7 @@ Deno.test("it does where nothing but the end behind it shows that a batch was to
 
 Deno.test("a power loss in the start on a log that was closed cleanly makes nobody suspect", () => {
   for (let shift = 0; shift < SECTOR_BYTES; shift += 24) {
-    const { disk, log, entries, directory } = makeReused();
+    const { disk, log, entries, directory } = makeRecycled();
     persist(disk, log, batch(null, entry(entries.length + 1, 1, "c".repeat(200 + shift))));
     directory.close();
     const { tried, suspect } = suspectAfterCrashes(disk, 10);
@@ -214,7 +214,7 @@ Deno.test("a power loss in the start on a log that was closed cleanly makes nobo
 });
 
 Deno.test("a segment with records is not taken for one that was never used", () => {
-  const { disk } = makeReused();
+  const { disk } = makeRecycled();
   const segments = scanLog(disk, "1/wal", OWNER, { index: 0, term: 0 }).segments;
   const [before, last] = segments.slice(-2) as [SegmentScan, SegmentScan];
   // The file before does not say any more that it has a successor, and this one looks new but for one
@@ -233,7 +233,7 @@ Deno.test("a segment with records is not taken for one that was never used", () 
 });
 
 Deno.test("a power loss at any operation of a life that writes over its segments loses nothing", () => {
-  const start = makeReused();
+  const start = makeRecycled();
   let operation = 0;
   let recycled = 0;
   for (let finished = false; !finished; operation++) {
@@ -270,10 +270,10 @@ Deno.test("a power loss at any operation of a life that writes over its segments
 });
 
 Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk, log, entries } = server;
   const { path, end } = lastScan(disk);
-  // A file system that needs room to write over what is there, and has some again by and by.
+  // A file system that needs room to overwrite, and has some again later.
   let refusals = Infinity;
   disk.faults.writeFails = (name) => {
     if (name === path && refusals-- > 0) throw new DiskFullError("no room");
@@ -300,7 +300,7 @@ Deno.test("a write that finds no room in a written-over segment leaves the log's
 });
 
 Deno.test("a received snapshot restarts the log in a spare, and what was in it never counts", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk, log, directory } = server;
   while (spares(disk).length === 0) server.write();
   const position = { index: server.entries.length + 500, term: 3 };
@@ -315,7 +315,7 @@ Deno.test("a received snapshot restarts the log in a spare, and what was in it n
 });
 
 Deno.test("an inspection finds nothing wrong with recycled segments, and lists their records", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk } = server;
   while (spares(disk).length === 0) server.write();
   const report = inspectDirectory(disk, "1", { records: true });

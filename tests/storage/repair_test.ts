@@ -1,4 +1,4 @@
-/** A start that finds damage and goes on as a repairing server. */
+/** A startup that finds damage and continues as a repairing server. */
 import { assert, assertEquals } from "@std/assert";
 import type { Entry } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
@@ -115,7 +115,7 @@ Deno.test("damage that may hide a vote leaves no vote to give in the highest ter
   persist(disk, log, batch(vote(4, 2)), batch(null, entry(2, 4)));
   markSynced(disk, log);
   disk.kill();
-  // Behind the marker in front of it: the hard state of term 4.
+  // After the marker before it: the hard state of term 4.
   flip(disk, segmentPath(1), before + 1 + 48 + 20);
   const { recovered } = open(disk);
   assertEquals(recovered.entries, [entry(1, 3)]);

@@ -17,7 +17,7 @@ interface Made {
   readonly records: { readonly offset: number; readonly chain: number }[];
 }
 
-/** Records of all kinds and sizes, some longer than the windows below, and zeroes behind them. */
+/** Records of all kinds and sizes, some longer than the windows below, and zeroes after them. */
 function make(random: Random): Made {
   const writer = new RecordWriter();
   writer.begin(5);

@@ -24,7 +24,7 @@ Deno.test("what was persisted comes back after a clean close", () => {
   assertEquals(recovered.cutBytes, 0);
 });
 
-Deno.test("a snapshot that ends behind a close lets go of nothing, and the next start does", () => {
+Deno.test("a snapshot that ends after a close removes nothing, and the next startup does", () => {
   const disk = new SimDisk();
   const first = openFormed(disk);
   for (let at = 1; at <= 40; at++) {

@@ -1,6 +1,6 @@
 /**
  * A life with snapshots: votes, appends, snapshots of its own, compaction, one from another server,
- * a restart of the log behind it, a replaced suffix. It is ended by a power loss or a kill at every
+ * a restart of the log after it, a replaced suffix. It is ended by a power loss or a kill at every
  * operation of its disk. What comes back is what was acknowledged, or that and what was under way.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -47,7 +47,7 @@ function live(disk: SimDisk, ledger: Ledger): void {
   own(14);
   log.compact(15);
   disk.completeAll();
-  // A snapshot that is given up, and one that is begun and left behind.
+  // A snapshot that is given up, and one that is begun and left there.
   snapshots.begin({ index: 16, term: 1 }, CONFIGURATION).abort();
   // Entries of a leader that does not prevail, over several segments: the snapshot replaces them.
   for (let index = 19; index < 70; index++) write(batch(null, entry(index, 1, `stale ${index}`)));

@@ -31,7 +31,7 @@ interface Original {
   files: string[];
 }
 
-/** Entries 1 to 30, snapshots at 10 and 22, the log kept behind the first; the last two unproven. */
+/** Entries 1 to 30, snapshots at 10 and 22, the log kept after the first; the last two unproven. */
 function makeOriginal(): Original {
   const disk = new SimDisk();
   const { directory, log } = openFormed(disk, SMALL);

@@ -15,7 +15,7 @@ export function contentsOf(entries: readonly Entry[], index: number): string {
   ).join(" ");
 }
 
-/** What a load put together; `begun` counts how often it began anew. */
+/** What a load put together; `begun` counts how often it began again. */
 export class Loaded {
   text = "";
   begun = 0;

@@ -51,12 +51,12 @@ function reopen(disk: SimDisk) {
 }
 
 /**
- * All entries behind snapshot `index` come back, and some in front of it: those in segments that have
- * nothing behind it may be left out.
+ * All entries after snapshot `index` come back, and perhaps some before it: those in segments that have
+ * nothing after it may be left out.
  */
 function assertEntriesBehind(found: readonly Entry[], written: readonly Entry[], index: number) {
   const first = found[0]?.index ?? written.length + 1;
-  assert(first <= index + 1, `begins with ${first} behind snapshot ${index}`);
+  assert(first <= index + 1, `begins with ${first} after snapshot ${index}`);
   assertEquals(found, written.slice(first - 1));
 }
 
@@ -82,7 +82,7 @@ Deno.test("a snapshot comes back with its position, configuration, head and cont
   assertEquals(recovered.notes, []);
 });
 
-Deno.test("compaction keeps what the previous snapshot needs, and the log goes on from there", () => {
+Deno.test("compaction keeps what the previous snapshot needs, and the log continues from there", () => {
   const { disk, directory, log, entries } = withEntries(40);
   const before = listSegments(disk, "1/wal").length;
   takeSnapshot(disk, directory, { index: 20, term: 1 }, contentsOf(entries, 20));
@@ -133,7 +133,7 @@ Deno.test("three snapshots leave two", () => {
   assertEquals(reopen(disk).directory.snapshots.list(), left);
 });
 
-Deno.test("a received snapshot replaces the log, and the log goes on behind it", () => {
+Deno.test("a received snapshot replaces the log, and the log continues after it", () => {
   const giver = withEntries(60);
   const position = { index: 60, term: 1 };
   takeSnapshot(giver.disk, giver.directory, position, contentsOf(giver.entries, 60));
@@ -189,7 +189,7 @@ Deno.test("a damaged piece is refused at any byte, and a body that ends early or
   assertEquals(receiver.directory.snapshots.list(), []);
 });
 
-Deno.test("a part goes on where a broken link left it; one of another snapshot begins anew", () => {
+Deno.test("a part continues where a broken link left it; one of another snapshot begins again", () => {
   const { disk, directory, entries } = withEntries(10);
   const position = { index: 10, term: 1 };
   takeSnapshot(disk, directory, position, contentsOf(entries, 10));
@@ -199,7 +199,7 @@ Deno.test("a part goes on where a broken link left it; one of another snapshot b
   const first = snapshots.receive(position, body.length);
   assertEquals(first.write(0, body.subarray(0, 100)), 100);
   assertEquals(first.write(0, body.subarray(0, 100)), 100, "a repeated chunk is dropped");
-  assertEquals(first.write(150, body.subarray(150, 200)), 100, "so is one behind a gap");
+  assertEquals(first.write(150, body.subarray(150, 200)), 100, "so is one after a gap");
   assertEquals(first.write(100, new Uint8Array(body.length)), 100, "and one that is too long");
   assertEquals(snapshots.receive(position, body.length).heldBytes, 100);
   snapshots.receive({ index: 12, term: 1 }, body.length);

@@ -7,7 +7,7 @@ import { SPARE_SUFFIX } from "../../lib/storage/segments/spare_segments.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimCrash, SimDisk } from "../sim/sim_disk.ts";
 import { batch, entry, openFormed, persist, refusal, seekRoom, vote } from "./helpers.ts";
-import { lastScan, makeReused, reopen, SIZES, spares } from "./recycled_helpers.ts";
+import { lastScan, makeRecycled, reopen, SIZES, spares } from "./recycled_helpers.ts";
 import { settled, takeSnapshot } from "./snapshot_helpers.ts";
 
 /** A server that writes large entries, and takes its snapshots when it is told to. */
@@ -41,7 +41,7 @@ class Writer {
   }
 }
 
-/** Two snapshots, and much of the log in front of the older one. */
+/** Two snapshots, and much of the log before the older one. */
 function readyToCompact(entries = 100): Writer {
   const writer = new Writer();
   for (const index of [entries, 2 * entries]) {
@@ -63,8 +63,8 @@ function refuseNames(disk: SimDisk, count = Infinity): { refused: number } {
   return told;
 }
 
-Deno.test("spares are written over before the reserve when the disk is full, and outlive a start", () => {
-  const server = makeReused();
+Deno.test("spares are recycled before the reserve when the disk is full, and survive a restart", () => {
+  const server = makeRecycled();
   const { disk, log } = server;
   while (spares(disk).length === 0) server.write();
   disk.hasGreedyNeighbour = true;
@@ -85,7 +85,7 @@ Deno.test("spares are written over before the reserve when the disk is full, and
 });
 
 Deno.test("a batch longer than every file gets the room of spares, one try after the other", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk, log } = server;
   while (spares(disk).length === 0) server.write();
   disk.capacityBytes = disk.usedBytes() + 2_000;
@@ -96,7 +96,7 @@ Deno.test("a batch longer than every file gets the room of spares, one try after
 });
 
 Deno.test("a snapshot that finds the disk full gets the spares' room the next time", () => {
-  const server = makeReused();
+  const server = makeRecycled();
   const { disk, directory, entries } = server;
   while (spares(disk).length === 0) server.write();
   server.write();
@@ -118,8 +118,8 @@ Deno.test("a snapshot that finds the disk full gets the spares' room the next ti
   assertEquals(directory.snapshots.list()[0], position);
 });
 
-Deno.test("a disk with no room for a spare's name loses the segment, and goes on", () => {
-  const server = makeReused();
+Deno.test("a disk with no room for a spare's name loses the segment, and continues", () => {
+  const server = makeRecycled();
   const { disk } = server;
   const rename = disk.renameLater.bind(disk);
   let refused = 0;
@@ -193,7 +193,7 @@ Deno.test("never more of them than the log has segments", () => {
   assert(counts()[1]! <= counts()[0]!, `${counts()}`);
 });
 
-Deno.test("nor behind a received snapshot", () => {
+Deno.test("nor after a received snapshot", () => {
   const { disk, opened: { log, directory }, index } = readyToCompact(600);
   log.compact(index + 1);
   disk.completeAll();
@@ -248,8 +248,8 @@ Deno.test("a log leaves no gap where a spare's name finds no room", () => {
   assert(crashes > 40, `${crashes}`);
 });
 
-Deno.test("a spare that can't be written over goes, and the segment is made anew", () => {
-  const server = makeReused();
+Deno.test("a spare that can't be overwritten is removed, and the segment becomes a new file", () => {
+  const server = makeRecycled();
   const { disk } = server;
   while (spares(disk).length === 0) server.write();
   disk.faults.writeFails = (path) => {
@@ -285,7 +285,7 @@ function withShortWrite(file: DiskFile, isFull: { next: boolean }): DiskFile {
 Deno.test("an end of a segment of which a part found no room is no end", () => {
   for (let operation = 1; operation < 16; operation++) {
     for (let seed = 0; seed < 8; seed++) {
-      const { disk, entries } = makeReused();
+      const { disk, entries } = makeRecycled();
       const { path, head } = lastScan(disk);
       disk.kill();
       const isFull = { next: false };
@@ -310,7 +310,7 @@ Deno.test("an end of a segment of which a part found no room is no end", () => {
   }
 });
 
-Deno.test("a start goes on with what was on its way out when the last run ended", () => {
+Deno.test("startup continues to remove what the last run had begun to remove", () => {
   const writer = readyToCompact();
   const { disk, opened: { directory, log } } = writer;
   const before = listSegments(disk, "1/wal").length;
@@ -321,7 +321,7 @@ Deno.test("a start goes on with what was on its way out when the last run ended"
   const next = reopen(disk);
   disk.completeAll();
   const left = listSegments(disk, "1/wal").length;
-  assert(left < before - 2, `${before} segments, ${left} behind the start`);
+  assert(left < before - 2, `${before} segments, ${left} after startup`);
   assertEquals(next.recovered.cutBytes, 0);
   disk.kill();
   assertEquals(reopen(disk).recovered.snapshot?.position.index, writer.index);

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { ByteArena } from "../../lib/util/byte_arena.ts";
 
-Deno.test("byte arena: copies hold what was copied, whatever is copied behind them", () => {
+Deno.test("byte arena: copies hold what was copied, whatever is copied after them", () => {
   const size = fc.oneof(fc.nat(300), fc.integer({ min: 32_000, max: 33_000 }), fc.nat(300_000));
   fc.assert(
     fc.property(fc.array(fc.record({ size, start: fc.nat(50) }), { maxLength: 60 }), (wanted) => {

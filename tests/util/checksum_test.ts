@@ -17,7 +17,7 @@ Deno.test("the checksum of the nine digits is the one that the standard names", 
   assertEquals(checksum(new Uint8Array(0)), 0);
 });
 
-Deno.test("a checksum goes on from any seed, however often it is called", () => {
+Deno.test("a checksum continues from any seed, however often it is called", () => {
   const random = new Random(1);
   const bytes = new Uint8Array(64);
   // More calls than it takes until the runtime compiles them: Deno 2.4 gets large seeds wrong then.

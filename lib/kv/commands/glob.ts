@@ -2,10 +2,10 @@
  * Patterns of keys, as the shell has them: `*` any bytes, `?` one byte, `[a-c]` and `[^a-c]` one byte
  * of a set, `\` takes the next byte as it is. Bytes, not characters; case counts.
  *
- * A pattern is compiled once, into a machine that is in many states at a time: state i means that i
- * of its tokens (stars are none) have taken what was read. A byte moves each state whose token takes it
- * on by one; a state before which a star stands is kept as well. So a byte of a key costs as many words
- * as the states fill, however the pattern is made, and is looked at once: nothing is tried again.
+ * A pattern is compiled once, into a nondeterministic automaton. State i means that the first i tokens
+ * (stars do not count) have matched the bytes so far. A byte advances each state whose token matches it;
+ * a state with a star before its token also stays. So each byte of a key is looked at once, and costs as
+ * many words as the states fill, whatever the pattern is: there is no backtracking.
  */
 
 const STAR = 0x2a;

@@ -194,8 +194,8 @@ export class Reads {
   }
 
   /**
-   * Visits keys from `cursor` on, at least one and at most so many; returns where the next walk goes
-   * on, 0 at the end.
+   * Visits keys from `cursor` on, at least one and at most so many; returns where the next walk
+   * continues, 0 at the end.
    */
   #visit(cursor: number, keysMax: number, glob: Glob, result: Result): number {
     let position = cursor;
@@ -223,7 +223,7 @@ export class Reads {
     const first = readU32(bytes, offset + 8);
     const { deadlineMs } = result;
     result.status = Status.notFound;
-    // From there to the end, then from the beginning: keys that are due are passed over.
+    // From there to the end, then from the beginning: keys that are due are skipped.
     for (let round = 0, position = first; round < 2; round++, position = 0) {
       do {
         position = this.#scan(position, 1, (slab, start, length) => {

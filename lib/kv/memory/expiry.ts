@@ -73,8 +73,8 @@ export class ExpiryHeap {
   }
 
   /**
-   * The earliest deadline later than `clockMs`, or Infinity. With very many due entries in front
-   * of it a lower bound, the next millisecond, which errs on the careful side.
+   * The earliest deadline later than `clockMs`, or Infinity. With very many due entries before
+   * it: a lower bound, the next millisecond, which is safe.
    */
   nextDeadlineMs(clockMs: number): number {
     let earliest = Infinity;

@@ -23,7 +23,7 @@ const SURPLUS_FACTOR = 2;
 /** Cut off at a time: large pieces keep a file system's journal busy. */
 const CUT_BYTES = 16_777_216;
 const RETRY_MS = 1_000;
-/** Written over to see whether that needs room: a block of most file systems. */
+/** So much is overwritten to see whether that needs room: a block of most file systems. */
 const TRIAL_BYTES = 4_096;
 /** So long what was given up for it takes to be free. */
 const FREED_MS = 100;
