@@ -15,6 +15,7 @@ import { ClientError, type CommandBatch } from "../../wire/command_batch.ts";
 import { CommandInput } from "./command_input.ts";
 import { ClientPace } from "./client_pace.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
+import { giveUpUntil } from "./give_up.ts";
 import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands, PendingKind } from "./pending_commands.ts";
@@ -222,20 +223,10 @@ export class Session implements ClientSession, HoldingSession {
   giveUp(cutoffMs: number, readError: ClientError, confirmedToo = true): void {
     const pending = this.#pending;
     if (this.isGone || pending.length === 0) return;
-    let recompose = false;
-    for (let p = pending.head; p < pending.tail && pending.submittedMs(p) <= cutoffMs; p++) {
-      const kind = pending.kind(p);
-      const isConfirmed = kind === PendingKind.read && pending.round(p) <= this.#confirmedRound;
-      if (p < pending.evaluated) {
-        if (kind !== PendingKind.read || isConfirmed) continue;
-        pending.refuse(p, readError);
-        recompose = true;
-      } else if (kind === PendingKind.write) pending.refuse(p, ClientError.timeout);
-      else if (kind === PendingKind.read && (confirmedToo || !isConfirmed)) {
-        pending.refuse(p, readError);
-      }
+    const confirmed = this.#confirmedRound;
+    if (giveUpUntil(pending, cutoffMs, readError, confirmed, confirmedToo)) {
+      this.#replies.recompose();
     }
-    if (recompose) this.#replies.recompose();
     this.advance();
   }
 
