@@ -43,9 +43,9 @@ export class DenoDisk implements Disk {
   }
 
   /**
-   * The disk on which the directory `path` is, and how it names it: as it was given, but for slashes at
-   * its end, so that every message has a path that works where it is read. Makes the directory above
-   * it where that is absent.
+   * The disk on which the directory `path` is, and its name there: as it was given, except for slashes at
+   * its end, so that the paths in messages can be used as they are. Makes the directory above it if that
+   * is absent.
    */
   static at(path: string): { disk: DenoDisk; path: string } {
     const name = path.replace(/(?<=.)\/+$/, "");
@@ -182,7 +182,7 @@ export class DenoDisk implements Disk {
     // A sync that finds no room is a failed sync.
     const toError = verb === "sync" ? diskError : portError;
     this.#began();
-    // What `done` begins has to count before this one has ended: the lock is given back at the last.
+    // What `done` begins has to count before this one has ended, as the lock is given back after the last.
     const finish = (error: Error | null) =>
       queueMicrotask(() => {
         try {

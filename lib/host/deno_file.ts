@@ -5,7 +5,7 @@ import type { DiskDone, DiskFile } from "./ports.ts";
 import { timed } from "./process_use.ts";
 import type { SyncPace } from "./sync_pace.ts";
 
-/** Who keeps count of what runs and what is open. */
+/** Keeps count of what runs and what is open. */
 export interface FileWatch {
   /** Something began that runs off the event loop. */
   began(): void;
@@ -128,7 +128,7 @@ export class DenoFile implements DiskFile {
     this.#watch.began();
     const finish = (error: Error | null) => {
       this.#isBusy = false;
-      // What `done` begins has to count before this one has ended: the lock is given back at the last.
+      // What `done` begins has to count before this one has ended, as the lock is given back after the last.
       try {
         done(error);
       } finally {
@@ -141,13 +141,13 @@ export class DenoFile implements DiskFile {
     );
   }
 
-  /** Blocking calls on a file with an operation under way fail or wait, by version: neither is wanted. */
+  /** A blocking call on a file with an operation under way fails or waits, depending on the version of Deno. */
   #expectIdle(): void {
     if (this.#isBusy) broken(`${this.path} was used while its sync is under way`);
   }
 }
 
-/** What a blocking call came to, as a promise. */
+/** The result of a blocking call, as a promise. */
 function settled(call: () => void): Promise<void> {
   try {
     call();

@@ -1,6 +1,6 @@
 /**
- * How many files and connections this process may still open. The runtime does not tell, and the
- * system's own account of it is closed to a program with our permissions: so it is tried.
+ * How many files and connections this process may still open. The runtime does not tell, and our
+ * permissions do not allow reading it from the system: so it is tried.
  */
 
 /** Too many open files: in this process, or on this machine. */
@@ -22,7 +22,7 @@ export function freeDescriptors(path: string, atMost: number): number {
   }
 }
 
-/** A trial goes so far beyond what has to stay free: as many connections need none then. */
+/** A trial tries so many more than have to stay free: so many connections need no trial of their own. */
 const TRIED_AHEAD = 8;
 
 /**
@@ -31,7 +31,7 @@ const TRIED_AHEAD = 8;
  */
 export class DescriptorMargin {
   readonly #countFree: (atMost: number) => number;
-  /** At least so many are free, but for what files have taken since the last trial. */
+  /** At least so many are free, less what files have taken since the last trial. */
   #free = 0;
 
   /** `countFree` tells how many descriptors are free, at most as many as it is asked for. */

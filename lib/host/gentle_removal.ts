@@ -1,8 +1,8 @@
 /**
- * Removes files without a stall. A large file's blocks, given back all at once, keep the file
- * system's journal busy: syncs of other files were seen to wait 90 ms for 300 MB. So the name goes
- * first, at once and for good as with any removal; then the blocks go bit by bit, through a
- * descriptor that outlives the name. A crash in between leaves the rest to the file system.
+ * Removes files without a stall. Freeing a large file's blocks all at once keeps the file system's
+ * journal busy: syncs of other files waited 90 ms for 300 MB. So the name is removed first, as with any
+ * removal; then the blocks are freed bit by bit, through a descriptor that is still open. After a crash
+ * in between the file system frees the rest.
  */
 
 /** Bytes given back at a time. */
@@ -45,7 +45,7 @@ export class GentleRemoval {
     this.#waiting.set(full, [...this.#waiting.get(full) ?? [], file]);
   }
 
-  /** Nothing rests on this: what fails leaves the blocks to the end of the process. */
+  /** If this fails, the blocks are freed when the process ends. */
   #giveBack(file: Deno.FsFile): void {
     const { size } = file.statSync();
     if (size <= STEP_BYTES) return file.close();

@@ -6,7 +6,7 @@
 
 /** Time. Safety never depends on it. */
 export interface Clock {
-  /** Milliseconds since some start; never goes back. */
+  /** Milliseconds since some moment; never goes back. */
   monotonicMs(): number;
   /** Milliseconds since 1970; may jump. Only key expiry looks at it. */
   wallMs(): number;
@@ -42,7 +42,7 @@ export function isDiskProblem(error: unknown): error is DiskFullError | DiskErro
   return error instanceof DiskFullError || error instanceof DiskError;
 }
 
-/** How what was asked of a disk ended. Called from the event loop, never from within the call. */
+/** How an operation of the disk ended. Called from the event loop, never from within the call. */
 export type DiskDone = (error: Error | null) => void;
 
 /**
@@ -61,7 +61,7 @@ export interface DiskFile {
   write(offset: number, bytes: Uint8Array): void;
   /**
    * The same off the event loop. Until `done` the bytes have to stay as they are, and the file
-   * must not be used; what a crash in between leaves of them is any part.
+   * must not be used; a crash in between may leave any part of them.
    */
   writeLater(offset: number, bytes: Uint8Array, done: DiskDone): void;
   truncate(size: number): void;
@@ -69,7 +69,7 @@ export interface DiskFile {
   truncateLater(size: number, done: DiskDone): void;
   /**
    * Makes contents and size durable; until `done` the file must not be used. `mayBlockSync`: little is
-   * written and nothing else worth doing meanwhile, so it may block where the disk has been quick.
+   * written and there is nothing else to do meanwhile, so it may block if the disk has been quick.
    */
   sync(done: DiskDone, mayBlockSync?: boolean): void;
   /** The same, blocking: for start-up and for rotating segments. Throws where it fails. */
@@ -106,8 +106,8 @@ export interface Disk {
    */
   lock(path: string): boolean;
   /**
-   * Gives a lock back, once all that was begun off the event loop has ended: what is under way must
-   * not meet who takes the lock next.
+   * Gives a lock back, once everything that runs off the event loop has ended: the next owner of the lock
+   * must not find operations of this one still under way.
    */
   unlock(path: string): void;
   /** Calls `run` later, never from within this call: for completions that need no input or output. */
@@ -122,7 +122,7 @@ export interface Connection {
   read(into: Uint8Array): Promise<number | null>;
   /** Writes some of `bytes`, as a rule all; returns how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Says that no more will be written; reading continues. */
+  /** Ends the stream of what is written; reading continues. */
   closeWrite(): Promise<void>;
   close(): void;
 }
@@ -144,7 +144,7 @@ export interface Listener extends AsyncIterable<Connection> {
 export interface Transport {
   /**
    * A listener for each address that `hostname` stands for, at least one. `spareDescriptors`: how many
-   * have to stay free when a connection is kept; 0 unless said.
+   * have to stay free when a connection is kept; 0 unless given.
    */
   listen(hostname: string, port: number, spareDescriptors?: number): Promise<Listener[]>;
   /** Rejects where there is no connection within `timeoutMs`, and once `signal` is aborted. */

@@ -1,4 +1,4 @@
-/** What this process uses of the machine: from two looks one can tell why it stood still in between. */
+/** What this process uses of the machine: two samples show why it stood still in between. */
 import process from "node:process";
 import type { ProcessUse } from "./ports.ts";
 

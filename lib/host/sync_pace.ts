@@ -1,10 +1,10 @@
 /**
  * Whether a sync is worth blocking the event loop for.
  *
- * Handing a sync to another thread and hearing of its end takes as long again as a quick disk takes for
- * it. But a disk that stands still must not keep the server from answering. So a sync that somebody
- * waits for blocks only while all of the last ones were quick: what a disk that gets slow can hold up is
- * one sync, and then none until it has been quick for a while.
+ * Handing a sync to another thread and waiting for its completion takes as long again as the sync itself
+ * on a quick disk. But a disk that stalls must not keep the server from answering. So a sync that somebody
+ * waits for may block only while all of the last ones were quick: a disk that becomes slow blocks the
+ * event loop for one sync, and then not again until it has been quick for a while.
  */
 /** What a quick sync takes at most. */
 const QUICK_MS = 4;

@@ -13,7 +13,7 @@ const LISTEN_RESOLVE_MS = 5_000;
 const LOOPBACK = ["127.0.0.1", "::1"];
 
 export interface TcpOptions {
-  /** Hears why connections can't be accepted. */
+  /** Called with the reason when connections can't be accepted. */
   readonly onAcceptFailure?: OnAcceptFailure;
   /** How many descriptors are free, at most as many as it is asked for. */
   readonly countFree?: (atMost: number) => number;
@@ -136,8 +136,8 @@ function isNotHere(error: unknown): boolean {
 }
 
 /**
- * Whoever dials a port that nobody listens on may be given that very port for this end, where it lies
- * in the system's range for outgoing connections; TCP then connects it to itself.
+ * A connection to a port that nobody listens on may get that very port as its own, if the port is in the
+ * system's range for outgoing connections; TCP then connects it to itself.
  */
 function isToItself({ localAddr, remoteAddr }: Deno.TcpConn): boolean {
   return localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;

@@ -23,11 +23,11 @@ export type OnAcceptFailure = (failure: AcceptFailure) => void;
 
 /** How long a listener pauses where the next try would fail too. */
 const ACCEPT_PAUSE_MS = 100;
-/** So many errors of an unknown kind in succession are taken for one that stays. */
+/** After so many errors of an unknown kind in a row the cause is taken to be permanent. */
 const UNKNOWN_IN_SUCCESSION_MAX = 10;
 /**
- * What has arrived already is accepted without a round of the event loop in between: after so many one
- * is made, so that whoever connects fast, or resets fast, keeps nobody else waiting.
+ * Connections that have arrived already are accepted without a round of the event loop in between; after
+ * so many there is a round, so that a client that connects or resets fast keeps nobody waiting.
  */
 const ACCEPTS_PER_ROUND = 64;
 const REPORT_INTERVAL_MS = 1_000;
