@@ -141,7 +141,7 @@ export class DenoFile implements DiskFile {
     );
   }
 
-  /** A blocking call on a file with an operation under way fails or waits, depending on the version of Deno. */
+  /** A blocking call on a file with an operation under way fails or waits, depending on the Deno. */
   #expectIdle(): void {
     if (this.#isBusy) broken(`${this.path} was used while its sync is under way`);
   }
