@@ -94,13 +94,16 @@ export class Evaluator implements SessionHost, WorkBudget {
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
     const { replica, space, appender } = this.#state;
     if (replica === null) return 0; // refused by `refusal()`
+    const hasRoom = replica.log.hasRoom();
     if (NEEDS_NO_SPACE[bytes[at + 4]!] === 0) {
-      const hasRoom = space.takesSets(replica.log) && replica.store.bytes < this.#dataBytesMax;
-      if (!hasRoom) return ClientError.noSpace;
+      const takesSets = space.takesSets(hasRoom) && replica.store.bytes < this.#dataBytesMax;
+      if (!takesSets) return ClientError.noSpace;
     }
     // The rest of the reserve is for votes: a snapshot makes room, or a server with room comes to lead.
-    const bytesMax = appender.gatheredBytes + COMMAND_BYTES;
-    if (!space.fits(replica, bytesMax)) return ClientError.busy;
+    const isShort = !hasRoom || !space.isMajorityOpen;
+    if (isShort && !space.fits(replica, appender.gatheredBytes + COMMAND_BYTES)) {
+      return ClientError.busy;
+    }
     return appender.rewrites.refusal(replica.store, bytes, at);
   }
 

@@ -46,7 +46,7 @@ export class Space {
   /** Whether sets are taken while this server itself has room, and while it has none. */
   #takesSets = { withRoom: true, without: false };
   /** False while no majority takes entries: what is appended here would only wait. */
-  #isMajorityOpen = true;
+  isMajorityOpen = true;
   #handedOverMs = -HANDOVER_PAUSE_MS;
   /** The log's end as last seen, since when it is that, and how many entries were added in a row. */
   #lastIndex = 0;
@@ -62,8 +62,8 @@ export class Space {
   }
 
   /** Whether sets are taken here, where this server leads. */
-  takesSets(log: LogStorage): boolean {
-    return log.hasRoom() ? this.#takesSets.withRoom : this.#takesSets.without;
+  takesSets(hasRoom: boolean): boolean {
+    return hasRoom ? this.#takesSets.withRoom : this.#takesSets.without;
   }
 
   /**
@@ -71,7 +71,7 @@ export class Space {
    * room that is kept for the hard state.
    */
   fits({ raft, log }: Replica, bytes: number): boolean {
-    if (raft.state.role.kind === "leader" && !this.#isMajorityOpen) return false;
+    if (raft.state.role.kind === "leader" && !this.isMajorityOpen) return false;
     return this.#fitsHere(raft.state, log, bytes);
   }
 
@@ -123,7 +123,7 @@ export class Space {
       voters.some((id) => this.#options.statuses.of(id)?.hasRoom === false);
     if (!isFull) {
       this.#takesSets = { withRoom: true, without: true };
-      this.#isMajorityOpen = true;
+      this.isMajorityOpen = true;
       return false;
     }
     const { role } = state;
@@ -136,7 +136,7 @@ export class Space {
       without: target !== null && withoutThis && log.roomBytes() > 2 * this.#keptBytes,
     };
     const isOpen = (id: ServerId) => this.#options.statuses.of(id)?.canWrite !== false;
-    this.#isMajorityOpen = this.takesEntries(replica)
+    this.isMajorityOpen = this.takesEntries(replica)
       ? hasQuorumWith(configuration, state.id, isOpen)
       : hasQuorum(configuration, (id) => id !== state.id && isOpen(id));
     const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;

@@ -52,7 +52,7 @@ Deno.test("a leader refuses all writes while no majority takes entries", () => {
   assertEquals(space.fits(replica, 100), true);
   disk.isStuck = true;
   space.tick(2_000, replica);
-  assertEquals([space.fits(replica, 100), space.takesSets(replica.log)], [false, false]);
+  assertEquals([space.fits(replica, 100), space.takesSets(replica.log.hasRoom())], [false, false]);
   disk.isStuck = false;
   space.tick(3_000, replica);
   assertEquals(space.fits(replica, 100), true);

@@ -40,16 +40,16 @@ export function findAbsoluteTimes(
       if (bytes[at + EXPIRY_OFFSET] !== ExpiryKind.absolute) continue;
       places.push(base + at - start + EXPIRY_OFFSET + 1);
     } else if (WITH_COMMANDS[op] === 1) {
-      findInside(bytes, at, (inner) => {
-        const to = inner + commandLength(bytes, inner);
-        findAbsoluteTimes(bytes, inner, to, base + inner - start, places);
-      });
+      findInside(bytes, at, base + at - start, places);
     }
   }
 }
 
-/** Calls with each command that stands in the group or transaction at `at`. */
-function findInside(bytes: Uint8Array, at: number, visit: (inner: number) => void): void {
+/**
+ * The same for the commands in the group or transaction at `at`, whose place is `base`. A closure would
+ * cost every command a context of its own, also where there is no group.
+ */
+function findInside(bytes: Uint8Array, at: number, base: number, places: number[]): void {
   const end = at + commandLength(bytes, at);
   const isGroup = bytes[at + 4] === Op.group;
   let inner = at + (isGroup ? GROUP_COMMANDS_OFFSET : TRANSACTION_WATCHES_OFFSET);
@@ -61,7 +61,8 @@ function findInside(bytes: Uint8Array, at: number, visit: (inner: number) => voi
   // In a transaction a tag stands before each command.
   const tagBytes = isGroup ? 0 : 1;
   for (; inner < end; inner += tagBytes + commandLength(bytes, inner + tagBytes)) {
-    visit(inner + tagBytes);
+    const from = inner + tagBytes;
+    findAbsoluteTimes(bytes, from, from + commandLength(bytes, from), base + from - at, places);
   }
 }
 

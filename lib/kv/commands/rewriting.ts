@@ -79,6 +79,7 @@ export class Rewriting {
 
   #one(store: ValueLengths, bytes: Uint8Array, at: number, op: number): number {
     const rewrites = REWRITES[op] === 1;
+    if (!rewrites && commandLength(bytes, at) < LARGE_VALUE_BYTES) return 0;
     const ownBytes = SETS[op] === 1
       ? commandLength(bytes, at) - KEY_OFFSETS[op]! - keyLength(bytes, at)
       : 0;
