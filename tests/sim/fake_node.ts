@@ -5,7 +5,7 @@
  */
 import type { ClientSession, InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
-import type { ServerProbe } from "./checks.ts";
+import type { ServerProbe } from "./server_probe.ts";
 import type {
   BuiltServer,
   DiskEnvironment,

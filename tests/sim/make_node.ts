@@ -7,7 +7,7 @@ import { keepView } from "../../lib/wire/rpc/entries.ts";
 import { decodeMessage } from "../../lib/wire/rpc/rpc_messages.ts";
 import { FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from "../../lib/wire/rpc/rpc_types.ts";
 import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
-import type { ServerProbe } from "./checks.ts";
+import type { ServerProbe } from "./server_probe.ts";
 import { clientPortOf } from "./client.ts";
 import { FaultyDisk } from "./server_disk.ts";
 import { leftoverOf } from "./leftovers.ts";

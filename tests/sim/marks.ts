@@ -6,7 +6,7 @@ import { isDeferred } from "../../lib/raft/thrifty_appends.ts";
 import type { LogEvent } from "../../lib/node/api.ts";
 import { EntryKind, NOBODY } from "../../lib/raft/types.ts";
 import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
-import type { ServerProbe } from "./checks.ts";
+import type { ServerProbe } from "./server_probe.ts";
 import { Kind } from "./kinds.ts";
 import { LOG_MARKS, roleMark } from "./log_marks.ts";
 import { COUNTED_MARKS, type Mark } from "./mark_names.ts";

@@ -2,7 +2,7 @@
 import type { Clock, Disk, Rng } from "../../lib/host/ports.ts";
 import type { NodeHost, ServerNode } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
-import type { ServerProbe } from "./checks.ts";
+import type { ServerProbe } from "./server_probe.ts";
 import type { SimOptions } from "./options.ts";
 
 export interface DiskEnvironment {

@@ -1,7 +1,7 @@
 /** A client library of another language, in a process of its own that is asked line by line. */
 import { assert } from "../../../lib/util/assert.ts";
 import { within } from "../patience.ts";
-import type { Answer, LibraryClient } from "./client.ts";
+import type { Answer, LibraryClient } from "./library_client.ts";
 
 /** What the program is told: its first argument, as JSON. */
 export interface ChildSetup {

@@ -3,15 +3,7 @@ import { Cluster as IoRedisCluster, Redis as IoRedis, type RedisOptions } from "
 import { createClient, createCluster } from "redis";
 import { needsProgram } from "../requirements.ts";
 import { ChildClient } from "./child_client.ts";
-
-/** What the library's user gets: a value, or an error's text. */
-export type Answer = { readonly value: string } | { readonly error: string };
-
-/** One client, connected. */
-export interface LibraryClient {
-  incr(key: string): Promise<Answer>;
-  close(): void | Promise<void>;
-}
+import type { Answer, LibraryClient } from "./library_client.ts";
 
 /** A library with a set of options. */
 export interface Library {

@@ -8,17 +8,16 @@ import type { Cluster } from "../harness.ts";
 import { eventually } from "../patience.ts";
 import { RedisSocket } from "../redis_socket.ts";
 import {
-  type Answer,
   ioredis,
   ioredisCluster,
   type Library,
-  type LibraryClient,
   nodeRedis,
   nodeRedisCluster,
   phpredis,
   redisPy,
   redisRb,
 } from "./client.ts";
+import type { Answer, LibraryClient } from "./library_client.ts";
 import { libraryTest } from "./register.ts";
 import { CuttingProxy } from "./cutting_proxy.ts";
 

@@ -4,7 +4,8 @@ import { assert } from "../../../lib/util/assert.ts";
 import type { Cluster } from "../harness.ts";
 import { eventually, Patience, sleep } from "../patience.ts";
 import { RedisSocket, type Reply } from "../redis_socket.ts";
-import type { Answer, Library, LibraryClient } from "./client.ts";
+import type { Library } from "./client.ts";
+import type { Answer, LibraryClient } from "./library_client.ts";
 
 /** Increments before a kill, and those that have to be acknowledged after it. */
 const COUNT = 20;
