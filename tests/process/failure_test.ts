@@ -93,11 +93,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const load = new Load(cluster, signal);
       await load.more(200);
       const leader = await cluster.waitForLeader();
-      const start = performance.now();
-      const ended = await leader.terminate(signal);
-      const tookMs = Math.round(performance.now() - start);
+      const ended = await leader.terminate(signal, 2_000);
       assertEquals({ code: ended.code, signal: ended.signal }, { code: 0, signal: null });
-      assert(tookMs < 2_000, `the end took ${tookMs} ms`);
       await load.more(200);
       await load.end();
       await assertHolds(await cluster.waitForLeader(), load.acknowledged);

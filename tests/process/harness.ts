@@ -7,7 +7,7 @@ import { assert } from "../../lib/util/assert.ts";
 import { type Ended, ServerProcess } from "./server_process.ts";
 import { freePorts } from "../../bench/free_ports.ts";
 import { journal, note, startJournal } from "./journal.ts";
-import { eventually, sleep, within } from "./patience.ts";
+import { eventually, within } from "./patience.ts";
 import { RawSocket } from "./socket.ts";
 import { Client } from "./client.ts";
 import { testNamed } from "./requirements.ts";
@@ -103,11 +103,14 @@ export class Server {
     await this.process.kill();
   }
 
-  /** SIGTERM (or SIGINT), and what became of it. */
-  async terminate(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<Ended> {
+  /** SIGTERM (or SIGINT), and what became of it; rejects where it takes longer than `deadlineMs`. */
+  async terminate(
+    signal: "SIGTERM" | "SIGINT" = "SIGTERM",
+    deadlineMs?: number,
+  ): Promise<Ended> {
     note(`server ${this.id} gets ${signal}`);
     this.process.signal(signal);
-    return await this.process.ended();
+    return await this.process.ended(deadlineMs);
   }
 
   async restart(): Promise<void> {
@@ -313,10 +316,10 @@ export function sharedClusterTest(
 /** A read that every server answers one way or the other, until `server` follows a leader. */
 export async function redirectOf(server: Server): Promise<string> {
   using socket = await server.connectEventually();
-  for (let tries = 0; tries < 200; tries++) {
-    const line = await socket.ask("get redirect\r\n");
-    if (line.startsWith("ERR_REDIRECT ")) return line;
-    await sleep(50);
-  }
-  throw new Error(`Server ${server.id} redirects nobody`);
+  let line = "";
+  await eventually(`server ${server.id} to redirect`, async () => {
+    line = await socket.ask("get redirect\r\n");
+    return line.startsWith("ERR_REDIRECT ");
+  });
+  return line;
 }

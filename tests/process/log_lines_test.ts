@@ -34,7 +34,7 @@ clusterTest(
 
 clusterTest(
   "process: a server that lost its leader warns once, and one alone does not fill its log",
-  { timing: { heartbeatIntervalMs: 20, electionTimeoutMs: 100 } },
+  { timing: { heartbeatIntervalMs: 40, electionTimeoutMs: 200 } },
   async (cluster) => {
     await cluster.startAll();
     const leader = await cluster.waitForLeader();
@@ -47,12 +47,15 @@ clusterTest(
     await leader.kill();
     await sleep(ALONE_MS);
     const said = survivor!.process.log.slice(before);
-    const losses = said.filter(({ lostLeader }) => lostLeader === leader.id);
-    assertEquals(losses.map(({ level }) => level), ["warning"]);
+    // A busy machine may have had another leader before both were dead: each is lost once.
+    const losses = said.filter(({ lostLeader }) => lostLeader !== undefined);
+    const gains = said.filter(({ leader }) => Number(leader) > 0);
+    assert(losses.length >= 1 && losses.length <= 1 + gains.length, JSON.stringify(said));
+    assertEquals(losses.filter(({ level }) => level !== "warning"), []);
     const campaigns = said.filter(({ message }) => /^(Now|Still) preCandidate/.test(message));
     const omitted = campaigns.reduce((sum, line) => sum + Number(line.omitted ?? 0), 0);
     assert(campaigns.length <= 15, `${campaigns.length} lines`);
-    assert(omitted + campaigns.length > 30, `${omitted} of its campaigns were left out`);
+    assert(omitted + campaigns.length > 20, `${omitted} of its campaigns were left out`);
     // All together: connections that fail, roles, whatever else.
     assert(said.length <= 50, `${said.length} lines in ${ALONE_MS / 1_000} s`);
   },

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clusterTest, type Server } from "./harness.ts";
 import { needsLinux, needsProgram, run, unmet } from "./requirements.ts";
 import { eventually, sleep } from "./patience.ts";
+import { RedisSocket } from "./redis_socket.ts";
 import { RawSocket } from "./socket.ts";
 
 const MIB = 1_048_576;
@@ -51,7 +52,10 @@ clusterTest("process: idle and deaf clients are disconnected where the timing sa
   using deaf = await server.connect();
   assertEquals(await deaf.ask(`set big 0 ${MIB}\r\n${"b".repeat(MIB)}\r\n`), "OK 1");
   await deaf.send("get big\r\n".repeat(100));
-  await sleep(3_000);
+  await eventually("the server to give the deaf client up", async () => {
+    using socket = await RedisSocket.connect(server.clientPort);
+    return /^connected_clients:1\r$/m.test(String(await socket.ask("INFO", "clients")));
+  });
   // What was under way before the end may still be in the system's buffers; all of it can't be.
   const read = await deaf.readToEnd();
   assert(read.length < 90 * MIB, `${read.length} bytes reached a client that did not read`);
