@@ -27,6 +27,7 @@ export interface CheckedReplica {
   readonly raft: { readonly state: RaftState };
   readonly store: Pick<Replica["store"], "appliedIndex">;
   readonly persister: Pick<Replica["persister"], "isBusy">;
+  readonly snapshots: Pick<Replica["snapshots"], "runningIndex" | "isSending">;
   readonly isRepairing: boolean;
   readonly isSuspect: boolean;
 }
@@ -57,6 +58,7 @@ export function checkReplica(state: CheckedNode, replica: CheckedReplica): void 
   checkLeadership(state, replica.raft.state);
   checkProposals(state, replica);
   checkReads(state, replica.raft.state);
+  checkSnapshots(state, replica);
 }
 
 /**
@@ -72,6 +74,18 @@ function checkApplied(state: CheckedNode, { raft, store, persister }: CheckedRep
     "applied other entries than it was given",
   );
   hold(state, output.batch === null || persister.isBusy, "forgot a batch that it was to persist");
+}
+
+/** A snapshot holds what is applied (paper, §7), and only a leader sends one (paper, Figure 13). */
+function checkSnapshots(state: CheckedNode, { raft, store, snapshots }: CheckedReplica): void {
+  const { runningIndex, isSending } = snapshots;
+  hold(
+    state,
+    runningIndex === Infinity || runningIndex <= store.appliedIndex,
+    "takes a snapshot of what is not applied",
+  );
+  const leads = raft.state.role.kind === "leader";
+  hold(state, leads || !isSending, "sends snapshots without leading");
 }
 
 /** A server is trusted again no sooner than its core says so (docs/data-directory.md, torn tails). */

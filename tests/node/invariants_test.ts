@@ -116,6 +116,7 @@ function node() {
     raft: { state: core },
     store: { appliedIndex: 20 },
     persister: { isBusy: false },
+    snapshots: { runningIndex: 20, isSending: true },
     isRepairing: false,
     isSuspect: false,
   };
@@ -140,6 +141,11 @@ const BROKEN_NODES: readonly [string, (n: TestNode) => void][] = [
   ["calls its vote sound while it is suspect", (n) => n.core.suspect = true],
   ["tells its clients of another leadership than its own", (n) => n.state.ledTerm = 2],
   ["tells its clients of another leadership than its own", (n) => n.core.role.kind = "follower"],
+  ["takes a snapshot of what is not applied", (n) => n.replica.snapshots.runningIndex = 21],
+  ["sends snapshots without leading", (n) => {
+    follow(n);
+    n.rounds.length = n.state.timeEntryIndex = 0;
+  }],
   ["waits for an entry that is applied, or out of order", (n) => n.proposals[0]!.index = 20],
   ["waits for an entry that is applied, or out of order", (n) => n.proposals.reverse()],
   ["waits for an entry that is not in the log", (n) => n.core.log.lastIndex = 21],
@@ -172,6 +178,9 @@ function follow(n: TestNode): void {
 
 Deno.test("replica: a sound one passes, and each thing that is broken is named", () => {
   check(node());
+  const idle = node();
+  idle.replica.snapshots.runningIndex = Infinity;
+  check(idle);
   for (const [broken, damage] of BROKEN_NODES) {
     const damaged = node();
     damage(damaged);

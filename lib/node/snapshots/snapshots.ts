@@ -160,6 +160,16 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     return true;
   }
 
+  /** The index of the snapshot that is being taken; Infinity where none is. */
+  get runningIndex(): number {
+    return this.#maker.runningIndex;
+  }
+
+  /** True while followers get a snapshot, or wait for one. */
+  get isSending(): boolean {
+    return this.#senders.size > 0 || this.#waiting.size > 0;
+  }
+
   get isReceiving(): boolean {
     return this.#receiver.isReceiving;
   }
