@@ -109,7 +109,7 @@ Deno.test("a flipped bit in a recycled segment is refused, makes suspect, or is 
   assert(outcomes.refused > 300 && outcomes.suspect > 50 && outcomes.harmless > 100);
 });
 
-Deno.test("a batch that was torn in a written-over segment is cut, and leaves the server suspect", () => {
+Deno.test("a batch that was torn in a recycled segment is cut, and leaves the server suspect", () => {
   const server = makeRecycled();
   const { disk, log, entries } = server;
   const { path, end: offset } = lastScan(disk);
@@ -165,7 +165,7 @@ function suspectAfterCrashes(disk: SimDisk, seeds: number): { tried: number; sus
   return count;
 }
 
-Deno.test("suspicion of a written-over segment outlasts crashes at every step of the start", () => {
+Deno.test("suspicion of a recycled segment outlasts crashes at every step of the start", () => {
   const { disk, entries } = makeRecycled();
   const { path, end } = lastScan(disk);
   disk.corrupt(path, (bytes) => bytes.fill(0x77, end, end + 300));
@@ -269,7 +269,7 @@ Deno.test("a power loss at any operation of a life that writes over its segments
   assert(operation > 300 && recycled > 300, `${operation} operations, ${recycled} recycled`);
 });
 
-Deno.test("a write that finds no room in a written-over segment leaves the log's end where it was", () => {
+Deno.test("a write that finds no room in a recycled segment leaves the log's end where it was", () => {
   const server = makeRecycled();
   const { disk, log, entries } = server;
   const { path, end } = lastScan(disk);
