@@ -108,7 +108,10 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   /** Takes what the core hands out. */
   take(ready: Ready, nowMs: number): void {
     for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
-    for (const id of ready.snapshotsNeeded) this.#waiting.add(id);
+    for (const id of ready.snapshotsNeeded) {
+      // The leadership that needed it may be over: the core hands needs out with whatever comes next.
+      if (this.#raft.needsSnapshot(id)) this.#waiting.add(id);
+    }
     for (const answer of ready.snapshotAnswers) {
       this.#senders.get(answer.from)?.answered(this.#raft, answer, nowMs);
     }
