@@ -23,7 +23,7 @@ export function restoreAdvice(size: ClusterSize, what = "the file"): string {
     "directory.";
 }
 
-/** The way back where a part of the log or of a snapshot is damaged, and this start can't repair it. */
+/** The way back where a part of the log or of a snapshot is damaged, and the server can't repair it. */
 export function damagedLogAdvice(size: ClusterSize): string {
   const unchanged = "Nothing was changed.";
   if (size === 1) {
