@@ -23,7 +23,7 @@ const HELP = `Cuts the power of servers on ext4, xfs and btrfs, and looks what i
   --help`;
 
 const HEAD = ["run", "cuts", "cut again", "had to be there", "written over", "suspect"]
-  .concat("lost", "refused", "not served", "not mounted", "");
+  .concat("lost", "refused", "not served", "not mounted", "its superblock torn", "");
 const LOAD_MS = 6_000;
 /** A disk that lies forgets so many of its last writes, whatever was flushed. */
 const FORGOTTEN_WRITES = 120;
@@ -160,7 +160,7 @@ function row(name: string, result: TrialResult, isOk: boolean): string[] {
   const { lost, startsRefused, notServed, notMounted } = result;
   return [name, `${cuts}`, `${secondCuts}`, formatCount(acknowledged), `${writtenOver}`]
     .concat(`${suspect}`, `${lost.length}`, `${startsRefused.length}`, `${notServed.length}`)
-    .concat(`${notMounted.length}`, isOk ? "" : "FAILED");
+    .concat(`${notMounted.length}`, `${result.superblocksTorn}`, isOk ? "" : "FAILED");
 }
 
 function needsFuse(): string | null {

@@ -5,6 +5,7 @@ import { sleep } from "../process/patience.ts";
 import { DiskDaemon, Mounts } from "./disk_daemon.ts";
 import { copyImage, type Fate, FATES, HONEST, type Honesty, ImageBuilder } from "./images.ts";
 import { dataPath, type Recording } from "./recording.ts";
+import { isSuperblockTorn } from "./superblock.ts";
 import { type PlacedRecord, readLog } from "./write_log.ts";
 
 const SERVED_WITHIN_MS = 30_000;
@@ -24,6 +25,8 @@ export interface TrialResult {
   notServed: string[];
   /** The file system itself could not be mounted. */
   notMounted: string[];
+  /** The same where its own superblock was torn, see `superblock.ts`: no server can do anything then. */
+  superblocksTorn: number;
   /** Cuts whose log ended in a segment that is written over. */
   writtenOver: number;
   /** Starts that found a torn tail. */
@@ -39,6 +42,7 @@ export function emptyResult(): TrialResult {
     startsRefused: [],
     notServed: [],
     notMounted: [],
+    superblocksTorn: 0,
     writtenOver: 0,
     suspect: 0,
   };
@@ -109,7 +113,7 @@ async function tryOne(
   try {
     mounts = new Mounts(recording.options.fileSystem, start, dataPath(recording.directory));
   } catch (error) {
-    result.notMounted.push(`${where}: ${(error as Error).message}`);
+    noteNotMounted(recording, start, `${where}: ${(error as Error).message}`, result);
     return;
   }
   try {
@@ -119,6 +123,16 @@ async function tryOne(
     await recording.cluster.stopServers();
     mounts.remove();
   }
+}
+
+function noteNotMounted(
+  { options: { fileSystem } }: Recording,
+  images: readonly string[],
+  why: string,
+  result: TrialResult,
+): void {
+  if (fileSystem === "btrfs" && images.some(isSuperblockTorn)) result.superblocksTorn++;
+  else result.notMounted.push(why);
 }
 
 /** Starts servers on logged disks of `images`, and cuts them off in that; null where it can't be. */
@@ -141,7 +155,7 @@ async function cutAgain(
     for (const server of cluster.servers) server.start();
     await untilServed(recording);
   } catch (error) {
-    result.notMounted.push(`cut at ${position}: ${(error as Error).message}`);
+    noteNotMounted(recording, images, `cut at ${position}: ${(error as Error).message}`, result);
     return null;
   } finally {
     await cluster.stopServers();
