@@ -76,19 +76,22 @@ export class Room {
         return this.reserve.withRoom(write);
       } catch (error) {
         if (!(error instanceof DiskFullError)) throw error;
-        if (!this.spares.giveUpOneNow() && !snapshotReserves.giveUpPiece(true)) throw error;
+        if (!this.spares.giveUpOneNow() && !snapshotReserves.giveUpPiece()) throw error;
       }
     }
   }
 
   /**
    * Cuts a piece off the log's reserve, where writing over that found no room; blocking. `isSmall`: for a
-   * hard state, or one entry, which may have parts of it, and when it is used up on a disk that writes over
-   * nothing, a piece of the snapshots' reserves. False where there is none to be had.
+   * hard state, or one entry, which may have parts of it. Once it is used up these get a piece of the
+   * snapshots' reserves, on a disk that needs room to write over what is there: on any other whoever is
+   * quicker would get it. False where there is none to be had.
    */
   giveUpPiece(isSmall: boolean): boolean {
+    const { snapshotReserves } = this.#options;
     if (this.reserve.giveUpPiece(isSmall)) return true;
-    return isSmall && this.reserve.bytes === 0 && this.#options.snapshotReserves.giveUpPiece(false);
+    if (!isSmall || this.reserve.bytes > 0) return false;
+    return snapshotReserves.needsRoom() && snapshotReserves.giveUpPiece();
   }
 
   /** Looks for room where there was none; call it with every tick. `nowMs`: the monotonic clock. */

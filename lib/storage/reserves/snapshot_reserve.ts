@@ -95,7 +95,7 @@ export class SnapshotReserve {
   }
 
   /** True if not even what is there can be overwritten; blocking. */
-  get needsRoom(): boolean {
+  needsRoom(): boolean {
     if (this.#state !== "free" || this.#length === 0) return false;
     const file = this.#disk.open(this.#path);
     try {

@@ -41,13 +41,14 @@ export class SnapshotReserves {
     return this.#reserves.reduce((total, { bytes }) => total + bytes, 0);
   }
 
-  /**
-   * Cuts a piece off the longest; blocking. False: there is none. `isSure`: also where the disk can
-   * overwrite in place, so that another program may get the piece.
-   */
-  giveUpPiece(isSure: boolean): boolean {
-    const longest = [...this.#reserves].sort((a, b) => b.bytes - a.bytes)[0]!;
-    return (isSure || longest.needsRoom) && longest.giveUpPiece();
+  /** Cuts a piece off the longest; blocking. False: there is none. */
+  giveUpPiece(): boolean {
+    return this.#longest.giveUpPiece();
+  }
+
+  /** See `SnapshotReserve.needsRoom`. */
+  needsRoom(): boolean {
+    return this.#longest.needsRoom();
   }
 
   /** True where one that is needed is too short, and the disk has no room for more. */
@@ -95,6 +96,10 @@ export class SnapshotReserves {
       return { path, giveBack: () => reserve.giveBack(), used: () => reserve.used() };
     }
     return null;
+  }
+
+  get #longest(): SnapshotReserve {
+    return this.#reserves.reduce((a, b) => b.bytes > a.bytes ? b : a);
   }
 
   /** See `SnapshotReserve.adopt`. */
