@@ -1,4 +1,4 @@
-/** Init: the composition root, the only file that knows the real clock, disk and network. */
+/** Init: the composition root, where a server gets the real clock, disk and network. */
 import { type Config, findServer } from "./config.ts";
 import { doubtsAbout } from "./config_checks.ts";
 import { DenoDisk } from "./host/deno_disk.ts";

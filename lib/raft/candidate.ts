@@ -37,11 +37,11 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
   }
 }
 
-/** A candidate's own vote counts once it is durable: called after each sync. */
 function canWriteVote(state: RaftState): boolean {
   return !isDiskStalled(state) && !isDiskFull(state);
 }
 
+/** A candidate's own vote counts once it is durable: called after each sync. */
 export function noteOwnVoteDurable(state: RaftState, candidate: CandidateRole): void {
   if (state.output.durableVersion < candidate.ownVoteVersion) return;
   if (candidate.answers.has(state.id)) return;

@@ -7,10 +7,10 @@
  * confirm it: messages carry the round, answers echo it. It never starts before an entry of the
  * leader's own term is committed, since until then the leader may not know of all that is committed.
  *
- * Under load only the voters are asked that were fast before, where they and the leader are a majority:
- * that halves what a round costs three servers. Where they don't answer soon, all the others are asked
- * too; and now and then everybody is, to learn who is fast. A round of few requests asks everybody: the
- * first of many answers comes sooner than that of one.
+ * Under load only the voters that answered fast before are asked, where they and the leader are a
+ * majority: that halves what a round costs three servers. Where they don't answer soon, all others are
+ * asked too; and now and then everybody is, to learn who is fast. A round of few requests asks everybody:
+ * the fastest of several answers comes sooner than one particular answer.
  */
 import { hasQuorumWith } from "./quorum.ts";
 import { sendHeartbeats } from "./replication.ts";

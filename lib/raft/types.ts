@@ -30,8 +30,8 @@ export interface HardState {
   readonly votedFor: ServerId;
   /**
    * True where recovery cut a tail that may have been synced: this server may have forgotten an ack
-   * or a vote. Durable, so that a second crash does not launder it; cleared once the log has matched
-   * a leader's committed index.
+   * or a vote. Durable, so that a second crash does not launder it; cleared once all voters were heard
+   * and the log has matched a commit of the leader's own term (suspicion.ts).
    */
   readonly suspect: boolean;
 }
@@ -69,7 +69,7 @@ export interface VoteResponse extends MessageHeader {
   readonly kind: "voteResponse";
   readonly preVote: boolean;
   readonly granted: boolean;
-  /** The voter may have forgotten a vote: it counts only where every other voter grants too. */
+  /** The voter may have forgotten a vote: it counts only where every other grants or abstains. */
   readonly suspect: boolean;
   /** The voter has lost entries that it held durably (RaftOptions.repair): it has no say. */
   readonly repairing: boolean;

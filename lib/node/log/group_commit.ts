@@ -16,8 +16,10 @@ import type { ClientPace } from "../session/client_pace.ts";
 const GATHER_BYTES_MAX = 262_144;
 /** And more than this don't wait for clients to come back: the disk and the wire are busy enough. */
 const AWAIT_BYTES_MAX = 65_536;
-/** Fewer clients than this are not waited for, nor is the last eighth of them. */
+/** Fewer clients than this are not waited for. */
 const AWAITED_MIN = 8;
+/** Nor is the last eighth of them. */
+const AWAITED_SHARE = 8;
 
 /** Groups are what goes into the log at once; they count from 0. */
 export class GroupCommit {
@@ -64,7 +66,7 @@ export class GroupCommit {
   shouldLinger({ role, log, output }: RaftState, gatheredBytes: number): boolean {
     if (role.kind !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
     if (log.lastIndex > output.applyingIndex) return true; // not committed, or not answered
-    const areEnough = this.#awaited * AWAITED_MIN <= this.#answered;
+    const areEnough = this.#awaited * AWAITED_SHARE <= this.#answered;
     if (areEnough || this.#answered < AWAITED_MIN || gatheredBytes >= AWAIT_BYTES_MAX) return false;
     const nowMs = this.#clock.monotonicMs();
     if (this.#committedMs < 0) this.#committedMs = nowMs;
