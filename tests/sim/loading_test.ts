@@ -43,10 +43,14 @@ Deno.test("loading: a server without contents refuses READONLY reads until its s
       return leaderOf(simulation).probe!.raft()!.log.firstIndex > lastIndex + 1;
     });
     late.start();
-    simulation.demand("a snapshot on its way", 10, () => {
-      const progress = leaderOf(simulation).probe!.raft()!.role;
-      return progress.kind === "leader" && progress.progress.get(late.id)?.mode === "snapshot";
-    });
+    const isOnItsWay = () => {
+      const { role } = leaderOf(simulation).probe!.raft()!;
+      return role.kind === "leader" && role.progress.get(late.id)?.mode === "snapshot";
+    };
+    for (let ms = 0; !isOnItsWay(); ms++) {
+      assert(ms < 10_000, "No snapshot is on its way");
+      runFor(simulation, 1);
+    }
     assert(late.probe!.appliedIndex() === 0, "It has a snapshot of its own");
     // The snapshot's next pieces are lost for now, so that it stays on its way while it is asked.
     simulation.fabric.cut(leaderOf(simulation).id, late.id);
