@@ -160,9 +160,12 @@ export function handleFollowerDisconnect(state: RaftState, id: ServerId): void {
 
 /** What a follower acknowledged does not count: its process may have forgotten it. */
 function forgetFollower(state: RaftState, id: ServerId): void {
-  const progress = leaderOf(state)?.progress.get(id);
-  if (progress === undefined) return;
+  const leader = leaderOf(state);
+  const progress = leader?.progress.get(id);
+  if (leader === null || progress === undefined) return;
   forgetMatch(progress);
+  // An order to campaign may be lost with the connection.
+  if (leader.transfer?.target === id) leader.transfer.isOrdered = false;
   state.output.appendsDue = true;
 }
 

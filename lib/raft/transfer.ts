@@ -10,8 +10,9 @@ import type { Progress } from "./progress.ts";
 import { configurationOf, type LeaderRole, type RaftState, type Transfer } from "./state.ts";
 import type { ServerId } from "./types.ts";
 
-/** Of an election timeout: for how long the order waits for a commit. */
+/** For how long the order waits for a commit: of an election timeout, and in heartbeats at most. */
 const WAITS_SHARE = 0.5;
+const WAITS_HEARTBEATS = 3;
 
 /**
  * Begins to hand over to `to`, or to the voter that holds the most among those that answered most
@@ -70,9 +71,18 @@ export function continueTransfer(state: RaftState, leader: LeaderRole): void {
   send(state, { kind: "timeoutNow", from: state.id, to: progress.id, term: state.term });
 }
 
-/** For half of its time. A disk that stands still must not keep the leadership here, it may be the reason. */
+/**
+ * For half of its time, and less where an election timeout is long: a server that stops waits for its
+ * successor for less than a second. A disk that stands still must not keep the leadership here either, it
+ * may be the reason.
+ */
 function mayWait({ options }: RaftState, { elapsedTicks }: Transfer): boolean {
-  return elapsedTicks < options.electionTimeoutTicks * WAITS_SHARE;
+  const { electionTimeoutTicks, heartbeatTicks } = options;
+  const waitsTicks = Math.min(
+    electionTimeoutTicks * WAITS_SHARE,
+    heartbeatTicks * WAITS_HEARTBEATS,
+  );
+  return elapsedTicks < waitsTicks;
 }
 
 /** Takes proposals again where the target did not take over in time. */

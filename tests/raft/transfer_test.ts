@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Bench } from "./builders.ts";
-import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
+import { bytes, Cluster, makeOptions, textOf, TICKS } from "./cluster.ts";
 
 Deno.test("the leadership goes to the named server, although the old leader lives", () => {
   const cluster = new Cluster();
@@ -61,22 +61,28 @@ Deno.test("the order to campaign waits for the commit of what clients asked for"
   assertEquals(cluster.leaders(), [2]);
 });
 
-Deno.test("a disk that stands still keeps the leadership no longer than half of an election timeout", () => {
-  const cluster = new Cluster();
+/** How many ticks after the order to hand over server 2 campaigns, while the leader's disk stands still. */
+function ticksUntilOrder(electionTimeoutTicks: number): number {
+  const cluster = new Cluster({ overrides: { electionTimeoutTicks } });
   const leader = cluster.elect(1);
   cluster.cut([1], [3]);
   cluster.holdDisk(1);
   cluster.propose("x");
   cluster.settle();
   assertEquals(leader.transferLeadership(2), true);
-  const ledFor = () => {
-    for (let ticks = 1; ticks <= TICKS; ticks++) {
-      cluster.run(1);
-      if (cluster.raft(2).state.role.kind !== "follower") return ticks;
-    }
-    return Infinity;
-  };
-  assertEquals(ledFor(), TICKS / 2);
+  for (let ticks = 1; ticks <= electionTimeoutTicks; ticks++) {
+    cluster.run(1);
+    if (cluster.raft(2).state.role.kind !== "follower") return ticks;
+  }
+  return Infinity;
+}
+
+Deno.test("a disk that stands still keeps the leadership no longer than half of an election timeout", () => {
+  assertEquals(ticksUntilOrder(TICKS), TICKS / 2);
+});
+
+Deno.test("where an election timeout is long, a disk that stands still keeps the leadership for three heartbeats", () => {
+  assertEquals(ticksUntilOrder(10 * TICKS), 3 * makeOptions().heartbeatTicks);
 });
 
 Deno.test("only the current leader may order a server to campaign", () => {
@@ -105,4 +111,19 @@ Deno.test("without a name it never goes to a server that died, whatever the time
       assertEquals(cluster.leaders(), [5 - dead], `${dead} died ${ticks} ticks before`);
     }
   }
+});
+
+Deno.test("transfer: an order that was lost with its connection is given again once the target is heard again", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.settle();
+  cluster.cut([1], [2]);
+  leader.transferLeadership(2);
+  cluster.settle(); // the order is lost
+  leader.peerDisconnected(2);
+  cluster.raft(2).peerDisconnected(1);
+  cluster.heal();
+  cluster.settle();
+  for (let ticks = 0; ticks < TICKS && cluster.leaders()[0] !== 2; ticks++) cluster.run(1);
+  assertEquals(cluster.leaders(), [2]);
 });

@@ -5,6 +5,12 @@ import { FollowerTime, type TimeReport } from "./follower_time.ts";
 import { LeaderClock } from "./leader_clock.ts";
 import type { NodeHost } from "../api.ts";
 
+/**
+ * A process that did not run for so long takes no report for fresh that it reads before as much time has
+ * passed again: by then it has read all that lay there.
+ */
+const STOOD_STILL_MS = 1_000;
+
 export class Clocks {
   readonly leader: LeaderClock;
   readonly follower: FollowerTime;
@@ -14,6 +20,9 @@ export class Clocks {
   /** The last tick before this term was seen: what a leader told before, it told in another one. */
   #termSinceMs = -Infinity;
   #lastTickMs = -Infinity;
+  #lastWallMs = 0;
+  /** Reports that were received before may have lain in a socket for long. */
+  #trustedSinceMs = -Infinity;
 
   constructor(clock: Clock, host: Pick<NodeHost, "log">) {
     this.#clock = clock;
@@ -30,6 +39,17 @@ export class Clocks {
     this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
   }
 
+  /** True where this process did not run since the last tick, or its machine slept. */
+  #stoodStill(nowMs: number): boolean {
+    const wallMs = this.#clock.wallMs();
+    const passedMs = nowMs - this.#lastTickMs;
+    // While a machine sleeps its wall clock alone advances.
+    const wallPassedMs = wallMs - this.#lastWallMs;
+    const isFirst = this.#lastTickMs === -Infinity;
+    this.#lastWallMs = wallMs;
+    return !isFirst && (passedMs >= STOOD_STILL_MS || wallPassedMs - passedMs >= STOOD_STILL_MS);
+  }
+
   /**
    * `leads`: whether this server leads `term`; `report`: what its leader last said of its time, null
    * where it said nothing, or long ago.
@@ -39,6 +59,11 @@ export class Clocks {
       this.#term = term;
       this.#termSinceMs = this.#lastTickMs;
     }
+    if (this.#stoodStill(nowMs)) {
+      // By its time of arrival a report that waited for this process would tell a time long past.
+      this.follower.distrust();
+      this.#trustedSinceMs = nowMs + STOOD_STILL_MS;
+    }
     this.#lastTickMs = nowMs;
     if (leads) {
       // Should another lead for a while and say nothing of its time, it continues by this.
@@ -46,7 +71,8 @@ export class Clocks {
       this.follower.heard({ logTimeMs: this.leader.nowMs(), receivedMs }, term);
       this.#watch.look(nowMs, this.leader.aheadOfWallMs());
     } else if (
-      report !== null && report.logTimeMs !== 0 && report.receivedMs >= this.#termSinceMs
+      report !== null && report.logTimeMs !== 0 &&
+      report.receivedMs >= Math.max(this.#termSinceMs, this.#trustedSinceMs)
     ) {
       this.follower.heard(report, term);
       this.#watch.look(nowMs, this.follower.aheadOfWallMs());

@@ -52,6 +52,11 @@ export class FollowerTime implements LogTime {
     this.#monotonicMs = report.receivedMs;
   }
 
+  /** What was heard no longer tells the time of a coming term: when it was sent is unknown. */
+  distrust(): void {
+    this.#report = null;
+  }
+
   /**
    * The log's time now, for whoever comes to lead a log whose last entry is of `lastTerm`. Null where the
    * leader of that term, or of a later one, has told none to this process: it may have begun elsewhere.

@@ -38,6 +38,8 @@ export class Room {
   readonly #options: RoomOptions;
   readonly #trial: string;
   #isFull = false;
+  /** Whether the batch under way has had a piece of the snapshots' reserves. */
+  #hasGivenPiece = false;
   #isBusy = false;
   #isClosed = false;
   /** By the monotonic clock, as `seek` heard it last. */
@@ -85,13 +87,21 @@ export class Room {
    * Cuts a piece off the log's reserve, where writing over that found no room; blocking. `isSmall`: for a
    * hard state, or one entry, which may have parts of it. Once it is used up these get a piece of the
    * snapshots' reserves, on a disk that needs room to write over what is there: on any other whoever is
-   * quicker would get it. False where there is none to be had.
+   * quicker would get it. One piece for each batch: beside a greedy neighbour one batch would give away all
+   * of them, and get nothing. False where there is none to be had.
    */
   giveUpPiece(isSmall: boolean): boolean {
     const { snapshotReserves } = this.#options;
     if (this.reserve.giveUpPiece(isSmall)) return true;
-    if (!isSmall || this.reserve.bytes > 0) return false;
-    return snapshotReserves.needsRoom() && snapshotReserves.giveUpPiece();
+    if (!isSmall || this.reserve.bytes > 0 || this.#hasGivenPiece) return false;
+    if (!snapshotReserves.needsRoom() || !snapshotReserves.giveUpPiece()) return false;
+    this.#hasGivenPiece = true;
+    return true;
+  }
+
+  /** What follows is for another batch. */
+  beginBatch(): void {
+    this.#hasGivenPiece = false;
   }
 
   /** Looks for room where there was none; call it with every tick. `nowMs`: the monotonic clock. */

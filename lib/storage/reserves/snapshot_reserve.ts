@@ -89,8 +89,8 @@ export class SnapshotReserve {
     } finally {
       file.close();
     }
+    // Whether it is short is seen where it can't grow again: the disk may have room by then.
     this.#length = length;
-    this.#isFull = true;
     return true;
   }
 
@@ -154,6 +154,7 @@ export class SnapshotReserve {
   drop(): void {
     this.#wantedBytes = 0;
     this.#slackBytes = 0;
+    this.#reached(); // nothing is as much as is wanted
     if (this.#state !== "free" || this.#length === 0) return;
     this.#state = "busy";
     this.#disk.removeLater(this.#path, endProcess);

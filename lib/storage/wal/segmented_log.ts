@@ -66,6 +66,7 @@ export class SegmentedLog implements LogStorage {
   ): void {
     this.#expectIdle();
     this.#onSync = onSync;
+    this.#room.beginBatch();
     const { entries } = batch;
     const first = entries[0]?.index ?? 1;
     if (first < 1 || first > this.#nextIndex) {
