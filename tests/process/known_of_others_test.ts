@@ -144,21 +144,17 @@ clusterTest(
     };
     await readsBoth();
     await first.kill();
-    await eventually(
-      "the dead one to be left out",
-      async () => (await slots(leader.clientPort)).length === 2,
-    );
+    // By name, not by number: a client that finds a frozen server in the layout waits for it for ever.
+    const listed = async (...servers: Server[]) => {
+      const found = await slots(leader.clientPort);
+      return found.join() === ports([leader, ...servers]).join();
+    };
+    await eventually("the dead one to be left out", () => listed(second));
     await readsBoth();
     first.start();
-    await eventually(
-      "the dead one to be back",
-      async () => (await slots(leader.clientPort)).length === 3,
-    );
+    await eventually("the dead one to be back", () => listed(first, second));
     second.freeze();
-    await eventually(
-      "the frozen one to be left out",
-      async () => (await slots(leader.clientPort)).length === 2,
-    );
+    await eventually("the frozen one to be left out", () => listed(first));
     await readsBoth();
     second.thaw();
   },
