@@ -7,7 +7,8 @@ import type { NodeHost } from "../api.ts";
 
 /**
  * A process that did not run for so long takes no report for fresh that it reads before as much time has
- * passed again: by then it has read all that lay there.
+ * passed again: by then it has read all that lay there. A machine that slept is not told from a wall clock
+ * that was put right, after which the reports are what keeps the log's time.
  */
 const STOOD_STILL_MS = 1_000;
 
@@ -20,7 +21,6 @@ export class Clocks {
   /** The last tick before this term was seen: what a leader told before, it told in another one. */
   #termSinceMs = -Infinity;
   #lastTickMs = -Infinity;
-  #lastWallMs = 0;
   /** Reports that were received before may have lain in a socket for long. */
   #trustedSinceMs = -Infinity;
 
@@ -39,17 +39,6 @@ export class Clocks {
     this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
   }
 
-  /** True where this process did not run since the last tick, or its machine slept. */
-  #stoodStill(nowMs: number): boolean {
-    const wallMs = this.#clock.wallMs();
-    const passedMs = nowMs - this.#lastTickMs;
-    // While a machine sleeps its wall clock alone advances.
-    const wallPassedMs = wallMs - this.#lastWallMs;
-    const isFirst = this.#lastTickMs === -Infinity;
-    this.#lastWallMs = wallMs;
-    return !isFirst && (passedMs >= STOOD_STILL_MS || wallPassedMs - passedMs >= STOOD_STILL_MS);
-  }
-
   /**
    * `leads`: whether this server leads `term`; `report`: what its leader last said of its time, null
    * where it said nothing, or long ago.
@@ -59,7 +48,7 @@ export class Clocks {
       this.#term = term;
       this.#termSinceMs = this.#lastTickMs;
     }
-    if (this.#stoodStill(nowMs)) {
+    if (nowMs - this.#lastTickMs >= STOOD_STILL_MS && this.#lastTickMs > -Infinity) {
       // By its time of arrival a report that waited for this process would tell a time long past.
       this.follower.distrust();
       this.#trustedSinceMs = nowMs + STOOD_STILL_MS;
