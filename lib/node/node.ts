@@ -255,7 +255,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     digests.tick(nowMs, role.kind === "leader", store);
   }
 
-  /** Tells the sessions where a leadership was lost. */
+  /** Tells the sessions where a leadership was lost, and the other servers where one was won. */
   #noticeLeadership(raft: Raft): void {
     const state = this.#state;
     const { role, term } = raft.state;
@@ -270,5 +270,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       state.replica?.snapshots.leadershipLost();
     }
     state.ledTerm = ledTerm;
+    if (ledTerm !== 0) state.links.statuses.leadershipWon();
   }
 }

@@ -1,6 +1,8 @@
-/** Reports of the log's time that waited in a socket while their reader stood still. */
+/** Reports of the log's time that waited in a socket while their reader stood still, or that hardly had time to be sent. */
 import { assertEquals } from "@std/assert";
 import { leaderOf, othersThan, runFor, scenario } from "./scenarios.ts";
+
+const HOUR_MS = 3_600_000;
 
 Deno.test("late reports: a server that stood still and comes to lead does not begin in the past", () => {
   for (let seed = 1; seed <= 4; seed++) {
@@ -26,6 +28,41 @@ Deno.test("late reports: a server that stood still and comes to lead does not be
           `seed ${seed}: the log is ${behindMs} ms behind the wall`,
         );
         leader.resume();
+      },
+      { driftMax: 0, wallOffsetMaxMs: 0, older: [] },
+      seed,
+    );
+  }
+});
+
+Deno.test("short leaderships: who leads next has heard the log's time, however soon the leader dies", () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    scenario(
+      (simulation) => {
+        // From here on the log is an hour behind all wall clocks.
+        for (const { clock } of simulation.servers) clock.stepWall(HOUR_MS);
+        const first = leaderOf(simulation);
+        const others = othersThan(simulation, first);
+        runFor(simulation, 500);
+        first.pause();
+        const leading = () =>
+          others.find(({ probe }) =>
+            probe?.isOpen() === true && probe.isLeader() &&
+            probe.termAt(probe.commitIndex()) === probe.term()
+          );
+        simulation.demand("a second leader that has committed", 20, () => leading() !== undefined);
+        const second = leading()!;
+        const third = others.find((other) => other !== second)!;
+        second.crash("killed as soon as it leads");
+        first.resume();
+        simulation.demand("a third leader", 20, () => {
+          const { probe } = third;
+          return probe?.isOpen() === true && probe.isLeader() &&
+            probe.appliedIndex() === probe.lastIndex();
+        });
+        const behindMs = third.clock.wallMs() - third.probe!.clockMs();
+        const said = `seed ${seed}: the log is ${behindMs} ms behind the wall`;
+        assertEquals(behindMs > HOUR_MS - 2_000, true, said);
       },
       { driftMax: 0, wallOffsetMaxMs: 0, older: [] },
       seed,

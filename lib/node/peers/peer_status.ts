@@ -65,6 +65,15 @@ export class PeerStatuses {
     this.#sent = null;
   }
 
+  /**
+   * This server has come to lead: its report leaves with the term's first entry. Whoever leads next has
+   * heard the log's time by then, however soon that is, and takes it from no wall clock.
+   */
+  leadershipWon(): void {
+    const own = this.#links.ownStatus();
+    if (own !== null) this.#tell(own);
+  }
+
   #tell(own: StatusNotice): void {
     this.#sent = own;
     this.#sentMs = this.#nowMs;
