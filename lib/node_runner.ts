@@ -8,7 +8,7 @@ import { acceptConnections } from "./net/accept_connections.ts";
 import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
 import { ConnectionWatch } from "./net/connection_watch.ts";
-import type { LogEvent, NodeHost, ServerNode } from "./node/api.ts";
+import type { LogEvent, MachineFacts, NodeHost, ServerNode } from "./node/api.ts";
 
 export interface NodeRunnerOptions {
   readonly config: Config;
@@ -19,6 +19,8 @@ export interface NodeRunnerOptions {
   readonly log: (event: LogEvent) => void;
   /** What this process has used, for telling why it stood still. */
   readonly use?: () => ProcessUse;
+  /** How much memory it has, and how many files it may still open. */
+  readonly machine?: () => Omit<MachineFacts, "adminPort">;
   /** Ends the process at once, exit code 1. */
   readonly onFatal: (error: Error) => void;
 }
@@ -40,6 +42,7 @@ const SPARE_BESIDE_CLIENTS = 24;
 /** And what the other servers' connections must leave of those. */
 const SPARE_BESIDE_PEERS = 12;
 
+const NO_MACHINE = { memoryBytes: null, freeDescriptors: null };
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
 export class NodeRunner implements NodeHost {
@@ -96,6 +99,10 @@ export class NodeRunner implements NodeHost {
 
   use(): ProcessUse {
     return this.#options.use?.() ?? NO_USE;
+  }
+
+  machine(): MachineFacts {
+    return { ...this.#options.machine?.() ?? NO_MACHINE, adminPort: 0 };
   }
 
   // What the server asks.

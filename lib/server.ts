@@ -1,8 +1,10 @@
 /** Init: the composition root, where a server gets the real clock, disk and network. */
+import metadata from "../deno.json" with { type: "json" };
 import { type Config, findServer } from "./config.ts";
 import { doubtsAbout } from "./config_checks.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
 import { freeDescriptors } from "./host/descriptors.ts";
+import { Machine } from "./host/machine.ts";
 import type { Rng } from "./host/ports.ts";
 import type { HostProcess } from "./host/process.ts";
 import { processUse } from "./host/process_use.ts";
@@ -59,8 +61,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     countFree: (atMost) => freeDescriptors(config.path, atMost),
   });
   const parts = { config, serverId, transport, clock, rng, log, onFatal };
-  const runner = new NodeRunner({ ...parts, use: processUse });
-  const node = new Node({ config, serverId, directory, clock, rng, host: runner });
+  const machine = new Machine(config.path, clock);
+  const runner = new NodeRunner({ ...parts, use: processUse, machine: () => machine.sample() });
+  const { version } = metadata;
+  const node = new Node({ config, serverId, directory, clock, rng, host: runner, version });
   await runner.start(node);
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
   const diskMs = Math.round(processUse().diskMs);

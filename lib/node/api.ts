@@ -85,6 +85,16 @@ export interface MessageSender {
   send(message: Message): void;
 }
 
+/** What the node says of its process and machine, and can't see itself. Null: unknown. */
+export interface MachineFacts {
+  /** Memory of the process that is resident. */
+  readonly memoryBytes: number | null;
+  /** Files and connections that may still be opened, as far as that was counted. */
+  readonly freeDescriptors: number | null;
+  /** Where the admin port listens; 0: nowhere. */
+  readonly adminPort: number;
+}
+
 /** What the node asks of whoever runs it. */
 export interface NodeHost {
   /** Call `node.turn()` soon, after what else has arrived by now; at most one call is outstanding. */
@@ -94,6 +104,8 @@ export interface NodeHost {
   log(event: LogEvent): void;
   /** What this process has used; absent where that is unknown, as in the simulator. */
   use?(): ProcessUse;
+  /** Asked about once a second; absent where nothing is known, as in the simulator. */
+  machine?(): MachineFacts;
 }
 
 /** The node as its shells see it. */

@@ -6,9 +6,12 @@ import { missesLeader } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
+import { statusText } from "./facts/cluster_status.ts";
+import { contentBytesMax } from "./limits.ts";
 import { proposeTimeEntry } from "./passing_time.ts";
 import { isLoading } from "./replica.ts";
 import { clientAddresses, serverView } from "./server_view.ts";
+import type { RequestMeters } from "./session/request_meters.ts";
 import {
   AWAIT_LEADER,
   type NodeSession,
@@ -32,10 +35,9 @@ const TICK_WORK_MAX = 8_000_000;
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
 /** What a write that needs no space takes at most, as a rule. */
 const COMMAND_BYTES = 1_024;
-/** What the store can hold, with room for what is in the log already. */
-const STORE_BYTES_MAX = 20 * 1024 ** 3;
 
 export class Evaluator implements SessionHost, WorkBudget {
+  readonly meters: RequestMeters;
   readonly #state: NodeState;
   readonly #addresses: ReadonlyMap<ServerId, ServerPlace>;
   /** Sets are refused once keys and values take so much. */
@@ -44,13 +46,15 @@ export class Evaluator implements SessionHost, WorkBudget {
 
   constructor(state: NodeState) {
     this.#state = state;
+    this.meters = state.meters.requests;
     this.#addresses = clientAddresses(state.addresses);
-    const { dataBytesMax } = state.options.config.storage;
-    this.#dataBytesMax = Math.min(dataBytesMax || Infinity, STORE_BYTES_MAX);
+    this.#dataBytesMax = contentBytesMax(state.options.config.storage);
   }
 
   monotonicMs(): number {
-    return this.#state.options.clock.monotonicMs();
+    const nowMs = this.#state.options.clock.monotonicMs();
+    this.meters.at(nowMs);
+    return nowMs;
   }
 
   get leaderTime(): LogTime {
@@ -178,6 +182,10 @@ export class Evaluator implements SessionHost, WorkBudget {
 
   serverView(): ServerView {
     return serverView(this.#state, this.#addresses, this.refusal());
+  }
+
+  statusText(): string {
+    return statusText(this.#state);
   }
 
   markActive(session: NodeSession): void {

@@ -75,6 +75,14 @@ export const VALUE_BYTES_CEILING = 67_108_864;
 export const REDIS_KEY_BYTES_CEILING = 65_535;
 export const ENTRY_BYTES_CEILING = 67_108_864;
 
+/** What the store can hold, with room for what is in the log already. */
+const STORE_BYTES_MAX = 20 * 1024 ** 3;
+
+/** Sets are refused once keys and values take so much. */
+export function contentBytesMax({ dataBytesMax }: StorageLimits): number {
+  return Math.min(dataBytesMax || Infinity, STORE_BYTES_MAX);
+}
+
 export const DEFAULT_TIMING: Timing = {
   tickMs: 10,
   heartbeatIntervalMs: 50,

@@ -38,6 +38,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
   #lastClientId = 0;
+  /** When the present turn began, by the monotonic clock. */
+  #turnMs = 0;
 
   constructor(options: NodeOptions) {
     this.#state = makeNodeState(options, this);
@@ -111,6 +113,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   turn(): void {
     const state = this.#state;
     state.isTurnScheduled = false;
+    this.#turnMs = state.options.clock.monotonicMs();
+    state.meters.requests.at(this.#turnMs);
     if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica);
     if (state.options.checkInvariants === true) checkNode(state);
     state.sessions.wake();
@@ -163,6 +167,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       formation: state.links.formation.record!,
       clocks: state.clocks,
       standstill: state.standstill,
+      meters: state.meters,
       links: state.links,
       events: this,
     });
@@ -194,7 +199,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const { raft, persister, snapshots } = replica;
     persister.writeWaiting();
     if (state.hasTicked || !state.appender.shouldLinger(raft.state)) {
-      state.appender.flush(state.clocks.leader, raft);
+      state.appender.flush(state.clocks.leader, raft, this.#turnMs);
     }
     state.hasTicked = false;
     if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);
@@ -217,16 +222,21 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   #handleReady({ raft, store, persister, snapshots }: Replica, ready: Ready): void {
     const state = this.#state;
-    const { appender, links, readWaiters } = state;
+    const { appender, links, readWaiters, meters, options: { clock } } = state;
     for (const message of ready.messages) links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
+    const appliesFromMs = ready.committed.length > 0 ? clock.monotonicMs() : 0;
     for (const entry of ready.committed) {
       const proposal = appender.take(entry.index, entry.term);
       applyEntry(store, entry, proposal, this.#result);
-      if (proposal !== null) appender.answered(proposal);
+      if (proposal !== null) {
+        meters.commit.observe(this.#turnMs - proposal.proposedMs);
+        appender.answered(proposal);
+      }
       snapshots.noteApplied(entry);
       timeEntryApplied(state, entry.index);
     }
+    if (ready.committed.length > 0) meters.apply.observe(clock.monotonicMs() - appliesFromMs);
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       readWaiters.confirm(round);

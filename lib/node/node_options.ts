@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly host: NodeHost;
+  /** The build, as it tells others; "unknown" unless given. */
+  readonly version?: string;
   /** The latest version of the handshake that is spoken; for tests of mixed clusters. */
   readonly protocolVersionMax?: number;
   /** Checks invariants, the core's after each step and the node's after each turn: for tests. */

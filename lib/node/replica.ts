@@ -13,6 +13,7 @@ import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
 import type { StatusNotice } from "../wire/rpc/rpc.ts";
 import { hashSeedOf } from "./peers/cluster_id.ts";
+import type { Meters } from "./facts/meters.ts";
 import type { Clocks } from "./time/clocks.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister, type PersistEvents } from "./log/persister.ts";
@@ -46,6 +47,7 @@ export interface ReplicaOptions {
   readonly clocks: Clocks;
   readonly rng: Rng;
   readonly host: NodeHost;
+  readonly meters: Meters;
   readonly checkInvariants: boolean;
   readonly standstill: Standstill;
   readonly links: MessageSender;
@@ -65,13 +67,17 @@ export function openReplica(options: ReplicaOptions): Replica {
   });
   const tookMs = clock.monotonicMs() - startedMs;
   const roleLog = new RoleLog(host);
-  const onEvent = (event: RaftEvent) => roleLog.changed(event, clock.monotonicMs());
+  const onEvent = (event: RaftEvent) => {
+    options.meters.roleChanged(event);
+    roleLog.changed(event, clock.monotonicMs());
+  };
   const raft = makeRaft(options, recovered, replica, onEvent);
   const persister = new Persister({
     log,
     clock,
     slowSyncMs: timing.slowSyncMs,
     host,
+    meters: options.meters,
     events: options.events,
     standstill: options.standstill,
     raft,
@@ -86,6 +92,7 @@ export function openReplica(options: ReplicaOptions): Replica {
     host,
     links,
     log: persister,
+    taken: options.meters.snapshot,
   });
   logRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;

@@ -2,6 +2,9 @@
  * What a node holds: its parts, and the few facts that several of them need, as plain data. Each field
  * that changes is changed in one place, which its comment names; everybody may read all of them.
  */
+import { EventRing } from "./facts/event_ring.ts";
+import { Meters } from "./facts/meters.ts";
+import { ObservedHost } from "./facts/observed_host.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import { KnownLeader } from "./known_leader.ts";
 import { knownServers } from "./known_servers.ts";
@@ -35,6 +38,9 @@ export interface NodeState {
   readonly sessions: Sessions;
   readonly sessionLimits: SessionLimits;
   readonly knownLeader: KnownLeader;
+  readonly meters: Meters;
+  /** What was logged lately. */
+  readonly eventRing: EventRing;
   /** Null until the cluster is formed. Set by node.ts, once. */
   replica: Replica | null;
   /** Null while this server does not stop. Set by node.ts, once. */
@@ -50,8 +56,11 @@ export interface NodeState {
 }
 
 /** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
-export function makeNodeState(options: NodeOptions, events: PeerEvents): NodeState {
-  const { config, serverId, directory, clock, rng, host } = options;
+export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState {
+  const { config, serverId, directory, clock, rng } = given;
+  const eventRing = new EventRing(serverId, clock);
+  const host = new ObservedHost(given.host, eventRing);
+  const options = { ...given, host };
   const { limits, timing } = config;
   const clocks = new Clocks(clock, host);
   const known = knownServers(config.servers, directory.formation, host);
@@ -83,6 +92,8 @@ export function makeNodeState(options: NodeOptions, events: PeerEvents): NodeSta
     sessions: new Sessions(),
     sessionLimits: sessionLimitsOf(limits),
     knownLeader: new KnownLeader(clock),
+    meters: new Meters(),
+    eventRing,
     replica: null,
     shutdown: null,
     ledTerm: 0,

@@ -86,6 +86,8 @@ export interface ServerPlace {
 /** Gives out a `ServerView`, made only where a command asks for it. */
 export interface ServerViewSource {
   serverView(): ServerView;
+  /** What this server knows of itself and the others: a `ClusterStatus` (status.ts) as JSON. */
+  statusText(): string;
 }
 
 export interface Codec {

@@ -200,7 +200,7 @@ Deno.test("held: an absolute time that comes back from the log is the one that t
   appender.append(client.session, 0, command!, 0, command!.length, 1);
   server.refusedWith = AWAIT_LEADER;
   const time = { nowMs: () => server.nowMs, aheadOfWallMs: () => 3_600_000 };
-  appender.flush(time, { propose: () => ({ accepted: false, reason: "notLeader" }) });
+  appender.flush(time, { propose: () => ({ accepted: false, reason: "notLeader" }) }, 0);
   assertEquals(client.session.heldCommands, 1);
   assertEquals(after(client, () => leads(client)), "+OK\r\n");
   assertEquals(client.ask(["PEXPIRETIME", "a"]), [deadlineMs]);

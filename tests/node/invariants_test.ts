@@ -124,7 +124,8 @@ function node() {
 }
 
 function proposal(index: number): Proposal {
-  return { index, term: 3, rewrittenBytes: 10, sessions: [], firstPositions: [], counts: [] };
+  const lists = { sessions: [], firstPositions: [], counts: [] };
+  return { index, term: 3, rewrittenBytes: 10, proposedMs: 0, ...lists };
 }
 
 type TestNode = ReturnType<typeof node>;

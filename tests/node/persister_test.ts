@@ -1,3 +1,4 @@
+import { TimeHistogram } from "../../lib/util/time_histogram.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import { Persister } from "../../lib/node/log/persister.ts";
@@ -72,6 +73,7 @@ function setup(isSuspectOnDisk = false) {
     log,
     clock,
     slowSyncMs: 100,
+    meters: { write: new TimeHistogram(), fsync: new TimeHistogram() },
     isSuspectOnDisk,
     standstill: { totalMs: () => stood.ms },
     raft: { noteDiskProgress() {}, noteDiskFull() {} },

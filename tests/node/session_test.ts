@@ -1,3 +1,4 @@
+import { RequestMeters } from "../../lib/node/session/request_meters.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { commandLength, keyOffset, Op } from "../../lib/kv/commands/command.ts";
 import { Result, Status } from "../../lib/kv/commands/result.ts";
@@ -20,6 +21,7 @@ interface Appended {
 
 /** A leader whose log, rounds and clock the test moves by hand, over a Map of text. */
 class FakeLeader implements SessionHost {
+  readonly meters = new RequestMeters();
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();
   refusedWith: Refusal = 0;
@@ -40,6 +42,9 @@ class FakeLeader implements SessionHost {
   readonly leaderTime = { nowMs: () => this.nowMs, aheadOfWallMs: () => 0 };
   readonly followerTime = this.leaderTime;
   serverView(): ServerView {
+    throw new Error("Nothing of this server is asked for here");
+  }
+  statusText(): string {
     throw new Error("Nothing of this server is asked for here");
   }
   refusal(): Refusal {

@@ -1,4 +1,5 @@
 /** Taking a snapshot and receiving one, on a disk whose operations end when the test says so. */
+import { TimeHistogram } from "../../lib/util/time_histogram.ts";
 import { assert, assertEquals } from "@std/assert";
 import { ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
 import { Result } from "../../lib/kv/commands/result.ts";
@@ -314,6 +315,7 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
     host: bench.host,
     links: { send() {} },
     log: { compact() {} },
+    taken: new TimeHistogram(),
   });
   const snapshotChunks = [pieceOf(body, 2, 0, body.length)];
   const ready = { snapshotChunks, snapshotsNeeded: [], snapshotAnswers: [] };

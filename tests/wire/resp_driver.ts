@@ -2,6 +2,7 @@
  * A whole connection without a network: the session, its codec and a real store behind them, with a
  * log that is applied when the test says so.
  */
+import { RequestMeters } from "../../lib/node/session/request_meters.ts";
 import { Result } from "../../lib/kv/commands/result.ts";
 import { commandLength } from "../../lib/kv/commands/command.ts";
 import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
@@ -27,6 +28,7 @@ interface Waiting {
 
 /** A server that leads, unless told otherwise; all its connections share one store. */
 export class OneServer implements SessionHost {
+  readonly meters = new RequestMeters();
   readonly store = new Store({ hashSeed: 1 });
   refusedWith: Refusal = 0;
   readonly awaiting = new Set<Session>();
@@ -98,6 +100,9 @@ export class OneServer implements SessionHost {
   }
   read(bytes: Uint8Array, offset: number, result: Result): void {
     this.store.read(bytes, offset, result);
+  }
+  statusText(): string {
+    return '{"format":1}';
   }
   serverView(): ServerView {
     const leaderId = this.refusedWith === 0 ? 1 : this.leader === null ? 0 : 2;

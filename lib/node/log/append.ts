@@ -23,6 +23,8 @@ export interface Proposal {
   rewrittenBytes: number;
   index: number;
   term: number;
+  /** When it came into the log, by the monotonic clock at the beginning of that turn. */
+  proposedMs: number;
   readonly sessions: NodeSession[];
   readonly firstPositions: number[];
   readonly counts: number[];
@@ -105,9 +107,9 @@ export class Appender {
   /**
    * Puts all that was gathered into the log; what the log does not take is refused. Entries are stamped
    * only now, so that stamps never go back along the log. Absolute times arrive by the wall clock and
-   * become the log's own here: deadline + stamp - wall now.
+   * become the log's own here: deadline + stamp - wall now. `nowMs`: the monotonic clock.
    */
-  flush(time: LogTime, raft: Pick<Raft, "propose">): void {
+  flush(time: LogTime, raft: Pick<Raft, "propose">, nowMs: number): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
     this.#groupCommit.flushed();
@@ -120,6 +122,7 @@ export class Appender {
       if (result.accepted) {
         proposal.index = result.index;
         proposal.term = result.term;
+        proposal.proposedMs = nowMs;
         this.proposals.push(proposal);
       } else {
         this.rewrites.release(proposal.rewrittenBytes);
@@ -174,7 +177,8 @@ export class Appender {
 }
 
 function newProposal(): Proposal {
-  return { rewrittenBytes: 0, index: 0, term: 0, sessions: [], firstPositions: [], counts: [] };
+  const lists = { sessions: [], firstPositions: [], counts: [] };
+  return { rewrittenBytes: 0, index: 0, term: 0, proposedMs: 0, ...lists };
 }
 
 /** Gives an entry's commands back to their sessions: `data` has them after its envelope. */

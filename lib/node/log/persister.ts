@@ -7,6 +7,7 @@ import { type Clock, DiskFullError } from "../../host/ports.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { PersistBatch, SnapshotPosition } from "../../raft/types.ts";
 import type { LogStorage } from "../../storage/types.ts";
+import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { PacedLog } from "../reports/paced_log.ts";
 import type { Standstill } from "../reports/standstill.ts";
 import type { NodeHost } from "../api.ts";
@@ -21,12 +22,19 @@ export interface PersisterOptions {
   readonly clock: Clock;
   readonly slowSyncMs: number;
   readonly host: NodeHost;
+  readonly meters: DiskMeters;
   readonly events: PersistEvents;
   readonly standstill: Pick<Standstill, "totalMs">;
   /** Hears that the disk answers, while a batch takes long. */
   readonly raft: Pick<Raft, "noteDiskProgress" | "noteDiskFull">;
   /** At startup, see `HardState.suspect`. */
   readonly isSuspectOnDisk: boolean;
+}
+
+/** How long batches take to become durable, in two parts. */
+export interface DiskMeters {
+  readonly write: TimeHistogram;
+  readonly fsync: TimeHistogram;
 }
 
 export interface PersistEvents {
@@ -206,6 +214,8 @@ export class Persister {
     }
     this.#isWriting = false;
     this.#finishedMs = nowMs;
+    this.#options.meters.write.observe(this.#writeMs);
+    this.#options.meters.fsync.observe(Math.max(0, nowMs - this.#startedMs - this.#writeMs));
     if (error !== null) {
       this.#isStuck = true;
       // A hard state that ends suspicion must not be durable before the entries that justify it.

@@ -114,6 +114,7 @@ export class ReplyComposer {
     let error = pending.error(position);
     const leader = error === ClientError.redirect ? this.#host.leaderAddress() : null;
     if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
+    this.#host.meters.refusedFor(error);
     this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
   }
 }

@@ -318,10 +318,12 @@ export class Session implements ClientSession, HoldingSession {
   #release(): void {
     const pending = this.#pending;
     const before = pending.head;
+    const { meters } = this.#host;
     while (pending.head < pending.evaluated) {
       const isRead = pending.kind(pending.head) === PendingKind.read;
       if (isRead && pending.round(pending.head) > this.#confirmedRound) break;
       this.#replies.stream.release(pending.replyEnd(pending.head));
+      meters.answered(pending.kind(pending.head), pending.submittedMs(pending.head));
       pending.head++;
     }
     if (pending.head > this.#lastPosition && this.closing === null) {

@@ -7,6 +7,7 @@ import type { Result } from "../../kv/commands/result.ts";
 import type { ClientAddress, LogTime, ServerViewSource } from "../../wire/codec.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { ClientPace } from "./client_pace.ts";
+import type { RequestMeters } from "./request_meters.ts";
 import type { CheckedSession } from "./session_invariants.ts";
 
 /** No leader is known, and there may be one soon: commands that need one are held until then. */
@@ -62,6 +63,7 @@ export interface NodeSession {
 }
 
 export interface SessionHost extends ServerViewSource {
+  readonly meters: RequestMeters;
   monotonicMs(): number;
   /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
   readonly leaderTime: LogTime;

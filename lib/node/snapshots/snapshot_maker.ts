@@ -35,7 +35,7 @@ export interface SnapshotMakerOptions {
 
 export interface SnapshotTaken {
   /** A snapshot of this server's own is durable. */
-  snapshotTaken(position: SnapshotPosition): void;
+  snapshotTaken(position: SnapshotPosition, tookMs: number): void;
 }
 
 interface Running {
@@ -225,7 +225,7 @@ export class SnapshotMaker {
       const longestSliceMs = Math.round(running.longestSliceMs * 100) / 100;
       const fields = { index, keys, bytes, tookMs, slices, longestSliceMs };
       host.log({ level: "info", message: "Snapshot taken", fields });
-      events.snapshotTaken(running.writer.position);
+      events.snapshotTaken(running.writer.position, tookMs);
     });
   }
 

@@ -9,6 +9,7 @@ import type { Raft } from "../../raft/raft.ts";
 import type { Entry, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
 import type { LogStorage, SnapshotFiles } from "../../storage/types.ts";
 import type { StorageLimits } from "../limits.ts";
+import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
 import type { MessageSender, NodeHost } from "../api.ts";
 import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
@@ -29,6 +30,8 @@ export interface SnapshotsOptions {
   readonly host: NodeHost;
   readonly links: MessageSender;
   readonly log: CompactedLog;
+  /** How long each of its own snapshots took. */
+  readonly taken: TimeHistogram;
 }
 
 /** The log on disk. */
@@ -90,7 +93,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
   }
 
-  snapshotTaken(position: SnapshotPosition): void {
+  snapshotTaken(position: SnapshotPosition, tookMs: number): void {
+    this.#options.taken.observe(tookMs);
     this.#options.log.compact(position.index + 1);
   }
 

@@ -13,7 +13,7 @@ import {
 import { writeServerReply } from "./resp_server_replies.ts";
 import { CLUSTER_DOWN } from "./resp_cluster.ts";
 import { Outcome, RespReader } from "./resp_reader.ts";
-import { RESP3, RespMode, writeLine, writeRespResult } from "./resp_replies.ts";
+import { RESP3, RespMode, writeLine, writeRespResult, writeText } from "./resp_replies.ts";
 import { type RespIdentity, type RespLimits, RespRequest } from "./resp_request.ts";
 import { findCommand, type RespCommand } from "./resp_table.ts";
 
@@ -139,6 +139,10 @@ export class RespCodec implements Codec {
     const mode = replyMode & ~RESP3;
     if (mode === ReplyMode.plain || mode === ReplyMode.beginTransaction) {
       out.slice(bytes, start, end);
+      return;
+    }
+    if (mode === RespMode.status) {
+      writeText(out, source.statusText());
       return;
     }
     const argument = decoder.decode(bytes.subarray(start, end));

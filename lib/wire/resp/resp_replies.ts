@@ -45,6 +45,7 @@ export const RespMode = {
   clusterMyId: 48,
   command: 49,
   role: 50,
+  status: 51,
 } as const;
 export type RespMode = typeof RespMode[keyof typeof RespMode];
 

@@ -35,6 +35,10 @@ export function role(r: RespRequest): void {
   r.local(RespMode.role);
 }
 
+export function status(r: RespRequest): void {
+  r.local(RespMode.status);
+}
+
 export function time(r: RespRequest): void {
   r.local(RespMode.time);
 }

@@ -101,6 +101,17 @@ const SERVER: readonly Row[] = [
   ["flushdb", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
   ["info", -1, "loading stale", 0, 0, 0, "1.0.0", "About the server", server.info],
   [
+    "raftkv.status",
+    1,
+    "noscript loading stale",
+    0,
+    0,
+    0,
+    "1.0.0",
+    "How this server and the others are, as JSON",
+    server.status,
+  ],
+  [
     "role",
     1,
     "noscript loading stale fast",

@@ -1,0 +1,40 @@
+/**
+ * What a node counts as it runs, for `/metrics` and for what it says of itself. Plain counters, bumped in
+ * place by whoever does the work; nothing here makes a page, an object or a string.
+ */
+import type { RaftEvent } from "../../raft/raft.ts";
+import { NOBODY, type ServerId } from "../../raft/types.ts";
+import { TimeHistogram } from "../../util/time_histogram.ts";
+import { RequestMeters } from "../session/request_meters.ts";
+
+export class Meters {
+  readonly requests = new RequestMeters();
+  /** The two parts of making a batch of the log durable. */
+  readonly write = new TimeHistogram();
+  readonly fsync = new TimeHistogram();
+  /** Of an entry, on the leader that proposed it: from there until it is applied. */
+  readonly commit = new TimeHistogram();
+  /** What one turn applies. */
+  readonly apply = new TimeHistogram();
+  /** Making one snapshot, from its beginning until it is durable. */
+  readonly snapshot = new TimeHistogram();
+  /** How often this server stood for election, pre-votes left out. */
+  elections = 0;
+  /** How often it came to know another leader than before. */
+  leaderChanges = 0;
+  #leaderId: ServerId = NOBODY;
+
+  roleChanged({ from, to, leaderId }: RaftEvent): void {
+    if (to === "candidate" && from !== "candidate") this.elections++;
+    if (leaderId === NOBODY || leaderId === this.#leaderId) return;
+    this.#leaderId = leaderId;
+    this.leaderChanges++;
+  }
+
+  /** Call it at least every minute, see TimeHistogram. */
+  rotate(nowMs: number): void {
+    const { write, read, stale, local } = this.requests.byKind;
+    for (const one of [write, read, stale, local, this.write, this.fsync]) one.rotate(nowMs);
+    for (const one of [this.commit, this.apply, this.snapshot]) one.rotate(nowMs);
+  }
+}

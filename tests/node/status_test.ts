@@ -1,0 +1,62 @@
+/** RAFTKV.STATUS: what a server says of itself. */
+import { assert, assertEquals } from "@std/assert";
+import type { ClusterStatus, ServerFacts } from "../../lib/wire/status.ts";
+import { OneServer, replies } from "./one_server.ts";
+
+const page = Deno.readTextFileSync(new URL("../../docs/admin.md", import.meta.url));
+
+/** Sends it over a connection of its own, and returns the replies. */
+function ask(server: OneServer, text: string): string {
+  const session = server.node.openSession("test")!;
+  server.send(session, text);
+  server.settle();
+  const reply = replies(session);
+  session.disconnected();
+  return reply;
+}
+
+function statusOf(server: OneServer): ClusterStatus {
+  const reply = ask(server, "*1\r\n$13\r\nRAFTKV.STATUS\r\n");
+  const [head, json, ...rest] = reply.split("\r\n");
+  assertEquals(head, `$${new TextEncoder().encode(json).length}`);
+  assertEquals(rest, [""]);
+  return JSON.parse(json!) as ClusterStatus;
+}
+
+function factsOf(server: OneServer): ServerFacts {
+  return statusOf(server).servers[0]!.facts!;
+}
+
+Deno.test("a server tells its role, its log and what it holds", () => {
+  const server = new OneServer();
+  ask(server, "set a 0 1\r\nx\r\nset b 100 2\r\nyy\r\n");
+  const status = statusOf(server);
+  assertEquals([status.format, status.serverId, status.leaderId], [1, 1, 1]);
+  assertEquals(status.servers.map(({ id, reach }) => [id, reach]), [[1, "self"]]);
+  const facts = status.servers[0]!.facts!;
+  assertEquals([facts.role, facts.leaderId, facts.leaderMissingMs], ["leader", 1, 0]);
+  assertEquals([facts.keys, facts.expiringKeys, facts.writesTotal], [2, 1, 2]);
+  assertEquals(facts.commitIndex, server.lastIndex);
+  assertEquals(facts.appliedIndex, server.lastIndex);
+  assertEquals(facts.durableIndex, server.lastIndex);
+  assertEquals(facts.problems, []);
+  assert(facts.diskBytes! > 0);
+  assertEquals(status.events.at(-1)?.message, "Now leader, was candidate");
+});
+
+Deno.test("refused commands are counted, and reads", () => {
+  const server = new OneServer();
+  ask(server, "get a\r\n");
+  assertEquals([factsOf(server).readsTotal, factsOf(server).refusedTotal], [1, 0]);
+});
+
+Deno.test("docs/admin.md has every field of the status", () => {
+  const server = new OneServer();
+  const status = statusOf(server);
+  const follower = { id: 2, mode: "probe", matchIndex: 0, lagEntries: 0, lagBytes: 0, lagMs: 0 };
+  const names = [status, status.servers[0]!, factsOf(server), status.events[0]!, follower]
+    .flatMap((one) => Object.keys(one));
+  const rows = page.split("\n").filter((line) => line.startsWith("| `"));
+  const known = new Set(rows.flatMap((row) => row.split("|")[1]!.match(/`[^`]+`/g) ?? []));
+  assertEquals(names.filter((name) => !known.has(`\`${name}\``)), []);
+});
