@@ -57,6 +57,11 @@ const BANS: readonly Ban[] = [
     instead: "put the call behind a port in lib/host/",
   },
   {
+    pattern: /\b(Deno|process|Buffer)\./,
+    where: (path) => path.startsWith("client/"),
+    instead: "the client runs on Deno and on Node: take what both have",
+  },
+  {
     pattern: /\bDeno\.(listen|connect)\b/,
     where: (path) => path.startsWith("lib/host/") && path !== "lib/host/tcp.ts",
     instead: "use TcpTransport of lib/host/tcp.ts",
@@ -147,6 +152,8 @@ function* checkImports(path: string, text: string): Generator<Finding> {
     if (/^(https?:|npm:|jsr:)/.test(specifier) && !/^(lib|tests)\/packages\//.test(path)) {
       yield { line, message: `${specifier}: outside packages come through lib/packages/` };
     }
+    const outside = clientFault(path, specifier);
+    if (outside !== null) yield { line, message: outside };
     if (!path.startsWith("lib/")) continue;
     if (specifier.startsWith("@std/assert")) {
       yield { line, message: "lib uses util/assert.ts: its assertions name what is broken" };
@@ -159,6 +166,17 @@ function* checkImports(path: string, text: string): Generator<Finding> {
     const fault = folderFault(path, target);
     if (fault !== null) yield { line, message: fault };
   }
+}
+
+/** The client is a package of its own: it needs nothing but sockets, and no server needs it. */
+function clientFault(path: string, specifier: string): string | null {
+  const target = specifier.startsWith(".") ? resolve(path, specifier) : specifier;
+  if (path.startsWith("client/")) {
+    if (target.startsWith("client/") || target === "node:net") return null;
+    return `client must not import ${target}: it may import itself and node:net`;
+  }
+  if (!path.startsWith("lib/") || path.startsWith("lib/cli/")) return null;
+  return target.startsWith("client/") ? `lib must not import ${target}: lib/cli alone may` : null;
 }
 
 /** A test that is left out says why, on its line or the one above; none leaves all others out. */

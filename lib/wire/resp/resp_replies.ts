@@ -33,6 +33,10 @@ export const RespMode = {
   verbatim: 33,
   /** 1 where all was done, 0 where nothing was. */
   allOrNothing: 34,
+  /** Version, time to live in ms (-1 for none) and value, or nil. */
+  versioned: 35,
+  /** The version that was written; 0 where the key has another one, nil where there is none. */
+  version: 36,
   // What the server tells of itself.
   hello: 40,
   info: 41,
@@ -95,8 +99,11 @@ export function writeRespResult(
     case Status.stored:
     case Status.deleted:
       if (mode === RespMode.integer) writeInteger(out, 1);
+      else if (mode === RespMode.version) writeInteger(out, result.version);
       else out.raw(OK);
       return;
+    case Status.versionDiffers:
+      return writeInteger(out, 0);
     case Status.found:
       return writeFound(out, mode, result, time);
     case Status.notFound:
@@ -151,6 +158,11 @@ function writeFound(out: ByteWriter, mode: number, result: Result, time: LogTime
       return writeInteger(out, deadlineMs === 0 ? -1 : byWall(deadlineMs, time));
     case RespMode.verbatim:
       return out.slice(result.bytes, result.offset, result.offset + result.length);
+    case RespMode.versioned:
+      writeArray(out, 3);
+      writeInteger(out, result.version);
+      writeInteger(out, deadlineMs === 0 ? -1 : left(deadlineMs, time));
+      return writeBulk(out, result.bytes, result.offset, result.length);
     default:
       return writeBulk(out, result.bytes, result.offset, result.length);
   }

@@ -5,6 +5,7 @@ import type { RespRequest } from "./resp_request.ts";
 import * as server from "./resp_server.ts";
 import * as strings from "./resp_strings.ts";
 import * as transactions from "./resp_transactions.ts";
+import * as versions from "./resp_versions.ts";
 
 export type RespHandler = (request: RespRequest) => void;
 
@@ -139,6 +140,13 @@ const TRANSACTIONS: readonly Row[] = [
   ["watch", -2, "noscript loading stale fast", 1, -1, 1, "2.2.0", "", transactions.watch],
 ];
 
+/** Of this server alone: what the lines have and Redis has not. `since` is this server's version. */
+const VERSIONS: readonly Row[] = [
+  ["raftkv.cas", -4, "write denyoom fast", 1, 1, 1, "0.1.0", "Set a version's value", versions.cas],
+  ["raftkv.get", 2, "readonly fast", 1, 1, 1, "0.1.0", "Version, time, value", versions.get],
+  ["raftkv.set", -3, "write denyoom fast", 1, 1, 1, "0.1.0", "Set, get the version", versions.set],
+];
+
 const IMMEDIATE = new Set(["multi", "exec", "discard", "watch", "quit", "reset"]);
 
 function toCommand(group: string, row: Row): RespCommand {
@@ -156,6 +164,7 @@ export const COMMANDS: readonly RespCommand[] = [
   ...SERVER.map((row) => toCommand("server", row)),
   ...CLUSTER.map((row) => toCommand("cluster", row)),
   ...TRANSACTIONS.map((row) => toCommand("transactions", row)),
+  ...VERSIONS.map((row) => toCommand("raftkv", row)),
 ];
 
 const NAME_BYTES_MAX = Math.max(...COMMANDS.map(({ name }) => name.length));

@@ -1,0 +1,94 @@
+/**
+ * One round of asking servers who leads. The next one is asked when one has failed, or has said nothing
+ * for a moment: a server that is frozen, or cut off, costs no more than that.
+ */
+import { Attempt, type Outcome } from "./attempt.ts";
+import type { Connection } from "./connection.ts";
+import type { ReplyLimits } from "./reply_parser.ts";
+
+export interface SearchOptions {
+  readonly limits: ReplyLimits;
+  /** How long one server may take for the connection and its answers. */
+  readonly attemptTimeoutMs: number;
+}
+
+export interface SearchEvents {
+  /** A layout was seen: these servers are there. */
+  learned(servers: readonly string[]): void;
+  found(connection: Connection): void;
+  /** No server leads: what each of them said. `answered`: one of them was there. */
+  failed(reasons: ReadonlyMap<string, string>, answered: boolean): void;
+}
+
+const STAGGER_MS = 150;
+
+export class Search {
+  readonly #options: SearchOptions;
+  readonly #events: SearchEvents;
+  readonly #left: string[];
+  readonly #asked = new Set<string>();
+  readonly #attempts = new Set<Attempt>();
+  readonly #reasons = new Map<string, string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #answered = false;
+  #isOver = false;
+
+  /** Asks `servers` in this order. */
+  constructor(servers: readonly string[], options: SearchOptions, events: SearchEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#left = [...servers];
+    this.#askNext();
+  }
+
+  cancel(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    for (const attempt of this.#attempts) attempt.cancel();
+    this.#attempts.clear();
+  }
+
+  #askNext(): void {
+    clearTimeout(this.#timer);
+    let next = this.#left.shift();
+    while (next !== undefined && this.#asked.has(next)) next = this.#left.shift();
+    if (next === undefined) {
+      if (this.#attempts.size > 0) return;
+      this.cancel();
+      this.#events.failed(this.#reasons, this.#answered);
+      return;
+    }
+    this.#asked.add(next);
+    const { limits, attemptTimeoutMs } = this.#options;
+    this.#attempts.add(
+      new Attempt(next, limits, attemptTimeoutMs, (attempt, outcome) => {
+        this.#done(attempt, outcome);
+      }),
+    );
+    this.#timer = setTimeout(() => this.#askNext(), STAGGER_MS);
+  }
+
+  #done(attempt: Attempt, outcome: Outcome): void {
+    this.#attempts.delete(attempt);
+    if (this.#isOver) {
+      if (outcome.kind === "leads") outcome.connection.close("");
+      return;
+    }
+    if (outcome.kind === "failed") {
+      this.#reasons.set(attempt.server, outcome.why);
+      if (outcome.answered) this.#answered = true;
+      return this.#askNext();
+    }
+    this.#answered = true;
+    this.#events.learned(outcome.servers);
+    if (outcome.kind === "leads") {
+      this.cancel();
+      this.#events.found(outcome.connection);
+      return;
+    }
+    this.#reasons.set(attempt.server, `it says that ${outcome.leader} leads`);
+    this.#left.unshift(outcome.leader);
+    this.#askNext();
+  }
+}

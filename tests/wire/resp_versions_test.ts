@@ -1,0 +1,123 @@
+import { assertEquals } from "@std/assert";
+import { toBytes } from "../process/socket.ts";
+import { OneClient, OneServer } from "./resp_driver.ts";
+
+/** A client of lines and one of the Redis protocol, on one server. */
+function both(): { server: OneServer; resp: OneClient; lines: (text: string) => string } {
+  const server = new OneServer();
+  const line = new OneClient(server, 2);
+  const lines = (text: string) => {
+    line.output = "";
+    line.send(toBytes(text));
+    return line.output;
+  };
+  return { server, resp: new OneClient(server, 1), lines };
+}
+
+const words = (replies: readonly unknown[]) =>
+  replies.map((reply) => reply instanceof Error ? reply.message : reply);
+
+Deno.test("resp versions: what RAFTKV.SET and CAS store, lines see, and the other way round", () => {
+  const { resp, lines } = both();
+  assertEquals(resp.ask(["RAFTKV.SET", "k", "one"], ["RAFTKV.GET", "k"]), [1, [1, -1, "one"]]);
+  assertEquals(lines("getm k\r\n"), "VALUE 1 0 3\r\none\r\n");
+  assertEquals(lines("cas k 60 1 3\r\ntwo\r\n"), "OK 2\r\n");
+  assertEquals(resp.ask(["raftkv.get", "k"]), [[2, 60_000, "two"]]);
+  assertEquals(resp.ask(["RAFTKV.CAS", "k", "three", "2", "PX", "1500"]), [3]);
+  assertEquals(lines("getm k\r\n"), "VALUE 3 2 5\r\nthree\r\n");
+  assertEquals(resp.ask(["RAFTKV.GET", "k"], ["PTTL", "k"]), [[3, 1500, "three"], 1500]);
+});
+
+Deno.test("resp versions: a cas comes to what the line comes to, for every state of the key", () => {
+  for (const state of ["absent", "there", "deleted", "due"]) {
+    for (const version of [0, 1, 2, Number.MAX_SAFE_INTEGER]) {
+      const outcomes = ["lines", "resp"].map((protocol) => {
+        const { server, resp, lines } = both();
+        if (state !== "absent") resp.ask(["RAFTKV.SET", "k", "v", "PX", "100"]);
+        if (state === "deleted") resp.ask(["DEL", "k"]);
+        if (state === "due") server.nowMs += 100;
+        return protocol === "resp"
+          ? resp.ask(["RAFTKV.CAS", "k", "w", `${version}`])[0]
+          : lines(`cas k 0 ${version} 1\r\nw\r\n`);
+      });
+      const line = outcomes[0] as string;
+      const wanted = line === "ERR_VERSION\r\n"
+        ? 0
+        : line === "ERR_NOT_FOUND\r\n"
+        ? null
+        : Number(/^OK (\d+)\r\n$/.exec(line)![1]);
+      assertEquals(outcomes[1], wanted, `${state}, version ${version}`);
+    }
+  }
+});
+
+Deno.test("resp versions: versions grow over deletes, and a key that is not there is nil", () => {
+  const { resp } = both();
+  assertEquals(
+    resp.ask(
+      ["RAFTKV.GET", "k"],
+      ["RAFTKV.SET", "k", ""],
+      ["RAFTKV.GET", "k"],
+      ["DEL", "k"],
+      ["RAFTKV.GET", "k"],
+      ["RAFTKV.SET", "k", "v"],
+      ["INCR", "n"],
+      ["RAFTKV.GET", "n"],
+    ),
+    [null, 1, [1, -1, ""], 1, null, 2, 1, [2, -1, "1"]],
+  );
+});
+
+Deno.test("resp versions: nil is _ in version 3 of the protocol, $-1 in version 2", () => {
+  for (const [version, nil] of [["2", "$-1\r\n"], ["3", "_\r\n"]] as const) {
+    const { resp } = both();
+    resp.ask(["HELLO", version]);
+    resp.ask(["RAFTKV.GET", "k"], ["RAFTKV.CAS", "k", "v", "7"]);
+    assertEquals(resp.output, `${nil}${nil}`);
+    resp.ask(["RAFTKV.CAS", "k", "v", "0"], ["RAFTKV.CAS", "k", "v", "9"], ["RAFTKV.GET", "k"]);
+    assertEquals(resp.output, ":1\r\n:0\r\n*3\r\n:1\r\n:-1\r\n$1\r\nv\r\n");
+  }
+});
+
+Deno.test("resp versions: within a transaction each has its reply, in order", () => {
+  const { resp } = both();
+  const replies = resp.ask(
+    ["MULTI"],
+    ["RAFTKV.SET", "a", "1"],
+    ["RAFTKV.GET", "a"],
+    ["RAFTKV.CAS", "a", "2", "5"],
+    ["RAFTKV.CAS", "a", "3", "1"],
+    ["RAFTKV.CAS", "b", "3", "1"],
+    ["RAFTKV.GET", "a"],
+    ["EXEC"],
+  );
+  assertEquals(replies.at(-1), [1, [1, -1, "1"], 0, 2, null, [2, -1, "3"]]);
+});
+
+Deno.test("resp versions: what is wrong is refused, and nothing is done", () => {
+  const { resp } = both();
+  const syntax = "ERR syntax error";
+  const version = "ERR version is not an integer or out of range";
+  const time = (name: string) => `ERR invalid expire time in '${name}' command`;
+  const cases: [string[], string][] = [
+    [["RAFTKV.SET", "k", "v", "PX"], syntax],
+    [["RAFTKV.SET", "k", "v", "EX", "5"], syntax],
+    [["RAFTKV.SET", "k", "v", "PX", "5", "NX"], syntax],
+    [["RAFTKV.SET", "k", "v", "PX", "0"], time("raftkv.set")],
+    [["RAFTKV.SET", "k", "v", "PX", "-1"], time("raftkv.set")],
+    [["RAFTKV.SET", "k", "v", "PX", "9007199254740991"], time("raftkv.set")],
+    [["RAFTKV.SET", "k", "v", "PX", "x"], "ERR value is not an integer or out of range"],
+    [["RAFTKV.SET", "", "v"], "ERR an empty key is not allowed here"],
+    [["RAFTKV.SET", "k", "v".repeat(1001)], "ERR a value has more than 1000 bytes"],
+    [["RAFTKV.CAS", "k", "v", "-1"], version],
+    [["RAFTKV.CAS", "k", "v", "9007199254740992"], version],
+    [["RAFTKV.CAS", "k", "v", "1.0"], version],
+    [["RAFTKV.CAS", "k", "v", "0", "PX"], syntax],
+    [["RAFTKV.CAS", "k", "v", "0", "PX", "0"], time("raftkv.cas")],
+    [["RAFTKV.CAS", "k", "v"], "ERR wrong number of arguments for 'raftkv.cas' command"],
+    [["RAFTKV.GET", "k", "l"], "ERR wrong number of arguments for 'raftkv.get' command"],
+  ];
+  for (const [request, message] of cases) {
+    assertEquals(words(resp.ask(request, ["DBSIZE"])), [message, 0], request.join(" "));
+  }
+});
