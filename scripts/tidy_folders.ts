@@ -39,7 +39,7 @@ const STORAGE_ROWS = [
 const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
   kv: { shared: [], folders: { memory: [], commands: ["memory"] } },
   wire: {
-    shared: ["codec.ts", "command_batch.ts", "decimal.ts"],
+    shared: ["codec.ts", "command_batch.ts", "decimal.ts", "status.ts"],
     folders: { line: [], resp: [], rpc: [] },
   },
   storage: {

@@ -11,9 +11,10 @@ import type { Raft } from "../raft/raft.ts";
 import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import type { DigestNotice, StatusNotice } from "../wire/rpc/rpc.ts";
+import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { Evaluator } from "./evaluator.ts";
+import { factsNotice } from "./facts/facts_notice.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
@@ -134,6 +135,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   ownStatus(): StatusNotice | null {
     const { replica, clocks, space } = this.#state;
     return replica && statusOf(replica, clocks, space);
+  }
+
+  ownFacts(): FactsNotice {
+    return factsNotice(this.#state);
   }
 
   messageReceived(message: Message): void {

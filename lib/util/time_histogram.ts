@@ -68,7 +68,7 @@ export class TimeHistogram {
 
   /**
    * What a share (0.99) of the recent times did not exceed, in ms, rounded up to the end of a bucket;
-   * null where there were none. Infinity where it is longer than the buckets tell.
+   * null where there were none; at most 16 s, however much longer it took.
    */
   recentPercentileMs(share: number): number | null {
     let total = 0;
@@ -80,6 +80,6 @@ export class TimeHistogram {
       seen += this.counts[i]! - this.#before[i]!;
       if (seen >= wanted) return 2 ** (FIRST_POWER + i / STEPS);
     }
-    return Infinity;
+    return 2 ** LAST_POWER;
   }
 }

@@ -5,7 +5,12 @@ import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/api.ts"
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
-import { type DigestNotice, PROTOCOL_VERSION, type StatusNotice } from "../../lib/wire/rpc/rpc.ts";
+import {
+  type DigestNotice,
+  type FactsNotice,
+  PROTOCOL_VERSION,
+  type StatusNotice,
+} from "../../lib/wire/rpc/rpc.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
 export const ELECTION_TIMEOUT_MS = 400;
@@ -27,6 +32,7 @@ export class Server implements PeerEvents {
     appliedIndex: 0,
     logTimeMs: 0,
   };
+  facts: FactsNotice | null = null;
   readonly links: PeerLinks;
   directory: DataDirectory;
   readonly #servers: readonly number[];
@@ -75,6 +81,10 @@ export class Server implements PeerEvents {
 
   ownStatus(): StatusNotice {
     return this.status;
+  }
+
+  ownFacts(): FactsNotice | null {
+    return this.facts;
   }
 
   messageReceived(message: Message): void {

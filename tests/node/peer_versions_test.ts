@@ -12,7 +12,7 @@ import {
   RefusalReason,
 } from "../../lib/wire/rpc/rpc.ts";
 import { connectAll, form, heartbeat, Server, type Wire } from "./linked_servers.ts";
-import { STATUS } from "../wire/rpc_samples.ts";
+import { FACTS, STATUS } from "../wire/rpc_samples.ts";
 
 const IDS = [1, 2, 3];
 /** Says hello, and is refused: then it waits for its shell. */
@@ -80,12 +80,17 @@ Deno.test("versions: an older server refuses once, is spoken to in its version a
 });
 
 Deno.test("versions: frames of a feature go only to servers that named it", () => {
-  const { servers } = mixed([1, 2, 2]);
+  const { servers, wires } = mixed([1, 2, 2]);
   const [older, newer, third] = servers;
   assertEquals([2, 3].map((id) => linkOf(older!, id).supports(Feature.status)), [false, false]);
   assertEquals([1, 3].map((id) => linkOf(newer!, id).supports(Feature.status)), [false, true]);
   assertEquals([1, 2].map((id) => linkOf(third!, id).supports(Feature.status)), [false, true]);
   assertEquals([1, 3].map((id) => newer!.links.statuses.of(id) !== null), [false, true]);
+  for (const server of servers) server.facts = FACTS;
+  run(servers, wires, 3_000, 1_500);
+  const heard = (of: Server, from: number) => of.links.facts.of(from, 4_500)?.facts.version;
+  assertEquals([1, 3].map((id) => heard(newer!, id)), [undefined, "1.2.3"]);
+  assertEquals([2, 3].map((id) => heard(older!, id)), [undefined, undefined]);
 });
 
 Deno.test("versions: a server that comes back as a later build is spoken to as one", () => {

@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodeStatus,
   encodeWelcome,
+  factsBytes,
   Feature,
   featureOfFrame,
   FrameType,
@@ -14,7 +15,7 @@ import {
   NO_FEATURES,
 } from "../../lib/wire/rpc/rpc.ts";
 import { decodeCut, problemOf, rawFrame } from "./rpc_driver.ts";
-import { frameBytes, HELLO, HELLO_2, STATUS } from "./rpc_samples.ts";
+import { FACTS, frameBytes, HELLO, HELLO_2, STATUS } from "./rpc_samples.ts";
 
 /** What builds that know version 1 alone say, to the byte: taken from one of them. */
 const VERSION_1_HELLO = "00000034" + "01" + "524b564c" + "0001" + "01" +
@@ -61,7 +62,8 @@ Deno.test("features: version 2 is version 1, then the features", () => {
   assertEquals(body.slice(8, 12), "0002");
   const status = "06" + "737461747573" + "0000";
   const start = "05" + "7374617274" + "0008" + "0102030405060708";
-  assertEquals(body.slice(94), "0002" + status + start);
+  const facts = "05" + "6661637473" + "0000";
+  assertEquals(body.slice(94), "0003" + status + start + facts);
 });
 
 Deno.test("features: a server that knows nothing of the other says no more than older builds take", () => {
@@ -72,9 +74,10 @@ Deno.test("features: a server that knows nothing of the other says no more than 
 });
 
 Deno.test("features: those of a later build are skipped, and so is what a value has grown by", () => {
-  const known = [...named("status", [9, 9]), ...named("start", [1, 2, 3, 4, 5, 6, 7, 8, 9])];
+  const start = named("start", [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const known = [...named("status", [9, 9]), ...start, ...named("facts", [1])];
   const later = [...named("later", [1, 2, 3]), ...named("x".repeat(32), Array(300).fill(7))];
-  const hello = helloWith([0, 5, ...named("zz"), ...later, ...known]);
+  const hello = helloWith([0, 6, ...named("zz"), ...later, ...known]);
   assertEquals(decodeCut(hello, []), [{ type: "hello", hello: HELLO_2 }]);
   assertEquals(decodeCut(helloWith([0, 0]), []), [
     { type: "hello", hello: { ...HELLO_2, features: NO_FEATURES } },
@@ -101,7 +104,7 @@ Deno.test("features: counts and lengths are held against the bytes that are ther
 
 Deno.test("features: frames that came later belong to one, the others to none", () => {
   const since = Object.entries(FrameType).filter(([, type]) => featureOfFrame(type) !== null);
-  assertEquals(since.map(([name]) => name), ["status", "probe", "probeResponse"]);
+  assertEquals(since.map(([name]) => name), ["status", "probe", "probeResponse", "facts"]);
   assertEquals(featureOfFrame(FrameType.status), Feature.status);
   assertEquals(featureOfFrame(99), null);
 });
@@ -113,4 +116,47 @@ Deno.test("status: flags and bytes that only later builds know are skipped", () 
   body[0]! |= 0xf0;
   const longer = rawFrame(FrameType.status, new Uint8Array([...body, 1, 2, 3]));
   assertEquals(decodeCut(longer, []), [{ type: "status", status: STATUS }]);
+});
+
+Deno.test("facts: fields of later builds are dropped, and what is missing or no such thing is refused", () => {
+  const noticed = (change: (notice: Record<string, Record<string, unknown>>) => void) => {
+    const notice = JSON.parse(JSON.stringify(FACTS));
+    change(notice);
+    return rawFrame(FrameType.facts, new TextEncoder().encode(JSON.stringify(notice)));
+  };
+  const later = noticed((notice) => {
+    notice.facts!.newField = { x: 1 };
+    notice.other = {};
+  });
+  assertEquals(decodeCut(later, []), [{ type: "facts", notice: FACTS }]);
+  for (const [field, value] of Object.entries(FACTS.facts)) {
+    assertStringIncludes(problemOf(noticed((notice) => delete notice.facts![field]))!, field);
+    const wrong = typeof value === "string" ? 1 : "x";
+    assertStringIncludes(problemOf(noticed((notice) => notice.facts![field] = wrong))!, field);
+  }
+  for (const term of [-1, 1.5, 2 ** 53, null]) {
+    assertStringIncludes(problemOf(noticed((notice) => notice.facts!.term = term))!, "term");
+  }
+  for (const events of [null, {}, "x", Array(65).fill(FACTS.events[0])]) {
+    assert(problemOf(noticed((notice) => Object.assign(notice, { events }))) !== null);
+  }
+  assert(problemOf(rawFrame(FrameType.facts, new Uint8Array(20_000))) !== null);
+});
+
+Deno.test("facts: what others say can't play tricks on a terminal, and is cut", () => {
+  const version = `1\u001b[2J\u202e${"x".repeat(1_000)}`;
+  const body = factsBytes({ ...FACTS, facts: { ...FACTS.facts, version } });
+  const [frame] = decodeCut(rawFrame(FrameType.facts, body), []);
+  const said = frame?.type === "facts" ? frame.notice.facts.version : "";
+  assert(said.startsWith("1\\u{1b}[2J\\u{202e}xx"), said);
+  assert(said.length < 420);
+});
+
+Deno.test("facts: where events don't fit into the frame, they are left out", () => {
+  const detail = "\u0001".repeat(400);
+  const events = Array.from({ length: 8 }, () => ({ ...FACTS.events[0]!, detail }));
+  const body = factsBytes({ ...FACTS, events });
+  assertEquals(decodeCut(rawFrame(FrameType.facts, body), []), [
+    { type: "facts", notice: { ...FACTS, events: [] } },
+  ]);
 });

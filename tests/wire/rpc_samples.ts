@@ -6,6 +6,7 @@ import { type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import {
   encodeDigest,
+  encodeFacts,
   encodeFormation,
   encodeHello,
   encodeMessage,
@@ -16,6 +17,8 @@ import {
   encodeRefusal,
   encodeStatus,
   encodeWelcome,
+  factsBytes,
+  type FactsNotice,
   Feature,
   type FormationNotice,
   type Frame,
@@ -42,6 +45,7 @@ export const HELLO_2: Hello = {
   features: new Map([
     [Feature.status, new Uint8Array(0)],
     [Feature.start, new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])],
+    [Feature.facts, new Uint8Array(0)],
   ]),
 };
 
@@ -52,6 +56,55 @@ export const STATUS = {
   isRepairing: true,
   appliedIndex: LARGE,
   logTimeMs: 1_800_000_000_000,
+};
+
+export const FACTS: FactsNotice = {
+  facts: {
+    version: "1.2.3",
+    uptimeMs: LARGE,
+    adminPort: 9100,
+    role: "leader",
+    term: 3,
+    leaderId: 1,
+    leaderMissingMs: 0,
+    lastIndex: 9,
+    commitIndex: 8,
+    appliedIndex: 7,
+    durableIndex: 9,
+    snapshotIndex: 0,
+    followers: [
+      { id: 2, mode: "replicate", matchIndex: 9, lagEntries: 0, lagBytes: 0, lagMs: 0 },
+      { id: 3, mode: "snapshot", matchIndex: 0, lagEntries: 9, lagBytes: null, lagMs: null },
+    ],
+    keys: 1,
+    expiringKeys: 0,
+    contentBytes: 2,
+    connections: 3,
+    memoryBytes: 80_000_000,
+    diskBytes: null,
+    isDiskShort: true,
+    reservedLogBytes: 1_000,
+    refusesSets: true,
+    freeDescriptors: 32,
+    fsyncP99Ms: 0.25,
+    writeP99Ms: null,
+    readP99Ms: null,
+    writesTotal: 1,
+    readsTotal: 2,
+    refusedTotal: 3,
+    electionsTotal: 1,
+    leaderChangesTotal: 1,
+    clockAheadMs: -1_500,
+    problems: [{ kind: "clock", text: "Its wall clock is wrong: é" }],
+  },
+  events: [{
+    serverId: 1,
+    number: 1,
+    atMs: 5,
+    level: "info",
+    message: "Peer up",
+    detail: "peer=2",
+  }],
 };
 
 export const DIGEST = { index: 7, digest: "00112233aabbccdd" };
@@ -232,6 +285,10 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodeStatus(out, STATUS)),
     frame: { type: "status", status: STATUS },
+  },
+  {
+    bytes: frameBytes((out) => encodeFacts(out, factsBytes(FACTS))),
+    frame: { type: "facts", notice: FACTS },
   },
   { bytes: frameBytes(encodePing), frame: { type: "ping" } },
   { bytes: frameBytes(encodePong), frame: { type: "pong" } },

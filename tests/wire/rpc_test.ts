@@ -73,6 +73,7 @@ Deno.test("rpc: type numbers are fixed", () => {
     status: 7,
     probe: 8,
     probeResponse: 9,
+    facts: 10,
     voteRequest: 16,
     voteResponse: 17,
     appendRequest: 18,
@@ -87,7 +88,7 @@ Deno.test("rpc: type numbers are fixed", () => {
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 10, 15, 23, 31, 34, 47, 49, 64, 255]) {
+  for (const type of [0, 11, 15, 23, 31, 34, 47, 49, 64, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });
@@ -139,7 +140,7 @@ Deno.test("rpc: a body cut short or followed by more is refused, its checksum ri
     // A status may grow at its end.
     const longer = rawFrame(type, new Uint8Array([...body, 0]));
     if (type === FrameType.status) assertEquals(problemOf(longer), null);
-    else refuses(longer, "left");
+    else refuses(longer, type === FrameType.facts ? "no JSON" : "left");
   }
 });
 

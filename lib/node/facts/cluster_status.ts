@@ -1,11 +1,13 @@
 /** What this server knows of itself and the others, as one document. */
 import { missesLeader } from "../../raft/state.ts";
-import { NOBODY } from "../../raft/types.ts";
+import { NOBODY, type ServerId } from "../../raft/types.ts";
 import type { PeerView } from "../../wire/codec.ts";
-import type { ClusterStatus, ServerFacts, ServerStatus } from "../../wire/status.ts";
+import { Feature } from "../../wire/rpc/rpc.ts";
+import type { ClusterStatus, EventFacts, ServerFacts, ServerStatus } from "../../wire/status.ts";
+import type { HeardFacts } from "../peers/peer_facts.ts";
+import type { PeerLinks } from "../peers/peer_links.ts";
 import { peerViews } from "../peers/peer_views.ts";
 import type { NodeState } from "../state.ts";
-import { EVENTS_MAX } from "./event_ring.ts";
 import { ownFacts } from "./own_facts.ts";
 
 /** As JSON, for `RAFTKV.STATUS` and `/status`. */
@@ -17,7 +19,12 @@ function clusterStatus(state: NodeState): ClusterStatus {
   const { options, links, replica, eventRing } = state;
   const raft = replica?.raft.state;
   const hasLeader = raft !== undefined && (raft.role.kind === "leader" || !missesLeader(raft));
+  const nowMs = options.clock.monotonicMs();
   const peers = new Map(peerViews(links, undefined).map((peer) => [peer.id, peer]));
+  const seen = (id: ServerId): Seen => {
+    if (id === options.serverId) return itself(ownFacts(state));
+    return other(id, peers.get(id), links, links.facts.of(id, nowMs));
+  };
   return {
     format: 1,
     clusterId: links.formation.clusterId,
@@ -29,27 +36,47 @@ function clusterStatus(state: NodeState): ClusterStatus {
       hostname,
       clientPort,
       logPort,
-      ...(id === options.serverId ? itself(ownFacts(state)) : other(peers.get(id), null)),
+      ...seen(id),
     })),
-    events: eventRing.after(0, EVENTS_MAX),
+    events: inOrder([...eventRing.last(), ...links.facts.events()]),
   };
 }
 
 type Seen = Pick<ServerStatus, "reach" | "silentMs" | "facts" | "factsAgeMs" | "unknownBecause">;
 
+/** By the wall clocks of their servers; those of one server as they came, should its clock go back. */
+function inOrder(events: readonly EventFacts[]): EventFacts[] {
+  const lastMs = new Map<ServerId, number>();
+  const placed = events.map((event) => {
+    const atMs = Math.max(event.atMs, lastMs.get(event.serverId) ?? 0);
+    lastMs.set(event.serverId, atMs);
+    return { event, atMs };
+  });
+  return placed.sort((a, b) => a.atMs - b.atMs).map(({ event }) => event);
+}
+
 function itself(facts: ServerFacts): Seen {
   return { reach: "self", silentMs: 0, facts, factsAgeMs: 0, unknownBecause: null };
 }
 
-function other(peer: PeerView | undefined, facts: ServerFacts | null): Seen {
-  const silentMs = peer?.silentMs ?? null;
-  return {
-    reach: peer?.reach ?? "lost",
-    silentMs: silentMs === null ? null : Math.floor(silentMs),
-    facts,
-    factsAgeMs: null,
-    unknownBecause: silentMs === null
-      ? "It has not been heard since this server started"
-      : `It was last heard ${Math.floor(silentMs)} ms ago, and has told nothing of itself`,
-  };
+function other(
+  id: ServerId,
+  peer: PeerView | undefined,
+  links: PeerLinks,
+  heard: HeardFacts | null,
+): Seen {
+  const silentMs = peer === undefined || peer.silentMs === null ? null : Math.floor(peer.silentMs);
+  const reach = peer?.reach ?? "lost";
+  if (heard !== null) {
+    const factsAgeMs = Math.floor(heard.ageMs);
+    return { reach, silentMs, facts: heard.facts, factsAgeMs, unknownBecause: null };
+  }
+  const link = links.outbound.find(({ peerId }) => peerId === id);
+  const isOlder = link !== undefined && link.isUp && !link.supports(Feature.facts);
+  const unknownBecause = silentMs === null
+    ? "It has not been heard since this server started"
+    : isOlder
+    ? "It is of an earlier build, which tells nothing of itself"
+    : `It has told nothing of itself lately, and was last heard ${silentMs} ms ago`;
+  return { reach, silentMs, facts: null, factsAgeMs: null, unknownBecause };
 }

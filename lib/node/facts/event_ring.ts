@@ -4,7 +4,9 @@ import type { EventFacts } from "../../wire/status.ts";
 import type { LogEvent } from "../api.ts";
 
 /** So many are kept of each server. */
-export const EVENTS_MAX = 64;
+const EVENTS_MAX = 64;
+/** So long they are told again and again: a link to another server may come up a moment later. */
+const NEWS_MS = 10_000;
 /** Texts are cut to so many characters. */
 const MESSAGE_LENGTH_MAX = 200;
 const DETAIL_LENGTH_MAX = 300;
@@ -34,8 +36,15 @@ export class EventRing {
     if (this.#events.length >= 2 * EVENTS_MAX) this.#events = this.#events.slice(-EVENTS_MAX);
   }
 
-  /** The last ones, the oldest first; those after `number` alone. */
-  after(number: number, most = EVENTS_MAX): EventFacts[] {
-    return this.#events.filter((event) => event.number > number).slice(-most);
+  /** The last ones, the oldest first. */
+  last(most: number = EVENTS_MAX): EventFacts[] {
+    return this.#events.slice(-most);
+  }
+
+  /** The last ones, for who may have heard them before; none where the newest is old. */
+  news(most: number): EventFacts[] {
+    const newest = this.#events.at(-1);
+    if (newest === undefined || this.#clock.wallMs() - newest.atMs > NEWS_MS) return [];
+    return this.last(most);
   }
 }

@@ -30,7 +30,7 @@ const SILENT_PERIODS = 4;
 /** A peer that asks without reading the answers gets no more of them. */
 const ANSWER_BYTES_MAX = 4_096;
 
-type FeatureFrame = Extract<Frame, { type: "status" | "probe" | "probeResponse" }>;
+type FeatureFrame = Extract<Frame, { type: "status" | "facts" | "probe" | "probeResponse" }>;
 
 export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, FrameTaker {
   onActivity: (() => void) | null = null;
@@ -171,6 +171,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
       case "ping":
         return;
       case "status":
+      case "facts":
       case "probe":
       case "probeResponse":
         this.#onFeatureFrame(frame, this.#from);
@@ -189,6 +190,8 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     switch (frame.type) {
       case "status":
         return this.#links.receiveStatus(from, frame.status);
+      case "facts":
+        return this.#links.receiveFacts(from, frame.notice);
       case "probeResponse":
         return this.#links.processes.answered(this, frame.number);
       case "probe":

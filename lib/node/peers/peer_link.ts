@@ -5,6 +5,7 @@
 import type { Message, ServerId } from "../../raft/types.ts";
 import {
   type DigestNotice,
+  type FactsNotice,
   type FormationNotice,
   type Frame,
   type FrameDecoder,
@@ -76,6 +77,7 @@ export interface LinkOwner {
   receiveMessage(message: Message): void;
   receiveNotice(from: ServerId, notice: FormationNotice): void;
   receiveDigest(from: ServerId, notice: DigestNotice): void;
+  receiveFacts(from: ServerId, notice: FactsNotice): void;
   receiveStatus(from: ServerId, status: StatusNotice): void;
 }
 

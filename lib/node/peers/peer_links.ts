@@ -10,6 +10,8 @@ import { hexToBytes } from "../../storage/files/hex.ts";
 import type { FormationRecord } from "../../storage/types.ts";
 import {
   type DigestNotice,
+  factsBytes,
+  type FactsNotice,
   Feature,
   type Features,
   type FormationNotice,
@@ -20,6 +22,7 @@ import {
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
 import { checkHello } from "./hello_check.ts";
+import { PeerFacts } from "./peer_facts.ts";
 import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
@@ -56,6 +59,8 @@ export interface PeerLinksOptions {
 export interface PeerEvents {
   /** What to tell the others of this server; null while there is nothing to tell. */
   ownStatus(): StatusNotice | null;
+  /** And what it says of itself to whoever asks. */
+  ownFacts(): FactsNotice | null;
   messageReceived(message: Message): void;
   digestReceived(from: ServerId, notice: DigestNotice): void;
   /** The cluster is formed, and its record durable. */
@@ -85,6 +90,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly pace: LinkPace;
   readonly protocolVersionMax: number;
   readonly statuses: PeerStatuses;
+  readonly facts: PeerFacts;
   readonly silence: PeerSilence;
   readonly processes = new PeerProcesses();
   readonly log: PeerLog;
@@ -105,9 +111,11 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.#features = new Map([
       [Feature.status, new Uint8Array(0)],
       [Feature.start, hexToBytes(options.startId)],
+      [Feature.facts, new Uint8Array(0)],
     ]);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
     this.statuses = new PeerStatuses(electionTimeoutMs, this);
+    this.facts = new PeerFacts(electionTimeoutMs);
     this.formation = new Formation(directory.identity, directory.formation, servers, this);
     const others = options.reachable.filter((id) => id !== serverId);
     this.silence = new PeerSilence(others);
@@ -204,6 +212,11 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     }
   }
 
+  /** And what it says of itself. */
+  receiveFacts(from: ServerId, notice: FactsNotice): void {
+    this.facts.receive(from, notice, this.#options.clock.monotonicMs());
+  }
+
   sendDigest(to: ServerId, notice: DigestNotice): void {
     this.#byId.get(to)?.sendDigest(notice);
   }
@@ -218,8 +231,14 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     return this.formation.isFormed ? this.#options.events.ownStatus() : null;
   }
 
+  /** With what this server says of itself, now and then: so that travels without waking anybody. */
   sendStatusToAll(status: StatusNotice): void {
     for (const link of this.outbound) link.sendStatus(status);
+    if (!this.facts.isDue(this.#nowMs)) return;
+    const notice = this.#options.events.ownFacts();
+    if (notice === null || this.outbound.length === 0) return;
+    const body = factsBytes(notice);
+    for (const link of this.outbound) link.sendFacts(body);
   }
 
   saveFormation(record: FormationRecord): void {

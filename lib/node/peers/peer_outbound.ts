@@ -8,6 +8,7 @@ import { OutputBuffer } from "../../util/output_buffer.ts";
 import {
   type DigestNotice,
   encodeDigest,
+  encodeFacts,
   encodeFormation,
   encodeHello,
   encodeMessage,
@@ -187,6 +188,14 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     if (!this.supports(Feature.status)) return;
     if (this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodeStatus(this.#output.writer, status);
+    this.#hasNews = true;
+  }
+
+  /** `body`: of `factsBytes`. */
+  sendFacts(body: Uint8Array): void {
+    if (!this.supports(Feature.facts)) return;
+    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    encodeFacts(this.#output.writer, body);
     this.#hasNews = true;
   }
 

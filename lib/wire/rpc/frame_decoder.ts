@@ -11,6 +11,7 @@ import { checksum } from "../../util/checksum.ts";
 import { type Keep, keepView } from "./entries.ts";
 import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeDigest } from "./rpc_digest.ts";
+import { decodeFacts } from "./rpc_facts.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { decodeProbe } from "./rpc_probe.ts";
@@ -183,6 +184,8 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodeDigest(reader);
     case FrameType.status:
       return decodeStatus(reader);
+    case FrameType.facts:
+      return decodeFacts(reader);
     case FrameType.probe:
       return decodeProbe(reader, "probe");
     case FrameType.probeResponse:

@@ -2,6 +2,7 @@
 export { appendFrameBytesMax } from "./entries.ts";
 export { FrameDecoder } from "./frame_decoder.ts";
 export { encodeDigest } from "./rpc_digest.ts";
+export { encodeFacts, factsBytes } from "./rpc_facts.ts";
 export { featureOfFrame } from "./rpc_features.ts";
 export {
   encodeFormation,
@@ -16,6 +17,7 @@ export { encodeProbe, encodeProbeResponse } from "./rpc_probe.ts";
 export { encodeStatus } from "./rpc_status.ts";
 export {
   type DigestNotice,
+  type FactsNotice,
   Feature,
   type Features,
   type FormationNotice,

@@ -18,6 +18,7 @@ import { Feature, type Features, FrameType, ProtocolError } from "./rpc_types.ts
 const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   status: 0,
   start: 8,
+  facts: 0,
 };
 
 /** The frames that belong to a feature; all others are part of version 1. */
@@ -25,6 +26,7 @@ const FEATURE_OF_FRAME: Readonly<Partial<Record<number, Feature>>> = {
   [FrameType.status]: Feature.status,
   [FrameType.probe]: Feature.start,
   [FrameType.probeResponse]: Feature.start,
+  [FrameType.facts]: Feature.facts,
 };
 
 const NAME_BYTES_MAX = 32;

@@ -1,5 +1,6 @@
 /** The words of the log port: frame types, handshake, refusals. docs/protocol.md gives every byte. */
 import type { Message, ServerId } from "../../raft/types.ts";
+import type { EventFacts, ServerFacts } from "../status.ts";
 import type { ClusterId, FoundingMember, Incarnation } from "../../storage/types.ts";
 
 /**
@@ -32,6 +33,7 @@ export const FrameType = {
   status: 7,
   probe: 8,
   probeResponse: 9,
+  facts: 10,
   voteRequest: 16,
   voteResponse: 17,
   appendRequest: 18,
@@ -55,6 +57,8 @@ export const Feature = {
   status: "status",
   /** Value: 8 bytes that the process drew when it started. The frames `probe` and `probeResponse`. */
   start: "start",
+  /** The frame `facts`: what this server says of itself, for people and programs that ask. */
+  facts: "facts",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -128,6 +132,12 @@ export interface StatusNotice {
   readonly logTimeMs: number;
 }
 
+/** What a server says of itself, and its last log lines. */
+export interface FactsNotice {
+  readonly facts: ServerFacts;
+  readonly events: readonly EventFacts[];
+}
+
 export type Frame =
   | { readonly type: "hello"; readonly hello: Hello }
   | { readonly type: "welcome"; readonly hello: Hello }
@@ -148,6 +158,7 @@ export type Frame =
   | { readonly type: "ping" }
   | { readonly type: "pong" }
   | { readonly type: "status"; readonly status: StatusNotice }
+  | { readonly type: "facts"; readonly notice: FactsNotice }
   /** Asks the other end's process whether it is there; the answer has the same number. */
   | { readonly type: "probe" | "probeResponse"; readonly number: number }
   | { readonly type: "message"; readonly message: Message };

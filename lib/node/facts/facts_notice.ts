@@ -1,0 +1,13 @@
+/** What this server tells the others of itself, with its last log lines while those are news. */
+import type { FactsNotice } from "../../wire/rpc/rpc.ts";
+import type { NodeState } from "../state.ts";
+import { ownFacts } from "./own_facts.ts";
+
+/** In one frame. */
+const EVENTS_MAX = 8;
+
+export function factsNotice(state: NodeState): FactsNotice {
+  const { meters, eventRing, options: { clock } } = state;
+  meters.rotate(clock.monotonicMs());
+  return { facts: ownFacts(state), events: eventRing.news(EVENTS_MAX) };
+}
