@@ -76,6 +76,11 @@ export class Attempt implements ConnectionEvents {
     this.#connection.close("");
   }
 
+  /** It comes to nothing now. */
+  abandon(why: string): void {
+    if (!this.#isDone) this.#fail(why, false);
+  }
+
   #fail(why: string, answered: boolean): void {
     this.cancel();
     this.#done(this, { kind: "failed", why, answered });

@@ -1,95 +1,105 @@
 /** What a program holds: the calls, for values of one kind, and the client itself. */
 import { Call } from "./call.ts";
+import type { CallOptions, CasOutcome, Key, KeysOptions, SetOptions, Versioned } from "./calls.ts";
 import type { Cluster } from "./cluster.ts";
-import { ProtocolProblem } from "./errors.ts";
+import { textOf } from "./reply_parser.ts";
 import type { Reply } from "./reply_parser.ts";
+import * as replies from "./replies.ts";
+import * as requests from "./requests.ts";
 import type { Argument } from "./request_writer.ts";
 import { checkTimeout, type Settings } from "./settings.ts";
-import { asBytes, asJson, asText, bulkOf, type ValueKind } from "./values.ts";
-
-/** 1 to 1,024 bytes unless the cluster is configured otherwise; text is sent in UTF-8. */
-export type Key = string | Uint8Array;
-
-export interface CallOptions {
-  /** How long this call may take, retries included; the client's `timeoutMs` unless given. */
-  readonly timeoutMs?: number;
-  /** Gives the call up when it is aborted. */
-  readonly signal?: AbortSignal;
-}
-
-export interface SetOptions extends CallOptions {
-  /** After so many milliseconds the key is gone; never where it is not given. */
-  readonly timeToLiveMs?: number;
-}
-
-/** A value with what a server knows of its key. */
-export interface Versioned<V> {
-  readonly value: V;
-  /** Grows with each write of the key and never repeats for it, not after a delete either. */
-  readonly version: number;
-  /** How long the key has to live, in ms; null for ever. */
-  readonly timeToLiveMs: number | null;
-}
-
-/** What a `cas` came to. */
-export type CasOutcome =
-  | { readonly isStored: true; readonly version: number }
-  /** `versionDiffers`: the key has another version. `notFound`: there is no such key. */
-  | { readonly isStored: false; readonly why: "versionDiffers" | "notFound" };
+import { type Transaction, Transactor } from "./transaction.ts";
+import { asBytes, asJson, asText, toText, type ValueKind } from "./values.ts";
 
 /** The calls, with values that are shown as `Out` and given as `In`. */
 export class Values<Out, In> {
   readonly #cluster: Cluster;
   readonly #settings: Settings;
   readonly #kind: ValueKind<Out, In>;
-  readonly #toValue: (reply: Reply) => Out | null;
-  readonly #toVersioned: (reply: Reply) => Versioned<Out> | null;
-  readonly #toValues: (reply: Reply) => (Out | null)[];
+  readonly #replies: replies.ValueReplies<Out>;
 
+  /** Use `connect`, then `client`, `client.text` or `client.json()`. */
   constructor(cluster: Cluster, settings: Settings, kind: ValueKind<Out, In>) {
     this.#cluster = cluster;
     this.#settings = settings;
     this.#kind = kind;
-    this.#toValue = (reply) => reply === null ? null : kind.decode(bulkOf(reply));
-    this.#toVersioned = (reply) => {
-      if (reply === null) return null;
-      const [version, leftMs, value] = arrayOf(reply);
-      const timeToLiveMs = numberOf(leftMs) < 0 ? null : numberOf(leftMs);
-      return { value: kind.decode(bulkOf(value)), version: numberOf(version), timeToLiveMs };
-    };
-    this.#toValues = (reply) => arrayOf(reply).map(this.#toValue);
+    this.#replies = replies.valueReplies(kind);
   }
 
   /** The value; null where there is no such key. */
   get(key: Key, options?: CallOptions): Promise<Out | null> {
-    return this.#call(["GET", kept(key)], false, this.#toValue, options);
+    return this.#call(["GET", requests.kept(key)], false, this.#replies.value, options);
   }
 
   /** The value with its version and time to live; null where there is no such key. */
   getm(key: Key, options?: CallOptions): Promise<Versioned<Out> | null> {
-    return this.#call(["RAFTKV.GET", kept(key)], false, this.#toVersioned, options);
+    return this.#call(["RAFTKV.GET", requests.kept(key)], false, this.#replies.versioned, options);
   }
 
   /** The values of many keys, at one moment, in the order of the keys. */
   mget(keys: readonly Key[], options?: CallOptions): Promise<(Out | null)[]> {
     if (keys.length === 0) return Promise.resolve([]);
-    return this.#call(["MGET", ...keys.map(kept)], false, this.#toValues, options);
+    const request = ["MGET", ...keys.map(requests.kept)];
+    return this.#call(request, false, this.#replies.values, options);
   }
 
   /** Sets the value, whatever was there; gives the key's new version. */
   set(key: Key, value: In, options?: SetOptions): Promise<number> {
-    const request = ["RAFTKV.SET", kept(key), this.#kind.encode(value), ...expiry(options)];
-    return this.#call(request, true, numberOf, options);
+    const request = requests.set(key, this.#kind.encode(value), options);
+    return this.#call(request, true, replies.toNumber, options);
   }
 
   /**
-   * Sets the value where the key still has `version`; version 0: where there is no such key. An outcome,
-   * not an error, says that it has not.
+   * Sets the value where the key still has `version`; version 0: where there is no such key. Whether it
+   * was stored is an outcome, not an error.
    */
   cas(key: Key, value: In, version: number, options?: SetOptions): Promise<CasOutcome> {
-    const encoded = this.#kind.encode(value);
-    const request = ["RAFTKV.CAS", kept(key), encoded, `${version}`, ...expiry(options)];
-    return this.#call(request, true, toCasOutcome, options);
+    const request = requests.cas(key, this.#kind.encode(value), version, options);
+    return this.#call(request, true, replies.toCasOutcome, options);
+  }
+
+  /** Deletes the key; false where there was none. */
+  delete(key: Key, options?: CallOptions): Promise<boolean> {
+    return this.#call(requests.del(key), true, replies.toWasDeleted, options);
+  }
+
+  /** Adds to a number of 64 bits, 0 where there is no such key; gives the sum. */
+  incr(key: Key, by: number | bigint = 1, options?: CallOptions): Promise<bigint> {
+    return this.#call(requests.incr(key, by), true, replies.toBigint, options);
+  }
+
+  /**
+   * The keys, in no order, as text: those that are there all the while surely, each of them once or more;
+   * those that come or go meanwhile perhaps.
+   * @throws {BadValue} where a key is no UTF-8: use `keyBytes`.
+   */
+  async *keys(options?: KeysOptions): AsyncGenerator<string, void, undefined> {
+    for await (const key of this.keyBytes(options)) yield toText(key);
+  }
+
+  /** As `keys`, for keys of any bytes. */
+  async *keyBytes(options?: KeysOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const { match, keysAtATime = 1_000 } = options ?? {};
+    const pattern = match === undefined ? [] : ["MATCH", requests.kept(match)];
+    let cursor = "0";
+    do {
+      const request = ["SCAN", cursor, "COUNT", `${keysAtATime}`, ...pattern];
+      const page = await this.#call(request, false, toPage, options);
+      yield* page.keys;
+      ({ cursor } = page);
+    } while (cursor !== "0");
+  }
+
+  /**
+   * Runs `body`, which reads and gathers writes, and does all writes at one moment, if nothing that was
+   * read has changed meanwhile; else `body` runs again, until the deadline. Gives what `body` gave.
+   */
+  transact<T>(
+    body: (transaction: Transaction<Out, In>) => T | Promise<T>,
+    options?: CallOptions,
+  ): Promise<T> {
+    const transactor = new Transactor(this.#cluster, this.#settings, this.#kind, this.#replies);
+    return transactor.run(body, options);
   }
 
   #call<T>(
@@ -98,7 +108,24 @@ export class Values<Out, In> {
     decode: (reply: Reply) => T,
     options: CallOptions | undefined,
   ): Promise<T> {
-    return submit(this.#cluster, this.#settings, [request], isWrite, decode, options);
+    const given = options?.timeoutMs;
+    const timeoutMs = given === undefined
+      ? this.#settings.timeoutMs
+      : checkTimeout("timeoutMs", given);
+    return new Promise<unknown>((resolve, reject) => {
+      const call = new Call({
+        requests: [request],
+        name: request[0] as string,
+        isWrite,
+        deadlineMs: performance.now() + timeoutMs,
+        timeoutMs,
+        signal: options?.signal,
+        decode,
+        resolve,
+        reject,
+      });
+      this.#cluster.submit(call);
+    }) as Promise<T>;
   }
 }
 
@@ -132,21 +159,6 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
     return this.#cluster.servers;
   }
 
-  /** Deletes the key; false where there was none. */
-  delete(key: Key, options?: CallOptions): Promise<boolean> {
-    const isOne = (reply: Reply) => numberOf(reply) === 1;
-    return submit(this.#cluster, this.#settings, [["DEL", kept(key)]], true, isOne, options);
-  }
-
-  /** Adds to a number of 64 bits, 0 where there is no such key; gives the sum. */
-  incr(key: Key, by: number | bigint = 1, options?: CallOptions): Promise<bigint> {
-    if (typeof by === "number" && !Number.isSafeInteger(by)) {
-      throw new RangeError(`${by} can't be added: give a whole number, a bigint where it is large`);
-    }
-    const request = ["INCRBY", kept(key), `${by}`];
-    return submit(this.#cluster, this.#settings, [request], true, bigintOf, options);
-  }
-
   /** Ends all connections at once. Calls that are not settled are: `NotDone`, or `Unknown` if sent. */
   close(): void {
     this.#cluster.close();
@@ -162,56 +174,10 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   }
 }
 
-/** Makes a call of requests that are sent together and hands it on. */
-export function submit<T>(
-  cluster: Cluster,
-  settings: Settings,
-  requests: readonly (readonly Argument[])[],
-  isWrite: boolean,
-  decode: (reply: Reply) => T,
-  options: CallOptions | undefined,
-): Promise<T> {
-  return new Promise<unknown>((resolve, reject) => {
-    const given = options?.timeoutMs;
-    const timeoutMs = given === undefined ? settings.timeoutMs : checkTimeout("timeoutMs", given);
-    const deadlineMs = performance.now() + timeoutMs;
-    const { signal } = options ?? {};
-    const name = requests[0]![0] as string;
-    const common = { name, isWrite, deadlineMs, timeoutMs, signal, decode, resolve, reject };
-    const call = new Call({ requests, ...common });
-    cluster.submit(call);
-  }) as Promise<T>;
-}
-
-/** A key that its owner can't change any more. */
-function kept(key: Key): Argument {
-  return typeof key === "string" ? key : new Uint8Array(key);
-}
-
-function expiry(options: SetOptions | undefined): Argument[] {
-  const ms = options?.timeToLiveMs;
-  if (ms === undefined) return [];
-  if (Number.isSafeInteger(ms) && ms > 0) return ["PX", `${ms}`];
-  throw new RangeError(`timeToLiveMs is ${ms}: write whole milliseconds above 0`);
-}
-
-function arrayOf(reply: Reply | undefined): Reply[] {
-  if (Array.isArray(reply)) return reply;
-  throw new ProtocolProblem("something else where a list belongs");
-}
-
-function numberOf(reply: Reply | undefined): number {
-  if (typeof reply === "number") return reply;
-  throw new ProtocolProblem("something else where a number belongs");
-}
-
-function bigintOf(reply: Reply): bigint {
-  if (typeof reply === "number" || typeof reply === "bigint") return BigInt(reply);
-  throw new ProtocolProblem("something else where a number belongs");
-}
-
-function toCasOutcome(reply: Reply): CasOutcome {
-  if (reply === null) return { isStored: false, why: "notFound" };
-  const version = numberOf(reply);
-  return version === 0 ? { isStored: false, why: "versionDiffers" } : { isStored: true, version };
+function toPage(reply: Reply): { cursor: string; keys: Uint8Array[] } {
+  const [cursor, keys] = replies.toList(reply);
+  return {
+    cursor: textOf(cursor),
+    keys: replies.toList(keys).map((key) => replies.toBulk(key).slice()),
+  };
 }

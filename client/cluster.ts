@@ -2,10 +2,13 @@
  * The calls of a client and where they go: to the server that leads, over one connection. Sent again is
  * only what surely was not done, and reads. All state of the client that changes is here.
  */
+import { isAddress } from "./address.ts";
 import type { Call } from "./call.ts";
 import { CallQueue } from "./call_queue.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { BadValue, ProtocolProblem } from "./errors.ts";
+import { LanePool } from "./lane_pool.ts";
+import { decisive, refusalOf } from "./refusals.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import { Search, type SearchEvents } from "./search.ts";
 import type { Settings } from "./settings.ts";
@@ -17,6 +20,8 @@ const PAUSE_LAST_MS = 1_000;
 
 export class Cluster implements ConnectionEvents, SearchEvents {
   readonly #settings: Settings;
+  /** For transactions that read. */
+  readonly lanes: LanePool;
   /** The servers that were given; then those of the last layout. */
   #servers: string[];
   /** Whom to ask first, and last. */
@@ -42,6 +47,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#servers = [...settings.servers];
+    this.lanes = new LanePool(settings, (server, leader) => this.#lostLeader(server, leader));
   }
 
   /** Where calls go now; null while there is no connection. */
@@ -83,6 +89,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     }
     this.#connection = null;
     this.#retired.clear();
+    this.lanes.close();
   }
 
   // Of connections.
@@ -122,6 +129,19 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#pump();
   }
 
+  // Of lanes.
+
+  /** A call was sent on a lane: its deadline counts. */
+  noteLane(deadlineMs: number): void {
+    this.#wakeBy(Math.min(deadlineMs, performance.now() + this.#settings.silenceMs));
+  }
+
+  #lostLeader(server: string, leader: string | null): void {
+    if (this.#connection?.server !== server) return;
+    this.#retire(this.#connection);
+    this.#hint = leader !== null && isAddress(leader) ? leader : null;
+  }
+
   // Of searches.
 
   learned(servers: readonly string[]): void {
@@ -140,6 +160,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#connection = connection;
     // It was silent, and another server leads: what it has will not be answered.
     old?.close(`it fell silent, and ${connection.server} leads now`);
+    this.lanes.keepOnly(connection.server);
     this.#pump();
   }
 
@@ -196,37 +217,37 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   }
 
   /** What a server refused. */
-  #refused(call: Call, error: ReplyError, connection: Connection): void {
-    const reason = error.code === "EXECABORT" && call.problem !== null ? call.problem : error;
-    const { text } = reason;
-    switch (reason.code) {
-      case "MOVED":
+  #refused(call: Call, reply: ReplyError, connection: Connection): void {
+    const error = decisive(call, reply);
+    const refusal = refusalOf(error);
+    switch (refusal.kind) {
+      case "moved":
         this.#giveBack(call);
-        return this.#moved(connection, text.split(" ")[2] ?? "");
-      case "CLUSTERDOWN":
+        return this.#moved(connection, refusal.leader);
+      case "noLeader":
         this.#giveBack(call);
         if (connection === this.#connection) this.#retire(connection);
         return this.#pause();
-      case "TRYAGAIN":
-      case "LOADING":
+      case "busy":
         this.#giveBack(call);
         return this.#pause();
+      case "unknown":
+        if (call.isWrite) {
+          return call.giveUp("unknown", `${call.server} says: ${error.text}`, "reply");
+        }
+        this.#giveBack(call);
+        return this.#pause();
+      case "leftOut":
+        return call.giveUp("leftOut", `${call.server} says: ${error.text}`, "reply");
+      case "refused":
+        return call.refuse(error.text);
     }
-    if (text.startsWith("ERR outcome unknown")) {
-      if (call.isWrite) return call.giveUp("unknown", `${call.server} says: ${text}`, "reply");
-      this.#giveBack(call);
-      return this.#pause();
-    }
-    if (text.startsWith("ERR this was done")) {
-      return call.giveUp("leftOut", `${call.server} says: ${text}`, "reply");
-    }
-    call.refuse(text);
   }
 
   #moved(connection: Connection, leader: string): void {
     if (connection !== this.#connection) return;
     this.#retire(connection);
-    this.#hint = leader;
+    this.#hint = isAddress(leader) ? leader : null;
     // Who was sent on twice in a row waits before it follows again.
     if (this.#pauses++ > 0) this.#pause();
   }
@@ -279,7 +300,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
         else if (call.deadlineMs < next) next = call.deadlineMs;
       }
     }
-    for (const connection of [this.#connection, ...this.#retired]) {
+    for (const connection of [this.#connection, ...this.#retired, ...this.lanes.connections]) {
       if (connection === null) continue;
       next = Math.min(
         next,
@@ -299,7 +320,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     const { silenceMs } = this.#settings;
     const silentSinceMs = connection.heardMs;
     if (nowMs - silentSinceMs < silenceMs) return silentSinceMs + silenceMs;
-    if (connection === this.#connection && !this.#isPaused) {
+    if (connection.server === this.#connection?.server && !this.#isPaused) {
       this.#suspect = connection.server;
       this.#look();
     }

@@ -4,14 +4,20 @@
  *
  * @module
  */
-import { Client, submit } from "./client.ts";
+import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, toSettings } from "./settings.ts";
+import { submit } from "./submit.ts";
 
-export type { CallOptions, CasOutcome, Key, SetOptions, Values, Versioned } from "./client.ts";
+export { ask } from "./ask.ts";
+export type { CallOptions, CasOutcome, Key, KeysOptions, SetOptions, Versioned } from "./calls.ts";
+export type { Values } from "./client.ts";
 export type { Failure, Phase } from "./errors.ts";
 export { BadValue, NotDone, RaftkvError, Refused, Unknown } from "./errors.ts";
+export { type Reply, ReplyError } from "./reply_parser.ts";
+export type { Argument } from "./request_writer.ts";
 export type { ConnectOptions } from "./settings.ts";
+export type { Pending, Transaction } from "./transaction.ts";
 export { Client };
 
 /**
@@ -23,9 +29,15 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   const settings = toSettings(options);
   const cluster = new Cluster(settings);
   try {
-    const { signal } = options;
-    const given = signal === undefined ? {} : { signal };
-    await submit(cluster, settings, [["PING"]], false, () => {}, given);
+    await submit(cluster, {
+      requests: [["PING"]],
+      name: "connect",
+      isWrite: false,
+      deadlineMs: performance.now() + settings.timeoutMs,
+      timeoutMs: settings.timeoutMs,
+      signal: options.signal,
+      decode: () => {},
+    });
   } catch (error) {
     cluster.close();
     throw error;

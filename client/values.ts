@@ -1,6 +1,5 @@
 /** Values as bytes, text or JSON: how each is sent, and shown. */
-import { BadValue, ProtocolProblem } from "./errors.ts";
-import type { Reply } from "./reply_parser.ts";
+import { BadValue } from "./errors.ts";
 import type { Argument } from "./request_writer.ts";
 
 /** How values of type `Out` are shown and values of type `In` are sent. */
@@ -48,12 +47,6 @@ export function toText(bytes: Uint8Array): string {
   } catch (error) {
     throw badValue("UTF-8", error);
   }
-}
-
-/** @throws {ProtocolProblem} where the reply is no string. */
-export function bulkOf(reply: Reply | undefined): Uint8Array {
-  if (reply instanceof Uint8Array) return reply;
-  throw new ProtocolProblem("something else where a value belongs");
 }
 
 function badValue(what: string, cause: unknown): BadValue {
