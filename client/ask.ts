@@ -20,12 +20,7 @@ export function ask(
   const { servers: [address], replyBytesMax, timeoutMs: usual } = toSettings({ servers: [server] });
   const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? usual);
   return new Promise((resolve, reject) => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let connection: Connection | null = null;
-    const end = () => {
-      clearTimeout(timer);
-      connection?.close("");
-    };
+    let end = () => {};
     const call = new Call({
       requests: [["HELLO", "3"], request],
       name: String(request[0]),
@@ -44,12 +39,18 @@ export function ask(
       },
     });
     if (call.isSettled) return;
-    const opened = () => connection!.send(call);
-    connection = new Connection(address!, { replyBytesMax }, eventsOf(call, address!), opened);
-    timer = setTimeout(() => {
+    const events = eventsOf(call, address!);
+    const connection = new Connection(address!, { replyBytesMax }, events, () => {
+      connection.send(call);
+    });
+    const timer = setTimeout(() => {
       const why = `${address} did not answer within ${Math.round(timeoutMs)} ms`;
       call.giveUp("deadline", why, "connect");
     }, timeoutMs);
+    end = () => {
+      clearTimeout(timer);
+      connection.close("");
+    };
   });
 }
 
