@@ -3,6 +3,7 @@
  * only what surely was not done, and reads. All state of the client that changes is here.
  */
 import { isAddress } from "./address.ts";
+import { Alarm } from "./alarm.ts";
 import type { Call } from "./call.ts";
 import { CallQueue } from "./call_queue.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
@@ -40,8 +41,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   #pauses = 0;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #isPaused = false;
-  #wakeTimer: ReturnType<typeof setTimeout> | undefined;
-  #wakeMs = Infinity;
+  readonly #alarm = new Alarm(() => this.#wake());
   #isClosed = false;
 
   constructor(settings: Settings) {
@@ -63,7 +63,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     if (call.isSettled) return;
     if (this.#isClosed) return call.giveUp("closed", "the client is closed", "queue");
     const { callsWaitingMax, bytesWaitingMax, silenceMs } = this.#settings;
-    this.#wakeBy(Math.min(call.deadlineMs, performance.now() + silenceMs));
+    this.#alarm.by(Math.min(call.deadlineMs, performance.now() + silenceMs));
     if (this.#mayGoNow(call)) return this.#connection!.send(call);
     const { length, bytes } = this.#waiting;
     if (length >= callsWaitingMax || (length > 0 && bytes + call.bytes > bytesWaitingMax)) {
@@ -78,7 +78,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#pauseTimer);
-    clearTimeout(this.#wakeTimer);
+    this.#alarm.stop();
     this.#search?.cancel();
     this.#search = null;
     for (const queue of [this.#returned, this.#waiting]) {
@@ -133,7 +133,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   /** A call was sent on a lane: its deadline counts. */
   noteLane(deadlineMs: number): void {
-    this.#wakeBy(Math.min(deadlineMs, performance.now() + this.#settings.silenceMs));
+    this.#alarm.by(Math.min(deadlineMs, performance.now() + this.#settings.silenceMs));
   }
 
   #lostLeader(server: string, leader: string | null): void {
@@ -281,17 +281,9 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     }, Math.random() * most);
   }
 
-  // Deadlines: one timer for all calls.
-
-  #wakeBy(atMs: number): void {
-    if (atMs >= this.#wakeMs || this.#isClosed) return;
-    clearTimeout(this.#wakeTimer);
-    this.#wakeMs = atMs;
-    this.#wakeTimer = setTimeout(() => this.#wake(), Math.max(0, atMs - performance.now()) + 1);
-  }
+  // Deadlines.
 
   #wake(): void {
-    this.#wakeMs = Infinity;
     const nowMs = performance.now();
     let next = Infinity;
     for (const queue of [this.#returned, this.#waiting]) {
@@ -308,7 +300,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
         this.#listenFor(connection, nowMs),
       );
     }
-    if (next < Infinity) this.#wakeBy(next);
+    if (next < Infinity) this.#alarm.by(next);
     if (this.#hasWork() || this.#connection !== null) return;
     this.#search?.cancel();
     this.#search = null;
