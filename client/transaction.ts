@@ -133,6 +133,7 @@ export class Transactor<Out, In> {
   ): Promise<T> {
     const timeoutMs = options.timeoutMs ?? this.#settings.timeoutMs;
     const limit = { deadlineMs: performance.now() + timeoutMs, timeoutMs, signal: options.signal };
+    let last: Restart | null = null;
     for (let tries = 1;; tries++) {
       const round = new Round(this.#cluster, limit);
       try {
@@ -142,8 +143,12 @@ export class Transactor<Out, In> {
         return value;
       } catch (error) {
         round.spoil();
-        const why = round.restart ?? (error instanceof Restart ? error : null);
-        if (why === null) throw error;
+        const why: Restart | null = round.restart ?? (error instanceof Restart ? error : null);
+        if (why === null) {
+          const isLate = error instanceof NotDone && error.code === "deadline";
+          throw isLate && last !== null ? tooLate(tries, limit, last) : error;
+        }
+        last = why;
         await pause(tries, limit, why);
       }
     }
@@ -267,15 +272,18 @@ class Round {
 async function pause(tries: number, limit: Limit, why: Restart): Promise<void> {
   const most = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** Math.min(tries, 16));
   const ms = Math.random() * most;
-  const failure = { server: null, phase: "reply" } as const;
-  if (performance.now() + ms >= limit.deadlineMs) {
-    const within = `${tries} times within ${Math.round(limit.timeoutMs)} ms`;
-    const message = `transact failed: it was tried ${within}; nothing was done; the last time: ` +
-      why.message;
-    throw new NotDone(message, { ...failure, code: "deadline" });
-  }
+  if (performance.now() + ms >= limit.deadlineMs) throw tooLate(tries, limit, why);
   await new Promise<void>((resolve) => setTimeout(resolve, ms));
   if (limit.signal?.aborted !== true) return;
   const message = "transact failed: its signal was aborted; nothing was done";
-  throw new NotDone(message, { ...failure, code: "aborted", cause: limit.signal.reason });
+  const failure = { code: "aborted", server: null, phase: "queue" } as const;
+  throw new NotDone(message, { ...failure, cause: limit.signal.reason });
+}
+
+function tooLate(tries: number, limit: Limit, why: Restart): NotDone {
+  const times = tries === 1 ? "once" : `${tries} times`;
+  const within = `${times} within ${Math.round(limit.timeoutMs)} ms`;
+  const message = `transact failed: it was tried ${within}; nothing was done; ` +
+    `the last time: ${why.message}`;
+  return new NotDone(message, { code: "deadline", server: null, phase: "reply" });
 }

@@ -1,0 +1,245 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { connect, NotDone, Refused, Unknown } from "../../client/mod.ts";
+import { FakeServer, withServers } from "./fake_server.ts";
+import { errorOf, pauseMs, test, until } from "./runtime.ts";
+
+test("client: a follower leads it to the leader, and names the other servers", async () => {
+  await withServers(3, async (leader, second, third) => {
+    await using client = await connect({ servers: [third!.address] });
+    strictEqual(client.server, leader!.address);
+    const all = [leader!, second!, third!].map((server) => server.address);
+    deepStrictEqual([...client.servers].sort(), all.sort());
+    await client.set("k", "v");
+    strictEqual(leader!.store.get("k"), "v");
+  });
+});
+
+test("client: MOVED in the middle: each call is done once, in order, by the next leader", async () => {
+  await withServers(2, async (first, second) => {
+    await using client = await connect({ servers: [first!.address] });
+    await client.set("k", "0");
+    first!.follow(second!);
+    second!.lead();
+    await Promise.all([1, 2, 3].map((i) => client.set("k", `${i}`)));
+    strictEqual(client.server, second!.address);
+    deepStrictEqual(second!.seen.map(([, , value]) => value), ["1", "2", "3"]);
+    strictEqual(second!.store.get("k"), "3");
+  });
+});
+
+test("client: CLUSTERDOWN and TRYAGAIN: nothing was done, so it tries again, with pauses", async () => {
+  for (const refusal of ["-CLUSTERDOWN none\r\n", "-TRYAGAIN busy\r\n", "-LOADING\r\n"]) {
+    await withServers(1, async (server) => {
+      await using client = await connect({ servers: [server!.address] });
+      let refusals = 0;
+      server!.answer = ([name]) => name === "INCRBY" && ++refusals <= 4 ? refusal : undefined;
+      strictEqual(await client.incr("n"), 1n, refusal);
+      strictEqual(refusals, 5);
+
+      server!.answer = ([name]) => name === "INCRBY" ? refusal : undefined;
+      const before = server!.count("INCRBY");
+      const error = await errorOf(NotDone, client.incr("n", 1, { timeoutMs: 400 }));
+      strictEqual(error.code, "deadline");
+      strictEqual(server!.store.get("n"), "1");
+      const tries = server!.count("INCRBY") - before;
+      strictEqual(tries >= 2 && tries < 60, true, `${tries} tries in 400 ms`);
+    });
+  }
+});
+
+test("client: cut after a write was sent: unknown, and never sent again", async () => {
+  await withServers(2, async (first, second) => {
+    await using client = await connect({ servers: [first!.address, second!.address] });
+    first!.answer = ([name], peer) => {
+      if (name !== "INCRBY") return undefined;
+      peer.socket.destroy();
+      return null;
+    };
+    const error = await errorOf(Unknown, client.incr("n"));
+    strictEqual(error.code, "lost");
+    strictEqual(error.server, first!.address);
+    strictEqual(error.phase, "reply");
+    match(error.message, /INCRBY: outcome unknown: 127\.0\.0\.1:\d+: .*read before you call again/);
+    first!.answer = () => undefined;
+    await client.get("n");
+    strictEqual(first!.count("INCRBY") + second!.count("INCRBY"), 1);
+  });
+});
+
+test("client: cut after reads were sent: they are read again, from whoever leads by then", async () => {
+  await withServers(2, async (first, second) => {
+    await using client = await connect({ servers: [first!.address, second!.address] });
+    second!.store.set("k", "from the second");
+    first!.answer = ([name], peer) => {
+      if (name !== "GET") return undefined;
+      first!.follow(second!);
+      second!.lead();
+      peer.socket.destroy();
+      return null;
+    };
+    const values = await Promise.all([client.text.get("k"), client.text.get("k")]);
+    deepStrictEqual(values, ["from the second", "from the second"]);
+  });
+});
+
+test("client: a leader that falls silent is left when others name another one", async () => {
+  await withServers(3, async (first, second, third) => {
+    const servers = [first!, second!, third!];
+    const options = { servers: servers.map((one) => one.address), silenceMs: 100 };
+    await using client = await connect(options);
+    first!.isFrozen = true;
+    third!.lead();
+    second!.follow(third!);
+    third!.store.set("k", "v");
+    const write = errorOf(Unknown, client.set("w", "x"));
+    strictEqual(await client.text.get("k"), "v");
+    strictEqual((await write).code, "lost");
+    strictEqual(client.server, third!.address);
+    strictEqual(third!.count("RAFTKV.SET"), 0);
+    await client.set("w", "y");
+  });
+});
+
+test("client: a leader that is slow, and still the leader, is waited for", async () => {
+  await withServers(2, async (first, second) => {
+    const servers = [first!.address, second!.address];
+    await using client = await connect({ servers, silenceMs: 50 });
+    first!.answer = ([name], peer) => {
+      if (name !== "INCRBY") return undefined;
+      setTimeout(() => peer.write(":7\r\n"), 400);
+      return null;
+    };
+    strictEqual(await client.incr("n"), 7n);
+    strictEqual(first!.count("INCRBY"), 1);
+    strictEqual(client.server, first!.address);
+  });
+});
+
+test("client: an outcome that the server does not know: unknown for writes, reads are read again", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    let answers = 0;
+    server!.store.set("k", "v");
+    server!.answer = ([name]) => {
+      const isFirst = (name === "GET" || name === "RAFTKV.SET") && ++answers <= 2;
+      return isFirst ? "-ERR outcome unknown: it may be done or not\r\n" : undefined;
+    };
+    const error = await errorOf(Unknown, client.set("k", "w"));
+    strictEqual(error.code, "unknown");
+    strictEqual(await client.text.get("k"), "v");
+    strictEqual(server!.count("RAFTKV.SET"), 1);
+    strictEqual(server!.count("GET"), 2);
+  });
+});
+
+test("client: what the server refuses is told in its words, once, with its code", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    for (const text of ["MISCONF The disk is full", "ERR a value has more than 5 bytes"]) {
+      server!.answer = ([name]) => name === "RAFTKV.SET" ? `-${text}\r\n` : undefined;
+      const before = server!.count("RAFTKV.SET");
+      const error = await errorOf(Refused, client.set("k", "v"));
+      strictEqual(error.code, text.split(" ")[0]);
+      strictEqual(error instanceof NotDone, true);
+      strictEqual(error.server, server!.address);
+      strictEqual(error.message, `RAFTKV.SET was refused by ${server!.address}: ${text}`);
+      strictEqual(server!.count("RAFTKV.SET"), before + 1);
+    }
+    server!.answer = ([name]) =>
+      name === "RAFTKV.SET" ? "-ERR this was done, no room\r\n" : undefined;
+    strictEqual((await errorOf(Unknown, client.set("k", "v"))).code, "leftOut");
+  });
+});
+
+test("client: two followers that name each other are asked with pauses, until the deadline", async () => {
+  await withServers(2, async (first, second) => {
+    first!.follow(second!);
+    second!.follow(first!);
+    const servers = [first!.address, second!.address];
+    const error = await errorOf(NotDone, connect({ servers, timeoutMs: 400 }));
+    strictEqual(error.phase, "leader");
+    match(error.message, /no server was found that leads within 400 ms/);
+    match(error.message, new RegExp(`${first!.address}: it says that ${second!.address} leads`));
+    const asked = first!.accepted + second!.accepted;
+    strictEqual(asked >= 4 && asked < 60, true, `${asked} connections in 400 ms`);
+  });
+});
+
+test("client: MOVED to and fro ends with the deadline, and pauses", async () => {
+  await withServers(2, async (first, second) => {
+    const servers = [first!.address, second!.address];
+    await using client = await connect({ servers });
+    // Each says that it leads, and sends every command to the other.
+    second!.lead();
+    const [one, other] = [first!, second!];
+    one.answer = ([name]) => name === "GET" ? `-MOVED 0 ${other.address}\r\n` : undefined;
+    other.answer = ([name]) => name === "GET" ? `-MOVED 0 ${one.address}\r\n` : undefined;
+    await errorOf(NotDone, client.get("k", { timeoutMs: 400 }));
+    const asked = one.count("GET") + other.count("GET");
+    strictEqual(asked >= 3 && asked < 60, true, `${asked} times in 400 ms`);
+  });
+});
+
+test("client: servers that are down or frozen cost little: the others are asked meanwhile", async () => {
+  await withServers(3, async (leader, down, frozen) => {
+    const port = down!.address;
+    await down!.stop();
+    frozen!.isFrozen = true;
+    const startMs = performance.now();
+    const servers = [port, frozen!.address, leader!.address];
+    await using client = await connect({ servers });
+    strictEqual(client.server, leader!.address);
+    strictEqual(performance.now() - startMs < 900, true);
+    await FakeServer.start().then((server) => server.stop());
+  });
+});
+
+test("client: where no server can be used, each is named with what it said", async () => {
+  await withServers(3, async (down, frozen, alone) => {
+    await down!.stop();
+    frozen!.isFrozen = true;
+    alone!.role = "replica";
+    alone!.layout = [];
+    const servers = [down!, frozen!, alone!].map((server) => server.address);
+    const options = { servers, timeoutMs: 700, attemptTimeoutMs: 200 };
+    const error = await errorOf(NotDone, connect(options));
+    strictEqual(error.phase, "leader");
+    match(error.message, new RegExp(`${servers[0]}: it can't be reached: connection refused`));
+    match(error.message, new RegExp(`${servers[1]}: it took the connection and did not answer`));
+    match(error.message, new RegExp(`${servers[2]}: it knows no leader now`));
+    const alone2 = await errorOf(NotDone, connect({ servers: [servers[0]!], timeoutMs: 200 }));
+    strictEqual(alone2.phase, "connect");
+  });
+});
+
+test("client: a server that ends every connection is tried less and less often", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    server!.answer = (_request, peer) => {
+      peer.socket.destroy();
+      return null;
+    };
+    server!.cut();
+    const before = server!.accepted;
+    const call = errorOf(NotDone, client.get("k", { timeoutMs: 1_200 }));
+    await pauseMs(300);
+    const early = server!.accepted - before;
+    await call;
+    const late = server!.accepted - before - early;
+    strictEqual(early >= 2 && early < 60, true, `${early} in the first 300 ms`);
+    strictEqual(late < 60, true, `${late} in the 900 ms after that`);
+    server!.answer = () => undefined;
+    strictEqual(await client.get("k"), null);
+  });
+});
+
+test("client: idle, it comes back after a restart of the server", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    const { port } = server!;
+    await server!.stop();
+    await until("the connection to end", () => client.server === null);
+    await server!.listen(port);
+    strictEqual(await client.set("k", "v"), 1);
+  });
+});
