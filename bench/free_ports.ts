@@ -12,7 +12,9 @@
 
 const LOW = 10_000;
 const HIGH = 30_000;
+/** So many are handed out; a server's admin port is so far above its client port, and in the same block. */
 const BLOCK_PORTS = 100;
+const BLOCK_SPAN = 2 * BLOCK_PORTS;
 /** Linux's own, where the system does not say from where on it gives ports to connections. */
 const OUTGOING_FROM = 32_768;
 
@@ -47,10 +49,10 @@ export function freePorts(count: number): number[] {
 
 function claimBlock(): Block {
   const high = Math.min(HIGH, outgoingFrom());
-  const count = Math.floor((high - LOW) / BLOCK_PORTS);
+  const count = Math.floor((high - LOW) / BLOCK_SPAN);
   const start = Math.floor(Math.random() * count);
   for (let i = 0; i < count; i++) {
-    const first = LOW + (start + i) % count * BLOCK_PORTS;
+    const first = LOW + (start + i) % count * BLOCK_SPAN;
     const claim = listenOn(first);
     if (claim !== null) return { first, claim, taken: 0 };
   }

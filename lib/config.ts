@@ -29,6 +29,10 @@ export interface ServerConfig {
   readonly clientListen?: string | undefined;
   /** The same for the log port. */
   readonly logListen?: string | undefined;
+  /** Where it answers HTTP; 0: nowhere; where it is left out: `clientPort` + 100, if that is free. */
+  readonly adminPort?: number | undefined;
+  /** The name or address that the admin port is opened on; this machine's loopback where it is left out. */
+  readonly adminListen?: string | undefined;
 }
 
 export interface Config {
@@ -142,6 +146,8 @@ const SERVER_KEYS = {
   logPort: PORT,
   clientListen: v.optional(HOST),
   logListen: v.optional(HOST),
+  adminPort: v.optional(wholeNumber(0, 65_535, "port, or 0 for none")),
+  adminListen: v.optional(HOST),
 };
 const SERVER = section(SERVER_KEYS, "server");
 

@@ -5,8 +5,10 @@ import { addressText } from "./util/address.ts";
 
 const KIB = 1024;
 
+type ServerPorts = ServerAddress & { readonly adminPort?: number | undefined };
+
 /** An id or an address that is given twice; null where there is none. */
-export function addressFault(servers: readonly ServerAddress[]): string | null {
+export function addressFault(servers: readonly ServerPorts[]): string | null {
   const ids = new Map<number, string>();
   const addresses = new Map<string, string>();
   for (const [at, server] of servers.entries()) {
@@ -17,12 +19,14 @@ export function addressFault(servers: readonly ServerAddress[]): string | null {
     ids.set(server.id, `servers[${at}]`);
     const name = server.hostname.toLowerCase();
     const hostnames = name === "localhost" ? ["127.0.0.1", "::1"] : [name];
-    for (const key of ["clientPort", "logPort"] as const) {
+    for (const key of ["clientPort", "logPort", "adminPort"] as const) {
+      const port = server[key] ?? 0;
+      if (port === 0) continue;
       for (const hostname of hostnames) {
-        const address = addressText(hostname, server[key]);
+        const address = addressText(hostname, port);
         const other = addresses.get(address);
         if (other !== undefined) {
-          return `servers[${at}].${key}: ${server[key]} on ${server.hostname} is already ${other}`;
+          return `servers[${at}].${key}: ${port} on ${server.hostname} is already ${other}`;
         }
         addresses.set(address, `servers[${at}].${key}`);
       }

@@ -2,12 +2,16 @@
  * Runs a node on an event loop: its turns, its ticks, its listeners and links, and its end. Knows the
  * ports of host/ alone; server.ts puts the real ones in.
  */
+import { adminAddress } from "./admin_address.ts";
+import type { AdminPort } from "./admin/admin_port.ts";
 import { type Config, findServer } from "./config.ts";
 import type { Clock, Listener, ProcessUse, Rng, Transport } from "./host/ports.ts";
+import { acceptAdmin } from "./net/accept_admin.ts";
 import { acceptConnections } from "./net/accept_connections.ts";
 import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
 import { ConnectionWatch } from "./net/connection_watch.ts";
+import type { NodeView } from "./node/facts/node_view.ts";
 import type { LogEvent, MachineFacts, NodeHost, ServerNode } from "./node/api.ts";
 
 export interface NodeRunnerOptions {
@@ -41,20 +45,27 @@ const SETTLED = Promise.resolve();
 const SPARE_BESIDE_CLIENTS = 24;
 /** And what the other servers' connections must leave of those. */
 const SPARE_BESIDE_PEERS = 12;
+/** Whoever looks why clients are turned away still gets an answer. */
+const SPARE_BESIDE_ADMIN = 20;
+/** For requests over HTTP: between two of them, and for a reader that takes nothing. */
+const ADMIN_LIMITS = { idleTimeoutMs: 120_000, writeTimeoutMs: 10_000 };
 
-const NO_MACHINE = { memoryBytes: null, freeDescriptors: null };
+const NO_MACHINE = { memoryBytes: null, freeDescriptors: null, cpuMs: null, diskMs: null };
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
 export class NodeRunner implements NodeHost {
   readonly #options: NodeRunnerOptions;
   readonly #clients: ConnectionWatch;
   readonly #peers: ConnectionWatch;
+  readonly #adminClients: ConnectionWatch;
   #node: ServerNode | null = null;
   #isTurnScheduled = false;
   #hopsLeft = 0;
   #ticker: ReturnType<typeof setInterval> | null = null;
   #clientListeners: Listener[] = [];
   #logListeners: Listener[] = [];
+  #adminListeners: Listener[] = [];
+  #admin: AdminPort | null = null;
   #links: ServerLinks | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -63,6 +74,7 @@ export class NodeRunner implements NodeHost {
     const { idleTimeoutMs, writeTimeoutMs } = options.config.timing;
     this.#clients = new ConnectionWatch(options.clock, { idleTimeoutMs, writeTimeoutMs });
     this.#peers = new ConnectionWatch(options.clock, { idleTimeoutMs: 0, writeTimeoutMs });
+    this.#adminClients = new ConnectionWatch(options.clock, ADMIN_LIMITS);
   }
 
   // What the node asks of its host.
@@ -102,16 +114,18 @@ export class NodeRunner implements NodeHost {
   }
 
   machine(): MachineFacts {
-    return { ...this.#options.machine?.() ?? NO_MACHINE, adminPort: 0 };
+    const adminPort = this.#adminListeners[0]?.port ?? 0;
+    return { ...this.#options.machine?.() ?? NO_MACHINE, adminPort };
   }
 
   // What the server asks.
 
   /**
-   * Opens both ports and starts the node. The node may have called the host before.
+   * Opens the ports and starts the node; the admin port only where there is a view to show. The node may
+   * have called the host before.
    * @throws {Error} where a port can't be had, with nothing left open.
    */
-  async start(node: ServerNode): Promise<void> {
+  async start(node: ServerNode, view: NodeView | null = null): Promise<void> {
     const { config, serverId, transport, clock, rng, log } = this.#options;
     const { hostname, clientPort, logPort, ...listen } = findServer(config, serverId);
     const { clientListen = hostname, logListen = hostname } = listen;
@@ -122,6 +136,7 @@ export class NodeRunner implements NodeHost {
         SPARE_BESIDE_CLIENTS,
       );
       this.#logListeners = await transport.listen(logListen, logPort, SPARE_BESIDE_PEERS);
+      if (view !== null) await this.#openAdmin(view);
     } catch (error) {
       this.#closeListeners();
       throw error;
@@ -151,6 +166,11 @@ export class NodeRunner implements NodeHost {
     return this.#clientListeners.map((listener) => listener.address);
   }
 
+  /** Where HTTP is answered; empty without an admin port. */
+  get adminAddresses(): string[] {
+    return this.#adminListeners.map((listener) => listener.address);
+  }
+
   /** Where the other servers are accepted. */
   get logAddresses(): string[] {
     return this.#logListeners.map((listener) => listener.address);
@@ -176,7 +196,38 @@ export class NodeRunner implements NodeHost {
     this.#closeListeners();
     this.#clients.closeAll("this server is shutting down");
     this.#peers.closeAll("this server is shutting down");
+    this.#admin?.close();
+    this.#adminClients.closeAll("this server is shutting down");
     await this.#links?.stop();
+  }
+
+  /** @throws {Error} where the port that the cluster file asks for can't be had. */
+  async #openAdmin(view: NodeView): Promise<void> {
+    const { config, serverId, transport, clock, log } = this.#options;
+    const wanted = adminAddress(config, serverId);
+    const without = (message: string) => log({ level: "warning", message, fields: {} });
+    if ("absentBecause" in wanted) {
+      if (wanted.absentBecause !== "") without(wanted.absentBecause);
+      return;
+    }
+    const { hostname, port } = wanted;
+    try {
+      this.#adminListeners = await transport.listen(hostname, port, SPARE_BESIDE_ADMIN);
+    } catch (error) {
+      if (!wanted.isDefault) throw error;
+      return without(
+        `There is no admin port, as its default can't be had: ${(error as Error).message}. ` +
+          "adminPort in the cluster file gives it another one; 0: none",
+      );
+    }
+    // Loaded only where it is used.
+    const { makeAdminPort } = await import("./admin/admin_port.ts");
+    const names = config.servers.flatMap((one) => [one.hostname, one.adminListen ?? []]).flat();
+    const admin = makeAdminPort({ view, clock, names });
+    this.#admin = admin;
+    for (const listener of this.#adminListeners) {
+      this.#essential(acceptAdmin(listener, admin.openConnection, this.#adminClients, log));
+    }
   }
 
   #shutDownNode(): Promise<void> {
@@ -195,8 +246,9 @@ export class NodeRunner implements NodeHost {
   }
 
   #closeListeners(): void {
-    for (const listener of [...this.#clientListeners, ...this.#logListeners]) listener.close();
-    this.#clientListeners = this.#logListeners = [];
+    const all = [...this.#clientListeners, ...this.#logListeners, ...this.#adminListeners];
+    for (const listener of all) listener.close();
+    this.#clientListeners = this.#logListeners = this.#adminListeners = [];
   }
 
   #peerLimits() {

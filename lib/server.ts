@@ -65,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const runner = new NodeRunner({ ...parts, use: processUse, machine: () => machine.sample() });
   const { version } = metadata;
   const node = new Node({ config, serverId, directory, clock, rng, host: runner, version });
-  await runner.start(node);
+  await runner.start(node, node.view);
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
   const diskMs = Math.round(processUse().diskMs);
   const fields = { ...servingFields(options, runner), tookMs, diskMs };
@@ -105,6 +105,7 @@ function servingFields(
     logPort,
     clientListen: runner.clientAddresses.join(" "),
     logListen: runner.logAddresses.join(" "),
+    adminListen: runner.adminAddresses.join(" ") || "none",
     path: `${config.path}/${serverId}`,
   };
 }

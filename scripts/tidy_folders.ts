@@ -13,6 +13,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   storage: ["util", "raft", "kv", "host/ports.ts"],
   node: ["util", "raft", "kv", "wire", "storage", "host/ports.ts"],
   net: ["util", "wire", "node", "host/ports.ts"],
+  admin: ["util", "wire", "node", "host/ports.ts"],
   host: ["util"],
 };
 

@@ -110,7 +110,7 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     withServer({ port: 1 }),
     "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen",
+      "logListen, adminPort, adminListen",
   );
   assertStringIncludes(
     refusal({ timing: { beatMs: 5 } }),
@@ -119,7 +119,7 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     refusal({ servers: [{ id: 1, hostname: "h", clientPort: 1 }] }),
     "servers[0].logPort: missing; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen",
+      "logListen, adminPort, adminListen",
   );
   assertStringIncludes(refusalOfText("{}"), "path: missing");
   assertStringIncludes(
@@ -193,6 +193,7 @@ Deno.test("config: each port may be opened elsewhere than where others reach it"
   assertEquals(doubtsAbout(servers), []);
   assertStringIncludes(withServer({ clientListen: "a b" }), "servers[1].clientListen: ");
   assertStringIncludes(withServer({ logListen: 9 }), "servers[1].logListen: ");
+  assertStringIncludes(withServer({ adminPort: 70_000 }), "is no port, or 0 for none (0 to 65535)");
 });
 
 Deno.test("config: a hostname that nobody can connect to is doubted, and nothing else is", () => {

@@ -2,11 +2,19 @@
 import process from "node:process";
 import { freeDescriptors } from "./descriptors.ts";
 import type { Clock } from "./ports.ts";
+import { blockingCalls } from "./process_use.ts";
 
 /** Opening files to see whether one still can is the dear part. */
 const DESCRIPTORS_PAUSE_MS = 10_000;
 /** So many free descriptors are told apart; beyond, there are enough. */
 const DESCRIPTORS_COUNTED_MAX = 32;
+
+interface MachineSample {
+  readonly memoryBytes: number;
+  readonly freeDescriptors: number;
+  readonly cpuMs: number;
+  readonly diskMs: number;
+}
 
 export class Machine {
   readonly #path: string;
@@ -20,12 +28,18 @@ export class Machine {
     this.#clock = clock;
   }
 
-  sample(): { readonly memoryBytes: number; readonly freeDescriptors: number } {
+  sample(): MachineSample {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#countedMs >= DESCRIPTORS_PAUSE_MS) {
       this.#countedMs = nowMs;
       this.#freeDescriptors = freeDescriptors(this.#path, DESCRIPTORS_COUNTED_MAX);
     }
-    return { memoryBytes: process.memoryUsage.rss(), freeDescriptors: this.#freeDescriptors };
+    const { user, system } = process.cpuUsage();
+    return {
+      memoryBytes: process.memoryUsage.rss(),
+      freeDescriptors: this.#freeDescriptors,
+      cpuMs: (user + system) / 1_000,
+      diskMs: blockingCalls.totalMs,
+    };
   }
 }

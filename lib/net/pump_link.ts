@@ -16,6 +16,7 @@ export async function pumpLink(
   link: PeerLink,
   activity: Signal,
   onReceived: () => void = () => {},
+  readBufferBytes: number = READ_BUFFER_BYTES,
 ): Promise<string> {
   // A lost link may be in the middle of a write that never ends.
   activity.onSet = () => {
@@ -24,7 +25,7 @@ export async function pumpLink(
   try {
     await connection.untilClosed(Promise.all([
       writeFrom(connection, link, activity),
-      readInto(connection, link, activity, onReceived),
+      readInto(connection, link, activity, onReceived, readBufferBytes),
     ]));
     return connection.closedBecause ?? "done";
   } finally {
@@ -39,8 +40,9 @@ async function readInto(
   link: PeerLink,
   activity: Signal,
   onReceived: () => void,
+  readBufferBytes: number,
 ): Promise<void> {
-  const buffer = new Uint8Array(READ_BUFFER_BYTES);
+  const buffer = new Uint8Array(readBufferBytes);
   while (true) {
     let count: number | null = null;
     try {

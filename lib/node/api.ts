@@ -93,6 +93,9 @@ export interface MachineFacts {
   readonly freeDescriptors: number | null;
   /** Where the admin port listens; 0: nowhere. */
   readonly adminPort: number;
+  /** Since the start: time of the processor, and time in calls to the disk that block. */
+  readonly cpuMs: number | null;
+  readonly diskMs: number | null;
 }
 
 /** What the node asks of whoever runs it. */

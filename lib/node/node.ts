@@ -14,6 +14,9 @@ import { ClientError } from "../wire/command_batch.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { Evaluator } from "./evaluator.ts";
+import { clusterStatus } from "./facts/cluster_status.ts";
+import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
+import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
@@ -84,6 +87,13 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   openInboundLink(remote: string): InboundLink {
     return this.links.openInbound(remote);
   }
+
+  readonly view: NodeView = {
+    serverView: () => this.#evaluator.serverView(),
+    status: () => clusterStatus(this.#state),
+    counts: () => nodeCounts(this.#state),
+    health: () => nodeHealth(this.#state),
+  };
 
   openSession(remote: string): ClientSession | null {
     const { options: { config: { limits } }, sessions, sessionLimits, shutdown } = this.#state;

@@ -23,7 +23,8 @@ import { Space } from "./space.ts";
 import { Clocks } from "./time/clocks.ts";
 
 export interface NodeState {
-  readonly options: NodeOptions;
+  /** As given, the host with an ear on it. */
+  readonly options: NodeOptions & { readonly host: ObservedHost };
   /** By the monotonic clock. */
   readonly startedMs: number;
   /** Those servers of the cluster whose addresses the cluster file tells. */

@@ -12,7 +12,7 @@ const BUCKETS = (LAST_POWER - FIRST_POWER) * STEPS + 2;
 const SPAN_MS = 60_000;
 
 /** The upper ends of the coarse buckets, in ms: each doubling one. */
-const COARSE_ENDS_MS: readonly number[] = Array.from(
+export const COARSE_ENDS_MS: readonly number[] = Array.from(
   { length: LAST_POWER - FIRST_POWER + 1 },
   (_, i) => 2 ** (FIRST_POWER + i),
 );

@@ -112,7 +112,7 @@ export interface FollowerFacts {
   readonly lagMs: number | null;
 }
 
-const PROBLEM_KINDS = [
+export const PROBLEM_KINDS = [
   "unformed",
   "noLeader",
   "noMajority",

@@ -61,6 +61,11 @@ export class Server {
     this.logPort = logPort;
   }
 
+  /** Where it answers HTTP unless it is told otherwise. */
+  get adminPort(): number {
+    return this.clientPort + 100;
+  }
+
   /** `<path>/<id>`, where the server keeps its state. */
   get dataDirectory(): string {
     return `${this.#cluster.dataPath}/${this.id}`;

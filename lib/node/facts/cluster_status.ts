@@ -15,7 +15,7 @@ export function statusText(state: NodeState): string {
   return JSON.stringify(clusterStatus(state));
 }
 
-function clusterStatus(state: NodeState): ClusterStatus {
+export function clusterStatus(state: NodeState): ClusterStatus {
   const { options, links, replica, eventRing } = state;
   const raft = replica?.raft.state;
   const hasLeader = raft !== undefined && (raft.role.kind === "leader" || !missesLeader(raft));

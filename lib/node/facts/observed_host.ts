@@ -35,4 +35,10 @@ export class ObservedHost implements NodeHost {
 }
 
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
-const UNKNOWN: MachineFacts = { memoryBytes: null, freeDescriptors: null, adminPort: 0 };
+const UNKNOWN: MachineFacts = {
+  memoryBytes: null,
+  freeDescriptors: null,
+  adminPort: 0,
+  cpuMs: null,
+  diskMs: null,
+};

@@ -18,8 +18,7 @@ export function ownFacts(state: NodeState): ServerFacts {
 
 function aboutProcess({ options, startedMs, sessions, clocks, replica }: NodeState) {
   const { clock, host, version = "unknown" } = options;
-  const { memoryBytes, freeDescriptors, adminPort } = host.machine?.() ??
-    { memoryBytes: null, freeDescriptors: null, adminPort: 0 };
+  const { memoryBytes, freeDescriptors, adminPort } = host.machine();
   const leads = replica?.raft.state.role.kind === "leader";
   return {
     version,

@@ -83,6 +83,11 @@ export class Persister {
     return this.#batch !== null || this.#restartAt !== null || this.#isWriting;
   }
 
+  /** For how long the batch that is being written and synced has taken; 0 where none is. */
+  syncingMs(nowMs: number): number {
+    return this.#isWriting && this.#batch !== null ? nowMs - this.#startedMs : 0;
+  }
+
   /** True while the log is being restarted after a snapshot: nothing may be asked of the core. */
   get isRestarting(): boolean {
     return this.#restartAt !== null;

@@ -81,6 +81,11 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     return this.#isUp;
   }
 
+  /** What waits to be written. */
+  get pendingBytes(): number {
+    return this.#output.pendingBytes;
+  }
+
   /** True where nothing came back for too long: what waits to be written will never leave. */
   get isLost(): boolean {
     return this.#isLost;

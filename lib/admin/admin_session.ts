@@ -1,0 +1,99 @@
+/**
+ * One connection of the admin port, synchronous: bytes in, bytes out. Requests are answered one after
+ * another, in their order. Whoever asks on without taking the answers is dropped.
+ */
+import type { PeerLink } from "../node/api.ts";
+import type { EventStreams, StreamSink } from "./event_streams.ts";
+import { isReading, RequestParser } from "./http_request.ts";
+import { encodeResponse, type HttpResponse, text } from "./http_response.ts";
+import type { Routes } from "./routes.ts";
+
+/** Answers that wait to be taken. */
+const PENDING_BYTES_MAX = 1_048_576;
+
+export interface AdminParts {
+  readonly routes: Routes;
+  readonly streams: EventStreams;
+  readonly wallMs: () => number;
+}
+
+export class AdminSession implements PeerLink, StreamSink {
+  onActivity: (() => void) | null = null;
+  closing: string | null = null;
+  #isLost = false;
+  readonly #parts: AdminParts;
+  readonly #parser = new RequestParser();
+  /** What waits to be written, the first of it perhaps under way. */
+  #pending: Uint8Array[] = [];
+  #isStream = false;
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts;
+  }
+
+  /** True where it is to be closed whatever waits to be written. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  get pendingBytes(): number {
+    return this.#pending.reduce((sum, bytes) => sum + bytes.length, 0);
+  }
+
+  receive(bytes: Uint8Array): void {
+    // Whoever listens to a stream has nothing more to say.
+    if (this.closing !== null || this.#isStream) return;
+    this.#parser.push(bytes);
+    for (let next = this.#parser.next(); next !== null; next = this.#parser.next()) {
+      if ("reason" in next) {
+        this.#answer(text(next.status, `${next.reason}\n`), false, true);
+      } else {
+        const { method, isPersistent } = next;
+        const response = isReading(method)
+          ? this.#parts.routes.answer(next)
+          : text(405, "This port is for reading: GET and HEAD\n", { Allow: "GET, HEAD" });
+        this.#answer(response, isPersistent, method !== "HEAD");
+      }
+      if (this.closing !== null || this.#isStream) return;
+    }
+  }
+
+  takeOutput(): Uint8Array | null {
+    return this.#pending[0] ?? null;
+  }
+
+  outputWritten(): void {
+    this.#pending.shift();
+  }
+
+  /** A message of the stream that this connection listens to. Shared with others: it is not copied. */
+  push(bytes: Uint8Array): void {
+    this.#pending.push(bytes);
+    this.onActivity?.();
+  }
+
+  drop(reason: string): void {
+    this.#isLost = true;
+    this.closing ??= reason;
+    this.onActivity?.();
+  }
+
+  /** The connection is gone. */
+  disconnected(): void {
+    this.#parts.streams.remove(this);
+    this.#pending = [];
+    this.closing ??= "gone";
+  }
+
+  #answer(response: HttpResponse, isPersistent: boolean, hasBody: boolean): void {
+    const isStream = response.isStream === true && hasBody;
+    const { streams, wallMs } = this.#parts;
+    this.#pending.push(encodeResponse(response, wallMs(), isPersistent, hasBody));
+    if (isStream) {
+      this.#isStream = true;
+      streams.add(this);
+    } else if (!isPersistent || response.isStream === true) this.closing = "it was answered";
+    else if (this.pendingBytes > PENDING_BYTES_MAX) return this.drop("it takes no answers");
+    this.onActivity?.();
+  }
+}

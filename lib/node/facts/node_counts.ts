@@ -1,0 +1,59 @@
+/** Reads what `/metrics` and the probes show from the node's state. */
+import { missesLeader } from "../../raft/state.ts";
+import { NOBODY } from "../../raft/types.ts";
+import { peerViews } from "../peers/peer_views.ts";
+import { isLoading } from "../replica.ts";
+import type { NodeState } from "../state.ts";
+import type { NodeCounts, NodeHealth } from "./node_view.ts";
+import { ownFacts } from "./own_facts.ts";
+
+export function nodeCounts(state: NodeState): NodeCounts {
+  const { replica, links, options: { directory, clock, host }, appender, sessions } = state;
+  const leader = replica?.raft.leader ?? null;
+  const nowMs = clock.monotonicMs();
+  const outboxes = new Map(links.outbound.map((link) => [link.peerId, link.pendingBytes]));
+  return {
+    facts: ownFacts(state),
+    meters: state.meters,
+    peers: peerViews(links, leader?.progress).map((peer) => {
+      return { ...peer, outboxBytes: outboxes.get(peer.id) ?? 0 };
+    }),
+    logBytes: replica?.log.bytes() ?? 0,
+    snapshotBytes: replica === null ? 0 : directory.snapshots.bytes(),
+    isSuspect: replica?.raft.state.suspect ?? false,
+    isRepairing: replica?.raft.repairing ?? false,
+    isSendingSnapshot: replica?.snapshots.isSending ?? false,
+    isReceivingSnapshot: replica?.snapshots.isReceiving ?? false,
+    waitingEntries: appender.proposals.length,
+    waitingRounds: state.readWaiters.length,
+    gatheredBytes: appender.gatheredBytes,
+    uncommittedBytes: leader?.uncommittedBytes ?? 0,
+    heldCommands: sessions.heldCommands,
+    clientBufferBytes: state.sessionLimits.budget.bytes,
+    syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
+    stoodStillMs: state.standstill.totalMs(nowMs),
+    machine: host.machine(),
+  };
+}
+
+export function nodeHealth(state: NodeState): NodeHealth {
+  const { replica, knownLeader, shutdown, space, options: { clock, config } } = state;
+  const raft = replica?.raft.state;
+  const nowMs = clock.monotonicMs();
+  const leads = raft?.role.kind === "leader";
+  const transfer = raft?.role.kind === "leader" ? raft.role.transfer : null;
+  const isHeard = raft !== undefined && raft.leaderId !== NOBODY && !missesLeader(raft);
+  return {
+    isStopping: shutdown !== null,
+    isFormed: replica !== null,
+    leads,
+    keepsLeading: leads && transfer === null && shutdown === null,
+    hasLeader: leads || isHeard,
+    leaderMissingMs: knownLeader.missingSinceMs < 0 ? 0 : nowMs - knownLeader.missingSinceMs,
+    isLoading: isLoading(replica),
+    isRepairing: raft?.repairing ?? false,
+    canWrite: replica !== null && space.takesEntries(replica),
+    syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
+    electionTimeoutMs: config.timing.electionTimeoutMs,
+  };
+}
