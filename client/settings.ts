@@ -13,7 +13,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** How long one server may take to be connected and to say who leads: 1,000 ms. */
   readonly attemptTimeoutMs?: number;
-  /** How long the leader may be silent before other servers are asked who leads: 1,500 ms. */
+  /** How long the leader may be silent before other servers are asked who leads: 500 ms. */
   readonly silenceMs?: number;
   /** The most calls that are sent and not answered: 1,000. Others wait for their turn. */
   readonly callsUnderWayMax?: number;
@@ -53,7 +53,7 @@ export function toSettings(options: ConnectOptions): Settings {
     servers: [...new Set(addresses.map((one) => formatAddress(one.hostname, one.port)))],
     timeoutMs: checkTimeout("timeoutMs", options.timeoutMs ?? 5_000),
     attemptTimeoutMs: checkTimeout("attemptTimeoutMs", options.attemptTimeoutMs ?? 1_000),
-    silenceMs: checkTimeout("silenceMs", options.silenceMs ?? 1_500),
+    silenceMs: checkTimeout("silenceMs", options.silenceMs ?? 500),
     callsUnderWayMax: checkCount("callsUnderWayMax", options.callsUnderWayMax ?? 1_000),
     bytesUnderWayMax: checkCount("bytesUnderWayMax", options.bytesUnderWayMax ?? 4 * MIB),
     callsWaitingMax: checkCount("callsWaitingMax", options.callsWaitingMax ?? 100_000),
