@@ -8,8 +8,8 @@ import ts from "typescript";
 const ROOT = new URL("../", import.meta.url);
 const HELP = `deno task build:npm DIRECTORY
 
-Writes the npm package raftkv (the client, for Node 20 and later) to DIRECTORY, which must not exist or
-be empty. Then: npm pack DIRECTORY
+Writes the npm package raftkv (the client, for Node 20 and later) to DIRECTORY, which must not exist
+or be empty. Then: npm pack DIRECTORY
 `;
 
 const OPTIONS: ts.CompilerOptions = {
@@ -30,7 +30,7 @@ const TYPE_OPTIONS: ts.CompilerOptions = {
 const LIBS = '/// <reference lib="esnext.disposable" />\n';
 
 /** A TypeScript source as a module of JavaScript. @throws {Error} where it is none. */
-export function toJavaScript(path: string, source: string): string {
+function toJavaScript(path: string, source: string): string {
   const result = ts.transpileModule(source, {
     fileName: path,
     compilerOptions: OPTIONS,
@@ -41,7 +41,7 @@ export function toJavaScript(path: string, source: string): string {
 }
 
 /** The types of a TypeScript source. @throws {Error} where something exported does not say its type. */
-export function toTypes(path: string, source: string): string {
+function toTypes(path: string, source: string): string {
   const result = ts.transpileDeclaration(source, {
     fileName: path,
     compilerOptions: TYPE_OPTIONS,
@@ -61,7 +61,7 @@ function check(path: string, diagnostics: readonly ts.Diagnostic[]): void {
 }
 
 /** What npm wants to know of the package. */
-export function manifest(version: string): object {
+function manifest(version: string): object {
   const entry = { types: "./client/mod.d.ts", default: "./client/mod.js" };
   return {
     name: "raftkv",
