@@ -6,7 +6,7 @@ raftkv_permissions=(
   --allow-net
   --allow-read
   --allow-write
-  --allow-env=RAFTKV_ID,RAFTKV_CONFIG,RAFTKV_DATA,RAFTKV_LOG,RAFTKV_LOG_LEVEL
+  --allow-env=RAFTKV_ID,RAFTKV_CONFIG,RAFTKV_DATA,RAFTKV_LOG,RAFTKV_LOG_LEVEL,RAFTKV_SERVERS,RAFTKV_TIMEOUT,RAFTKV_OUTPUT
   --no-prompt
 )
 

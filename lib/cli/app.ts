@@ -1,79 +1,81 @@
 /**
  * The command line: `raftkv --id 1` is `raftkv serve --id 1`. One file a command; what a command
- * needs is loaded when it runs.
+ * needs is loaded when it runs, and a server loads no other command at all.
  *
- * Exit codes: 0 done, 1 refused or failed at run time (one sentence on standard error), 2 the
- * command line is wrong.
+ * Exit codes are in exit_codes.ts.
  */
-import {
-  buildApplication,
-  buildRouteMap,
-  ExitCode,
-  run,
-  text_en,
-  UnexpectedPositionalError,
-} from "@stricli/core";
+import { type Application, buildApplication, buildRouteMap, ExitCode, run } from "@stricli/core";
 import metadata from "../../deno.json" with { type: "json" };
+import type { Console } from "../host/console.ts";
 import type { HostProcess } from "../host/process.ts";
 import type { CliContext } from "./context.ts";
-import { inspectCommand } from "./inspect.ts";
+import { CliError, EXIT } from "./exit_codes.ts";
 import { serveCommand } from "./serve.ts";
+import { type CommandLine, texts } from "./texts.ts";
 import { UsageError } from "./usage_error.ts";
-import { verifyCommand } from "./verify.ts";
 
-const FULL_DESCRIPTION = [
-  "A replicated, strongly consistent key-value store. Each server is one process:",
-  "",
-  "  raftkv --id 1          starts server 1 (short for raftkv serve --id 1)",
-  "  raftkv serve --help    shows the flags and the environment variables",
-  "  raftkv inspect data/1  shows what is in server 1's data directory",
-  "  raftkv verify data/1   checks every checksum in it",
-  "",
-  "Without --config and without a cluster.json here, the cluster is three servers on 127.0.0.1",
-  "with the client ports 9000, 9002 and 9004.",
-].join("\n");
+/** The first argument of command lines that want no server, though it is a flag. */
+const HELP_FLAGS = ["--help", "-h", "--helpAll", "--help-all"];
 
-const root = buildRouteMap({
-  routes: { serve: serveCommand, inspect: inspectCommand, verify: verifyCommand },
-  defaultCommand: "serve",
-  docs: { brief: "A replicated key-value store", fullDescription: FULL_DESCRIPTION },
-});
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** `raftkv`, `raftkv serve …` and `raftkv --id 1` run a server. */
+function isServer(args: readonly string[]): boolean {
+  const first = args[0];
+  if (first === undefined || first === "serve") return true;
+  return first.startsWith("-") && !HELP_FLAGS.includes(first);
 }
 
-const app = buildApplication<CliContext>(root, {
-  name: "raftkv",
-  versionInfo: { currentVersion: metadata.version },
-  scanner: { caseStyle: "allow-kebab-for-camel" },
-  documentation: { disableAnsiColor: true, useAliasInUsageLine: false },
-  localization: {
-    text: {
-      ...text_en,
-      formatException: messageOf,
-      exceptionWhileRunningCommand: (error) => `raftkv: ${messageOf(error)}`,
-      exceptionWhileParsingArguments(error, ansiColor) {
-        if (error instanceof UnexpectedPositionalError) {
-          return `raftkv: unknown command ${error.input}: try raftkv --help`;
-        }
-        const what = text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
-        return `raftkv: ${what}${what.endsWith("?") ? "" : "."} Try raftkv serve --help`;
-      },
-    },
-  },
-  determineExitCode: (error) => error instanceof UsageError ? 2 : 1,
+const serverRoutes = buildRouteMap<"serve", CliContext>({
+  routes: { serve: serveCommand },
+  defaultCommand: "serve",
+  docs: { brief: "A replicated key-value store" },
 });
 
-/** Runs the command line and returns the exit code, once the command is done. */
-export async function runCommandLine(host: HostProcess): Promise<number> {
+/** The application that knows the command of `args`. */
+export async function applicationFor(args: readonly string[]): Promise<Application<CliContext>> {
+  const routes = isServer(args) ? serverRoutes : (await import("./routes.ts")).allRoutes;
+  const commands = routes.getAllEntries().map(({ name }) => name.original);
+  const line: CommandLine = { args, commands };
+  return buildApplication<CliContext>(routes, {
+    name: "raftkv",
+    versionInfo: { currentVersion: metadata.version },
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: {
+      disableAnsiColor: true,
+      useAliasInUsageLine: false,
+      onlyRequiredInUsageLine: true,
+    },
+    localization: { text: texts(line) },
+    determineExitCode,
+  });
+}
+
+function determineExitCode(error: unknown): number {
+  if (error instanceof CliError) return error.exit;
+  return error instanceof UsageError ? EXIT.usage : EXIT.refused;
+}
+
+/**
+ * Runs the command line and returns the exit code, once the command is done. `console` is for tests: a
+ * command takes the process's own streams where there is none.
+ */
+export async function runCommandLine(host: HostProcess, console?: Console): Promise<number> {
   const process = {
     stdout: { write: (text: string) => host.writeOut(text) },
-    stderr: { write: (text: string) => host.writeError(text) },
+    stderr: {
+      write(text: string) {
+        // An end that needs no sentence (Ctrl-C, a reader that has left) comes as an empty line.
+        if (text.trim() !== "") host.writeError(text);
+      },
+    },
     exitCode: undefined as number | undefined,
   };
-  await run(app, host.args, { process, host });
-  const code = process.exitCode ?? 0;
-  if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) return 2;
-  return code < 0 ? 1 : code;
+  if (host.args[0] === "__complete") {
+    const { complete } = await import("./completion/complete.ts");
+    await complete({ process, host, console }, applicationFor);
+    return EXIT.done;
+  }
+  await run(await applicationFor(host.args), host.args, { process, host, console });
+  const code = process.exitCode ?? EXIT.done;
+  if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) return EXIT.usage;
+  return code < 0 ? EXIT.refused : code;
 }

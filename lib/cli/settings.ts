@@ -1,12 +1,11 @@
 /** What `serve` runs with: a flag overrides the environment, which overrides the cluster file. */
-import { type Config, ConfigError, defaultConfig, findServer, parseConfig } from "../config.ts";
+import { type Config, findServer } from "../config.ts";
 import type { EnvironmentName, HostProcess } from "../host/process.ts";
 import { LOG_LEVELS, type LogFormat } from "../logging.ts";
 import type { LogEvent } from "../node/api.ts";
+import { type ClusterFile, loadClusterFile } from "./cluster_file.ts";
 import { parseServerId } from "./server_id.ts";
 import { UsageError } from "./usage_error.ts";
-
-const CONFIG_FILE = "cluster.json";
 
 export interface ServeFlags {
   readonly id?: number;
@@ -14,11 +13,8 @@ export interface ServeFlags {
   readonly data?: string;
 }
 
-export interface ServeSettings {
+export interface ServeSettings extends ClusterFile {
   readonly serverId: number;
-  readonly config: Config;
-  /** The cluster file; null where there is none and the three default servers are used. */
-  readonly configFile: string | null;
 }
 
 /**
@@ -31,7 +27,7 @@ export function serveSettings(flags: ServeFlags, host: HostProcess): ServeSettin
     throw new UsageError("Which server is this? Give its id: raftkv --id 1, or RAFTKV_ID=1");
   }
   const wanted = flags.config ?? host.environment("RAFTKV_CONFIG");
-  const { config, configFile } = loadConfig(wanted, host);
+  const { config, configFile } = loadClusterFile(wanted, host);
   findServer(config, serverId);
   const path = flags.data ?? host.environment("RAFTKV_DATA") ?? config.path;
   if (path === "") throw new UsageError("--data names no directory");
@@ -72,20 +68,4 @@ function environmentId(host: HostProcess): number | undefined {
   } catch (error) {
     throw new UsageError(`RAFTKV_ID: ${(error as Error).message}`);
   }
-}
-
-function loadConfig(
-  wanted: string | undefined,
-  host: HostProcess,
-): Pick<ServeSettings, "config" | "configFile"> {
-  const file = wanted ?? CONFIG_FILE;
-  let text: string | null;
-  try {
-    text = host.readTextFile(file);
-  } catch (error) {
-    throw new ConfigError(`Cannot read the cluster file ${file}: ${(error as Error).message}`);
-  }
-  if (text !== null) return { config: parseConfig(text, file), configFile: file };
-  if (wanted === undefined) return { config: defaultConfig(), configFile: null };
-  throw new ConfigError(`Cannot read the cluster file ${file}: there is no such file`);
 }

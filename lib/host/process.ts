@@ -11,6 +11,9 @@ export const ENVIRONMENT = [
   "RAFTKV_DATA",
   "RAFTKV_LOG",
   "RAFTKV_LOG_LEVEL",
+  "RAFTKV_SERVERS",
+  "RAFTKV_TIMEOUT",
+  "RAFTKV_OUTPUT",
 ] as const;
 export type EnvironmentName = typeof ENVIRONMENT[number];
 

@@ -12,6 +12,9 @@ const ENVIRONMENT = [
   "RAFTKV_DATA",
   "RAFTKV_LOG",
   "RAFTKV_LOG_LEVEL",
+  "RAFTKV_SERVERS",
+  "RAFTKV_TIMEOUT",
+  "RAFTKV_OUTPUT",
 ];
 
 export interface RunOptions {

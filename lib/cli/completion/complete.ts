@@ -1,0 +1,55 @@
+/** `raftkv __complete WORD…`: proposals for the last word, which the shells' stubs ask for. */
+import { type Application, proposeCompletions } from "@stricli/core";
+import type { CliContext } from "../context.ts";
+
+/** The whole of it, so that a shell never hangs on a tab. */
+const PROPOSE_MS = 1_000;
+const PROPOSALS_MAX = 200;
+/** What would break the line that a proposal is, or be more than it looks like on a terminal. */
+const UNFIT = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+/** The application that knows the command of a line. */
+type ApplicationFor = (args: readonly string[]) => Promise<Application<CliContext>>;
+
+/** Prints a proposal a line: the word, a tab, a brief. Silent whatever fails. */
+export async function complete(
+  context: CliContext,
+  applicationFor: ApplicationFor,
+): Promise<void> {
+  const words = context.host.args.slice(1);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), PROPOSE_MS);
+  });
+  try {
+    const lines = await Promise.race([proposals(words, context, applicationFor), late]);
+    for (const line of lines.slice(0, PROPOSALS_MAX)) context.process.stdout.write(`${line}\n`);
+  } catch {
+    // A tab that proposes nothing says enough.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function proposals(
+  words: readonly string[],
+  context: CliContext,
+  applicationFor: ApplicationFor,
+): Promise<string[]> {
+  const partial = words.at(-1) ?? "";
+  const found = words.length < 2 && !partial.startsWith("-")
+    ? await commands()
+    : await proposeCompletions(await applicationFor(words), [...words], context);
+  return found.filter(({ completion }) =>
+    completion.startsWith(partial) && completion !== "--" && !UNFIT.test(completion)
+  ).map(({ completion, brief }) => `${completion}\t${brief}`);
+}
+
+/** The first word may become any command; the engine would take it for an argument of serve. */
+async function commands(): Promise<{ completion: string; brief: string }[]> {
+  const { allRoutes } = await import("../routes.ts");
+  return allRoutes.getAllEntries().map(({ name, target }) => ({
+    completion: name.original,
+    brief: target.brief,
+  }));
+}

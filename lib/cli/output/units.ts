@@ -1,0 +1,74 @@
+/** Numbers for people. Pure. */
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `1536` as `1.5 KiB`. */
+export function bytesText(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** `12345` as `12,345`. */
+export function countText(count: number): string {
+  return Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** `1 key`, `2 keys`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${countText(count)} ${count === 1 ? one : many}`;
+}
+
+/** Three significant digits for short times: `0.25 ms`, `12.3 ms`, `1.20 s`. */
+export function msText(ms: number): string {
+  if (ms >= 1_000) return `${(ms / 1_000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
+  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;
+}
+
+/** Whole seconds as `45s`, `3m05s`, `2h03m`, `4d02h`. */
+export function secondsText(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (s < 60) return `${s}s`;
+  if (s < 3_600) return `${Math.floor(s / 60)}m${two(s % 60)}s`;
+  if (s < 86_400) return `${Math.floor(s / 3_600)}h${two(Math.floor(s / 60) % 60)}m`;
+  return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3_600) % 24)}h`;
+}
+
+const DURATION_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  "": 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `500ms`, `1.5s`, `2m`, `3h`, `7d`; a bare number is seconds. @throws {Error} where it is none. */
+export function parseDurationMs(text: string): number {
+  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d|)$/.exec(text) ?? [];
+  const ms = Math.round(Number(number) * (DURATION_MS[unit ?? "?"] ?? NaN));
+  if (Number.isSafeInteger(ms)) return ms;
+  throw new Error(`${JSON.stringify(text)} is no duration, such as 500ms, 5s, 2m, 1h or 7d`);
+}
+
+/** The same, and more than nothing. */
+export function parseSomeDurationMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms > 0) return ms;
+  throw new Error(`${JSON.stringify(text)} is no time at all: give at least 1ms`);
+}
+
+/** A whole number from `low` to `high`. @throws {Error} where it is none. */
+export function wholeNumberIn(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^-?\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
+    throw new Error(`${JSON.stringify(text)} is no whole number from ${low} to ${high}`);
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * One picture of the cluster from all answers: what each server says of itself, and where it says
+ * nothing, what the others last heard of it, with its age. Pure.
+ */
+import type { FollowerFacts, ServerFacts } from "../../wire/status.ts";
+import { type ServerAddress, serverText } from "../connect/servers.ts";
+import { counted, msText } from "../output/units.ts";
+import { visibleText } from "../output/escape.ts";
+import type { Answer } from "./gather.ts";
+
+/** One server, as far as anybody knows. */
+export interface ServerRow {
+  /** Null where no server that answers names this address. */
+  readonly id: number | null;
+  readonly address: string;
+  readonly facts: ServerFacts | null;
+  /** Null: it said so itself, just now. Else who heard it, and how old that is. */
+  readonly heard: { readonly byServer: number; readonly ageMs: number } | null;
+  /** Why it does not answer, as half a sentence; null where it does. */
+  readonly failure: string | null;
+  /** How its leader sees it; null for the leader, and where none tells. */
+  readonly follower: FollowerFacts | null;
+}
+
+export interface ClusterView {
+  /** Null where nobody says, or it is not formed. */
+  readonly clusterId: string | null;
+  readonly rows: readonly ServerRow[];
+  /** The server that leads and answers; null where none does. */
+  readonly leaderId: number | null;
+  readonly leaderTerm: number | null;
+  /** Sentences about what is not as it should be, the gravest first; empty where all is well. */
+  readonly findings: readonly string[];
+}
+
+export function clusterView(answers: readonly Answer[]): ClusterView {
+  const rows = rowsOf(answers);
+  const leader = leaderOf(rows);
+  const placed = rows.map((row) => ({
+    ...row,
+    follower: leader?.facts?.followers.find(({ id }) => id === row.id) ?? null,
+  }));
+  const ids = clusterIds(answers);
+  return {
+    clusterId: ids.length === 1 ? ids[0]! : null,
+    rows: placed,
+    leaderId: leader?.id ?? null,
+    leaderTerm: leader?.facts?.term ?? null,
+    findings: findings(placed, leader, ids, answers),
+  };
+}
+
+function rowsOf(answers: readonly Answer[]): ServerRow[] {
+  const rows: ServerRow[] = [];
+  const seen = new Set<number>();
+  for (const answer of answers) {
+    const address = serverText(answer.server);
+    if (answer.status !== null) {
+      const { serverId, servers } = answer.status;
+      // Two names for one server (localhost and 127.0.0.1) are one row.
+      if (seen.has(serverId)) continue;
+      seen.add(serverId);
+      const facts = servers.find(({ id }) => id === serverId)?.facts ?? null;
+      rows.push({ id: serverId, address, facts, heard: null, failure: null, follower: null });
+    } else rows.push(heardRow(answer, address, answers));
+  }
+  const ids = new Set(rows.map(({ id }) => id));
+  // A silent server that another name of the same row stands for.
+  const unique = rows.filter((row, at) =>
+    row.failure === null || row.id === null || rows.findIndex(({ id }) => id === row.id) === at
+  );
+  return ids.has(null) ? unique : unique.toSorted((a, b) => a.id! - b.id!);
+}
+
+/** The freshest of what others heard of a server that does not answer. */
+function heardRow(answer: Answer, address: string, answers: readonly Answer[]): ServerRow {
+  let row: ServerRow = {
+    id: null,
+    address,
+    facts: null,
+    heard: null,
+    failure: answer.failure,
+    follower: null,
+  };
+  for (const { status } of answers) {
+    const known = status?.servers.find(({ hostname, clientPort }) =>
+      serverText({ hostname, port: clientPort }) === address
+    );
+    if (status === null || known === undefined) continue;
+    if (row.id === null) row = { ...row, id: known.id };
+    const ageMs = known.factsAgeMs;
+    if (known.facts === null || ageMs === null) continue;
+    if (row.heard !== null && row.heard.ageMs <= ageMs) continue;
+    row = { ...row, facts: known.facts, heard: { byServer: status.serverId, ageMs } };
+  }
+  return row;
+}
+
+/** Who leads by its own word, in the highest term: an old leader that is cut off still says so. */
+function leaderOf(rows: readonly ServerRow[]): ServerRow | null {
+  let leader: ServerRow | null = null;
+  for (const row of rows) {
+    if (row.heard !== null || row.facts?.role !== "leader") continue;
+    if (leader === null || row.facts.term > leader.facts!.term) leader = row;
+  }
+  return leader;
+}
+
+const UNFORMED = /^0*$/;
+
+function clusterIds(answers: readonly Answer[]): string[] {
+  const ids = answers.flatMap(({ status }) => status === null ? [] : [status.clusterId]);
+  return [...new Set(ids)].filter((id) => !UNFORMED.test(id));
+}
+
+export function nameOf({ id, address }: Pick<ServerRow, "id" | "address">): string {
+  return id === null ? `the server at ${address}` : `server ${id}`;
+}
+
+function findings(
+  rows: readonly ServerRow[],
+  leader: ServerRow | null,
+  clusterIds: readonly string[],
+  answers: readonly Answer[],
+): string[] {
+  const answering = rows.filter(({ failure }) => failure === null);
+  const found: string[] = [];
+  if (answering.length === 0) found.push("no server answers");
+  else if (leader === null) found.push(withoutLeader(rows, answering));
+  if (clusterIds.length > 1) {
+    found.push(`the servers belong to different clusters: ${clusterIds.join(", ")}`);
+  }
+  for (const row of rows) {
+    if (row.failure !== null) found.push(`${nameOf(row)} does not answer: ${row.failure}`);
+  }
+  for (const row of answering) {
+    for (const { text } of row.facts?.problems ?? []) {
+      found.push(`${nameOf(row)}: ${visibleText(text)}`);
+    }
+  }
+  const ports = new Set(answers.map(({ server }) => serverText(server)));
+  if (ports.size > 1 && answering.length === 1 && rows.length === 1) return found;
+  return [...new Set(found)];
+}
+
+/** What is known of a leader that does not answer: the others may still follow it for a moment. */
+function withoutLeader(rows: readonly ServerRow[], answering: readonly ServerRow[]): string {
+  const followed = answering.find(({ facts }) => (facts?.leaderId ?? 0) !== 0)?.facts?.leaderId;
+  const row = rows.find(({ id }) => id === followed);
+  if (row !== undefined && row.failure !== null) {
+    return `no leader answers: ${nameOf(row)} led until now and does not answer`;
+  }
+  const missing = Math.max(0, ...answering.map(({ facts }) => facts?.leaderMissingMs ?? 0));
+  const since = missing > 0 ? `, for ${msText(missing)} now` : "";
+  const majority = Math.floor(rows.length / 2) + 1;
+  const few = answering.length < majority
+    ? `: ${counted(answering.length, "server answers", "servers answer")} of ${rows.length}, and ` +
+      `${majority} are needed`
+    : "";
+  return `no leader${since}${few}`;
+}

@@ -1,0 +1,104 @@
+/** The table of `raftkv status`. Pure. */
+import { type Column, table, widthOf } from "../output/table.ts";
+import { bytesText, countText, msText } from "../output/units.ts";
+import { visibleText } from "../output/escape.ts";
+import type { ClusterView, ServerRow } from "./cluster_view.ts";
+
+const COLUMNS: readonly Column[] = [
+  { title: "SERVER", right: true },
+  { title: "ADDRESS" },
+  { title: "VERSION" },
+  { title: "ROLE" },
+  { title: "TERM", right: true },
+  { title: "APPLIED", right: true },
+  { title: "LAG", right: true },
+  { title: "LAG BYTES", right: true },
+  { title: "LAG TIME", right: true },
+  { title: "KEYS", right: true },
+  { title: "MEMORY", right: true },
+  { title: "DISK", right: true },
+  { title: "FSYNC P99", right: true },
+  { title: "PROBLEMS" },
+];
+const UNKNOWN = "-";
+
+/**
+ * The table, and below it, a line each: facts that are not the server's own word of now, and what is not
+ * as it should be. Where the table is wider than `columns`, servers stand beside each other instead.
+ */
+export function statusText(view: ClusterView, columns: number): string {
+  const rows = view.rows.map(cells);
+  let text = table(COLUMNS, rows);
+  if (widthOf(text.slice(0, text.indexOf("\n"))) > columns || widest(text) > columns) {
+    text = transposed(rows);
+  }
+  return text + notes(view).map((line) => `${line}\n`).join("");
+}
+
+function widest(text: string): number {
+  return Math.max(...text.split("\n").map(widthOf));
+}
+
+/** A line for each fact, a column for each server. */
+function transposed(rows: readonly (readonly string[])[]): string {
+  const columns = [COLUMNS[0]!.title, ...rows.map((row) => row[0]!)].map((title) => ({ title }));
+  const lines = COLUMNS.slice(1).map((
+    { title },
+    at,
+  ) => [title, ...rows.map((row) => row[at + 1]!)]);
+  return table(columns, lines);
+}
+
+function cells(row: ServerRow): string[] {
+  const { facts, follower } = row;
+  const number = (value: number | null | undefined) =>
+    value === null || value === undefined ? UNKNOWN : countText(value);
+  const bytes = (value: number | null | undefined) =>
+    value === null || value === undefined ? UNKNOWN : bytesText(value);
+  const ms = (value: number | null | undefined) =>
+    value === null || value === undefined ? UNKNOWN : msText(value);
+  return [
+    row.id === null ? "?" : String(row.id),
+    row.address,
+    facts === null ? UNKNOWN : visibleText(facts.version),
+    roleText(row),
+    number(facts?.term),
+    number(facts?.appliedIndex),
+    number(follower?.lagEntries),
+    bytes(follower?.lagBytes),
+    ms(follower?.lagMs),
+    number(facts?.keys),
+    bytes(facts?.memoryBytes),
+    bytes(facts?.diskBytes),
+    ms(facts?.fsyncP99Ms),
+    problemsText(row),
+  ];
+}
+
+/** An asterisk marks what others heard of it; the line below the table says how old that is. */
+function roleText({ facts, heard, follower }: ServerRow): string {
+  if (facts === null) return UNKNOWN;
+  const role = follower?.mode === "snapshot" ? `${facts.role} (gets a snapshot)` : facts.role;
+  return heard === null ? role : `${role}*`;
+}
+
+function problemsText({ failure, facts, heard }: ServerRow): string {
+  if (failure !== null) return "no answer";
+  if (heard !== null || facts === null) return UNKNOWN;
+  return facts.problems.map(({ kind }) => visibleText(kind)).join(", ") || UNKNOWN;
+}
+
+function notes(view: ClusterView): string[] {
+  const lines = [""];
+  if (view.leaderId !== null) {
+    lines.push(`leader: server ${view.leaderId}, term ${view.leaderTerm}`);
+  }
+  if (view.clusterId !== null) lines.push(`cluster: ${visibleText(view.clusterId)}`);
+  for (const { id, heard } of view.rows) {
+    if (heard === null) continue;
+    lines.push(`* server ${id}: as server ${heard.byServer} heard it ${msText(heard.ageMs)} ago`);
+  }
+  if (view.findings.length === 0) lines.push("no problems");
+  else lines.push("problems:", ...view.findings.map((one) => `  ${one}`));
+  return lines;
+}

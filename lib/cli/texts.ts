@@ -1,0 +1,112 @@
+/** What the command line says where it is wrong: one sentence, with what was probably meant. Pure. */
+import {
+  type ApplicationText,
+  ArgumentParseError,
+  text_en,
+  UnexpectedPositionalError,
+  UnsatisfiedPositionalError,
+} from "@stricli/core";
+import { isNear } from "../util/near_words.ts";
+
+export interface CommandLine {
+  readonly args: readonly string[];
+  /** The names of the commands that are known here. */
+  readonly commands: readonly string[];
+}
+
+/** What other programs call it. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  put: "set",
+  add: "set",
+  del: "delete",
+  rm: "delete",
+  remove: "delete",
+  unlink: "delete",
+  scan: "keys",
+  list: "keys",
+  ls: "keys",
+  mget: "getm",
+  inc: "incr",
+  incrby: "incr",
+  import: "load",
+  restore: "load",
+  export: "dump",
+  backup: "dump",
+  health: "check",
+  doctor: "check",
+  info: "status",
+  members: "status",
+  benchmark: "bench",
+  run: "serve",
+  start: "serve",
+  server: "serve",
+};
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Sentences get the program's name; an error without a message says nothing. */
+function sentence(error: unknown): string {
+  const message = messageOf(error);
+  return message === "" ? "" : `raftkv: ${message}`;
+}
+
+export function texts(line: CommandLine): ApplicationText {
+  return {
+    ...text_en,
+    formatException: messageOf,
+    exceptionWhileRunningCommand: sentence,
+    commandErrorResult: sentence,
+    noCommandRegisteredForInput: ({ input, corrections }) =>
+      unknownCommand(line.args[0] ?? "", input, corrections[0]?.replaceAll("`", "")),
+    exceptionWhileParsingArguments(error, ansiColor) {
+      if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
+      const what = argumentFault(error) ??
+        text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
+      return `raftkv: ${what}${/[?.]$/.test(what) ? "" : "."} Try ${helpOf(line)}`;
+    },
+  };
+}
+
+function argumentFault(error: unknown): string | null {
+  if (error instanceof ArgumentParseError) {
+    const name: string = error.externalFlagNameOrPlaceholder;
+    const shown = /^[a-z]/.test(name) ? `--${name}` : name;
+    return `${shown}: ${messageOf(error.exception)}`;
+  }
+  if (error instanceof UnsatisfiedPositionalError) {
+    return `${error.placeholder} is missing`;
+  }
+  return null;
+}
+
+/** The command of the line, or serve where none is named. */
+function commandOf({ args, commands }: CommandLine): string {
+  const first = args[0] ?? "";
+  if (!commands.includes(first)) return "serve";
+  return first === "config" && args[1] === "check" ? "config check" : first;
+}
+
+function helpOf(line: CommandLine): string {
+  return `raftkv ${commandOf(line)} --help`;
+}
+
+function tooMany(line: CommandLine, error: UnexpectedPositionalError): string {
+  const command = commandOf(line);
+  if (command !== line.args[0] && command === "serve") {
+    const meant = Object.hasOwn(SYNONYMS, error.input)
+      ? SYNONYMS[error.input]
+      : line.commands.find((one) => isNear(error.input, one));
+    return unknownCommand("", error.input, meant);
+  }
+  const shown = JSON.stringify(error.input);
+  return `raftkv: ${command}: ${shown} is one argument too many. Try ${helpOf(line)}`;
+}
+
+function unknownCommand(group: string, input: string, meant: string | undefined): string {
+  const shown = /^[\w.-]{1,64}$/.test(input) ? input : JSON.stringify(input);
+  const at = group === "" || group === input ? "raftkv" : `raftkv ${group}`;
+  const hint = meant === undefined ? "" : ` did you mean ${meant}?`;
+  return `raftkv: unknown command ${shown}:${hint} try ${at} --help`;
+}

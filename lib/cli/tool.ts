@@ -1,0 +1,91 @@
+/**
+ * What the commands share that talk to a cluster or print much: streams, Ctrl-C, and what becomes of the
+ * errors that are nobody's fault, such as a reader that has left.
+ */
+import { type Console, OutputClosedError } from "../host/console.ts";
+import type { HostProcess } from "../host/process.ts";
+import type { CliContext } from "./context.ts";
+import { CliError, EXIT } from "./exit_codes.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** How long a command may take to give up what it does once Ctrl-C was pressed. */
+const INTERRUPTED_MS = 1_000;
+
+export const OUTPUT_FORMS = ["table", "json", "raw"] as const;
+export type OutputForm = typeof OUTPUT_FORMS[number];
+
+export interface Tool {
+  readonly host: HostProcess;
+  readonly console: Console;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Data, to standard output. */
+  print(data: string | Uint8Array): Promise<void>;
+  /** One sentence for the person, to standard error. */
+  say(sentence: string): void;
+}
+
+const encoder = new TextEncoder();
+
+/** Runs a command with Ctrl-C in hand. @throws {CliError} with the exit code, for all that it maps. */
+export async function runTool(
+  context: CliContext,
+  run: (tool: Tool) => Promise<void>,
+): Promise<void> {
+  const { host } = context;
+  const console = context.console ?? (await import("../host/console.ts")).denoConsole;
+  const interrupt = new AbortController();
+  host.onSignal(["SIGINT"], () => {
+    if (interrupt.signal.aborted) host.exit(EXIT.interrupted);
+    interrupt.abort(new CliError(EXIT.interrupted));
+    // Whatever hangs is left behind: nothing of it is needed any more.
+    setTimeout(() => host.exit(EXIT.interrupted), INTERRUPTED_MS);
+  });
+  const tool: Tool = {
+    host,
+    console,
+    signal: interrupt.signal,
+    print: (data) => console.out.write(typeof data === "string" ? encoder.encode(data) : data),
+    say: (sentence) => host.writeError(`raftkv: ${sentence}\n`),
+  };
+  try {
+    await run(tool);
+  } catch (error) {
+    throw meaningOf(error, interrupt.signal.aborted);
+  }
+}
+
+function meaningOf(error: unknown, isInterrupted: boolean): unknown {
+  if (error instanceof OutputClosedError) return new CliError(EXIT.outputClosed);
+  if (!isInterrupted) return error;
+  if (error instanceof CliError && error.exit === EXIT.interrupted) return error;
+  // What a write says of its outcome is worth a line even now.
+  const message = error instanceof CliError && error.exit === EXIT.unknown ? error.message : "";
+  return new CliError(EXIT.interrupted, message, { cause: error });
+}
+
+/** `--output`, else RAFTKV_OUTPUT, else `otherwise`. @throws {UsageError} where the variable is wrong. */
+export function outputForm<T extends OutputForm | undefined>(
+  flag: OutputForm | undefined,
+  host: HostProcess,
+  otherwise: T,
+): OutputForm | T {
+  if (flag !== undefined) return flag;
+  const named = host.environment("RAFTKV_OUTPUT");
+  if (named === undefined) return otherwise;
+  const form = OUTPUT_FORMS.find((one) => one === named);
+  if (form !== undefined) return form;
+  throw new UsageError(
+    `RAFTKV_OUTPUT: ${JSON.stringify(named)} is none of ${OUTPUT_FORMS.join(", ")}`,
+  );
+}
+
+/** Reads a file or a stream; what goes wrong there has an exit code of its own. */
+export async function withFile<T>(run: () => T | Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof CliError || error instanceof OutputClosedError) throw error;
+    throw new CliError(EXIT.file, (error as Error).message, { cause: error });
+  }
+}
