@@ -4,8 +4,8 @@
  * refused with one sentence that names the key and what was meant.
  */
 import * as v from "valibot";
-import { addressFault, limitsFault, timingFault } from "./config_checks.ts";
-import { describeIssue, parseJson } from "./config_text.ts";
+import { addressFaults, limitsFaults, timingFaults } from "./config_checks.ts";
+import { describeIssue, parseJson, unknownKeys } from "./config_text.ts";
 import {
   DEFAULT_LIMITS,
   DEFAULT_STORAGE_LIMITS,
@@ -154,7 +154,7 @@ const SERVER = section(SERVER_KEYS, "server");
 const SERVERS = `is no list of 1 to ${SERVERS_MAX} servers`;
 const PATH = "is no directory (a name of 1 to 4096 characters)";
 
-const CONFIG = section({
+const SECTIONS = {
   path: v.pipe(
     v.string(PATH),
     v.check((path) => path.length > 0 && path.length <= 4_096 && !path.includes("\0"), PATH),
@@ -166,7 +166,8 @@ const CONFIG = section({
   timing: numbers(TIMING_RANGES, DEFAULT_TIMING, "timing"),
   limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
-}, "cluster file");
+};
+const CONFIG = section(SECTIONS, "cluster file");
 
 /** The sections by the key path that leads to them, list positions left out; for the hint on unknown keys. */
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -211,10 +212,55 @@ export function parseConfig(text: string, source: string): Config {
   }
   // The sections are built from tables with exactly these keys, which the types can't follow.
   const config = result.output as unknown as Config;
-  const fault = addressFault(config.servers) ?? timingFault(config.timing) ??
-    limitsFault(config.limits);
+  const fault = contradictions(config)[0] ?? null;
   if (fault !== null) throw new ConfigError(`${source}: ${fault}`);
   return config;
+}
+
+/** Parts that are right by themselves and don't fit together; those that are absent are not looked at. */
+function contradictions({ servers, timing, limits }: Partial<Config>): string[] {
+  return [
+    ...(servers === undefined ? [] : addressFaults(servers)),
+    ...(timing === undefined ? [] : timingFaults(timing)),
+    ...(limits === undefined ? [] : limitsFaults(limits)),
+  ];
+}
+
+/**
+ * Everything that is wrong with the cluster file's text, a sentence each that names the key; empty where
+ * `parseConfig` takes it. What can be judged by itself is judged though other parts are wrong.
+ */
+export function configFaults(text: string): string[] {
+  let json: unknown;
+  try {
+    json = parseJson(text);
+  } catch (error) {
+    return [(error as Error).message];
+  }
+  const { success, issues } = v.safeParse(CONFIG, json);
+  if (!success && !isObject(json)) return [describeIssue(issues[0], KNOWN_KEYS)];
+  const faults = (issues ?? []).map((issue) => describeIssue(issue, KNOWN_KEYS));
+  // Of an object's unknown keys the library names one.
+  faults.push(...unknownKeys(json, KNOWN_KEYS));
+  const sound: Record<string, unknown> = {};
+  for (const [key, schema] of Object.entries(SECTIONS)) {
+    const given = withoutUnknown((json as Record<string, unknown>)[key], KNOWN_KEYS[key] ?? []);
+    const part = v.safeParse(schema as v.GenericSchema, given);
+    if (part.success) sound[key] = part.output;
+  }
+  // Built from the same tables as in parseConfig.
+  return [...new Set([...faults, ...contradictions(sound as Partial<Config>)])];
+}
+
+/** A section, or a list of them, with the keys that are known there. */
+function withoutUnknown(value: unknown, known: readonly string[]): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutUnknown(one, known));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value as object).filter(([key]) => known.includes(key)));
+}
+
+function isObject(json: unknown): boolean {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
 /** The entry of server `id`. @throws {ConfigError} where the file does not list it. */

@@ -7,71 +7,67 @@ const KIB = 1024;
 
 type ServerPorts = ServerAddress & { readonly adminPort?: number | undefined };
 
-/** An id or an address that is given twice; null where there is none. */
-export function addressFault(servers: readonly ServerPorts[]): string | null {
+/** Ids and addresses that are given twice. */
+export function* addressFaults(servers: readonly ServerPorts[]): Generator<string> {
   const ids = new Map<number, string>();
   const addresses = new Map<string, string>();
   for (const [at, server] of servers.entries()) {
     const first = ids.get(server.id);
     if (first !== undefined) {
-      return `servers[${at}].id: ${server.id} is already the id of ${first}`;
-    }
-    ids.set(server.id, `servers[${at}]`);
+      yield `servers[${at}].id: ${server.id} is already the id of ${first}`;
+    } else ids.set(server.id, `servers[${at}]`);
     const name = server.hostname.toLowerCase();
     const hostnames = name === "localhost" ? ["127.0.0.1", "::1"] : [name];
     for (const key of ["clientPort", "logPort", "adminPort"] as const) {
       const port = server[key] ?? 0;
       if (port === 0) continue;
-      for (const hostname of hostnames) {
-        const address = addressText(hostname, port);
-        const other = addresses.get(address);
-        if (other !== undefined) {
-          return `servers[${at}].${key}: ${port} on ${server.hostname} is already ${other}`;
-        }
-        addresses.set(address, `servers[${at}].${key}`);
+      const all = hostnames.map((hostname) => addressText(hostname, port));
+      const other = all.map((address) => addresses.get(address)).find((one) => one !== undefined);
+      if (other !== undefined) {
+        yield `servers[${at}].${key}: ${port} on ${server.hostname} is already ${other}`;
+      }
+      for (const address of all) {
+        if (!addresses.has(address)) addresses.set(address, `servers[${at}].${key}`);
       }
     }
   }
-  return null;
 }
 
 /** Times under which no leader could be kept. */
-export function timingFault(timing: Timing): string | null {
+export function* timingFaults(timing: Timing): Generator<string> {
   const { tickMs, heartbeatIntervalMs, electionTimeoutMs, commandTimeoutMs } = timing;
   if (tickMs > heartbeatIntervalMs) {
-    return `timing.tickMs: ${tickMs} is more than timing.heartbeatIntervalMs ` +
+    yield `timing.tickMs: ${tickMs} is more than timing.heartbeatIntervalMs ` +
       `(${heartbeatIntervalMs}): heartbeats are counted in ticks`;
   }
   if (heartbeatIntervalMs * 3 > electionTimeoutMs) {
-    return `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
+    yield `timing.heartbeatIntervalMs: ${heartbeatIntervalMs} is more than a third of ` +
       `timing.electionTimeoutMs (${electionTimeoutMs}): one late heartbeat must not end a term`;
   }
   if (commandTimeoutMs < electionTimeoutMs) {
-    return `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +
+    yield `timing.commandTimeoutMs: ${commandTimeoutMs} is less than ` +
       `timing.electionTimeoutMs (${electionTimeoutMs}): commands could not outlast an election`;
   }
-  return null;
 }
 
 /** What a command adds to its value: key, numbers, envelope and frame heads, generously. */
 const COMMAND_OVERHEAD_BYTES = 4 * KIB;
 
 /** Sizes that contradict each other. */
-export function limitsFault(limits: Limits): string | null {
+export function* limitsFaults(limits: Limits): Generator<string> {
   const command = limits.valueBytesMax + COMMAND_OVERHEAD_BYTES;
   for (const key of ["uncommittedBytesMax", "outboxBytesMax"] as const) {
     if (limits[key] < command) {
-      return `limits.${key}: ${limits[key]} has no room for one command with a value of ` +
+      yield `limits.${key}: ${limits[key]} has no room for one command with a value of ` +
         `limits.valueBytesMax (${limits.valueBytesMax}): at least ${command} is needed`;
     }
   }
   for (const key of ["appendBytesInFlightMax", "outboxBytesMax"] as const) {
     if (limits[key] < limits.appendBytesMax) {
-      return `limits.${key}: ${limits[key]} is less than limits.appendBytesMax ` +
+      yield `limits.${key}: ${limits[key]} is less than limits.appendBytesMax ` +
         `(${limits.appendBytesMax})`;
     }
   }
-  return null;
 }
 
 /** An address that stands for all of a machine's own: one can listen on it, and connect to none. */

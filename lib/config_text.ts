@@ -42,10 +42,7 @@ export function describeIssue(
     const known = knownKeys[section] ?? [];
     const last = issue.path?.at(-1);
     const key = String(last?.key);
-    if (issue.expected === "never") {
-      const hint = meantBy(key, known) ?? placeOf(key, section, knownKeys);
-      return `${path}: unknown key${hint}; known here: ${known.join(", ")}`;
-    }
+    if (issue.expected === "never") return unknownKey(path, key, section, knownKeys);
     const typo = typoFor(key, last?.input, known);
     if (typo !== null) {
       const wrong = formatPath([...keys.slice(0, -1), typo]);
@@ -54,6 +51,43 @@ export function describeIssue(
     return `${path}: missing; known here: ${known.join(", ")}`;
   }
   return `${path === "" ? "" : `${path}: `}${shorten(issue.input)} ${issue.message}`;
+}
+
+function unknownKey(
+  path: string,
+  key: string,
+  section: string,
+  knownKeys: Readonly<Record<string, readonly string[]>>,
+): string {
+  const known = knownKeys[section] ?? [];
+  const hint = meantBy(key, known) ?? placeOf(key, section, knownKeys);
+  return `${path}: unknown key${hint}; known here: ${known.join(", ")}`;
+}
+
+/** A sentence for each key of the parsed file that no section knows, in the words of `describeIssue`. */
+export function unknownKeys(
+  json: unknown,
+  knownKeys: Readonly<Record<string, readonly string[]>>,
+): string[] {
+  const found: string[] = [];
+  const visit = (value: unknown, section: string, path: readonly (string | number)[]): void => {
+    if (Array.isArray(value)) value.forEach((item, at) => visit(item, section, [...path, at]));
+    else if (typeof value === "object" && value !== null) {
+      const known = knownKeys[section];
+      if (known === undefined) return;
+      const missing = known.filter((key) => !(key in value));
+      for (const [key, inner] of Object.entries(value)) {
+        const at = [...path, key];
+        if (known.includes(key)) visit(inner, section === "" ? key : `${section}.${key}`, at);
+        // A key that stands for a missing one is named together with it.
+        else if (!missing.some((one) => isNear(key, one))) {
+          found.push(unknownKey(formatPath(at), key, section, knownKeys));
+        }
+      }
+    }
+  };
+  visit(json, "", []);
+  return found;
 }
 
 /** `["servers", 1, "id"]` as `servers[1].id`; a key that is no plain word is quoted. */

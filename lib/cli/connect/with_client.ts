@@ -1,0 +1,53 @@
+/** A client of the cluster for one command, closed when it ends. */
+import { type CallOptions, type Client, connect } from "../../../client/mod.ts";
+import { UsageError } from "../usage_error.ts";
+import { parseSomeDurationMs } from "../output/units.ts";
+import type { Tool } from "../tool.ts";
+import { failureOf } from "./failures.ts";
+import type { ClientFlags } from "./flags.ts";
+import { chooseServers, serverText } from "./servers.ts";
+import type { HostProcess } from "../../host/process.ts";
+
+const TIMEOUT_MS = 5_000;
+
+export interface Session {
+  readonly client: Client;
+  /** For one call of many: each has all of `--timeout`. */
+  readonly each: CallOptions;
+  /** For a command's only call: what is left of `--timeout` after connecting. */
+  rest(): CallOptions;
+}
+
+/** @throws {UsageError} where the variable is wrong. */
+export function timeoutMsOf(flags: ClientFlags, host: HostProcess): number {
+  if (flags.timeout !== undefined) return flags.timeout;
+  const text = host.environment("RAFTKV_TIMEOUT");
+  if (text === undefined) return TIMEOUT_MS;
+  try {
+    return parseSomeDurationMs(text);
+  } catch (error) {
+    throw new UsageError(`RAFTKV_TIMEOUT: ${(error as Error).message}`);
+  }
+}
+
+/** @throws {CliError} with where it was given up and whether it was done. */
+export async function withClient<T>(
+  tool: Tool,
+  flags: ClientFlags,
+  run: (session: Session) => Promise<T>,
+): Promise<T> {
+  const timeoutMs = timeoutMsOf(flags, tool.host);
+  const { servers } = await chooseServers(flags, tool.host);
+  const { signal } = tool;
+  const startMs = performance.now();
+  try {
+    using client = await connect({ servers: servers.map(serverText), timeoutMs, signal });
+    const each = { timeoutMs, signal };
+    const rest = () => {
+      return { signal, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startMs)) };
+    };
+    return await run({ client, each, rest });
+  } catch (error) {
+    throw failureOf(error);
+  }
+}

@@ -1,0 +1,76 @@
+/** `raftkv config check`, once its flags are parsed. */
+import type { ConfigCheckFlags } from "../commands/config.ts";
+import { configFaults, parseConfig, type ServerConfig } from "../../config.ts";
+import { doubtsAbout } from "../../config_checks.ts";
+import type { CliContext } from "../context.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
+import { counted } from "../output/units.ts";
+import { readDirectory } from "../read_directory.ts";
+import { runTool, withFile } from "../tool.ts";
+import type { DirectoryReport } from "../../storage/inspection/inspect.ts";
+
+/** @throws {CliError} where a server would refuse the file, having printed why. */
+export async function runConfigCheck(
+  this: CliContext,
+  flags: ConfigCheckFlags,
+  named?: string,
+): Promise<void> {
+  await runTool(this, async ({ host, print }) => {
+    const file = named ?? host.environment("RAFTKV_CONFIG") ?? "cluster.json";
+    const text = await withFile(() => {
+      const found = host.readTextFile(file);
+      if (found === null) throw new Error(`there is no file ${file}`);
+      return found;
+    });
+    const faults = configFaults(text);
+    const servers = faults.length > 0 ? [] : parseConfig(text, file).servers;
+    const notes = doubtsAbout(servers).map((one) => `note: ${one}`);
+    if (flags.data !== undefined) {
+      const { report } = await withFile(() => readDirectory(flags.data!));
+      const differences = faults.length > 0 ? [] : differencesTo(report, servers);
+      faults.push(...differences.filter(({ isFault }) => isFault).map(({ text }) => text));
+      notes.push(
+        ...differences.filter(({ isFault }) => !isFault).map(({ text }) => `note: ${text}`),
+      );
+    }
+    await print([...faults, ...notes].map((line) => `${file}: ${line}\n`).join(""));
+    if (faults.length > 0) {
+      throw new CliError(EXIT.refused, `${file}: ${counted(faults.length, "fault")} found`);
+    }
+    await print(`${file}: ${counted(servers.length, "server")}, no faults\n`);
+  });
+}
+
+/** How the file's servers differ from the cluster that the directory belongs to. Pure. */
+export function differencesTo(
+  { path, identity, formation }: Pick<DirectoryReport, "path" | "identity" | "formation">,
+  servers: readonly Pick<ServerConfig, "id">[],
+): { readonly text: string; readonly isFault: boolean }[] {
+  const found: { text: string; isFault: boolean }[] = [];
+  const ids = servers.map(({ id }) => id);
+  if (identity !== null && !ids.includes(identity.serverId)) {
+    found.push({
+      text: `servers: ${path} belongs to server ${identity.serverId}, which the file does not list`,
+      isFault: true,
+    });
+  }
+  if (formation === null) {
+    const text = `${path} knows no cluster yet: the servers of the file will form one, once all ` +
+      "of them run";
+    return [...found, { text, isFault: false }];
+  }
+  const members = formation.members.map(({ serverId }) => serverId);
+  const cluster = `the cluster ${formation.clusterId}, formed with ${members.join(", ")}`;
+  for (const id of ids.filter((one) => !members.includes(one))) {
+    const text = `servers: server ${id} is not one of ${cluster}: it will not be let in, and ` +
+      "servers that run already pass over the list";
+    found.push({ text, isFault: true });
+  }
+  for (const id of members.filter((one) => !ids.includes(one))) {
+    const text =
+      `servers: server ${id} is missing, which is one of ${cluster}: this server would ` +
+      "not know where to reach it";
+    found.push({ text, isFault: true });
+  }
+  return found;
+}

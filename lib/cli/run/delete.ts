@@ -1,0 +1,34 @@
+/** `raftkv delete`, once its flags are parsed. */
+import type { DeleteFlags } from "../commands/delete.ts";
+import { withClient } from "../connect/with_client.ts";
+import type { CliContext } from "../context.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
+import { visibleText } from "../output/escape.ts";
+import { bytesField } from "../output/records.ts";
+import { outputForm, runTool } from "../tool.ts";
+
+/** @throws {CliError} where one of the keys was not there; the others are deleted. */
+export async function runDelete(
+  this: CliContext,
+  flags: DeleteFlags,
+  ...keys: string[]
+): Promise<void> {
+  await runTool(this, async (tool) => {
+    const form = outputForm(flags.output, tool.host, "table");
+    const missing: string[] = [];
+    await withClient(tool, flags, async ({ client, each }) => {
+      // One after another, so that a failure says which were done: those that were printed.
+      for (const key of keys) {
+        const isDeleted = await client.delete(key, each);
+        if (!isDeleted) missing.push(key);
+        if (form === "json") {
+          const field = bytesField("key", new TextEncoder().encode(key));
+          await tool.print(`${JSON.stringify({ ...field, isDeleted })}\n`);
+        } else if (isDeleted) await tool.print("DELETED\n");
+      }
+    });
+    if (missing.length === 0) return;
+    const what = missing.length === 1 ? "key" : "keys";
+    throw new CliError(EXIT.refused, `there is no ${what} ${missing.map(visibleText).join(", ")}`);
+  });
+}

@@ -1,0 +1,32 @@
+/** `raftkv get`, once its flags are parsed. */
+import type { GetFlags } from "../commands/get.ts";
+import { withClient } from "../connect/with_client.ts";
+import type { CliContext } from "../context.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
+import { visibleText } from "../output/escape.ts";
+import { recordLine } from "../output/records.ts";
+import { printValue } from "../output/value.ts";
+import { outputForm, runTool } from "../tool.ts";
+import { keyTable } from "./getm.ts";
+
+/** @throws {CliError} where there is no such key. */
+export async function runGet(this: CliContext, flags: GetFlags, key: string): Promise<void> {
+  await runTool(this, async (tool) => {
+    const form = outputForm(flags.output, tool.host, undefined);
+    const found = await withClient(
+      tool,
+      flags,
+      ({ client, rest }) => client.getm(key, rest()),
+    );
+    if (found === null) throw noSuchKey(key);
+    const { value, version, timeToLiveMs: ttlMs } = found;
+    const record = { key: new TextEncoder().encode(key), value, version, ttlMs };
+    if (form === "json") await tool.print(recordLine(record));
+    else if (form === "table") await tool.print(keyTable([record]));
+    else await printValue(tool, value, form);
+  });
+}
+
+export function noSuchKey(key: string): CliError {
+  return new CliError(EXIT.refused, `there is no key ${visibleText(key)}`);
+}

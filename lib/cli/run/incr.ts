@@ -1,0 +1,23 @@
+/** `raftkv incr`, once its flags are parsed. */
+import type { IncrFlags } from "../commands/incr.ts";
+import { withClient } from "../connect/with_client.ts";
+import type { CliContext } from "../context.ts";
+import { outputForm, runTool } from "../tool.ts";
+
+export async function runIncr(
+  this: CliContext,
+  flags: IncrFlags,
+  key: string,
+  by = 1,
+): Promise<void> {
+  await runTool(this, async (tool) => {
+    const form = outputForm(flags.output, tool.host, "table");
+    const sum = await withClient(
+      tool,
+      flags,
+      ({ client, rest }) => client.incr(key, by, rest()),
+    );
+    // Of 64 bits: as a number in JSON it would lose some in most readers.
+    await tool.print(form === "json" ? `${JSON.stringify({ value: `${sum}` })}\n` : `${sum}\n`);
+  });
+}

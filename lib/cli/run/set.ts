@@ -1,0 +1,34 @@
+/** `raftkv set`, once its flags are parsed. */
+import type { SetFlags } from "../commands/set.ts";
+import { valueInput } from "../connect/value_input.ts";
+import { withClient } from "../connect/with_client.ts";
+import type { CliContext } from "../context.ts";
+import { type OutputForm, outputForm, runTool, type Tool } from "../tool.ts";
+
+export async function runSet(
+  this: CliContext,
+  flags: SetFlags,
+  key: string,
+  argument?: string,
+): Promise<void> {
+  await runTool(this, async (tool) => {
+    const form = outputForm(flags.output, tool.host, "table");
+    const value = await valueInput(tool, argument, flags.file);
+    const version = await withClient(
+      tool,
+      flags,
+      ({ client, rest }) => client.set(key, value, { ...rest(), ...timeToLive(flags) }),
+    );
+    await printVersion(tool, form, version);
+  });
+}
+
+/** 0 is for ever, as on the wire. */
+export function timeToLive({ ttl }: SetFlags): { readonly timeToLiveMs?: number } {
+  return ttl === undefined || ttl === 0 ? {} : { timeToLiveMs: ttl };
+}
+
+export async function printVersion(tool: Tool, form: OutputForm, version: number): Promise<void> {
+  if (form === "json") await tool.print(`${JSON.stringify({ version })}\n`);
+  else await tool.print(form === "raw" ? `${version}\n` : `OK ${version}\n`);
+}
