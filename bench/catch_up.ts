@@ -8,7 +8,7 @@
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
 import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
-import type { LatencySummary } from "./histogram.ts";
+import type { LatencySummary } from "../lib/util/histogram.ts";
 import { type Address, LineClient } from "./line_client.ts";
 import { closedLoopRate } from "./closed_loop.ts";
 import { fillCluster } from "./memory_subjects.ts";

@@ -2,7 +2,7 @@
  * One connection of the load generator: a closed loop that keeps `pipeline` requests in flight. A
  * reply makes room for a request; all that became free by one chunk of replies goes out in one write.
  */
-import type { Histogram } from "./histogram.ts";
+import type { Histogram } from "../lib/util/histogram.ts";
 import { writeAll } from "./line_client.ts";
 import { ReplyKind, ReplyScanner } from "./reply_scanner.ts";
 import type { RequestEncoder } from "./request_encoder.ts";

@@ -1,7 +1,7 @@
 /** One run of the load generator against a cluster, from finding its leader to the result. */
 import { Random } from "../lib/util/random.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
-import { Histogram, type LatencySummary } from "./histogram.ts";
+import { Histogram, type LatencySummary } from "../lib/util/histogram.ts";
 import { type Address, connectWithin } from "./line_client.ts";
 import { countError, LoadConnection, type LoadCounters } from "./load_connection.ts";
 import { RequestEncoder } from "./request_encoder.ts";

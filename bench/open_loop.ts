@@ -2,7 +2,7 @@
  * Sets at a fixed rate, whether the server keeps up or not. Latency counts from the moment at which a
  * request was due, so a stall is seen by every request that was due while it lasted.
  */
-import { Histogram, type LatencySummary } from "./histogram.ts";
+import { Histogram, type LatencySummary } from "../lib/util/histogram.ts";
 import { pauseMs } from "./find_leader.ts";
 import { type Address, connectWithin, writeAll } from "./line_client.ts";
 import { ReplyKind, ReplyScanner } from "./reply_scanner.ts";

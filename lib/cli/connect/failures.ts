@@ -4,7 +4,7 @@ import { CliError, EXIT } from "../exit_codes.ts";
 import { visibleText } from "../output/escape.ts";
 
 const PHASES: Readonly<Record<Phase, (server: string | null) => string>> = {
-  connect: (server) => `connecting to ${server ?? "a server"}`,
+  connect: (server) => server === null ? "connecting" : `connecting to ${server}`,
   leader: () => "waiting for a leader",
   queue: () => "waiting for its turn",
   reply: (server) => `waiting for the answer of ${server ?? "the leader"}`,
@@ -13,9 +13,17 @@ const PHASES: Readonly<Record<Phase, (server: string | null) => string>> = {
 /** The same error for the command line; what is no failure of a call is given back as it is. */
 export function failureOf(error: unknown): unknown {
   if (!(error instanceof RaftkvError)) return error;
-  const said = visibleText(error.message);
+  // What the call was, the person has just typed.
+  const said = visibleText(error.message.replace(/^[A-Z.]+ failed: /, ""));
   if (error instanceof Unknown) return new CliError(EXIT.unknown, said, { cause: error });
   if (error instanceof Refused) return new CliError(EXIT.refused, said, { cause: error });
-  const where = PHASES[error.phase](error.server);
+  const isResolving = error.phase === "connect" && allUnknownNames(said);
+  const where = isResolving ? "resolving names" : PHASES[error.phase](error.server);
   return new CliError(EXIT.connection, `gave up while ${where}: ${said}`, { cause: error });
+}
+
+/** `no server could be reached within 5000 ms (a:9000: …: no such host; b:9000: …)`: for none of them. */
+function allUnknownNames(said: string): boolean {
+  const servers = said.match(/can't be reached/g)?.length ?? 0;
+  return servers > 0 && said.match(/no such host/g)?.length === servers;
 }

@@ -1,5 +1,10 @@
 /** A client of the cluster for one command, closed when it ends. */
-import { type CallOptions, type Client, connect } from "../../../client/mod.ts";
+import { Client, submit } from "../../../client/client.ts";
+import { Cluster } from "../../../client/cluster.ts";
+import type { CallOptions } from "../../../client/mod.ts";
+import type { Reply } from "../../../client/reply_parser.ts";
+import type { Argument } from "../../../client/request_writer.ts";
+import { type Settings, toSettings } from "../../../client/settings.ts";
 import { UsageError } from "../usage_error.ts";
 import { parseSomeDurationMs } from "../output/units.ts";
 import type { Tool } from "../tool.ts";
@@ -12,6 +17,8 @@ const TIMEOUT_MS = 5_000;
 
 export interface Session {
   readonly client: Client;
+  /** Any command, to the leader. `isWrite`: its outcome is unknown where no answer comes. */
+  command(args: readonly Argument[], isWrite: boolean, options: CallOptions): Promise<Reply>;
   /** For one call of many: each has all of `--timeout`. */
   readonly each: CallOptions;
   /** For a command's only call: what is left of `--timeout` after connecting. */
@@ -35,19 +42,28 @@ export async function withClient<T>(
   tool: Tool,
   flags: ClientFlags,
   run: (session: Session) => Promise<T>,
+  limits: Partial<Settings> = {},
 ): Promise<T> {
   const timeoutMs = timeoutMsOf(flags, tool.host);
   const { servers } = await chooseServers(flags, tool.host);
+  const settings = toSettings({ servers: servers.map(serverText), timeoutMs, ...limits });
   const { signal } = tool;
   const startMs = performance.now();
+  // Made without asking first who leads: the first call finds that out, within its own time.
+  const cluster = new Cluster(settings);
   try {
-    using client = await connect({ servers: servers.map(serverText), timeoutMs, signal });
-    const each = { timeoutMs, signal };
-    const rest = () => {
-      return { signal, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startMs)) };
-    };
-    return await run({ client, each, rest });
+    return await run({
+      client: new Client(cluster, settings),
+      command: (args, isWrite, options) =>
+        submit(cluster, settings, [args], isWrite, (reply) => reply, options),
+      each: { timeoutMs, signal },
+      rest() {
+        return { signal, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startMs)) };
+      },
+    });
   } catch (error) {
     throw failureOf(error);
+  } finally {
+    cluster.close();
   }
 }

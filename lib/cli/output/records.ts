@@ -24,7 +24,8 @@ export function recordLine({ key, value, version, ttlMs }: KeyRecord): string {
     ...bytesField("key", key),
     ...bytesField("value", value),
     ...(version !== undefined && { version }),
-    ...(ttlMs !== null && { ttlMs }),
+    // A key in its last millisecond is there all the same.
+    ...(ttlMs !== null && { ttlMs: Math.max(1, ttlMs) }),
   };
   return `${JSON.stringify(document)}\n`;
 }

@@ -26,6 +26,7 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 
 /** Three significant digits for short times: `0.25 ms`, `12.3 ms`, `1.20 s`. */
 export function msText(ms: number): string {
+  if (ms === 0) return "0 ms";
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
   return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;
 }

@@ -62,14 +62,14 @@ export function differencesTo(
   const members = formation.members.map(({ serverId }) => serverId);
   const cluster = `the cluster ${formation.clusterId}, formed with ${members.join(", ")}`;
   for (const id of ids.filter((one) => !members.includes(one))) {
-    const text = `servers: server ${id} is not one of ${cluster}: it will not be let in, and ` +
-      "servers that run already pass over the list";
+    const text =
+      `servers: server ${id} is no member of ${cluster}: the members don't connect to it`;
     found.push({ text, isFault: true });
   }
   for (const id of members.filter((one) => !ids.includes(one))) {
     const text =
-      `servers: server ${id} is missing, which is one of ${cluster}: this server would ` +
-      "not know where to reach it";
+      `servers: server ${id} is missing, a member of ${cluster}: servers with this file ` +
+      "can't connect to it";
     found.push({ text, isFault: true });
   }
   return found;

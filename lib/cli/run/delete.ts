@@ -28,7 +28,7 @@ export async function runDelete(
       }
     });
     if (missing.length === 0) return;
-    const what = missing.length === 1 ? "key" : "keys";
-    throw new CliError(EXIT.refused, `there is no ${what} ${missing.map(visibleText).join(", ")}`);
+    const what = missing.length === 1 ? "is no key" : "are no keys";
+    throw new CliError(EXIT.refused, `there ${what} ${missing.map(visibleText).join(", ")}`);
   });
 }

@@ -13,17 +13,16 @@ import { keyTable } from "./getm.ts";
 export async function runGet(this: CliContext, flags: GetFlags, key: string): Promise<void> {
   await runTool(this, async (tool) => {
     const form = outputForm(flags.output, tool.host, undefined);
-    const found = await withClient(
-      tool,
-      flags,
-      ({ client, rest }) => client.getm(key, rest()),
-    );
+    if (form === undefined || form === "raw") {
+      const value = await withClient(tool, flags, ({ client, rest }) => client.get(key, rest()));
+      if (value === null) throw noSuchKey(key);
+      return await printValue(tool, value, form);
+    }
+    const found = await withClient(tool, flags, ({ client, rest }) => client.getm(key, rest()));
     if (found === null) throw noSuchKey(key);
     const { value, version, timeToLiveMs: ttlMs } = found;
     const record = { key: new TextEncoder().encode(key), value, version, ttlMs };
-    if (form === "json") await tool.print(recordLine(record));
-    else if (form === "table") await tool.print(keyTable([record]));
-    else await printValue(tool, value, form);
+    await tool.print(form === "json" ? recordLine(record) : keyTable([record]));
   });
 }
 

@@ -32,10 +32,10 @@ export async function runGetm(
     else if (form === "raw") { for (const { value } of found) await tool.print(value); }
     else if (found.length > 0) await tool.print(keyTable(found));
     if (missing.length > 0) {
-      const what = missing.length === 1 ? "key" : "keys";
+      const what = missing.length === 1 ? "is no key" : "are no keys";
       throw new CliError(
         EXIT.refused,
-        `there is no ${what} ${missing.map(visibleText).join(", ")}`,
+        `there ${what} ${missing.map(visibleText).join(", ")}`,
       );
     }
   });

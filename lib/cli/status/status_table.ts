@@ -85,7 +85,8 @@ function roleText({ facts, heard, follower }: ServerRow): string {
 function problemsText({ failure, facts, heard }: ServerRow): string {
   if (failure !== null) return "no answer";
   if (heard !== null || facts === null) return UNKNOWN;
-  return facts.problems.map(({ kind }) => visibleText(kind)).join(", ") || UNKNOWN;
+  const kinds = new Set(facts.problems.map(({ kind }) => visibleText(kind)));
+  return [...kinds].join(", ") || UNKNOWN;
 }
 
 function notes(view: ClusterView): string[] {

@@ -79,7 +79,7 @@ export class Histogram {
 
 /**
  * Below 2^7 a bucket is one value; from there, 128 buckets per power of two: the value's highest
- * seven bits behind the leading one choose among them.
+ * seven bits after the leading one choose among them.
  */
 export function bucketOf(us: number): number {
   const shift = Math.max(0, 31 - Math.clz32(us) - PART_BITS);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { bucketOf, Histogram, upperEndOf } from "../../bench/histogram.ts";
+import { bucketOf, Histogram, upperEndOf } from "../../lib/util/histogram.ts";
 
 const microseconds = () => fc.integer({ min: 0, max: 0xffff_ffff });
 
