@@ -2,11 +2,15 @@
 
 # The network, files, and the environment variables that lib/host/process.ts names. No programs, no
 # foreign code.
+raftkv_variables=(
+  RAFTKV_ID RAFTKV_CONFIG RAFTKV_DATA RAFTKV_LOG RAFTKV_LOG_LEVEL
+  RAFTKV_SERVERS RAFTKV_TIMEOUT RAFTKV_OUTPUT
+)
 raftkv_permissions=(
   --allow-net
   --allow-read
   --allow-write
-  --allow-env=RAFTKV_ID,RAFTKV_CONFIG,RAFTKV_DATA,RAFTKV_LOG,RAFTKV_LOG_LEVEL,RAFTKV_SERVERS,RAFTKV_TIMEOUT,RAFTKV_OUTPUT
+  "--allow-env=$(IFS=, && echo "${raftkv_variables[*]}")"
   --no-prompt
 )
 

@@ -51,6 +51,25 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       ),
     ),
   },
+  cli: {
+    shared: [
+      "context.ts",
+      "exit_codes.ts",
+      "usage_error.ts",
+      "cluster_file.ts",
+      "read_directory.ts",
+      "tool.ts",
+    ],
+    folders: {
+      output: [],
+      connect: ["output", "completion"],
+      commands: ["connect", "output", "run", "completion/shells.ts"],
+      transfer: ["output", "connect"],
+      status: ["output", "connect"],
+      completion: ["commands", "connect", "output", "routes.ts"],
+      run: ["commands", "connect", "output", "transfer", "status", "completion"],
+    },
+  },
   node: {
     shared: ["api.ts", "limits.ts", "node_options.ts"],
     folders: {

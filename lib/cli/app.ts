@@ -31,7 +31,7 @@ const serverRoutes = buildRouteMap<"serve", CliContext>({
 });
 
 /** The application that knows the command of `args`. */
-export async function applicationFor(args: readonly string[]): Promise<Application<CliContext>> {
+async function applicationFor(args: readonly string[]): Promise<Application<CliContext>> {
   const routes = isServer(args) ? serverRoutes : (await import("./routes.ts")).allRoutes;
   const commands = routes.getAllEntries().map(({ name }) => name.original);
   const line: CommandLine = { args, commands };

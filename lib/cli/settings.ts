@@ -1,5 +1,5 @@
 /** What `serve` runs with: a flag overrides the environment, which overrides the cluster file. */
-import { type Config, findServer } from "../config.ts";
+import { findServer } from "../config.ts";
 import type { EnvironmentName, HostProcess } from "../host/process.ts";
 import { LOG_LEVELS, type LogFormat } from "../logging.ts";
 import type { LogEvent } from "../node/api.ts";

@@ -1,9 +1,13 @@
 /** What the command line says where it is wrong: one sentence, with what was probably meant. Pure. */
 import {
+  AliasNotFoundError,
   type ApplicationText,
   ArgumentParseError,
+  EnumValidationError,
+  FlagNotFoundError,
   text_en,
   UnexpectedPositionalError,
+  UnsatisfiedFlagError,
   UnsatisfiedPositionalError,
 } from "@stricli/core";
 import { isNear } from "../util/near_words.ts";
@@ -72,11 +76,20 @@ export function texts(line: CommandLine): ApplicationText {
 function argumentFault(error: unknown): string | null {
   if (error instanceof ArgumentParseError) {
     const name: string = error.externalFlagNameOrPlaceholder;
-    const shown = /^[a-z]/.test(name) ? `--${name}` : name;
-    return `${shown}: ${messageOf(error.exception)}`;
+    const place = /^[a-z]/.test(name) ? `--${name}` : name;
+    return `${place}: ${messageOf(error.exception)}`;
   }
-  if (error instanceof UnsatisfiedPositionalError) {
-    return `${error.placeholder} is missing`;
+  if (error instanceof UnsatisfiedPositionalError) return `${error.placeholder} is missing`;
+  if (error instanceof UnsatisfiedFlagError) return `--${error.externalFlagName} needs a value`;
+  if (error instanceof EnumValidationError) {
+    const { externalFlagName, input, values } = error;
+    return `--${externalFlagName}: ${JSON.stringify(input)} is none of ${values.join(", ")}`;
+  }
+  if (error instanceof AliasNotFoundError) return `there is no flag -${shown(error.input)}`;
+  if (error instanceof FlagNotFoundError) {
+    const [meant] = error.corrections;
+    const hint = meant === undefined ? "" : `: did you mean --${meant.replace(/^--/, "")}?`;
+    return `there is no flag --${shown(error.input)}${hint}`;
   }
   return null;
 }
@@ -100,13 +113,18 @@ function tooMany(line: CommandLine, error: UnexpectedPositionalError): string {
       : line.commands.find((one) => isNear(error.input, one));
     return unknownCommand("", error.input, meant);
   }
-  const shown = JSON.stringify(error.input);
-  return `raftkv: ${command}: ${shown} is one argument too many. Try ${helpOf(line)}`;
+  return `raftkv: ${command}: ${JSON.stringify(error.input)} is one argument too many. Try ${
+    helpOf(line)
+  }`;
+}
+
+/** What somebody typed, as a word where it is one. */
+function shown(input: string): string {
+  return /^[\w.-]{1,64}$/.test(input) ? input : JSON.stringify(input);
 }
 
 function unknownCommand(group: string, input: string, meant: string | undefined): string {
-  const shown = /^[\w.-]{1,64}$/.test(input) ? input : JSON.stringify(input);
   const at = group === "" || group === input ? "raftkv" : `raftkv ${group}`;
   const hint = meant === undefined ? "" : ` did you mean ${meant}?`;
-  return `raftkv: unknown command ${shown}:${hint} try ${at} --help`;
+  return `raftkv: unknown command ${shown(input)}:${hint} try ${at} --help`;
 }

@@ -34,6 +34,8 @@ export interface Console {
   openFile(path: string): InputStream;
   /** Creates the file; one that is there is refused, so that nothing is lost. */
   createFile(path: string): OutputStream;
+  /** The mount point of the file system that a path is on; null where there is no such path. */
+  mountPoint(path: string): string | null;
 }
 
 /** Standard output's reader has left (`| head`). */
@@ -115,6 +117,20 @@ export const denoConsole: Console = {
         ? "there is such a file already; name another, or remove it first"
         : reasonOf(path, error);
       throw new Error(`Cannot create ${path}: ${reason}`, { cause: error });
+    }
+  },
+  mountPoint(path) {
+    try {
+      let point = Deno.realPathSync(path);
+      const { dev } = Deno.statSync(point);
+      while (point !== "/") {
+        const above = point.slice(0, point.lastIndexOf("/")) || "/";
+        if (Deno.statSync(above).dev !== dev) break;
+        point = above;
+      }
+      return point;
+    } catch {
+      return null;
     }
   },
 };

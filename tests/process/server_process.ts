@@ -17,6 +17,12 @@ const ENVIRONMENT = [
   "RAFTKV_OUTPUT",
 ];
 
+/** Without what the person who runs the tests has set. */
+export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(ENVIRONMENT.map((name) => [name, ""])),
+  NO_COLOR: "1",
+};
+
 export interface RunOptions {
   readonly args: readonly string[];
   /** The working directory. */
@@ -73,13 +79,11 @@ export class ServerProcess {
   hasEnded = false;
 
   constructor(options: RunOptions) {
-    const program = [...options.wrapper ?? [], ...serverCommand(options.checkout)];
-    const environment: Record<string, string> = {};
-    for (const name of ENVIRONMENT) environment[name] = "";
+    const program = [...options.wrapper ?? [], ...programCommand(options.checkout)];
     this.#child = new Deno.Command(program[0]!, {
       args: [...program.slice(1), ...options.args],
       cwd: options.directory,
-      env: { ...environment, NO_COLOR: "1", ...options.environment },
+      env: { ...BARE_ENVIRONMENT, ...options.environment },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -157,8 +161,8 @@ export class ServerProcess {
   }
 }
 
-/** What starts a server: the executable that is to be tested, or Deno on the sources. */
-function serverCommand(checkout: string | undefined): string[] {
+/** What starts the program: the executable that is to be tested, or Deno on the sources. */
+export function programCommand(checkout: string | undefined): string[] {
   const executable = Deno.env.get("RAFTKV_EXECUTABLE") ?? "";
   if (checkout === undefined && executable !== "") return [executable];
   const sources = checkout ?? PROJECT;

@@ -1,24 +1,11 @@
 /** `raftkv bench`: its flags. What it does is in ../run/bench.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import {
-  CLIENT_FLAGS,
-  type ClientFlags,
-  OUTPUT_FLAG,
-  type OutputFlags,
-  SERVERS_HELP,
-} from "../connect/flags.ts";
+import { CLIENT_FLAGS, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
+import type { BenchFlags } from "../run/bench.ts";
 import { parseSomeDurationMs, wholeNumberIn } from "../output/units.ts";
 
 const LOADS = ["set", "get", "mixed"] as const;
-
-export type BenchFlags = ClientFlags & OutputFlags & {
-  readonly load?: typeof LOADS[number];
-  readonly clients?: number;
-  readonly duration?: number;
-  readonly valueBytes?: number;
-  readonly keys?: number;
-};
 
 export const benchCommand = buildCommand<BenchFlags, [], CliContext>({
   loader: async () => (await import("../run/bench.ts")).runBench,
@@ -67,9 +54,9 @@ export const benchCommand = buildCommand<BenchFlags, [], CliContext>({
     customUsage: ["[flags]"],
     fullDescription: [
       "Puts a load on the cluster and prints rate and latencies. The keys it writes begin with",
-      "raftkv-bench: and go by themselves after ten minutes. It is real load: everyone else waits longer",
-      "meanwhile. What it measures includes this process, which shares its processor with nobody else",
-      "only where it runs on a machine of its own.",
+      "raftkv-bench: and go by themselves after ten minutes. It is real load: everyone else waits",
+      "longer meanwhile. What it measures includes this process, which shares its processor with",
+      "nobody else only where it runs on a machine of its own.",
       "",
       SERVERS_HELP,
     ].join("\n"),

@@ -11,7 +11,7 @@ import {
 } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
 import { wholeNumberIn } from "../output/units.ts";
-import type { SetFlags } from "./set.ts";
+import type { SetFlags } from "../run/set.ts";
 
 export const casCommand = buildCommand<SetFlags, [string, number, string?], CliContext>({
   loader: async () => (await import("../run/cas.ts")).runCas,
@@ -34,8 +34,8 @@ export const casCommand = buildCommand<SetFlags, [string, number, string?], CliC
     brief: "Set a key only where its version is the given one",
     customUsage: ["[flags] KEY VERSION [VALUE | -]"],
     fullDescription: [
-      "Sets the key where its version is still VERSION (getm shows it), and prints the new version.",
-      "Exit code 1 where it is another one: nothing was changed then.",
+      "Sets the key where its version is still VERSION (getm shows it), and prints the new",
+      "version. Exit code 1 where it is another one: nothing was changed then.",
       "",
       SERVERS_HELP,
     ].join("\n"),

@@ -1,10 +1,8 @@
 /** `raftkv check`: its flags. What it does is in ../run/check.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import { OUTPUT_FLAG, type OutputFlags, SERVER_FLAGS, SERVERS_HELP } from "../connect/flags.ts";
-import type { ServerFlags } from "../connect/servers.ts";
+import { OUTPUT_FLAG, SERVER_FLAGS, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
-
-export type CheckFlags = ServerFlags & OutputFlags;
+import type { CheckFlags } from "../run/check.ts";
 
 export const checkCommand = buildCommand<CheckFlags, [], CliContext>({
   loader: async () => (await import("../run/check.ts")).runCheck,
@@ -13,11 +11,11 @@ export const checkCommand = buildCommand<CheckFlags, [], CliContext>({
     brief: "Look for what is wrong with the cluster, and say what to do",
     customUsage: ["[flags]"],
     fullDescription: [
-      "Looks at what somebody who is asked for help would look at: whether all servers answer and agree",
-      "on a leader, clocks, the speed of the disks, file systems, room, descriptors, elections, lag,",
-      "versions that differ, the cluster file. Each line says what was found, and what to do about it.",
-      "What only a server's own machine can tell is looked at where its data directory is here.",
-      "Exit code 5 where something is wrong.",
+      "Looks at what somebody who is asked for help would look at: whether all servers answer and",
+      "agree on a leader, clocks, the speed of the disks, file systems, room, descriptors,",
+      "elections, lag, versions that differ, the cluster file. Each line says what was found, and",
+      "what to do about it. What only a server's own machine can tell is looked at where its data",
+      "directory is here. Exit code 5 where something is wrong.",
       "",
       SERVERS_HELP,
     ].join("\n"),

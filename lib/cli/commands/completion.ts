@@ -1,9 +1,7 @@
 /** `raftkv completion`: its arguments. What it does is in ../run/completion.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
+import { type Shell, SHELLS } from "../completion/shells.ts";
 import type { CliContext } from "../context.ts";
-
-export const SHELLS = ["bash", "zsh", "fish"] as const;
-export type Shell = typeof SHELLS[number];
 
 function parseShell(text: string): Shell {
   const shell = SHELLS.find((one) => one === text);

@@ -1,10 +1,7 @@
 /** `raftkv config check`: its flags. What it does is in ../run/config_check.ts, loaded when it runs. */
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { CliContext } from "../context.ts";
-
-export interface ConfigCheckFlags {
-  readonly data?: string;
-}
+import type { ConfigCheckFlags } from "../run/config_check.ts";
 
 const checkCommand = buildCommand<ConfigCheckFlags, [string?], CliContext>({
   loader: async () => (await import("../run/config_check.ts")).runConfigCheck,
@@ -32,9 +29,10 @@ const checkCommand = buildCommand<ConfigCheckFlags, [string?], CliContext>({
     brief: "Check a cluster file: everything that is wrong, key by key",
     customUsage: ["[--data DIR] [FILE]"],
     fullDescription: [
-      "Prints everything that is wrong with a cluster file, one finding a line with its key, and what",
-      "is allowed but probably not meant. With --data also how it differs from the cluster that the",
-      "directory belongs to. Exit code 1 where a server would refuse the file. It changes nothing.",
+      "Prints everything that is wrong with a cluster file, one finding a line with its key, and",
+      "what is allowed but probably not meant. With --data also how it differs from the cluster",
+      "that the directory belongs to. Exit code 1 where a server would refuse the file. It",
+      "changes nothing.",
     ].join("\n"),
   },
 });

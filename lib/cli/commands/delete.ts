@@ -1,16 +1,8 @@
 /** `raftkv delete`: its flags. What it does is in ../run/delete.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import {
-  CLIENT_FLAGS,
-  type ClientFlags,
-  KEY_ARGUMENT,
-  OUTPUT_FLAG,
-  type OutputFlags,
-  SERVERS_HELP,
-} from "../connect/flags.ts";
+import { CLIENT_FLAGS, KEY_ARGUMENT, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
-
-export type DeleteFlags = ClientFlags & OutputFlags;
+import type { DeleteFlags } from "../run/delete.ts";
 
 export const deleteCommand = buildCommand<DeleteFlags, string[], CliContext>({
   loader: async () => (await import("../run/delete.ts")).runDelete,

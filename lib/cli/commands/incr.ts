@@ -1,17 +1,9 @@
 /** `raftkv incr`: its flags. What it does is in ../run/incr.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import {
-  CLIENT_FLAGS,
-  type ClientFlags,
-  KEY_ARGUMENT,
-  OUTPUT_FLAG,
-  type OutputFlags,
-  SERVERS_HELP,
-} from "../connect/flags.ts";
+import { CLIENT_FLAGS, KEY_ARGUMENT, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
+import type { IncrFlags } from "../run/incr.ts";
 import { wholeNumberIn } from "../output/units.ts";
-
-export type IncrFlags = ClientFlags & OutputFlags;
 
 export const incrCommand = buildCommand<IncrFlags, [string, number?], CliContext>({
   loader: async () => (await import("../run/incr.ts")).runIncr,
@@ -31,8 +23,8 @@ export const incrCommand = buildCommand<IncrFlags, [string, number?], CliContext
     brief: "Add to a counter",
     customUsage: ["[flags] KEY [BY]"],
     fullDescription: [
-      "Adds to the number that the key holds (0 where there is no such key) and prints the sum. Where",
-      "the outcome is unknown it is never sent again: read the counter first.",
+      "Adds to the number that the key holds (0 where there is no such key) and prints the sum.",
+      "Where the outcome is unknown it is never sent again: read the counter first.",
       "",
       SERVERS_HELP,
     ].join("\n"),

@@ -1,16 +1,9 @@
 /** `raftkv keys`: its flags. What it does is in ../run/keys.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
-import {
-  CLIENT_FLAGS,
-  type ClientFlags,
-  OUTPUT_FLAG,
-  type OutputFlags,
-  SERVERS_HELP,
-} from "../connect/flags.ts";
+import { CLIENT_FLAGS, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
+import type { KeysFlags } from "../run/keys.ts";
 import { wholeNumberIn } from "../output/units.ts";
-
-export type KeysFlags = ClientFlags & OutputFlags & { readonly limit?: number };
 
 export const keysCommand = buildCommand<KeysFlags, [string?], CliContext>({
   loader: async () => (await import("../run/keys.ts")).runKeys,
@@ -40,10 +33,10 @@ export const keysCommand = buildCommand<KeysFlags, [string?], CliContext>({
     brief: "List keys",
     customUsage: ["[flags] [PATTERN]"],
     fullDescription: [
-      "Prints the keys, one a line, in no particular order, with the guarantees of Redis's SCAN: a key",
-      "that is there from beginning to end is printed, one that comes or goes meanwhile may be or may",
-      "not be; none is printed twice unless it went and came back. It is no moment's picture. A key",
-      "that holds a line end is told apart by --output json alone.",
+      "Prints the keys, one a line, in no particular order, with the guarantees of Redis's SCAN: a",
+      "key that is there from beginning to end is printed, once or more; one that comes or goes",
+      "meanwhile may be printed or not. It is no moment's picture. A key that holds a line end is",
+      "told apart by --output json alone.",
       "",
       SERVERS_HELP,
     ].join("\n"),

@@ -2,21 +2,15 @@
 import { buildCommand } from "@stricli/core";
 import {
   CLIENT_FLAGS,
-  type ClientFlags,
   FILE_FLAG,
   KEY_ARGUMENT,
   OUTPUT_FLAG,
-  type OutputFlags,
   SERVERS_HELP,
   TTL_FLAG,
   VALUE_ARGUMENT,
 } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
-
-export type SetFlags = ClientFlags & OutputFlags & {
-  readonly ttl?: number;
-  readonly file?: string;
-};
+import type { SetFlags } from "../run/set.ts";
 
 export const setCommand = buildCommand<SetFlags, [string, string?], CliContext>({
   loader: async () => (await import("../run/set.ts")).runSet,
@@ -28,9 +22,9 @@ export const setCommand = buildCommand<SetFlags, [string, string?], CliContext>(
     brief: "Set a key",
     customUsage: ["[flags] KEY [VALUE | -]"],
     fullDescription: [
-      "Sets the key and prints its new version. The value is the argument, or the bytes of --file, or",
-      "those of standard input (-, or no argument at all). A value that begins with a dash comes",
-      "after --.",
+      "Sets the key and prints its new version. The value is the argument, or the bytes of",
+      "--file, or those of standard input (-, or no argument at all). A value that begins with a",
+      "dash comes after --.",
       "",
       SERVERS_HELP,
     ].join("\n"),

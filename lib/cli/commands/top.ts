@@ -1,11 +1,9 @@
 /** `raftkv top`: its flags. What it does is in ../run/top.ts, loaded when it runs. */
 import { buildCommand } from "@stricli/core";
 import { SERVER_FLAGS, SERVERS_HELP } from "../connect/flags.ts";
-import type { ServerFlags } from "../connect/servers.ts";
 import type { CliContext } from "../context.ts";
+import type { TopFlags } from "../run/top.ts";
 import { parseSomeDurationMs } from "../output/units.ts";
-
-export type TopFlags = ServerFlags & { readonly interval?: number };
 
 export const topCommand = buildCommand<TopFlags, [], CliContext>({
   loader: async () => (await import("../run/top.ts")).runTop,
@@ -25,8 +23,8 @@ export const topCommand = buildCommand<TopFlags, [], CliContext>({
     brief: "Show all servers live, with their rates",
     customUsage: ["[flags]"],
     fullDescription: [
-      "Shows all servers on the terminal and draws anew every second, until Ctrl-C. Where standard",
-      "output is no terminal it prints one picture and says so.",
+      "Shows all servers on the terminal and draws anew every second, until Ctrl-C. Where",
+      "standard output is no terminal it prints one picture and says so.",
       "",
       SERVERS_HELP,
     ].join("\n"),

@@ -16,10 +16,10 @@ export async function keysWithPrefix(context: CliContext, partial: string): Prom
   const found: string[] = [];
   try {
     await runTool(context, async (tool) => {
-      await withClient(tool, flags, async ({ command, rest }) => {
+      await withClient(tool, flags, async ({ command }) => {
         const match = `${partial.replace(/[\\*?[\]^]/g, "\\$&")}*`;
         const request = ["SCAN", "0", "COUNT", `${LOOKED_AT}`, "MATCH", match];
-        const reply = await command(request, false, rest());
+        const reply = await command(request, false);
         const keys = Array.isArray(reply) && Array.isArray(reply[1]) ? reply[1] : [];
         for (const key of keys) {
           const text = key instanceof Uint8Array ? exactText(key) : null;

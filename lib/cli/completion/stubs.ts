@@ -2,7 +2,7 @@
  * What the shells are told. Small: they hand the words to the hidden `__complete`, the last one being
  * what is typed at the moment, and show what it prints, one proposal a line: the word, a tab, a brief.
  */
-import type { Shell } from "../commands/completion.ts";
+import type { Shell } from "./shells.ts";
 
 const BASH = `# Completion of raftkv for bash: source <(raftkv completion bash)
 _raftkv() {

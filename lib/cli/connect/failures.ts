@@ -1,4 +1,7 @@
-/** What a failed call means for the person and for the exit code: where it was given up, and whether it was done. */
+/**
+ * What a failed call means for the person and for the exit code: where it was given up, and whether it
+ * was done.
+ */
 import { type Phase, RaftkvError, Refused, Unknown } from "../../../client/mod.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { visibleText } from "../output/escape.ts";

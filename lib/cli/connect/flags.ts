@@ -1,17 +1,8 @@
 /** The flags that the commands share. Each can also be given by the environment variable in brackets. */
 import type { CliContext } from "../context.ts";
 import { parseDurationMs, parseSomeDurationMs } from "../output/units.ts";
-import { OUTPUT_FORMS, type OutputForm } from "../tool.ts";
-import { parseServers, type ServerFlags } from "./servers.ts";
-
-export interface ClientFlags extends ServerFlags {
-  /** Milliseconds for one command, from resolving names to the answer. */
-  readonly timeout?: number;
-}
-
-export interface OutputFlags {
-  readonly output?: OutputForm;
-}
+import { OUTPUT_FORMS } from "../tool.ts";
+import { parseServers } from "./servers.ts";
 
 async function proposeServers(this: CliContext): Promise<string[]> {
   return await (await import("../completion/servers.ts")).knownServers(this);
@@ -94,7 +85,7 @@ export const VALUE_ARGUMENT = {
 } as const;
 
 /** @throws {Error} for an empty key, which none of the protocols can name. */
-export function parseKey(text: string): string {
+function parseKey(text: string): string {
   if (text !== "") return text;
   throw new Error("a key has at least one byte");
 }

@@ -23,7 +23,7 @@ export interface ServerFlags {
   readonly config?: string;
 }
 
-export const DEFAULT_CLIENT_PORT = 9000;
+const DEFAULT_CLIENT_PORT = 9000;
 const DEFAULT_PORTS = [DEFAULT_CLIENT_PORT, 9002, 9004];
 const SERVERS_MAX = 100;
 const NAME = /^[A-Za-z0-9._-]{1,253}$/;

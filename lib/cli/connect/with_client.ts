@@ -1,15 +1,13 @@
 /** A client of the cluster for one command, closed when it ends. */
-import { Client, submit } from "../../../client/client.ts";
 import { Cluster } from "../../../client/cluster.ts";
-import type { CallOptions } from "../../../client/mod.ts";
-import type { Reply } from "../../../client/reply_parser.ts";
-import type { Argument } from "../../../client/request_writer.ts";
-import { type Settings, toSettings } from "../../../client/settings.ts";
+import { type Argument, type CallOptions, Client, type Reply } from "../../../client/mod.ts";
+import { toSettings } from "../../../client/settings.ts";
+import { submit } from "../../../client/submit.ts";
 import { UsageError } from "../usage_error.ts";
 import { parseSomeDurationMs } from "../output/units.ts";
 import type { Tool } from "../tool.ts";
 import { failureOf } from "./failures.ts";
-import type { ClientFlags } from "./flags.ts";
+import type { ClientFlags } from "./flag_types.ts";
 import { chooseServers, serverText } from "./servers.ts";
 import type { HostProcess } from "../../host/process.ts";
 
@@ -18,7 +16,7 @@ const TIMEOUT_MS = 5_000;
 export interface Session {
   readonly client: Client;
   /** Any command, to the leader. `isWrite`: its outcome is unknown where no answer comes. */
-  command(args: readonly Argument[], isWrite: boolean, options: CallOptions): Promise<Reply>;
+  command(args: readonly Argument[], isWrite: boolean): Promise<Reply>;
   /** For one call of many: each has all of `--timeout`. */
   readonly each: CallOptions;
   /** For a command's only call: what is left of `--timeout` after connecting. */
@@ -26,7 +24,7 @@ export interface Session {
 }
 
 /** @throws {UsageError} where the variable is wrong. */
-export function timeoutMsOf(flags: ClientFlags, host: HostProcess): number {
+function timeoutMsOf(flags: ClientFlags, host: HostProcess): number {
   if (flags.timeout !== undefined) return flags.timeout;
   const text = host.environment("RAFTKV_TIMEOUT");
   if (text === undefined) return TIMEOUT_MS;
@@ -42,11 +40,10 @@ export async function withClient<T>(
   tool: Tool,
   flags: ClientFlags,
   run: (session: Session) => Promise<T>,
-  limits: Partial<Settings> = {},
 ): Promise<T> {
   const timeoutMs = timeoutMsOf(flags, tool.host);
   const { servers } = await chooseServers(flags, tool.host);
-  const settings = toSettings({ servers: servers.map(serverText), timeoutMs, ...limits });
+  const settings = toSettings({ servers: servers.map(serverText), timeoutMs });
   const { signal } = tool;
   const startMs = performance.now();
   // Made without asking first who leads: the first call finds that out, within its own time.
@@ -54,8 +51,16 @@ export async function withClient<T>(
   try {
     return await run({
       client: new Client(cluster, settings),
-      command: (args, isWrite, options) =>
-        submit(cluster, settings, [args], isWrite, (reply) => reply, options),
+      command: (args, isWrite) =>
+        submit(cluster, {
+          requests: [args],
+          name: String(args[0]),
+          isWrite,
+          deadlineMs: performance.now() + timeoutMs,
+          timeoutMs,
+          signal,
+          decode: (reply) => reply,
+        }),
       each: { timeoutMs, signal },
       rest() {
         return { signal, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startMs)) };

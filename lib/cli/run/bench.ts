@@ -1,8 +1,7 @@
 /** `raftkv bench`, once its flags are parsed. */
-import type { Client } from "../../../client/client.ts";
-import { NotDone, Unknown } from "../../../client/mod.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
+import { type Client, NotDone, Unknown } from "../../../client/mod.ts";
 import { Histogram, type LatencySummary } from "../../util/histogram.ts";
-import type { BenchFlags } from "../commands/bench.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
@@ -10,6 +9,17 @@ import { Progress } from "../output/progress.ts";
 import { table } from "../output/table.ts";
 import { countText, msText } from "../output/units.ts";
 import { outputForm, runTool, type Tool } from "../tool.ts";
+
+/** Mixed: of ten commands one writes. */
+type Load = "set" | "get" | "mixed";
+
+export type BenchFlags = ClientFlags & OutputFlags & {
+  readonly load?: Load;
+  readonly clients?: number;
+  readonly duration?: number;
+  readonly valueBytes?: number;
+  readonly keys?: number;
+};
 
 const PREFIX = "raftkv-bench:";
 /** Keys of a run that was killed go by themselves. */
@@ -19,8 +29,6 @@ const DEFAULTS = { clients: 50, durationMs: 5_000, valueBytes: 256, keys: 10_000
 const FILLING_MAX = 500;
 /** Of ten commands of a mixed load, one writes. */
 const MIXED_WRITES = 10;
-
-type Load = "set" | "get" | "mixed";
 
 interface Plan {
   readonly load: Load;

@@ -1,5 +1,5 @@
 /** `raftkv cas`, once its flags are parsed. */
-import type { SetFlags } from "../commands/set.ts";
+import type { SetFlags } from "./set.ts";
 import { valueInput } from "../connect/value_input.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";

@@ -1,5 +1,5 @@
 /** `raftkv completion`, once its arguments are parsed. */
-import type { Shell } from "../commands/completion.ts";
+import type { Shell } from "../completion/shells.ts";
 import { STUBS } from "../completion/stubs.ts";
 import type { CliContext } from "../context.ts";
 import { runTool } from "../tool.ts";

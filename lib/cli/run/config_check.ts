@@ -1,5 +1,4 @@
 /** `raftkv config check`, once its flags are parsed. */
-import type { ConfigCheckFlags } from "../commands/config.ts";
 import { configFaults, parseConfig, type ServerConfig } from "../../config.ts";
 import { doubtsAbout } from "../../config_checks.ts";
 import type { CliContext } from "../context.ts";
@@ -8,6 +7,10 @@ import { counted } from "../output/units.ts";
 import { readDirectory } from "../read_directory.ts";
 import { runTool, withFile } from "../tool.ts";
 import type { DirectoryReport } from "../../storage/inspection/inspect.ts";
+
+export interface ConfigCheckFlags {
+  readonly data?: string;
+}
 
 /** @throws {CliError} where a server would refuse the file, having printed why. */
 export async function runConfigCheck(

@@ -1,11 +1,13 @@
 /** `raftkv delete`, once its flags are parsed. */
-import type { DeleteFlags } from "../commands/delete.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { visibleText } from "../output/escape.ts";
 import { bytesField } from "../output/records.ts";
 import { outputForm, runTool } from "../tool.ts";
+
+export type DeleteFlags = ClientFlags & OutputFlags;
 
 /** @throws {CliError} where one of the keys was not there; the others are deleted. */
 export async function runDelete(

@@ -1,12 +1,14 @@
 /** `raftkv dump`, once its flags are parsed. */
-import type { DumpFlags } from "../commands/dump.ts";
+import type { ClientFlags } from "../connect/flag_types.ts";
 import { type Session, withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { type KeyRecord, recordLine } from "../output/records.ts";
 import { counted } from "../output/units.ts";
 import { runTool, withFile } from "../tool.ts";
-import { pages } from "../transfer/scan.ts";
+import { groupsOf } from "../transfer/groups.ts";
 import { progressOf } from "./load.ts";
+
+export type DumpFlags = ClientFlags & { readonly match?: string; readonly file?: string };
 
 /** So many values are asked for at a time, and held at most. */
 const VALUES_MAX = 32;
@@ -43,8 +45,8 @@ export async function runDump(this: CliContext, flags: DumpFlags): Promise<void>
   });
 }
 
-async function totalKeys({ command, rest }: Session): Promise<number> {
-  const reply = await command(["DBSIZE"], false, rest());
+async function totalKeys({ command }: Session): Promise<number> {
+  const reply = await command(["DBSIZE"], false);
   return typeof reply === "number" ? reply : 0;
 }
 
@@ -55,20 +57,18 @@ interface Lines {
 
 /** The records in groups; keys that are gone by the time they are read are left out. */
 async function* dumpLines(
-  { client, command, each }: Session,
+  { client, each }: Session,
   pattern: string | undefined,
 ): AsyncGenerator<Lines, void, undefined> {
-  for await (const page of pages(command, pattern, each)) {
-    for (let at = 0; at < page.length; at += VALUES_MAX) {
-      const keys = page.slice(at, at + VALUES_MAX);
-      const found = await Promise.all(keys.map((key) => client.getm(key, each)));
-      const records: KeyRecord[] = [];
-      for (const [place, one] of found.entries()) {
-        if (one === null) continue;
-        const { value, version, timeToLiveMs: ttlMs } = one;
-        records.push({ key: keys[place]!, value, version, ttlMs });
-      }
-      yield { text: records.map(recordLine).join(""), count: records.length };
+  const match = pattern === undefined ? {} : { match: pattern };
+  for await (const keys of groupsOf(client.keyBytes({ ...each, ...match }), VALUES_MAX)) {
+    const found = await Promise.all(keys.map((key) => client.getm(key, each)));
+    const records: KeyRecord[] = [];
+    for (const [place, one] of found.entries()) {
+      if (one === null) continue;
+      const { value, version, timeToLiveMs: ttlMs } = one;
+      records.push({ key: keys[place]!, value, version, ttlMs });
     }
+    yield { text: records.map(recordLine).join(""), count: records.length };
   }
 }

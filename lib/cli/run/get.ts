@@ -1,5 +1,5 @@
 /** `raftkv get`, once its flags are parsed. */
-import type { GetFlags } from "../commands/get.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
@@ -8,6 +8,8 @@ import { recordLine } from "../output/records.ts";
 import { printValue } from "../output/value.ts";
 import { outputForm, runTool } from "../tool.ts";
 import { keyTable } from "./getm.ts";
+
+export type GetFlags = ClientFlags & OutputFlags;
 
 /** @throws {CliError} where there is no such key. */
 export async function runGet(this: CliContext, flags: GetFlags, key: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** `raftkv getm`, once its flags are parsed. */
-import type { GetmFlags } from "../commands/getm.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
@@ -8,6 +8,8 @@ import { type KeyRecord, recordLine } from "../output/records.ts";
 import { table } from "../output/table.ts";
 import { secondsText } from "../output/units.ts";
 import { outputForm, runTool } from "../tool.ts";
+
+export type GetmFlags = ClientFlags & OutputFlags;
 
 /** @throws {CliError} where one of the keys is not there; the others are printed before. */
 export async function runGetm(

@@ -1,8 +1,10 @@
 /** `raftkv incr`, once its flags are parsed. */
-import type { IncrFlags } from "../commands/incr.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { outputForm, runTool } from "../tool.ts";
+
+export type IncrFlags = ClientFlags & OutputFlags;
 
 export async function runIncr(
   this: CliContext,

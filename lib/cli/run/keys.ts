@@ -1,20 +1,23 @@
 /** `raftkv keys`, once its flags are parsed. */
-import type { KeysFlags } from "../commands/keys.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { visible } from "../output/escape.ts";
 import { bytesField } from "../output/records.ts";
 import { type OutputForm, outputForm, runTool } from "../tool.ts";
-import { pages } from "../transfer/scan.ts";
+import { groupsOf } from "../transfer/groups.ts";
+
+export type KeysFlags = ClientFlags & OutputFlags & { readonly limit?: number };
 
 export async function runKeys(this: CliContext, flags: KeysFlags, pattern?: string): Promise<void> {
   await runTool(this, async (tool) => {
     const form = outputForm(flags.output, tool.host, undefined);
     const isForPerson = form === "table" || (form === undefined && tool.console.outIsTerminal);
-    await withClient(tool, flags, async ({ command, each }) => {
+    await withClient(tool, flags, async ({ client, each }) => {
       let left = flags.limit ?? Infinity;
-      for await (const page of pages(command, pattern, each)) {
-        const keys = page.slice(0, left);
+      const match = pattern === undefined ? {} : { match: pattern };
+      for await (const group of groupsOf(client.keyBytes({ ...each, ...match }), GROUP_KEYS)) {
+        const keys = group.slice(0, left);
         left -= keys.length;
         await tool.print(lines(keys, isForPerson ? "table" : form ?? "raw"));
         if (left === 0) break;
@@ -23,6 +26,8 @@ export async function runKeys(this: CliContext, flags: KeysFlags, pattern?: stri
   });
 }
 
+/** Keys that are printed at a time: what a server gives in one step. */
+const GROUP_KEYS = 1_000;
 const LF = 10;
 
 function lines(keys: readonly Uint8Array[], form: OutputForm): string | Uint8Array {

@@ -1,6 +1,6 @@
 /** `raftkv load`, once its flags are parsed. */
+import type { ClientFlags } from "../connect/flag_types.ts";
 import { Unknown } from "../../../client/mod.ts";
-import type { LoadFlags } from "../commands/load.ts";
 import { failureOf } from "../connect/failures.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
@@ -13,6 +13,8 @@ import { ByteSource } from "../transfer/byte_source.ts";
 import { BadItem, type ItemSource, itemSource } from "../transfer/items.ts";
 import { type Account, ItemSender, rangesText } from "../transfer/send_items.ts";
 
+export type LoadFlags = ClientFlags & { readonly from?: number };
+
 /** @throws {CliError} with how far it came, where it did not come to the end. */
 export async function runLoad(this: CliContext, flags: LoadFlags, file: string): Promise<void> {
   await runTool(this, async (tool) => {
@@ -24,11 +26,11 @@ export async function runLoad(this: CliContext, flags: LoadFlags, file: string):
       const kind = await withFile(() => itemSource(source));
       const progress = progressOf(tool, kind.unit);
       const from = flags.from ?? 1;
-      const account = await withClient(tool, flags, async ({ command, each }) => {
+      const account = await withClient(tool, flags, async ({ command }) => {
         const sender = new ItemSender({
           from,
           signal,
-          send: ({ args }) => command(args, true, each),
+          send: ({ args }) => command(args, true),
           progress: (done) => {
             const { sizeBytes } = stream;
             progress.show(done, sizeBytes === null ? null : source.taken / sizeBytes);
@@ -67,23 +69,17 @@ export function loadFault(
   const meaning = failureOf(error);
   const said = meaning instanceof Error ? meaning.message : String(meaning);
   const isInterrupted = meaning instanceof CliError && meaning.exit === EXIT.interrupted;
-  const parts = [
-    isInterrupted ? "interrupted" : `${unit} ${number}: ${said.replace(/\.$/, "")}`,
-    doneUpTo < from
-      ? `no ${unit} before it was loaded`.replace(
-        "before it ",
-        doneBeyond.length > 0 ? "in order " : "",
-      )
-      : `${unit}s ${from} to ${doneUpTo} are done`,
-  ];
-  if (doneBeyond.length > 0) parts.push(`done too: ${rangesText(doneBeyond)}`);
+  const parts = [isInterrupted ? "interrupted" : `${unit} ${number}: ${said.replace(/\.$/, "")}`];
+  if (doneUpTo >= from) parts.push(`${unit}s ${from} to ${doneUpTo} are done`);
+  if (doneBeyond.length > 0) parts.push(`done are also ${rangesText(doneBeyond)}`);
   if (unknown.length > 0) {
     parts.push(
-      `outcome unknown, sent without an answer: ${unit} ${rangesText(unknown)}` +
+      `outcome unknown, sent without an answer: ${rangesText(unknown)}` +
         (unit === "command" ? " (look before you send an INCR or APPEND again)" : ""),
     );
   }
-  parts.push("everything else is not done");
+  const isSomeDone = doneUpTo >= from || doneBeyond.length > 0 || unknown.length > 0;
+  parts.push(isSomeDone ? "everything else is not done" : "nothing is done");
   const name = file === "-" ? "-" : visibleText(file);
   parts.push(`to continue: raftkv load ${name} --from ${doneUpTo + 1}`);
   return new CliError(exitOf(error, meaning, unknown), parts.join("; "), { cause: error });

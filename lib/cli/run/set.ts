@@ -1,9 +1,14 @@
 /** `raftkv set`, once its flags are parsed. */
-import type { SetFlags } from "../commands/set.ts";
+import type { ClientFlags, OutputFlags } from "../connect/flag_types.ts";
 import { valueInput } from "../connect/value_input.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { type OutputForm, outputForm, runTool, type Tool } from "../tool.ts";
+
+export type SetFlags = ClientFlags & OutputFlags & {
+  readonly ttl?: number;
+  readonly file?: string;
+};
 
 export async function runSet(
   this: CliContext,

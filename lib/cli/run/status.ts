@@ -1,10 +1,13 @@
 /** `raftkv status`, once its flags are parsed. */
-import type { StatusFlags } from "../commands/status.ts";
+import type { OutputFlags } from "../connect/flag_types.ts";
+import type { ServerFlags } from "../connect/servers.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { askAll, type ClusterNow } from "../status/ask_all.ts";
 import { statusText } from "../status/status_table.ts";
 import { outputForm, runTool, type Tool } from "../tool.ts";
+
+export type StatusFlags = ServerFlags & OutputFlags;
 
 export async function runStatus(this: CliContext, flags: StatusFlags): Promise<void> {
   await runTool(this, async (tool) => {

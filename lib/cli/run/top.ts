@@ -1,5 +1,5 @@
 /** `raftkv top`, once its flags are parsed. */
-import type { TopFlags } from "../commands/top.ts";
+import type { ServerFlags } from "../connect/servers.ts";
 import { chooseServers } from "../connect/servers.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
@@ -8,6 +8,8 @@ import { askServers } from "../status/ask_all.ts";
 import { type Sample, sampleOf, topText } from "../status/top_text.ts";
 import { runTool, type Tool } from "../tool.ts";
 import { throwIfUnwell } from "./status.ts";
+
+export type TopFlags = ServerFlags & { readonly interval?: number };
 
 const INTERVAL_MS = 1_000;
 /** Home; each line clears its rest, and the last all below: nothing flickers, nothing is left behind. */

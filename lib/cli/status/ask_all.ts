@@ -1,5 +1,4 @@
 /** The cluster as its servers describe it now: what status, top and check begin with. */
-import { TcpTransport } from "../../host/tcp.ts";
 import { askStatus } from "../connect/ask_status.ts";
 import { chooseServers, type ServerChoice, type ServerFlags } from "../connect/servers.ts";
 import type { Tool } from "../tool.ts";
@@ -17,10 +16,9 @@ export async function askAll(tool: Tool, flags: ServerFlags): Promise<ClusterNow
 }
 
 export async function askServers(tool: Tool, choice: ServerChoice): Promise<ClusterNow> {
-  const transport = new TcpTransport();
   const answers = await gather(
     choice.servers,
-    (server, timeoutMs) => askStatus(transport, server, timeoutMs, tool.signal),
+    (server, timeoutMs) => askStatus(server, timeoutMs, tool.signal),
     ANSWER_MS,
   );
   tool.signal.throwIfAborted();

@@ -3,7 +3,7 @@
  * nothing, what the others last heard of it, with its age. Pure.
  */
 import type { FollowerFacts, ServerFacts } from "../../wire/status.ts";
-import { type ServerAddress, serverText } from "../connect/servers.ts";
+import { serverText } from "../connect/servers.ts";
 import { counted, msText } from "../output/units.ts";
 import { visibleText } from "../output/escape.ts";
 import type { Answer } from "./gather.ts";

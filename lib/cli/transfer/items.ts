@@ -2,7 +2,7 @@
  * What a file to be loaded holds, item by item: lines of JSON, or commands of the Redis protocol. The
  * first byte tells which.
  */
-import type { Argument } from "../../../client/request_writer.ts";
+import type { Argument } from "../../../client/mod.ts";
 import { exactText, visibleText } from "../output/escape.ts";
 import { parseRecord } from "../output/records.ts";
 import type { ByteSource } from "./byte_source.ts";
@@ -63,7 +63,9 @@ async function* lines(source: ByteSource): AsyncGenerator<Item, void, undefined>
 function lineItem(number: number, line: Uint8Array): Item | null {
   const text = exactText(line);
   if (text === null) {
-    throw new Error("no UTF-8: bytes that are no text belong into key64 and value64");
+    {
+      throw new Error("no UTF-8: bytes that are no text belong into key64 and value64");
+    }
   }
   if (text.trim() === "") return null;
   const { key, value, ttlMs } = parseRecord(text);

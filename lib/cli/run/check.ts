@@ -1,0 +1,49 @@
+/** `raftkv check`, once its flags are parsed. */
+import type { OutputFlags } from "../connect/flag_types.ts";
+import type { ServerFlags } from "../connect/servers.ts";
+import type { CliContext } from "../context.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
+import { counted } from "../output/units.ts";
+import { askAll } from "../status/ask_all.ts";
+import { checks, type Finding, type Verdict } from "../status/checks.ts";
+import { fileSystems } from "../status/local_checks.ts";
+import { outputForm, runTool } from "../tool.ts";
+
+export type CheckFlags = ServerFlags & OutputFlags;
+
+/** @throws {CliError} where something is wrong, having printed what. */
+export async function runCheck(this: CliContext, flags: CheckFlags): Promise<void> {
+  await runTool(this, async (tool) => {
+    const form = outputForm(flags.output, tool.host, "table");
+    const now = await askAll(tool, flags);
+    const found = [
+      ...checks(now),
+      ...fileSystems(tool.host, flags.config, (path) => tool.console.mountPoint(path)),
+    ];
+    await tool.print(
+      form === "table" ? found.map(lines).join("") : `${JSON.stringify(found, null, 2)}\n`,
+    );
+    const count = (verdict: Verdict) => found.filter((one) => one.verdict === verdict).length;
+    const [faults, warnings] = [count("fault"), count("warning")];
+    if (now.answers.every(({ status }) => status === null)) {
+      throw new CliError(EXIT.connection, `no server answers (servers from ${now.choice.from})`);
+    }
+    if (faults + warnings > 0) {
+      const message = `${counted(faults, "fault")}, ${counted(warnings, "warning")}`;
+      throw new CliError(EXIT.unhealthy, message);
+    }
+  });
+}
+
+const MARKS: Readonly<Record<Verdict, string>> = {
+  ok: "ok     ",
+  warning: "WARNING",
+  fault: "FAULT  ",
+  unknown: "unknown",
+};
+
+/** One line, and a second one that says what to do. */
+function lines({ probe, verdict, found, advice }: Finding): string {
+  const first = `${MARKS[verdict]}  ${probe}: ${found}\n`;
+  return advice === "" ? first : `${first}${" ".repeat(9)}→ ${advice}\n`;
+}

@@ -1,0 +1,46 @@
+/** Which servers a command talks to: a flag before a variable, both before the file. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { chooseServers, parseServers, serverText } from "../../lib/cli/connect/servers.ts";
+import type { HostProcess } from "../../lib/host/process.ts";
+
+Deno.test("servers: HOST:PORT, IPv6 in brackets, port 9000 where it is left out, each once", () => {
+  const texts = (text: string) => parseServers(text).map(serverText);
+  assertEquals(texts("a:1,b"), ["a:1", "b:9000"]);
+  assertEquals(texts("[::1]:9002, ::1 ,[fe80::1]"), ["[::1]:9002", "[::1]:9000", "[fe80::1]:9000"]);
+  assertEquals(texts("a:1,a:1"), ["a:1"]);
+  for (const wrong of ["", "a:", "a:0", "a:65536", ":1", "a b:1", "a:1,", "http://a:1", "a:+1"]) {
+    assertThrows(() => parseServers(wrong), Error, "is no server: HOST:PORT");
+  }
+});
+
+const FILE = '{"path":"d","servers":[{"id":7,"hostname":"h","clientPort":1,"logPort":2}]}';
+
+Deno.test("servers: --servers, --config, RAFTKV_SERVERS, RAFTKV_CONFIG, cluster.json, defaults", async () => {
+  const files: Record<string, string> = { "cluster.json": FILE, "o.json": FILE.replace("h", "o") };
+  const choose = async (
+    flags: Parameters<typeof chooseServers>[0],
+    environment: Record<string, string> = {},
+    withFiles = true,
+  ) => {
+    const host = {
+      environment: (name: string) => environment[name],
+      readTextFile: (path: string) => withFiles ? files[path] ?? null : null,
+    } as HostProcess;
+    const { servers, from } = await chooseServers(flags, host);
+    return `${servers.map(serverText).join(",")} ${from}`;
+  };
+  const all = { RAFTKV_SERVERS: "e:1", RAFTKV_CONFIG: "o.json" };
+  assertEquals(
+    await choose({ servers: parseServers("f:1"), config: "o.json" }, all),
+    "f:1 --servers",
+  );
+  files["o.json"] = FILE.replace('"h"', '"o"');
+  assertEquals(await choose({ config: "o.json" }, all), "o:1 o.json");
+  assertEquals(await choose({}, all), "e:1 RAFTKV_SERVERS");
+  assertEquals(await choose({}, { RAFTKV_CONFIG: "o.json" }), "o:1 o.json");
+  assertEquals(await choose({}), "h:1 cluster.json");
+  assertEquals(
+    await choose({}, {}, false),
+    "127.0.0.1:9000,127.0.0.1:9002,127.0.0.1:9004 the defaults",
+  );
+});

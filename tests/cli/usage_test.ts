@@ -1,0 +1,115 @@
+/** A wrong command line: one sentence that says what was meant, and exit code 2; help for every command. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ENVIRONMENT } from "../../lib/host/process.ts";
+import { command } from "./fakes.ts";
+
+const COMMANDS = [
+  "serve",
+  "get",
+  "set",
+  "cas",
+  "delete",
+  "getm",
+  "incr",
+  "keys",
+  "load",
+  "dump",
+  "status",
+  "top",
+  "check",
+  "bench",
+  "config check",
+  "inspect",
+  "verify",
+  "completion",
+];
+
+Deno.test("usage: raftkv --help lists every command, and each has help of its own", async () => {
+  const all = await command(["--help"]);
+  assertEquals([all.code, all.error], [0, ""]);
+  for (const name of COMMANDS) {
+    assertStringIncludes(all.out, `raftkv ${name.split(" ")[0]}`);
+    const { code, out, error } = await command([...name.split(" "), "--help"]);
+    assertEquals([code, error], [0, ""]);
+    assertStringIncludes(out, `raftkv ${name}`);
+    for (const line of out.split("\n")) assert(line.length <= 130, line);
+  }
+});
+
+Deno.test("usage: what is wrong is said in one sentence, with what was meant; exit code 2", async () => {
+  const cases: Record<string, string> = {
+    "gett a": "unknown command gett: did you mean get? try raftkv --help",
+    "statsu": "unknown command statsu: did you mean status? try raftkv --help",
+    "scan": "unknown command scan: did you mean keys? try raftkv --help",
+    "put a b": "unknown command put: did you mean set? try raftkv --help",
+    "toString": "unknown command toString: try raftkv --help",
+    "frobnicate": "unknown command frobnicate: try raftkv --help",
+    "config chekc": "unknown command chekc: did you mean check? try raftkv config --help",
+    "get": "KEY is missing. Try raftkv get --help",
+    "get a b": 'get: "b" is one argument too many. Try raftkv get --help',
+    "cas a": "VERSION is missing. Try raftkv cas --help",
+    "cas a x v":
+      'VERSION: "x" is no whole number from 0 to 9007199254740991. Try raftkv cas --help',
+    "get a --severs h": "there is no flag --severs: did you mean --servers? Try raftkv get --help",
+    "get a -x": "there is no flag -x. Try raftkv get --help",
+    "get a --bogus": "there is no flag --bogus. Try raftkv get --help",
+    "get a --servers": "--servers needs a value. Try raftkv get --help",
+    "get a --output xml": '--output: "xml" is none of table, json, raw. Try raftkv get --help',
+    "get a --servers h:0":
+      '--servers: "h:0" is no server: HOST:PORT, such as 127.0.0.1:9000. Try raftkv get --help',
+    "get a --timeout soon":
+      '--timeout: "soon" is no duration, such as 500ms, 5s, 2m, 1h or 7d. Try raftkv get --help',
+    "get a --timeout 0":
+      '--timeout: "0" is no time at all: give at least 1ms. Try raftkv get --help',
+    "set a b --file c": "give a value or --file, not both",
+    "completion tcsh": 'SHELL: "tcsh" is none of bash, zsh, fish. Try raftkv completion --help',
+    "bench --clients 0":
+      '--clients: "0" is no whole number from 1 to 1000. Try raftkv bench --help',
+  };
+  for (const [line, sentence] of Object.entries(cases)) {
+    const { code, out, error } = await command(line.split(" "));
+    assertEquals({ line, code, out, error }, {
+      line,
+      code: 2,
+      out: "",
+      error: `raftkv: ${sentence}\n`,
+    });
+  }
+});
+
+Deno.test("usage: a wrong variable is refused by its name", async () => {
+  const cases: Record<string, string> = {
+    RAFTKV_SERVERS: 'RAFTKV_SERVERS: "h:x" is no server: HOST:PORT, such as 127.0.0.1:9000',
+    RAFTKV_TIMEOUT: 'RAFTKV_TIMEOUT: "h:x" is no duration, such as 500ms, 5s, 2m, 1h or 7d',
+    RAFTKV_OUTPUT: 'RAFTKV_OUTPUT: "h:x" is none of table, json, raw',
+  };
+  for (const [name, sentence] of Object.entries(cases)) {
+    const { code, error } = await command(["get", "a"], { environment: { [name]: "h:x" } });
+    assertEquals([code, error], [2, `raftkv: ${sentence}\n`]);
+  }
+});
+
+Deno.test("usage: a missing value is asked for on a terminal, not waited for", async () => {
+  const { code, error } = await command(["set", "a"], { isTerminal: true });
+  assertEquals(code, 2);
+  assertMatch(error, /^raftkv: the value is missing: give it after the key, or - to type it/);
+});
+
+Deno.test("usage: the flags that commands share name their variables, and all are permitted", async () => {
+  const { out } = await command(["get", "--help"]);
+  for (const name of ["SERVERS", "CONFIG", "TIMEOUT", "OUTPUT"]) {
+    assertStringIncludes(out, `[RAFTKV_${name}]`);
+  }
+  const permitted = await Deno.readTextFile(
+    new URL("../../scripts/permissions.sh", import.meta.url),
+  );
+  for (const name of ENVIRONMENT) assertMatch(permitted, new RegExp(`\\b${name}\\b`));
+});
+
+Deno.test("usage: a cluster file that can't be used is refused by its name, exit code 1", async () => {
+  const { code, error } = await command(["get", "a", "--config", "nowhere.json"]);
+  assertEquals([code, error], [
+    1,
+    "raftkv: Cannot read the cluster file nowhere.json: there is no such file\n",
+  ]);
+});
