@@ -33,7 +33,7 @@ no problems
 `,
   );
   const narrow = statusText(view, 80);
-  assertMatch(narrow, /^SERVER     1         2         3\n/);
+  assertMatch(narrow, /^SERVER {5}1 {9}2 {9}3\n/);
   for (const line of narrow.split("\n")) assert(line.length <= 80, line);
 });
 
