@@ -116,14 +116,26 @@ export class WatchedConnection implements Connection {
    * is to be closed.
    */
   async write(bytes: Uint8Array): Promise<number> {
-    this.lastTrafficMs = this.writingSinceMs = this.#owner.lookedMs;
-    let written = await this.#connection.write(pieceOf(bytes, 0));
-    while (written < bytes.length) {
-      this.lastTrafficMs = this.writingSinceMs = this.#owner.lookedMs;
-      written += await this.#connection.write(pieceOf(bytes, written));
-    }
-    this.writingSinceMs = -1;
+    let written = await this.writeSome(bytes);
+    while (written < bytes.length) written += await this.writeSome(bytes.subarray(written));
+    this.wroteAll();
     return written;
+  }
+
+  /**
+   * Writes what the system takes of `bytes` in one go, and resolves with how many bytes that was. Whoever
+   * repeats it until all are out calls `wroteAll` then. There is a write for every reply: this one costs no
+   * promise beside the system's own.
+   */
+  writeSome(bytes: Uint8Array): Promise<number> {
+    this.lastTrafficMs = this.writingSinceMs = this.#owner.lookedMs;
+    const piece = bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(0, PIECE_BYTES);
+    return this.#connection.write(piece);
+  }
+
+  /** No write is under way any more. */
+  wroteAll(): void {
+    this.writingSinceMs = -1;
   }
 
   closeWrite(): Promise<void> {
@@ -152,10 +164,4 @@ export class WatchedConnection implements Connection {
     });
     return Promise.resolve();
   }
-}
-
-/** What is handed to the system at a time, of `bytes[from, ...)`. */
-function pieceOf(bytes: Uint8Array, from: number): Uint8Array {
-  if (from === 0 && bytes.length <= PIECE_BYTES) return bytes;
-  return bytes.subarray(from, from + PIECE_BYTES);
 }

@@ -9,11 +9,13 @@ import type { WatchedConnection } from "./connection_watch.ts";
  */
 export async function dataWriter(
   replies: AsyncIterable<Uint8Array>,
-  connection: Pick<WatchedConnection, "write" | "closedBecause">,
+  connection: Pick<WatchedConnection, "writeSome" | "wroteAll" | "closedBecause">,
   session: ClientSession,
 ): Promise<void> {
   for await (const bytes of replies) {
-    await connection.write(bytes);
+    let written = await connection.writeSome(bytes);
+    while (written < bytes.length) written += await connection.writeSome(bytes.subarray(written));
+    connection.wroteAll();
     if (connection.closedBecause !== null) return;
     session.outputWritten();
   }

@@ -72,7 +72,11 @@ async function writeFrom(
       continue;
     }
     try {
-      await connection.write(output);
+      let written = await connection.writeSome(output);
+      while (written < output.length) {
+        written += await connection.writeSome(output.subarray(written));
+      }
+      connection.wroteAll();
     } catch (error) {
       connection.close((error as Error).message);
     }

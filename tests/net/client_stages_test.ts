@@ -1,9 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { clientListener } from "../../lib/net/client_listener.ts";
+import { ConnectionWatch } from "../../lib/net/connection_watch.ts";
 import { dataWriter } from "../../lib/net/data_writer.ts";
 import { evaluator } from "../../lib/net/evaluator.ts";
 import { activityOf, Signal } from "../../lib/net/signal.ts";
 import { FakeConnection, FakeSession, settle } from "./fakes.ts";
+
+const clock = { monotonicMs: () => 0, wallMs: () => 0 };
 
 Deno.test("signal: one set wakes all who wait, once", async () => {
   const signal = new Signal();
@@ -86,11 +89,13 @@ Deno.test("evaluator: fails where the connection fails", async () => {
 
 Deno.test("dataWriter: takes no further chunk while the connection takes none", async () => {
   const connection = new FakeConnection();
+  const watch = new ConnectionWatch(clock, { idleTimeoutMs: 0, writeTimeoutMs: 1_000 });
+  const watched = watch.open(connection);
   const session = new FakeSession();
   connection.isBlocked = true;
   const activity = activityOf(session);
   const replies = evaluator(clientListener(connection, session, activity), session, activity);
-  const done = dataWriter(replies, connection, session);
+  const done = dataWriter(replies, watched, session);
   session.reply("one ");
   await settle();
   session.reply("two ");
@@ -100,6 +105,26 @@ Deno.test("dataWriter: takes no further chunk while the connection takes none", 
   connection.unblock();
   await settle();
   assertEquals(connection.written, "one two three");
+  assertEquals(watched.writingSinceMs, -1, "no write is under way");
   connection.arrive(null);
   await done;
+  watched.close();
+});
+
+Deno.test("dataWriter: repeats a write of which the system takes a few bytes at a time", async () => {
+  const connection = new FakeConnection();
+  connection.takesAtMost = 3;
+  const watch = new ConnectionWatch(clock, { idleTimeoutMs: 0, writeTimeoutMs: 1_000 });
+  const watched = watch.open(connection);
+  const session = new FakeSession();
+  const activity = activityOf(session);
+  const replies = evaluator(clientListener(connection, session, activity), session, activity);
+  const done = dataWriter(replies, watched, session);
+  session.reply("12345678");
+  await settle();
+  assertEquals(connection.written, "12345678");
+  assertEquals(watched.writingSinceMs, -1, "no write is under way");
+  connection.arrive(null);
+  await done;
+  watched.close();
 });
