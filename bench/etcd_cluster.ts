@@ -71,6 +71,13 @@ export class EtcdCluster {
     throw new Error(`etcd: no leader within ${START_TIMEOUT_MS} ms`);
   }
 
+  /** @throws {Error} where the server was never started. */
+  pid(id: number): number {
+    const child = this.#processes.get(id);
+    if (child === undefined) throw new Error(`etcd: server ${id} was not started`);
+    return child.pid;
+  }
+
   kill(id: number): void {
     this.#processes.get(id)?.kill("SIGKILL");
   }

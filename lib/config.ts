@@ -42,6 +42,8 @@ export interface Config {
   readonly timing: Timing;
   readonly limits: Limits;
   readonly storage: StorageLimits;
+  /** Keys of the file that earlier builds knew and this one has no use for. */
+  readonly withoutEffect?: readonly string[];
 }
 
 /** The cluster file, or an argument that goes with it, can't be used; the message is for the operator. */
@@ -60,8 +62,10 @@ const HOUR_MS = 3_600_000;
 /** Smallest and greatest value of each number, per section. */
 type Ranges<T> = { readonly [K in keyof T]: readonly [number, number] };
 
+/** Of builds that counted time in ticks. */
+const TICK_RANGE_MS = [1, 1_000] as const;
+
 const TIMING_RANGES: Ranges<Timing> = {
-  tickMs: [1, 1_000],
   heartbeatIntervalMs: [1, 60_000],
   electionTimeoutMs: [10, 600_000],
   commandTimeoutMs: [10, HOUR_MS],
@@ -120,9 +124,14 @@ function section<T extends v.ObjectEntries>(entries: T, what: string) {
   );
 }
 
-/** A section of numbers, each optional with its default. */
-function numbers<T extends object>(ranges: Ranges<T>, defaults: T, what: string) {
-  const entries: Record<string, v.GenericSchema<unknown, number>> = {};
+/** A section of numbers, each optional with its default; `more`: further keys, without one. */
+function numbers<T extends object>(
+  ranges: Ranges<T>,
+  defaults: T,
+  what: string,
+  more: v.ObjectEntries = {},
+) {
+  const entries: v.ObjectEntries = { ...more };
   for (const key of Object.keys(ranges) as (keyof T & string)[]) {
     const [low, high] = ranges[key];
     entries[key] = v.optional(wholeNumber(low, high, unitOf(key)), defaults[key] as number);
@@ -163,7 +172,9 @@ const SECTIONS = {
     v.array(SERVER, SERVERS),
     v.check((servers) => servers.length >= 1 && servers.length <= SERVERS_MAX, SERVERS),
   ),
-  timing: numbers(TIMING_RANGES, DEFAULT_TIMING, "timing"),
+  timing: numbers(TIMING_RANGES, DEFAULT_TIMING, "timing", {
+    tickMs: v.optional(wholeNumber(...TICK_RANGE_MS, unitOf("tickMs"))),
+  }),
   limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
 };
@@ -177,6 +188,15 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   limits: Object.keys(LIMIT_RANGES),
   storage: Object.keys(STORAGE_RANGES),
 };
+
+/** And what is accepted, though no hint names it: it has been without effect since servers have no ticks. */
+const ACCEPTED_KEYS: typeof KNOWN_KEYS = {
+  ...KNOWN_KEYS,
+  timing: [...KNOWN_KEYS.timing!, "tickMs"],
+};
+
+/** The cluster file as earlier builds know it, too. */
+type FileContents = Config & { readonly timing: { readonly tickMs?: number } };
 
 /** The cluster that is used where no file is there: three servers on this machine. */
 export function defaultConfig(): Config {
@@ -211,7 +231,9 @@ export function parseConfig(text: string, source: string): Config {
     throw new ConfigError(`${source}: ${describeIssue(result.issues[0], KNOWN_KEYS)}`);
   }
   // The sections are built from tables with exactly these keys, which the types can't follow.
-  const config = result.output as unknown as Config;
+  const { timing: { tickMs, ...timing }, ...rest } = result.output as unknown as FileContents;
+  const unused = tickMs === undefined ? {} : { withoutEffect: ["timing.tickMs"] };
+  const config: Config = { ...rest, timing, ...unused };
   const fault = contradictions(config)[0] ?? null;
   if (fault !== null) throw new ConfigError(`${source}: ${fault}`);
   return config;
@@ -241,10 +263,13 @@ export function configFaults(text: string): string[] {
   if (!success && !isObject(json)) return [describeIssue(issues[0], KNOWN_KEYS)];
   const faults = (issues ?? []).map((issue) => describeIssue(issue, KNOWN_KEYS));
   // Of an object's unknown keys the library names one.
-  faults.push(...unknownKeys(json, KNOWN_KEYS));
+  faults.push(...unknownKeys(json, ACCEPTED_KEYS));
   const sound: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(SECTIONS)) {
-    const given = withoutUnknown((json as Record<string, unknown>)[key], KNOWN_KEYS[key] ?? []);
+    const given = withoutUnknown(
+      (json as Record<string, unknown>)[key],
+      ACCEPTED_KEYS[key] ?? [],
+    );
     const part = v.safeParse(schema as v.GenericSchema, given);
     if (part.success) sound[key] = part.output;
   }

@@ -1,5 +1,5 @@
 /**
- * Runs a node on an event loop: its turns, its ticks, its listeners and links, and its end. Knows the
+ * Runs a node on an event loop: its turns, its timer, its listeners and links, and its end. Knows the
  * ports of host/ alone; server.ts puts the real ones in.
  */
 import { adminAddress } from "./admin_address.ts";
@@ -12,7 +12,7 @@ import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
 import { ConnectionWatch } from "./net/connection_watch.ts";
 import type { NodeView } from "./node/facts/node_view.ts";
-import type { LogEvent, MachineFacts, NodeHost, ServerNode } from "./node/api.ts";
+import type { LogEvent, MachineFacts, ServerNode, WakingHost } from "./node/api.ts";
 
 export interface NodeRunnerOptions {
   readonly config: Config;
@@ -50,10 +50,13 @@ const SPARE_BESIDE_ADMIN = 20;
 /** For requests over HTTP: between two of them, and for a reader that takes nothing. */
 const ADMIN_LIMITS = { idleTimeoutMs: 120_000, writeTimeoutMs: 10_000 };
 
+/** The longest that a timer of the runtime takes. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 const NO_MACHINE = { memoryBytes: null, freeDescriptors: null, cpuMs: null, diskMs: null };
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
-export class NodeRunner implements NodeHost {
+export class NodeRunner implements WakingHost {
   readonly #options: NodeRunnerOptions;
   readonly #clients: ConnectionWatch;
   readonly #peers: ConnectionWatch;
@@ -61,7 +64,7 @@ export class NodeRunner implements NodeHost {
   #node: ServerNode | null = null;
   #isTurnScheduled = false;
   #hopsLeft = 0;
-  #ticker: ReturnType<typeof setInterval> | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
   #clientListeners: Listener[] = [];
   #logListeners: Listener[] = [];
   #adminListeners: Listener[] = [];
@@ -99,6 +102,23 @@ export class NodeRunner implements NodeHost {
     }
     this.#isTurnScheduled = false;
     this.#guard((node) => node.turn());
+  };
+
+  /**
+   * One timer. The runtime takes in what is ready to be read between setting even the shortest one and
+   * its end.
+   */
+  wakeAt(atMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const leftMs = Math.ceil(atMs - this.#options.clock.monotonicMs());
+    // A longer one would go off at once; too early is no matter.
+    const delayMs = Math.max(0, Math.min(leftMs, TIMER_MAX_MS));
+    this.#timer = setTimeout(this.#wake, delayMs);
+  }
+
+  readonly #wake = (): void => {
+    this.#timer = null;
+    this.#guard((node) => node.wake());
   };
 
   fatal(error: Error): void {
@@ -157,7 +177,6 @@ export class NodeRunner implements NodeHost {
     const around = { transport, rng, watch, host: this };
     this.#links = connectToServers(node.outboundLinks, addressOf, around);
     this.#essential(this.#links.ended);
-    this.#ticker = setInterval(() => this.#guard((n) => n.tick()), config.timing.tickMs);
     this.scheduleTurn();
   }
 
@@ -191,7 +210,7 @@ export class NodeRunner implements NodeHost {
     while (this.#clients.size > 0 && this.#options.clock.monotonicMs() < flushUntilMs) {
       await new Promise((resolve) => setTimeout(resolve, FLUSH_LOOK_MS));
     }
-    if (this.#ticker !== null) clearInterval(this.#ticker);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#node = null;
     this.#closeListeners();
     this.#clients.closeAll("this server is shutting down");

@@ -52,6 +52,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const surroundings = { process, clock, log };
   keepRunningOnSignals(surroundings);
   for (const message of doubtsAbout(config.servers)) log({ level: "warning", message, fields: {} });
+  for (const key of config.withoutEffect ?? []) {
+    const message = "A key of the cluster file is without effect: this build has no use for it";
+    log({ level: "info", message, fields: { key } });
+  }
 
   const rng = new SystemRng();
   const startedMs = clock.monotonicMs();

@@ -29,7 +29,7 @@ const BANS: readonly Ban[] = [
   {
     pattern: /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/,
     where: inPure,
-    instead: "count ticks: tick() is called every tickMs",
+    instead: "tell by nextDeadlineMs() when time matters, and act in elapse(nowMs)",
   },
   {
     pattern: /\b(Date\.now|new Date|performance\.now)\b/,

@@ -39,11 +39,11 @@ class FakeNode implements ServerNode {
   readonly inbound: FakeLink[] = [];
   readonly outboundLinks = [new FakeLink(1), new FakeLink(3)];
   turns = 0;
-  ticks = 0;
+  wakings = 0;
   onTurn = () => {};
 
-  tick(): void {
-    this.ticks++;
+  wake(): void {
+    this.wakings++;
   }
 
   turn(): void {

@@ -6,8 +6,9 @@
 import { AssertionError } from "../util/assert.ts";
 import type { Clock, Connection } from "../host/ports.ts";
 
-/** How often the limits are checked, and so how exact they are. */
-const SWEEP_INTERVAL_MS = 250;
+/** Limits are checked so many times while the shortest of them passes, and no more often than this. */
+const SWEEPS = 16;
+const SWEEP_INTERVAL_MIN_MS = 250;
 
 export interface WatchLimits {
   /** No byte moved in either direction for this long; 0 is no limit. */
@@ -24,6 +25,7 @@ export class ConnectionWatch implements ConnectionOwner {
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
   readonly #open = new Set<WatchedConnection>();
+  readonly #intervalMs: number;
   /** The time of the last look at the clock. */
   lookedMs: number;
   #timer: ReturnType<typeof setInterval> | null = null;
@@ -32,6 +34,9 @@ export class ConnectionWatch implements ConnectionOwner {
     this.#clock = clock;
     this.#limits = limits;
     this.lookedMs = clock.monotonicMs();
+    const { idleTimeoutMs, writeTimeoutMs } = limits;
+    const shortestMs = Math.min(idleTimeoutMs || Infinity, writeTimeoutMs);
+    this.#intervalMs = Math.max(SWEEP_INTERVAL_MIN_MS, Math.ceil(shortestMs / SWEEPS));
   }
 
   /** The time by which the limits are counted. */
@@ -49,7 +54,7 @@ export class ConnectionWatch implements ConnectionOwner {
     this.lookedMs = this.#clock.monotonicMs();
     const watched = new WatchedConnection(connection, this);
     this.#open.add(watched);
-    this.#timer ??= setInterval(() => this.sweep(), SWEEP_INTERVAL_MS);
+    this.#timer ??= setInterval(() => this.sweep(), this.#intervalMs);
     return watched;
   }
 

@@ -111,10 +111,23 @@ export interface NodeHost {
   machine?(): MachineFacts;
 }
 
+/** And what it asks of it in addition: to be woken when something is due. */
+export interface WakingHost extends NodeHost {
+  /**
+   * Call `node.wake()` once the monotonic clock shows `atMs`, in the place of any such call that is
+   * outstanding. Where that time has come, or comes while the process stands still: soon, after what
+   * has arrived by then was handed to the node.
+   */
+  wakeAt(atMs: number): void;
+}
+
 /** The node as its shells see it. */
 export interface ServerNode {
-  /** Every `tickMs`. */
-  tick(): void;
+  /**
+   * To be called at the time that the node has asked its host for last (`WakingHost.wakeAt`), once. Late
+   * or lost calls cost latency, never safety; early ones cost nothing.
+   */
+  wake(): void;
   turn(): void;
   /** Null where the bound on connections is reached. */
   openSession(remote: string): ClientSession | null;

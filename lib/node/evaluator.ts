@@ -26,11 +26,15 @@ const NEEDS_NO_SPACE = new Uint8Array(256);
 for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush]) NEEDS_NO_SPACE[op] = 1;
 
 /**
- * How much work on reads is done between two ticks, in steps of about a nanosecond (`readWork`): a client
- * may ask for thousands of walks over all keys at once. One read may exceed it. Counted by ticks, as the
- * event loop reads what has arrived before each of them; turns of the node may follow each other at once.
+ * How much work on reads is done in a span of time, in steps of about a nanosecond (`readWork`): a client
+ * may ask for thousands of walks over all keys at once. One read may exceed it. The next span begins when
+ * the node is woken, as the event loop reads what has arrived before that; turns of the node may follow
+ * each other at once.
  */
-const TICK_WORK_MAX = 8_000_000;
+const SPAN_MS = 10;
+const SPAN_WORK_MAX = 8_000_000;
+/** Whoever read little keeps his span: it ends with the next waking, whatever that is for. */
+const SPAN_WORK_MIN = SPAN_WORK_MAX / 8;
 /** Reads that take long and show little. */
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
 /** What a write that needs no space takes at most, as a rule. */
@@ -42,7 +46,9 @@ export class Evaluator implements SessionHost, WorkBudget {
   readonly #addresses: ReadonlyMap<ServerId, ServerPlace>;
   /** Sets are refused once keys and values take so much. */
   readonly #dataBytesMax: number;
-  #workAtTick = 0;
+  /** What had been worked when the present span began, and when that was. */
+  #workBefore = 0;
+  #spanStartMs = -Infinity;
 
   constructor(state: NodeState) {
     this.#state = state;
@@ -52,7 +58,7 @@ export class Evaluator implements SessionHost, WorkBudget {
   }
 
   monotonicMs(): number {
-    const nowMs = this.#state.options.clock.monotonicMs();
+    const nowMs = this.#state.clock.monotonicMs();
     this.meters.at(nowMs);
     return nowMs;
   }
@@ -79,7 +85,9 @@ export class Evaluator implements SessionHost, WorkBudget {
       return waitingBytes >= limits.uncommittedBytesMax ? ClientError.busy : 0;
     }
     const isKnown = raft !== undefined && raft.leaderId !== NOBODY;
-    if (isKnown && (leaderWaitMs === 0 || !missesLeader(raft))) return ClientError.redirect;
+    if (isKnown && (leaderWaitMs === 0 || !missesLeader(raft, this.monotonicMs()))) {
+      return ClientError.redirect;
+    }
     return mayWait ? AWAIT_LEADER : ClientError.noLeader;
   }
 
@@ -155,7 +163,7 @@ export class Evaluator implements SessionHost, WorkBudget {
   read(bytes: Uint8Array, offset: number, result: Result): void {
     const { replica } = this.#state;
     assert(replica !== null, "A read before the cluster is formed");
-    if (this.#workOfTick() < 5 * TICK_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
+    if (this.#workOfSpan() < 5 * SPAN_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
       replica.store.read(bytes, offset, result);
     } else result.status = Status.tooMuch; // a write after it is applied now and can't wait
   }
@@ -166,18 +174,26 @@ export class Evaluator implements SessionHost, WorkBudget {
     return true;
   }
 
-  /** Sessions that rest continue, as far as the work of one tick allows. */
-  beginTick(): void {
-    this.#workAtTick = this.#state.replica?.store.readWork ?? 0;
+  /** When `elapse` has something to do, by the monotonic clock. */
+  nextDeadlineMs(): number {
+    const isUsed = this.#state.sessions.areResting || this.#workOfSpan() >= SPAN_WORK_MIN;
+    return isUsed ? this.#spanStartMs + SPAN_MS : Infinity;
+  }
+
+  /** Begins the next span where it is time: sessions that rest continue, as far as its work allows. */
+  elapse(nowMs: number): void {
+    if (nowMs - this.#spanStartMs < SPAN_MS) return;
+    this.#spanStartMs = nowMs;
+    this.#workBefore = this.#state.replica?.store.readWork ?? 0;
     this.#state.sessions.resumeRested(this);
   }
 
   hasWorkLeft(): boolean {
-    return this.#workOfTick() < TICK_WORK_MAX;
+    return this.#workOfSpan() < SPAN_WORK_MAX;
   }
 
-  #workOfTick(): number {
-    return (this.#state.replica?.store.readWork ?? 0) - this.#workAtTick;
+  #workOfSpan(): number {
+    return (this.#state.replica?.store.readWork ?? 0) - this.#workBefore;
   }
 
   serverView(): ServerView {

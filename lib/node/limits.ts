@@ -3,8 +3,6 @@
  * The configuration is validated once (config.ts); what uses it relies on that.
  */
 export interface Timing {
-  /** The length of one tick; the other times are rounded up to ticks. */
-  readonly tickMs: number;
   readonly heartbeatIntervalMs: number;
   /** A follower campaigns after a random time in [electionTimeoutMs, 2 * electionTimeoutMs). */
   readonly electionTimeoutMs: number;
@@ -84,7 +82,6 @@ export function contentBytesMax({ dataBytesMax }: StorageLimits): number {
 }
 
 export const DEFAULT_TIMING: Timing = {
-  tickMs: 10,
   heartbeatIntervalMs: 50,
   electionTimeoutMs: 300,
   commandTimeoutMs: 5_000,

@@ -1,5 +1,5 @@
 /**
- * The node: one synchronous loop around the consensus core. Events come in (a tick, a frame, client
+ * The node: one synchronous loop around the consensus core. Events come in (a deadline, a frame, client
  * bytes, a finished sync), `turn()` takes what the core hands out: messages leave, the write-ahead
  * log gets one batch, what is committed is applied, replies are released. Nothing here awaits; the
  * simulator runs this very file. Its data is in state.ts.
@@ -8,11 +8,18 @@ import { assert } from "../util/assert.ts";
 import { Result } from "../kv/commands/result.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
+import {
+  type Message,
+  NOBODY,
+  type PersistBatch,
+  type Ready,
+  type ServerId,
+} from "../raft/types.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
+import { elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
 import { clusterStatus } from "./facts/cluster_status.ts";
 import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
@@ -22,12 +29,7 @@ import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
 import type { NodeOptions } from "./node_options.ts";
-import {
-  addTimeEntry,
-  forgetTimeEntry,
-  proposeTimeEntry,
-  timeEntryApplied,
-} from "./passing_time.ts";
+import { forgetTimeEntry, timeEntryApplied } from "./passing_time.ts";
 import type { PeerEvents, PeerLinks } from "./peers/peer_links.ts";
 import { finishRepair, noteSound, openReplica, type Replica, statusOf } from "./replica.ts";
 import { Session } from "./session/session.ts";
@@ -44,11 +46,14 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   #lastClientId = 0;
   /** When the present turn began, by the monotonic clock. */
   #turnMs = 0;
+  /** Of the other servers' reports. */
+  #reportsHeard = 0;
 
   constructor(options: NodeOptions) {
     this.#state = makeNodeState(options, this);
     this.#evaluator = new Evaluator(this.#state);
     if (this.links.formation.isFormed) this.formed();
+    scheduleTurn(this.#state);
   }
 
   /** The consensus core; null until the cluster is formed. */
@@ -85,6 +90,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   }
 
   openInboundLink(remote: string): InboundLink {
+    scheduleTurn(this.#state);
     return this.links.openInbound(remote);
   }
 
@@ -101,46 +107,71 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const codec = new ClientCodec(limits, { clientId: ++this.#lastClientId, remote });
     const session = new Session(remote, codec, this.#evaluator, sessionLimits);
     sessions.add(session);
+    scheduleTurn(this.#state);
     return session;
   }
 
-  /** Every `tickMs`. */
-  tick(): void {
+  /**
+   * Whatever is due is done. Not immediately, where this comes later than one heartbeat interval: a
+   * process that was stopped finds every deadline over, and what would have moved them unread. So what has
+   * arrived comes in before, and nobody is taken for silent for as long as this server could not hear.
+   */
+  wake(): void {
     if (this.#isOver) return;
     const state = this.#state;
-    const { clock, config } = state.options;
-    const nowMs = clock.monotonicMs();
-    state.standstill.tick(nowMs);
-    state.links.tick(nowMs);
-    if (state.replica !== null) this.#tickReplica(state.replica, nowMs);
-    proposeTimeEntry(state);
-    this.#evaluator.beginTick();
-    state.sessions.checkDeadlines(nowMs, config.timing);
-    state.shutdown?.tick(nowMs, state.replica);
-    state.hasTicked = true;
+    const { alarm, clock, options: { config } } = state;
+    const nowMs = clock.look();
+    const stoodStillMs = alarm.rang(nowMs);
+    state.clocks.noteStandstill(nowMs, stoodStillMs);
+    this.raft?.noteTime(nowMs);
+    if (stoodStillMs > config.timing.heartbeatIntervalMs && !state.isCatchingUp) {
+      state.isCatchingUp = true;
+      this.raft?.noteStandstill(stoodStillMs);
+      return alarm.set(nowMs, nowMs);
+    }
+    state.isCatchingUp = false;
+    const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs);
+    if (nextMs > nowMs) return alarm.set(nextMs, nowMs);
+    elapse(state, this.#evaluator, nowMs);
+    alarm.done(nowMs);
     scheduleTurn(state);
+    // Now already: should this process be stopped before the turn, it is to notice that.
+    alarm.set(nextDeadlineMs(state, this.#evaluator, nowMs), nowMs);
   }
 
   turn(): void {
     const state = this.#state;
     state.isTurnScheduled = false;
-    this.#turnMs = state.options.clock.monotonicMs();
-    state.meters.requests.at(this.#turnMs);
-    if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica);
+    state.clock.turn();
+    const nowMs = state.clock.monotonicMs();
+    state.meters.requests.at(nowMs);
+    this.#turnMs = nowMs;
+    if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);
     if (state.options.checkInvariants === true) checkNode(state);
     state.sessions.wake();
     state.links.wake();
+    if (state.isTurnScheduled) return state.clock.begin();
+    state.clock.end();
+    if (this.#isOver) return;
+    state.alarm.set(nextDeadlineMs(state, this.#evaluator, nowMs), nowMs);
   }
 
   shutdown(done: () => void): void {
     const state = this.#state;
     if (state.shutdown !== null) return;
-    const { replica, sessions, options: { host, clock } } = state;
-    state.shutdown = new Shutdown({ replica, sessions, host, nowMs: clock.monotonicMs(), done });
+    const { replica, sessions, clock, options: { host } } = state;
+    const nowMs = clock.monotonicMs();
+    replica?.raft.noteTime(nowMs);
+    state.shutdown = new Shutdown({ replica, sessions, host, nowMs, done });
     scheduleTurn(state);
   }
 
   // What the links call.
+
+  /** What a link has taken in may be due soon: the turn asks when. */
+  linkActive(): void {
+    scheduleTurn(this.#state);
+  }
 
   ownStatus(): StatusNotice | null {
     const { replica, clocks, space } = this.#state;
@@ -155,7 +186,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const { replica, space } = this.#state;
     const admitted = replica === null ? null : space.admit(replica, message);
     if (this.#isOver || admitted === null) return;
-    replica!.raft.step(admitted);
+    this.#raftNow()!.step(admitted);
     scheduleTurn(this.#state);
   }
 
@@ -166,7 +197,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   }
 
   peerLost(id: ServerId): void {
-    this.raft?.peerDisconnected(id);
+    this.#raftNow()?.peerDisconnected(id);
     this.#state.replica?.snapshots.peerLost(id);
     scheduleTurn(this.#state);
   }
@@ -191,15 +222,16 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   // What the log calls.
 
-  persisted(batch: PersistBatch): void {
-    const { replica, links, options: { host } } = this.#state;
+  persisted(batch: PersistBatch, nowMs: number): void {
+    const { replica, links, clock, options: { host } } = this.#state;
     assert(replica !== null, "A batch is durable before the log was opened");
-    replica.raft.advance(batch);
+    scheduleTurn(this.#state);
+    clock.note(nowMs);
+    this.#raftNow()!.advance(batch);
     finishRepair(replica, host);
     noteSound(replica, host);
     for (const message of batch.messagesAfterSync) links.send(message);
     links.wake(); // the turn may begin a sync that blocks
-    scheduleTurn(this.#state);
   }
 
   // The loop.
@@ -209,22 +241,33 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return this.#state.shutdown?.isOver === true;
   }
 
-  #turnReplica(replica: Replica): void {
+  #turnReplica(replica: Replica, nowMs: number): void {
     const state = this.#state;
     const { raft, persister, snapshots } = replica;
+    raft.noteTime(nowMs);
     persister.writeWaiting();
-    if (state.hasTicked || !state.appender.shouldLinger(raft.state)) {
-      state.appender.flush(state.clocks.leader, raft, this.#turnMs);
+    if (!state.appender.shouldLinger(raft.state, nowMs)) {
+      state.appender.flush(state.clocks.leader, raft, nowMs);
     }
-    state.hasTicked = false;
     if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);
     // What is handed out may make the core ready again: a single voter commits at once.
     while (raft.hasReady() && !persister.isRestarting) {
       this.#handleReady(replica, raft.ready());
       if (persister.isBusy || raft.hasCommitted) break;
     }
-    this.#noticeLeadership(raft);
+    this.#noticeLeadership(raft, nowMs);
+    if (state.links.statuses.received !== this.#reportsHeard) this.#hearLeader(raft, nowMs);
     if (state.sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
+  }
+
+  /** A report has come: should this server lead next, however soon, it continues the leader's time. */
+  #hearLeader(raft: Raft, nowMs: number): void {
+    const { clocks, standstill, links: { statuses } } = this.#state;
+    const { role, term, leaderId } = raft.state;
+    if (leaderId === NOBODY) return;
+    this.#reportsHeard = statuses.received;
+    clocks.noteStandstill(nowMs, standstill.lateMs(nowMs));
+    clocks.elapse(nowMs, term, role.kind === "leader", statuses.of(leaderId));
   }
 
   /** A leader's snapshot replaces store and log; the core continues once that is durable. */
@@ -256,7 +299,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       readWaiters.confirm(round);
     }
-    snapshots.take(ready, state.options.clock.monotonicMs());
+    snapshots.take(ready, state.clock.monotonicMs());
     state.clocks.follower.applied(store.clockMs);
     if (ready.committed.length > 0) state.sessions.resumeAfterTime();
     // What was gathered may have waited for just this commit, which need not wake anybody.
@@ -264,27 +307,18 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (raft.hasReady() || persister.isWaiting || mayFlush) scheduleTurn(state);
   }
 
-  #tickReplica(replica: Replica, nowMs: number): void {
-    const { raft, persister, snapshots, store, log, roleLog } = replica;
-    const { clocks, links, space, digests } = this.#state;
-    raft.tick();
-    roleLog.tick(nowMs);
-    const { role, term, leaderId } = raft.state;
-    clocks.tick(nowMs, term, role.kind === "leader", links.statuses.of(leaderId));
-    persister.tick(nowMs);
-    snapshots.tick(nowMs, store, log);
-    if (space.tick(nowMs, replica)) {
-      const index = addTimeEntry(this.#state);
-      if (index > 0) space.added(index, nowMs);
-    }
-    digests.tick(nowMs, role.kind === "leader", store);
+  /** The core, told what time it is: for what happens outside of turns. */
+  #raftNow(): Raft | null {
+    this.raft?.noteTime(this.#state.clock.monotonicMs());
+    return this.raft;
   }
 
   /** Tells the sessions where a leadership was lost, and the other servers where one was won. */
-  #noticeLeadership(raft: Raft): void {
+  #noticeLeadership(raft: Raft, nowMs: number): void {
     const state = this.#state;
     const { role, term } = raft.state;
     state.knownLeader.note(raft.state);
+    state.clocks.noteTerm(nowMs, term);
     const ledTerm = role.kind === "leader" ? term : 0;
     if (ledTerm === state.ledTerm) return;
     if (state.ledTerm !== 0) {
@@ -295,6 +329,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       state.replica?.snapshots.leadershipLost();
     }
     state.ledTerm = ledTerm;
-    if (ledTerm !== 0) state.links.statuses.leadershipWon();
+    if (ledTerm !== 0) state.links.statuses.leadershipWon(nowMs);
   }
 }

@@ -3,7 +3,7 @@ import type { Clock, Rng } from "../host/ports.ts";
 import type { ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
-import type { NodeHost } from "./api.ts";
+import type { WakingHost } from "./api.ts";
 
 /** A server as the cluster file names it. */
 export interface ServerAddress {
@@ -26,7 +26,7 @@ export interface NodeOptions {
   readonly directory: DataDirectory;
   readonly clock: Clock;
   readonly rng: Rng;
-  readonly host: NodeHost;
+  readonly host: WakingHost;
   /** The build, as it tells others; "unknown" unless given. */
   readonly version?: string;
   /** The latest version of the handshake that is spoken; for tests of mixed clusters. */

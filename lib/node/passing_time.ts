@@ -10,6 +10,18 @@ export function proposeTimeEntry(state: NodeState): void {
   addTimeEntry(state);
 }
 
+/** By the monotonic clock, which shows `nowMs`: when `proposeTimeEntry` would propose one. */
+export function nextTimeEntryMs(
+  { replica, timeEntryIndex, clocks }: NodeState,
+  nowMs: number,
+): number {
+  if (timeEntryIndex !== 0 || replica?.raft.state.role.kind !== "leader") return Infinity;
+  // Long ago: so the alarm keeps its pace (RETRY_MS), which a moment after the waking would not.
+  if (replica.store.hasDueKeys()) return 0;
+  const dueMs = replica.store.nextDeadlineMs();
+  return dueMs === Infinity ? Infinity : nowMs + dueMs - clocks.leader.nowMs();
+}
+
 /** Proposes one. Returns its index, or 0 where it was not taken. */
 export function addTimeEntry(state: NodeState): number {
   const { replica, ledTerm, clocks } = state;

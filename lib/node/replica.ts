@@ -22,6 +22,11 @@ import type { MessageSender, NodeHost } from "./api.ts";
 import { Snapshots } from "./snapshots/snapshots.ts";
 import type { Standstill } from "./reports/standstill.ts";
 
+/** A round of reads whose followers are slow: the others are asked, too. */
+const READ_PATIENCE_MS = 20;
+/** Followers that are not the fastest get what has gathered this often. */
+const BROADCAST_INTERVAL_MS = 10;
+
 export interface Replica {
   readonly raft: Raft;
   /** Replaced where this server is restored from a leader's snapshot. */
@@ -162,7 +167,6 @@ function makeRaft(
   onEvent: (event: RaftEvent) => void,
 ): Raft {
   const { timing, limits, formation, clocks, rng } = options;
-  const toTicks = (ms: number) => Math.max(1, Math.ceil(ms / timing.tickMs));
   const raft: Raft = new Raft({
     id: options.serverId,
     configuration: recovered.snapshot?.configuration ??
@@ -171,8 +175,11 @@ function makeRaft(
     snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
     entries: recovered.entries,
     repair: recovered.damaged !== null,
-    electionTimeoutTicks: toTicks(timing.electionTimeoutMs),
-    heartbeatTicks: toTicks(timing.heartbeatIntervalMs),
+    electionTimeoutMs: timing.electionTimeoutMs,
+    heartbeatIntervalMs: timing.heartbeatIntervalMs,
+    readPatienceMs: READ_PATIENCE_MS,
+    broadcastIntervalMs: BROADCAST_INTERVAL_MS,
+    nowMs: options.clock.monotonicMs(),
     random: () => rng.u32(),
     // The core makes this entry when it becomes leader: the moment when a leader's clock starts.
     makeNoop: () => {

@@ -27,7 +27,7 @@ export function serverView(
     serverId,
     leaderId: raft?.leaderId ?? NOBODY,
     lastLeaderId: lastId,
-    hasLeader: raft !== undefined && isLeaderHeard(raft),
+    hasLeader: raft !== undefined && isLeaderHeard(raft, nowMs),
     leaderMissingMs: missingSinceMs < 0 ? 0 : nowMs - missingSinceMs,
     takesCommands: refusal === AWAIT_LEADER
       ? missingSinceMs < 0 || nowMs - missingSinceMs <= config.timing.leaderWaitMs
@@ -52,8 +52,8 @@ export function serverView(
 }
 
 /** A leader is known, and was heard lately. */
-function isLeaderHeard(state: RaftState): boolean {
-  return state.role.kind === "leader" || (state.leaderId !== NOBODY && !missesLeader(state));
+function isLeaderHeard(state: RaftState, nowMs: number): boolean {
+  return state.role.kind === "leader" || (state.leaderId !== NOBODY && !missesLeader(state, nowMs));
 }
 
 /** By server: where its clients find it. */

@@ -9,6 +9,8 @@ import type { NodeHost } from "./api.ts";
 
 /** How long open commands and the handover may take. */
 const HANDOVER_MS = 700;
+/** How often it is looked how far things are. */
+const LOOK_MS = 10;
 /** How long a sync under way is awaited. */
 const DRAIN_MS = 1_300;
 
@@ -28,6 +30,7 @@ export class Shutdown {
   readonly #options: ShutdownOptions;
   #handsOver = false;
   #isEnding = false;
+  #lookedMs = 0;
 
   constructor(options: ShutdownOptions) {
     this.#options = options;
@@ -45,9 +48,14 @@ export class Shutdown {
     return this.#handsOver && !this.#isEnding;
   }
 
+  nextDeadlineMs(): number {
+    return this.isOver ? Infinity : this.#lookedMs + LOOK_MS;
+  }
+
   /** `replica`: what this server runs now; the cluster may have formed since the stop began. */
-  tick(nowMs: number, replica: Replica | null): void {
+  elapse(nowMs: number, replica: Replica | null): void {
     const { sessions, done } = this.#options;
+    this.#lookedMs = nowMs;
     if (this.isOver) return;
     const passedMs = nowMs - this.#options.nowMs;
     const stillLeads = this.#handsOver && replica?.raft.state.role.kind === "leader";

@@ -113,8 +113,8 @@ export class Space {
     return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
   }
 
-  /** With every tick. Returns true where the leader is to add an entry. */
-  tick(nowMs: number, replica: Replica): boolean {
+  /** Whenever time passes: a leader's does with each heartbeat. Returns true where it is to add an entry. */
+  elapse(nowMs: number, replica: Replica): boolean {
     const { raft, log } = replica;
     const { state } = raft;
     if (state.role.kind !== "leader") return false;
@@ -147,7 +147,7 @@ export class Space {
     return this.#wantsEntry(nowMs, state);
   }
 
-  /** The entry that `tick` asked for is at `index`. */
+  /** The entry that `elapse` asked for is at `index`. */
   added(index: number, nowMs: number): void {
     this.#added++;
     this.#lastIndex = index;

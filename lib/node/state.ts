@@ -2,6 +2,7 @@
  * What a node holds: its parts, and the few facts that several of them need, as plain data. Each field
  * that changes is changed in one place, which its comment names; everybody may read all of them.
  */
+import { Alarm } from "./alarm.ts";
 import { EventRing } from "./facts/event_ring.ts";
 import { Meters } from "./facts/meters.ts";
 import { ObservedHost } from "./facts/observed_host.ts";
@@ -21,16 +22,20 @@ import { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { Space } from "./space.ts";
 import { Clocks } from "./time/clocks.ts";
+import { Moment } from "./time/moment.ts";
 
 export interface NodeState {
   /** As given, the host with an ear on it. */
   readonly options: NodeOptions & { readonly host: ObservedHost };
+  /** What the node reads of the machine's clocks, which are in `options`. */
+  readonly clock: Moment;
   /** By the monotonic clock. */
   readonly startedMs: number;
   /** Those servers of the cluster whose addresses the cluster file tells. */
   readonly addresses: readonly ServerAddress[];
   readonly clocks: Clocks;
   readonly standstill: Standstill;
+  readonly alarm: Alarm;
   readonly links: PeerLinks;
   readonly digests: DigestExchange;
   readonly space: Space;
@@ -52,18 +57,20 @@ export interface NodeState {
   timeEntryIndex: number;
   /** The host was asked for a turn that has not begun. By `scheduleTurn`; taken back by the turn. */
   isTurnScheduled: boolean;
-  /** True from a tick to the end of its turn. By node.ts. */
-  hasTicked: boolean;
+  /** It was woken late: what has arrived meanwhile comes in before anything is done. By node.ts. */
+  isCatchingUp: boolean;
 }
 
 /** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
 export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState {
-  const { config, serverId, directory, clock, rng } = given;
+  const { config, serverId, directory, rng } = given;
+  const clock = new Moment(given.clock);
   const eventRing = new EventRing(serverId, clock);
   const host = new ObservedHost(given.host, eventRing);
   const options = { ...given, host };
   const { limits, timing } = config;
-  const clocks = new Clocks(clock, host);
+  const clocks = new Clocks(clock, host, options.clock);
+  const standstill = new Standstill({ clock, host, ...timing });
   const known = knownServers(config.servers, directory.formation, host);
   const links = new PeerLinks({
     serverId,
@@ -81,10 +88,12 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
   });
   return {
     options,
+    clock,
     startedMs: clock.monotonicMs(),
     addresses: known.addresses,
     clocks,
-    standstill: new Standstill({ clock, host, ...timing }),
+    standstill,
+    alarm: new Alarm(host, standstill),
     links,
     digests: new DigestExchange(host, links),
     space: new Space({ ...config, statuses: links.statuses, host }),
@@ -100,7 +109,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     ledTerm: 0,
     timeEntryIndex: 0,
     isTurnScheduled: false,
-    hasTicked: false,
+    isCatchingUp: false,
   };
 }
 
@@ -108,5 +117,6 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
 export function scheduleTurn(state: NodeState): void {
   if (state.isTurnScheduled) return;
   state.isTurnScheduled = true;
+  state.clock.begin();
   state.options.host.scheduleTurn();
 }

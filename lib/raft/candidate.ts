@@ -14,10 +14,14 @@ import {
 } from "./state.ts";
 import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
+/** True where this server may run for a term of its own accord. */
+export function mayCampaign(state: RaftState): boolean {
+  return isVoter(configurationOf(state), state.id) && canWriteVote(state) && !state.repairing;
+}
+
 /** The election timer ran out, or the leader's connection broke. */
 export function preCampaign(state: RaftState, reason: string): void {
-  if (!isVoter(configurationOf(state), state.id) || !canWriteVote(state)) return;
-  if (state.repairing) return;
+  if (!mayCampaign(state)) return;
   restartElectionTimer(state);
   changeRole(state, { kind: "preCandidate", answers: new Map() }, NOBODY, reason);
   for (const request of voteRequests(state, state.term + 1, true, false)) send(state, request);

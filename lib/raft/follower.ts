@@ -3,7 +3,7 @@ import { broken } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
 import { acknowledge, answerHeartbeat, send } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
-import { configurationOf, type RaftState } from "./state.ts";
+import { configurationOf, type RaftState, startElectionTimer } from "./state.ts";
 import {
   ackableIndex,
   ackableRound,
@@ -32,7 +32,7 @@ export function hearLeader(
   if (state.role.kind !== "follower" || state.leaderId !== message.from) {
     becomeFollower(state, state.term, message.from, `heard from leader ${message.from}`);
   }
-  state.electionElapsed = 0;
+  startElectionTimer(state);
 }
 
 export function handleAppendRequest(state: RaftState, message: AppendRequest): void {
@@ -108,9 +108,8 @@ export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
 export function handleDisconnect(state: RaftState, id: number): void {
   if (state.role.kind !== "follower" || id !== state.leaderId) return;
   becomeFollower(state, state.term, NOBODY, `connection to leader ${id} broke`);
-  const ticks = state.options.electionTimeoutTicks;
-  const low = Math.max(1, Math.floor(ticks / 10));
-  const high = Math.max(low, Math.floor(ticks / 3));
-  state.electionElapsed = 0;
-  state.electionTimeout = low + state.options.random() % (high - low + 1);
+  const { electionTimeoutMs, random } = state.options;
+  const low = Math.max(1, Math.floor(electionTimeoutMs / 10));
+  const high = Math.max(low, Math.floor(electionTimeoutMs / 3));
+  startElectionTimer(state, low + random() % (high - low + 1));
 }

@@ -12,19 +12,21 @@ import {
   type Progress,
 } from "./progress.ts";
 import { hasQuorumWith } from "./quorum.ts";
-import { confirmRound, makeReadIndexState, tickRound } from "./read_index.ts";
+import { askAllWhenDue, confirmRound, makeReadIndexState, nextAskAllMs } from "./read_index.ts";
 import { resendStalled, sendHeartbeats } from "./replication.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
 import {
   configurationOf,
+  diskStallsMs,
   isDiskStalled,
   isOnlyVoter,
   leaderOf,
   type LeaderRole,
   type RaftState,
+  startElectionTimer,
 } from "./state.ts";
-import { makeThriftyAppends, tickThriftyAppends } from "./thrifty_appends.ts";
-import { continueTransfer, tickTransfer } from "./transfer.ts";
+import { makeThriftyAppends, nextOverdueMs, noteOverdue } from "./thrifty_appends.ts";
+import { continueTransfer, elapseTransfer, nextTransferMs } from "./transfer.ts";
 import {
   type AppendResponse,
   type HeartbeatResponse,
@@ -43,7 +45,7 @@ export function becomeLeader(state: RaftState): void {
   const leader = makeLeader(state);
   changeRole(state, leader, state.id, "won the election");
   clearSuspect(state);
-  state.electionElapsed = 0;
+  startElectionTimer(state, state.options.electionTimeoutMs);
   appendProposal(state, leader, state.options.makeNoop());
 }
 
@@ -58,10 +60,10 @@ function makeLeader(state: RaftState): LeaderRole {
   return {
     kind: "leader",
     progress,
-    heartbeatElapsed: 0,
+    heartbeatDueMs: state.nowMs + state.options.heartbeatIntervalMs,
     uncommittedBytes,
     transfer: null,
-    thrifty: makeThriftyAppends(),
+    thrifty: makeThriftyAppends(state.nowMs),
     reads: makeReadIndexState(state.lastReadRound),
   };
 }
@@ -169,7 +171,8 @@ function forgetFollower(state: RaftState, id: ServerId): void {
   state.output.appendsDue = true;
 }
 
-export function tickLeader(state: RaftState, leader: LeaderRole): void {
+/** Does what is due now. */
+export function elapseLeader(state: RaftState, leader: LeaderRole): void {
   if (isDiskStalled(state)) {
     return becomeFollower(
       state,
@@ -178,19 +181,31 @@ export function tickLeader(state: RaftState, leader: LeaderRole): void {
       "a sync takes longer than an election timeout",
     );
   }
-  tickTransfer(state, leader);
-  if (state.electionElapsed >= state.options.electionTimeoutTicks) {
-    state.electionElapsed = 0;
+  elapseTransfer(state, leader);
+  if (state.nowMs >= state.electionDeadlineMs) {
+    startElectionTimer(state, state.options.electionTimeoutMs);
     if (!checkQuorum(state, leader)) {
       return becomeFollower(state, state.term, NOBODY, "a majority has not answered");
     }
   }
-  tickRound(state, leader);
-  tickThriftyAppends(state, leader);
-  if (++leader.heartbeatElapsed < state.options.heartbeatTicks) return;
-  leader.heartbeatElapsed = 0;
+  askAllWhenDue(state, leader);
+  noteOverdue(state, leader);
+  if (state.nowMs < leader.heartbeatDueMs) return;
+  leader.heartbeatDueMs = state.nowMs + state.options.heartbeatIntervalMs;
   for (const progress of leader.progress.values()) noteHeartbeat(progress);
   sendHeartbeats(state, leader);
+}
+
+/** When `elapseLeader` has something to do. */
+export function nextLeaderDeadlineMs(state: RaftState, leader: LeaderRole): number {
+  return Math.min(
+    leader.heartbeatDueMs,
+    state.electionDeadlineMs,
+    diskStallsMs(state),
+    nextTransferMs(state, leader),
+    nextAskAllMs(state, leader),
+    nextOverdueMs(state, leader),
+  );
 }
 
 /** Whether a majority answered since the last check (thesis §6.2); starts counting again. */

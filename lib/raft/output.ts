@@ -23,7 +23,7 @@ export function makeOutput(applyingIndex: number): Output {
     durableVersion: 0,
     batch: null,
     batchVersion: 0,
-    batchTicks: 0,
+    batchSinceMs: 0,
     isBatchRefused: false,
     batchSuperseded: false,
     appendsDue: false,

@@ -22,7 +22,7 @@ import {
 import { FOLLOWER } from "./roles.ts";
 import { compact, restore } from "./snapshot.ts";
 import { step } from "./step.ts";
-import { tick } from "./tick.ts";
+import { elapse, nextDeadlineMs, noteStandstill, noteTime } from "./time.ts";
 import { transferLeadership } from "./transfer.ts";
 import {
   type Configuration,
@@ -45,8 +45,8 @@ export class Raft {
     const { id, hardState, snapshot, entries } = options;
     assert(Number.isSafeInteger(id) && id > NOBODY, `${id} is no server id`);
     assert(
-      options.electionTimeoutTicks > options.heartbeatTicks && options.heartbeatTicks >= 1,
-      "The election timeout must be longer than the heartbeat interval, and that at least a tick",
+      options.electionTimeoutMs > options.heartbeatIntervalMs && options.heartbeatIntervalMs >= 1,
+      "The election timeout must be longer than the heartbeat interval, and that at least 1 ms",
     );
     const lastTerm = entries.at(-1)?.term ?? 0;
     assert(
@@ -68,12 +68,15 @@ export class Raft {
       repairEnd: null,
       suspectToldTerm: -1,
       heardSinceStart: new Set(),
-      suspectTicks: options.electionTimeoutTicks,
+      suspectAskMs: options.nowMs,
       log: new RaftLog(snapshot, entries),
       configurations,
       commitIndex: snapshot.index,
-      electionElapsed: 0,
-      electionTimeout: 0,
+      nowMs: options.nowMs,
+      heardMs: options.nowMs,
+      electionDeadlineMs: options.nowMs,
+      isDeadlineMoved: false,
+      electionTimeoutMs: options.electionTimeoutMs,
       lastReadRound: 0,
       output: makeOutput(snapshot.index),
     };
@@ -88,11 +91,35 @@ export class Raft {
     return leaderOf(this.state);
   }
 
-  /** One tick of time has passed. */
-  tick(): void {
+  /** It is `nowMs`, in ms counted as `RaftOptions.nowMs`: does what is due. */
+  elapse(nowMs: number): void {
     const before = this.#before();
-    tick(this.state);
+    elapse(this.state, nowMs);
     this.#check(before);
+  }
+
+  /**
+   * For so long this process did not run, up to now: the election timer, or a leader's check of its
+   * quorum, waits that much longer, since nobody was silent whom this server could not hear. That is so
+   * once for each such wait, or one who is late all the time would wait for ever. To be told before
+   * what arrived meanwhile is handed in. Whatever others rely on continues by real
+   * time: whether this server heard a leader lately, and how long its sync takes.
+   */
+  noteStandstill(stoodStillMs: number): void {
+    noteStandstill(this.state, stoodStillMs);
+  }
+
+  /** It is `nowMs`: what comes next happens then. Nothing that is due is done. */
+  noteTime(nowMs: number): void {
+    noteTime(this.state, nowMs);
+  }
+
+  /**
+   * When `elapse` is to be called, unless something else happens before: then it may be another time.
+   * Infinity: there is nothing to wait for. Late or lost calls cost latency, never safety.
+   */
+  nextDeadlineMs(): number {
+    return nextDeadlineMs(this.state);
   }
 
   /** A message of another server has arrived; it was checked for form only. */
@@ -219,7 +246,7 @@ export class Raft {
    * only one that takes an election timeout by itself is a stall.
    */
   noteDiskProgress(): void {
-    this.state.output.batchTicks = 0;
+    this.state.output.batchSinceMs = this.state.nowMs;
   }
 
   /** The disk has no room for the batch under way; it was asked, and answered. */

@@ -16,8 +16,6 @@ import { hasQuorumWith } from "./quorum.ts";
 import { sendHeartbeats } from "./replication.ts";
 import { configurationOf, type LeaderRole, type RaftState, type ReadIndexState } from "./state.ts";
 
-/** Ticks without a majority's answers from which on all others are asked as well. */
-const PATIENCE_TICKS = 2;
 /** Rounds of so many requests, and more, count as load. */
 const LOAD_REQUESTS = 4;
 /** Every so many rounds all are asked: who was fast once need not stay so. */
@@ -33,7 +31,7 @@ export function makeReadIndexState(lastRound: number): ReadIndexState {
     ended: lastRound,
     fastVoters: [],
     allAsked: false,
-    ticks: 0,
+    startedMs: 0,
   };
 }
 
@@ -56,7 +54,7 @@ export function startRound(state: RaftState, leader: LeaderRole): void {
   const { reads } = leader;
   reads.started = reads.openRound++;
   reads.startedIndex = state.commitIndex;
-  reads.ticks = 0;
+  reads.startedMs = state.nowMs;
   const isFast = (id: number) => reads.fastVoters.includes(id);
   reads.allAsked = reads.requests < LOAD_REQUESTS || reads.started % LEARN_ROUNDS === 0 ||
     !hasQuorumWith(configurationOf(state), state.id, isFast);
@@ -65,12 +63,18 @@ export function startRound(state: RaftState, leader: LeaderRole): void {
   confirmRound(state, leader);
 }
 
-/** A tick has passed: asks the others too, where those that were asked don't answer. */
-export function tickRound(state: RaftState, leader: LeaderRole): void {
+/** Asks the others too, where those that were asked don't answer in time. */
+export function askAllWhenDue(state: RaftState, leader: LeaderRole): void {
   const { reads } = leader;
-  if (reads.started === reads.ended || reads.allAsked || ++reads.ticks < PATIENCE_TICKS) return;
+  if (state.nowMs < nextAskAllMs(state, leader)) return;
   reads.allAsked = true;
   sendHeartbeats(state, leader, (id) => !reads.fastVoters.includes(id));
+}
+
+/** When all are to be asked; Infinity where they are, or no round is under way. */
+export function nextAskAllMs({ options }: RaftState, { reads }: LeaderRole): number {
+  if (reads.started === reads.ended || reads.allAsked) return Infinity;
+  return reads.startedMs + options.readPatienceMs;
 }
 
 /** Ends the round under way where a majority, the leader included, has answered it. */

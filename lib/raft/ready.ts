@@ -110,7 +110,7 @@ function takeBatch(state: RaftState): PersistBatch | null {
   output.submittedVersion = output.hardStateVersion;
   output.batch = batch;
   output.batchVersion = output.hardStateVersion;
-  output.batchTicks = 0;
+  output.batchSinceMs = state.nowMs;
   output.isBatchRefused = false;
   output.batchSuperseded = false;
   return batch;

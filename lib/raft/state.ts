@@ -45,7 +45,8 @@ export interface LeaderRole {
   readonly kind: "leader";
   /** One for each other member. */
   readonly progress: Map<ServerId, Progress>;
-  heartbeatElapsed: number;
+  /** When the next heartbeat to all is due. */
+  heartbeatDueMs: number;
   /** Bytes of entries after commitIndex. */
   uncommittedBytes: number;
   transfer: Transfer | null;
@@ -63,15 +64,15 @@ export type FastVoters = readonly ServerId[];
 export interface ThriftyAppends {
   /** The voters that held the last commit when it was made: a majority, with the leader or without. */
   fastVoters: FastVoters;
-  /** A tick has passed since all were sent to: the next entry goes to all again. */
-  isBroadcastDue: boolean;
+  /** From then on the next entry goes to all again: a moment after all were last sent to. */
+  broadcastDueMs: number;
   /** The log's end when all were last sent to: whoever was not sent up to here lags, and catches up. */
   broadcastIndex: number;
   /** Bytes of entries proposed since then. */
   bytes: number;
   /** The log's end when anybody was last sent to: an entry after it is new. */
   sentIndex: number;
-  /** A second tick has passed without a new entry: what was held back waits no longer. */
+  /** A second moment has passed without a new entry: what was held back waits no longer. */
   isOverdue: boolean;
 }
 
@@ -90,8 +91,8 @@ export interface ReadIndexState {
   fastVoters: FastVoters;
   /** All were asked for the round under way. */
   allAsked: boolean;
-  /** Ticks since the round under way began. */
-  ticks: number;
+  /** When the round under way began. */
+  startedMs: number;
 }
 
 /** A message that must not leave before a version of the hard state and an index of the log are durable. */
@@ -118,10 +119,10 @@ export interface Output {
   hardStateVersion: number;
   submittedVersion: number;
   durableVersion: number;
-  /** The batch under way, the version of the hard state in it, and for how many ticks. */
+  /** The batch under way, the version of the hard state in it, and when its last sync began. */
   batch: PersistBatch | null;
   batchVersion: number;
-  batchTicks: number;
+  batchSinceMs: number;
   /** The disk had no room for that batch when it was asked last. */
   isBatchRefused: boolean;
   /** A snapshot replaced the log while the batch was under way: its entries don't count any more. */
@@ -160,8 +161,14 @@ export interface RaftOptions {
    */
   readonly entries: readonly Entry[];
   /** A follower campaigns after a random time in [this, twice this). */
-  readonly electionTimeoutTicks: number;
-  readonly heartbeatTicks: number;
+  readonly electionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** A round of reads without a majority's answers asks all others as well after this long. */
+  readonly readPatienceMs: number;
+  /** Where a leader sends to the fastest first: between two times that the others are sent to. */
+  readonly broadcastIntervalMs: number;
+  /** The time at the start: the times of all later calls are counted from the same moment. */
+  readonly nowMs: number;
   /** Unsigned 32 bits. */
   readonly random: () => number;
   /** The envelope of the entry that a new leader begins its term with. */
@@ -185,7 +192,8 @@ export interface RaftOptions {
 /** A transfer of leadership under way (thesis §3.10). */
 export interface Transfer {
   readonly target: ServerId;
-  elapsedTicks: number;
+  /** Given up then. */
+  readonly deadlineMs: number;
   /** It was told to campaign. */
   isOrdered: boolean;
 }
@@ -211,20 +219,26 @@ export interface RaftState {
    * is at least theirs. A vote that it forgot was for one of them, in a term that this one knows.
    */
   readonly heardSinceStart: Set<ServerId>;
-  /** Ticks since it last asked those it has not heard. */
-  suspectTicks: number;
+  /** While suspect: when it next asks those that it has not heard. */
+  suspectAskMs: number;
 
   readonly log: RaftLog;
   readonly configurations: ConfigurationHistory;
   commitIndex: number;
 
+  /** What time it is, as far as this server was told. */
+  nowMs: number;
   /**
-   * Ticks since: a leader's message, a granted vote or the start of a campaign; for a leader, since
-   * its last check of the quorum.
+   * When a leader's message came last, a vote was granted or a campaign began; for a leader, when it
+   * last checked its quorum. Whatever held this server up since: others can't know of that.
    */
-  electionElapsed: number;
-  /** This server campaigns once electionElapsed reaches this. */
-  electionTimeout: number;
+  heardMs: number;
+  /** From then on this server campaigns or, as a leader, checks its quorum; after a standstill, later. */
+  electionDeadlineMs: number;
+  /** A standstill has moved that deadline: no other does. */
+  isDeadlineMoved: boolean;
+  /** The time drawn for a follower's deadline: so long after `heardMs`. */
+  electionTimeoutMs: number;
 
   /** The newest read round of earlier leaderships: their numbers are never used again. */
   lastReadRound: number;
@@ -250,17 +264,24 @@ export function isOnlyVoter(state: RaftState): boolean {
 
 /** Restarts the election timer, with a random end in [T, 2T) (paper §5.2). */
 export function restartElectionTimer(state: RaftState): void {
-  const ticks = state.options.electionTimeoutTicks;
-  state.electionElapsed = 0;
-  state.electionTimeout = ticks + state.options.random() % ticks;
+  const { electionTimeoutMs, random } = state.options;
+  startElectionTimer(state, electionTimeoutMs + random() % electionTimeoutMs);
+}
+
+/** Has the election timer run out after `timeoutMs`: as long as the one before unless named. */
+export function startElectionTimer(state: RaftState, timeoutMs = state.electionTimeoutMs): void {
+  state.heardMs = state.nowMs;
+  state.electionTimeoutMs = timeoutMs;
+  state.electionDeadlineMs = state.nowMs + timeoutMs;
+  state.isDeadlineMoved = false;
 }
 
 /** So many heartbeats may fail to come before a follower's leader is not spoken of any more. */
 const HEARTBEATS_MISSED_MAX = 3;
 
-/** True on a follower that has missed three heartbeats of the leader it knows. */
-export function missesLeader(state: RaftState): boolean {
-  return state.electionElapsed > HEARTBEATS_MISSED_MAX * state.options.heartbeatTicks;
+/** True on a follower that, at `nowMs`, has missed three heartbeats of the leader it knows. */
+export function missesLeader({ heardMs, options }: RaftState, nowMs: number): boolean {
+  return nowMs - heardMs > HEARTBEATS_MISSED_MAX * options.heartbeatIntervalMs;
 }
 
 /**
@@ -268,8 +289,13 @@ export function missesLeader(state: RaftState): boolean {
  * would keep its followers quiet with heartbeats while nothing it proposes gets any further.
  */
 export function isDiskStalled(state: RaftState): boolean {
-  return state.output.batch !== null &&
-    state.output.batchTicks > state.options.electionTimeoutTicks && !isOnlyVoter(state);
+  return state.nowMs >= diskStallsMs(state);
+}
+
+/** When the sync under way will have taken longer than that; Infinity where that is no matter. */
+export function diskStallsMs(state: RaftState): number {
+  if (state.output.batch === null || isOnlyVoter(state)) return Infinity;
+  return state.output.batchSinceMs + state.options.electionTimeoutMs + 1;
 }
 
 /**

@@ -100,8 +100,8 @@ function tellSuspicion(state: RaftState): void {
  */
 export function askTermsNowAndThen(state: RaftState): void {
   if (state.role.kind !== "follower" || state.leaderId === NOBODY) return;
-  if (++state.suspectTicks < state.options.electionTimeoutTicks) return;
-  state.suspectTicks = 0;
+  if (state.nowMs < state.suspectAskMs) return;
+  state.suspectAskMs = state.nowMs + state.options.electionTimeoutMs;
   for (const to of unheardVoters(state)) {
     send(state, {
       kind: "voteRequest",
@@ -114,6 +114,12 @@ export function askTermsNowAndThen(state: RaftState): void {
       transfer: false,
     });
   }
+}
+
+/** When `askTermsNowAndThen` next asks somebody; Infinity where there is nobody to ask. */
+export function nextAskMs(state: RaftState): number {
+  if (state.role.kind !== "follower" || state.leaderId === NOBODY) return Infinity;
+  return unheardVoters(state).length > 0 ? state.suspectAskMs : Infinity;
 }
 
 function unheardVoters(state: RaftState): number[] {

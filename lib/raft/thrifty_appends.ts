@@ -3,14 +3,15 @@
  * that asks just a majority *thrifty*).
  *
  * A commit takes a majority. Under load the leader sends immediately to the followers that brought
- * about the last commit. The others get what has gathered together with the first entry after a tick:
- * one message, one write and one sync for many entries. That first entry goes to everybody, so a
- * leader with little to do holds nothing back, and whoever answers it first is fast from then on. Where
- * nobody answers, all hold the entry within two ticks, and commit it without the fast ones.
+ * about the last commit. The others get what has gathered together with the first entry after a moment
+ * (`broadcastIntervalMs`): one message, one write and one sync for many entries. That first entry goes
+ * to everybody, so a leader with little to do holds nothing back, and whoever answers it first is fast
+ * from then on. Where nobody answers, all hold the entry within two moments, and commit it without the
+ * fast ones.
  *
- * Example, three servers, 1 leads: entries 10 to 60 come within one tick. 2 acknowledged the last
- * commit first, so 2 gets each of them as it comes, in 30 messages; 3 gets entry 10 (the first after
- * the tick), then 11 to 61 in one message with the first entry of the next tick.
+ * Example, three servers, 1 leads: entries 10 to 60 come within one moment. 2 acknowledged the last
+ * commit first, so 2 gets each of them as it comes, in 30 messages; 3 gets entry 10 (the first of
+ * the moment), then 11 to 61 in one message with the first entry of the next.
  *
  * Nothing depends on it for safety: what commits is still what a majority has synced. Where the
  * leader's own disk is the slow one, two followers bring about its commits, and neither is held back.
@@ -23,10 +24,10 @@ import { configurationOf, type LeaderRole, type RaftState, type ThriftyAppends }
 const DEFERRED_BYTES_MAX = 262_144;
 
 /** A leadership begins, and knows nobody. */
-export function makeThriftyAppends(): ThriftyAppends {
+export function makeThriftyAppends(nowMs: number): ThriftyAppends {
   return {
     fastVoters: [],
-    isBroadcastDue: true,
+    broadcastDueMs: nowMs,
     broadcastIndex: 0,
     bytes: 0,
     sentIndex: 0,
@@ -43,7 +44,7 @@ export function noteCommitters(state: RaftState, leader: LeaderRole, index: numb
 
 /**
  * True where appends that leave now leave for all. To be asked once for each sending. Answers make the
- * leader send as well: one that comes after a tick, with nothing new in the log, must not use up what
+ * leader send as well: one that comes after the moment, with nothing new in the log, must not use up what
  * is for the next new entry. Whoever is deferred would get old entries alone, and never be fast.
  */
 export function takeBroadcast(state: RaftState, leader: LeaderRole): boolean {
@@ -51,7 +52,8 @@ export function takeBroadcast(state: RaftState, leader: LeaderRole): boolean {
   const { thrifty } = leader;
   const isNew = log.lastIndex > thrifty.sentIndex;
   thrifty.sentIndex = log.lastIndex;
-  const isDue = thrifty.isBroadcastDue && (isNew || thrifty.isOverdue || thrifty.bytes === 0);
+  const isDue = state.nowMs >= thrifty.broadcastDueMs &&
+    (isNew || thrifty.isOverdue || thrifty.bytes === 0);
   const isForAll = !state.options.thriftyAppends || isDue ||
     thrifty.bytes >= DEFERRED_BYTES_MAX ||
     leader.transfer !== null || !fastVotersAreQuorum(state, leader);
@@ -60,7 +62,7 @@ export function takeBroadcast(state: RaftState, leader: LeaderRole): boolean {
     thrifty.isOverdue = false;
   }
   if (isForAll && thrifty.bytes > 0) {
-    thrifty.isBroadcastDue = false;
+    thrifty.broadcastDueMs = state.nowMs + state.options.broadcastIntervalMs;
     thrifty.bytes = 0;
   }
   return isForAll;
@@ -80,18 +82,21 @@ export function isDeferred(
     !thrifty.fastVoters.includes(progress.id);
 }
 
-/** A tick has passed. What was deferred waits for an entry to share the message with, for one more tick. */
-export function tickThriftyAppends(state: RaftState, leader: LeaderRole): void {
-  if (!state.options.thriftyAppends) return;
-  const { thrifty } = leader;
-  if (thrifty.isBroadcastDue) {
-    for (const progress of leader.progress.values()) {
-      const lags = progress.nextIndex <= state.log.lastIndex;
-      if (!lags || !isDeferred(state, leader, progress)) continue;
-      state.output.appendsDue = thrifty.isOverdue = true;
-    }
+/** What was deferred waits for an entry to share the message with, for one more moment. */
+export function noteOverdue(state: RaftState, leader: LeaderRole): void {
+  if (state.nowMs < nextOverdueMs(state, leader)) return;
+  state.output.appendsDue = leader.thrifty.isOverdue = true;
+}
+
+/** When something deferred waits no longer; Infinity where nothing waits. */
+export function nextOverdueMs(state: RaftState, leader: LeaderRole): number {
+  const { options, log } = state;
+  if (!options.thriftyAppends || leader.thrifty.broadcastIndex >= log.lastIndex) return Infinity;
+  for (const progress of leader.progress.values()) {
+    if (progress.nextIndex > log.lastIndex || !isDeferred(state, leader, progress)) continue;
+    return leader.thrifty.broadcastDueMs + options.broadcastIntervalMs;
   }
-  thrifty.isBroadcastDue = true;
+  return Infinity;
 }
 
 /** Only those count that are sent to ahead of their answers: the rest may be gone. */

@@ -24,7 +24,11 @@ export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   const target = chooseTarget(state, leader, to);
   if (target === undefined) return false;
   if (leader.transfer?.target === target.id) return true;
-  leader.transfer = { target: target.id, elapsedTicks: 0, isOrdered: false };
+  leader.transfer = {
+    target: target.id,
+    deadlineMs: state.nowMs + state.options.electionTimeoutMs,
+    isOrdered: false,
+  };
   state.output.appendsDue = true; // also what was deferred: it needs the whole log
   continueTransfer(state, leader);
   return true;
@@ -76,19 +80,26 @@ export function continueTransfer(state: RaftState, leader: LeaderRole): void {
  * successor for less than a second. A disk that stands still must not keep the leadership here either, it
  * may be the reason.
  */
-function mayWait({ options }: RaftState, { elapsedTicks }: Transfer): boolean {
-  const { electionTimeoutTicks, heartbeatTicks } = options;
-  const waitsTicks = Math.min(
-    electionTimeoutTicks * WAITS_SHARE,
-    heartbeatTicks * WAITS_HEARTBEATS,
-  );
-  return elapsedTicks < waitsTicks;
+function mayWait(state: RaftState, transfer: Transfer): boolean {
+  return state.nowMs < waitsUntilMs(state, transfer);
+}
+
+function waitsUntilMs({ options }: RaftState, { deadlineMs }: Transfer): number {
+  const { electionTimeoutMs, heartbeatIntervalMs } = options;
+  const waitsMs = Math.min(electionTimeoutMs * WAITS_SHARE, heartbeatIntervalMs * WAITS_HEARTBEATS);
+  return deadlineMs - electionTimeoutMs + waitsMs;
 }
 
 /** Takes proposals again where the target did not take over in time. */
-export function tickTransfer(state: RaftState, leader: LeaderRole): void {
+export function elapseTransfer(state: RaftState, leader: LeaderRole): void {
   if (leader.transfer === null) return;
-  leader.transfer.elapsedTicks++;
-  if (leader.transfer.elapsedTicks >= state.options.electionTimeoutTicks) leader.transfer = null;
+  if (state.nowMs >= leader.transfer.deadlineMs) leader.transfer = null;
   else continueTransfer(state, leader);
+}
+
+/** When `elapseTransfer` has something to do; Infinity where nothing is handed over. */
+export function nextTransferMs(state: RaftState, { transfer }: LeaderRole): number {
+  if (transfer === null) return Infinity;
+  const waits = !transfer.isOrdered && mayWait(state, transfer);
+  return waits ? waitsUntilMs(state, transfer) : transfer.deadlineMs;
 }

@@ -1,7 +1,7 @@
 /** Answering vote requests (paper §5.2, §5.4.1) and pre-votes (thesis §9.6). */
 import { send, sendAfterSync, setTerm } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
-import type { RaftState } from "./state.ts";
+import { type RaftState, startElectionTimer } from "./state.ts";
 import { NOBODY, type VoteRequest } from "./types.ts";
 
 /**
@@ -10,7 +10,7 @@ import { NOBODY, type VoteRequest } from "./types.ts";
  */
 function hasLiveLeader(state: RaftState): boolean {
   return state.leaderId !== NOBODY &&
-    state.electionElapsed < state.options.electionTimeoutTicks;
+    state.nowMs - state.heardMs < state.options.electionTimeoutMs;
 }
 
 /** Handles requests of any term: they don't follow the common rule for higher terms. */
@@ -31,7 +31,7 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
   const granted = free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
   if (granted) {
     if (state.votedFor === NOBODY) setTerm(state, state.term, request.from);
-    state.electionElapsed = 0;
+    startElectionTimer(state);
   }
   respond(state, request, granted);
 }
@@ -51,7 +51,7 @@ function abstain(state: RaftState, request: VoteRequest): void {
  */
 function winsTie(state: RaftState, request: VoteRequest): boolean {
   return state.role.kind === "preCandidate" && state.id < request.from &&
-    state.electionElapsed < state.options.heartbeatTicks &&
+    state.nowMs - state.heardMs < state.options.heartbeatIntervalMs &&
     request.lastIndex === state.log.lastIndex && request.lastTerm === state.log.lastTerm;
 }
 

@@ -102,10 +102,12 @@ export interface SnapshotFiles {
   /** Bytes on disk, of temporary files and the reserve too. */
   bytes(): number;
   /**
-   * Keeps room for the next snapshot, which may take `snapshotBytes`, off the event loop: call it with
-   * every tick. Where there is none, `LogStorage.hasRoom()` is false. `nowMs`: the monotonic clock.
+   * Keeps room for the next snapshot, which may take `snapshotBytes`, off the event loop, a piece
+   * with each call. Where there is none, `LogStorage.hasRoom()` is false. `nowMs`: the monotonic clock.
    */
   keepReserve(snapshotBytes: number, nowMs: number): void;
+  /** When `keepReserve` has the next piece to make, by the monotonic clock; Infinity: none for now. */
+  nextReserveMs(): number;
   /** True where a snapshot of so many bytes needs no room but what is reserved for it. */
   reserveHolds(snapshotBytes: number): boolean;
   /** True where snapshots of so many bytes would take much less than those that are kept. */
@@ -227,7 +229,7 @@ export interface LogStorage {
   /** False while only reserves are left: sets are refused, deletes and the log's own end continue. */
   hasRoom(): boolean;
   /**
-   * Looks for room, off the event loop, where there was none: call it with every tick. `nowMs`: the
+   * Looks for room, off the event loop, where there was none: call it now and then. `nowMs`: the
    * monotonic clock. Room counts once it has been there for some seconds, see room.ts.
    */
   seekRoom(nowMs: number): void;

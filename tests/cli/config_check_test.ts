@@ -56,7 +56,6 @@ Deno.test("config check: ids and addresses that are given twice are all named", 
   const faults = configFaults(file({
     servers: [server(1), server(1, { clientPort: 9_001, logPort: 9_101 })],
     timing: {
-      tickMs: 1_000,
       heartbeatIntervalMs: 500,
       electionTimeoutMs: 600,
       commandTimeoutMs: 10,
@@ -66,7 +65,6 @@ Deno.test("config check: ids and addresses that are given twice are all named", 
     "servers[1].id",
     "servers[1].clientPort",
     "servers[1].logPort",
-    "timing.tickMs",
     "timing.heartbeatIntervalMs",
     "timing.commandTimeoutMs",
   ]);
@@ -89,6 +87,13 @@ Deno.test("config check: what is allowed and probably not meant is a note", asyn
   const { code, out } = await check(file({ servers: [server(1, { hostname: "0.0.0.0" })] }));
   assertEquals(code, 0);
   assertMatch(out, /^c\.json: note: Server 1 has hostname 0\.0\.0\.0, /);
+});
+
+Deno.test("config check: timing.tickMs of earlier builds is no fault, and a note says that it can go", async () => {
+  const { code, out } = await check(file({ timing: { tickMs: 20 } }));
+  assertEquals(code, 0);
+  assertMatch(out, /^c\.json: note: timing\.tickMs has no effect any more/m);
+  assertEquals(configFaults(file({ timing: { tickMs: 0 } })).length, 1);
 });
 
 Deno.test("config check: no file is exit code 6", async () => {

@@ -259,8 +259,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("follower-reads", "A follower that knows its leader reads by itself", [
     "node/evaluator.ts",
-    "!missesLeader(raft))) return ClientError.redirect;",
-    "!missesLeader(raft))) return 0;",
+    "this.monotonicMs()))) {\n      return ClientError.redirect;",
+    "this.monotonicMs()))) {\n      return 0;",
   ]),
   mutant("apply-less", "Followers leave out a long entry's last command", [
     "node/log/apply.ts",
@@ -302,8 +302,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("thrifty-forgets", "What was deferred waits for the next entry, however long", [
     "raft/thrifty_appends.ts",
-    "      state.output.appendsDue = thrifty.isOverdue = true;",
-    "      void thrifty.isOverdue;",
+    "  state.output.appendsDue = leader.thrifty.isOverdue = true;",
+    "  leader.thrifty.broadcastDueMs = Infinity;",
   ]),
   mutant("ticket-term", "A committed entry finds its client by its index, whatever its term", [
     "node/log/append.ts",

@@ -217,7 +217,7 @@ function threeClocks() {
         const report = logTimeMs === 0 ? null : { logTimeMs, receivedMs: clock.mono };
         clock.mono += 50;
         clock.wall += 50;
-        if (isUp) clocks.tick(clock.mono, term, at === leaderAt, report);
+        if (isUp) clocks.elapse(clock.mono, term, at === leaderAt, report);
       }
     }
   };

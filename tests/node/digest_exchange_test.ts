@@ -29,11 +29,11 @@ function set(store: Store, key: string, value: string): void {
 Deno.test("the leader names its digest now and then, where something changed", () => {
   const { sent, exchange, store } = setup();
   set(store, "a", "1");
-  exchange.tick(10_000, true, store);
-  exchange.tick(10_010, true, store);
-  exchange.tick(20_000, true, store);
+  exchange.elapse(10_000, true, store);
+  exchange.elapse(10_010, true, store);
+  exchange.elapse(20_000, true, store);
   assertEquals(sent, [[0, { index: 1, digest: store.digest() }]]);
-  exchange.tick(20_010, false, store);
+  exchange.elapse(20_010, false, store);
   assertEquals(sent.length, 1);
 });
 
@@ -43,7 +43,7 @@ Deno.test("equal contents are no news, also where the entry is applied only late
   set(other, "a", "1");
   exchange.receive(3, { index: 1, digest: other.digest() }, false, store);
   set(store, "a", "1");
-  exchange.tick(10, false, store);
+  exchange.elapse(10, false, store);
   assertEquals([events, sent], [[], []]);
 });
 
@@ -52,7 +52,7 @@ Deno.test("a difference is logged by the follower, which tells the leader, which
   const leader = setup();
   set(leader.store, "a", "1");
   set(follower.store, "a", "2");
-  leader.exchange.tick(10_000, true, leader.store);
+  leader.exchange.elapse(10_000, true, leader.store);
   const [, notice] = leader.sent[0]!;
   follower.exchange.receive(1, notice, false, follower.store);
   assertMatch(follower.events[0]!.message, /Contents differ/);

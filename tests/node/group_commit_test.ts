@@ -10,10 +10,10 @@ import { makeOptions } from "../raft/cluster.ts";
 const LEADER: LeaderRole = {
   kind: "leader",
   progress: new Map(),
-  heartbeatElapsed: 0,
+  heartbeatDueMs: 0,
   uncommittedBytes: 0,
   transfer: null,
-  thrifty: makeThriftyAppends(),
+  thrifty: makeThriftyAppends(0),
   reads: makeReadIndexState(0),
 };
 
@@ -42,7 +42,7 @@ class Clients {
   }
 
   shouldLinger(bytes = 1_000): boolean {
-    return this.gathering.shouldLinger(this.state, bytes);
+    return this.gathering.shouldLinger(this.state, bytes, this.nowMs);
   }
 }
 

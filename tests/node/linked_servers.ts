@@ -87,6 +87,8 @@ export class Server implements PeerEvents {
     return this.facts;
   }
 
+  linkActive(): void {}
+
   messageReceived(message: Message): void {
     this.received.push(message);
   }
@@ -196,7 +198,7 @@ export function form(
   );
   const wires = connectAll(servers);
   for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
-    for (const server of servers) server.links.tick(nowMs);
+    for (const server of servers) server.links.elapse(nowMs);
     for (const wire of wires) wire.pump();
   }
   return { servers, wires };

@@ -43,14 +43,14 @@ Deno.test("paced log: the last of what changes fast is logged in the end, with h
   const log = new PacedLog({ log: (event) => events.push(event) });
   const say = (message: string, nowMs: number) => {
     log.log("peer 2", { level: "info", message, fields: { peer: 2 } }, nowMs);
-    log.tick(nowMs);
+    log.elapse(nowMs);
   };
   let nowMs = 0;
   for (; nowMs < 3_600_000; nowMs += 200) say(nowMs % 400 === 0 ? "up" : "down", nowMs);
   const before = events.length;
   assert(before > 20 && before < 2 * (5 + 6 + 60), `${before} lines in an hour`);
   assertEquals(events[0], { level: "info", message: "up", fields: { peer: 2 } });
-  for (const untilMs = nowMs + 600_000; nowMs < untilMs; nowMs += 10) log.tick(nowMs);
+  for (const untilMs = nowMs + 600_000; nowMs < untilMs; nowMs += 10) log.elapse(nowMs);
   assertEquals(events.length <= before + 1, true);
   assertEquals(events.at(-1)!.message, "down");
   const omitted = events.reduce((sum, { fields }) => sum + Number(fields.omitted ?? 0), 0);

@@ -16,7 +16,7 @@ function committed() {
   const hardState = { term: 1, votedFor: 1, suspect: false };
   const bench = new Bench([], { entries, hardState }, [1]);
   for (let i = 0; i < 100 && bench.state.commitIndex < 10; i++) {
-    bench.raft.tick();
+    bench.raft.elapse(bench.raft.state.nowMs + 1);
     bench.take();
   }
   assertEquals(bench.state.commitIndex >= 10, true);

@@ -10,6 +10,9 @@ import { SimDisk } from "../sim/sim_disk.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** Time passes in steps of this here. */
+const TICK_MS = 10;
+
 /** A cluster of one server, whose turns, time and disk move when the test says so. */
 export class OneServer {
   readonly disk: SimDisk;
@@ -20,6 +23,7 @@ export class OneServer {
   /** The node asked for a turn that it did not get yet. */
   isTurnDue = false;
   #nowMs = 0;
+  #readings = 0;
 
   /** On `disk`, an empty one unless given; its wall clock begins at `wallStartMs`. `sizes`: of its log. */
   constructor(
@@ -45,10 +49,11 @@ export class OneServer {
         makeIncarnation: () => "0123456789abcdef",
         ...storage,
       }),
-      clock: { monotonicMs: () => this.#nowMs, wallMs: () => this.wallMs },
+      clock: { monotonicMs: () => this.#look(), wallMs: () => this.wallMs },
       rng: random,
       host: {
         scheduleTurn: () => this.isTurnDue = true,
+        wakeAt: () => {}, // it is woken at each step, far too often
         fatal: (error) => {
           throw error;
         },
@@ -67,21 +72,27 @@ export class OneServer {
     return this.node.raft!.state.log.lastIndex;
   }
 
+  /** No clock shows the same time twice. */
+  #look(): number {
+    this.#readings++;
+    return this.#nowMs + this.#readings / 1e6;
+  }
+
   get wallMs(): number {
     return this.wallStartMs + this.#nowMs;
   }
 
   /** Lets so much time pass, on both clocks. */
   pass(ms: number): void {
-    for (let passed = 0; passed < ms; passed += DEFAULT_TIMING.tickMs) {
+    for (let passed = 0; passed < ms; passed += TICK_MS) {
       this.tick();
       this.settle();
     }
   }
 
   tick(): void {
-    this.#nowMs += DEFAULT_TIMING.tickMs;
-    this.node.tick();
+    this.#nowMs += TICK_MS;
+    this.node.wake();
   }
 
   /** Lets the disk finish, and runs the turns that the node asks for, no others. */

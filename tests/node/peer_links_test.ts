@@ -59,7 +59,7 @@ Deno.test("a server of another cluster is refused, naming both clusters", () => 
   const others = [1, 2, 3].map((id) => new Server(id, [1, 2, 3], random));
   const wires = connectAll(others);
   for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
-    for (const server of others) server.links.tick(nowMs);
+    for (const server of others) server.links.elapse(nowMs);
     for (const wire of wires) wire.pump();
   }
   new Wire(others[1]!, servers[0]!).pump();
@@ -141,17 +141,18 @@ Deno.test("a server that keeps sending what makes no sense is warned about once 
     wire.pump();
     wire.pump();
   };
-  let nowMs = 2_000;
+  first!.nowMs = 2_000;
+  const elapse = (ms: number) => first!.links.elapse(first!.nowMs += ms);
   for (let i = 0; i < 50; i++) {
-    first!.links.tick(nowMs += 1_000);
+    elapse(1_000);
     sendDamaged(20);
   }
   assertEquals(complaints(), 1);
-  first!.links.tick(nowMs += 60_000);
+  elapse(60_000);
   for (let i = 0; i < 10; i++) sendDamaged(20);
   assertEquals(complaints(), 2);
   // Something else is news, but not every time.
-  first!.links.tick(nowMs += 1_000);
+  elapse(1_000);
   for (const at of [4, 20, 4, 20]) sendDamaged(at);
   assertEquals(complaints(), 3);
 });
@@ -162,8 +163,8 @@ Deno.test("a peer that refuses in other words each time, or comes and goes, does
   const link = first!.links.outbound[0]!;
   link.disconnected("reset");
   first!.events.length = 0;
-  let nowMs = 2_000;
-  const pass = () => first!.links.tick(nowMs += 1_000);
+  first!.nowMs = 2_000;
+  const pass = () => first!.links.elapse(first!.nowMs += 1_000);
   for (let i = 0; i < 3_600; i++) {
     link.connected();
     const refusal = new ByteWriter();

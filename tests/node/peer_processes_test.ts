@@ -59,13 +59,13 @@ Deno.test("processes: while the earlier one answers, the later is refused", () =
   processes.present(b!, 2, "one", "shared");
   processes.present(later!, 2, "two", "shared");
   assertEquals([a, b, later].map((link) => link!.told.at(-1)), ["probe", "probe", undefined]);
-  processes.tick(490);
+  processes.elapse(490);
   b!.answer();
   // Whichever answers, the oldest is named, so that the same is said each time.
   assertEquals(later!.told, ["refused for a"]);
   // Both answers are one.
   a!.answer();
-  processes.tick(1_000);
+  processes.elapse(1_000);
   assertEquals(later!.told, ["refused for a"]);
   assertEquals(a!.told, ["admitted", "probe"]);
   // Another one comes, and an answer from before says nothing now.
@@ -84,9 +84,9 @@ Deno.test("processes: an earlier one that does not answer gives way, on all its 
   processes.present(b!, 2, "one", "shared");
   processes.present(other!, 3, "three", "shared");
   processes.present(later!, 2, "two", "shared");
-  processes.tick(499);
+  processes.elapse(499);
   assertEquals(later!.told, []);
-  processes.tick(1);
+  processes.elapse(1);
   assertEquals(later!.told, ["admitted"]);
   assertEquals([a!.told.at(-1), b!.told.at(-1)], ["gives way", "gives way"]);
   assertEquals(other!.told, ["admitted"]);
@@ -107,7 +107,7 @@ Deno.test("processes: once the earlier one's connections are gone, nobody waits"
   assertEquals(later!.told, []);
   processes.closed(b!);
   assertEquals(later!.told, ["admitted"]);
-  processes.tick(1_000);
+  processes.elapse(1_000);
   assertEquals([later!.told, gone!.told], [["admitted"], []]);
 });
 
@@ -115,10 +115,10 @@ Deno.test("processes: a process that makes a newer connection is asked there, to
   const [processes, a, newer, later] = links("a", "newer", "later");
   processes.present(a!, 2, "one", "shared");
   processes.present(later!, 2, "two", "shared");
-  processes.tick(400);
+  processes.elapse(400);
   processes.present(newer!, 2, "one", "shared");
   processes.closed(a!);
-  processes.tick(400);
+  processes.elapse(400);
   newer!.answer();
   assertEquals(later!.told, ["refused for newer"]);
 });
@@ -127,9 +127,9 @@ Deno.test("processes: of three, the first that answers stays", () => {
   const [processes, a, b, c] = links("a", "b", "c");
   processes.present(a!, 2, "one", "shared");
   processes.present(b!, 2, "two", "shared");
-  processes.tick(250);
+  processes.elapse(250);
   processes.present(c!, 2, "three", "shared");
-  processes.tick(250);
+  processes.elapse(250);
   assertEquals([a!.told.at(-1), b!.told, c!.told], ["gives way", ["admitted", "probe"], []]);
   b!.answer();
   assertEquals(c!.told, ["refused for b"]);
@@ -140,9 +140,9 @@ Deno.test("processes: three at once: the one just admitted is asked before it is
   processes.present(a!, 2, "one", "shared");
   processes.present(b!, 2, "two", "shared");
   processes.present(c!, 2, "three", "shared");
-  processes.tick(500);
+  processes.elapse(500);
   assertEquals([a!.told.at(-1), b!.told, c!.told], ["gives way", ["admitted", "probe"], []]);
-  processes.tick(490);
+  processes.elapse(490);
   b!.answer();
   assertEquals(c!.told, ["refused for b"]);
 });
@@ -166,7 +166,7 @@ Deno.test("processes: who was refused or gave way is refused at once, whoever is
   // It stands still, and a restart of its takes its place: it does not come back either.
   const next = new Link("next", processes);
   processes.present(next, 2, "four", "shared");
-  processes.tick(500);
+  processes.elapse(500);
   const back = new Link("back", processes);
   processes.present(back, 2, "three", "shared");
   assertEquals([next.told, back.told], [["admitted"], ["refused for next"]]);
@@ -211,7 +211,7 @@ class Time {
   run(forMs: number, servers: readonly Server[], wires: readonly Wire[]): void {
     for (const untilMs = this.#nowMs + forMs; this.#nowMs < untilMs;) {
       this.#nowMs += 10;
-      for (const server of servers) server.links.tick(this.#nowMs);
+      for (const server of servers) server.links.elapse(this.#nowMs);
       for (const server of servers) server.links.wake();
       for (const wire of wires) wire.pump();
     }
@@ -337,9 +337,9 @@ for (const electionTimeoutMs of [100, 400, 1_000, 10_000]) {
     const wire = new Wire(copy, first!);
     wire.pump();
     // The question is out; for an hour nothing runs here.
-    first!.links.tick(3_600_000);
+    first!.links.elapse(3_600_000);
     for (const one of wires) one.pump();
-    first!.links.tick(3_600_010);
+    first!.links.elapse(3_600_010);
     wire.pump();
     assertEquals(copy.links.outbound[0]!.isUp, false);
     assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);

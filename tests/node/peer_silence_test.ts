@@ -42,7 +42,7 @@ class Bench {
   run(forMs: number, wires: readonly Wire[] = this.#wires): void {
     for (const untilMs = this.#nowMs + forMs; this.#nowMs < untilMs;) {
       this.#nowMs += TICK_MS;
-      for (const server of this.servers) server.links.tick(this.#nowMs);
+      for (const server of this.servers) server.links.elapse(this.#nowMs);
       for (const server of this.servers) server.links.wake();
       for (const wire of wires) wire.pump();
     }

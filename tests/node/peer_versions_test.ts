@@ -30,7 +30,7 @@ function run(servers: readonly Server[], wires: readonly Wire[], fromMs: number,
   for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 100) {
     for (const server of servers) {
       server.nowMs = nowMs;
-      server.links.tick(nowMs);
+      server.links.elapse(nowMs);
     }
     for (const server of servers) server.links.wake();
     for (const wire of wires) wire.pump();
@@ -156,8 +156,8 @@ Deno.test("versions: an answer after the one that ended a connection is not take
   const inbound = wiped.links.openInbound("server 1");
   inbound.receive(link.takeOutput()!.slice());
   link.outputWritten();
-  wiped.links.tick(0);
-  wiped.links.tick(1_000);
+  wiped.links.elapse(0);
+  wiped.links.elapse(1_000);
   servers[0]!.events.length = 0;
   // Its welcome, which names another data directory, and a pong, in one piece.
   const welcome = inbound.takeOutput()!.slice();

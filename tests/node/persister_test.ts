@@ -76,7 +76,7 @@ function setup(isSuspectOnDisk = false) {
     meters: { write: new TimeHistogram(), fsync: new TimeHistogram() },
     isSuspectOnDisk,
     standstill: { totalMs: () => stood.ms },
-    raft: { noteDiskProgress() {}, noteDiskFull() {} },
+    raft: { noteTime() {}, noteDiskProgress() {}, noteDiskFull() {} },
     host: {
       scheduleTurn: () => {},
       fatal: (error) => fatal.push(error),
@@ -86,7 +86,7 @@ function setup(isSuspectOnDisk = false) {
   });
   const tick = (ms: number) => {
     clock.now += ms;
-    persister.tick(clock.now);
+    persister.elapse(clock.now);
   };
   return { log, clock, stood, fatal, events, persisted, persister, tick };
 }

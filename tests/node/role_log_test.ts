@@ -16,7 +16,7 @@ Deno.test("roles: a server without a leader logs so less and less often, and cou
   change("follower", "preCandidate", 0, 0);
   for (let nowMs = 500; nowMs < 3_600_000; nowMs += 500) {
     change("preCandidate", "preCandidate", 0, nowMs);
-    log.tick(nowMs);
+    log.elapse(nowMs);
   }
   // Some at once, then every minute: 7,200 campaigns were 7,200 lines.
   assert(events.length > 60 && events.length < 80, `${events.length} lines in an hour`);
@@ -54,9 +54,9 @@ Deno.test("roles: a leadership that comes and goes fills no log, and its end is 
   for (; nowMs < 3_600_000; nowMs += 1_000) {
     change("follower", "preCandidate", 0, nowMs);
     change("preCandidate", "follower", 2, nowMs + 400);
-    for (let ms = 0; ms < 1_000; ms += 100) log.tick(nowMs + ms);
+    for (let ms = 0; ms < 1_000; ms += 100) log.elapse(nowMs + ms);
   }
   assert(events.length < 150, `${events.length} lines in an hour`);
-  for (const untilMs = nowMs + 120_000; nowMs < untilMs; nowMs += 100) log.tick(nowMs);
+  for (const untilMs = nowMs + 120_000; nowMs < untilMs; nowMs += 100) log.elapse(nowMs);
   assertEquals(events.at(-1)!.fields.leader, 2, "the log ends with what is so");
 });

@@ -103,21 +103,21 @@ Deno.test("one slice a tick, and no more than twice what is written at a time wa
   const maker = bench.maker(done);
   const store = filledStore();
   maker.want();
-  maker.tick(0, RAFT, store);
+  maker.elapse(0, RAFT, store);
   let before = bench.files.bytes();
   for (let i = 0; i < 40; i++) {
-    maker.tick(0, RAFT, store);
+    maker.elapse(0, RAFT, store);
     const bytes = bench.files.bytes();
     assert(bytes > before && bytes <= before + 2 * SLICE_BYTES, `${bytes} after ${before}`);
     before = bytes;
   }
   // Nothing of it gets to the disk from now on: slices end.
-  for (let i = 0; i < 400; i++) maker.tick(0, RAFT, store);
+  for (let i = 0; i < 400; i++) maker.elapse(0, RAFT, store);
   const most = bench.files.bytes();
   assert(most < 2 * 1_048_576 + 4 * SLICE_BYTES, `${most} bytes wait`);
   for (let i = 0; i < 400 && done.position === null; i++) {
     bench.settle();
-    maker.tick(0, RAFT, store);
+    maker.elapse(0, RAFT, store);
   }
   assertEquals(done.position, POSITION);
   assertEquals(bench.files.list(), [POSITION]);
@@ -131,10 +131,10 @@ Deno.test("what is overwritten while the disk stands still is bounded: the snaps
   setAll(store, 1, 45, "v".repeat(1_000_000));
   maker.want();
   // The first megabytes wait for the disk for ever; no slice is made after them.
-  for (let i = 0; i < 10; i++) maker.tick(0, RAFT, store);
+  for (let i = 0; i < 10; i++) maker.elapse(0, RAFT, store);
   assertEquals(maker.runningIndex, 1);
   setAll(store, 2, 45, "w");
-  maker.tick(0, RAFT, store);
+  maker.elapse(0, RAFT, store);
   assertEquals(maker.runningIndex, Infinity);
   assertEquals(bench.messages, [
     "A snapshot is given up and begun again later: the disk is too slow for it",
@@ -142,7 +142,7 @@ Deno.test("what is overwritten while the disk stands still is bounded: the snaps
   bench.settle();
   // Taken at its time, of what is there then.
   for (let i = 0; i < 50 && done.position === null; i++) {
-    maker.tick(5_001, raftAt(2), store);
+    maker.elapse(5_001, raftAt(2), store);
     bench.settle();
   }
   assertEquals(done.position, { index: 2, term: 1 });
@@ -154,11 +154,11 @@ Deno.test("a follower that waits gets larger slices, as long as they take little
     const maker = bench.maker({ position: null });
     const store = filledStore();
     maker.want();
-    maker.tick(0, RAFT, store);
+    maker.elapse(0, RAFT, store);
     if (isUrgent) maker.want();
     const before = bench.files.bytes();
     bench.lookMs = lookMs;
-    maker.tick(0, RAFT, store);
+    maker.elapse(0, RAFT, store);
     return Math.round((bench.files.bytes() - before) / SLICE_BYTES);
   };
   assertEquals([sliceOf(false, 0), sliceOf(true, 0)], [1, 8]);
@@ -174,7 +174,7 @@ Deno.test("a full disk ends a snapshot and nothing else, and it is tried again l
   maker.want();
   const run = (fromMs: number) => {
     for (let i = 0; i < 600 && done.position === null; i++) {
-      maker.tick(fromMs, RAFT, store);
+      maker.elapse(fromMs, RAFT, store);
       bench.settle();
     }
   };
@@ -195,7 +195,7 @@ function bodyOf(store: Store): Uint8Array {
   const maker = giver.maker(done);
   maker.want();
   while (done.position === null) {
-    maker.tick(0, RAFT, store);
+    maker.elapse(0, RAFT, store);
     giver.settle();
   }
   const file = giver.files.open(POSITION);
@@ -257,7 +257,7 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   assertEquals(bench.files.list(), [POSITION]);
   bench.lookMs = 1;
   let ticks = 0;
-  for (; !receiver.isReady; ticks++) receiver.tick();
+  for (; !receiver.isReady; ticks++) receiver.elapse();
   assert(ticks > 20, `loaded in ${ticks} ticks`);
   const received = receiver.takeReady()!;
   assertEquals(received.store.keys, KEYS);
@@ -288,14 +288,14 @@ Deno.test("a snapshot that gave way to a received one is not taken right after t
   const bench = new Bench();
   const maker = bench.maker({ position: null });
   maker.want();
-  maker.tick(0, RAFT, filledStore());
+  maker.elapse(0, RAFT, filledStore());
   assertEquals(maker.runningIndex, 1);
   maker.giveWay();
   maker.abort(); // the received one is installed
   const store = filledStore();
   setAll(store, 2, 1, "w");
   maker.noteApplied(30);
-  maker.tick(0, raftAt(2), store);
+  maker.elapse(0, raftAt(2), store);
   assertEquals(maker.runningIndex, Infinity);
 });
 
@@ -322,7 +322,7 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
   snapshots.take(ready as unknown as Ready, 0);
   const empty = new Store(STORE_OPTIONS);
   for (let i = 0; i < 1_000 && !snapshots.hasReceived; i++) {
-    snapshots.tick(0, empty, bench.log);
+    snapshots.elapse(0, empty, bench.log);
     bench.settle();
   }
   const { store } = snapshots.takeReceived()!;
@@ -330,7 +330,7 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
   snapshots.noteApplied({ index: 2, term: 1, data: new Uint8Array(2_000) });
   // No time passes: what has to wait for a full disk has nothing to wait for here.
   for (let i = 0; i < 1_000 && bench.files.list()[0]!.index < 2; i++) {
-    snapshots.tick(0, store, bench.log);
+    snapshots.elapse(0, store, bench.log);
     bench.settle();
   }
   assertEquals(bench.files.list()[0], { index: 2, term: 1 });

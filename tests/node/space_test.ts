@@ -48,12 +48,12 @@ Deno.test("a leader refuses all writes while no majority takes entries", () => {
   const { raft } = new OneServer().node;
   const { disk, replica, space } = fullServer(raft!.state);
   disk.roomBytes = 10 * KEPT_BYTES;
-  space.tick(1_000, replica);
+  space.elapse(1_000, replica);
   assertEquals(space.fits(replica, 100), true);
   disk.isStuck = true;
-  space.tick(2_000, replica);
+  space.elapse(2_000, replica);
   assertEquals([space.fits(replica, 100), space.takesSets(replica.log.hasRoom())], [false, false]);
   disk.isStuck = false;
-  space.tick(3_000, replica);
+  space.elapse(3_000, replica);
   assertEquals(space.fits(replica, 100), true);
 });

@@ -17,19 +17,19 @@ function setUp() {
   const watch = new Standstill({
     clock,
     host: { log: (event) => events.push(event), use: () => bench.use },
-    tickMs: TICK_MS,
     electionTimeoutMs: 300,
   });
   const pass = (ms: number, wallMs = ms) => {
     bench.nowMs += ms;
     bench.wallMs += wallMs;
-    watch.tick(bench.nowMs);
+    watch.woken(bench.nowMs);
+    watch.expect(bench.nowMs + TICK_MS, bench.nowMs);
   };
   pass(0);
   return { bench, watch, pass };
 }
 
-Deno.test("standing still: for how long, and nothing where ticks are a little late", () => {
+Deno.test("standing still: for how long, and nothing where it is woken a little late", () => {
   const { bench, watch, pass } = setUp();
   for (const ms of [10, 10, 12, 19, 150, 309, 10]) pass(ms);
   assertEquals(bench.events, []);
@@ -39,7 +39,7 @@ Deno.test("standing still: for how long, and nothing where ticks are a little la
   ]);
   assertEquals(bench.events[0]!.fields.stoodStillMs, 6_000);
   assertEquals(watch.totalMs(bench.nowMs), 140 + 299 + 6_000);
-  // What has not been seen by a tick yet counts, too.
+  // What it was not woken after yet counts, too.
   assertEquals(watch.totalMs(bench.nowMs + 510), 140 + 299 + 6_500);
 });
 

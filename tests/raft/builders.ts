@@ -17,6 +17,7 @@ import type {
   VoteResponse,
 } from "../../lib/raft/types.ts";
 import { bytes, type Disk, makeOptions } from "./cluster.ts";
+import { setElapsed, tick } from "./time.ts";
 
 /** `log(4).terms(2, 2, 3)` are the entries 4/t2 5/t2 6/t3; data is the same for the same position. */
 export function log(first: number): { terms(...terms: number[]): Entry[] } {
@@ -133,8 +134,8 @@ export class Bench {
 
   /** Lets the election timer run out now. */
   timeout(): Message[] {
-    this.state.electionElapsed = this.state.electionTimeout;
-    this.raft.tick();
+    setElapsed(this.state, this.state.electionTimeoutMs);
+    tick(this.raft);
     return this.take();
   }
 

@@ -23,6 +23,7 @@ import {
   Snapshots,
   type SnapshotState,
 } from "./snapshots.ts";
+import { setElapsed, tick } from "./time.ts";
 
 /** What one server's disk holds for certain. */
 export interface Disk {
@@ -86,8 +87,11 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
     hardState: EMPTY_HARD_STATE,
     snapshot: NO_SNAPSHOT,
     entries: [],
-    electionTimeoutTicks: TICKS,
-    heartbeatTicks: 2,
+    electionTimeoutMs: TICKS,
+    heartbeatIntervalMs: 2,
+    readPatienceMs: 2,
+    broadcastIntervalMs: 1,
+    nowMs: 0,
     random: () => random.u32(),
     makeNoop: () => NOOP,
     appendBytesMax: 1_000,
@@ -373,7 +377,7 @@ export class Cluster {
     for (const id of ids) {
       const server = this.at(id);
       if (!server.up) continue;
-      server.raft.tick();
+      tick(server.raft);
       this.snapshots.tick(server);
       this.safety.watch(server.raft.state);
       this.process(id);
@@ -401,15 +405,15 @@ export class Cluster {
   /** Lets the election timer of `id` run out now. */
   timeout(id: ServerId): void {
     const { raft } = this.at(id);
-    raft.state.electionElapsed = raft.state.electionTimeout;
-    raft.tick();
+    setElapsed(raft.state, raft.state.electionTimeoutMs);
+    tick(raft);
     this.process(id);
   }
 
   /** Lets `id` win an election: all other timers count as run out, too. */
   elect(id: ServerId): Raft {
     for (const other of this.servers.values()) {
-      if (other.raft.state.role.kind !== "leader") other.raft.state.electionElapsed = TICKS;
+      if (other.raft.state.role.kind !== "leader") setElapsed(other.raft.state, TICKS);
     }
     this.timeout(id);
     this.settle();

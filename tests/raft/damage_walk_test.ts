@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../lib/util/random.ts";
 import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
+import { setElapsed } from "./time.ts";
 
 class DamageWalk {
   readonly random: Random;
@@ -74,7 +75,7 @@ class DamageWalk {
     const { cluster, random, ids } = this;
     for (const other of ids) {
       const { state } = cluster.raft(other);
-      if (state.role.kind !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
+      if (state.role.kind !== "leader" && random.chance(0.8)) setElapsed(state, TICKS);
     }
     if (!cluster.at(id).up || cluster.raft(id).state.role.kind === "leader") return;
     cluster.timeout(id);

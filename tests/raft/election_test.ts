@@ -4,6 +4,7 @@ import { Raft } from "../../lib/raft/raft.ts";
 import { isDiskStalled } from "../../lib/raft/state.ts";
 import { Bench, message } from "./builders.ts";
 import { Cluster, makeOptions, textOf } from "./cluster.ts";
+import { tick } from "./time.ts";
 
 Deno.test("three servers elect one leader, replicate, commit and apply", () => {
   const cluster = new Cluster();
@@ -63,13 +64,13 @@ Deno.test("a disk that goes on from sync to sync is slow; one sync of an electio
   const raft = new Raft(makeOptions());
   raft.step(message({ kind: "voteRequest", from: 3, term: 2 }));
   assert(raft.ready().persist !== null);
-  const { electionTimeoutTicks } = raft.state.options;
+  const { electionTimeoutMs } = raft.state.options;
   for (let sync = 0; sync < 5; sync++) {
-    for (let i = 0; i < electionTimeoutTicks; i++) raft.tick();
+    for (let i = 0; i < electionTimeoutMs; i++) tick(raft);
     assert(!isDiskStalled(raft.state));
     raft.noteDiskProgress();
   }
-  for (let i = 0; i <= electionTimeoutTicks; i++) raft.tick();
+  for (let i = 0; i <= electionTimeoutMs; i++) tick(raft);
   assert(isDiskStalled(raft.state));
 });
 
@@ -77,16 +78,16 @@ Deno.test("who has no room to write its vote does not campaign, and does again o
   const raft = new Raft(makeOptions());
   raft.step(message({ kind: "voteRequest", from: 3, term: 2 }));
   const batch = raft.ready().persist!;
-  const { electionTimeoutTicks } = raft.state.options;
-  for (let i = 0; i < 5 * electionTimeoutTicks; i++) {
+  const { electionTimeoutMs } = raft.state.options;
+  for (let i = 0; i < 5 * electionTimeoutMs; i++) {
     raft.noteDiskFull();
-    raft.tick();
+    tick(raft);
   }
   assertEquals([raft.state.role.kind, isDiskStalled(raft.state)], ["follower", false]);
   raft.step(message({ kind: "timeoutNow", term: raft.state.term }));
   assertEquals(raft.state.role.kind, "follower");
   raft.advance(batch);
-  for (let i = 0; i < 2 * electionTimeoutTicks; i++) raft.tick();
+  for (let i = 0; i < 2 * electionTimeoutMs; i++) tick(raft);
   assertEquals(raft.state.role.kind, "preCandidate");
 });
 
@@ -99,10 +100,10 @@ Deno.test("a leader whose disk is full still leads, and a majority without it co
   bench.raft.propose(new Uint8Array(20));
   bench.takeHeld();
   const { lastIndex } = bench.state.log;
-  const { electionTimeoutTicks } = bench.state.options;
-  for (let i = 0; i < 5 * electionTimeoutTicks; i++) {
+  const { electionTimeoutMs } = bench.state.options;
+  for (let i = 0; i < 5 * electionTimeoutMs; i++) {
     bench.raft.noteDiskFull();
-    bench.raft.tick();
+    tick(bench.raft);
     for (const from of [2, 3]) {
       bench.raft.step(message({ kind: "heartbeatResponse", from, term: 1 }));
     }

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { disk } from "./builders.ts";
 import { Cluster } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { setElapsed } from "./time.ts";
 
 /** State (c) of the figure: S1 led term 2, S5 term 3, and S1 is about to lead again. */
 function stateB(): Cluster {
@@ -66,7 +67,7 @@ Deno.test("Figure 8 (d): so S5 may replace it, and nothing committed is lost", (
   cluster.queue = [];
   cluster.restart(5);
   // Its first campaign only tells it the term that S1 had reached, the second one wins.
-  for (const id of [2, 3, 4]) cluster.raft(id).state.electionElapsed = 10;
+  for (const id of [2, 3, 4]) setElapsed(cluster.raft(id).state, 10);
   for (let campaigns = 0; campaigns < 2; campaigns++) {
     cluster.timeout(5);
     cluster.settle();
@@ -83,7 +84,7 @@ Deno.test("Figure 8 (e): with an entry of term 4 on a majority, all before it is
   assertEquals(cluster.raft(1).state.commitIndex, 3);
   cluster.crash(1);
   cluster.restart(5);
-  for (const id of [2, 3, 4, 5]) cluster.raft(id).state.electionElapsed = 10;
+  for (const id of [2, 3, 4, 5]) setElapsed(cluster.raft(id).state, 10);
   cluster.timeout(5);
   cluster.settle();
   assertEquals(cluster.raft(5).state.role.kind === "leader", false);

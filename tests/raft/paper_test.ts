@@ -6,6 +6,7 @@ import type { AppendRequest, AppendResponse, Message, VoteResponse } from "../..
 import { Bench, entry, log } from "./builders.ts";
 import { bytes, TICKS } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { elapsedTicks, setElapsed, tick } from "./time.ts";
 
 function only<K extends Message["kind"]>(
   messages: Message[],
@@ -197,7 +198,7 @@ Deno.test("Followers: without a leader's message they campaign within [T, 2T)", 
     const bench = new Bench([], { random: () => draw });
     let ticks = 0;
     while (bench.state.role.kind === "follower") {
-      bench.raft.tick();
+      tick(bench.raft);
       ticks++;
     }
     assertEquals(ticks >= TICKS && ticks < 2 * TICKS, true);
@@ -209,9 +210,9 @@ Deno.test("Followers: without a leader's message they campaign within [T, 2T)", 
 Deno.test("Followers: a leader's message or a granted vote restarts the timer, a refused one does not", () => {
   const bench = new Bench([3]);
   const after = (sketch: Parameters<Bench["step"]>[0]) => {
-    bench.state.electionElapsed = 9;
+    setElapsed(bench.state, 9);
     bench.step(sketch);
-    return bench.state.electionElapsed;
+    return elapsedTicks(bench.state);
   };
   assertEquals(after({ kind: "voteRequest", term: 4, lastIndex: 1, lastTerm: 2 }), 9);
   assertEquals(after({ kind: "voteRequest", term: 5, lastIndex: 1, lastTerm: 3 }), 0);
@@ -268,9 +269,9 @@ Deno.test("Leaders: heartbeats at once after the election and at every interval"
   const bench = new Bench();
   const first = only(bench.lead(), "appendRequest");
   assertEquals(first.map(({ to }) => to), [2, 3]);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(bench.take(), []);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(only(bench.take(), "heartbeat").map(({ to }) => to), [2, 3]);
 });
 

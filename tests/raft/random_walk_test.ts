@@ -9,6 +9,7 @@ import { assertEquals } from "@std/assert";
 import { assert } from "../../lib/util/assert.ts";
 import { Random } from "../../lib/util/random.ts";
 import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
+import { setElapsed } from "./time.ts";
 
 interface Rates {
   readonly loss: number;
@@ -103,7 +104,7 @@ class Walk {
     const { cluster, random, ids } = this;
     for (const id of ids) {
       const { state } = cluster.raft(id);
-      if (state.role.kind !== "leader" && random.chance(0.8)) state.electionElapsed = TICKS;
+      if (state.role.kind !== "leader" && random.chance(0.8)) setElapsed(state, TICKS);
     }
     const id = random.pick(ids);
     if (cluster.at(id).up && cluster.raft(id).state.role.kind !== "leader") cluster.timeout(id);

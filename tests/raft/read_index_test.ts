@@ -4,6 +4,7 @@ import type { Message } from "../../lib/raft/types.ts";
 import { Bench, message } from "./builders.ts";
 import { bytes, Cluster, TICKS } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { tick } from "./time.ts";
 
 const roundsIn = (messages: readonly Message[]) =>
   messages.map((m) => m.kind === "heartbeat" ? m.readRound : -1);
@@ -26,7 +27,7 @@ Deno.test("row 18: no round begins before an entry of the own term is committed"
   assertEquals(bench.raft.ready().reads, [{ round: 1, readIndex: 2 }]);
 });
 
-function leading(overrides: { heartbeatTicks?: number } = {}): Bench {
+function leading(overrides: { heartbeatIntervalMs?: number } = {}): Bench {
   const bench = new Bench([], overrides);
   bench.lead();
   bench.step({ kind: "appendResponse", index: 1 });
@@ -50,7 +51,7 @@ const asked = (messages: readonly Message[]) =>
 
 /** Goes through round 1, which server 3 confirms. */
 function quickestIs3(): Bench {
-  const bench = leading({ heartbeatTicks: 5 });
+  const bench = leading({ heartbeatIntervalMs: 5 });
   bench.raft.requestRead();
   bench.raft.ready();
   bench.raft.step(message({ kind: "heartbeatResponse", from: 3, readRound: 1 }));
@@ -68,11 +69,11 @@ Deno.test("under load a round asks those who were quickest, and after two ticks 
   const bench = quickestIs3();
   requestMany(bench);
   assertEquals(asked(bench.raft.ready().messages), [{ to: 3, round: 2 }]);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(asked(bench.raft.ready().messages), []);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(asked(bench.raft.ready().messages), [{ to: 2, round: 2 }]);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(asked(bench.raft.ready().messages), [], "once is enough");
   bench.raft.step(message({ kind: "heartbeatResponse", from: 2, readRound: 2 }));
   requestMany(bench);

@@ -5,6 +5,7 @@ import type { Entry } from "../../lib/raft/types.ts";
 import { Bench, disk, entry } from "./builders.ts";
 import { Cluster, TICKS } from "./cluster.ts";
 import { textOf } from "./cluster.ts";
+import { setElapsed, tick } from "./time.ts";
 
 /** Server 1 as recovered with these terms, repairing, its hard state sound as far as it can be seen. */
 function repairing(terms: number[], voters = [1, 2, 3]): Bench {
@@ -60,7 +61,7 @@ Deno.test("a repairing server has no say: it refuses every vote and says why", (
 
 Deno.test("it never campaigns, not even by order", () => {
   const bench = repairing([1]);
-  for (let i = 0; i < 5 * TICKS; i++) bench.raft.tick();
+  for (let i = 0; i < 5 * TICKS; i++) tick(bench.raft);
   assertEquals(bench.take(), []);
   bench.step({ kind: "heartbeat" });
   bench.step({ kind: "timeoutNow" });
@@ -113,7 +114,7 @@ Deno.test("the repair ends with the sync of what shows that nothing is missing a
   bench.sync();
   assertEquals([bench.raft.repairing, bench.state.repairEnd], [false, null]);
   bench.raft.peerDisconnected(2);
-  bench.state.electionElapsed = TICKS;
+  setElapsed(bench.state, TICKS);
   const vote = bench.step({ kind: "voteRequest", from: 3, term: 2, lastIndex: 2, lastTerm: 1 });
   assertEquals(vote.map(describeMessage), ["1→3 vote granted t2"]);
 });
@@ -139,7 +140,7 @@ Deno.test("while the sync of what ends a repair is held back it goes on, though 
   bench.sync();
   assertEquals(bench.raft.repairing, true, "entry 3 is not durable");
   bench.raft.peerDisconnected(2);
-  bench.state.electionElapsed = TICKS;
+  setElapsed(bench.state, TICKS);
   assertEquals(asked(), "1→3 pre-vote refused t1 repairing");
   bench.sync();
   assertEquals([bench.raft.repairing, bench.state.log.durableIndex], [false, 3]);

@@ -6,6 +6,7 @@ import { type Configuration, type Entry, EntryKind } from "../../lib/raft/types.
 import { Bench, entry, message } from "./builders.ts";
 import { bytes, Cluster, TICKS } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { setElapsed, tick } from "./time.ts";
 
 function leading(): Bench {
   const bench = new Bench([], { appendBytesMax: 10, appendBytesInFlightMax: 25 });
@@ -70,7 +71,7 @@ Deno.test("a full window whose appends are all lost recovers by heartbeats", () 
 Deno.test("a lost probe is sent again", () => {
   const cluster = new Cluster();
   cluster.cutOneWay(1, 3);
-  cluster.raft(3).state.electionElapsed = 0;
+  setElapsed(cluster.raft(3).state, 0);
   cluster.elect(1);
   cluster.heal();
   cluster.run(8);
@@ -82,8 +83,8 @@ Deno.test("row 9: an answered heartbeat never raises matchIndex over a tail that
   bench.lead();
   for (const from of [2, 3]) bench.step({ kind: "heartbeatResponse", from, term: 2 });
   assertEquals([2, 3].map((id) => leaderOf(bench.state)!.progress.get(id)?.matchIndex), [0, 0]);
-  bench.raft.tick();
-  bench.raft.tick();
+  tick(bench.raft);
+  tick(bench.raft);
   const commits = bench.take().flatMap((m) => m.kind === "heartbeat" ? [m.commitIndex] : []);
   assertEquals([commits, bench.state.commitIndex], [[0, 0], 0]);
 });

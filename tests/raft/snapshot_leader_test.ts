@@ -5,6 +5,7 @@ import type { Message } from "../../lib/raft/types.ts";
 import { Bench, message } from "./builders.ts";
 import { bytes, TICKS } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { tick } from "./time.ts";
 
 const texts = (messages: readonly Message[]) => messages.map(describeMessage);
 
@@ -35,8 +36,8 @@ Deno.test("row 29: a leader sends no append behind an entry that is gone, but as
   lag(bench);
   const next = bench.takeReady();
   assertEquals([next.messages.map(({ to }) => to), next.snapshotsNeeded], [[2], []]);
-  bench.raft.tick();
-  bench.raft.tick();
+  tick(bench.raft);
+  tick(bench.raft);
   assertEquals(texts(bench.takeReady().messages).filter((text) => text.startsWith("1→3")), [
     "1→3 heartbeat t2 commit 0 round 0",
   ]);
@@ -51,7 +52,7 @@ Deno.test("a follower that is in flight when its entries are compacted gets a sn
   bench.step({ kind: "appendResponse", term: 2, index: 5 });
   bench.raft.compact(5);
   // All that 3 was sent is in front of the log's end: nothing is wrong until that turns out lost.
-  for (let i = 0; i < 4; i++) bench.raft.tick();
+  for (let i = 0; i < 4; i++) tick(bench.raft);
   bench.take();
   bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
   assertEquals(texts(bench.take()), ["1→3 append t2 prev 5/t2 entries none commit 5 round 0"]);
@@ -71,7 +72,7 @@ Deno.test("one whose window is full when the log moves on without it: a stall le
   }
   assertEquals(leaderOf(bench.state)!.progress.get(3)?.nextIndex, 5);
   bench.raft.compact(7);
-  for (let i = 0; i < 4; i++) bench.raft.tick();
+  for (let i = 0; i < 4; i++) tick(bench.raft);
   bench.take();
   bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
   assertEquals(bench.takeReady().snapshotsNeeded, [3]);
@@ -85,7 +86,7 @@ Deno.test("a silent follower gets no snapshot before it has answered heartbeats"
   bench.raft.propose(bytes("x"));
   assertEquals(bench.takeReady().snapshotsNeeded, []);
   assertEquals(bench.raft.needsSnapshot(3), false);
-  for (let i = 0; i < 4; i++) bench.raft.tick();
+  for (let i = 0; i < 4; i++) tick(bench.raft);
   bench.take();
   bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
   assertEquals(bench.takeReady().snapshotsNeeded, [3]);
@@ -141,9 +142,9 @@ Deno.test("answers to chunks come out while the stream lasts, and keep the leade
   bench.raft.step(message({ ...answer, ...at, term: 1 }));
   assertEquals(bench.takeReady().snapshotAnswers.map(({ offset }) => offset), [7]);
   for (let round = 0; round < 5; round++) {
-    for (let i = 0; i < TICKS - 1; i++) bench.raft.tick();
+    for (let i = 0; i < TICKS - 1; i++) tick(bench.raft);
     bench.raft.step(message({ ...answer, ...at }));
-    bench.raft.tick();
+    tick(bench.raft);
     bench.takeReady();
   }
   assertEquals(bench.state.role.kind, "leader");

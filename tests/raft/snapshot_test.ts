@@ -5,6 +5,7 @@ import { describeMessage, describeState } from "../../lib/raft/describe.ts";
 import type { Message } from "../../lib/raft/types.ts";
 import { AssertionError } from "../../lib/util/assert.ts";
 import { Bench, entry, log, message } from "./builders.ts";
+import { elapsedTicks, setElapsed } from "./time.ts";
 
 const VOTERS = makeConfiguration([1, 2, 3]);
 const WIDE = makeConfiguration([1, 2, 3, 4, 5], [6]);
@@ -103,10 +104,10 @@ Deno.test("a chunk is heard like an append: it makes a follower and stops the el
   const bench = new Bench([1]);
   bench.timeout();
   assertEquals(bench.state.role.kind, "preCandidate");
-  bench.state.electionElapsed = 3;
+  setElapsed(bench.state, 3);
   bench.raft.step(message({ kind: "snapshotChunk", term: 4, index: 9, snapshotTerm: 3 }));
-  const { role, term, leaderId, electionElapsed } = bench.state;
-  assertEquals([role.kind, term, leaderId, electionElapsed], ["follower", 4, 2, 0]);
+  const { role, term, leaderId } = bench.state;
+  assertEquals([role.kind, term, leaderId, elapsedTicks(bench.state)], ["follower", 4, 2, 0]);
   assertEquals(bench.takeReady().snapshotChunks.map(({ index }) => index), [9]);
   assertEquals(bench.raft.hasReady(), false);
 });

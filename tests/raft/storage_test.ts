@@ -5,6 +5,7 @@ import { describeMessage } from "../../lib/raft/describe.ts";
 import type { RaftState } from "../../lib/raft/raft.ts";
 import { Bench, entry, log, message } from "./builders.ts";
 import { bytes, Cluster, TICKS } from "./cluster.ts";
+import { setElapsed } from "./time.ts";
 
 const texts = (messages: readonly Parameters<typeof describeMessage>[0][]) =>
   messages.map(describeMessage);
@@ -54,7 +55,7 @@ Deno.test("a vote and the entries of the old term wait for their syncs; heartbea
   bench.takeHeld();
   bench.raft.step(message({ kind: "heartbeat" }));
   assertEquals(texts(bench.takeHeld()), ["1→2 heartbeat ok t1 round 0"]);
-  bench.state.electionElapsed = TICKS;
+  setElapsed(bench.state, TICKS);
   bench.raft.step(message({ kind: "voteRequest", from: 3, term: 2, lastIndex: 1, lastTerm: 1 }));
   assertEquals(bench.takeHeld(), []);
   bench.sync();

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describeMessage } from "../../lib/raft/describe.ts";
 import { Bench, disk, entry } from "./builders.ts";
 import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
+import { setElapsed, tick } from "./time.ts";
 
 /** Server 1 as recovered: suspect, and following server 2 in term 1. */
 function suspect(voters = [1, 2, 3]): Bench {
@@ -17,7 +18,7 @@ const REFUSAL = { kind: "voteResponse", preVote: true, granted: false } as const
 /** What `bench` answers to that request for its vote, as text. */
 function askForVote(bench: Bench, from: number, term: number): string[] {
   const last = { lastIndex: 9, lastTerm: 8 };
-  bench.state.electionElapsed = TICKS;
+  setElapsed(bench.state, TICKS);
   return bench.step({ kind: "voteRequest", from, term, ...last }).map(describeMessage);
 }
 
@@ -74,7 +75,7 @@ Deno.test("it asks those that it has not heard, once an election timeout, and st
   const bench = suspect([1, 2, 3, 4]);
   const asked = () => {
     bench.step({ kind: "heartbeat" });
-    bench.raft.tick();
+    tick(bench.raft);
     return bench.take().filter(({ kind }) => kind === "voteRequest").map(describeMessage);
   };
   const [three, four] = ["1→3 pre-vote t0 last 0/t0", "1→4 pre-vote t0 last 0/t0"];

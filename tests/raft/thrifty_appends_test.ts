@@ -4,10 +4,11 @@ import type { Message } from "../../lib/raft/types.ts";
 import { Bench, message } from "./builders.ts";
 import { bytes, Cluster } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
+import { tick } from "./time.ts";
 
 /** Server 1 leads term 1; `first` answered its first entry before the others. */
 function leading(first: 2 | 3, overrides = {}): Bench {
-  const bench = new Bench([], { thriftyAppends: true, heartbeatTicks: 5, ...overrides });
+  const bench = new Bench([], { thriftyAppends: true, heartbeatIntervalMs: 5, ...overrides });
   bench.lead();
   for (const from of [first, 5 - first]) bench.step({ kind: "appendResponse", from, index: 1 });
   bench.take();
@@ -17,7 +18,7 @@ function leading(first: 2 | 3, overrides = {}): Bench {
 /** The first entry behind a tick has gone to both, and server 3 has answered it. */
 function underLoad(overrides = {}): Bench {
   const bench = leading(3, overrides);
-  bench.raft.tick();
+  tick(bench.raft);
   propose(bench);
   bench.step({ kind: "appendResponse", from: 3, index: 2 });
   return bench;
@@ -36,14 +37,14 @@ function propose(bench: Bench): number[][] {
 
 Deno.test("behind a tick the first entry goes to all, what follows to whoever was quickest", () => {
   const bench = leading(3);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(propose(bench), [[2, 2], [3, 2]]);
   bench.step({ kind: "appendResponse", from: 3, index: 2 });
   assertEquals(propose(bench), [[3, 3]]);
   bench.step({ kind: "appendResponse", from: 3, index: 3 });
   assertEquals(bench.state.commitIndex, 3, "a majority is enough");
   assertEquals(propose(bench), [[3, 4]]);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(sent(bench.take()), [], "it waits for an entry to share the message with");
   assertEquals(propose(bench), [[2, 3, 4, 5], [3, 5]]);
 });
@@ -51,16 +52,16 @@ Deno.test("behind a tick the first entry goes to all, what follows to whoever wa
 Deno.test("where no entry follows, the second tick sends what was deferred", () => {
   const bench = underLoad();
   propose(bench);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(sent(bench.take()), []);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(sent(bench.take()), [[2, 3]]);
 });
 
 Deno.test("an answer behind a tick does not use up what is for the next new entry", () => {
   const bench = underLoad();
   assertEquals(propose(bench), [[3, 3]]);
-  bench.raft.tick();
+  tick(bench.raft);
   assertEquals(sent(bench.step({ kind: "appendResponse", from: 3, index: 3 })), []);
   assertEquals(propose(bench), [[2, 3, 4], [3, 4]]);
   bench.step({ kind: "appendResponse", from: 2, index: 4 });
@@ -69,7 +70,7 @@ Deno.test("an answer behind a tick does not use up what is for the next new entr
 
 Deno.test("whoever commits first is sent to first from then on", () => {
   const bench = leading(3);
-  bench.raft.tick();
+  tick(bench.raft);
   propose(bench);
   bench.step({ kind: "appendResponse", from: 2, index: 2 });
   assertEquals(propose(bench), [[2, 3]]);
@@ -98,7 +99,10 @@ Deno.test("nobody is deferred where the quickest is lost, or was never known", (
 
 Deno.test("of five servers the two quickest are sent to first", () => {
   const voters = [1, 2, 3, 4, 5];
-  const cluster = new Cluster({ voters, overrides: { thriftyAppends: true, heartbeatTicks: 5 } });
+  const cluster = new Cluster({
+    voters,
+    overrides: { thriftyAppends: true, heartbeatIntervalMs: 5 },
+  });
   const leader = cluster.elect(1);
   cluster.cut([1], [3, 4]);
   cluster.run(3);
@@ -127,7 +131,7 @@ Deno.test("whoever shall lead next is sent all at once", () => {
 
 Deno.test("a follower that catches up is sent the next window with each answer, in no tick's time", () => {
   const bench = leading(3, { appendBytesMax: 1, appendsInFlightMax: 2 });
-  bench.raft.tick();
+  tick(bench.raft);
   for (const text of ["a", "b", "c", "d"]) bench.raft.propose(bytes(text));
   assertEquals(sent(bench.take()), [[2, 2], [2, 3], [3, 2], [3, 3]]);
   bench.raft.step(message({ kind: "appendResponse", from: 3, index: 3 }));

@@ -18,6 +18,7 @@ import {
 import type { Message } from "../../lib/raft/types.ts";
 import { disk } from "./builders.ts";
 import { bytes, Cluster, type Disk, TICKS } from "./cluster.ts";
+import { setElapsed } from "./time.ts";
 
 /** Runs a whole file and returns it with the output that the commands give now. */
 export function runTrace(text: string): string {
@@ -92,7 +93,7 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   campaign: ({ cluster }, [id]) => cluster.timeout(Number(id)),
   /** expire N...: these have not heard a leader for an election timeout. */
   expire: ({ cluster }, ids) => {
-    for (const id of ids) cluster.raft(Number(id)).state.electionElapsed = TICKS;
+    for (const id of ids) setElapsed(cluster.raft(Number(id)).state, TICKS);
   },
   /** tick N T, or tick all T: T ticks, nothing delivered. */
   tick: ({ cluster }, [id, ticks]) => {

@@ -61,28 +61,28 @@ Deno.test("the order to campaign waits for the commit of what clients asked for"
   assertEquals(cluster.leaders(), [2]);
 });
 
-/** How many ticks after the order to hand over server 2 campaigns, while the leader's disk stands still. */
-function ticksUntilOrder(electionTimeoutTicks: number): number {
-  const cluster = new Cluster({ overrides: { electionTimeoutTicks } });
+/** How many ms after the order to hand over server 2 campaigns, while the leader's disk stands still. */
+function msUntilOrder(electionTimeoutMs: number): number {
+  const cluster = new Cluster({ overrides: { electionTimeoutMs } });
   const leader = cluster.elect(1);
   cluster.cut([1], [3]);
   cluster.holdDisk(1);
   cluster.propose("x");
   cluster.settle();
   assertEquals(leader.transferLeadership(2), true);
-  for (let ticks = 1; ticks <= electionTimeoutTicks; ticks++) {
+  for (let ms = 1; ms <= electionTimeoutMs; ms++) {
     cluster.run(1);
-    if (cluster.raft(2).state.role.kind !== "follower") return ticks;
+    if (cluster.raft(2).state.role.kind !== "follower") return ms;
   }
   return Infinity;
 }
 
 Deno.test("a disk that stands still keeps the leadership no longer than half of an election timeout", () => {
-  assertEquals(ticksUntilOrder(TICKS), TICKS / 2);
+  assertEquals(msUntilOrder(TICKS), TICKS / 2);
 });
 
 Deno.test("where an election timeout is long, a disk that stands still keeps the leadership for three heartbeats", () => {
-  assertEquals(ticksUntilOrder(10 * TICKS), 3 * makeOptions().heartbeatTicks);
+  assertEquals(msUntilOrder(10 * TICKS), 3 * makeOptions().heartbeatIntervalMs);
 });
 
 Deno.test("only the current leader may order a server to campaign", () => {
@@ -105,7 +105,7 @@ Deno.test("without a name it never goes to a server that died, whatever the time
       cluster.settle();
       cluster.crash(dead);
       // Two heartbeats tell; until then both may be alive.
-      cluster.run(2 * leader.state.options.heartbeatTicks + ticks);
+      cluster.run(2 * leader.state.options.heartbeatIntervalMs + ticks);
       assertEquals(leader.transferLeadership(), true);
       cluster.settle();
       assertEquals(cluster.leaders(), [5 - dead], `${dead} died ${ticks} ticks before`);

@@ -445,7 +445,7 @@ function checkHeld(id: number, held: number, state: RaftState): void {
   const { role, leaderId } = state;
   const isKnown = role.kind === "leader"
     ? role.transfer === null
-    : leaderId !== NOBODY && !missesLeader(state);
+    : leaderId !== NOBODY && !missesLeader(state, state.nowMs);
   if (isKnown) {
     fail("nobody waits for a leader that is known", `server ${id} holds ${held} commands`);
   }

@@ -38,6 +38,31 @@ export class SimClock implements Clock {
     return Math.floor(WALL_START_MS + this.#wallOffsetMs + this.#us() / 1000);
   }
 
+  /** Whole microseconds until this clock shows `atMs`, as far as can be told now. */
+  untilUs(atMs: number): number {
+    if (atMs <= this.monotonicMs()) return 0;
+    // At least one: as numbers go, what is to come may be less than nothing away.
+    const leftUs = Math.max(1, Math.ceil((atMs * 1000 - this.#runningUs()) / this.#rate));
+    const frozenUs = this.isFrozen ? Math.ceil(this.#frozenUntilUs - this.#world.now) : 0;
+    return Math.max(leftUs, frozenUs);
+  }
+
+  get isFrozen(): boolean {
+    return this.#world.now < this.#frozenUntilUs;
+  }
+
+  /** When the last freeze ends or ended, in microseconds of the world. */
+  get frozenUntilUs(): number {
+    return this.#frozenUntilUs;
+  }
+
+  /** The machine was suspended for `durationUs` up to now: the monotonic clock stood still meanwhile. */
+  suspended(durationUs: number): void {
+    const lostUs = durationUs * this.#rate;
+    this.#shownUs -= lostUs;
+    this.#wallOffsetMs += lostUs / 1000;
+  }
+
   /** How fast time passes here: 0.9 to 1.1. */
   get rate(): number {
     return this.#rate;

@@ -1,7 +1,7 @@
 /**
  * A stand-in for the node, for the simulator's own tests: all servers answer from one shared map, at
  * once, so their histories are linearizable by construction, unless a flaw is asked for. Its links say
- * hello and then send one frame a tick.
+ * hello and then send one frame every so often.
  */
 import type { ClientSession, InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
@@ -78,15 +78,20 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
   };
 }
 
+const FRAME_INTERVAL_MS = 10;
+
 function makeFake(environment: ServerEnvironment, store: SharedStore, flaw: Flaw): BuiltServer {
-  const { options, serverId, host } = environment;
+  const { options, serverId, host, clock } = environment;
   const links: FakeOutbound[] = [];
   for (let id = 1; id <= options.servers; id++) {
     if (id !== serverId) links.push(new FakeOutbound(id));
   }
   const node = {
     outboundLinks: links,
-    tick: () => host.scheduleTurn(),
+    wake: () => {
+      host.scheduleTurn();
+      host.wakeAt(clock.monotonicMs() + FRAME_INTERVAL_MS);
+    },
     turn: () => {
       for (const link of links) link.push(16);
     },
@@ -94,6 +99,7 @@ function makeFake(environment: ServerEnvironment, store: SharedStore, flaw: Flaw
     openInboundLink: () => new FakeInbound(),
     shutdown: (done: () => void) => done(),
   };
+  node.wake();
   return { node, probe: closedProbe() };
 }
 

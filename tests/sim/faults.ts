@@ -209,7 +209,7 @@ export class Faults implements Handler {
         return nothing;
       case "pause":
         if (server.isDown || server.isPaused) return null;
-        server.pause();
+        server.pause(random.chance(0.3));
         return () => server.resume();
       case "partition":
       case "oneWayCut":

@@ -75,7 +75,7 @@ function voteRequestMarks(
   hit: (mark: Mark) => void,
 ): void {
   const hearsLeader = state.leaderId !== NOBODY &&
-    state.electionElapsed < state.options.electionTimeoutTicks;
+    state.nowMs - state.heardMs < state.options.electionTimeoutMs;
   const isPreVote = (frame[BODY]! & PRE_VOTE) !== 0;
   if (isPreVote && term > 0 && hearsLeader) {
     hit("a pre-vote reaches a server that hears its leader");

@@ -1,6 +1,6 @@
 /** What an event is, with its name in the trace. */
 export const Kind = {
-  tick: 1,
+  wake: 1,
   turn: 2,
   completion: 3,
   connect: 10,

@@ -5,7 +5,7 @@
 import { isDeferred } from "../../lib/raft/thrifty_appends.ts";
 import type { LogEvent } from "../../lib/node/api.ts";
 import { EntryKind, NOBODY } from "../../lib/raft/types.ts";
-import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
+import { isDiskStalled, leaderOf, type RaftState } from "../../lib/raft/state.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import { Kind } from "./kinds.ts";
 import { LOG_MARKS, roleMark } from "./log_marks.ts";
@@ -102,7 +102,7 @@ export class Marks {
     const { log, commitIndex } = state;
     if (log.snapshot.index !== before.snapshotIndex) this.#snapshotMoved(state, before);
     if (commitIndex !== before.commitIndex) this.#committed(state, before);
-    if (kind === Kind.tick) this.#sample(state, before, committedIndex);
+    if (kind === Kind.wake) this.#sample(state, before, committedIndex);
     if (kind === Kind.turn && server.probe!.hasDueKeys()) this.hit("a sweep is cut short");
     this.#watchOvertaken(server.probe!, state, before);
     this.#watchRepair(server, state, before);
@@ -247,7 +247,7 @@ export class Marks {
     if (committedIndex + this.#origin.index - log.lastIndex > BEHIND) {
       this.hit("a server is a hundred entries behind");
     }
-    if (state.output.batchTicks > options.electionTimeoutTicks && state.output.batch !== null) {
+    if (state.output.batch !== null && isDiskStalled(state)) {
       this.hit("a sync outlasts an election timeout");
     }
     before.isStreaming = false;

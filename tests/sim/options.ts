@@ -293,15 +293,14 @@ function drawDamageable(random: Random, servers: number): number[] {
 }
 
 function drawTiming(random: Random): Timing {
-  const tickMs = random.pick([10, 10, 10, 20, 25]);
+  const stepMs = random.pick([10, 10, 10, 20, 25]);
   const electionTimeoutMs = random.pick([150, 300, 300, 500, 1_000]);
   const heartbeatIntervalMs = Math.max(
-    tickMs,
-    Math.floor(electionTimeoutMs / random.between(4, 8) / tickMs) * tickMs,
+    stepMs,
+    Math.floor(electionTimeoutMs / random.between(4, 8) / stepMs) * stepMs,
   );
   return {
     ...DEFAULT_TIMING,
-    tickMs,
     electionTimeoutMs,
     heartbeatIntervalMs,
     commandTimeoutMs: random.pick([1_000, 3_000, 5_000]),

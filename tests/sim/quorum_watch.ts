@@ -28,7 +28,7 @@ export class QuorumWatch {
     this.#heardUs[from] = nowUs;
   }
 
-  /** A tick of a server; `leads` says whether it believes that it leads. */
+  /** A server is woken; `leads` says whether it believes that it leads. */
   check(id: number, leads: boolean, nowUs: number): void {
     if (!leads) return this.begin(nowUs);
     let heard = 1;

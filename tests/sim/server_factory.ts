@@ -1,6 +1,6 @@
 /** How a world gets its servers and disks: the real ones of make_node.ts, or the kernel's fake. */
 import type { Clock, Disk, Rng } from "../../lib/host/ports.ts";
-import type { NodeHost, ServerNode } from "../../lib/node/api.ts";
+import type { ServerNode, WakingHost } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import type { SimOptions } from "./options.ts";
@@ -55,7 +55,7 @@ export interface ServerEnvironment {
   readonly disk: ServerDisk;
   readonly clock: Clock;
   readonly rng: Rng;
-  readonly host: NodeHost;
+  readonly host: WakingHost;
 }
 
 export interface BuiltServer {

@@ -1,10 +1,10 @@
 /**
- * One server's process in simulated time: it starts on a disk, ticks by its own clock, is crashed,
+ * One server's process in simulated time: it starts on a disk, is woken by its own clock, is crashed,
  * paused and started again. Every call into the node goes through `deliver`, which catches what it
  * throws, takes its output and has the checks look at it.
  */
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
-import type { LogEvent, NodeHost, ServerNode } from "../../lib/node/api.ts";
+import type { LogEvent, ServerNode, WakingHost } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
 import { assert } from "../../lib/util/assert.ts";
 import type { Atlas } from "./atlas.ts";
@@ -58,7 +58,7 @@ export interface ClientEnd {
   serverGone(): void;
 }
 
-export class SimServer implements Handler, Part, NodeHost {
+export class SimServer implements Handler, Part, WakingHost {
   readonly id: number;
   readonly world: World;
   readonly clock: SimClock;
@@ -89,7 +89,15 @@ export class SimServer implements Handler, Part, NodeHost {
   #isRestarting = false;
   #deferred: SimEvent[] = [];
   #dirty: Part[] = [];
-  #tickStretch = 1;
+  /** The number of the timer that was set last: earlier ones are void. */
+  #timer = 0;
+  #isTimerSet = false;
+  /** Those of this life that are still to come. */
+  #voidTimers = 0;
+  /** When it was paused; and whether its whole machine was, with its monotonic clock. */
+  #pausedUs = 0;
+  #isSuspended = false;
+  #wokenUs = 0;
   #scratch = new Uint8Array(4_096);
 
   constructor(
@@ -149,6 +157,8 @@ export class SimServer implements Handler, Part, NodeHost {
     this.#isRestarting = false;
     if (this.node !== null) return;
     this.life++;
+    this.#isTimerSet = false;
+    this.#voidTimers = 0;
     const { factory, options, checks } = this.#setting;
     this.world.counters.add("starts");
     this.#trace("start", `life ${this.life}`);
@@ -169,8 +179,6 @@ export class SimServer implements Handler, Part, NodeHost {
       this.#threw(error);
       return;
     }
-    this.#tickStretch = 1;
-    this.#schedule(Kind.tick, this.random.unit() * options.timing.tickMs * 1000);
   }
 
   #connectAll(node: ServerNode): void {
@@ -229,11 +237,16 @@ export class SimServer implements Handler, Part, NodeHost {
     this.world.schedule(delayUs, this, Kind.restart);
   }
 
-  /** Nothing is delivered until `resume`. */
-  pause(): void {
+  /**
+   * Nothing is delivered until `resume`: the process is stopped or, where its machine `isSuspended`, its
+   * monotonic clock as well.
+   */
+  pause(isSuspended = false): void {
     if (this.node === null || this.#isPaused) return;
     this.#isPaused = true;
-    this.#trace("pause", "");
+    this.#isSuspended = isSuspended;
+    this.#pausedUs = this.world.now;
+    this.#trace(isSuspended ? "suspend" : "pause", "");
   }
 
   /** All that came meanwhile is delivered at once. */
@@ -242,8 +255,11 @@ export class SimServer implements Handler, Part, NodeHost {
     this.#isPaused = false;
     this.#trace("resume", `${this.#deferred.length} deferred`);
     this.#quorum.begin(this.world.now);
+    if (this.#isSuspended) this.clock.suspended(this.world.now - this.#pausedUs);
     const deferred = this.#deferred;
     this.#deferred = [];
+    // All is due at once: timers may well come before what has arrived.
+    if (this.random.chance(0.5)) deferred.sort((a, b) => timerFirst(a) - timerFirst(b));
     for (const event of deferred) this.world.again(event);
   }
 
@@ -252,7 +268,9 @@ export class SimServer implements Handler, Part, NodeHost {
       if (this.#isRestarting) this.start();
       return;
     }
-    if (event.life === this.life) this.deliver(event, this);
+    if (event.life !== this.life) return;
+    if (event.kind !== Kind.wake || event.a === this.#timer) return this.deliver(event, this);
+    this.#voidTimers--;
   }
 
   /** One step of this server: an event of `part`, its output, the checks. */
@@ -268,7 +286,7 @@ export class SimServer implements Handler, Part, NodeHost {
     hash.add(world.now);
     hash.add(this.id * 64 + event.kind);
     if (event.bytes !== null) hash.addBytes(event.bytes);
-    if (world.trace.on && event.kind !== Kind.tick && event.kind !== Kind.turn) {
+    if (world.trace.on && event.kind !== Kind.wake && event.kind !== Kind.turn) {
       const bytes = event.bytes === null ? "" : `  ${world.trace.bytes(event.bytes)}`;
       this.#trace(kindName(event.kind), part.describe(event) + bytes);
     }
@@ -293,9 +311,12 @@ export class SimServer implements Handler, Part, NodeHost {
     checks.afterStep(this);
     if (kind === Kind.turn) checks.afterTurn(this);
     const seen = this.streaming;
-    if (seen !== null) streams.check(seen, kind === Kind.tick, this.#bytesBetween);
+    if (seen !== null) streams.check(seen, kind === Kind.wake, this.#bytesBetween);
     marks.look(this, kind, checks.committedIndex);
-    if (kind === Kind.tick) {
+    if (kind === Kind.wake) {
+      // By a clock that stands still nobody can tell how long others are silent.
+      if (this.clock.frozenUntilUs >= this.#wokenUs) this.#quorum.begin(this.world.now);
+      this.#wokenUs = this.world.now;
       const leads = this.probe?.isOpen() === true && this.probe.isLeader();
       this.#quorum.check(this.id, leads, this.world.now);
     }
@@ -307,10 +328,9 @@ export class SimServer implements Handler, Part, NodeHost {
   }
 
   perform(event: SimEvent): void {
-    if (event.kind === Kind.tick) {
-      const tickUs = this.#setting.options.timing.tickMs * 1000;
-      this.#schedule(Kind.tick, tickUs / this.clock.rate * this.#tickStretch);
-      this.node!.tick();
+    if (event.kind === Kind.wake) {
+      this.#isTimerSet = false;
+      this.node!.wake();
     } else if (event.kind === Kind.turn) this.node!.turn();
     else event.call!();
   }
@@ -377,7 +397,11 @@ export class SimServer implements Handler, Part, NodeHost {
     const found: string[] = [];
     const held = this.probe.leftover();
     if (held !== null) found.push(held);
-    const limits = { [Kind.tick]: 1, [Kind.turn]: 1, [Kind.completion]: COMPLETIONS_LEFT_MAX };
+    const limits = {
+      [Kind.wake]: 1 + this.#voidTimers,
+      [Kind.turn]: 1,
+      [Kind.completion]: COMPLETIONS_LEFT_MAX,
+    };
     for (const [kind, most] of Object.entries(limits)) {
       const isDone = Number(kind) === Kind.completion ? this.disk.voidEvents : 0;
       const count = this.world.pending(this, Number(kind), this.life) - isDone;
@@ -390,6 +414,13 @@ export class SimServer implements Handler, Part, NodeHost {
 
   scheduleTurn(): void {
     this.#schedule(Kind.turn, this.random.between(1, 60));
+  }
+
+  wakeAt(atMs: number): void {
+    if (this.#isTimerSet) this.#voidTimers++;
+    this.#isTimerSet = true;
+    const delayUs = this.clock.untilUs(atMs);
+    this.world.schedule(delayUs, this, Kind.wake, this.life, ++this.#timer);
   }
 
   fatal(error: Error): void {
@@ -482,6 +513,11 @@ export class SimServer implements Handler, Part, NodeHost {
       this.world.trace.line(this.world.now, `server ${this.id}`, what, detail);
     }
   }
+}
+
+/** For sorting: timers before all others, which keep their order. */
+function timerFirst({ kind }: SimEvent): number {
+  return kind === Kind.wake ? 0 : 1;
 }
 
 /** Mostly a few bytes, often one. */

@@ -25,7 +25,7 @@ export function loadedOptions(seed: number, hasFaults: boolean): SimOptions {
   const calm = { faults: {}, newLeaderFault: 0, installFault: 0, crashesAtFirst: false };
   return drawOptions(seed, {
     servers: 5,
-    timing: { ...timing, tickMs: 10, heartbeatIntervalMs: 50, electionTimeoutMs: 300 },
+    timing: { ...timing, heartbeatIntervalMs: 50, electionTimeoutMs: 300 },
     clients: { ...clients, count: 5, thinkMeanMs: 100, burstMax: 4, split: false },
     damageable: [],
     ...(hasFaults ? {} : calm),

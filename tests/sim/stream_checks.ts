@@ -19,6 +19,8 @@ const INDEX = 29;
 const PINNED_FACTOR = 64;
 /** The silence after which a sender has to send again, with room for when it looks at its clock. */
 const SILENCE_MAX_MS = 1_500;
+/** And for the sending itself, once that has been noticed. */
+const LATE_MAX_MS = 100;
 
 /** A stream as it goes on. */
 interface Stream {
@@ -26,8 +28,8 @@ interface Stream {
   readonly index: number;
   /** When something of it left or was answered, by the leader's own clock. */
   activeMs: number;
-  /** A tick has found it silent for too long. */
-  isLate: boolean;
+  /** When it was found silent for too long; Infinity while it was not. */
+  lateMs: number;
 }
 
 /** A leader's log in memory. */
@@ -62,7 +64,7 @@ export class StreamChecks {
     const term = readU64(frame, TERM);
     if (term !== state.term) return;
     const index = readU64(frame, INDEX);
-    this.#streams.set(`${id}/${to}`, { term, index, activeMs: monotonicMs, isLate: false });
+    this.#streams.set(`${id}/${to}`, { term, index, activeMs: monotonicMs, lateMs: Infinity });
     const held = this.#held.get(id);
     const cutIndex = held?.term === term ? held.cutIndex : 0;
     this.#gap = null;
@@ -79,7 +81,7 @@ export class StreamChecks {
     const stream = this.#streams.get(`${id}/${from}`);
     if (stream?.index !== readU64(frame, INDEX)) return;
     stream.activeMs = monotonicMs;
-    stream.isLate = false;
+    stream.lateMs = Infinity;
   }
 
   /**
@@ -88,7 +90,7 @@ export class StreamChecks {
    */
   check(
     { id, monotonicMs, state }: StreamingServer,
-    isTick: boolean,
+    isWoken: boolean,
     bytesBetween: (behind: number, upTo: number) => number,
   ): void {
     const gap = this.#gap;
@@ -105,18 +107,20 @@ export class StreamChecks {
       const stream = this.#streams.get(key);
       if (stream === undefined) continue;
       if (mode !== "snapshot" || stream.term !== state.term) this.#streams.delete(key);
-      else if (isTick) this.#checkSilence(stream, monotonicMs, `leader ${id} has sent ${follower}`);
+      else if (isWoken) {
+        this.#checkSilence(stream, monotonicMs, `leader ${id} has sent ${follower}`);
+      }
     }
   }
 
   #checkSilence(stream: Stream, monotonicMs: number, who: string): void {
     const silentMs = Math.round(monotonicMs - stream.activeMs);
     if (silentMs <= SILENCE_MAX_MS) return;
-    if (stream.isLate) {
+    if (monotonicMs - stream.lateMs > LATE_MAX_MS) {
       throw new CheckFailure("a stream goes on", `${who} nothing of a snapshot for ${silentMs} ms`);
     }
-    // Its clock may have jumped: what this tick sends leaves with the turn behind it.
-    stream.isLate = true;
+    // Its clock may have jumped: what is sent for that leaves with a turn after this.
+    stream.lateMs = Math.min(stream.lateMs, monotonicMs);
   }
 
   #follow(

@@ -26,8 +26,12 @@ export async function runConfigCheck(
       return found;
     });
     const faults = configFaults(text);
-    const servers = faults.length > 0 ? [] : parseConfig(text, file).servers;
+    const config = faults.length > 0 ? null : parseConfig(text, file);
+    const servers = config?.servers ?? [];
     const notes = doubtsAbout(servers).map((one) => `note: ${one}`);
+    for (const key of config?.withoutEffect ?? []) {
+      notes.push(`note: ${key} has no effect any more, and can be left out`);
+    }
     if (flags.data !== undefined) {
       const { report } = await withFile(() => readDirectory(flags.data!));
       const differences = faults.length > 0 ? [] : differencesTo(report, servers);

@@ -77,6 +77,9 @@ export class ExpiryHeap {
    * it: a lower bound, the next millisecond, which is safe.
    */
   nextDeadlineMs(clockMs: number): number {
+    if (this.length === 0) return Infinity;
+    const first = this.deadlineAt(0);
+    if (first > clockMs) return first;
     let earliest = Infinity;
     // Below an entry that is not due nothing is earlier, so it looks only below due ones.
     const waiting = [0];

@@ -16,10 +16,11 @@ export function statusText(state: NodeState): string {
 }
 
 export function clusterStatus(state: NodeState): ClusterStatus {
-  const { options, links, replica, eventRing } = state;
+  const { options, clock, links, replica, eventRing } = state;
   const raft = replica?.raft.state;
-  const hasLeader = raft !== undefined && (raft.role.kind === "leader" || !missesLeader(raft));
-  const nowMs = options.clock.monotonicMs();
+  const nowMs = clock.monotonicMs();
+  const hasLeader = raft !== undefined &&
+    (raft.role.kind === "leader" || !missesLeader(raft, nowMs));
   const peers = new Map(peerViews(links, undefined).map((peer) => [peer.id, peer]));
   const seen = (id: ServerId): Seen => {
     if (id === options.serverId) return itself(ownFacts(state));

@@ -1,19 +1,23 @@
 /** The node's host, with an ear on what it logs. */
 import type { ProcessUse } from "../../host/ports.ts";
-import type { LogEvent, MachineFacts, NodeHost } from "../api.ts";
+import type { LogEvent, MachineFacts, WakingHost } from "../api.ts";
 import type { EventRing } from "./event_ring.ts";
 
-export class ObservedHost implements NodeHost {
-  readonly #host: NodeHost;
+export class ObservedHost implements WakingHost {
+  readonly #host: WakingHost;
   readonly #events: EventRing;
 
-  constructor(host: NodeHost, events: EventRing) {
+  constructor(host: WakingHost, events: EventRing) {
     this.#host = host;
     this.#events = events;
   }
 
   scheduleTurn(): void {
     this.#host.scheduleTurn();
+  }
+
+  wakeAt(atMs: number): void {
+    this.#host.wakeAt(atMs);
   }
 
   fatal(error: Error): void {

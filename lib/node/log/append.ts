@@ -136,8 +136,13 @@ export class Appender {
   }
 
   /** True where what was gathered is to wait for more. */
-  shouldLinger(state: RaftState): boolean {
-    return this.#groupCommit.shouldLinger(state, this.gatheredBytes);
+  shouldLinger(state: RaftState, nowMs: number): boolean {
+    return this.#groupCommit.shouldLinger(state, this.gatheredBytes, nowMs);
+  }
+
+  /** When what was gathered waits no longer; Infinity where nothing was. */
+  nextDeadlineMs(): number {
+    return this.#groupCommit.nextDeadlineMs();
   }
 
   /** The commands of an entry were applied, and answered. */

@@ -5,8 +5,8 @@
  * frame to each follower, and the syncs. After the commit, clients that were just answered are waited for
  * as well, if they sent their next write at once the time before: most of them return, and all share one
  * round of replication instead of taking turns in two. That wait ends once most are back; or with the
- * next write after it has lasted as long as the commit took; or at the next tick. There is no such wait
- * for a few clients, for large writes, or for clients that take their time.
+ * next write after it has lasted as long as the commit took. There is no such wait for a few clients, for
+ * large writes, or for clients that take their time; and no write waits longer than `LINGER_MAX_MS`.
  */
 import type { Clock } from "../../host/ports.ts";
 import type { RaftState } from "../../raft/state.ts";
@@ -20,6 +20,8 @@ const AWAIT_BYTES_MAX = 65_536;
 const AWAITED_MIN = 8;
 /** Nor is the last eighth of them. */
 const AWAITED_SHARE = 8;
+/** No write waits longer for others. */
+const LINGER_MAX_MS = 10;
 
 /** Groups are what goes into the log at once; they count from 0. */
 export class GroupCommit {
@@ -29,6 +31,8 @@ export class GroupCommit {
   #answered = 0;
   #awaited = 0;
   #flushedMs = 0;
+  /** When a turn first saw a write of this group; Infinity before. */
+  #sinceMs = Infinity;
   /** When the group before was first seen committed; -1 before that. */
   #committedMs = -1;
 
@@ -59,16 +63,23 @@ export class GroupCommit {
     this.#group++;
     this.#answered = this.#awaited = 0;
     this.#flushedMs = this.#clock.monotonicMs();
+    this.#sinceMs = Infinity;
     this.#committedMs = -1;
   }
 
-  /** True where `gatheredBytes` of writes may wait for more. */
-  shouldLinger({ role, log, output }: RaftState, gatheredBytes: number): boolean {
+  /** When what was gathered waits no longer; Infinity where nothing was. */
+  nextDeadlineMs(): number {
+    return this.#sinceMs + LINGER_MAX_MS;
+  }
+
+  /** True where `gatheredBytes` of writes may wait for more; it is `nowMs` by the monotonic clock. */
+  shouldLinger({ role, log, output }: RaftState, gatheredBytes: number, nowMs: number): boolean {
     if (role.kind !== "leader" || gatheredBytes >= GATHER_BYTES_MAX) return false;
+    if (this.#sinceMs === Infinity && gatheredBytes > 0) this.#sinceMs = nowMs;
+    if (nowMs >= this.nextDeadlineMs()) return false;
     if (log.lastIndex > output.applyingIndex) return true; // not committed, or not answered
     const areEnough = this.#awaited * AWAITED_SHARE <= this.#answered;
     if (areEnough || this.#answered < AWAITED_MIN || gatheredBytes >= AWAIT_BYTES_MAX) return false;
-    const nowMs = this.#clock.monotonicMs();
     if (this.#committedMs < 0) this.#committedMs = nowMs;
     return nowMs - this.#committedMs < this.#committedMs - this.#flushedMs;
   }

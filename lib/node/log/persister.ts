@@ -14,6 +14,8 @@ import type { NodeHost } from "../api.ts";
 
 /** How long the log has to be quiet before its end is marked as synced. */
 const IDLE_BEFORE_MARK_MS = 50;
+/** How often a disk without room is looked at. */
+const FULL_LOOK_MS = 100;
 /** How long to wait before a batch that found the disk full is offered again. */
 const FULL_RETRY_MS = 200;
 
@@ -26,7 +28,7 @@ export interface PersisterOptions {
   readonly events: PersistEvents;
   readonly standstill: Pick<Standstill, "totalMs">;
   /** Hears that the disk answers, while a batch takes long. */
-  readonly raft: Pick<Raft, "noteDiskProgress" | "noteDiskFull">;
+  readonly raft: Pick<Raft, "noteTime" | "noteDiskProgress" | "noteDiskFull">;
   /** At startup, see `HardState.suspect`. */
   readonly isSuspectOnDisk: boolean;
 }
@@ -38,8 +40,8 @@ export interface DiskMeters {
 }
 
 export interface PersistEvents {
-  /** A batch is durable. */
-  persisted(batch: PersistBatch): void;
+  /** A batch is durable; it is `nowMs`. */
+  persisted(batch: PersistBatch, nowMs: number): void;
 }
 
 export class Persister {
@@ -59,6 +61,7 @@ export class Persister {
   #stoodStillBeforeMs = 0;
   #finishedMs = 0;
   #isMarked = true;
+  #elapsedMs = 0;
   #isFull = false;
   #isStuck = false;
   /** What of the batch a full disk has not taken yet, and how many entries to try at a time. */
@@ -122,14 +125,28 @@ export class Persister {
     return this.#isWaiting;
   }
 
-  /** Begins to write the batch that waits, if any; a tick does the same. */
+  /** Begins to write the batch that waits, if any; so does the passing of time. */
   writeWaiting(): void {
     if (this.#isWaiting && !this.#isWriting) this.#write();
   }
 
-  tick(nowMs: number): void {
+  /** When `elapse` has something to do, by the monotonic clock. */
+  nextDeadlineMs(): number {
+    const isFull = this.#isFull || !this.#options.log.hasRoom();
+    const lookMs = isFull ? this.#elapsedMs + FULL_LOOK_MS : Infinity;
+    return Math.min(lookMs, this.#paced.nextDeadlineMs(), this.#nextWriteMs());
+  }
+
+  #nextWriteMs(): number {
+    if (this.#isWriting || this.#isWaiting) return Infinity;
+    if (this.isBusy) return this.#retryAtMs;
+    return this.#isMarked ? Infinity : this.#finishedMs + IDLE_BEFORE_MARK_MS;
+  }
+
+  elapse(nowMs: number): void {
     const { log } = this.#options;
-    this.#paced.tick(nowMs);
+    this.#elapsedMs = nowMs;
+    this.#paced.elapse(nowMs);
     log.seekRoom(nowMs);
     // That is also so where a reserve can't grow, or this process started on a full disk.
     if (!log.hasRoom()) this.#noteFull("a reserve is in use or can't grow");
@@ -176,7 +193,7 @@ export class Persister {
       if (error !== null) {
         this.#noteFull(error.message);
         this.#retryAtMs = clock.monotonicMs() + FULL_RETRY_MS;
-        this.#options.raft.noteDiskFull();
+        this.#noteDiskFull();
         return;
       }
       this.#restartAt = null;
@@ -201,7 +218,17 @@ export class Persister {
   }
 
   /** A batch that takes several syncs has one less to go. */
-  readonly #onSync = (): void => this.#options.raft.noteDiskProgress();
+  readonly #onSync = (): void => {
+    const { raft, clock } = this.#options;
+    raft.noteTime(clock.monotonicMs()); // a stall is counted from now
+    raft.noteDiskProgress();
+  };
+
+  #noteDiskFull(): void {
+    const { raft, clock } = this.#options;
+    raft.noteTime(clock.monotonicMs());
+    raft.noteDiskFull();
+  }
 
   readonly #onWrite = (isOver: boolean): void => {
     const nowMs = this.#options.clock.monotonicMs();
@@ -227,7 +254,7 @@ export class Persister {
       if (!this.#isSuspectOnDisk) this.#pieceEntriesMax = lessThan(piece);
       this.#noteFull(error.message);
       this.#retryAtMs = nowMs + FULL_RETRY_MS;
-      this.#options.raft.noteDiskFull();
+      this.#noteDiskFull();
       this.#compactIfIdle();
       return;
     }
@@ -249,7 +276,7 @@ export class Persister {
     this.#batch = null;
     this.#compactIfIdle();
     if (!log.hasRoom()) this.#noteFull("the reserve is in use");
-    events.persisted(batch);
+    events.persisted(batch, nowMs);
   }
 
   /**

@@ -29,7 +29,13 @@ export class DigestExchange {
     this.#links = links;
   }
 
-  tick(nowMs: number, isLeader: boolean, store: Store): void {
+  /** When the leader names its digest again, or what came can be compared. */
+  nextDeadlineMs(isLeader: boolean, { appliedIndex }: Store): number {
+    if (this.#waiting !== null && appliedIndex >= this.#waiting.notice.index) return this.#lastMs;
+    return isLeader && appliedIndex !== this.#lastIndex ? this.#lastMs + INTERVAL_MS : Infinity;
+  }
+
+  elapse(nowMs: number, isLeader: boolean, store: Store): void {
     const waiting = this.#waiting;
     if (waiting !== null && store.appliedIndex >= waiting.notice.index) {
       this.#waiting = null;

@@ -45,16 +45,17 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
   #isLost = false;
-  /** How long nothing came in over this connection. */
-  #silentMs = 0;
-  #sinceAcceptMs = 0;
-  #sincePongMs = 0;
+  /** In listening time: when something came in last, and when it was answered last. */
+  #heardMs: number;
+  readonly #acceptedMs: number;
+  #pongMs: number;
   /** Something came in since the last pong. */
   #owesPong = false;
 
   constructor(remote: string, links: LinkOwner) {
     this.#remote = remote;
     this.#links = links;
+    this.#acceptedMs = this.#heardMs = this.#pongMs = links.time.nowMs();
   }
 
   get address(): string {
@@ -81,39 +82,53 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
 
   receive(bytes: Uint8Array): void {
     if (this.closing !== null) return;
-    this.#silentMs = 0;
-    this.#owesPong = true;
+    this.#links.linkActive();
+    const nowMs = this.#heardMs = this.#links.time.nowMs();
+    if (!this.#owesPong) {
+      this.#owesPong = true;
+      this.#links.dueEarlier();
+    }
     const malformed = takeFrames(this.#decoder, bytes, this);
     if (malformed !== null) {
       this.#end(`a malformed frame from ${this.#remote}: ${malformed}`);
       if (this.#from !== null) this.#links.log.malformed(this.#from, malformed);
     }
-    if (this.#from !== null) this.#links.silence.heard(this.#from);
+    if (this.#from !== null) this.#links.silence.heard(this.#from, nowMs);
   }
 
   disconnected(): void {
     this.onActivity = null;
+    this.#links.dueEarlier();
     this.#links.processes.closed(this);
     this.#links.inboundClosed(this);
     this.#forget();
   }
 
+  /** When there is something to do, in listening time. */
+  nextDeadlineMs(): number {
+    if (this.#isLost) return Infinity;
+    if (this.#from === null) return this.#acceptedMs + HANDSHAKE_MAX_MS;
+    const { silenceMaxMs, pongPauseMs } = this.#links.pace;
+    const lostMs = this.#heardMs + SILENT_PERIODS * silenceMaxMs;
+    const owes = this.#owesPong && this.closing === null;
+    return owes ? Math.min(lostMs, this.#pongMs + pongPauseMs) : lostMs;
+  }
+
   /** Lets time pass: ends a connection that stays silent, answers one that does not. */
-  tick(elapsedMs: number): void {
+  elapse(nowMs: number): void {
     if (this.#isLost) return;
     const { silenceMaxMs, pongPauseMs } = this.#links.pace;
-    this.#silentMs += elapsedMs;
-    this.#sinceAcceptMs += elapsedMs;
-    this.#sincePongMs += elapsedMs;
     if (this.#from === null) {
-      if (this.#sinceAcceptMs < HANDSHAKE_MAX_MS) return;
+      if (nowMs - this.#acceptedMs < HANDSHAKE_MAX_MS) return;
       return this.#lose(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
     }
     const silenceMax = SILENT_PERIODS * silenceMaxMs;
-    if (this.#silentMs >= silenceMax) return this.#lose(`nothing came in for ${silenceMax} ms`);
-    if (!this.#owesPong || this.#sincePongMs < pongPauseMs || this.closing !== null) return;
+    if (nowMs - this.#heardMs >= silenceMax) {
+      return this.#lose(`nothing came in for ${silenceMax} ms`);
+    }
+    if (!this.#owesPong || nowMs - this.#pongMs < pongPauseMs || this.closing !== null) return;
     // Whatever came in counts, parts of a large frame too: a slow connection is not a lost one.
-    this.#sincePongMs = 0;
+    this.#pongMs = nowMs;
     if (this.#output.pendingBytes > 0) return;
     this.#owesPong = false;
     encodePong(this.#output.writer);

@@ -14,6 +14,7 @@ import {
   type RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import type { ListeningTime } from "./listening_time.ts";
 import type { PeerLog } from "./peer_log.ts";
 import type { PeerProcesses } from "./peer_processes.ts";
 import type { PeerSilence } from "./peer_silence.ts";
@@ -40,8 +41,10 @@ export interface AcceptedLink {
   readonly from: ServerId | null;
   /** True where the handshake has passed with this server, in this version. */
   speaks(peer: ServerId, protocolVersion: number): boolean;
-  /** Lets time pass. */
-  tick(elapsedMs: number): void;
+  /** When `elapse` has something to do, in listening time. */
+  nextDeadlineMs(): number;
+  /** It is `nowMs`, in listening time. */
+  elapse(nowMs: number): void;
   /** Somebody's handshake has passed: where that is the same server, this connection is dead. */
   replaceBy(newer: AcceptedLink): void;
   /** Ends this connection so that the other end makes a fresh handshake. */
@@ -54,6 +57,7 @@ export interface LinkOwner {
   readonly frameBytesMax: number;
   readonly protocolVersionMax: number;
   readonly pace: LinkPace;
+  readonly time: ListeningTime;
   readonly log: PeerLog;
   readonly silence: PeerSilence;
   readonly processes: PeerProcesses;
@@ -74,6 +78,10 @@ export interface LinkOwner {
   handshakePassed(newer: AcceptedLink): void;
   inboundLost(from: ServerId): void;
   inboundClosed(link: AcceptedLink): void;
+  /** Something has come in or changed here: it may be due soon. */
+  linkActive(): void;
+  /** The same, and this link has something to do earlier than it said before. */
+  dueEarlier(): void;
   receiveMessage(message: Message): void;
   receiveNotice(from: ServerId, notice: FormationNotice): void;
   receiveDigest(from: ServerId, notice: DigestNotice): void;

@@ -27,6 +27,7 @@ import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
+import { ListeningTime } from "./listening_time.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PeerProcesses, type StartId } from "./peer_processes.ts";
 import { PeerSilence } from "./peer_silence.ts";
@@ -45,7 +46,7 @@ export interface PeerLinksOptions {
   /** Where each server's log port is, for people. */
   readonly logAddresses: ReadonlyMap<ServerId, string>;
   readonly host: Pick<NodeHost, "log">;
-  /** The clock whose time `tick` is called with. */
+  /** The clock whose time `elapse` is called with. */
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly events: PeerEvents;
   readonly outboxBytesMax: number;
@@ -57,6 +58,8 @@ export interface PeerLinksOptions {
 
 /** The node, as its links see it: what it tells the others, and what it hears of them once formed. */
 export interface PeerEvents {
+  /** Something has come in over a link, or a link has changed: `nextDeadlineMs` is to be asked soon. */
+  linkActive(): void;
   /** What to tell the others of this server; null while there is nothing to tell. */
   ownStatus(): StatusNotice | null;
   /** And what it says of itself to whoever asks. */
@@ -73,13 +76,13 @@ export interface PeerEvents {
 const SILENCE_ELECTION_TIMEOUTS = 3;
 const SILENCE_MIN_MS = 1_000;
 
-/** The most that one tick counts: far less than a handshake may take, whatever the timing is. */
-const TICK_COUNTS_MAX_MS = 1_000;
+/** The longest step of listening time: far less than a handshake may take, whatever the timing is. */
+const STEP_MAX_MS = 1_000;
 /**
- * The most that one tick counts while a process is asked whether it still answers: after a standstill
- * the tick comes before anything that has arrived meanwhile is read.
+ * The longest step while a process is asked whether it still answers: after a standstill what has arrived
+ * meanwhile may not be read yet.
  */
-const PROCESSES_TICK_MAX_MS = 50;
+const PROCESSES_STEP_MAX_MS = 50;
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form logs whom it waits for. */
 const WAITING_LOG_INTERVAL_MS = 5_000;
@@ -91,6 +94,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly protocolVersionMax: number;
   readonly statuses: PeerStatuses;
   readonly facts: PeerFacts;
+  readonly time: ListeningTime;
   readonly silence: PeerSilence;
   readonly processes = new PeerProcesses();
   readonly log: PeerLog;
@@ -98,8 +102,10 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<AcceptedLink>();
-  /** The time of the last tick; -1 before the first. */
-  #nowMs = -1;
+  /** No link has anything to do before; or -1: they have to be asked. In listening time. */
+  #linksDueMs = -1;
+  /** When time was last told to pass; -1 before that. */
+  #elapsedMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
   #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
 
@@ -107,18 +113,22 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.#options = options;
     const { directory, serverId, servers, host, electionTimeoutMs } = options;
     this.pace = linkPace(electionTimeoutMs);
-    this.log = new PeerLog(host, servers);
+    this.time = new ListeningTime(
+      options.clock,
+      Math.min(this.pace.pingIntervalMs, STEP_MAX_MS),
+    );
+    this.log = new PeerLog(host, servers, options.clock);
     this.#features = new Map([
       [Feature.status, new Uint8Array(0)],
       [Feature.start, hexToBytes(options.startId)],
       [Feature.facts, new Uint8Array(0)],
     ]);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
-    this.statuses = new PeerStatuses(electionTimeoutMs, this);
+    this.statuses = new PeerStatuses(electionTimeoutMs, options.clock, this);
     this.facts = new PeerFacts(electionTimeoutMs);
     this.formation = new Formation(directory.identity, directory.formation, servers, this);
     const others = options.reachable.filter((id) => id !== serverId);
-    this.silence = new PeerSilence(others);
+    this.silence = new PeerSilence(others, this.time);
     this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
     for (const link of this.outbound) this.#byId.set(link.peerId, link);
     this.formation.advance();
@@ -139,6 +149,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   openInbound(remote: string): InboundLink {
     const link = new PeerInbound(remote, this);
     this.#inbound.add(link);
+    this.dueEarlier();
     return link;
   }
 
@@ -152,17 +163,45 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     for (const link of this.outbound) link.wake();
   }
 
-  tick(nowMs: number): void {
-    // A process that stood still has not listened: the others were not silent for it.
-    const sinceLastMs = this.#nowMs < 0 ? 0 : nowMs - this.#nowMs;
-    const elapsedMs = Math.min(sinceLastMs, this.pace.pingIntervalMs, TICK_COUNTS_MAX_MS);
-    this.#nowMs = nowMs;
-    this.log.tick(nowMs);
-    this.processes.tick(Math.min(elapsedMs, PROCESSES_TICK_MAX_MS));
-    this.silence.tick(elapsedMs);
-    for (const link of this.#inbound) link.tick(elapsedMs);
-    for (const link of this.outbound) link.tick(elapsedMs);
-    this.statuses.tick(nowMs);
+  /** When `elapse` has something to do, by the monotonic clock. */
+  nextDeadlineMs(): number {
+    // Asked after each turn. What comes in and leaves moves these times on: it is not asked about.
+    if (this.#linksDueMs < 0) this.#linksDueMs = this.#nextLinkMs();
+    return Math.min(
+      this.time.clockAt(this.#linksDueMs),
+      this.#processesMs(),
+      this.log.nextDeadlineMs(),
+      this.formation.isFormed
+        ? this.statuses.nextDeadlineMs()
+        : this.#lastNoticeMs + NOTICE_INTERVAL_MS,
+    );
+  }
+
+  #nextLinkMs(): number {
+    let listenedMs = Infinity;
+    for (const link of this.#inbound) listenedMs = Math.min(listenedMs, link.nextDeadlineMs());
+    for (const link of this.outbound) listenedMs = Math.min(listenedMs, link.nextDeadlineMs());
+    return listenedMs;
+  }
+
+  /** A process that is asked whether it answers is given up after some short steps. */
+  #processesMs(): number {
+    const { leftMs } = this.processes;
+    if (leftMs === Infinity) return Infinity;
+    return this.#elapsedMs + Math.min(leftMs, PROCESSES_STEP_MAX_MS);
+  }
+
+  /** It is `nowMs` by the monotonic clock. */
+  elapse(nowMs: number): void {
+    const sinceLastMs = this.#elapsedMs < 0 ? 0 : nowMs - this.#elapsedMs;
+    this.#elapsedMs = nowMs;
+    this.log.elapse(nowMs);
+    this.processes.elapse(Math.min(sinceLastMs, PROCESSES_STEP_MAX_MS));
+    const listenedMs = this.time.nowMs(nowMs);
+    for (const link of this.#inbound) link.elapse(listenedMs);
+    for (const link of this.outbound) link.elapse(listenedMs);
+    this.#linksDueMs = -1;
+    this.statuses.elapse(nowMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
     const notice = this.formation.notice();
@@ -193,6 +232,15 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   check(hello: Hello): Refused | null {
     const { serverId, servers } = this.#options;
     return checkHello(hello, serverId, servers, this.formation);
+  }
+
+  linkActive(): void {
+    this.#options.events.linkActive();
+  }
+
+  dueEarlier(): void {
+    this.#linksDueMs = -1;
+    this.linkActive();
   }
 
   /** A raft message came in over a link whose handshake passed. */
@@ -232,9 +280,9 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   /** With what this server says of itself, now and then: so that travels without waking anybody. */
-  sendStatusToAll(status: StatusNotice): void {
+  sendStatusToAll(status: StatusNotice, nowMs: number): void {
     for (const link of this.outbound) link.sendStatus(status);
-    if (!this.facts.isDue(this.#nowMs)) return;
+    if (!this.facts.isDue(nowMs)) return;
     const notice = this.#options.events.ownFacts();
     if (notice === null || this.outbound.length === 0) return;
     const body = factsBytes(notice);
@@ -314,6 +362,6 @@ function linkPace(electionTimeoutMs: number): LinkPace {
   return {
     silenceMaxMs,
     pingIntervalMs: Math.ceil(silenceMaxMs / 4),
-    pongPauseMs: Math.ceil(silenceMaxMs / 8),
+    pongPauseMs: Math.ceil(silenceMaxMs / 4),
   };
 }

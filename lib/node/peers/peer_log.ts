@@ -2,6 +2,7 @@
  * What is logged about the other servers. They make most of it happen as often as they like, and must
  * not fill the log.
  */
+import type { Clock } from "../../host/ports.ts";
 import { NOBODY, type ServerId } from "../../raft/types.ts";
 import { PacedLog } from "../reports/paced_log.ts";
 import type { Twin } from "./peer_processes.ts";
@@ -18,18 +19,25 @@ export class PeerLog {
   /** The last warning, by kind and server; those about strangers under NOBODY. */
   readonly #warnings = new Map<string, { readonly about: string; readonly atMs: number }>();
   readonly #paced: PacedLog;
-  /** The time of the last tick; before the first, below zero. */
-  #nowMs = -1;
+  readonly #clock: Pick<Clock, "monotonicMs">;
 
-  constructor(host: Pick<NodeHost, "log">, servers: readonly ServerId[]) {
+  constructor(
+    host: Pick<NodeHost, "log">,
+    servers: readonly ServerId[],
+    clock: Pick<Clock, "monotonicMs">,
+  ) {
+    this.#clock = clock;
     this.#host = host;
     this.#servers = servers;
     this.#paced = new PacedLog(host);
   }
 
-  tick(nowMs: number): void {
-    this.#nowMs = nowMs;
-    this.#paced.tick(nowMs);
+  nextDeadlineMs(): number {
+    return this.#paced.nextDeadlineMs();
+  }
+
+  elapse(nowMs: number): void {
+    this.#paced.elapse(nowMs);
   }
 
   up(id: ServerId): void {
@@ -59,7 +67,11 @@ export class PeerLog {
     reason: string,
     level: LogEvent["level"] = "warning",
   ): void {
-    this.#paced.log(`${id} problem`, { level, message, fields: { peer: id, reason } }, this.#nowMs);
+    this.#paced.log(
+      `${id} problem`,
+      { level, message, fields: { peer: id, reason } },
+      this.#clock.monotonicMs(),
+    );
   }
 
   /** A server, or somebody who claims to be one, was refused. */
@@ -100,17 +112,18 @@ export class PeerLog {
     const who = this.#servers.includes(id) ? id : NOBODY;
     const key = `${message}/${who}`;
     const last = this.#warnings.get(key);
+    const nowMs = this.#clock.monotonicMs();
     if (last !== undefined) {
       const isNews = who !== NOBODY && about !== last.about;
       const intervalMs = isNews ? WARNING_PAUSE_MS : WARNING_INTERVAL_MS;
-      if (this.#nowMs - last.atMs < intervalMs) return;
+      if (nowMs - last.atMs < intervalMs) return;
     }
-    this.#warnings.set(key, { about, atMs: this.#nowMs });
+    this.#warnings.set(key, { about, atMs: nowMs });
     this.#host.log({ level, message, fields: { peer: id, reason: text } });
   }
 
   #paceLog(message: string, id: ServerId, fields: LogEvent["fields"]): void {
     const event = { level: "info", message, fields: { peer: id, ...fields } } as const;
-    this.#paced.log(`${id}`, event, this.#nowMs);
+    this.#paced.log(`${id}`, event, this.#clock.monotonicMs());
   }
 }

@@ -47,8 +47,8 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   readonly #links: LinkOwner;
   readonly #outboxBytesMax: number;
   #output = new OutputBuffer(KEEP_BYTES);
-  /** For how long no more than a few bytes waited at a time. */
-  #quietMs = 0;
+  /** In listening time: since when at most a few bytes waited at a time; Infinity: nothing is kept. */
+  #quietSinceMs = Infinity;
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
   /** The version of the next hello: the latest, until the peer refuses it. */
   #protocolVersion: number;
@@ -57,13 +57,15 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   #isUp = false;
   #isConnected = false;
   #isLost = false;
-  /** How long nothing came back over this connection. */
-  #silentMs = 0;
-  #sincePingMs = 0;
+  /** In listening time: when something came back last, and when something was last asked for. */
+  #heardMs = 0;
+  #pingMs = 0;
   #lastProblem = "";
   /** This end wants another connection, and nothing is wrong with the present one. */
   #isPlannedEnd = false;
   #hasNews = false;
+  /** Something was sent since the last ping, or since one was due. */
+  #hasSent = false;
 
   constructor(peerId: ServerId, links: LinkOwner, outboxBytesMax: number) {
     this.peerId = peerId;
@@ -111,12 +113,12 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     this.#isPlannedEnd = false;
     this.#isConnected = true;
     this.#isLost = false;
-    this.#silentMs = 0;
-    this.#sincePingMs = 0;
+    this.#heardMs = this.#pingMs = this.#quietSinceMs = this.#links.time.nowMs();
     this.closing = null;
     this.#output = new OutputBuffer(KEEP_BYTES);
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
     encodeHello(this.#output.writer, this.#links.hello(this.peerId, this.#protocolVersion));
+    this.#links.dueEarlier();
     this.#hasNews = true;
     this.wake();
   }
@@ -124,10 +126,22 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   receive(bytes: Uint8Array): void {
     // Nothing after the frame that ended the connection is an answer to anything.
     if (this.closing !== null) return;
-    this.#silentMs = 0;
+    this.#links.linkActive();
+    const nowMs = this.#heardMs = this.#links.time.nowMs();
     const malformed = takeFrames(this.#decoder, bytes, this);
     if (malformed !== null) this.#refusedBy("A peer's answer makes no sense", malformed);
-    if (this.#isUp) this.#links.silence.heard(this.peerId);
+    if (this.#isUp) this.#links.silence.heard(this.peerId, nowMs);
+  }
+
+  /** When there is something to do, in listening time. */
+  nextDeadlineMs(): number {
+    if (!this.#isConnected || this.#isLost) return Infinity;
+    const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
+    return Math.min(
+      this.#heardMs + silenceMaxMs,
+      this.#quietSinceMs + QUIET_MS,
+      this.#isUp ? this.#pingMs + pingIntervalMs : Infinity,
+    );
   }
 
   /**
@@ -136,24 +150,28 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
    * longer between its tries. So whatever is written has to be answered; otherwise the connection is
    * given up and made again.
    */
-  tick(elapsedMs: number): void {
+  elapse(nowMs: number): void {
     if (!this.#isConnected || this.#isLost) return;
     const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
-    this.#silentMs += elapsedMs;
-    if (this.#silentMs >= silenceMaxMs) {
+    if (nowMs - this.#heardMs >= silenceMaxMs) {
       this.#isLost = true;
       return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
     }
-    this.#restOutput(elapsedMs);
-    this.#sincePingMs += elapsedMs;
-    if (!this.#isUp || this.#sincePingMs < pingIntervalMs) return;
-    this.#sincePingMs = 0;
+    this.#restOutput(nowMs);
+    if (!this.#isUp || nowMs - this.#pingMs < pingIntervalMs) return;
+    this.#pingMs = nowMs;
+    // Whatever was sent since asks as well as a ping does.
+    if (this.#hasSent) {
+      this.#hasSent = false;
+      return;
+    }
     if (this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodePing(this.#output.writer);
     this.#hasNews = true;
   }
 
   disconnected(reason: string): void {
+    this.#links.dueEarlier();
     const wasUp = this.#isUp;
     this.#isUp = false;
     this.#welcome = null;
@@ -172,7 +190,8 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   send(message: Message): void {
     if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodeMessage(this.#output.writer, message);
-    if (this.#output.pendingBytes > QUIET_BYTES) this.#quietMs = 0;
+    this.#hasSent = true;
+    if (this.#output.pendingBytes > QUIET_BYTES) this.#burst();
     this.#hasNews = true;
   }
 
@@ -193,6 +212,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     if (!this.supports(Feature.status)) return;
     if (this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodeStatus(this.#output.writer, status);
+    this.#hasSent = true;
     this.#hasNews = true;
   }
 
@@ -233,11 +253,17 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     this.onActivity?.();
   }
 
+  /** So much is to be written that its memory is worth to be given back. */
+  #burst(): void {
+    if (this.#quietSinceMs === Infinity) this.#links.dueEarlier();
+    this.#quietSinceMs = this.#links.time.nowMs();
+  }
+
   /** Gives back the memory of a burst that is long over. */
-  #restOutput(elapsedMs: number): void {
-    const wasQuiet = this.#quietMs >= QUIET_MS;
-    this.#quietMs += elapsedMs;
-    if (!wasQuiet && this.#quietMs >= QUIET_MS) this.#output.giveBack();
+  #restOutput(nowMs: number): void {
+    if (nowMs - this.#quietSinceMs < QUIET_MS) return;
+    this.#quietSinceMs = Infinity;
+    this.#output.giveBack();
   }
 
   frameReceived(frame: Frame): void {
@@ -284,6 +310,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
 
   admitted(): void {
     this.#isUp = true;
+    this.#links.dueEarlier();
     this.#lastProblem = "";
     this.#links.peerUp(this.peerId);
   }

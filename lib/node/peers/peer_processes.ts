@@ -112,8 +112,16 @@ export class PeerProcesses {
     }
   }
 
+  /** For how long nobody is given up yet; Infinity where nobody is asked. */
+  get leftMs(): number {
+    let leastMs = Infinity;
+    if (this.#challenges.size === 0) return leastMs;
+    for (const { leftMs } of this.#challenges.values()) leastMs = Math.min(leastMs, leftMs);
+    return leastMs;
+  }
+
   /** Lets time pass; time in which this process stood still counts for little. */
-  tick(elapsedMs: number): void {
+  elapse(elapsedMs: number): void {
     for (const later of [...this.#challenges.values()]) {
       // Gone; or it waits again, as another one was admitted in this very loop, which may answer.
       if (this.#challenges.get(later.link) !== later) continue;

@@ -1,8 +1,9 @@
 /**
  * For how long nothing has come from each other server, over any connection. Counted in this process's
- * own ticks: while it stands still it hears nobody, and that is not their silence.
+ * listening time: while it stands still it hears nobody, and that is not their silence.
  */
 import type { ServerId } from "../../raft/types.ts";
+import type { ListeningTime } from "./listening_time.ts";
 
 export interface Silence {
   /** Since the last byte came, or, before the first, since this process began; in ms. */
@@ -14,25 +15,26 @@ export interface Silence {
 const NEVER: Silence = { silentMs: Infinity, wasHeard: false };
 
 export class PeerSilence {
-  readonly #byId: ReadonlyMap<ServerId, { silentMs: number; wasHeard: boolean }>;
+  readonly #byId: ReadonlyMap<ServerId, { sinceMs: number; wasHeard: boolean }>;
+  readonly #time: ListeningTime;
 
-  constructor(ids: readonly ServerId[]) {
-    this.#byId = new Map(ids.map((id) => [id, { silentMs: 0, wasHeard: false }]));
+  constructor(ids: readonly ServerId[], time: ListeningTime) {
+    this.#time = time;
+    this.#byId = new Map(ids.map((id) => [id, { sinceMs: time.nowMs(), wasHeard: false }]));
   }
 
-  /** Bytes have come from a server whose handshake has passed. */
-  heard(id: ServerId): void {
+  /** Bytes have come from a server whose handshake has passed; it is `nowMs`, in listening time. */
+  heard(id: ServerId, nowMs = this.#time.nowMs()): void {
     const silence = this.#byId.get(id);
     if (silence === undefined) return;
-    silence.silentMs = 0;
+    silence.sinceMs = nowMs;
     silence.wasHeard = true;
   }
 
-  tick(elapsedMs: number): void {
-    for (const silence of this.#byId.values()) silence.silentMs += elapsedMs;
-  }
-
   of(id: ServerId): Silence {
-    return this.#byId.get(id) ?? NEVER;
+    const silence = this.#byId.get(id);
+    if (silence === undefined) return NEVER;
+    const { sinceMs, wasHeard } = silence;
+    return { silentMs: this.#time.nowMs() - sinceMs, wasHeard };
   }
 }

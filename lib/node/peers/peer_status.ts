@@ -3,17 +3,20 @@
  * report that is older than two election timeouts counts for nothing: its server is then *unknown*,
  * neither well nor in trouble. Servers of builds without this feature are always unknown.
  */
+import type { Clock } from "../../host/ports.ts";
 import type { ServerId } from "../../raft/types.ts";
 import type { StatusNotice } from "../../wire/rpc/rpc.ts";
 
 /** The last report of another server. */
 export interface PeerStatus extends StatusNotice {
-  /** By the monotonic clock: not the last tick's time, which is old after a standstill. */
+  /** By the monotonic clock. */
   readonly receivedMs: number;
 }
 
-/** A report is sent again after this share of an election timeout. */
-const REPEAT_SHARE = 1 / 2;
+/** A report is sent again after this share of an election timeout, */
+const REPEAT_SHARE = 3 / 4;
+/** or after a little less, where this server is awake anyway. */
+const EARLY_SHARE = 3 / 5;
 /** What changes back and forth is reported no more often than this. */
 const CHANGE_PAUSE_MS = 50;
 const VALID_ELECTION_TIMEOUTS = 2;
@@ -22,18 +25,22 @@ const VALID_ELECTION_TIMEOUTS = 2;
 export interface StatusLinks {
   /** This server's own; null while it has none to tell. */
   ownStatus(): StatusNotice | null;
-  sendStatusToAll(status: StatusNotice): void;
+  /** It is `nowMs`. */
+  sendStatusToAll(status: StatusNotice, nowMs: number): void;
 }
 
 export class PeerStatuses {
   readonly #electionTimeoutMs: number;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #links: StatusLinks;
   readonly #byId = new Map<ServerId, PeerStatus>();
-  #nowMs = 0;
+  /** Grows with each report that comes. */
+  received = 0;
   #sent: StatusNotice | null = null;
   #sentMs = 0;
 
-  constructor(electionTimeoutMs: number, links: StatusLinks) {
+  constructor(electionTimeoutMs: number, clock: Pick<Clock, "monotonicMs">, links: StatusLinks) {
+    this.#clock = clock;
     this.#electionTimeoutMs = electionTimeoutMs;
     this.#links = links;
   }
@@ -42,42 +49,48 @@ export class PeerStatuses {
   of(id: ServerId): PeerStatus | null {
     const status = this.#byId.get(id);
     if (status === undefined) return null;
-    const ageMs = this.#nowMs - status.receivedMs;
+    const ageMs = this.#clock.monotonicMs() - status.receivedMs;
     return ageMs <= VALID_ELECTION_TIMEOUTS * this.#electionTimeoutMs ? status : null;
   }
 
   receive(from: ServerId, notice: StatusNotice, receivedMs: number): void {
+    this.received++;
     this.#byId.set(from, { ...notice, receivedMs });
   }
 
-  tick(nowMs: number): void {
-    this.#nowMs = nowMs;
+  /** When this server's own report is due again. Changes are looked for whenever time passes. */
+  nextDeadlineMs(): number {
+    if (this.#sent === null) return this.#sentMs;
+    return this.#sentMs + REPEAT_SHARE * this.#electionTimeoutMs;
+  }
+
+  elapse(nowMs: number): void {
     const own = this.#links.ownStatus();
     if (own === null) return;
     const isChanged = this.#sent === null || !isSameReport(own, this.#sent);
-    const pauseMs = isChanged ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#electionTimeoutMs;
+    const pauseMs = isChanged ? CHANGE_PAUSE_MS : EARLY_SHARE * this.#electionTimeoutMs;
     if (this.#sent !== null && nowMs - this.#sentMs < pauseMs) return;
-    this.#tell(own);
+    this.#tell(own, nowMs);
   }
 
-  /** A link has come up: its server gets a report at the next tick, not after the pause. */
+  /** A link has come up: its server gets a report as soon as may be, not after the pause. */
   linkUp(): void {
     this.#sent = null;
   }
 
   /**
-   * This server has come to lead: its report leaves with the term's first entry. Whoever leads next has
-   * heard the log's time by then, however soon that is, and takes it from no wall clock.
+   * This server has come to lead, at `nowMs`: its report leaves with the term's first entry. Whoever leads
+   * next has heard the log's time by then, however soon that is, and takes it from no wall clock.
    */
-  leadershipWon(): void {
+  leadershipWon(nowMs: number): void {
     const own = this.#links.ownStatus();
-    if (own !== null) this.#tell(own);
+    if (own !== null) this.#tell(own, nowMs);
   }
 
-  #tell(own: StatusNotice): void {
+  #tell(own: StatusNotice, nowMs: number): void {
     this.#sent = own;
-    this.#sentMs = this.#nowMs;
-    this.#links.sendStatusToAll(own);
+    this.#sentMs = nowMs;
+    this.#links.sendStatusToAll(own, nowMs);
   }
 }
 

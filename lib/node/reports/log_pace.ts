@@ -36,6 +36,12 @@ export class LogPace {
     return null;
   }
 
+  /** From when on something that was kept may be logged. */
+  dueMs(what: string): number {
+    const subject = this.#subjects.get(what);
+    return subject === undefined ? Infinity : subject.atMs + subject.pauseMs;
+  }
+
   /**
    * The same for something that was not logged when it happened, and was kept: it is logged now and does
    * not count as omitted.

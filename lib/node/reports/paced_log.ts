@@ -28,7 +28,18 @@ export class PacedLog {
     this.#write(event, omitted);
   }
 
-  tick(nowMs: number): void {
+  /** When something that was kept can be said; Infinity where nothing was. */
+  nextDeadlineMs(): number {
+    let earliestMs = Infinity;
+    if (this.#held.size === 0) return earliestMs;
+    for (const { what } of this.#held.values()) {
+      earliestMs = Math.min(earliestMs, this.#pace.dueMs(what));
+    }
+    return earliestMs;
+  }
+
+  /** Says what is due. */
+  elapse(nowMs: number): void {
     for (const [subject, { what, event }] of this.#held) {
       const omitted = this.#pace.askHeld(what, nowMs);
       if (omitted === null) continue;

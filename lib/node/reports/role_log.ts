@@ -28,7 +28,11 @@ export class RoleLog {
     }, nowMs);
   }
 
-  tick(nowMs: number): void {
-    this.#paced.tick(nowMs);
+  nextDeadlineMs(): number {
+    return this.#paced.nextDeadlineMs();
+  }
+
+  elapse(nowMs: number): void {
+    this.#paced.elapse(nowMs);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Notices that this server stood still: far more time than a tick passed between two ticks. Meanwhile
+ * Notices that this server stood still: it was woken far later than it had asked for. Meanwhile
  * nobody was heard, no sync was seen to end, and other servers may have taken it for dead. The log tells
  * for how long and, from what the process used meanwhile, why.
  */
@@ -10,11 +10,12 @@ import type { NodeHost } from "../api.ts";
 export interface StandstillOptions {
   readonly clock: Clock;
   readonly host: Pick<NodeHost, "log" | "use">;
-  readonly tickMs: number;
   /** A standstill of this length is logged: others may have taken this server for dead. */
   readonly electionTimeoutMs: number;
 }
 
+/** On a busy machine it is often woken a little late. */
+const LATE_MIN_MS = 10;
 /** The wall clock continues while a machine sleeps; the monotonic one does not. */
 const SLEPT_MIN_MS = 1_000;
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
@@ -22,8 +23,10 @@ const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 export class Standstill {
   readonly #options: StandstillOptions;
   readonly #paced: PacedLog;
-  /** Of the last tick; below zero before the first. */
-  #tickedMs = -1;
+  /** When this server was woken last; below zero before that. */
+  #wokenMs = -1;
+  /** When it is to be woken; Infinity where it has not asked for that. */
+  #dueMs = Infinity;
   #wallMs = 0;
   #use = NO_USE;
   #totalMs = 0;
@@ -38,30 +41,41 @@ export class Standstill {
    * how long it stood still between them.
    */
   totalMs(nowMs: number): number {
-    return this.#totalMs + this.#beyondTickMs(nowMs);
+    return this.#totalMs + this.lateMs(nowMs);
   }
 
-  tick(nowMs: number): void {
+  /** At `nowMs` this server has asked to be woken at `dueMs`. It may be late for an earlier time already. */
+  expect(dueMs: number, nowMs: number): void {
+    if (nowMs <= this.#dueMs) this.#dueMs = dueMs;
+  }
+
+  nextDeadlineMs(): number {
+    return this.#paced.nextDeadlineMs();
+  }
+
+  /** This server is woken. Returns for how long it stood still just before; 0 where that is no matter. */
+  woken(nowMs: number): number {
     const { clock, host } = this.#options;
     const wallMs = clock.wallMs();
     const use = host.use?.() ?? NO_USE;
-    const stoodMs = this.#beyondTickMs(nowMs);
+    const stoodMs = this.lateMs(nowMs);
+    this.#dueMs = Infinity;
     this.#totalMs += stoodMs;
     if (stoodMs >= this.#options.electionTimeoutMs) this.#logStandstill(stoodMs, nowMs, use);
-    const passedMs = nowMs - this.#tickedMs;
+    const passedMs = nowMs - this.#wokenMs;
     const sleptMs = wallMs - this.#wallMs - passedMs;
-    if (this.#tickedMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#logSlept(sleptMs, nowMs);
-    this.#tickedMs = nowMs;
+    if (this.#wokenMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#logSlept(sleptMs, nowMs);
+    this.#wokenMs = nowMs;
     this.#wallMs = wallMs;
     this.#use = use;
-    this.#paced.tick(nowMs);
+    this.#paced.elapse(nowMs);
+    return stoodMs;
   }
 
-  #beyondTickMs(nowMs: number): number {
-    if (this.#tickedMs < 0) return 0;
-    // On a busy machine ticks are often a little late.
-    const beyondMs = nowMs - this.#tickedMs - this.#options.tickMs;
-    return beyondMs >= this.#options.tickMs ? beyondMs : 0;
+  /** For how long it stands still now, as far as is known: its waking is late by so much. */
+  lateMs(nowMs: number): number {
+    const lateMs = nowMs - this.#dueMs;
+    return lateMs >= LATE_MIN_MS ? lateMs : 0;
   }
 
   #logStandstill(stoodMs: number, nowMs: number, use: ProcessUse): void {

@@ -101,8 +101,8 @@ export interface SessionHost extends ServerViewSource {
   /** Calls `session.advance()` once the passing of time up to now is committed. */
   waitForExpiry(session: NodeSession): void;
   /**
-   * True where the reads since the last tick have been enough work: nothing more that can wait is to be
-   * evaluated now. Calls `session.advance()` after a later tick.
+   * True where the reads of this span of time have been enough work: nothing more that can wait is to be
+   * evaluated now. Calls `session.advance()` in a later span.
    */
   mustRest(session: NodeSession): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;

@@ -4,6 +4,8 @@ import type { NodeSession } from "./session_host.ts";
 
 /** How often deadlines are looked at, and so how exact they are. */
 const CHECK_INTERVAL_MS = 100;
+/** The same for commands that wait for a leader. */
+const HELD_CHECK_INTERVAL_MS = 10;
 
 export interface SessionTimes {
   readonly commandTimeoutMs: number;
@@ -11,7 +13,7 @@ export interface SessionTimes {
   readonly halfCommandTimeoutMs: number;
 }
 
-/** How much may still be evaluated before the next tick. */
+/** How much may still be evaluated in this span of time. */
 export interface WorkBudget {
   hasWorkLeft(): boolean;
 }
@@ -33,10 +35,11 @@ export class Sessions {
   readonly #all = new Set<NodeSession>();
   #active: NodeSession[] = [];
   #waitingForTime: NodeSession[] = [];
-  /** Those whose reads were enough work for one tick; the one that waits longest is first. */
+  /** Those whose reads were enough work for a span of time; the one that waits longest is first. */
   readonly #resting = new Set<NodeSession>();
   #awaitingLeader: NodeSession[] = [];
   #lastCheckMs = 0;
+  #lastHeldCheckMs = 0;
 
   get count(): number {
     return this.#all.size;
@@ -97,7 +100,7 @@ export class Sessions {
     }
   }
 
-  /** Remembers a session that continues after a later tick. */
+  /** Remembers a session that continues in a later span of time. */
   rest(session: NodeSession): void {
     this.#resting.add(session);
   }
@@ -151,7 +154,19 @@ export class Sessions {
     }
   }
 
+  /** When `checkDeadlines` has something to look at. */
+  nextDeadlineMs(): number {
+    if (this.isAwaitingLeader) return this.#lastHeldCheckMs + HELD_CHECK_INTERVAL_MS;
+    return this.#all.size > 0 ? this.#lastCheckMs + CHECK_INTERVAL_MS : Infinity;
+  }
+
+  /** True while any session rests. */
+  get areResting(): boolean {
+    return this.#resting.size > 0;
+  }
+
   checkDeadlines(nowMs: number, times: SessionTimes): void {
+    this.#lastHeldCheckMs = nowMs;
     if (this.isAwaitingLeader) this.resumeHeld(nowMs - times.leaderWaitMs);
     if (nowMs - this.#lastCheckMs < CHECK_INTERVAL_MS) return;
     this.#lastCheckMs = nowMs;

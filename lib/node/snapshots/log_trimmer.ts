@@ -29,10 +29,15 @@ export class LogTrimmer {
     this.#bytes = 0;
   }
 
+  /** True where there is so much that some is to be dropped. */
+  get isDue(): boolean {
+    // A quarter more may stay, so that entries are dropped seldom, and many at a time.
+    return this.#bytes > this.#bytesKept * 1.25;
+  }
+
   /** Drops what is too much, up to `indexMax` at most; looks at each entry once. */
   trim(raft: Raft, appliedIndex: number, indexMax: number): void {
-    // A quarter more may stay, so that entries are dropped seldom, and many at a time.
-    if (this.#bytes <= this.#bytesKept * 1.25) return;
+    if (!this.isDue) return;
     const { log } = raft.state;
     const last = Math.min(appliedIndex, log.durableIndex, indexMax);
     // Nobody uses entries any more that are applied and durable, except messages of the core that were

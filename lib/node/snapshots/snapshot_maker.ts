@@ -1,5 +1,5 @@
 /**
- * Takes this server's own snapshots while writes continue: one slice a tick, all of one index. About a
+ * Takes this server's own snapshots while writes continue: slice by slice, all of one index. About a
  * megabyte at a time is written and synced off the event loop, so that the log's syncs never wait for
  * much, and memory holds no more than twice that. While a follower waits for the snapshot, slices are as
  * large as the time for one allows.
@@ -114,7 +114,7 @@ export class SnapshotMaker {
   }
 
   /**
-   * Gives up what is being taken, to begin again as soon as `tick` is called again: its room and its disk
+   * Gives up what is being taken, to begin again as soon as `elapse` is called again: its room and its disk
    * are needed for something that may not last long. A pause after that would be one too many: a follower
    * may wait for a snapshot of a server that has just received one and leads now.
    */
@@ -125,14 +125,22 @@ export class SnapshotMaker {
   }
 
   /** Begins a snapshot where one is due and nothing is against it, or writes the next slice. */
-  tick(nowMs: number, raft: Raft, store: Store, mayBegin = true): void {
+  elapse(nowMs: number, raft: Raft, store: Store, mayBegin = true): void {
     if (this.#running !== null) return this.#continue(this.#running);
     if (!mayBegin || nowMs < this.#pauseUntilMs || !this.#isDue()) return;
-    const index = store.appliedIndex;
+    if (this.#hasNews(raft, store)) this.#begin(nowMs, raft, store);
+  }
+
+  /** From when on there is something to do: the past where there is now, Infinity where nothing is. */
+  nextDeadlineMs(raft: Raft, store: Store): number {
+    if (this.#running !== null) return 0;
+    return this.#isDue() && this.#hasNews(raft, store) ? this.#pauseUntilMs : Infinity;
+  }
+
+  /** What a snapshot holds has to be durable in the log; what the last one holds needs no second one. */
+  #hasNews(raft: Raft, { appliedIndex }: Store): boolean {
     const newest = this.#options.files.list()[0]?.index ?? 0;
-    // What a snapshot holds has to be durable in the log; what the last one holds needs no second one.
-    if (index <= newest || index > raft.state.log.durableIndex) return;
-    this.#begin(nowMs, raft, store);
+    return appliedIndex > newest && appliedIndex <= raft.state.log.durableIndex;
   }
 
   #isDue(): boolean {

@@ -13,7 +13,7 @@ import { DataDirectoryError } from "../../storage/errors.ts";
 import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../../storage/types.ts";
 import type { NodeHost } from "../api.ts";
 
-/** How long one tick loads; checked between two sections. */
+/** How long sections are loaded at a time; checked between two of them. */
 const LOAD_SLICE_MS = 4;
 
 /** After so long without a piece a snapshot is not being sent any more: senders try each second. */
@@ -86,11 +86,16 @@ export class SnapshotReceiver {
     }
   }
 
+  /** True while what came is loaded, section by section. */
+  get isLoading(): boolean {
+    return this.#loading !== null;
+  }
+
   /**
-   * Loads the next sections of what was received. By ticks, not by turns: turns that each ask for the
+   * Loads the next sections of what was received. By time, not by turns: turns that each ask for the
    * next keep the runtime from its sockets, and a server that loads would be taken for dead.
    */
-  tick(): void {
+  elapse(): void {
     const loading = this.#loading;
     if (loading === null) return;
     const { files, clock } = this.#options;

@@ -58,7 +58,11 @@ export class SnapshotSender {
     this.#fill(raft);
   }
 
-  tick(raft: Raft, nowMs: number): void {
+  nextDeadlineMs(): number {
+    return this.#progressMs + STALL_MS;
+  }
+
+  elapse(raft: Raft, nowMs: number): void {
     if (nowMs - this.#progressMs < STALL_MS) return;
     this.#progressMs = nowMs;
     if (this.#acknowledged < 0 || this.#acknowledged === this.file.bodyBytes) this.begin(raft);

@@ -40,6 +40,13 @@ export interface CompactedLog {
   compact(keepFromIndex: number): void;
 }
 
+/**
+ * What takes several pieces is worked on with pauses of this length: the runtime looks at its sockets in
+ * between, and commands are answered.
+ */
+const PIECE_PAUSE_MS = 10;
+/** How often it is checked whether a stream has ended. */
+const LOOK_MS = 100;
 const FULL_BEFORE_SNAPSHOT_MS = 1_000;
 /** On a full disk a snapshot is taken where it may free more log than this share of its own size. */
 const FREED_SHARE = 8;
@@ -68,6 +75,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
   #held = { index: Infinity, untilMs: 0 };
+  #elapsedMs = 0;
 
   constructor(options: SnapshotsOptions) {
     const { raft, files, storeOptions, limits, clock, host } = options;
@@ -121,17 +129,37 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     }
   }
 
-  tick(nowMs: number, store: Store, log: LogStorage): void {
+  /** When `elapse` has something to do, by the monotonic clock. */
+  nextDeadlineMs(store: Store, log: LogStorage): number {
+    // On a full disk a snapshot that frees some of it can't wait: the reserve does not last long.
+    const isBusy = this.#receiver.isLoading || this.#waiting.size > 0 || this.#trimmer.isDue ||
+      !log.hasRoom();
+    const pieceMs = this.#elapsedMs + PIECE_PAUSE_MS;
+    if (isBusy) return pieceMs;
+    const lookMs = this.#elapsedMs + LOOK_MS;
+    const { files } = this.#options;
+    const workMs = Math.min(this.#maker.nextDeadlineMs(this.#raft, store), files.nextReserveMs());
+    let earliestMs = Math.max(pieceMs, workMs);
+    if (this.#receiver.isReceiving) earliestMs = Math.min(earliestMs, lookMs);
+    if (this.#senders.size === 0) return earliestMs;
+    for (const sender of this.#senders.values()) {
+      earliestMs = Math.min(earliestMs, lookMs, sender.nextDeadlineMs());
+    }
+    return earliestMs;
+  }
+
+  elapse(nowMs: number, store: Store, log: LogStorage): void {
+    this.#elapsedMs = nowMs;
     this.#keepReserve(store, nowMs);
-    this.#receiver.tick();
+    this.#receiver.elapse();
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
     this.#fullSinceMs = log.hasRoom() ? Infinity : Math.min(this.#fullSinceMs, nowMs);
     const mayBegin = log.hasRoom() || this.#freesRoom(nowMs, recordBytes(store), log);
     this.#leaveSilent();
-    this.#tickSenders(nowMs);
+    this.#elapseSenders(nowMs);
     this.#serveWaiting(nowMs);
     if (this.#receiver.isReceiving) this.#maker.giveWay();
-    else this.#maker.tick(nowMs, this.#raft, store, mayBegin);
+    else this.#maker.elapse(nowMs, this.#raft, store, mayBegin);
     const appliedIndex = store.appliedIndex;
     this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
   }
@@ -224,10 +252,10 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     }
   }
 
-  #tickSenders(nowMs: number): void {
+  #elapseSenders(nowMs: number): void {
     for (const [id, sender] of this.#senders) {
       if (!this.#raft.needsSnapshot(id)) this.#closeSender(id);
-      else sender.tick(this.#raft, nowMs);
+      else sender.elapse(this.#raft, nowMs);
     }
   }
 

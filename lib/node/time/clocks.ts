@@ -18,16 +18,17 @@ export class Clocks {
   readonly #clock: Clock;
   readonly #watch: ClockWatch;
   #term = 0;
-  /** The last tick before this term was seen: what a leader told before, it told in another one. */
+  /** When this term was not seen yet: what a leader told before, it told in another one. */
   #termSinceMs = -Infinity;
-  #lastTickMs = -Infinity;
+  #lookedMs = -Infinity;
   /** Reports that were received before may have lain in a socket for long. */
   #trustedSinceMs = -Infinity;
 
-  constructor(clock: Clock, host: Pick<NodeHost, "log">) {
+  /** `clock`: as the node reads `machine`, see moment.ts. */
+  constructor(clock: Clock, host: Pick<NodeHost, "log">, machine = clock) {
     this.#clock = clock;
-    this.leader = new LeaderClock(clock);
-    this.follower = new FollowerTime(clock);
+    this.leader = new LeaderClock(clock, machine);
+    this.follower = new FollowerTime(clock, machine);
     this.#watch = new ClockWatch(host);
   }
 
@@ -39,21 +40,31 @@ export class Clocks {
     this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
   }
 
+  /** It is `nowMs`, and the term is this: to be told often, for nobody notes when a term begins. */
+  noteTerm(nowMs: number, term: number): void {
+    if (term !== this.#term) {
+      this.#term = term;
+      this.#termSinceMs = this.#lookedMs;
+    }
+    this.#lookedMs = nowMs;
+  }
+
+  /**
+   * It is `nowMs`, and this process has not run for `stoodStillMs` before that. By its time of arrival a
+   * report that waited for it meanwhile would tell a time long past.
+   */
+  noteStandstill(nowMs: number, stoodStillMs: number): void {
+    if (stoodStillMs < STOOD_STILL_MS) return;
+    this.follower.distrust();
+    this.#trustedSinceMs = nowMs + STOOD_STILL_MS;
+  }
+
   /**
    * `leads`: whether this server leads `term`; `report`: what its leader last said of its time, null
    * where it said nothing, or long ago.
    */
-  tick(nowMs: number, term: number, leads: boolean, report: TimeReport | null): void {
-    if (term !== this.#term) {
-      this.#term = term;
-      this.#termSinceMs = this.#lastTickMs;
-    }
-    if (nowMs - this.#lastTickMs >= STOOD_STILL_MS && this.#lastTickMs > -Infinity) {
-      // By its time of arrival a report that waited for this process would tell a time long past.
-      this.follower.distrust();
-      this.#trustedSinceMs = nowMs + STOOD_STILL_MS;
-    }
-    this.#lastTickMs = nowMs;
+  elapse(nowMs: number, term: number, leads: boolean, report: TimeReport | null): void {
+    this.noteTerm(nowMs, term);
     if (leads) {
       // Should another lead for a while and say nothing of its time, it continues by this.
       const receivedMs = this.#clock.monotonicMs();

@@ -18,6 +18,7 @@ export interface TimeReport {
 
 export class FollowerTime implements LogTime {
   readonly #clock: Clock;
+  readonly #machine: Clock;
   readonly #wallOffset = new WallOffset();
   /** The last stamp applied: the store's own time, which nothing shown is earlier than. */
   #appliedMs = 0;
@@ -28,8 +29,10 @@ export class FollowerTime implements LogTime {
   /** Whose leader made the report; 0 without one. */
   #reportTerm = 0;
 
-  constructor(clock: Clock) {
+  /** `machine`: compared with its wall clock, what `clock` shows may be from a moment ago. */
+  constructor(clock: Clock, machine = clock) {
     this.#clock = clock;
+    this.#machine = machine;
   }
 
   /** The store has applied all up to this stamp. */
@@ -66,13 +69,18 @@ export class FollowerTime implements LogTime {
   }
 
   nowMs(): number {
-    return Math.max(this.#appliedMs, Math.floor(this.#at(this.#clock.monotonicMs())));
+    return this.#shownAt(this.#clock.monotonicMs());
   }
 
   /** Without any report of a leader this server can't tell: none. */
   aheadOfWallMs(): number {
     if (this.#report === null) return 0;
-    return this.#wallOffset.measure(this.nowMs(), Math.floor(this.#clock.wallMs()));
+    const logMs = this.#shownAt(this.#machine.monotonicMs());
+    return this.#wallOffset.measure(logMs, Math.floor(this.#machine.wallMs()));
+  }
+
+  #shownAt(monotonicMs: number): number {
+    return Math.max(this.#appliedMs, Math.floor(this.#at(monotonicMs)));
   }
 
   #at(monotonicMs: number): number {

@@ -12,13 +12,16 @@ import { JITTER_MS, WallOffset } from "./wall_offset.ts";
 
 export class LeaderClock implements LogTime {
   readonly #clock: Clock;
+  readonly #machine: Clock;
   readonly #wallOffset = new WallOffset();
   #startMs = 0;
   #monotonicAtStartMs = 0;
   #lastStampMs = 0;
 
-  constructor(clock: Clock) {
+  /** `machine`: compared with its wall clock, what `clock` shows may be from a moment ago. */
+  constructor(clock: Clock, machine = clock) {
     this.#clock = clock;
+    this.#machine = machine;
   }
 
   /**
@@ -34,13 +37,20 @@ export class LeaderClock implements LogTime {
 
   /** Now, in ms since 1970; never goes back. */
   nowMs(): number {
-    const passed = Math.floor(this.#clock.monotonicMs() - this.#monotonicAtStartMs);
+    return this.#at(this.#clock.monotonicMs());
+  }
+
+  #at(monotonicMs: number): number {
+    const passed = Math.floor(monotonicMs - this.#monotonicAtStartMs);
     this.#lastStampMs = Math.max(this.#lastStampMs, this.#startMs + passed);
     return this.#lastStampMs;
   }
 
   aheadOfWallMs(): number {
-    return this.#wallOffset.measure(this.nowMs(), Math.floor(this.#clock.wallMs()));
+    return this.#wallOffset.measure(
+      this.#at(this.#machine.monotonicMs()),
+      Math.floor(this.#machine.wallMs()),
+    );
   }
 }
 

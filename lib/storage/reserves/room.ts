@@ -104,7 +104,7 @@ export class Room {
     this.#hasGivenPiece = false;
   }
 
-  /** Looks for room where there was none; call it with every tick. `nowMs`: the monotonic clock. */
+  /** Looks for room where there was none; call it now and then. `nowMs`: the monotonic clock. */
   seek(nowMs: number): void {
     this.#nowMs = nowMs;
     const isWhole = this.reserve.held && !this.#options.snapshotReserves.isShort;

@@ -139,10 +139,15 @@ export class SnapshotReserve {
       if (this.#length > SURPLUS_FACTOR * target) this.#cut(target);
       return;
     }
-    // A store that grows makes it too short with every tick; each piece costs a sync, however short.
+    // A store that grows makes it too short all the time; each piece costs a sync, however short.
     if (this.#isLow) this.#isGrowing = true;
     // Where there was no room for the slack, what is needed is tried for from time to time.
     if (this.#isGrowing && nowMs >= this.#retryAtMs) this.#grow(target, nowMs);
+  }
+
+  /** From when on `keep` adds a piece, by the monotonic clock; Infinity where it is long enough. */
+  get growsMs(): number {
+    return this.#isGrowing && this.#state === "free" ? this.#retryAtMs : Infinity;
   }
 
   /** True where half of the slack is used up. */

@@ -63,10 +63,20 @@ export class SnapshotReserves {
     return this.#reserves.some((reserve) => reserve.holds(bytes));
   }
 
+  /** From when on one of them is to grow, see `SnapshotReserve.growsMs`. */
+  get growsMs(): number {
+    // Asked after each turn: no closure, nothing is allocated.
+    let earliestMs = Infinity;
+    for (let i = 0; i < this.#needed.length; i++) {
+      earliestMs = Math.min(earliestMs, this.#needed[i]!.growsMs);
+    }
+    return earliestMs;
+  }
+
   /** See `SnapshotReserve.keep`. `snapshots`: how many there are. */
   keep(snapshotBytes: number, snapshots: number, nowMs: number): void {
     const count = Math.max(1, SNAPSHOT_RESERVE_FILES.length - snapshots);
-    // With every tick: nothing is allocated while it is the same ones.
+    // Called often: nothing is allocated while it is the same ones.
     if (!this.#areChosen(count)) this.#needed = this.#choose(count);
     for (const reserve of this.#reserves) {
       if (this.#needed.includes(reserve)) reserve.keep(snapshotBytes, nowMs);

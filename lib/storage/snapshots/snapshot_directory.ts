@@ -105,6 +105,10 @@ export class SnapshotDirectory implements SnapshotFiles {
     this.reserves.keep(snapshotBytes, this.#positions.length, nowMs);
   }
 
+  nextReserveMs(): number {
+    return this.reserves.growsMs;
+  }
+
   reserveHolds(snapshotBytes: number): boolean {
     return this.reserves.holds(snapshotBytes);
   }

@@ -1,0 +1,49 @@
+/**
+ * When the node is to be woken: one timer of its host, which is moved only where something is due
+ * earlier. A timer that goes off early is set again; one that is lost is missed by the next event, and
+ * set again then.
+ */
+import type { WakingHost } from "./api.ts";
+import type { Standstill } from "./reports/standstill.ts";
+
+/** What could not be done at its time is tried again after so long, not at once. */
+const RETRY_MS = 10;
+/** A timer that is so late while events come in is taken for lost. */
+const LOST_MS = 1_000;
+
+export class Alarm {
+  readonly #host: Pick<WakingHost, "wakeAt">;
+  readonly #standstill: Standstill;
+  /** What the timer is set to; Infinity where it is not. */
+  #atMs = Infinity;
+  /** When the host was told of that last. */
+  #toldMs = 0;
+  #doneMs = -Infinity;
+
+  constructor(host: Pick<WakingHost, "wakeAt">, standstill: Standstill) {
+    this.#host = host;
+    this.#standstill = standstill;
+  }
+
+  /** The next thing is due at `dueMs` (Infinity: none is); it is `nowMs`. */
+  set(dueMs: number, nowMs: number): void {
+    const atMs = dueMs <= this.#doneMs ? this.#doneMs + RETRY_MS : dueMs;
+    if (atMs < this.#atMs) {
+      this.#atMs = Math.max(atMs, nowMs);
+      this.#standstill.expect(this.#atMs, nowMs);
+    } else if (nowMs - Math.max(this.#atMs, this.#toldMs) < LOST_MS) return;
+    this.#toldMs = nowMs;
+    if (this.#atMs < Infinity) this.#host.wakeAt(Math.max(this.#atMs, nowMs));
+  }
+
+  /** It went off. Returns for how long this server stood still just before. */
+  rang(nowMs: number): number {
+    this.#atMs = Infinity;
+    return this.#standstill.woken(nowMs);
+  }
+
+  /** All that was due at `nowMs` was done, or tried. */
+  done(nowMs: number): void {
+    this.#doneMs = nowMs;
+  }
+}

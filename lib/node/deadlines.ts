@@ -1,0 +1,61 @@
+/**
+ * What a node does as time passes, and when: each part does what is due, and says when it has something
+ * to do next. The earliest of these times is what the node's alarm is set to.
+ */
+import type { Evaluator } from "./evaluator.ts";
+import { addTimeEntry, nextTimeEntryMs, proposeTimeEntry } from "./passing_time.ts";
+import type { Replica } from "./replica.ts";
+import type { NodeState } from "./state.ts";
+
+/**
+ * When `elapse` has something to do; it is `nowMs`. Asked after each turn: no part walks over anything or
+ * allocates for it, and each may name an earlier time than is right, but no later one.
+ */
+export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: number): number {
+  const { links, sessions, standstill, shutdown, appender, digests, replica } = state;
+  const nextMs = Math.min(
+    links.nextDeadlineMs(),
+    sessions.nextDeadlineMs(),
+    evaluator.nextDeadlineMs(),
+    standstill.nextDeadlineMs(),
+    shutdown === null ? Infinity : shutdown.nextDeadlineMs(),
+  );
+  if (replica === null) return nextMs;
+  const { raft, persister, snapshots, store, log, roleLog } = replica;
+  return Math.min(
+    nextMs,
+    raft.nextDeadlineMs(),
+    roleLog.nextDeadlineMs(),
+    persister.nextDeadlineMs(),
+    snapshots.nextDeadlineMs(store, log),
+    digests.nextDeadlineMs(raft.state.role.kind === "leader", store),
+    nextTimeEntryMs(state, nowMs),
+    appender.nextDeadlineMs(),
+  );
+}
+
+/** Does what is due at `nowMs`. */
+export function elapse(state: NodeState, evaluator: Evaluator, nowMs: number): void {
+  state.links.elapse(nowMs);
+  if (state.replica !== null) elapseReplica(state, state.replica, nowMs);
+  proposeTimeEntry(state);
+  evaluator.elapse(nowMs);
+  state.sessions.checkDeadlines(nowMs, state.options.config.timing);
+  state.shutdown?.elapse(nowMs, state.replica);
+}
+
+function elapseReplica(state: NodeState, replica: Replica, nowMs: number): void {
+  const { raft, persister, snapshots, store, log, roleLog } = replica;
+  const { clocks, links, space, digests } = state;
+  raft.elapse(nowMs);
+  roleLog.elapse(nowMs);
+  const { role, term, leaderId } = raft.state;
+  clocks.elapse(nowMs, term, role.kind === "leader", links.statuses.of(leaderId));
+  persister.elapse(nowMs);
+  snapshots.elapse(nowMs, store, log);
+  if (space.elapse(nowMs, replica)) {
+    const index = addTimeEntry(state);
+    if (index > 0) space.added(index, nowMs);
+  }
+  digests.elapse(nowMs, role.kind === "leader", store);
+}

@@ -1,0 +1,214 @@
+/** When a node asks to be woken, and what it does where that comes late. */
+import { assert, assertEquals } from "@std/assert";
+import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { Alarm } from "../../lib/node/alarm.ts";
+import { Node } from "../../lib/node/node.ts";
+import { Standstill } from "../../lib/node/reports/standstill.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { move } from "./linked_servers.ts";
+
+const { electionTimeoutMs, heartbeatIntervalMs } = DEFAULT_TIMING;
+
+/** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
+class Three {
+  nowMs = 1_000;
+  readonly nodes: Node[];
+  /** When each is to be woken. */
+  readonly wakeMs = [Infinity, Infinity, Infinity];
+  readonly disks = [new SimDisk(), new SimDisk(), new SimDisk()];
+  readonly #stopped = new Set<number>();
+  readonly #turns = new Set<number>();
+  wakings = 0;
+
+  constructor() {
+    const servers = [1, 2, 3].map((id) => ({
+      id,
+      hostname: "a",
+      clientPort: 10 * id,
+      logPort: 10 * id + 1,
+    }));
+    this.nodes = servers.map(({ id }, at) => {
+      const random = new Random(id);
+      const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 100_000, reserveBytes: 1_000 };
+      return new Node({
+        config: { servers, timing: DEFAULT_TIMING, limits: DEFAULT_LIMITS, storage },
+        serverId: id,
+        directory: DataDirectory.open(this.disks[at]!, {
+          path: "d",
+          serverId: id,
+          makeIncarnation: () => `${id}`.repeat(16),
+          ...storage,
+        }),
+        clock: { monotonicMs: () => this.nowMs, wallMs: () => 1e12 + this.nowMs },
+        rng: random,
+        host: {
+          scheduleTurn: () => this.#turns.add(at),
+          wakeAt: (atMs) => this.wakeMs[at] = atMs,
+          fatal: (error) => {
+            throw error;
+          },
+          log: () => {},
+        },
+        checkInvariants: true,
+      });
+    });
+    for (const [at, node] of this.nodes.entries()) {
+      for (const link of node.outboundLinks) {
+        const inbound = this.nodes[link.peerId - 1]!.openInboundLink(`${at + 1}`);
+        link.connected();
+        this.#wires.push({ from: at, to: link.peerId - 1, link, inbound });
+      }
+    }
+  }
+
+  readonly #wires: {
+    from: number;
+    to: number;
+    link: Node["outboundLinks"][number];
+    inbound: ReturnType<Node["openInboundLink"]>;
+  }[] = [];
+
+  get leader(): number {
+    return this.nodes.findIndex(({ raft }) => raft?.state.role.kind === "leader");
+  }
+
+  stop(at: number): void {
+    this.#stopped.add(at);
+  }
+
+  continue(at: number): void {
+    this.#stopped.delete(at);
+  }
+
+  /** Lets time pass, a millisecond at a time. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed++) {
+      this.nowMs++;
+      for (const at of this.nodes.keys()) {
+        if (!this.#stopped.has(at) && this.wakeMs[at]! <= this.nowMs) this.wake(at);
+      }
+      this.settle();
+    }
+  }
+
+  wake(at: number): void {
+    this.wakings++;
+    this.wakeMs[at] = Infinity;
+    this.nodes[at]!.wake();
+  }
+
+  /** Turns, syncs and bytes on their way, until nothing is; those of stopped servers stay. */
+  settle(): void {
+    for (let i = 0; i < 20; i++) {
+      for (const at of [...this.#turns]) {
+        if (this.#stopped.has(at)) continue;
+        this.#turns.delete(at);
+        this.disks[at]!.completeAll();
+        this.nodes[at]!.turn();
+        this.disks[at]!.completeAll();
+      }
+      for (const wire of this.#wires) {
+        if (this.#stopped.has(wire.from) || this.#stopped.has(wire.to)) continue;
+        move(wire.link, wire.inbound);
+        move(wire.inbound, wire.link);
+        const reason = wire.link.closing ?? wire.inbound.closing;
+        if (reason === null) continue;
+        wire.inbound.disconnected();
+        wire.link.disconnected(reason);
+        wire.inbound = this.nodes[wire.to]!.openInboundLink("again");
+        wire.link.connected();
+      }
+    }
+  }
+
+  form(): void {
+    this.settle();
+    this.pass(4 * electionTimeoutMs);
+    assert(this.leader >= 0, "nobody leads");
+  }
+
+  role(at: number): string {
+    return this.nodes[at]!.raft!.state.role.kind;
+  }
+}
+
+Deno.test("waking: idle servers are woken by what is due alone, and stay together", () => {
+  const three = new Three();
+  three.form();
+  const { leader } = three;
+  const { term } = three.nodes[leader]!.raft!.state;
+  three.wakings = 0;
+  three.pass(10_000);
+  assertEquals([three.leader, three.nodes[leader]!.raft!.state.term], [leader, term]);
+  // Ten heartbeats' worth a second would be 20 a second; nobody is woken a hundred times.
+  const perSecond = three.wakings / 10 / 3;
+  assert(perSecond < 30, `each is woken ${perSecond} times a second`);
+});
+
+Deno.test("waking: a follower that was stopped hears what has arrived before it campaigns", () => {
+  const three = new Three();
+  three.form();
+  const { leader } = three;
+  const follower = [0, 1, 2].find((at) => at !== leader)!;
+  three.stop(follower);
+  three.pass(2.5 * electionTimeoutMs); // longer than any election timeout, less than a link is silent
+  assertEquals(three.leader, leader);
+  three.continue(follower);
+  // Its timer goes off first: every deadline is over, and nothing is read.
+  three.wake(follower);
+  assertEquals(three.role(follower), "follower");
+  assert(three.wakeMs[follower]! <= three.nowMs, "it is not woken again at once");
+  three.settle();
+  three.wake(follower);
+  three.settle();
+  assertEquals([three.role(follower), three.nodes[follower]!.raft!.state.leaderId], [
+    "follower",
+    leader + 1,
+  ]);
+  // Its leader gone, it waits for its time and not for the time that it stood still as well.
+  three.stop(leader);
+  three.pass(2 * electionTimeoutMs + heartbeatIntervalMs);
+  assert(three.leader !== leader || three.role(follower) !== "follower");
+});
+
+Deno.test("waking: a leader that is late each time still finds that nobody follows it", () => {
+  const three = new Three();
+  three.form();
+  const { leader } = three;
+  for (const at of [0, 1, 2]) if (at !== leader) three.stop(at);
+  const startMs = three.nowMs;
+  while (three.role(leader) === "leader") {
+    const lateMs = 3 * heartbeatIntervalMs;
+    three.nowMs = Math.max(three.nowMs, three.wakeMs[leader]!) + lateMs;
+    three.wake(leader);
+    if (three.wakeMs[leader]! <= three.nowMs) three.wake(leader);
+    three.settle();
+    assert(three.nowMs - startMs < 6 * electionTimeoutMs, "it leads on for ever");
+  }
+});
+
+Deno.test("alarm: moved only to what is earlier; what stays due is tried again later, not at once", () => {
+  const told: number[] = [];
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt: (atMs) => told.push(atMs) }, standstill);
+  alarm.set(Infinity, 0);
+  alarm.set(500, 0);
+  alarm.set(600, 1);
+  alarm.set(400, 2);
+  assertEquals(told, [500, 400]);
+  assertEquals(alarm.rang(403), 0, "a little late is not late");
+  assertEquals(told.length, 2);
+  alarm.done(403);
+  alarm.set(390, 403);
+  assertEquals(told.at(-1), 413);
+  assertEquals(alarm.rang(480), 67);
+  // Lost: it never went off, and events come in all the same.
+  alarm.set(1_000, 900);
+  alarm.set(5_000, 1_900);
+  assertEquals(told.length, 4);
+  alarm.set(5_000, 2_100);
+  assertEquals([told.length, told.at(-1)], [5, 2_100]);
+});
