@@ -14,6 +14,7 @@ import {
   type RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import type { LinkPace } from "./link_pace.ts";
 import type { ListeningTime } from "./listening_time.ts";
 import type { PeerLog } from "./peer_log.ts";
 import type { PeerProcesses } from "./peer_processes.ts";
@@ -23,16 +24,6 @@ import type { PeerSilence } from "./peer_silence.ts";
 export interface Refused {
   readonly reason: RefusalReason;
   readonly text: string;
-}
-
-/** How both ends of a connection see that it still carries; in milliseconds. */
-export interface LinkPace {
-  /** A connection over which nothing came back for so long is given up. */
-  readonly silenceMaxMs: number;
-  /** How often the end that made it sends something, so that something can come back. */
-  readonly pingIntervalMs: number;
-  /** The other end answers no more often than this. */
-  readonly pongPauseMs: number;
 }
 
 /** An accepted connection, as the owner sees it. */

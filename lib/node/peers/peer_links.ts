@@ -25,7 +25,8 @@ import { checkHello } from "./hello_check.ts";
 import { PeerFacts } from "./peer_facts.ts";
 import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { PeerInbound } from "./peer_inbound.ts";
-import type { AcceptedLink, LinkOwner, LinkPace, Refused } from "./peer_link.ts";
+import { type LinkPace, linkPace } from "./link_pace.ts";
+import type { AcceptedLink, LinkOwner, Refused } from "./peer_link.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import { ListeningTime } from "./listening_time.ts";
 import { PeerLog } from "./peer_log.ts";
@@ -72,12 +73,6 @@ export interface PeerEvents {
   peerLost(id: ServerId): void;
 }
 
-/** A link to a follower that is unreachable must not last much longer than its election timeout. */
-const SILENCE_ELECTION_TIMEOUTS = 3;
-const SILENCE_MIN_MS = 1_000;
-
-/** The longest step of listening time: far less than a handshake may take, whatever the timing is. */
-const STEP_MAX_MS = 1_000;
 /**
  * The longest step while a process is asked whether it still answers: after a standstill what has arrived
  * meanwhile may not be read yet.
@@ -113,10 +108,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.#options = options;
     const { directory, serverId, servers, host, electionTimeoutMs } = options;
     this.pace = linkPace(electionTimeoutMs);
-    this.time = new ListeningTime(
-      options.clock,
-      Math.min(this.pace.pingIntervalMs, STEP_MAX_MS),
-    );
+    this.time = new ListeningTime(options.clock, this.pace.stepMaxMs);
     this.log = new PeerLog(host, servers, options.clock);
     this.#features = new Map([
       [Feature.status, new Uint8Array(0)],
@@ -355,13 +347,4 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   inboundClosed(link: AcceptedLink): void {
     this.#inbound.delete(link);
   }
-}
-
-function linkPace(electionTimeoutMs: number): LinkPace {
-  const silenceMaxMs = Math.max(SILENCE_MIN_MS, SILENCE_ELECTION_TIMEOUTS * electionTimeoutMs);
-  return {
-    silenceMaxMs,
-    pingIntervalMs: Math.ceil(silenceMaxMs / 4),
-    pongPauseMs: Math.ceil(silenceMaxMs / 4),
-  };
 }

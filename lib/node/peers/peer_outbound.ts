@@ -139,7 +139,6 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
     return Math.min(
       this.#heardMs + silenceMaxMs,
-      this.#quietSinceMs + QUIET_MS,
       this.#isUp ? this.#pingMs + pingIntervalMs : Infinity,
     );
   }
@@ -191,7 +190,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
     encodeMessage(this.#output.writer, message);
     this.#hasSent = true;
-    if (this.#output.pendingBytes > QUIET_BYTES) this.#burst();
+    if (this.#output.pendingBytes > QUIET_BYTES) this.#quietSinceMs = this.#links.time.nowMs();
     this.#hasNews = true;
   }
 
@@ -253,13 +252,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     this.onActivity?.();
   }
 
-  /** So much is to be written that its memory is worth to be given back. */
-  #burst(): void {
-    if (this.#quietSinceMs === Infinity) this.#links.dueEarlier();
-    this.#quietSinceMs = this.#links.time.nowMs();
-  }
-
-  /** Gives back the memory of a burst that is long over. */
+  /** Gives back the memory of a burst that is long over: whenever time passes, that wakes nobody. */
   #restOutput(nowMs: number): void {
     if (nowMs - this.#quietSinceMs < QUIET_MS) return;
     this.#quietSinceMs = Infinity;
