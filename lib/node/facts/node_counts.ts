@@ -42,7 +42,7 @@ export function nodeHealth(state: NodeState): NodeHealth {
   const nowMs = clock.monotonicMs();
   const leads = raft?.role.kind === "leader";
   const transfer = raft?.role.kind === "leader" ? raft.role.transfer : null;
-  const isHeard = raft !== undefined && raft.leaderId !== NOBODY && !missesLeader(raft);
+  const isHeard = raft !== undefined && raft.leaderId !== NOBODY && !missesLeader(raft, nowMs);
   return {
     isStopping: shutdown !== null,
     isFormed: replica !== null,
