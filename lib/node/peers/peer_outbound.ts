@@ -137,10 +137,8 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   nextDeadlineMs(): number {
     if (!this.#isConnected || this.#isLost) return Infinity;
     const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
-    return Math.min(
-      this.#heardMs + silenceMaxMs,
-      this.#isUp ? this.#pingMs + pingIntervalMs : Infinity,
-    );
+    const lostMs = this.#heardMs + silenceMaxMs;
+    return this.#isUp ? Math.min(lostMs, this.#pingMs + pingIntervalMs) : lostMs;
   }
 
   /**
@@ -160,13 +158,11 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     if (!this.#isUp || nowMs - this.#pingMs < pingIntervalMs) return;
     this.#pingMs = nowMs;
     // Whatever was sent since asks as well as a ping does.
-    if (this.#hasSent) {
-      this.#hasSent = false;
-      return;
+    if (!this.#hasSent && !this.#isCrowded) {
+      encodePing(this.#output.writer);
+      this.#hasNews = true;
     }
-    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
-    encodePing(this.#output.writer);
-    this.#hasNews = true;
+    this.#hasSent = false;
   }
 
   disconnected(reason: string): void {
@@ -186,8 +182,12 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     }
   }
 
+  get #isCrowded(): boolean {
+    return this.#output.pendingBytes > this.#outboxBytesMax;
+  }
+
   send(message: Message): void {
-    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    if (!this.#isUp || this.#isCrowded) return;
     encodeMessage(this.#output.writer, message);
     this.#hasSent = true;
     if (this.#output.pendingBytes > QUIET_BYTES) this.#quietSinceMs = this.#links.time.nowMs();
@@ -202,14 +202,13 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   sendDigest(notice: DigestNotice): void {
-    if (!this.#isUp || this.#output.pendingBytes > this.#outboxBytesMax) return;
+    if (!this.#isUp || this.#isCrowded) return;
     encodeDigest(this.#output.writer, notice);
     this.#hasNews = true;
   }
 
   sendStatus(status: StatusNotice): void {
-    if (!this.supports(Feature.status)) return;
-    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    if (!this.supports(Feature.status) || this.#isCrowded) return;
     encodeStatus(this.#output.writer, status);
     this.#hasSent = true;
     this.#hasNews = true;
@@ -217,8 +216,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
 
   /** `body`: of `factsBytes`. */
   sendFacts(body: Uint8Array): void {
-    if (!this.supports(Feature.facts)) return;
-    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    if (!this.supports(Feature.facts) || this.#isCrowded) return;
     encodeFacts(this.#output.writer, body);
     this.#hasNews = true;
   }
@@ -274,7 +272,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   #answerProbe(number: number): void {
-    if (this.#output.pendingBytes > this.#outboxBytesMax) return;
+    if (this.#isCrowded) return;
     encodeProbeResponse(this.#output.writer, number);
     this.#hasNews = true;
     this.wake();
