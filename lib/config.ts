@@ -189,7 +189,7 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   storage: Object.keys(STORAGE_RANGES),
 };
 
-/** And what is accepted, though no hint names it: it has been without effect since servers have no ticks. */
+/** And what is accepted, though nobody needs it any more: no hint names it. */
 const ACCEPTED_KEYS: typeof KNOWN_KEYS = {
   ...KNOWN_KEYS,
   timing: [...KNOWN_KEYS.timing!, "tickMs"],
@@ -263,7 +263,7 @@ export function configFaults(text: string): string[] {
   if (!success && !isObject(json)) return [describeIssue(issues[0], KNOWN_KEYS)];
   const faults = (issues ?? []).map((issue) => describeIssue(issue, KNOWN_KEYS));
   // Of an object's unknown keys the library names one.
-  faults.push(...unknownKeys(json, ACCEPTED_KEYS));
+  faults.push(...unknownKeys(withoutUnused(json), KNOWN_KEYS));
   const sound: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(SECTIONS)) {
     const given = withoutUnknown(
@@ -282,6 +282,14 @@ function withoutUnknown(value: unknown, known: readonly string[]): unknown {
   if (Array.isArray(value)) return value.map((one) => withoutUnknown(one, known));
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value as object).filter(([key]) => known.includes(key)));
+}
+
+/** The file without what is accepted and has no effect: that is neither a fault nor named in a hint. */
+function withoutUnused(json: unknown): unknown {
+  const timing = isObject(json) ? (json as { timing?: unknown }).timing : undefined;
+  if (!isObject(timing)) return json;
+  const { tickMs: _unused, ...used } = timing as { tickMs?: unknown };
+  return { ...(json as object), timing: used };
 }
 
 function isObject(json: unknown): boolean {
