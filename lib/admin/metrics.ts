@@ -112,7 +112,7 @@ const RAFT: readonly Family<Counts>[] = [
   }),
   gauge(
     "raftkv_raft_follower_lag_entries",
-    "On a leader: entries that a follower has not confirmed.",
+    "On a leader: entries that a follower has not confirmed; absent where that is unknown.",
     (c) => followers(c, ({ lagEntries }) => lagEntries),
   ),
   gauge(

@@ -103,11 +103,14 @@ export interface FollowerFacts {
   readonly id: number;
   /** `snapshot`: it is sent one, as its log ends before the leader's begins. */
   readonly mode: "probe" | "replicate" | "snapshot";
-  /** Durable there and equal to the leader's log up to here. */
+  /**
+   * Durable there and equal to the leader's log up to here; 0 where the leader does not know: it has not
+   * heard so in this leadership, or the connection ended, and what was confirmed over it counts no more.
+   */
   readonly matchIndex: number;
-  /** What it has not confirmed of the leader's log: entries, their bytes, and the age of the oldest. */
-  readonly lagEntries: number;
-  /** Null where the leader holds those entries no more, or they are too many to be counted. */
+  /** What it has not confirmed of the leader's log; null where that is unknown. */
+  readonly lagEntries: number | null;
+  /** Their bytes, and the age of the oldest. Null also where the leader holds them no more, or too many. */
   readonly lagBytes: number | null;
   readonly lagMs: number | null;
 }

@@ -60,12 +60,15 @@ function aboutLog({ options: { clock, directory }, replica, knownLeader, clocks 
 
 const NO_SNAPSHOT = { snapshotIndex: 0, followers: [] };
 
+const UNKNOWN_LAG = { lagEntries: null, lagBytes: null, lagMs: null };
+
 /** `logNowMs`: the log's time, which its entries are stamped with. */
 function followerFacts(
   { log }: RaftState,
   { id, mode, matchIndex }: Progress,
   logNowMs: number,
 ): FollowerFacts {
+  if (matchIndex === 0) return { id, mode, matchIndex, ...UNKNOWN_LAG };
   const lagEntries = log.lastIndex - matchIndex;
   if (lagEntries === 0) return { id, mode, matchIndex, lagEntries, lagBytes: 0, lagMs: 0 };
   const isHeld = matchIndex + 1 >= log.firstIndex;

@@ -32,7 +32,8 @@ function peerView(
     isConnected,
     silentMs: wasHeard ? silentMs : null,
     reach: reachOf(links, isConnected, silentMs, wasHeard),
-    matchIndex: progress?.matchIndex ?? null,
+    // 0 is what it begins with, and what is left once its connection has ended.
+    matchIndex: progress?.matchIndex || null,
     appliedIndex: status?.appliedIndex ?? null,
     isSentSnapshot,
     isEmpty,

@@ -111,7 +111,7 @@ const FOLLOWER: Checks<FollowerFacts> = {
   id: count,
   mode: oneOf("probe", "replicate", "snapshot"),
   matchIndex: count,
-  lagEntries: count,
+  lagEntries: orNull(count),
   lagBytes: orNull(count),
   lagMs: orNull(time),
 };
