@@ -292,18 +292,23 @@ function changesOf({ leaderChangesTotal, uptimeMs }: ServerFacts) {
 
 const LAG_WARNING_MS = 1_000;
 
+function countedLag(entries: number | null): string {
+  return entries === null ? "an unknown number of entries" : counted(entries, "entry", "entries");
+}
+
 function lag(rows: readonly ServerRow[]): Finding[] {
   const probe = "lag";
   const followers = rows.flatMap((row) => row.follower === null ? [] : [{ row, ...row.follower }]);
   if (followers.length === 0) return [];
   const late = followers.filter(({ mode, lagMs, lagEntries }) =>
-    mode === "snapshot" || (lagMs ?? (lagEntries > 0 ? Infinity : 0)) > LAG_WARNING_MS
+    // Where its place is unknown, as after its connection ended, another check says so.
+    mode === "snapshot" || (lagMs ?? (lagEntries ? Infinity : 0)) > LAG_WARNING_MS
   );
   if (late.length === 0) return [ok(probe, "every follower is up to date")];
   return late.map(({ row, mode, lagMs, lagEntries }) => ({
     probe,
     verdict: "warning",
-    found: `${nameOf(row)} is ${counted(lagEntries, "entry", "entries")} behind` +
+    found: `${nameOf(row)} is ${countedLag(lagEntries)} behind` +
       (lagMs === null ? "" : `, ${msText(lagMs)}`) +
       (mode === "snapshot" ? ", and gets a snapshot" : ""),
     advice: mode === "snapshot"

@@ -109,7 +109,7 @@ function readFollower(value: unknown): FollowerFacts {
     id: number(fields, "id"),
     mode: oneOf(fields, "mode", ["probe", "replicate", "snapshot"]),
     matchIndex: number(fields, "matchIndex"),
-    lagEntries: number(fields, "lagEntries"),
+    lagEntries: maybeNumber(fields, "lagEntries"),
     lagBytes: maybeNumber(fields, "lagBytes"),
     lagMs: maybeNumber(fields, "lagMs"),
   };

@@ -57,7 +57,8 @@ function cells(row: ServerRow, before: Sample | null, now: Sample): string[] {
   const { id, facts, heard, follower } = row;
   const ms = (value: number | null | undefined) =>
     value === null || value === undefined ? UNKNOWN : msText(value);
-  const count = (value: number | undefined) => value === undefined ? UNKNOWN : countText(value);
+  const count = (value: number | null | undefined) =>
+    value === undefined || value === null ? UNKNOWN : countText(value);
   const rates = ratesOf(id, before, now);
   return [
     id === null ? "?" : String(id),
