@@ -22,6 +22,11 @@ export interface KeysOptions extends CallOptions {
   readonly keysAtATime?: number;
 }
 
+export interface CommandOptions extends CallOptions {
+  /** False for what changes nothing: it is sent again where its reply was lost. */
+  readonly isWrite?: boolean;
+}
+
 /** A value with what a server knows of its key. */
 export interface Versioned<V> {
   readonly value: V;

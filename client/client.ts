@@ -1,6 +1,14 @@
 /** What a program holds: the calls, for values of one kind, and the client itself. */
 import { Call } from "./call.ts";
-import type { CallOptions, CasOutcome, Key, KeysOptions, SetOptions, Versioned } from "./calls.ts";
+import type {
+  CallOptions,
+  CasOutcome,
+  CommandOptions,
+  Key,
+  KeysOptions,
+  SetOptions,
+  Versioned,
+} from "./calls.ts";
 import type { Cluster } from "./cluster.ts";
 import { textOf } from "./reply_parser.ts";
 import type { Reply } from "./reply_parser.ts";
@@ -28,25 +36,25 @@ export class Values<Out, In> {
 
   /** The value; null where there is no such key. */
   get(key: Key, options?: CallOptions): Promise<Out | null> {
-    return this.#call(["GET", requests.kept(key)], false, this.#replies.value, options);
+    return this.call(["GET", requests.kept(key)], false, this.#replies.value, options);
   }
 
   /** The value with its version and time to live; null where there is no such key. */
   getm(key: Key, options?: CallOptions): Promise<Versioned<Out> | null> {
-    return this.#call(["RAFTKV.GET", requests.kept(key)], false, this.#replies.versioned, options);
+    return this.call(["RAFTKV.GET", requests.kept(key)], false, this.#replies.versioned, options);
   }
 
   /** The values of many keys, at one moment, in the order of the keys. */
   mget(keys: readonly Key[], options?: CallOptions): Promise<(Out | null)[]> {
     if (keys.length === 0) return Promise.resolve([]);
     const request = ["MGET", ...keys.map(requests.kept)];
-    return this.#call(request, false, this.#replies.values, options);
+    return this.call(request, false, this.#replies.values, options);
   }
 
   /** Sets the value, whatever was there; gives the key's new version. */
   set(key: Key, value: In, options?: SetOptions): Promise<number> {
     const request = requests.set(key, this.#kind.encode(value), options);
-    return this.#call(request, true, replies.toNumber, options);
+    return this.call(request, true, replies.toNumber, options);
   }
 
   /**
@@ -55,17 +63,17 @@ export class Values<Out, In> {
    */
   cas(key: Key, value: In, version: number, options?: SetOptions): Promise<CasOutcome> {
     const request = requests.cas(key, this.#kind.encode(value), version, options);
-    return this.#call(request, true, replies.toCasOutcome, options);
+    return this.call(request, true, replies.toCasOutcome, options);
   }
 
   /** Deletes the key; false where there was none. */
   delete(key: Key, options?: CallOptions): Promise<boolean> {
-    return this.#call(requests.del(key), true, replies.toWasDeleted, options);
+    return this.call(requests.del(key), true, replies.toWasDeleted, options);
   }
 
   /** Adds to a number of 64 bits, 0 where there is no such key; gives the sum. */
   incr(key: Key, by: number | bigint = 1, options?: CallOptions): Promise<bigint> {
-    return this.#call(requests.incr(key, by), true, replies.toBigint, options);
+    return this.call(requests.incr(key, by), true, replies.toBigint, options);
   }
 
   /**
@@ -84,7 +92,7 @@ export class Values<Out, In> {
     let cursor = "0";
     do {
       const request = ["SCAN", cursor, "COUNT", `${keysAtATime}`, ...pattern];
-      const page = await this.#call(request, false, toPage, options);
+      const page = await this.call(request, false, toPage, options);
       yield* page.keys;
       ({ cursor } = page);
     } while (cursor !== "0");
@@ -102,7 +110,8 @@ export class Values<Out, In> {
     return transactor.run(body, options);
   }
 
-  #call<T>(
+  /** @internal */
+  protected call<T>(
     request: readonly Argument[],
     isWrite: boolean,
     decode: (reply: Reply) => T,
@@ -147,6 +156,16 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   /** The same calls, for values as JSON. Nobody checks that what is there is a `T`. */
   json<T>(): Values<T, T> {
     return new Values(this.#cluster, this.#settings, asJson<T>());
+  }
+
+  /**
+   * Any command, for what has no call of its own: `command(["EXPIRE", "k", "60"])`. Strings in the reply
+   * are bytes. Where `isWrite` is not false it counts as a write: it is never sent twice.
+   * @throws {TypeError} for commands that change the connection, which all calls share.
+   */
+  command(request: readonly Argument[], options?: CommandOptions): Promise<Reply> {
+    requests.checkShared(request);
+    return this.call(request, options?.isWrite !== false, (reply) => reply, options);
   }
 
   /** HOST:PORT of the server that leads, as far as this client knows; null while it is looking. */

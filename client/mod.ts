@@ -10,7 +10,15 @@ import { type ConnectOptions, toSettings } from "./settings.ts";
 import { submit } from "./submit.ts";
 
 export { ask } from "./ask.ts";
-export type { CallOptions, CasOutcome, Key, KeysOptions, SetOptions, Versioned } from "./calls.ts";
+export type {
+  CallOptions,
+  CasOutcome,
+  CommandOptions,
+  Key,
+  KeysOptions,
+  SetOptions,
+  Versioned,
+} from "./calls.ts";
 export type { Values } from "./client.ts";
 export type { Failure, Phase } from "./errors.ts";
 export { BadValue, NotDone, RaftkvError, Refused, Unknown } from "./errors.ts";
@@ -19,6 +27,15 @@ export type { Argument } from "./request_writer.ts";
 export type { ConnectOptions } from "./settings.ts";
 export type { Pending, Transaction } from "./transaction.ts";
 export { Client };
+
+/**
+ * A client that is not connected yet: its first call finds the leader, within that call's own time.
+ * @throws {TypeError | RangeError} where an option is wrong.
+ */
+export function open(options: ConnectOptions): Client {
+  const settings = toSettings(options);
+  return new Client(new Cluster(settings), settings);
+}
 
 /**
  * A client of the cluster that these servers belong to, once one of them leads.

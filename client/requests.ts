@@ -38,6 +38,20 @@ export function incr(key: Key, by: number | bigint): Argument[] {
   return ["INCRBY", kept(key), `${by}`];
 }
 
+/** Commands that change the connection that they are sent on. */
+const OWN_CONNECTION = new Set(
+  ["AUTH", "DISCARD", "EXEC", "HELLO", "MULTI", "QUIT", "READONLY", "READWRITE", "RESET", "SELECT"]
+    .concat("UNWATCH", "WATCH"),
+);
+
+/** @throws {TypeError} where the request is none, or can't be sent on a connection that is shared. */
+export function checkShared(request: readonly Argument[]): void {
+  const [name] = request;
+  if (typeof name !== "string") throw new TypeError("A command begins with its name, as text");
+  if (!OWN_CONNECTION.has(name.toUpperCase())) return;
+  throw new TypeError(`${name} would change the connection that all calls share: see transact()`);
+}
+
 function withExpiry(request: Argument[], options: Expiry | undefined): Argument[] {
   const ms = options?.timeToLiveMs;
   if (ms === undefined) return request;
