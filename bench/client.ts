@@ -16,9 +16,9 @@ import { formatCount, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:client [flags]
 
-The client, ioredis and node-redis, in turns on the same server: SET and GET with 100 calls at a time
-and with one. Rates are medians; a share is the median over the rounds of the client's rate as part of
-the other's in the same round.
+The client, ioredis and node-redis, in turns on the same server: SET and GET with 100 calls at a
+time and with one. Rates are medians; a share is the median over the rounds of the client's rate as
+part of the other's in the same round.
   --rounds R           (7)
   --seconds S          how long each turn takes (1)
   --value-bytes N      (256)
