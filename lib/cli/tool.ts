@@ -2,7 +2,7 @@
  * What the commands share that talk to a cluster or print much: streams, Ctrl-C, and what becomes of the
  * errors that are nobody's fault, such as a reader that has left.
  */
-import { type Console, OutputClosedError } from "../host/console.ts";
+import { type Console, type InputStream, OutputClosedError } from "../host/console.ts";
 import type { HostProcess } from "../host/process.ts";
 import type { CliContext } from "./context.ts";
 import { CliError, EXIT } from "./exit_codes.ts";
@@ -78,6 +78,23 @@ export function outputForm<T extends OutputForm | undefined>(
   throw new UsageError(
     `RAFTKV_OUTPUT: ${JSON.stringify(named)} is none of ${OUTPUT_FORMS.join(", ")}`,
   );
+}
+
+/** The same stream, whose reads end at once when `signal` is aborted: a terminal may never say more. */
+export function interruptible(stream: InputStream, signal: AbortSignal): InputStream {
+  return {
+    sizeBytes: stream.sizeBytes,
+    close: () => stream.close(),
+    read(into) {
+      return new Promise((resolve, reject) => {
+        const onAbort = () => reject(signal.reason);
+        if (signal.aborted) return onAbort();
+        signal.addEventListener("abort", onAbort, { once: true });
+        stream.read(into).then(resolve, reject)
+          .finally(() => signal.removeEventListener("abort", onAbort));
+      });
+    },
+  };
 }
 
 /** Reads a file or a stream; what goes wrong there has an exit code of its own. */

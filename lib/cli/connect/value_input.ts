@@ -1,7 +1,7 @@
 /** The value of set and cas: the argument, a file, or standard input. */
 import type { InputStream } from "../../host/console.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
-import { type Tool, withFile } from "../tool.ts";
+import { interruptible, type Tool, withFile } from "../tool.ts";
 import { UsageError } from "../usage_error.ts";
 
 /** The most that any server can be configured to take, and a little: read no further. */
@@ -34,7 +34,8 @@ export async function valueInput(
       "the value is missing: give it after the key, or - to type it (to Ctrl-D)",
     );
   }
-  return await withFile(() => readAll(tool.console.input, "standard input"));
+  const input = interruptible(tool.console.input, tool.signal);
+  return await withFile(() => readAll(input, "standard input"));
 }
 
 async function readAll(stream: InputStream, name: string): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 /** `raftkv dump`, once its flags are parsed. */
 import type { ClientFlags } from "../connect/flag_types.ts";
 import { type Session, withClient } from "../connect/with_client.ts";
+import { OutputClosedError } from "../../host/console.ts";
 import type { CliContext } from "../context.ts";
 import { type KeyRecord, recordLine } from "../output/records.ts";
 import { counted } from "../output/units.ts";
@@ -37,7 +38,10 @@ export async function runDump(this: CliContext, flags: DumpFlags): Promise<void>
       });
     } catch (error) {
       progress.clear();
-      if (count > 0) tool.say(`the dump is not whole: it ends after ${counted(count, "key")}`);
+      const isLeft = error instanceof OutputClosedError;
+      if (count > 0 && !isLeft) {
+        tool.say(`the dump is not whole: it ends after ${counted(count, "key")}`);
+      }
       throw error;
     }
     progress.clear();

@@ -8,7 +8,7 @@ import { CliError, EXIT, type Exit } from "../exit_codes.ts";
 import { visibleText } from "../output/escape.ts";
 import { Progress } from "../output/progress.ts";
 import { counted, secondsText } from "../output/units.ts";
-import { runTool, type Tool, withFile } from "../tool.ts";
+import { interruptible, runTool, type Tool, withFile } from "../tool.ts";
 import { ByteSource } from "../transfer/byte_source.ts";
 import { BadItem, type ItemSource, itemSource } from "../transfer/items.ts";
 import { type Account, ItemSender, rangesText } from "../transfer/send_items.ts";
@@ -19,7 +19,8 @@ export type LoadFlags = ClientFlags & { readonly from?: number };
 export async function runLoad(this: CliContext, flags: LoadFlags, file: string): Promise<void> {
   await runTool(this, async (tool) => {
     const { console, signal } = tool;
-    const stream = file === "-" ? console.input : await withFile(() => console.openFile(file));
+    const opened = file === "-" ? console.input : await withFile(() => console.openFile(file));
+    const stream = interruptible(opened, signal);
     const startMs = performance.now();
     try {
       const source = new ByteSource(stream);
