@@ -168,7 +168,7 @@ export function programCommand(checkout: string | undefined): string[] {
   const sources = checkout ?? PROJECT;
   const locked = [`--config=${sources}deno.json`, `--lock=${sources}deno.lock`, "--frozen"];
   const options = ["--no-prompt", ...locked, ...PERMISSIONS];
-  return [Deno.execPath(), "run", ...options, `${sources}main.ts`];
+  return [Deno.execPath(), "run", "--quiet", ...options, `${sources}main.ts`];
 }
 
 /** Runs the program to its end. */

@@ -37,12 +37,28 @@ async function proposals(
   applicationFor: ApplicationFor,
 ): Promise<string[]> {
   const partial = words.at(-1) ?? "";
+  if (wantsFile(words)) return [FILES];
   const found = words.length < 2 && !partial.startsWith("-")
     ? await commands()
     : await proposeCompletions(await applicationFor(words), [...words], context);
   return found.filter(({ completion }) =>
     completion.startsWith(partial) && completion !== "--" && !UNFIT.test(completion)
   ).map(({ completion, brief }) => `${completion}\t${brief}`);
+}
+
+/** What the stubs take for: names of files, which the shell knows best. */
+const FILES = ":files";
+const FILE_FLAGS = ["--file", "--config", "--data"];
+const FILE_COMMANDS = ["load", "inspect", "verify"];
+
+/** Whether the last word is, or becomes, the name of a file. */
+function wantsFile(words: readonly string[]): boolean {
+  const partial = words.at(-1) ?? "";
+  if (FILE_FLAGS.includes(words.at(-2) ?? "")) return true;
+  if (partial.startsWith("-") || words.length < 2) return false;
+  if (words.at(-2)!.startsWith("--")) return false;
+  if (words[0] === "config") return words[1] === "check" && words.length > 2;
+  return FILE_COMMANDS.includes(words[0]!);
 }
 
 /** The first word may become any command; the engine would take it for an argument of serve. */

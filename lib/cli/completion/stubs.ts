@@ -1,6 +1,7 @@
 /**
  * What the shells are told. Small: they hand the words to the hidden `__complete`, the last one being
  * what is typed at the moment, and show what it prints, one proposal a line: the word, a tab, a brief.
+ * The line ":files" stands for the names of files.
  */
 import type { Shell } from "./shells.ts";
 
@@ -14,7 +15,13 @@ _raftkv() {
   [[ $text == *[[:space:]] ]] && words+=("")
   cword=\${words[\${#words[@]} - 1]}
   while IFS= read -r line; do
-    COMPREPLY+=("\${line%%$'\\t'*}")
+    if [[ $line == :files ]]; then
+      compopt -o default 2>/dev/null
+      return
+    fi
+    line=\${line%%$'\\t'*}
+    [[ $line == *[!A-Za-z0-9_.,:/=@%+-]* ]] && printf -v line %q "$line"
+    COMPREPLY+=("$line")
   done < <("\${words[0]}" __complete "\${words[@]:1}" 2>/dev/null)
   # What bash takes for a word of its own begins after the last colon or equals sign.
   local breaks=\${COMP_WORDBREAKS//[^:=]/}
@@ -23,7 +30,7 @@ _raftkv() {
     COMPREPLY=("\${COMPREPLY[@]#"$before"}")
   fi
 }
-complete -o default -o nosort -F _raftkv raftkv 2>/dev/null || complete -o default -F _raftkv raftkv
+complete -o nosort -F _raftkv raftkv 2>/dev/null || complete -F _raftkv raftkv
 `;
 
 const ZSH = `#compdef raftkv
@@ -32,15 +39,15 @@ _raftkv() {
   local line word
   local -a proposals
   while IFS= read -r line; do
+    if [[ $line == :files ]]; then
+      _files
+      return
+    fi
     word=\${line%%$'\\t'*}
     # A colon ends the word for _describe.
     proposals+=("\${word//:/\\\\:}:\${line#*$'\\t'}")
   done < <("\${(Q)words[1]}" __complete "\${(Q@)words[2,CURRENT]}" 2>/dev/null)
-  if (( \${#proposals} )); then
-    _describe -V raftkv proposals
-  else
-    _files
-  fi
+  (( \${#proposals} )) && _describe -V raftkv proposals
 }
 compdef _raftkv raftkv
 `;
@@ -49,9 +56,14 @@ const FISH = `# Completion of raftkv for fish: raftkv completion fish | source
 function __raftkv_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    $words[1] __complete $words[2..-1] "$current" 2>/dev/null
+    set -l proposals ($words[1] __complete $words[2..-1] "$current" 2>/dev/null)
+    if test "$proposals" = ":files"
+        __fish_complete_path "$current"
+    else
+        printf '%s\\n' $proposals
+    end
 end
-complete -c raftkv -a '(__raftkv_complete)'
+complete -c raftkv -f -a '(__raftkv_complete)'
 `;
 
 export const STUBS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
