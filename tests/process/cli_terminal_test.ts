@@ -11,7 +11,13 @@ const notRun = needsProgram("script", "--version");
 /** Runs a command of bash on a terminal of so many columns; what is typed comes from `input`. */
 async function onTerminal(cluster: Cluster, command: string, input = "", columns = 100) {
   const script = `stty cols ${columns} rows 30; ${command}`;
-  return await shell(cluster, ["script", "-qec", script, "/dev/null"], { input });
+  const { code, out } = await shell(cluster, ["script", "-qec", script, "/dev/null"], { input });
+  return { code, out: readable(out) };
+}
+
+/** Escape sequences as <ESC…, so that patterns can name them. */
+function readable(text: string): string {
+  return text.replaceAll("\x1b", "<ESC");
 }
 
 clusterTest("cli: on a terminal", { notRun }, async (cluster) => {
@@ -22,7 +28,7 @@ clusterTest("cli: on a terminal", { notRun }, async (cluster) => {
   // Decorated for a person, bytes where they are asked for.
   assertEquals((await onTerminal(cluster, "raftkv get evil")).out, "a\\n\\x1b[31mred\r\n");
   const raw = await onTerminal(cluster, "raftkv get evil --output raw");
-  assertEquals(raw.out, "a\r\n\x1b[31mred");
+  assertEquals(raw.out, "a\r\n<ESC[31mred");
   assertEquals((await onTerminal(cluster, "raftkv keys")).out, "evil\r\n");
   // A table that is too wide stands on its side.
   const narrow = await onTerminal(cluster, "raftkv status", "", 80);
@@ -41,12 +47,12 @@ clusterTest(
     Deno.writeTextFileSync(`${cluster.directory}/many.json`, lines.join(""));
     const shown = await onTerminal(cluster, "raftkv load many.json");
     assertEquals(shown.code, 0, shown.out);
-    assertMatch(shown.out, /\r\x1b\[K\[#* *\] +\d+ % {2}[\d,]+ lines {2}[\d,]+\/s( {2}\d+s left)?/);
-    assertMatch(shown.out, /\r\x1b\[Kraftkv: 30,000 lines loaded in \d+s\r\n$/);
+    assertMatch(shown.out, /\r<ESC\[K\[#* *\] +\d+ % {2}[\d,]+ lines {2}[\d,]+\/s( {2}\d+s left)?/);
+    assertMatch(shown.out, /\r<ESC\[Kraftkv: 30,000 lines loaded in \d+s\r\n$/);
     const piped = await cli(cluster, ["load", "many.json"]);
     assertMatch(piped.error, /^raftkv: 30,000 lines loaded in \d+s\n$/);
     const dump = await onTerminal(cluster, "raftkv dump > dump.json");
-    assertMatch(dump.out, /\r\x1b\[K\[#* *\] +\d+ % {2}[\d,]+ keys/);
+    assertMatch(dump.out, /\r<ESC\[K\[#* *\] +\d+ % {2}[\d,]+ keys/);
     const text = Deno.readTextFileSync(`${cluster.directory}/dump.json`);
     assertEquals(text.split("\n").length, 30_001);
 
@@ -85,7 +91,7 @@ clusterTest("cli: top draws anew until Ctrl-C", { notRun }, async (cluster) => {
   await reading;
   await writer.close().catch(() => {});
   assertEquals(code, 130);
-  assertMatch(out, /\x1b\[Hraftkv top {2}\d{4}-/);
+  assertMatch(readable(out), /<ESC\[Hraftkv top {2}\d{4}-/);
   assertMatch(out, /leader \d, term \d+/);
   assert(!out.includes("raftkv: "), out);
   const piped = await cli(cluster, ["top", "--interval", "100ms"]);
