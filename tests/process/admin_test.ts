@@ -1,7 +1,7 @@
 /** The admin port of real servers: every probe, healthy and not, and what the others hear of each. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { answers, ask, factsOf, seen, statusOf } from "./admin_client.ts";
-import { clusterTest, type Server, sharedClusterTest } from "./harness.ts";
+import { type Cluster, clusterTest, type Server, sharedClusterTest } from "./harness.ts";
 import { eventually, sleep } from "./patience.ts";
 import { RawSocket } from "./socket.ts";
 
@@ -12,18 +12,28 @@ async function probes(server: Server): Promise<number[]> {
   return all.map(({ status }) => status);
 }
 
+/** The leader, once the others follow it: just after a start the leadership may move once more. */
+async function settled(cluster: Cluster): Promise<Server> {
+  let leader: Server | null = null;
+  await eventually("one leader, and two replicas", async () => {
+    const all = await Promise.all(cluster.servers.map((server) => probes(server).catch(() => [])));
+    leader = cluster.servers.find((_, at) => all[at]![3] === 200) ?? null;
+    return leader !== null && all.filter((statuses) => statuses[4] === 200).length === 2;
+  });
+  return leader!;
+}
+
 sharedClusterTest("admin port", {}, {
   "healthy: one leader, two replicas, all ready": async (cluster) => {
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     for (const follower of cluster.others(leader)) {
-      await answers(follower, "/replica", 200);
       assertEquals(await probes(follower), [200, 200, 200, 503, 200]);
     }
     assertEquals(await probes(leader), [200, 200, 200, 200, 503]);
   },
 
   "every server tells of all servers, whoever is asked": async (cluster) => {
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     for (const server of cluster.servers) {
       await eventually(`server ${server.id} to hear of all`, async () => {
         const { servers } = await statusOf(server);
@@ -45,7 +55,7 @@ sharedClusterTest("admin port", {}, {
   },
 
   "RAFTKV.STATUS says the same on the client port": async (cluster) => {
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     using socket = await leader.connect();
     await socket.send("*1\r\n$13\r\nraftkv.status\r\n");
     const length = Number((await socket.readLine()).slice(1));
@@ -72,7 +82,7 @@ sharedClusterTest("admin port", {}, {
   "a frozen follower: the others say that it is not heard, and nothing is guessed": async (
     cluster,
   ) => {
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     const frozen = cluster.others(leader)[0]!;
     frozen.freeze();
     await eventually("the frozen server to be lost", async () => {
@@ -102,7 +112,7 @@ sharedClusterTest("admin port", {}, {
   },
 
   "two of three down: alive, not ready, and it says why": async (cluster) => {
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     for (const other of cluster.others(leader)) await other.kill();
     await answers(leader, "/readyz", 503);
     await answers(leader, "/leader", 503);
@@ -204,7 +214,7 @@ clusterTest(
   },
   async (cluster) => {
     await cluster.startAll();
-    const leader = await cluster.waitForLeader();
+    const leader = await settled(cluster);
     const frozen = cluster.others(leader)[0]!;
     await answers(frozen, "/replica", 200);
     frozen.freeze();
