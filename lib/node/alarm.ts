@@ -14,7 +14,7 @@ const LOST_MS = 1_000;
 export class Alarm {
   readonly #host: Pick<WakingHost, "wakeAt">;
   readonly #standstill: Standstill;
-  /** What the timer is set to; Infinity where it is not. */
+  /** What the timer is set for, which may be over; Infinity where it is not set. */
   #atMs = Infinity;
   /** When the host was told of that last. */
   #toldMs = 0;
@@ -27,10 +27,11 @@ export class Alarm {
 
   /** The next thing is due at `dueMs` (Infinity: none is); it is `nowMs`. */
   set(dueMs: number, nowMs: number): void {
-    const atMs = dueMs <= this.#doneMs ? this.#doneMs + RETRY_MS : dueMs;
+    const atMs = dueMs <= nowMs ? Math.max(dueMs, this.#doneMs + RETRY_MS) : dueMs;
     if (atMs < this.#atMs) {
-      this.#atMs = Math.max(atMs, nowMs);
-      this.#standstill.expect(this.#atMs, nowMs);
+      // As it is, though it be over: otherwise each turn until then would set the timer again.
+      this.#atMs = atMs;
+      this.#standstill.expect(Math.max(atMs, nowMs), nowMs);
     } else if (nowMs - Math.max(this.#atMs, this.#toldMs) < LOST_MS) return;
     this.#toldMs = nowMs;
     if (this.#atMs < Infinity) this.#host.wakeAt(Math.max(this.#atMs, nowMs));

@@ -42,6 +42,9 @@ export function checkNode(state: NodeState): void {
     shares += inspected.shareBytes;
   }
   hold(state, shares === sessionLimits.budget.bytes, "miscounts the bytes of its clients");
+  // Mutant: due-unsaid.
+  const { linksDueMs } = state.links;
+  hold(state, linksDueMs <= state.links.nextLinkMs(), "would look after a link too late");
   if (replica === null || shutdown?.isOver === true) return;
   checkReplica(state, replica);
   checkClients(state, [...appender.gathered(), ...proposalsOf(state)]);

@@ -421,8 +421,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("status-unasked", "A report goes to a server that did not name the feature", [
     "node/peers/peer_outbound.ts",
-    "    if (!this.supports(Feature.status)) return;\n    if (this.#output.pendingBytes",
-    "    if (this.#output.pendingBytes",
+    "    if (!this.supports(Feature.status) || this.#isCrowded) return;\n    encodeStatus(",
+    "    if (!this.#isUp || this.#isCrowded) return;\n    encodeStatus(",
   ]),
   mutant(
     "twin-admitted",
@@ -433,6 +433,26 @@ export const OWN: readonly Mutant[] = [
       "    const earlier = this.#admitted.get(link);\n    if (earlier === undefined || number >= 0) return;\n    for (",
     ],
   ),
+  mutant("deadline-first", "A server that stood still does what is due before it reads what came", [
+    "node/node.ts",
+    "    if (stoodStillMs > config.timing.heartbeatIntervalMs && !state.isCatchingUp) {",
+    "    if (stoodStillMs > 1e9 + config.timing.heartbeatIntervalMs && !state.isCatchingUp) {",
+  ]),
+  mutant("moves-for-ever", "Each late waking moves the same deadline on", [
+    "raft/time.ts",
+    "  if (state.isDeadlineMoved || heldUpMs <= 0) return;",
+    "  if (heldUpMs <= 0) return;",
+  ]),
+  mutant("moves-too-far", "A standstill moves what was set after it, too", [
+    "raft/time.ts",
+    "  const heldUpMs = Math.min(stoodStillMs, state.nowMs - state.heardMs);",
+    "  const heldUpMs = stoodStillMs;",
+  ]),
+  mutant("due-unsaid", "What came in is owed an answer, and the alarm does not hear of it", [
+    "node/peers/peer_inbound.ts",
+    "      this.#owesPong = true;\n      this.#links.dueEarlier();",
+    "      this.#owesPong = true;",
+  ]),
   mutant("time-anew", "A new leader's time begins at its wall clock, whatever it was told", [
     "node/time/clocks.ts",
     "    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));",

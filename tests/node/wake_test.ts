@@ -189,6 +189,26 @@ Deno.test("waking: a leader that is late each time still finds that nobody follo
   }
 });
 
+Deno.test("alarm: what is over is asked for once, however many turns there are until the timer goes off", () => {
+  const told: number[] = [];
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt: (atMs) => told.push(atMs) }, standstill);
+  alarm.set(500, 0);
+  for (let i = 0; i < 10; i++) alarm.set(100, 200 + i / 10);
+  assertEquals(told, [500, 200]);
+  // And a deadline that a part names anew with each turn is tried at a pace.
+  let wakings = 0;
+  for (let nowMs = 1_000; nowMs < 2_000; nowMs += 0.5) {
+    if (nowMs < told.at(-1)!) continue;
+    wakings++;
+    alarm.rang(nowMs);
+    alarm.done(nowMs);
+    alarm.set(nowMs + 0.1, nowMs + 0.1);
+  }
+  assert(wakings <= 100, `${wakings} in a second`);
+});
+
 Deno.test("alarm: moved only to what is earlier; what stays due is tried again later, not at once", () => {
   const told: number[] = [];
   const clock = { monotonicMs: () => 0, wallMs: () => 0 };

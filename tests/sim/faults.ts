@@ -57,8 +57,11 @@ export class Faults implements Handler {
 
   begin(): void {
     this.#isOn = true;
-    const { options, fabric } = this.#setting;
+    const { options, fabric, servers } = this.#setting;
     this.#beganUs = fabric.world.now;
+    for (const server of servers) {
+      server.timersLateMs = options.timersLate * options.timing.electionTimeoutMs;
+    }
     if (options.schedule !== null) {
       for (const [at, strike] of options.schedule.entries()) {
         fabric.world.schedule(strike.atUs, this, Kind.faultBegin, 1, at);
@@ -140,6 +143,7 @@ export class Faults implements Handler {
 
   healServer(server: SimServer): void {
     server.disk.heal();
+    server.timersLateMs = 0;
     server.resume();
     if (server.isDown) server.restartIn(this.#random.between(1_000, 100_000));
   }

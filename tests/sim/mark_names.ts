@@ -93,6 +93,7 @@ export const MARKS = [
   "a damaged frame comes",
   "a connection stays half open",
   "a server stands still and goes on",
+  "a server is woken late",
   // Numbers.
   "an index passes a power of two where 32 bits end",
   "a term passes a power of two where 32 bits end",

@@ -142,6 +142,8 @@ export interface SimOptions {
   readonly wipesAtFirst: boolean;
   /** Servers that may lose data or have it damaged: a minority. */
   readonly damageable: readonly number[];
+  /** Timers are late by up to this share of an election timeout, each time, while there are faults. */
+  readonly timersLate: number;
   /** Servers that speak the handshake's version 1 alone, as builds before the features do. */
   readonly older: readonly number[];
   readonly origin: Origin;
@@ -195,6 +197,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     redis: null,
     installFault: drawInstallFault(seed),
     older: drawOlder(seed, servers),
+    timersLate: drawTimersLate(seed),
     ...drawMoments(seed, servers),
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
@@ -256,6 +259,12 @@ function drawOlder(seed: number, servers: number): number[] {
   if (random.chance(0.8)) return [];
   const ids = Array.from({ length: servers }, (_, at) => at + 1);
   return ids.filter(() => random.chance(0.5));
+}
+
+/** In a tenth of the seeds; a stream of its own, again. */
+function drawTimersLate(seed: number): number {
+  const random = new Random(seed ^ 0x1a7e);
+  return random.chance(0.9) ? 0 : random.pick([0.15, 0.3, 0.3]);
 }
 
 /** A stream of its own, again. */

@@ -5,12 +5,13 @@
  */
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
 import type { LogEvent, ServerNode, WakingHost } from "../../lib/node/api.ts";
-import type { Random } from "../../lib/util/random.ts";
+import { Random } from "../../lib/util/random.ts";
 import { assert } from "../../lib/util/assert.ts";
 import type { Atlas } from "./atlas.ts";
 import type { StateChecks } from "./checks.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import type { SimClock } from "./clock.ts";
+import { DeadlineChecks } from "./deadline_checks.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
 import type { Marks } from "./marks.ts";
@@ -75,6 +76,10 @@ export class SimServer implements Handler, Part, WakingHost {
   readonly #setting: ServerSetting;
   readonly #rng: Rng;
   readonly #quorum: QuorumWatch;
+  readonly #deadlines: DeadlineChecks;
+  /** Its timers are late by up to so much, each time. */
+  timersLateMs = 0;
+  readonly #lateness: Random;
   readonly #bytesBetween = (behind: number, upTo: number): number => {
     const { checks, options } = this.#setting;
     return checks.bytesBetween(behind - options.origin.index, upTo - options.origin.index);
@@ -115,6 +120,9 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#rng = { u32: () => drawn.u32() };
     const { servers, timing } = setting.options;
     this.#quorum = new QuorumWatch(servers, timing.electionTimeoutMs);
+    this.#deadlines = new DeadlineChecks(timing.heartbeatIntervalMs);
+    // A stream of its own: other draws stay as they are.
+    this.#lateness = new Random(setting.options.seed ^ (0x1a7e + id));
     this.disk = setting.factory.makeDisk({
       options: setting.options,
       serverId: id,
@@ -159,6 +167,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.life++;
     this.#isTimerSet = false;
     this.#voidTimers = 0;
+    this.#deadlines.begin();
     const { factory, options, checks } = this.#setting;
     this.world.counters.add("starts");
     this.#trace("start", `life ${this.life}`);
@@ -311,6 +320,7 @@ export class SimServer implements Handler, Part, WakingHost {
     checks.afterStep(this);
     if (kind === Kind.turn) checks.afterTurn(this);
     const seen = this.streaming;
+    if (seen !== null) this.#deadlines.check(this.id, seen.state);
     if (seen !== null) streams.check(seen, kind === Kind.wake, this.#bytesBetween);
     marks.look(this, kind, checks.committedIndex);
     if (kind === Kind.wake) {
@@ -330,7 +340,12 @@ export class SimServer implements Handler, Part, WakingHost {
   perform(event: SimEvent): void {
     if (event.kind === Kind.wake) {
       this.#isTimerSet = false;
+      const raft = this.probe?.raft() ?? null;
+      const isLate = this.#deadlines.wakes(this.clock.monotonicMs(), raft);
+      if (isLate) this.#setting.marks.hit("a server is woken late");
       this.node!.wake();
+      const after = this.probe?.raft() ?? null;
+      if (after !== null) this.#deadlines.woken(this.id, after);
     } else if (event.kind === Kind.turn) this.node!.turn();
     else event.call!();
   }
@@ -419,8 +434,21 @@ export class SimServer implements Handler, Part, WakingHost {
   wakeAt(atMs: number): void {
     if (this.#isTimerSet) this.#voidTimers++;
     this.#isTimerSet = true;
+    this.#deadlines.asked(atMs, this.clock.monotonicMs());
     const delayUs = this.clock.untilUs(atMs);
-    this.world.schedule(delayUs, this, Kind.wake, this.life, ++this.#timer);
+    this.world.schedule(
+      delayUs + (delayUs > 0 ? this.#lateUs() : 0),
+      this,
+      Kind.wake,
+      this.life,
+      ++this.#timer,
+    );
+  }
+
+  /** How late a timer comes. What is to come at once does. */
+  #lateUs(): number {
+    if (this.timersLateMs === 0) return 0;
+    return Math.floor((0.75 + 0.25 * this.#lateness.unit()) * this.timersLateMs * 1_000);
   }
 
   fatal(error: Error): void {

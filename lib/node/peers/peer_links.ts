@@ -98,7 +98,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly #byId = new Map<ServerId, PeerOutbound>();
   readonly #inbound = new Set<AcceptedLink>();
   /** No link has anything to do before; or -1: they have to be asked. In listening time. */
-  #linksDueMs = -1;
+  linksDueMs = -1;
   /** When time was last told to pass; -1 before that. */
   #elapsedMs = -1;
   #lastNoticeMs = -NOTICE_INTERVAL_MS;
@@ -158,9 +158,9 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   /** When `elapse` has something to do, by the monotonic clock. */
   nextDeadlineMs(): number {
     // Asked after each turn. What comes in and leaves moves these times on: it is not asked about.
-    if (this.#linksDueMs < 0) this.#linksDueMs = this.#nextLinkMs();
+    if (this.linksDueMs < 0) this.linksDueMs = this.nextLinkMs();
     return Math.min(
-      this.time.clockAt(this.#linksDueMs),
+      this.time.clockAt(this.linksDueMs),
       this.#processesMs(),
       this.log.nextDeadlineMs(),
       this.formation.isFormed
@@ -169,7 +169,8 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     );
   }
 
-  #nextLinkMs(): number {
+  /** As `linksDueMs`, asked of each of them. */
+  nextLinkMs(): number {
     let listenedMs = Infinity;
     for (const link of this.#inbound) listenedMs = Math.min(listenedMs, link.nextDeadlineMs());
     for (const link of this.outbound) listenedMs = Math.min(listenedMs, link.nextDeadlineMs());
@@ -179,8 +180,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   /** A process that is asked whether it answers is given up after some short steps. */
   #processesMs(): number {
     const { leftMs } = this.processes;
-    if (leftMs === Infinity) return Infinity;
-    return this.#elapsedMs + Math.min(leftMs, PROCESSES_STEP_MAX_MS);
+    return leftMs < Infinity ? this.#elapsedMs + Math.min(leftMs, PROCESSES_STEP_MAX_MS) : leftMs;
   }
 
   /** It is `nowMs` by the monotonic clock. */
@@ -192,7 +192,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     const listenedMs = this.time.nowMs(nowMs);
     for (const link of this.#inbound) link.elapse(listenedMs);
     for (const link of this.outbound) link.elapse(listenedMs);
-    this.#linksDueMs = -1;
+    this.linksDueMs = -1;
     this.statuses.elapse(nowMs);
     if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
     this.#lastNoticeMs = nowMs;
@@ -231,7 +231,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   dueEarlier(): void {
-    this.#linksDueMs = -1;
+    this.linksDueMs = -1;
     this.linkActive();
   }
 
