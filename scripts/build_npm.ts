@@ -30,7 +30,7 @@ const TYPE_OPTIONS: ts.CompilerOptions = {
 const LIBS = '/// <reference lib="esnext.disposable" />\n';
 
 /** A TypeScript source as a module of JavaScript. @throws {Error} where it is none. */
-function toJavaScript(path: string, source: string): string {
+export function transpile(path: string, source: string): string {
   const result = ts.transpileModule(source, {
     fileName: path,
     compilerOptions: OPTIONS,
@@ -89,7 +89,7 @@ export function transpileInto(directory: string, paths: readonly string[]): void
   for (const path of paths) {
     const target = `${directory}/${path.replace(/\.ts$/, ".js")}`;
     Deno.mkdirSync(target.slice(0, target.lastIndexOf("/")), { recursive: true });
-    Deno.writeTextFileSync(target, toJavaScript(path, read(path)));
+    Deno.writeTextFileSync(target, transpile(path, read(path)));
   }
 }
 

@@ -1,4 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { Reply } from "../process/redis_socket.ts";
 import { toBytes } from "../process/socket.ts";
 import { OneClient, OneServer } from "./resp_driver.ts";
 
@@ -119,5 +121,82 @@ Deno.test("resp versions: what is wrong is refused, and nothing is done", () => 
   ];
   for (const [request, message] of cases) {
     assertEquals(words(resp.ask(request, ["DBSIZE"])), [message, 0], request.join(" "));
+  }
+});
+
+/** One step of a history; each kind looks at what it needs. */
+interface Step {
+  readonly kind: "set" | "cas" | "get" | "delete" | "wait";
+  readonly key: string;
+  readonly value: string;
+  readonly seconds: number;
+  /** -1 stands for the one that the key has. */
+  readonly version: number;
+  readonly waitMs: number;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom("set", "set", "cas", "cas", "cas", "get", "delete", "wait"),
+  key: fc.constantFrom("a", "b", "c"),
+  value: fc.constantFrom("", "x", "value"),
+  seconds: fc.constantFrom(0, 0, 1, 3),
+  version: fc.constantFrom(0, 1, 2, 3, -1, -1, -1),
+  waitMs: fc.constantFrom(1, 999, 1000, 2500),
+});
+
+/** What a line answered, as the Redis protocol would say it. */
+function fromLine(line: string): Reply {
+  const [word, ...rest] = line.split("\r\n")[0]!.split(" ");
+  if (word === "OK") return Number(rest[0]);
+  if (word === "DELETED") return 1;
+  if (word === "ERR_VERSION") return 0;
+  if (word === "ERR_NOT_FOUND") return null;
+  assertEquals(word, "VALUE", line);
+  return [Number(rest[0]), Number(rest[1]), line.split("\r\n")[1]!];
+}
+
+/** Times in seconds, as lines have them. */
+function inSeconds(reply: Reply): Reply {
+  if (!Array.isArray(reply)) return reply;
+  const [version, ms, value] = reply as [number, number, string];
+  return [version, ms < 0 ? 0 : Math.max(1, Math.ceil(ms / 1000)), value];
+}
+
+Deno.test("resp versions: a history in lines and one in the Redis protocol come to the same", () => {
+  const outcomes = new Map<string, number>();
+  const runs = fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
+    const one = both();
+    const other = both();
+    for (const { kind, key: name, value, seconds, version, waitMs } of steps) {
+      if (kind === "wait") {
+        one.server.nowMs += waitMs;
+        other.server.nowMs += waitMs;
+        continue;
+      }
+      const seen = fromLine(one.lines(`getm ${name}\r\n`));
+      assertEquals(inSeconds(other.resp.ask(["RAFTKV.GET", name])[0]!), seen);
+      if (kind === "get") continue;
+      if (kind === "delete") {
+        const deleted = other.resp.ask(["DEL", name])[0]!;
+        assertEquals(deleted === 0 ? null : deleted, fromLine(one.lines(`delete ${name}\r\n`)));
+        continue;
+      }
+      const wanted = version >= 0 ? version : Array.isArray(seen) ? seen[0] as number : 0;
+      const px = seconds === 0 ? [] : ["PX", `${1000 * seconds}`];
+      const middle = kind === "cas" ? ` ${wanted}` : "";
+      const line = `${kind} ${name} ${seconds}${middle} ${value.length}\r\n${value}\r\n`;
+      const request = kind === "cas"
+        ? ["RAFTKV.CAS", name, value, `${wanted}`, ...px]
+        : ["RAFTKV.SET", name, value, ...px];
+      const reply = other.resp.ask(request)[0]!;
+      assertEquals(reply, fromLine(one.lines(line)), request.join(" "));
+      const outcome = `${kind} ${reply === null ? "none" : reply === 0 ? "differs" : "stored"}`;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    }
+    assertEquals(one.server.store.digest(), other.server.store.digest());
+  });
+  fc.assert(runs, { numRuns: 300 });
+  for (const outcome of ["set stored", "cas stored", "cas differs", "cas none"]) {
+    assert(outcomes.get(outcome)! > 100, `${outcome}: ${outcomes.get(outcome)} times`);
   }
 });
