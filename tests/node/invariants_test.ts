@@ -209,8 +209,9 @@ function nodeWithClient() {
   (carried.counts as number[]).push(1);
   const sessionLimits = { budget: { bytes: 0 } };
   const sessions = { all: () => [known] };
+  const links = { linksDueMs: 100, nextLinkMs: () => 100 };
   const { replica } = one;
-  const state = { ...one.state, replica, sessions, sessionLimits, shutdown: null };
+  const state = { ...one.state, replica, sessions, sessionLimits, links, shutdown: null };
   return { state, carried, client };
 }
 
@@ -231,6 +232,7 @@ Deno.test("node: each write that waits is in one entry, and the clients' bytes a
       (carried.counts as number[]).push(1);
     }],
     ["miscounts the bytes of its clients", ({ client }) => client.shareBytes = 1],
+    ["would look after a link too late", ({ state }) => state.links.linksDueMs = 101],
     ["sent bytes that were not released", ({ client }) => client.replies.taken = 21],
   ];
   for (const [text, damage] of broken) assertThrows(() => run(damage), AssertionError, text);
