@@ -61,7 +61,7 @@ function eventsOf(call: Call, address: string): ConnectionEvents {
       if (error === null) call.resolve(reply);
       else call.refuse(error.text);
     },
-    ended: (_connection, why, cause) => {
+    ended: (_connection, { why, cause }) => {
       call.giveUp("lost", `${address}: ${why}`, "connect", cause ?? undefined);
     },
   };

@@ -1,7 +1,7 @@
 /** One server asked whether it leads: a connection, HELLO 3 and CLUSTER SLOTS, by a deadline. */
-import { formatAddress } from "./address.ts";
+import { formatAddress, isAddress } from "./address.ts";
 import { Call } from "./call.ts";
-import { Connection, type ConnectionEvents } from "./connection.ts";
+import { Connection, type ConnectionEvents, type End } from "./connection.ts";
 import { ProtocolProblem } from "./errors.ts";
 import { type Reply, ReplyError, type ReplyLimits, textOf } from "./reply_parser.ts";
 
@@ -64,7 +64,7 @@ export class Attempt implements ConnectionEvents {
     } else this.#succeed({ kind: "follows", leader, servers });
   }
 
-  ended(_connection: Connection, why: string): void {
+  ended(_connection: Connection, { why }: End): void {
     if (!this.#isDone) this.#fail(why, this.#leads !== null);
   }
 
@@ -120,10 +120,8 @@ export function serversOf(layout: Reply): string[] {
   return shard.slice(2, 2 + SERVERS_MAX).map((place) => {
     const [host, port] = Array.isArray(place) ? place : [];
     const hostname = textOf(host);
-    const isHost = hostname.length > 0 && hostname.length < 256 && !/[\s[\]]/.test(hostname);
-    if (!isHost || typeof port !== "number" || port < 1 || port > 65_535) {
-      throw new ProtocolProblem("its layout names no address");
-    }
-    return formatAddress(hostname, port);
+    const address = typeof port === "number" ? formatAddress(hostname, port) : "";
+    if (hostname.length < 256 && isAddress(address)) return address;
+    throw new ProtocolProblem("its layout names no address");
   });
 }

@@ -2,22 +2,22 @@
  * The calls of a client and where they go: to the server that leads, over one connection. Sent again is
  * only what surely was not done, and reads. All state of the client that changes is here.
  */
-import { isAddress } from "./address.ts";
 import { Alarm } from "./alarm.ts";
 import type { Call } from "./call.ts";
 import { CallQueue } from "./call_queue.ts";
-import type { Connection, ConnectionEvents } from "./connection.ts";
-import { BadValue, ProtocolProblem } from "./errors.ts";
+import type { Connection, ConnectionEvents, End } from "./connection.ts";
+import { ProtocolProblem } from "./errors.ts";
 import { LanePool } from "./lane_pool.ts";
-import { decisive, refusalOf } from "./refusals.ts";
+import { expireSent, expireWaiting, type SearchFailure } from "./lateness.ts";
+import { Pauses } from "./pauses.ts";
+import { judge } from "./refusals.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import { Search, type SearchEvents } from "./search.ts";
 import type { Settings } from "./settings.ts";
 
 const SERVERS_MAX = 64;
-/** Pauses double from the first to the last of these; each is drawn between 0 and that. */
-const PAUSE_FIRST_MS = 40;
-const PAUSE_LAST_MS = 1_000;
+/** A leader that was silent and is still the leader is asked about half as often, this many times. */
+const DOUBLINGS_MAX = 5;
 
 export class Cluster implements ConnectionEvents, SearchEvents {
   readonly #settings: Settings;
@@ -32,13 +32,14 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   /** Connections that get nothing new, until all is answered. */
   readonly #retired = new Set<Connection>();
   #search: Search | null = null;
+  /** How often the leader was silent, and the leader all the same, since it answered last. */
+  #silences = 0;
   /** Why the last search found nothing; null where the last one found a leader. */
-  #failure: { reasons: ReadonlyMap<string, string>; answered: boolean } | null = null;
+  #failure: SearchFailure | null = null;
   /** Calls to be sent: first those that came back, then the others. */
   readonly #returned = new CallQueue();
   readonly #waiting = new CallQueue();
-  /** Pauses since something last went well. */
-  #pauses = 0;
+  readonly #pauses = new Pauses();
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #isPaused = false;
   readonly #alarm = new Alarm(() => this.#wake());
@@ -97,7 +98,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   answered(call: Call, reply: Reply, connection: Connection): void {
     if (reply instanceof ReplyError) this.#refused(call, reply, connection);
     else {
-      this.#pauses = 0;
+      this.#pauses.wentWell();
+      this.#silences = 0;
       try {
         call.resolve(call.decode(reply));
       } catch (error) {
@@ -105,7 +107,6 @@ export class Cluster implements ConnectionEvents, SearchEvents {
           call.giveUp("protocol", `${call.server} sent ${error.message}`, "reply");
           throw error;
         }
-        if (!(error instanceof BadValue)) throw error;
         call.reject(error);
       }
     }
@@ -113,16 +114,19 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     if (this.#waiting.length > 0 || this.#returned.length > 0) this.#pump();
   }
 
-  ended(connection: Connection, why: string, cause: Error | null, unanswered: Call[]): void {
+  ended(connection: Connection, { why, cause, culprit, unanswered }: End): void {
     this.#retired.delete(connection);
     if (connection === this.#connection) {
       this.#connection = null;
       this.#suspect = connection.server;
+      // Who is cut off twice in a row waits before it connects again.
+      if (!this.#pauses.isFirst()) this.#pause();
     }
     for (const call of unanswered) {
-      if (!call.isWrite && !this.#isClosed) this.#giveBack(call);
+      // What its reply broke is not asked for again: that would break the next connection.
+      if (call !== culprit && !call.isWrite && !this.#isClosed) this.#giveBack(call);
       else {
-        const code = this.#isClosed ? "closed" : "lost";
+        const code = this.#isClosed ? "closed" : call === culprit ? "protocol" : "lost";
         call.giveUp(code, `${connection.server}: ${why}`, "reply", cause ?? undefined);
       }
     }
@@ -139,7 +143,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   #lostLeader(server: string, leader: string | null): void {
     if (this.#connection?.server !== server) return;
     this.#retire(this.#connection);
-    this.#hint = leader !== null && isAddress(leader) ? leader : null;
+    this.#hint = leader;
   }
 
   // Of searches.
@@ -155,11 +159,16 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#suspect = null;
     this.#hint = null;
     const old = this.#connection;
-    if (old !== null && old.server === connection.server) return connection.close("");
     connection.events = this;
     this.#connection = connection;
-    // It was silent, and another server leads: what it has will not be answered.
-    old?.close(`it fell silent, and ${connection.server} leads now`);
+    if (old !== null && old.server !== connection.server) {
+      // It was silent, and another server leads: what it has will not be answered.
+      old.close(`it fell silent, and ${connection.server} leads now`);
+    } else if (old !== null) {
+      // It may be slow, or a connection that leads nowhere by now: what is new goes over this one.
+      this.#silences = Math.min(this.#silences + 1, DOUBLINGS_MAX);
+      this.#retired.add(old);
+    }
     this.lanes.keepOnly(connection.server);
     this.#pump();
   }
@@ -168,7 +177,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#search = null;
     this.#failure = { reasons, answered };
     this.#hint = null;
-    this.#pause();
+    // A leader that is only slow gets its calls all the same.
+    if (this.#connection === null) this.#pause();
   }
 
   #mayGoNow(call: Call): boolean {
@@ -218,38 +228,15 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   /** What a server refused. */
   #refused(call: Call, reply: ReplyError, connection: Connection): void {
-    const error = decisive(call, reply);
-    const refusal = refusalOf(error);
-    switch (refusal.kind) {
-      case "moved":
-        this.#giveBack(call);
-        return this.#moved(connection, refusal.leader);
-      case "noLeader":
-        this.#giveBack(call);
-        if (connection === this.#connection) this.#retire(connection);
-        return this.#pause();
-      case "busy":
-        this.#giveBack(call);
-        return this.#pause();
-      case "unknown":
-        if (call.isWrite) {
-          return call.giveUp("unknown", `${call.server} says: ${error.text}`, "reply");
-        }
-        this.#giveBack(call);
-        return this.#pause();
-      case "leftOut":
-        return call.giveUp("leftOut", `${call.server} says: ${error.text}`, "reply");
-      case "refused":
-        return call.refuse(error.text);
-    }
-  }
-
-  #moved(connection: Connection, leader: string): void {
+    const retry = judge(call, reply);
+    if (retry === null) return;
+    this.#giveBack(call);
+    if (retry.why === "busy") return this.#pause();
     if (connection !== this.#connection) return;
     this.#retire(connection);
-    this.#hint = isAddress(leader) ? leader : null;
+    this.#hint = retry.why === "moved" ? retry.leader : null;
     // Who was sent on twice in a row waits before it follows again.
-    if (this.#pauses++ > 0) this.#pause();
+    if (retry.why === "noLeader" || !this.#pauses.isFirst()) this.#pause();
   }
 
   #retire(connection: Connection): void {
@@ -259,7 +246,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   }
 
   #endIfIdle(connection: Connection): void {
-    if (connection.callsUnderWay > 0) return;
+    if (connection.hasOpenCalls) return;
     this.#retired.delete(connection);
     connection.close("");
   }
@@ -273,12 +260,10 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   #pause(): void {
     if (this.#isPaused || this.#isClosed) return;
     this.#isPaused = true;
-    const most = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** this.#pauses);
-    this.#pauses = Math.min(this.#pauses + 1, 16);
     this.#pauseTimer = setTimeout(() => {
       this.#isPaused = false;
       this.#pump();
-    }, Math.random() * most);
+    }, this.#pauses.nextMs());
   }
 
   // Deadlines.
@@ -288,7 +273,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     let next = Infinity;
     for (const queue of [this.#returned, this.#waiting]) {
       for (const call of queue) {
-        if (call.deadlineMs <= nowMs) this.#expireWaiting(call);
+        if (call.deadlineMs <= nowMs) expireWaiting(call, this.server, this.#failure);
         else if (call.deadlineMs < next) next = call.deadlineMs;
       }
     }
@@ -300,6 +285,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
         this.#listenFor(connection, nowMs),
       );
     }
+    for (const connection of this.#retired) this.#endIfIdle(connection);
     if (next < Infinity) this.#alarm.by(next);
     if (this.#hasWork() || this.#connection !== null) return;
     this.#search?.cancel();
@@ -309,7 +295,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   /** Asks the other servers where the leader is silent; gives when to look again. */
   #listenFor(connection: Connection, nowMs: number): number {
     if (connection.callsUnderWay === 0) return Infinity;
-    const { silenceMs } = this.#settings;
+    const silenceMs = this.#settings.silenceMs * 2 ** this.#silences;
     const silentSinceMs = connection.heardMs;
     if (nowMs - silentSinceMs < silenceMs) return silentSinceMs + silenceMs;
     if (connection.server === this.#connection?.server && !this.#isPaused) {
@@ -318,26 +304,4 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     }
     return nowMs + silenceMs;
   }
-
-  #expireWaiting(call: Call): void {
-    const within = `within ${Math.round(call.timeoutMs)} ms`;
-    if (this.#connection !== null) {
-      const why = `${this.#connection.server} is busy: it was not sent ${within}`;
-      return call.giveUp("deadline", why, "queue");
-    }
-    const failure = this.#failure;
-    if (failure === null) {
-      return call.giveUp("deadline", `no server was found that leads ${within}`, "connect");
-    }
-    const said = [...failure.reasons].map(([server, why]) => `${server}: ${why}`).join("; ");
-    const [what, phase] = failure.answered
-      ? ["no server was found that leads", "leader"] as const
-      : ["no server could be reached", "connect"] as const;
-    call.giveUp("deadline", `${what} ${within} (${said})`, phase);
-  }
-}
-
-function expireSent(call: Call): void {
-  const why = `${call.server} did not answer within ${Math.round(call.timeoutMs)} ms`;
-  call.giveUp("deadline", why, "reply");
 }

@@ -11,8 +11,18 @@ import { Socket } from "./socket.ts";
 export interface ConnectionEvents {
   /** The call's last reply. Called for calls that are settled by now too. */
   answered(call: Call, reply: Reply, connection: Connection): void;
-  /** Once. `unanswered` were sent, in this order, and will not be answered. */
-  ended(connection: Connection, why: string, cause: Error | null, unanswered: Call[]): void;
+  /** Once. */
+  ended(connection: Connection, end: End): void;
+}
+
+/** How a connection ended. */
+export interface End {
+  readonly why: string;
+  readonly cause: Error | null;
+  /** Sent, in this order, and not answered. */
+  readonly unanswered: readonly Call[];
+  /** The one of these whose reply could not be understood. */
+  readonly culprit: Call | null;
 }
 
 /** Of the calls under way, so many are passed before those that are over are let go. */
@@ -31,6 +41,8 @@ export class Connection {
   #isFlushing = false;
   #isOpen = false;
   #hasEnded = false;
+  /** A reply is being handed on. */
+  #hasTaken = false;
   bytesUnderWay = 0;
   /** When bytes came last, or when what is under way began to be; by performance.now(). */
   heardMs = 0;
@@ -68,6 +80,14 @@ export class Connection {
     return this.#calls.length - this.#first;
   }
 
+  /** Whether anybody waits for a reply. */
+  get hasOpenCalls(): boolean {
+    for (let i = this.#first; i < this.#calls.length; i++) {
+      if (!this.#calls[i]!.isSettled) return true;
+    }
+    return false;
+  }
+
   get isUsable(): boolean {
     return this.#isOpen && !this.#hasEnded;
   }
@@ -101,7 +121,7 @@ export class Connection {
       this.#parser.push(bytes, this.#take);
     } catch (error) {
       if (!(error instanceof ProtocolProblem)) throw error;
-      this.#end(`what it sent can't be understood: ${error.message}`, error);
+      this.#end(`what it sent can't be understood: ${error.message}`, error, true);
     }
   }
 
@@ -122,10 +142,12 @@ export class Connection {
       this.#calls.splice(0, SPARE_MAX);
       this.#first = 0;
     }
+    this.#hasTaken = true;
     this.events.answered(call, reply, this);
+    this.#hasTaken = false;
   }
 
-  #end(why: string, cause: Error | null): void {
+  #end(why: string, cause: Error | null, isReply = false): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#socket.close();
@@ -133,7 +155,9 @@ export class Connection {
     this.#calls = [];
     this.#first = 0;
     this.bytesUnderWay = 0;
-    this.events.ended(this, why, cause, unanswered);
+    // Where the reply was understood and was no reply of its call, that is settled already.
+    const culprit = isReply && !this.#hasTaken ? unanswered[0] ?? null : null;
+    this.events.ended(this, { why, cause, culprit, unanswered });
   }
 
   /** Gives up the calls whose time has come; gives the next time, Infinity where nothing is under way. */

@@ -3,9 +3,9 @@
  * that read can't share the one that all other calls use.
  */
 import { Call } from "./call.ts";
-import { Connection, type ConnectionEvents } from "./connection.ts";
-import { BadValue, ProtocolProblem } from "./errors.ts";
-import { decisive, refusalOf } from "./refusals.ts";
+import type { Connection, ConnectionEvents, End } from "./connection.ts";
+import { ProtocolProblem } from "./errors.ts";
+import { judge } from "./refusals.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import type { Argument } from "./request_writer.ts";
 
@@ -60,7 +60,7 @@ export class Lane implements ConnectionEvents {
   }
 
   answered(call: Call, reply: Reply): void {
-    const error = reply instanceof ReplyError ? decisive(call, reply) : call.problem;
+    const error = reply instanceof ReplyError ? reply : call.problem;
     if (error !== null) return this.#refused(call, error);
     try {
       call.resolve(call.decode(reply));
@@ -69,38 +69,23 @@ export class Lane implements ConnectionEvents {
         call.giveUp("protocol", `${call.server} sent ${caught.message}`, "reply");
         throw caught;
       }
-      if (!(caught instanceof BadValue || caught instanceof Restart)) throw caught;
       call.reject(caught);
     }
   }
 
-  ended(_connection: Connection, why: string, cause: Error | null, unanswered: Call[]): void {
+  ended(_connection: Connection, { why, cause, culprit, unanswered }: End): void {
     for (const call of unanswered) {
-      if (call.isWrite) call.giveUp("lost", `${this.server}: ${why}`, "reply", cause ?? undefined);
-      else call.reject(new Restart(`${this.server}: ${why}`));
+      if (!call.isWrite && call !== culprit) call.reject(new Restart(`${this.server}: ${why}`));
+      else call.giveUp("lost", `${this.server}: ${why}`, "reply", cause ?? undefined);
     }
     this.#events.laneEnded(this);
   }
 
   #refused(call: Call, error: ReplyError): void {
-    const refusal = refusalOf(error);
-    const restart = () => call.reject(new Restart(`${this.server} says: ${error.text}`));
-    switch (refusal.kind) {
-      case "moved":
-        restart();
-        return this.#events.laneMoved(this, refusal.leader);
-      case "noLeader":
-        restart();
-        return this.#events.laneMoved(this, null);
-      case "busy":
-        return restart();
-      case "unknown":
-        if (!call.isWrite) return restart();
-        return call.giveUp("unknown", `${this.server} says: ${error.text}`, "reply");
-      case "leftOut":
-        return call.giveUp("leftOut", `${this.server} says: ${error.text}`, "reply");
-      case "refused":
-        return call.refuse(error.text);
-    }
+    const retry = judge(call, error);
+    if (retry === null) return;
+    call.reject(new Restart(`${this.server} says: ${error.text}`));
+    if (retry.why === "busy") return;
+    this.#events.laneMoved(this, retry.why === "moved" ? retry.leader : null);
   }
 }

@@ -2,9 +2,12 @@
 import { Attempt } from "./attempt.ts";
 import type { Connection } from "./connection.ts";
 import { Lane, type LaneEvents } from "./lane.ts";
+import { byDeadline, type Limit } from "./limit.ts";
 import type { Settings } from "./settings.ts";
 
 const IDLE_MAX = 4;
+/** Transactions that read at the same time; others wait for their turn. */
+const TURNS_MAX = 16;
 
 export class LanePool implements LaneEvents {
   readonly #settings: Settings;
@@ -13,6 +16,8 @@ export class LanePool implements LaneEvents {
   readonly #lanes = new Set<Lane>();
   readonly #idle: Lane[] = [];
   readonly #attempts = new Set<Attempt>();
+  #turns = 0;
+  readonly #waiting = new Set<() => void>();
 
   constructor(settings: Settings, lostLeader: (server: string, leader: string | null) => void) {
     this.#settings = settings;
@@ -21,6 +26,44 @@ export class LanePool implements LaneEvents {
 
   get connections(): Connection[] {
     return [...this.#lanes].map((lane) => lane.connection);
+  }
+
+  /**
+   * Resolves when one more transaction may have a lane; `endTurn` follows, whatever comes of it.
+   * @throws {NotDone} where that is not in time.
+   */
+  async beginTurn(limit: Limit): Promise<void> {
+    if (this.#turns < TURNS_MAX) {
+      this.#turns++;
+      return;
+    }
+    let isMine = false;
+    let wake = () => {};
+    const turn = new Promise<void>((resolve) => {
+      wake = () => {
+        isMine = true;
+        resolve();
+      };
+    });
+    this.#waiting.add(wake);
+    try {
+      await byDeadline(turn, limit);
+    } catch (error) {
+      this.#waiting.delete(wake);
+      if (isMine) this.endTurn();
+      throw error;
+    }
+  }
+
+  /** Hands the turn to who waits longest. */
+  endTurn(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#turns--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 
   /** A lane to `server`, which should lead; null where it does not, or can't be reached. */

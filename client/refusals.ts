@@ -1,38 +1,47 @@
 /** What an error that a server answered means for the call. */
+import { formatAddress, isAddress } from "./address.ts";
 import type { Call } from "./call.ts";
 import { ReplyError } from "./reply_parser.ts";
 
-export type Refusal =
-  /** Another server leads: HOST:PORT. Nothing was done. */
-  | { readonly kind: "moved"; readonly leader: string }
-  /** No leader is known there. Nothing was done. */
-  | { readonly kind: "noLeader" }
-  /** The server has too much to do, or nothing to show yet. Nothing was done. */
-  | { readonly kind: "busy" }
-  /** It is in the log, and was not confirmed in time. */
-  | { readonly kind: "unknown" }
-  /** It was done, and the reply had no room for what it shows. */
-  | { readonly kind: "leftOut" }
-  /** The command's own error. Nothing was done. */
-  | { readonly kind: "refused" };
+/** Why a call may be sent again: nothing was done, or it changes nothing. */
+export type Retry =
+  /** Another server leads: HOST:PORT, or null where what it said is no address. */
+  | { readonly why: "moved"; readonly leader: string | null }
+  /** No leader is known there. */
+  | { readonly why: "noLeader" }
+  /** The server has too much to do, or nothing to show yet. */
+  | { readonly why: "busy" };
 
-/** The error that decides: of a transaction that was not begun, the reason why not. */
-export function decisive(call: Call, reply: ReplyError): ReplyError {
-  return reply.code === "EXECABORT" && call.problem !== null ? call.problem : reply;
-}
-
-export function refusalOf(error: ReplyError): Refusal {
+/**
+ * Settles the call with the error that its last request was answered with, or says why it may be sent
+ * again.
+ */
+export function judge(call: Call, reply: ReplyError): Retry | null {
+  // Of a transaction that was not begun, the reason why not decides.
+  const error = reply.code === "EXECABORT" && call.problem !== null ? call.problem : reply;
   const { text } = error;
   switch (error.code) {
     case "MOVED":
-      return { kind: "moved", leader: text.split(" ")[2] ?? "" };
+      return { why: "moved", leader: leaderOf(text) };
     case "CLUSTERDOWN":
-      return { kind: "noLeader" };
+      return { why: "noLeader" };
     case "TRYAGAIN":
     case "LOADING":
-      return { kind: "busy" };
+      return { why: "busy" };
   }
-  if (text.startsWith("ERR outcome unknown")) return { kind: "unknown" };
-  if (text.startsWith("ERR this was done")) return { kind: "leftOut" };
-  return { kind: "refused" };
+  if (text.startsWith("ERR outcome unknown")) {
+    if (!call.isWrite) return { why: "busy" };
+    call.giveUp("unknown", `${call.server} says: ${text}`, "reply");
+  } else if (text.startsWith("ERR this was done")) {
+    call.giveUp("leftOut", `${call.server} says: ${text}`, "reply");
+  } else call.refuse(text);
+  return null;
+}
+
+/** `MOVED 0 HOST:PORT`; the host may be an IPv6 address, without brackets. */
+function leaderOf(text: string): string | null {
+  const match = /^MOVED \d+ (\S+):(\d+)$/.exec(text);
+  if (match === null) return null;
+  const address = formatAddress(match[1]!.replace(/^\[(.*)\]$/, "$1"), Number(match[2]));
+  return isAddress(address) ? address : null;
 }

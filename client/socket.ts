@@ -18,7 +18,8 @@ export class Socket {
   /** Begins to connect to HOST:PORT. The caller sets the deadline, by `close`. */
   constructor(address: string, events: SocketEvents) {
     const { hostname, port } = parseAddress(address);
-    const socket = connect({ host: hostname, port, noDelay: true });
+    const socket = connect({ host: hostname, port });
+    socket.setNoDelay(true);
     this.#socket = socket;
     let error: Error | null = null;
     socket.on("connect", () => {

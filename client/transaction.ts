@@ -10,7 +10,8 @@ import { type Reply, ReplyError } from "./reply_parser.ts";
 import * as requests from "./requests.ts";
 import { toBigint, toCasOutcome, toNumber, toWasDeleted, type ValueReplies } from "./replies.ts";
 import type { Argument } from "./request_writer.ts";
-import type { Settings } from "./settings.ts";
+import { byDeadline, type Limit } from "./limit.ts";
+import { checkTimeout, type Settings } from "./settings.ts";
 import { submit } from "./submit.ts";
 import type { ValueKind } from "./values.ts";
 
@@ -45,8 +46,8 @@ export class Transaction<Out, In> {
   readonly #kind: ValueKind<Out, In>;
   readonly #replies: ValueReplies<Out>;
   readonly #read: <T>(key: Key, name: string, decode: (reply: Reply) => T) => Promise<T>;
-  /** @internal */
-  readonly writes: Write[] = [];
+  readonly #writes: Write[] = [];
+  #isOver = false;
 
   /** @internal */
   constructor(
@@ -59,13 +60,24 @@ export class Transaction<Out, In> {
     this.#read = read;
   }
 
+  /**
+   * The function has ended: what it gathered.
+   * @internal
+   */
+  finish(): readonly Write[] {
+    this.#isOver = true;
+    return this.#writes;
+  }
+
   /** The value now. If it changes before the writes are done, none is, and the function runs again. */
   get(key: Key): Promise<Out | null> {
+    this.#check();
     return this.#read(key, "GET", this.#replies.value);
   }
 
   /** As `get`, with version and time to live. */
   getm(key: Key): Promise<Versioned<Out> | null> {
+    this.#check();
     return this.#read(key, "RAFTKV.GET", this.#replies.versioned);
   }
 
@@ -93,6 +105,7 @@ export class Transaction<Out, In> {
   }
 
   #write<T>(request: readonly Argument[], decode: (reply: Reply) => T): Pending<T> {
+    this.#check();
     const pending = new Pending<T>();
     const settle = (reply: Reply) => {
       if (!(reply instanceof ReplyError)) return pending.settle(null, decode(reply));
@@ -100,8 +113,14 @@ export class Transaction<Out, In> {
       const message = `${request[0]} was refused, the rest of its transaction done: ${text}`;
       pending.settle(new Refused(message, { code, server: null, phase: "reply" }));
     };
-    this.writes.push({ request, settle });
+    this.#writes.push({ request, settle });
     return pending;
+  }
+
+  /** What comes after the end would belong to nobody, or to another transaction. */
+  #check(): void {
+    if (!this.#isOver) return;
+    throw new TypeError("The transaction is over: await in its function all that it begins");
   }
 }
 
@@ -131,26 +150,29 @@ export class Transactor<Out, In> {
     body: (transaction: Transaction<Out, In>) => T | Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    const timeoutMs = options.timeoutMs ?? this.#settings.timeoutMs;
+    const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? this.#settings.timeoutMs);
     const limit = { deadlineMs: performance.now() + timeoutMs, timeoutMs, signal: options.signal };
     let last: Restart | null = null;
     for (let tries = 1;; tries++) {
       const round = new Round(this.#cluster, limit);
+      const transaction = new Transaction(this.#kind, this.#replies, round.read);
       try {
-        const transaction = new Transaction(this.#kind, this.#replies, round.read);
-        const value = await body(transaction);
-        await this.#finish(round, transaction.writes, limit);
+        // A function that throws at once does so here as one that rejects.
+        const work = (async () => await body(transaction))();
+        const value = await byDeadline(work, limit).finally(() => transaction.finish());
+        await this.#finish(round, transaction.finish(), limit);
         return value;
       } catch (error) {
-        round.spoil();
         const why: Restart | null = round.restart ?? (error instanceof Restart ? error : null);
         if (why === null) {
           const isLate = error instanceof NotDone && error.code === "deadline";
           throw isLate && last !== null ? tooLate(tries, limit, last) : error;
         }
         last = why;
-        await pause(tries, limit, why);
+      } finally {
+        round.end();
       }
+      await pause(tries, limit, last);
     }
   }
 
@@ -182,12 +204,6 @@ function settleAll(reply: Reply, writes: readonly Write[]): boolean {
   return true;
 }
 
-interface Limit {
-  readonly deadlineMs: number;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 /** One run of a transaction's function: a lane once it reads, and what ended it. */
 class Round {
   readonly #cluster: Cluster;
@@ -195,7 +211,8 @@ class Round {
   #lane: Promise<Lane> | null = null;
   /** Why all has to begin anew, whatever became of the function. */
   restart: Restart | null = null;
-  #isSpoilt = false;
+  #hasTurn = false;
+  #isOver = false;
   readonly read: <T>(key: Key, name: string, decode: (reply: Reply) => T) => Promise<T>;
 
   constructor(cluster: Cluster, limit: Limit) {
@@ -227,10 +244,13 @@ class Round {
     throw this.restart;
   }
 
-  /** Lets go of its lane, where something may be watched or under way. */
-  spoil(): void {
-    this.#isSpoilt = true;
-    this.#lane?.then((lane) => lane.close("its transaction came to nothing"), () => {});
+  /** Lets go of its lane, closing it where something may be watched or under way. */
+  end(): void {
+    this.#isOver = true;
+    const close = (lane: Lane) => lane.close("its transaction came to nothing");
+    this.#lane?.then(close, () => {});
+    if (this.#hasTurn) this.#cluster.lanes.endTurn();
+    this.#hasTurn = false;
   }
 
   async #call<T>(
@@ -257,13 +277,19 @@ class Round {
   }
 
   async #open(): Promise<Lane> {
+    const { lanes } = this.#cluster;
+    await lanes.beginTurn(this.#limit);
+    if (this.#isOver) {
+      lanes.endTurn();
+      throw new Restart("its function had ended");
+    }
+    this.#hasTurn = true;
     const name = "transact";
     const ping = { requests: [["PING"]], name, isWrite: false, decode: () => {}, ...this.#limit };
     await submit(this.#cluster, ping);
     const { server } = this.#cluster;
-    const lane = server === null ? null : await this.#cluster.lanes.open(server);
+    const lane = server === null ? null : await lanes.open(server);
     if (lane === null) throw new Restart("the leader changed");
-    if (this.#isSpoilt) lane.close("");
     return lane;
   }
 }
@@ -273,11 +299,9 @@ async function pause(tries: number, limit: Limit, why: Restart): Promise<void> {
   const most = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** Math.min(tries, 16));
   const ms = Math.random() * most;
   if (performance.now() + ms >= limit.deadlineMs) throw tooLate(tries, limit, why);
-  await new Promise<void>((resolve) => setTimeout(resolve, ms));
-  if (limit.signal?.aborted !== true) return;
-  const message = "transact failed: its signal was aborted; nothing was done";
-  const failure = { code: "aborted", server: null, phase: "queue" } as const;
-  throw new NotDone(message, { ...failure, cause: limit.signal.reason });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const rest = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await byDeadline(rest, limit).finally(() => clearTimeout(timer));
 }
 
 function tooLate(tries: number, limit: Limit, why: Restart): NotDone {

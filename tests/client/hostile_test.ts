@@ -78,6 +78,7 @@ test("client: layouts and redirects that name no address lead nowhere", async ()
     "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$4\r\na b:\r\n:1\r\n",
     "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\na\r\n:70000\r\n",
     "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:1\r\n",
+    "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$3\r\na:/\r\n:1\r\n",
   ];
   for (const wrong of layouts) {
     await withServers(1, async (server) => {
@@ -114,7 +115,12 @@ test("client: a longer reply than it may be is not taken", async () => {
     server!.store.set("short", "x".repeat(9_000));
     server!.store.set("long", "x".repeat(11_000));
     strictEqual((await client.get("short"))!.length, 9_000);
-    await errorOf(NotDone, client.get("long"));
+    const before = server!.count("GET");
+    const error = await errorOf(NotDone, client.get("long"));
+    strictEqual(error.code, "protocol");
+    match(error.message, /more than 10000 bytes \(replyBytesMax\)/);
+    // Asking again would break the next connection, and the calls of others with it.
+    strictEqual(server!.count("GET"), before + 1);
     strictEqual((await client.get("short"))!.length, 9_000);
   });
 });
@@ -136,5 +142,20 @@ test("client: values that are no UTF-8 or JSON are told apart from lost ones", a
     match(String(text), /is no UTF-8/);
     strictEqual((bytes as Uint8Array)[0], 0x78);
     match(String(json), /is no JSON/);
+  });
+});
+
+test("client: a server that ends the connection at each read is not asked in a hurry", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    server!.answer = ([name], peer) => {
+      if (name !== "GET") return undefined;
+      peer.socket.destroy();
+      return null;
+    };
+    const before = server!.accepted;
+    await errorOf(NotDone, client.get("k", { timeoutMs: 600 }));
+    const times = server!.accepted - before;
+    strictEqual(times >= 2 && times < 40, true, `${times} connections in 600 ms`);
   });
 });

@@ -273,3 +273,33 @@ test("client: any command can be sent, but for those that change the connection"
     throws(() => client.command([]), /begins with its name/);
   });
 });
+
+test("client: a connection that leads nowhere is left for a new one to the same server", async () => {
+  await withServers(2, async (leader, follower) => {
+    const servers = [leader!.address, follower!.address];
+    await using client = await connect({ servers, silenceMs: 60, timeoutMs: 2_000 });
+    const [dead] = leader!.peers;
+    leader!.store.set("k", "v");
+    leader!.answer = (_request, peer) => peer === dead ? null : undefined;
+    const lost = errorOf(Unknown, client.set("k", "w", { timeoutMs: 500 }));
+    await until("a second connection", () => leader!.peers.size === 2);
+    strictEqual(await client.text.get("k"), "v");
+    strictEqual((await lost).code, "deadline");
+    // Nobody waits for anything on the dead one now.
+    await until("the dead one to be closed", () => !leader!.peers.has(dead!));
+    strictEqual(leader!.count("RAFTKV.SET"), 1);
+    strictEqual(leader!.accepted < 8, true, `${leader!.accepted} connections`);
+  });
+});
+
+test("client: IPv6 addresses in redirects, with brackets and without", async () => {
+  const { judge } = await import("../../client/refusals.ts");
+  const { ReplyError } = await import("../../client/reply_parser.ts");
+  const leaderOf = (text: string) => judge({} as never, new ReplyError(text));
+  deepStrictEqual(leaderOf("MOVED 0 ::1:9000"), { why: "moved", leader: "[::1]:9000" });
+  deepStrictEqual(leaderOf("MOVED 7 [::1]:9000"), { why: "moved", leader: "[::1]:9000" });
+  deepStrictEqual(leaderOf("MOVED 0 db1.example:1"), { why: "moved", leader: "db1.example:1" });
+  for (const text of ["MOVED", "MOVED 0", "MOVED 0 a:b", "MOVED 0 a/:/:1", "MOVED 0 h:0"]) {
+    deepStrictEqual(leaderOf(text), { why: "moved", leader: null }, text);
+  }
+});

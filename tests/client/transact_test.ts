@@ -182,3 +182,75 @@ test("client transact: a key that keeps changing ends with the deadline; so does
     strictEqual(unknown.code, "deadline");
   });
 });
+
+test("client transact: its time ends also while its function waits for something else", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    const { promise: never, resolve } = resolvable();
+    const late = await errorOf(
+      NotDone,
+      client.transact(async (t) => {
+        await t.get("n");
+        await never;
+        t.set("n", "x");
+      }, { timeoutMs: 100 }),
+    );
+    strictEqual(late.code, "deadline");
+    const controller = new AbortController();
+    const aborted = errorOf(NotDone, client.transact(() => never, { signal: controller.signal }));
+    controller.abort();
+    strictEqual((await aborted).code, "aborted");
+    resolve();
+    await until("its connection to end", () => server!.peers.size === 1);
+    strictEqual(server!.count("EXEC"), 0);
+  });
+});
+
+test("client transact: what its function left undone can't get into another transaction", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    const kept = await client.transact(async (t) => {
+      await t.get("n");
+      return t;
+    });
+    throws(() => kept.set("n", "x"), /The transaction is over/);
+    throws(() => kept.get("n"), /The transaction is over/);
+  });
+});
+
+test("client transact: many at once share a few connections, in turns", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    let most = 0;
+    const all = Array.from({ length: 100 }, (_, i) => {
+      return client.transact(async (t) => {
+        await t.get("n");
+        most = Math.max(most, server!.peers.size);
+        t.set(`k${i}`, "v");
+      });
+    });
+    await Promise.all(all);
+    strictEqual(server!.store.size, 100);
+    strictEqual(most > 2 && most <= 17, true, `${most} connections`);
+    server!.answer = ([name]) => name === "EXEC" ? null : undefined;
+    const stuck = Array.from({ length: 20 }, () => {
+      const work = client.transact(async (t) => {
+        await t.get("n");
+        t.set("n", "v");
+      }, { timeoutMs: 150 });
+      return work.catch((error: Error) => error.name);
+    });
+    const names = await Promise.all(stuck);
+    // Sixteen were sent; the others had no turn in their time.
+    deepStrictEqual(names.filter((name) => name === "Unknown").length, 16);
+    deepStrictEqual(names.filter((name) => name === "NotDone").length, 4);
+    server!.answer = () => undefined;
+    await client.transact((t) => t.get("n"));
+  });
+});
+
+function resolvable(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => resolve = done);
+  return { promise, resolve };
+}

@@ -1,0 +1,39 @@
+/** What a call is told whose time is up. */
+import type { Call } from "./call.ts";
+
+/** What the last search for a leader came to, where it found none. */
+export interface SearchFailure {
+  readonly reasons: ReadonlyMap<string, string>;
+  /** One of the servers was there. */
+  readonly answered: boolean;
+}
+
+/** It was sent, and not answered. */
+export function expireSent(call: Call): void {
+  const why = `${call.server} did not answer ${within(call)}`;
+  call.giveUp("deadline", why, "reply");
+}
+
+/** It waits to be sent: to `server`, or until one is found. */
+export function expireWaiting(
+  call: Call,
+  server: string | null,
+  failure: SearchFailure | null,
+): void {
+  if (server !== null) {
+    const why = `${server} is busy: it was not sent ${within(call)}`;
+    return call.giveUp("deadline", why, "queue");
+  }
+  if (failure === null) {
+    return call.giveUp("deadline", `no server was found that leads ${within(call)}`, "connect");
+  }
+  const said = [...failure.reasons].map(([one, why]) => `${one}: ${why}`).join("; ");
+  const [what, phase] = failure.answered
+    ? ["no server was found that leads", "leader"] as const
+    : ["no server could be reached", "connect"] as const;
+  call.giveUp("deadline", `${what} ${within(call)} (${said})`, phase);
+}
+
+function within(call: Call): string {
+  return `within ${Math.round(call.timeoutMs)} ms`;
+}
