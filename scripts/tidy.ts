@@ -6,7 +6,8 @@ import { checkProject } from "./tidy_graph.ts";
 import { checkPackages } from "./tidy_packages.ts";
 import { checkFile } from "./tidy_rules.ts";
 
-const TEXT_FILE = /\.(ts|sh|md|json|lock|txt|yml|yaml|svg)$|^\.ci\/|^\.gitignore$|^LICENSE$/;
+const TEXT_FILE =
+  /\.(ts|sh|md|json|lock|txt|ya?ml|svg|service|conf)$|^\.ci\/|^\.gitignore$|^LICENSE$|Dockerfile/;
 const SKIPPED = /^(\.git|data|\.sim|node_modules|dist)\//;
 
 /** Every file below the working directory that the rules look at, sorted. */
