@@ -8,7 +8,7 @@ import { pauseMs } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { median } from "./median.ts";
-import { cpuBetween, cpuOf, type ProcessCpu } from "./process_cpu.ts";
+import { cpuBetween, cpuOf, usedUs } from "./process_cpu.ts";
 import { formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:idle-cpu [flags]
@@ -66,13 +66,6 @@ async function startEtcd(name: string, parent: string | undefined): Promise<Subj
   const pids = cluster.serverIds.map((id) => cluster.pid(id));
   const leaderPid = cluster.pid(await cluster.leader());
   return { name, pids, leaderPid, stop: () => cluster.stop() };
-}
-
-/** What the system counted exactly, where it does; else its ticks. */
-function usedUs(cpu: ProcessCpu): number {
-  let runUs = 0;
-  for (const thread of cpu.threads.values()) runUs += thread.runUs;
-  return runUs > 0 ? runUs : cpu.userUs + cpu.systemUs;
 }
 
 /** Per cent of a core that each process took over `seconds`, all at the same time. */

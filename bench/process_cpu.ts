@@ -84,6 +84,13 @@ export function cpuBetween(before: ProcessCpu, after: ProcessCpu): ProcessCpu {
   };
 }
 
+/** All threads together: what the system counted exactly, where it does; else its ticks. */
+export function usedUs(cpu: ProcessCpu): number {
+  let runUs = 0;
+  for (const thread of cpu.threads.values()) runUs += thread.runUs;
+  return runUs > 0 ? runUs : cpu.userUs + cpu.systemUs;
+}
+
 /** Name, user and system time. The name stands in parentheses and may hold anything itself. */
 function readStat(path: string): [string, number, number] {
   const text = Deno.readTextFileSync(path);

@@ -6,9 +6,16 @@ import { checkProject } from "./tidy_graph.ts";
 import { checkPackages } from "./tidy_packages.ts";
 import { checkFile } from "./tidy_rules.ts";
 
-const TEXT_FILE =
-  /\.(ts|sh|md|json|lock|txt|ya?ml|svg|service|conf)$|^\.ci\/|^\.gitignore$|^LICENSE$|Dockerfile/;
+const TEXT_FILE = new RegExp(
+  [
+    /\.(ts|sh|md|json|lock|txt|ya?ml|svg|css|html|service|conf)$/,
+    /^\.ci\/|^\.gitignore$|^LICENSE$|Dockerfile/,
+  ].map(({ source }) => source).join("|"),
+);
 const SKIPPED = /^(\.git|data|\.sim|node_modules|dist)\//;
+
+/** That it is there is all that a rule asks of it. */
+const PICTURE = /\.png$/;
 
 /** Every file below the working directory that the rules look at, sorted. */
 function listFiles(directory = ""): string[] {
@@ -17,14 +24,16 @@ function listFiles(directory = ""): string[] {
     const path = directory + entry.name;
     if (SKIPPED.test(`${path}/`)) continue;
     if (entry.isDirectory) found.push(...listFiles(`${path}/`));
-    else if (entry.isFile && TEXT_FILE.test(path)) found.push(path);
+    else if (entry.isFile && (TEXT_FILE.test(path) || PICTURE.test(path))) found.push(path);
   }
   return found.sort();
 }
 
 if (import.meta.main) {
   let count = 0;
-  const files = new Map(listFiles().map((path) => [path, Deno.readTextFileSync(path)]));
+  const files = new Map(
+    listFiles().map((path) => [path, PICTURE.test(path) ? "" : Deno.readTextFileSync(path)]),
+  );
   const inFiles = [...files].flatMap(([path, text]) =>
     checkFile(path, text).map((finding) => ({ path, ...finding }))
   );

@@ -38,6 +38,7 @@ const STORAGE_ROWS = [
 ];
 
 const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
+  admin: { shared: ["http_response.ts"], folders: { page: [] } },
   kv: { shared: [], folders: { memory: [], commands: ["memory"] } },
   wire: {
     shared: ["codec.ts", "command_batch.ts", "decimal.ts", "status.ts"],

@@ -94,7 +94,7 @@ const SILENCED = new RegExp("@ts" + "-(ignore|nocheck|expect-error)|deno-" + "li
 function* checkText(path: string, text: string): Generator<Finding> {
   const lines = text.split("\n");
   // Markdown and JSON wrap by themselves, a program draws; a test's name may be as long as it must.
-  const mayBeLong = /\.(md|json|lock|svg)$/.test(path) || path.startsWith("tests/");
+  const mayBeLong = /\.(md|json|lock|svg|html)$/.test(path) || path.startsWith("tests/");
   for (const [at, content] of lines.entries()) {
     const line = at + 1;
     if (MACHINE_PATH.test(content)) {
@@ -152,7 +152,7 @@ function* checkImports(path: string, text: string): Generator<Finding> {
     if (/^(https?:|npm:|jsr:)/.test(specifier) && !/^(lib|tests)\/packages\//.test(path)) {
       yield { line, message: `${specifier}: outside packages come through lib/packages/` };
     }
-    const outside = clientFault(path, specifier);
+    const outside = clientFault(path, specifier) ?? pageFault(path, specifier);
     if (outside !== null) yield { line, message: outside };
     if (!path.startsWith("lib/")) continue;
     if (specifier.startsWith("@std/assert")) {
@@ -177,6 +177,17 @@ function clientFault(path: string, specifier: string): string | null {
   }
   if (!path.startsWith("lib/") || path.startsWith("lib/cli/")) return null;
   return target.startsWith("client/") ? `lib must not import ${target}: lib/cli alone may` : null;
+}
+
+/** The live page is one script in a browser; no server runs any of it. */
+function pageFault(path: string, specifier: string): string | null {
+  const target = specifier.startsWith(".") ? resolve(path, specifier) : specifier;
+  if (path.startsWith("page/")) {
+    if (/^page\/|^uplot$|^lib\/wire\/status\.ts$/.test(target)) return null;
+    return `page must not import ${target}: it may import itself, and types of lib/wire/status.ts`;
+  }
+  const isInServer = /^(lib|client)\//.test(path) && target.startsWith("page/");
+  return isInServer ? `${path} must not import ${target}: it is for browsers` : null;
 }
 
 /** A test that is left out says why, on its line or the one above; none leaves all others out. */

@@ -25,7 +25,7 @@ export interface AdminPort {
 }
 
 export function makeAdminPort({ view, clock, names }: AdminPortOptions): AdminPort {
-  const streams = new EventStreams(view.status);
+  const streams = new EventStreams(view.status, () => view.health().leaderId);
   const routes = new Routes(view, new Guard(names), streams, () => clock.monotonicMs());
   const parts = { routes, streams, wallMs: () => clock.wallMs() };
   return {

@@ -10,6 +10,8 @@ import type { Routes } from "./routes.ts";
 
 /** Answers that wait to be taken. */
 const PENDING_BYTES_MAX = 1_048_576;
+/** Requests that wait while an answer is made. */
+const WAITING_BYTES_MAX = 65_536;
 
 export interface AdminParts {
   readonly routes: Routes;
@@ -26,6 +28,8 @@ export class AdminSession implements PeerLink, StreamSink {
   /** What waits to be written, the first of it perhaps under way. */
   #pending: Uint8Array[] = [];
   #isStream = false;
+  /** What was received while an answer is made; null where none is. */
+  #waiting: Uint8Array[] | null = null;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
@@ -43,7 +47,12 @@ export class AdminSession implements PeerLink, StreamSink {
   receive(bytes: Uint8Array): void {
     // Whoever listens to a stream has nothing more to say.
     if (this.closing !== null || this.#isStream) return;
+    if (this.#waiting !== null) return this.#keep(this.#waiting, bytes);
     this.#parser.push(bytes);
+    this.#answerAll();
+  }
+
+  #answerAll(): void {
     for (let next = this.#parser.next(); next !== null; next = this.#parser.next()) {
       if ("reason" in next) {
         this.#answer(text(next.status, `${next.reason}\n`), false, true);
@@ -52,10 +61,33 @@ export class AdminSession implements PeerLink, StreamSink {
         const response = isReading(method)
           ? this.#parts.routes.answer(next)
           : text(405, "This port is for reading: GET and HEAD\n", { Allow: "GET, HEAD" });
+        if (response instanceof Promise) {
+          return this.#answerLater(response, isPersistent, method !== "HEAD");
+        }
         this.#answer(response, isPersistent, method !== "HEAD");
       }
       if (this.closing !== null || this.#isStream) return;
     }
+  }
+
+  /** What comes meanwhile waits, so that answers keep their order. */
+  #answerLater(promise: Promise<HttpResponse>, isPersistent: boolean, hasBody: boolean): void {
+    this.#waiting = [];
+    promise.catch((error: Error) => text(503, `The page can't be loaded: ${error.message}\n`))
+      .then((response) => {
+        const waiting = this.#waiting ?? [];
+        this.#waiting = null;
+        if (this.closing !== null) return;
+        this.#answer(response, isPersistent, hasBody);
+        this.#answerAll();
+        for (const bytes of waiting) this.receive(bytes);
+      });
+  }
+
+  #keep(waiting: Uint8Array[], bytes: Uint8Array): void {
+    waiting.push(bytes.slice());
+    const size = waiting.reduce((sum, { length }) => sum + length, 0);
+    if (size > WAITING_BYTES_MAX) this.drop("it asks without end");
   }
 
   takeOutput(): Uint8Array | null {

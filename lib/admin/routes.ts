@@ -5,12 +5,13 @@ import type { Guard } from "./guard.ts";
 import type { HttpRequest } from "./http_request.ts";
 import { type HttpResponse, json, text } from "./http_response.ts";
 import { METRICS_CONTENT_TYPE, metricsText } from "./metrics.ts";
+import { pageResponse } from "./page/page.ts";
 import { leaderProbe, probe, replicaProbe } from "./probes.ts";
 
 /** A page is made no more often than this, however often it is asked for. */
 const PAGE_AGE_MAX_MS = 50;
 
-const PATHS = ["/livez", "/readyz", "/leader", "/replica", "/status", "/metrics", "/events"];
+const PATHS = ["/", "/livez", "/readyz", "/leader", "/replica", "/status", "/metrics", "/events"];
 
 export class Routes {
   readonly #view: NodeView;
@@ -30,14 +31,17 @@ export class Routes {
     this.#metrics = new RecentPage(() => metricsText(view.counts(), streams.count));
   }
 
-  answer(request: HttpRequest): HttpResponse {
+  /** A promise where what is asked for has to be loaded first. */
+  answer(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
     return this.#guard.refusal(request) ?? this.#find(request) ??
       text(404, `There is ${PATHS.join(", ")}\n`);
   }
 
-  #find(request: HttpRequest): HttpResponse | null {
+  #find(request: HttpRequest): HttpResponse | Promise<HttpResponse> | null {
     const { path } = request;
     switch (path) {
+      case "/":
+        return pageResponse();
       case "/leader":
         return leaderProbe(this.#view.health());
       case "/replica":

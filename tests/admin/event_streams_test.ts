@@ -31,12 +31,12 @@ class Reader {
 }
 
 function setUp() {
-  const bench = { made: 0, events: [] as EventFacts[] };
+  const bench = { made: 0, leaderId: 1, events: [] as EventFacts[] };
   const streams = new EventStreams(() => {
     bench.made++;
-    const { events } = bench;
-    return { format: 1, clusterId: "", serverId: 1, wallMs: 0, leaderId: 1, servers: [], events };
-  });
+    const { events, leaderId } = bench;
+    return { format: 1, clusterId: "", serverId: 1, wallMs: 0, leaderId, servers: [], events };
+  }, () => bench.leaderId);
   const happens = (number: number) => {
     const level = "info" as const;
     const event = { serverId: 1, number, atMs: number, level, message: "x", detail: "" };
@@ -88,6 +88,30 @@ Deno.test("streams: one that was late for a moment goes on", () => {
     streams.tell();
   }
   assertEquals([reader.dropped, reader.received.length], [null, 5]);
+  streams.closeAll("the test is over");
+});
+
+Deno.test("streams: a message comes with every fifth look, and at once when the leader changes", () => {
+  const { bench, streams } = setUp();
+  const [reader, slow] = [new Reader(), new Reader()];
+  slow.takes = false;
+  streams.add(reader);
+  streams.add(slow);
+  const messagesAfter = (looks: number) => {
+    for (let i = 0; i < looks; i++) streams.look();
+    return reader.received.length - 1;
+  };
+  assertEquals([messagesAfter(4), messagesAfter(1), messagesAfter(5)], [0, 1, 2]);
+  bench.leaderId = 0;
+  assertEquals([messagesAfter(1), messagesAfter(3)], [3, 3]);
+  // The next one by the clock comes all the same.
+  assertEquals(messagesAfter(1), 4);
+  // However often leaders change, nobody is dropped sooner for it.
+  for (let leaderId = 1; leaderId <= 4; leaderId++) {
+    bench.leaderId = leaderId;
+    streams.look();
+  }
+  assertEquals([messagesAfter(0), slow.dropped], [8, null]);
   streams.closeAll("the test is over");
 });
 

@@ -3,6 +3,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { AdminSession } from "../../lib/admin/admin_session.ts";
 import { EventStreams } from "../../lib/admin/event_streams.ts";
 import { Guard } from "../../lib/admin/guard.ts";
+import type { HttpResponse } from "../../lib/admin/http_response.ts";
+import { pageResponse } from "../../lib/admin/page/page.ts";
 import { CHECK_NAMES } from "../../lib/admin/probes.ts";
 import { Routes } from "../../lib/admin/routes.ts";
 import type { NodeHealth } from "../../lib/node/facts/node_view.ts";
@@ -14,6 +16,7 @@ const WELL: NodeHealth = {
   leads: false,
   keepsLeading: false,
   hasLeader: true,
+  leaderId: 2,
   leaderMissingMs: 0,
   isLoading: false,
   isRepairing: false,
@@ -25,13 +28,18 @@ const WELL: NodeHealth = {
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** A connection to the admin port of a server in this health. */
-function connect(health: Partial<NodeHealth> = {}) {
+function makeRoutes(health: Partial<NodeHealth> = {}) {
   const { node } = new OneServer();
   const view = { ...node.view, health: () => ({ ...WELL, ...health }) };
-  const streams = new EventStreams(view.status);
+  const streams = new EventStreams(view.status, () => 2);
   let nowMs = 0;
   const routes = new Routes(view, new Guard(["db1.example"]), streams, () => nowMs += 1_000);
+  return { routes, streams };
+}
+
+/** A connection to the admin port of a server in this health. */
+function connect(health: Partial<NodeHealth> = {}) {
+  const { routes, streams } = makeRoutes(health);
   const session = new AdminSession({ routes, streams, wallMs: () => 0 });
   return { session, streams };
 }
@@ -140,7 +148,8 @@ Deno.test("admin: HEAD tells what GET would, others are refused with what is all
   }
 });
 
-Deno.test("admin: who calls this server by another name, or comes from another site, reads nothing", () => {
+Deno.test("admin: who calls this server by another name, or comes from another site, reads nothing", async () => {
+  await pageResponse();
   const status = (headers: string, path = "/status") => ask({}, path, headers).status;
   for (
     const host of ["127.0.0.1", "10.1.2.3:9100", "[::1]:9100", "localhost", "DB1.example:9100"]
@@ -160,10 +169,10 @@ Deno.test("admin: who calls this server by another name, or comes from another s
   assertEquals(status(`${own}Origin: http://localhost:9100\r\n`), 200);
   assertEquals(status(`${own}Origin: http://localhost:3000\r\n`), 403);
   assertEquals(status(`${own}Origin: null\r\n`), 403);
-  // A link that a person follows; 404 as there is no page in this test.
+  // A link that a person follows to the page.
   const visit =
     "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
-  assert(status(`${own}${visit}`, "/") !== 403);
+  assertEquals(status(`${own}${visit}`, "/"), 200);
   assertEquals(status(`${own}${visit}`, "/status"), 403);
 });
 
@@ -194,6 +203,47 @@ Deno.test("admin: requests in a row are answered in their order, and an error en
   ]);
   assert(session.closing !== null);
   session.receive(encoder.encode(get("/livez")));
+  assertEquals(outputOf(session), "");
+});
+
+Deno.test("admin: the page is loaded for who asks first, and answers keep their order", async () => {
+  const { session } = connect();
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  session.receive(encoder.encode(get("/livez") + get("/") + get("/none")));
+  session.receive(encoder.encode(get("/readyz")));
+  await pageResponse();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const text = outputOf(session);
+  assertEquals(text.match(/^HTTP\/1.1 \d+/gm), [
+    "HTTP/1.1 200",
+    "HTTP/1.1 200",
+    "HTTP/1.1 404",
+    "HTTP/1.1 200",
+  ]);
+  const page = text.slice(text.indexOf("text/html"), text.indexOf("HTTP/1.1 404"));
+  assertStringIncludes(page, "<title>raftkv</title>");
+  const policies = [...page.matchAll(/^Content-Security-Policy: (.*)\r$/gm)].map(([, one]) => one!);
+  assertEquals(policies.length, 1);
+  assertMatch(policies[0]!, /default-src 'none'; script-src 'sha256-/);
+  for (const word of ["unsafe", "http:", "https:", " data: "]) assert(!policies[0]!.includes(word));
+  for (const header of ["X-Content-Type-Options: nosniff", "X-Frame-Options: DENY"]) {
+    assertStringIncludes(page, header);
+  }
+});
+
+Deno.test("admin: who asks on while the page is loaded is dropped", async () => {
+  const { routes, streams } = makeRoutes();
+  const later = { status: 200, contentType: "text/plain", body: "late" };
+  let give = (_response: HttpResponse) => {};
+  routes.answer = () => new Promise((resolve) => give = resolve);
+  const session = new AdminSession({ routes, streams, wallMs: () => 0 });
+  const request = encoder.encode(
+    `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(4_000)}\r\n\r\n`,
+  );
+  for (let i = 0; i < 100 && !session.isLost; i++) session.receive(request);
+  assert(session.isLost);
+  give(later);
+  await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(outputOf(session), "");
 });
 

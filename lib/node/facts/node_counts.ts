@@ -49,6 +49,7 @@ export function nodeHealth(state: NodeState): NodeHealth {
     leads,
     keepsLeading: leads && transfer === null && shutdown === null,
     hasLeader: leads || isHeard,
+    leaderId: leads || isHeard ? raft.leaderId : NOBODY,
     leaderMissingMs: knownLeader.missingSinceMs < 0 ? 0 : nowMs - knownLeader.missingSinceMs,
     isLoading: isLoading(replica),
     isRepairing: raft?.repairing ?? false,

@@ -23,6 +23,8 @@ export interface NodeHealth {
   /** Where it leads: it does not hand over, and is not stopping. */
   readonly keepsLeading: boolean;
   readonly hasLeader: boolean;
+  /** The leader that it knows and hears; 0: none. */
+  readonly leaderId: number;
   readonly leaderMissingMs: number;
   /** Nothing is here yet that could be read. */
   readonly isLoading: boolean;
