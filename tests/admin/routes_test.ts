@@ -231,6 +231,21 @@ Deno.test("admin: the page is loaded for who asks first, and answers keep their 
   }
 });
 
+Deno.test("admin: a page that can't be loaded is said so; who has gone meanwhile gets nothing", async () => {
+  const { routes, streams } = makeRoutes();
+  routes.answer = () => Promise.reject(new Error("it is not there"));
+  const ask = async (leaves: boolean) => {
+    const session = new AdminSession({ routes, streams, wallMs: () => 0 });
+    session.receive(encoder.encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    if (leaves) session.disconnected();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return outputOf(session);
+  };
+  const text = await ask(false);
+  assertMatch(text, /^HTTP\/1.1 503 [^]*\r\n\r\nThe page can't be loaded: it is not there\n$/);
+  assertEquals(await ask(true), "");
+});
+
 Deno.test("admin: who asks on while the page is loaded is dropped", async () => {
   const { routes, streams } = makeRoutes();
   const later = { status: 200, contentType: "text/plain", body: "late" };
