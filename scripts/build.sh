@@ -22,7 +22,9 @@ npm_cache=$("$deno" info --json | sed -nE 's/^ *"npmCache": "(.*)",?$/\1/p')
 exclusions=$("$deno" run --quiet --no-check --allow-read --no-prompt \
   scripts/build_exclusions.ts deno.lock "$npm_cache")
 mapfile -t exclusions <<<"$exclusions"
-options=("${locked[@]}" --no-check --output "$output" "${raftkv_permissions[@]}")
+# Compiled code would be kept in the system's directory of temporary files, which others may write to. The
+# program has no use for it: only one that ends without an exit writes it.
+options=("${locked[@]}" --no-check --no-code-cache --output "$output" "${raftkv_permissions[@]}")
 options+=("${raftkv_engine[@]}" "${exclusions[@]}")
 if log=$("$deno" compile "${options[@]}" main.ts 2>&1); then
   echo "Built $output ($(du -h -- "$output" | cut -f 1))"

@@ -6,8 +6,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Cluster, clusterTest } from "./harness.ts";
-import { needsLinux, needsProgram, needsRoot, unmet } from "./requirements.ts";
-import { type Ended, runToEnd, ServerProcess } from "./server_process.ts";
+import { needsLinux, needsProgram, needsRoot, testNamed, unmet } from "./requirements.ts";
+import { type Ended, programCommand, runToEnd, ServerProcess } from "./server_process.ts";
 import { freePorts } from "../../bench/free_ports.ts";
 import { eventually, sleep } from "./patience.ts";
 
