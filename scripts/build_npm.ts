@@ -3,13 +3,17 @@
  * Each file of client/ becomes a module of JavaScript and its types; nothing is bundled and there are
  * no dependencies. `deno task ok` is what checks the types of the source.
  */
+import { parseArgs } from "node:util";
 import ts from "typescript";
+import { commandLine } from "../bench/flags.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const HELP = `deno task build:npm DIRECTORY
 
 Writes the npm package raftkv (the client, for Node 20 and later) to DIRECTORY, which must not exist
 or be empty. Then: npm pack DIRECTORY
+
+  --help               this text
 `;
 
 const OPTIONS: ts.CompilerOptions = {
@@ -122,12 +126,15 @@ export function buildPackage(directory: string): void {
   write("LICENSE", read("LICENSE"));
 }
 
+function directoryOf(args: string[]): string {
+  const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
+  const [directory, ...more] = positionals;
+  if (directory !== undefined && more.length === 0) return directory;
+  throw new Error("Name one directory for the package");
+}
+
 if (import.meta.main) {
-  const [directory, ...rest] = Deno.args;
-  if (directory === undefined || directory.startsWith("-") || rest.length > 0) {
-    console.log(HELP.trimEnd());
-    Deno.exit(directory === "--help" ? 0 : 2);
-  }
+  const directory = commandLine(HELP, directoryOf);
   try {
     buildPackage(directory);
     console.log(`The package is in ${directory}: npm pack ${directory}`);
