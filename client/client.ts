@@ -124,7 +124,7 @@ export class Values<Out, In> {
     return new Promise<unknown>((resolve, reject) => {
       const call = new Call({
         requests: [request],
-        name: request[0] as string,
+        name: nameOf(request),
         isWrite,
         deadlineMs: performance.now() + timeoutMs,
         timeoutMs,
@@ -191,6 +191,10 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
     this.close();
     return Promise.resolve();
   }
+}
+
+function nameOf([name]: readonly Argument[]): string {
+  return typeof name === "string" ? name : new TextDecoder().decode(name?.subarray(0, 32));
 }
 
 function toPage(reply: Reply): { cursor: string; keys: Uint8Array[] } {

@@ -46,8 +46,12 @@ const OWN_CONNECTION = new Set(
 
 /** @throws {TypeError} where the request is none, or can't be sent on a connection that is shared. */
 export function checkShared(request: readonly Argument[]): void {
-  const [name] = request;
-  if (typeof name !== "string") throw new TypeError("A command begins with its name, as text");
+  const [first] = request;
+  if (first === undefined || first.length === 0) {
+    throw new TypeError("A command begins with its name");
+  }
+  // Longer ones are none of these.
+  const name = typeof first === "string" ? first : new TextDecoder().decode(first.subarray(0, 32));
   if (!OWN_CONNECTION.has(name.toUpperCase())) return;
   throw new TypeError(`${name} would change the connection that all calls share: see transact()`);
 }

@@ -175,8 +175,11 @@ function clientFault(path: string, specifier: string): string | null {
     if (target.startsWith("client/") || target === "node:net") return null;
     return `client must not import ${target}: it may import itself and node:net`;
   }
-  if (!path.startsWith("lib/") || path.startsWith("lib/cli/")) return null;
-  return target.startsWith("client/") ? `lib must not import ${target}: lib/cli alone may` : null;
+  if (!target.startsWith("client/") || path.startsWith("tests/")) return null;
+  if (path.startsWith("lib/") && !path.startsWith("lib/cli/")) {
+    return `lib must not import ${target}: lib/cli alone may`;
+  }
+  return target === "client/mod.ts" ? null : `${target} is the client's own: take client/mod.ts`;
 }
 
 /** The live page is one script in a browser; no server runs any of it. */

@@ -270,6 +270,7 @@ test("client: any command can be sent, but for those that change the connection"
     for (const name of ["MULTI", "watch", "Hello", "QUIT"]) {
       throws(() => client.command([name]), /would change the connection that all calls share/);
     }
+    throws(() => client.command([new TextEncoder().encode("exec")]), /would change the connection/);
     throws(() => client.command([]), /begins with its name/);
   });
 });

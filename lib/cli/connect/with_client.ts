@@ -1,8 +1,11 @@
 /** A client of the cluster for one command, closed when it ends. */
-import { Cluster } from "../../../client/cluster.ts";
-import { type Argument, type CallOptions, Client, type Reply } from "../../../client/mod.ts";
-import { toSettings } from "../../../client/settings.ts";
-import { submit } from "../../../client/submit.ts";
+import {
+  type Argument,
+  type CallOptions,
+  type Client,
+  open,
+  type Reply,
+} from "../../../client/mod.ts";
 import { UsageError } from "../usage_error.ts";
 import { parseSomeDurationMs } from "../output/units.ts";
 import type { Tool } from "../tool.ts";
@@ -43,24 +46,14 @@ export async function withClient<T>(
 ): Promise<T> {
   const timeoutMs = timeoutMsOf(flags, tool.host);
   const { servers } = await chooseServers(flags, tool.host);
-  const settings = toSettings({ servers: servers.map(serverText), timeoutMs });
   const { signal } = tool;
   const startMs = performance.now();
   // Made without asking first who leads: the first call finds that out, within its own time.
-  const cluster = new Cluster(settings);
+  const client = open({ servers: servers.map(serverText), timeoutMs });
   try {
     return await run({
-      client: new Client(cluster, settings),
-      command: (args, isWrite) =>
-        submit(cluster, {
-          requests: [args],
-          name: String(args[0]),
-          isWrite,
-          deadlineMs: performance.now() + timeoutMs,
-          timeoutMs,
-          signal,
-          decode: (reply) => reply,
-        }),
+      client,
+      command: (args, isWrite) => client.command(args, { isWrite, signal }),
       each: { timeoutMs, signal },
       rest() {
         return { signal, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startMs)) };
@@ -69,6 +62,6 @@ export async function withClient<T>(
   } catch (error) {
     throw failureOf(error);
   } finally {
-    cluster.close();
+    client.close();
   }
 }
