@@ -1,8 +1,10 @@
-/** The configuration for HAProxy in docs/operating.md: it leads a client to the leader, over kill and freeze. */
+/** The configurations for HAProxy, of docs/operating.md and deploy/: they lead clients to the leader. */
 import { assert, assertEquals } from "@std/assert";
+import { answers } from "./admin_client.ts";
 import { type Cluster, clusterTest } from "./harness.ts";
+import { Redis as IoRedis } from "ioredis";
 import { freePorts } from "../../bench/free_ports.ts";
-import { eventually } from "./patience.ts";
+import { eventually, Patience, sleep } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 import { needsProgram } from "./requirements.ts";
 
@@ -18,6 +20,21 @@ function configuration(cluster: Cluster, port: number): string {
     const at = ports.indexOf(Number(written));
     assert(at >= 0, `docs/operating.md names port ${written} there`);
     return `127.0.0.1:${instead[at]}`;
+  });
+}
+
+/** deploy/haproxy.cfg with this cluster's ports; `leader` and `replicas`: to bind. */
+function deployed(cluster: Cluster, leader: number, replicas: number): string {
+  const text = Deno.readTextFileSync(new URL("../../deploy/haproxy.cfg", import.meta.url));
+  const [one, two, three] = cluster.servers;
+  const instead = new Map([[6379, leader], [6380, replicas]]);
+  for (const [at, server] of [one!, two!, three!].entries()) {
+    instead.set(9000 + 2 * at, server.clientPort);
+    instead.set(9100 + 2 * at, server.adminPort);
+  }
+  return text.replace(/(127\.0\.0\.1:| port )(\d+)/g, (_, before, port) => {
+    assert(instead.has(Number(port)), `deploy/haproxy.cfg names port ${port}`);
+    return `${before}${instead.get(Number(port))}`;
   });
 }
 
@@ -70,3 +87,67 @@ clusterTest("HAProxy as in docs/operating.md leads to the leader, over a kill an
     await haproxy.status;
   }
 });
+
+clusterTest(
+  "HAProxy as in deploy/: a client that knows no cluster keeps working over three kills",
+  {
+    notRun: needsProgram("haproxy", "-v"),
+    leaves: "ioredis's own connection, which closes a moment after it was told to",
+  },
+  async (cluster) => {
+    await cluster.startAll();
+    const [leaderPort, replicasPort] = freePorts(2) as [number, number];
+    const file = `${cluster.directory}/haproxy.cfg`;
+    Deno.writeTextFileSync(file, deployed(cluster, leaderPort, replicasPort));
+    const haproxy = new Deno.Command("haproxy", {
+      args: ["-db", "-f", file],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const client = new IoRedis(leaderPort, "127.0.0.1", {
+      retryStrategy: () => 50,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+    });
+    client.on("error", () => {});
+    const tally = { sent: 0, acknowledged: 0 };
+    const work = async (count: number) => {
+      using patience = new Patience(60_000);
+      for (const untilAcknowledged = tally.acknowledged + count;;) {
+        tally.sent++;
+        if (await client.incr("n").then(() => true, () => false)) tally.acknowledged++;
+        else await sleep(50);
+        if (tally.acknowledged >= untilAcknowledged) return;
+        assert(!patience.isSpent, "the client finds no leader through HAProxy");
+      }
+    };
+    try {
+      for (let kills = 0; kills < 3; kills++) {
+        await work(50);
+        const leader = await cluster.waitForLeader();
+        const killing = leader.kill();
+        await work(50);
+        await killing;
+        leader.start();
+        await answers(leader, "/replica", 200);
+      }
+      const value = Number(await client.get("n"));
+      assert(
+        value >= tally.acknowledged && value <= tally.sent,
+        `n is ${value}: ${tally.acknowledged} were acknowledged, ${tally.sent} sent`,
+      );
+      assert(tally.acknowledged >= 300);
+      // The other door leads to servers that follow.
+      await eventually("a replica to be reached", async () => {
+        using socket = await RedisSocket.connect(replicasPort);
+        const role = await socket.ask("ROLE").catch(() => null);
+        return Array.isArray(role) && role[0] === "slave";
+      });
+    } finally {
+      client.disconnect();
+      haproxy.kill("SIGKILL");
+      await haproxy.status;
+    }
+  },
+);
