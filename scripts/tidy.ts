@@ -8,7 +8,7 @@ import { checkFile } from "./tidy_rules.ts";
 
 const TEXT_FILE = new RegExp(
   [
-    /\.(ts|sh|md|json|lock|txt|ya?ml|svg|css|html|service|conf)$/,
+    /\.(ts|sh|md|json|lock|txt|ya?ml|svg|css|html|service|conf|cfg)$/,
     /^\.ci\/|^\.gitignore$|^LICENSE$|Dockerfile/,
   ].map(({ source }) => source).join("|"),
 );
