@@ -8,7 +8,7 @@ import { freePorts } from "../../bench/free_ports.ts";
 import { ask } from "../process/admin_client.ts";
 import { eventually } from "../process/patience.ts";
 import { needsProgram, testNamed } from "../process/requirements.ts";
-import { runToEnd, ServerProcess } from "../process/server_process.ts";
+import { type Ended, runToEnd, ServerProcess } from "../process/server_process.ts";
 import { COMPOSE, COMPOSE_CLUSTER } from "./compose.ts";
 import { commandOf, DEPLOY, imageEnvironment, inImage, read, unitOf } from "./deploy_files.ts";
 import { clusterText, container, object, type StatefulSet } from "./kubernetes.ts";
@@ -119,12 +119,25 @@ async function servesAndStops(way: Way, live: string, ready: string): Promise<vo
   await answers(first, ready, 503);
   for (const id of ids.slice(1)) deployment.start(id);
   for (const one of deployment.started) await answers(one, ready, 200);
-  for (const { id, process } of deployment.started) {
-    process.signal(way.stopSignal);
-    const { code, error } = await process.ended(way.stopMs);
-    assertEquals(code, 0, error);
-    Deno.statSync(`${deployment.directory}/data/${id}/identity`);
-  }
+  // The leader first: a drained node, and the others lead on.
+  const leads = async ({ adminPort }: Started) =>
+    (await ask({ adminPort }, "/leader")).status === 200;
+  const isLeader = await Promise.all(deployment.started.map(leads));
+  const leader = deployment.started[isLeader.indexOf(true)];
+  assert(leader !== undefined, "one of three that are ready leads");
+  const others = deployment.started.filter((one) => one !== leader);
+  const { error } = await stopsInOrder(way, leader);
+  assert(error.includes("Handing the leadership over"), error);
+  for (const one of others) await answers(one, ready, 200);
+  for (const one of others) await stopsInOrder(way, one);
+  for (const id of ids) Deno.statSync(`${deployment.directory}/data/${id}/identity`);
+}
+
+async function stopsInOrder(way: Way, { process }: Started): Promise<Ended> {
+  process.signal(way.stopSignal);
+  const ended = await process.ended(way.stopMs);
+  assertEquals(ended.code, 0, ended.error);
+  return ended;
 }
 
 function systemdWay(): Way {

@@ -179,5 +179,21 @@ Deno.test({
       const refused = await systemd.properties("raftkv@9");
       return refused["SubState"] === "auto-restart" && refused["ExecMainStatus"] === "1";
     });
+
+    // Where the data's own disk can't be mounted, nothing starts on the empty directory below it.
+    const mount = [
+      "[Mount]",
+      "What=tmpfs",
+      "Where=/var/lib/raftkv",
+      "Type=tmpfs",
+      "Options=nofail,nonsense=1",
+    ].join("\\n");
+    await systemd.ok("sh", "-c", `printf '${mount}\\n' >/etc/systemd/system/var-lib-raftkv.mount`);
+    await systemd.ok("systemctl", "daemon-reload");
+    await systemd.ok("systemctl", "reset-failed", "raftkv@2");
+    const { code, error } = await systemd.run("systemctl", "start", "raftkv@2");
+    assertEquals(code, 1, error);
+    assertMatch(error, /dependency/);
+    assertEquals((await systemd.properties("raftkv@2"))["ActiveState"], "inactive");
   },
 });
