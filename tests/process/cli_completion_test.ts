@@ -35,6 +35,12 @@ clusterTest("completion: bash", { notRun: needsProgram("bash", "--version") }, a
   assertEquals(await inBash(cluster, "raftkv get user:"), ["ann", "bob"]);
   assertEquals(await inBash(cluster, "raftkv get oth"), ["other"]);
   assertEquals(await inBash(cluster, "raftkv get wi"), ["with\\ space"]);
+  // Among more than one step of SCAN looks at.
+  const many = Array.from({ length: 3_000 }, (_, at) => `{"key":"many${at}","value":""}\n`).join(
+    "",
+  );
+  assertEquals((await cli(cluster, ["load", "-"], { input: many })).code, 0);
+  assertEquals(await inBash(cluster, "raftkv get user:a"), ["ann"]);
   const servers = cluster.servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
   assertEquals(await inBash(cluster, "raftkv get --servers "), [...servers, servers.join(",")]);
   // In the words of the line, not of the file.

@@ -1,4 +1,8 @@
-/** Keys for a shell's completion: one request, little time, silent where it fails. */
+/**
+ * Keys for a shell's completion: one request, little time, silent where it fails. That request is KEYS,
+ * which sees all keys of a store that is not large; of one that is, a second one sees a part of them.
+ */
+import { Refused } from "../../../client/mod.ts";
 import { withClient } from "../connect/with_client.ts";
 import { parseServers, type ServerFlags } from "../connect/servers.ts";
 import type { CliContext } from "../context.ts";
@@ -7,10 +11,10 @@ import { runTool } from "../tool.ts";
 
 /** For all of it: finding the leader, and the request. */
 const PROPOSE_MS = 300;
-/** Keys that one request looks at. */
+/** Of a store that is too large for KEYS: the keys that one SCAN looks at. */
 const LOOKED_AT = 1_000;
 
-/** The keys that begin with `partial`, of those that one request sees. */
+/** The keys that begin with `partial`, as far as they are seen. */
 export async function keysWithPrefix(context: CliContext, partial: string): Promise<string[]> {
   const flags = { ...typedFlags(context.host.args), timeout: PROPOSE_MS };
   const found: string[] = [];
@@ -18,10 +22,13 @@ export async function keysWithPrefix(context: CliContext, partial: string): Prom
     await runTool(context, async (tool) => {
       await withClient(tool, flags, async ({ command }) => {
         const match = `${partial.replace(/[\\*?[\]^]/g, "\\$&")}*`;
-        const request = ["SCAN", "0", "COUNT", `${LOOKED_AT}`, "MATCH", match];
-        const reply = await command(request, false);
-        const keys = Array.isArray(reply) && Array.isArray(reply[1]) ? reply[1] : [];
-        for (const key of keys) {
+        const reply = await command(["KEYS", match], false).catch(async (error) => {
+          if (!(error instanceof Refused)) throw error;
+          const scan = ["SCAN", "0", "COUNT", `${LOOKED_AT}`, "MATCH", match];
+          const page = await command(scan, false);
+          return Array.isArray(page) ? page[1] : null;
+        });
+        for (const key of Array.isArray(reply) ? reply : []) {
           const text = key instanceof Uint8Array ? exactText(key) : null;
           if (text !== null) found.push(text);
         }
