@@ -87,11 +87,9 @@ function arrow(from: Point, to: Point): SVGElement {
 function node({ id, place, role }: ShownServer, { x, y }: Point): SVGElement {
   const label = drawing("text", { class: "nodeid", x: `${x}`, y: `${y + 6}` });
   label.textContent = `${id}`;
-  const word = drawing("text", {
-    class: "noderole",
-    x: `${x}`,
-    y: `${y + NODE_RADIUS + 16}`,
-  });
+  // Outside of the circle of nodes, where no arrows are.
+  const wordY = y < HEIGHT / 2 ? y - NODE_RADIUS - 8 : y + NODE_RADIUS + 19;
+  const word = drawing("text", { class: "noderole", x: `${x}`, y: `${wordY}` });
   word.textContent = ROLE_WORDS[role];
   const circle = drawing("circle", {
     cx: `${x}`,

@@ -114,10 +114,7 @@ export function headline(status: ClusterStatus): Headline {
   const missing = unheard.length === 0
     ? ""
     : ` ${capitalized(servers(unheard))} ${unheard.length === 1 ? "is" : "are"} not heard.`;
-  if (status.leaderId === 0) {
-    const text = `Server ${status.serverId} knows no leader: nothing can be written.${missing}`;
-    return { level: "bad", text };
-  }
+  if (status.leaderId === 0) return withoutLeader(status.serverId, self?.facts ?? null, missing);
   const term = shown.find(({ id }) => id === status.leaderId)?.facts?.term ??
     self?.facts?.term;
   const leads = `Server ${status.leaderId} leads in term ${term ?? "unknown"}`;
@@ -146,6 +143,15 @@ export function headline(status: ClusterStatus): Headline {
     level: "well",
     text: `${leads}, and ${servers(followers)} ${follow}.`,
   };
+}
+
+/** An election takes a moment; the server itself says when it takes too long. */
+function withoutLeader(askedId: number, facts: ServerFacts | null, missing: string): Headline {
+  const isLong = facts?.problems.some(({ kind }) => kind === "noLeader") ?? false;
+  const text = isLong
+    ? `Server ${askedId} knows no leader, so nothing can be written there.`
+    : `Server ${askedId} hears no leader at the moment.`;
+  return { level: isLong ? "bad" : "warning", text: text + missing };
 }
 
 /** Who follows whom, in words: what the picture of arrows says. */

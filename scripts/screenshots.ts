@@ -26,7 +26,7 @@ interface Picture {
 
 /** The first is taken of a healthy cluster, the others while a server is down. */
 const PICTURES_WANTED: readonly Picture[] = [
-  { name: "page-light", colorScheme: "light", width: 1120, height: 960 },
+  { name: "page-light", colorScheme: "light", width: 1120, height: 920 },
   { name: "page-dark", colorScheme: "dark", width: 1120, height: 1000, from: "#logs-title" },
   { name: "page-narrow", colorScheme: "light", width: 390, height: 1300 },
 ];

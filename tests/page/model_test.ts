@@ -30,10 +30,19 @@ Deno.test("page: who is silent or lost has no role, whatever it said last", () =
       /^Not heard for 1 min 2 s, since \d\d:\d\d:03: down, frozen or cut off$/,
     );
     assertEquals(headline(status), {
-      level: "bad",
-      text: "Server 1 knows no leader: nothing can be written. Server 2 is not heard.",
+      level: "warning",
+      text: "Server 1 hears no leader at the moment. Server 2 is not heard.",
     });
   }
+});
+
+Deno.test("page: that there is no leader is bad once the asked server calls it a problem", () => {
+  const noLeader = { kind: "noLeader", text: "No leader has been known for 2000 ms" } as const;
+  const own = facts({ leaderId: 0, problems: [noLeader] });
+  assertEquals(headline(statusWith([seenServer(1, own)], { leaderId: 0 })), {
+    level: "bad",
+    text: "Server 1 knows no leader, so nothing can be written there.",
+  });
 });
 
 Deno.test("page: since the start not heard is said so, without a made-up time", () => {
