@@ -1,6 +1,7 @@
 /** The live page in lib/admin/page/page.json is what page/ makes, and one script comes of its modules. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { pageText } from "../../scripts/build_page.ts";
+import { importsOf } from "../../scripts/tidy_imports.ts";
 import { linkModules } from "../../scripts/link_modules.ts";
 
 Deno.test("build_page: page.json is fresh (deno task build:page)", async () => {
@@ -17,6 +18,14 @@ Deno.test("build_page: the page asks nobody else for anything", async () => {
   ];
   const outside = urls.map(([, url]) => url!).filter((url) => /^(\w+:)?\/\//.test(url));
   assertEquals(outside, []);
+});
+
+Deno.test("build_page: a server loads the page when it is asked for, not before", () => {
+  const path = new URL("../../lib/admin/page/page.ts", import.meta.url);
+  const imports = importsOf(Deno.readTextFileSync(path))
+    .filter(({ text }) => !/^\s*import type\b/.test(text));
+  assertEquals(imports.map(({ specifier }) => specifier), ["./page.json"]);
+  assert(imports.every(({ text }) => text.includes("import(")));
 });
 
 function link(files: Readonly<Record<string, string>>): string {
