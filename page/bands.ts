@@ -44,19 +44,13 @@ export function roundUp(value: number): number {
  * `heard`: the logs that are current. `growth`: entries in ten seconds. `before`: the scale until now:
  * it grows narrower only when less than half of it would do, so that it does not jump to and fro.
  */
-export function scaleOf(
-  heard: readonly LogEnds[],
-  growth: number,
-  before: Scale | null,
-): Scale {
+export function scaleOf(heard: readonly LogEnds[], growth: number, before: Scale | null): Scale {
   const newest = Math.max(0, ...heard.map(({ lastIndex }) => lastIndex));
   const oldest = Math.min(
     newest,
     ...heard.map((ends) => Math.min(ends.appliedIndex, ends.durableIndex, ends.commitIndex)),
   );
-  const wanted = roundUp(
-    Math.max(WIDTH_MIN, MARGIN * growth, MARGIN * (newest - oldest)),
-  );
+  const wanted = roundUp(Math.max(WIDTH_MIN, MARGIN * growth, MARGIN * (newest - oldest)));
   const width = before === null ? 0 : Math.round((before.to - before.from) / (1 + RIGHT_MARGIN));
   const chosen = wanted <= width && 2 * wanted >= width ? width : wanted;
   const to = newest + RIGHT_MARGIN * chosen;

@@ -79,17 +79,11 @@ class Row {
       applied: part("applied"),
       durable: part("durable"),
     };
-    this.#track.append(
-      ...PARTS.map((name) => this.#parts[name]),
-      this.#outside,
-    );
+    this.#track.append(...PARTS.map((name) => this.#parts[name]), this.#outside);
     this.#numbers = PARTS.map((name) =>
       element("td", { class: "number", role: "cell", "data-part": name })
     );
-    const chip = element("span", {
-      class: `chip ${colourOf(place)}`,
-      "aria-hidden": "true",
-    });
+    const chip = element("span", { class: `chip ${colourOf(place)}`, "aria-hidden": "true" });
     this.root = element(
       "tr",
       { role: "row", class: colourOf(place), "data-server": `${id}` },
@@ -141,11 +135,7 @@ class Row {
     for (const index of wanted) {
       let tick = this.#ticks.get(index);
       if (tick === undefined) {
-        tick = element(
-          "div",
-          { class: "tick" },
-          element("span", {}, count(index)),
-        );
+        tick = element("div", { class: "tick" }, element("span", {}, count(index)));
         this.#ticks.set(index, tick);
         this.#track.append(tick);
       }

@@ -52,22 +52,9 @@ const KINDS: readonly Kind[] = [
     title: "Commands",
     format: rate,
     lines: () => [
-      {
-        label: "Writes",
-        colour: "c1",
-        of: ({ writesPerSecond }) => writesPerSecond,
-      },
-      {
-        label: "Reads",
-        colour: "c2",
-        of: ({ readsPerSecond }) => readsPerSecond,
-        dash: [6, 3],
-      },
-      {
-        label: "Refused",
-        colour: "c3",
-        of: ({ refusedPerSecond }) => refusedPerSecond,
-      },
+      { label: "Writes", colour: "c1", of: ({ writesPerSecond }) => writesPerSecond },
+      { label: "Reads", colour: "c2", of: ({ readsPerSecond }) => readsPerSecond, dash: [6, 3] },
+      { label: "Refused", colour: "c3", of: ({ refusedPerSecond }) => refusedPerSecond },
     ],
   },
   {
@@ -75,12 +62,7 @@ const KINDS: readonly Kind[] = [
     format: latency,
     lines: () => [
       { label: "Writes", colour: "c1", of: ({ writeP99Ms }) => writeP99Ms },
-      {
-        label: "Reads",
-        colour: "c2",
-        of: ({ readP99Ms }) => readP99Ms,
-        dash: [6, 3],
-      },
+      { label: "Reads", colour: "c2", of: ({ readP99Ms }) => readP99Ms, dash: [6, 3] },
     ],
   },
 ];
@@ -93,10 +75,7 @@ export class ChartsView {
   constructor(root: HTMLElement) {
     this.#root = root;
     new ResizeObserver(() => this.#resize()).observe(root);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener(
-      "change",
-      () => this.#redraw(),
-    );
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
   show(samples: readonly Sample[], servers: readonly ShownServer[]): void {
@@ -142,23 +121,13 @@ class Chart {
         element("li", {}, this.#chips[at]!, `${label} `, this.#values[at]!)
       ),
     );
-    this.root = element(
-      "figure",
-      {},
-      element("figcaption", {}, kind.title),
-      this.#place,
-      legend,
-    );
+    this.root = element("figure", {}, element("figcaption", {}, kind.title), this.#place, legend);
   }
 
   /** Once it is part of the page: it takes its width from there. */
   mount(): void {
     const { format } = this.#kind;
-    const axis = {
-      stroke: () => this.#style("--quiet"),
-      grid: this.#grid(),
-      ticks: this.#grid(),
-    };
+    const axis = { stroke: () => this.#style("--quiet"), grid: this.#grid(), ticks: this.#grid() };
     const chips = this.#chips;
     this.#plot = new uPlot(
       {
@@ -166,20 +135,14 @@ class Chart {
         height: HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        scales: {
-          y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] },
-        },
+        scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
         axes: [
           {
             ...axis,
             space: 80,
             values: (_plot, splits) => splits.map((s) => timeOfDay(s * 1_000)),
           },
-          {
-            ...axis,
-            size: 64,
-            values: (_plot, splits) => splits.map((one) => format(one)),
-          },
+          { ...axis, size: 64, values: (_plot, splits) => splits.map((one) => format(one)) },
         ],
         series: [
           {},
@@ -205,10 +168,7 @@ class Chart {
     const elapsedS = nowS - samples[0]!.atMs / 1_000;
     const spanS = Math.min(SPAN_S_MAX, Math.max(SPAN_S_MIN, elapsedS));
     this.#plot.batch(() => {
-      this.#plot!.setData(
-        [samples.map(({ atMs }) => atMs / 1_000), ...rows],
-        false,
-      );
+      this.#plot!.setData([samples.map(({ atMs }) => atMs / 1_000), ...rows], false);
       this.#plot!.setScale("x", { min: nowS - spanS, max: nowS });
     });
     const texts = rows.map((row) => this.#kind.format(row.at(-1) ?? null));

@@ -13,34 +13,22 @@ export class FollowView {
   #drawn = "";
 
   constructor(root: HTMLElement) {
-    this.#svg = drawing("svg", {
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-      role: "img",
-    });
+    this.#svg = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
     root.append(this.#svg);
   }
 
   show(servers: readonly ShownServer[]): void {
-    const drawn = JSON.stringify(
-      servers.map(({ id, role, followsId }) => [id, role, followsId]),
-    );
+    const drawn = JSON.stringify(servers.map(({ id, role, followsId }) => [id, role, followsId]));
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    const points = new Map(
-      servers.map(({ id }, at) => [id, pointOf(at, servers.length)] as const),
-    );
+    const points = new Map(servers.map(({ id }, at) => [id, pointOf(at, servers.length)] as const));
     const arrows = servers.flatMap(({ id, followsId }) => {
       const [from, to] = [points.get(id), points.get(followsId)];
       return from === undefined || to === undefined ? [] : [arrow(from, to)];
     });
-    this.#svg.replaceChildren(
-      ...arrows,
-      ...servers.map((one) => node(one, points.get(one.id)!)),
-    );
+    this.#svg.replaceChildren(...arrows, ...servers.map((one) => node(one, points.get(one.id)!)));
     const roles = servers.map(({ id, role }) => `Server ${id}: ${ROLE_WORDS[role]}.`).join(" ");
-    setAttributes(this.#svg, {
-      "aria-label": `${followSentence(servers)} ${roles}`,
-    });
+    setAttributes(this.#svg, { "aria-label": `${followSentence(servers)} ${roles}` });
   }
 }
 
@@ -62,14 +50,8 @@ function arrow(from: Point, to: Point): SVGElement {
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy);
   const [ux, uy] = [dx / length, dy / length];
-  const start = {
-    x: from.x + ux * (NODE_RADIUS + 3),
-    y: from.y + uy * (NODE_RADIUS + 3),
-  };
-  const end = {
-    x: to.x - ux * (NODE_RADIUS + 5),
-    y: to.y - uy * (NODE_RADIUS + 5),
-  };
+  const start = { x: from.x + ux * (NODE_RADIUS + 3), y: from.y + uy * (NODE_RADIUS + 3) };
+  const end = { x: to.x - ux * (NODE_RADIUS + 5), y: to.y - uy * (NODE_RADIUS + 5) };
   const [backX, backY] = [end.x - ux * 10, end.y - uy * 10];
   const head = `M${end.x} ${end.y}L${backX - uy * 5} ${backY + ux * 5}` +
     `L${backX + uy * 5} ${backY - ux * 5}Z`;
@@ -91,16 +73,6 @@ function node({ id, place, role }: ShownServer, { x, y }: Point): SVGElement {
   const wordY = y < HEIGHT / 2 ? y - NODE_RADIUS - 8 : y + NODE_RADIUS + 19;
   const word = drawing("text", { class: "noderole", x: `${x}`, y: `${wordY}` });
   word.textContent = ROLE_WORDS[role];
-  const circle = drawing("circle", {
-    cx: `${x}`,
-    cy: `${y}`,
-    r: `${NODE_RADIUS}`,
-  });
-  return drawing(
-    "g",
-    { class: `node ${colourOf(place)}`, "data-role": role },
-    circle,
-    label,
-    word,
-  );
+  const circle = drawing("circle", { cx: `${x}`, cy: `${y}`, r: `${NODE_RADIUS}` });
+  return drawing("g", { class: `node ${colourOf(place)}`, "data-role": role }, circle, label, word);
 }

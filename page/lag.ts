@@ -6,10 +6,7 @@ import { bytes, count, duration, UNKNOWN } from "./words.ts";
 /** Less is what is under way, as a rule. */
 const LAG_MS_MIN = 1;
 
-export function lagSentence(
-  { leaderId, servers }: ClusterStatus,
-  server: ShownServer,
-): string {
+export function lagSentence({ leaderId, servers }: ClusterStatus, server: ShownServer): string {
   const { id, role } = server;
   if (role === "leader") return "leads";
   const leader = servers.find((one) => one.id === leaderId)?.facts;

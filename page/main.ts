@@ -39,10 +39,7 @@ function show(status: ClusterStatus): void {
   const { level, text } = headline(status);
   setText(byId("headline"), text);
   setAttributes(byId("headline"), { "data-level": level });
-  setText(
-    byId("cluster"),
-    `cluster ${status.clusterId.slice(0, 8)}, asked of ${askedName}`,
-  );
+  setText(byId("cluster"), `cluster ${status.clusterId.slice(0, 8)}, asked of ${askedName}`);
   const leads = status.leaderId === 0 ? "no leader" : `server ${status.leaderId} leads`;
   document.title = `${level === "well" ? "" : "⚠ "}raftkv: ${leads}`;
 
@@ -80,18 +77,12 @@ function showState(state: StreamState): void {
   setHidden(byId("loss"), text === "");
   setText(byId("losstext"), text);
   // Read aloud once, where the text beside it changes each second.
-  setText(
-    byId("lossalert"),
-    text === "" ? "" : "The stream of this page is lost.",
-  );
+  setText(byId("lossalert"), text === "" ? "" : "The stream of this page is lost.");
 }
 
 const stream = new Stream((events) => {
   const source = new EventSource("/events");
-  source.addEventListener(
-    "status",
-    ({ data }) => events.message(data as string),
-  );
+  source.addEventListener("status", ({ data }) => events.message(data as string));
   source.addEventListener("error", () => events.failed());
   return source;
 }, (data) => {

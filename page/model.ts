@@ -83,11 +83,7 @@ export function shownServers(status: ClusterStatus): ShownServer[] {
   });
 }
 
-function absenceOf(
-  status: ClusterStatus,
-  server: ServerStatus,
-  role: ShownRole,
-): string {
+function absenceOf(status: ClusterStatus, server: ServerStatus, role: ShownRole): string {
   if (role === "untold") {
     return server.unknownBecause ?? "It has told nothing of itself yet";
   }
@@ -121,14 +117,9 @@ export function headline(status: ClusterStatus): Headline {
   if (unheard.length > 0) {
     return { level: "warning", text: `${leads}.${missing}` };
   }
-  const troubled = shown.filter(({ problems }) => problems.length > 0).map((
-    { id },
-  ) => id);
+  const troubled = shown.filter(({ problems }) => problems.length > 0).map(({ id }) => id);
   if (troubled.length > 0) {
-    return {
-      level: "warning",
-      text: `${leads}. There are problems on ${servers(troubled)}.`,
-    };
+    return { level: "warning", text: `${leads}. There are problems on ${servers(troubled)}.` };
   }
   const followers = shown.filter(({ followsId }) => followsId === status.leaderId)
     .map(({ id }) => id);
@@ -139,10 +130,7 @@ export function headline(status: ClusterStatus): Headline {
     return { level: "well", text: `${leads}, alone.` };
   }
   const follow = followers.length === 1 ? "follows" : "follow";
-  return {
-    level: "well",
-    text: `${leads}, and ${servers(followers)} ${follow}.`,
-  };
+  return { level: "well", text: `${leads}, and ${servers(followers)} ${follow}.` };
 }
 
 /** An election takes a moment; the server itself says when it takes too long. */

@@ -73,10 +73,7 @@ class Card {
     setText(this.#absence, absence);
     setHidden(this.#absence, absence === "");
     setText(this.#follows, followsText(server));
-    setHidden(
-      this.#follows,
-      role === "unheard" || (followsId === 0 && role !== "follower"),
-    );
+    setHidden(this.#follows, role === "unheard" || (followsId === 0 && role !== "follower"));
     this.#showProblems(problems);
     this.#showPage(server, isAsked);
     this.#showFacts(facts);
@@ -107,9 +104,7 @@ class Card {
 
   #showFacts(facts: ServerFacts | null): void {
     const known = facts ?? this.#last;
-    setAttributes(this.#facts.root, {
-      class: facts === null ? "facts old" : "facts",
-    });
+    setAttributes(this.#facts.root, { class: facts === null ? "facts old" : "facts" });
     if (known === null) return;
     this.#facts.set("Last known as", facts === null ? known.role : "");
     this.#facts.set("Term", count(known.term));
@@ -119,10 +114,7 @@ class Card {
     this.#facts.set("Memory", bytes(known.memoryBytes));
     this.#facts.set("Disk", bytes(known.diskBytes));
     this.#facts.set("Elections", count(known.electionsTotal));
-    this.#facts.set(
-      "Up for",
-      facts === null ? "" : duration(wholeSeconds(known.uptimeMs)),
-    );
+    this.#facts.set("Up for", facts === null ? "" : duration(wholeSeconds(known.uptimeMs)));
     this.#facts.set("Version", known.version);
   }
 }

@@ -44,10 +44,7 @@ export class Stream {
   #hiddenSinceMs: number | null = null;
   #nowMs = 0;
 
-  constructor(
-    open: (events: SourceEvents) => Source,
-    receive: (data: string) => void,
-  ) {
+  constructor(open: (events: SourceEvents) => Source, receive: (data: string) => void) {
     this.#open = open;
     this.#receive = receive;
   }

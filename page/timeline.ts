@@ -36,10 +36,7 @@ const KINDS: readonly (readonly [RegExp, EventKind])[] = [
   [/disk|room again/i, "disk"],
   [/^Peer |\bpeer\b|^Two (processes|servers)|^A server is refused/i, "peer"],
   [/clock|stood still|slept/i, "clock"],
-  [
-    /^(Serving|Stopped|Shutting down|Cluster formed|First start|Ending at once)/,
-    "start",
-  ],
+  [/^(Serving|Stopped|Shutting down|Cluster formed|First start|Ending at once)/, "start"],
 ];
 
 export function kindOf({ message }: Pick<EventFacts, "message">): EventKind {

@@ -32,27 +32,14 @@ export class TimelineView {
       const marks = this.#timeline.events
         .filter(({ serverId, atMs }) => serverId === id && nowMs - atMs < LANE_MS)
         .map((event) => {
-          const attributes = {
-            class: `mark ${event.level}`,
-            "data-kind": kindOf(event),
-          };
+          const attributes = { class: `mark ${event.level}`, "data-kind": kindOf(event) };
           const mark = element("span", attributes);
           mark.style.left = `${100 * placeInTime(event.atMs, nowMs)}%`;
           mark.title = `${timeOfDay(event.atMs)} ${textOf(event)}`;
           return mark;
         });
-      const name = element(
-        "span",
-        { class: "lanename" },
-        chip(place),
-        `Server ${id}`,
-      );
-      return element(
-        "div",
-        { class: "lane" },
-        name,
-        element("div", {}, ...spans, ...marks),
-      );
+      const name = element("span", { class: "lanename" }, chip(place), `Server ${id}`);
+      return element("div", { class: "lane" }, name, element("div", {}, ...spans, ...marks));
     });
     this.#lanes.replaceChildren(...lanes);
   }
@@ -63,16 +50,10 @@ export class TimelineView {
     const shown = this.#timeline.events.filter(isShown).slice(-ROWS_MAX)
       .reverse();
     setHidden(this.#empty, shown.length > 0);
-    setText(
-      this.#empty,
-      this.#filter.checked ? "No warnings and no errors" : "No events yet",
-    );
+    setText(this.#empty, this.#filter.checked ? "No warnings and no errors" : "No events yet");
     this.#list.replaceChildren(...shown.map((event) => {
       const kind = kindOf(event);
-      const mark = element("span", {
-        class: `mark ${event.level}`,
-        "data-kind": kind,
-      });
+      const mark = element("span", { class: `mark ${event.level}`, "data-kind": kind });
       const detail = element("span", { class: "detail" }, event.detail);
       return element(
         "li",
@@ -80,14 +61,7 @@ export class TimelineView {
         element("time", {}, timeOfDay(event.atMs)),
         element("span", { class: "whose" }, `Server ${event.serverId}`),
         element("span", { class: "kind" }, mark, KIND_WORDS[kind]),
-        element(
-          "span",
-          { class: "message" },
-          levelWord(event),
-          event.message,
-          " ",
-          detail,
-        ),
+        element("span", { class: "message" }, levelWord(event), event.message, " ", detail),
       );
     }));
   }

@@ -42,13 +42,7 @@ export function duration(ms: number): string {
   return twoParts(wholeMs, DAY_MS, "d", HOUR_MS, "h");
 }
 
-function twoParts(
-  ms: number,
-  bigMs: number,
-  big: string,
-  smallMs: number,
-  small: string,
-): string {
+function twoParts(ms: number, bigMs: number, big: string, smallMs: number, small: string): string {
   const whole = Math.floor(ms / bigMs);
   const rest = Math.floor((ms % bigMs) / smallMs);
   return rest === 0 ? `${whole} ${big}` : `${whole} ${big} ${rest} ${small}`;
