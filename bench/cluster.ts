@@ -38,6 +38,8 @@ export interface ClusterOptions {
    * of somebody who wants to cut the link.
    */
   readonly route?: (from: number, to: ClusterServer) => number;
+  /** More keys of each server in the cluster file. */
+  readonly perServer?: Readonly<Record<string, number>> | undefined;
   /** The section `storage` of the cluster file. */
   readonly storage?: Readonly<Record<string, number>> | undefined;
   /** The section `timing`; default timings unless given. */
@@ -255,6 +257,7 @@ export class Cluster {
       hostname: server.client.hostname,
       clientPort: server.client.port,
       logPort: server.id === id ? server.logPort : route(id, server),
+      ...this.#options.perServer,
     }));
     const { storage = {}, timing = {}, limits = {} } = this.#options;
     return JSON.stringify({ path: "data", servers, storage, timing, limits }, null, 2);

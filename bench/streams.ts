@@ -2,6 +2,7 @@
  * What the live page costs a server that is looked at: processor time with so many streams of /events
  * open against none, in turns, and resident memory before anybody asked for the page and after.
  */
+import { ADMIN_DISTANCE, Streams } from "./admin_load.ts";
 import { Cluster } from "./cluster.ts";
 import { pauseMs } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
@@ -24,44 +25,10 @@ Exit code 1 where the streams take 2 % of a core or more.
 `;
 
 const PERCENT_MAX = 2;
-/** The admin port is by default so far above the client port. */
-const ADMIN_DISTANCE = 100;
 /** What a start leaves behind is over by then, and what runs now and then is compiled. */
 const REST_MS = 15_000;
 /** Streams that have just been opened are sent all events once. */
 const SETTLE_MS = 3_000;
-
-/** Streams that are read and thrown away. */
-class Streams {
-  bytes = 0;
-  readonly #open: { readonly socket: Deno.Conn; readonly ended: Promise<void> }[] = [];
-
-  async add(port: number): Promise<void> {
-    const socket = await Deno.connect({ hostname: "127.0.0.1", port });
-    const request = `GET /events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`;
-    await socket.write(new TextEncoder().encode(request));
-    this.#open.push({ socket, ended: this.#read(socket) });
-  }
-
-  async close(): Promise<void> {
-    for (const { socket } of this.#open) socket.close();
-    await Promise.all(this.#open.map(({ ended }) => ended));
-  }
-
-  async #read(socket: Deno.Conn): Promise<void> {
-    const buffer = new Uint8Array(65_536);
-    try {
-      for (let n = await socket.read(buffer); n !== null; n = await socket.read(buffer)) {
-        this.bytes += n;
-      }
-    } catch (error) {
-      // Closed here.
-      const isOwn = error instanceof Deno.errors.BadResource ||
-        error instanceof Deno.errors.Interrupted;
-      if (!isOwn) throw error;
-    }
-  }
-}
 
 /** Per cent of a core that a process takes. */
 async function percentOf(pid: number, seconds: number): Promise<number> {
