@@ -64,6 +64,17 @@ export class Call {
     if (this.#signal !== undefined) this.#listen(this.#signal);
   }
 
+  /** Takes this one's place where its replies may still come, and does nothing with them. */
+  ghost(): Call {
+    const nothing = () => {};
+    const { requests, name, isWrite, deadlineMs, timeoutMs } = this;
+    const common = { requests, name, isWrite, deadlineMs, timeoutMs, signal: undefined };
+    const ghost = new Call({ ...common, decode: nothing, resolve: nothing, reject: nothing });
+    ghost.repliesLeft = this.repliesLeft;
+    ghost.state = CallState.settled;
+    return ghost;
+  }
+
   get isSettled(): boolean {
     return this.state === CallState.settled;
   }

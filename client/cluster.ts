@@ -168,6 +168,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
       // It may be slow, or a connection that leads nowhere by now: what is new goes over this one.
       this.#silences = Math.min(this.#silences + 1, DOUBLINGS_MAX);
       this.#retired.add(old);
+      for (const call of old.takeReads()) this.#giveBack(call);
+      this.#endIfIdle(old);
     }
     this.lanes.keepOnly(connection.server);
     this.#pump();
@@ -177,8 +179,9 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#search = null;
     this.#failure = { reasons, answered };
     this.#hint = null;
-    // A leader that is only slow gets its calls all the same.
-    if (this.#connection === null) this.#pause();
+    if (this.#connection === null) return this.#pause();
+    // A leader that is only slow gets its calls all the same; soon the others may name the next one.
+    this.#alarm.by(performance.now() + this.#settings.silenceMs / 4);
   }
 
   #mayGoNow(call: Call): boolean {
@@ -221,8 +224,12 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     const rest = this.#servers.filter((one) => one !== hint && one !== this.#suspect);
     const first = hint === null ? [] : [hint];
     const last = this.#suspect === null || this.#suspect === hint ? [] : [this.#suspect];
-    const { replyBytesMax, attemptTimeoutMs } = this.#settings;
-    const options = { limits: { replyBytesMax }, attemptTimeoutMs };
+    const { replyBytesMax, attemptTimeoutMs, silenceMs } = this.#settings;
+    // Who has been silent all the while gets less: until it is given up, no other can be asked again.
+    const silent = this.#connection?.server;
+    const shortMs = Math.min(attemptTimeoutMs, silenceMs / 2);
+    const timeoutMsOf = (server: string) => server === silent ? shortMs : attemptTimeoutMs;
+    const options = { limits: { replyBytesMax }, timeoutMsOf };
     this.#search = new Search([...first, ...rest, ...last], options, this);
   }
 

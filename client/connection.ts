@@ -80,6 +80,18 @@ export class Connection {
     return this.#calls.length - this.#first;
   }
 
+  /** The reads under way, to be sent elsewhere; their replies are passed over if they come. */
+  takeReads(): Call[] {
+    const taken: Call[] = [];
+    for (let i = this.#first; i < this.#calls.length; i++) {
+      const call = this.#calls[i]!;
+      if (call.isWrite || call.state !== CallState.sent) continue;
+      taken.push(call);
+      this.#calls[i] = call.ghost();
+    }
+    return taken;
+  }
+
   /** Whether anybody waits for a reply. */
   get hasOpenCalls(): boolean {
     for (let i = this.#first; i < this.#calls.length; i++) {

@@ -8,8 +8,8 @@ import type { ReplyLimits } from "./reply_parser.ts";
 
 export interface SearchOptions {
   readonly limits: ReplyLimits;
-  /** How long one server may take for the connection and its answers. */
-  readonly attemptTimeoutMs: number;
+  /** How long a server may take for the connection and its answers. */
+  readonly timeoutMsOf: (server: string) => number;
 }
 
 export interface SearchEvents {
@@ -60,9 +60,9 @@ export class Search {
       return;
     }
     this.#asked.add(next);
-    const { limits, attemptTimeoutMs } = this.#options;
+    const { limits, timeoutMsOf } = this.#options;
     this.#attempts.add(
-      new Attempt(next, limits, attemptTimeoutMs, (attempt, outcome) => {
+      new Attempt(next, limits, timeoutMsOf(next), (attempt, outcome) => {
         this.#done(attempt, outcome);
       }),
     );

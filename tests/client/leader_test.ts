@@ -102,6 +102,26 @@ test("client: a leader that falls silent is left when others name another one", 
   });
 });
 
+test("client: a frozen leader that others still name is left soon after they name the next", async () => {
+  await withServers(3, async (first, second, third) => {
+    const servers = [first!, second!, third!];
+    const options = { servers: servers.map((one) => one.address), silenceMs: 200 };
+    await using client = await connect(options);
+    first!.isFrozen = true;
+    const read = client.get("k");
+    // In the round that is under way by then, both still named the first.
+    await pauseMs(250);
+    third!.lead();
+    second!.follow(third!);
+    const startMs = performance.now();
+    await read;
+    const tookMs = performance.now() - startMs;
+    // Not the second that a server has to answer, nor twice the silence.
+    strictEqual(tookMs < 800, true, `${tookMs} ms`);
+    strictEqual(client.server, third!.address);
+  });
+});
+
 test("client: a leader that is slow, and still the leader, is waited for", async () => {
   await withServers(2, async (first, second) => {
     const servers = [first!.address, second!.address];
@@ -283,8 +303,11 @@ test("client: a connection that leads nowhere is left for a new one to the same 
     leader!.store.set("k", "v");
     leader!.answer = (_request, peer) => peer === dead ? null : undefined;
     const lost = errorOf(Unknown, client.set("k", "w", { timeoutMs: 500 }));
+    const early = client.text.get("k");
     await until("a second connection", () => leader!.peers.size === 2);
     strictEqual(await client.text.get("k"), "v");
+    // What was read over the dead one is read over the new one.
+    strictEqual(await early, "v");
     strictEqual((await lost).code, "deadline");
     // Nobody waits for anything on the dead one now.
     await until("the dead one to be closed", () => !leader!.peers.has(dead!));
