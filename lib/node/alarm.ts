@@ -8,6 +8,9 @@ import type { Standstill } from "./reports/standstill.ts";
 
 /** What could not be done at its time is tried again after so long, not at once. */
 const RETRY_MS = 10;
+/** After more turns than this within so long the node is busy. */
+const QUIET_TURNS_MAX = 4;
+const SPAN_MS = 10;
 /** A timer that is so late while events come in is taken for lost. */
 const LOST_MS = 1_000;
 
@@ -19,6 +22,9 @@ export class Alarm {
   /** When the host was told of that last. */
   #toldMs = 0;
   #doneMs = -Infinity;
+  /** The span of time in which turns are counted, and how many there were. */
+  #spanStartMs = -Infinity;
+  #turns = 0;
 
   constructor(host: Pick<WakingHost, "wakeAt">, standstill: Standstill) {
     this.#host = host;
@@ -35,6 +41,28 @@ export class Alarm {
     } else if (nowMs - Math.max(this.#atMs, this.#toldMs) < LOST_MS) return;
     this.#toldMs = nowMs;
     if (this.#atMs < Infinity) this.#host.wakeAt(Math.max(this.#atMs, nowMs));
+  }
+
+  /**
+   * A turn has ended. True where the node is busy: asking all its parts for their deadlines after each
+   * turn would be a tenth of its work for a small write. They are asked when the span is over.
+   */
+  turned(nowMs: number): boolean {
+    if (nowMs - this.#spanStartMs >= SPAN_MS) {
+      this.#spanStartMs = nowMs;
+      this.#turns = 0;
+    }
+    this.#turns++;
+    return this.isBusy;
+  }
+
+  get isBusy(): boolean {
+    return this.#turns > QUIET_TURNS_MAX;
+  }
+
+  /** By then a busy node asks again: the alarm is not set further ahead, as it would be moved at once. */
+  askAgainMs(nowMs: number): number {
+    return nowMs + SPAN_MS;
   }
 
   /** It went off. Returns for how long this server stood still just before. */

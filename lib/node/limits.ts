@@ -82,7 +82,7 @@ export function contentBytesMax({ dataBytesMax }: StorageLimits): number {
 }
 
 export const DEFAULT_TIMING: Timing = {
-  heartbeatIntervalMs: 50,
+  heartbeatIntervalMs: 100,
   electionTimeoutMs: 300,
   commandTimeoutMs: 5_000,
   leaderWaitMs: 1_000,

@@ -131,7 +131,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     }
     state.isCatchingUp = false;
     const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs);
-    if (nextMs > nowMs) return alarm.set(nextMs, nowMs);
+    if (nextMs > nowMs) {
+      const atMs = alarm.isBusy ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs;
+      return alarm.set(atMs, nowMs);
+    }
     elapse(state, this.#evaluator, nowMs);
     alarm.done(nowMs);
     scheduleTurn(state);
@@ -153,7 +156,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (state.isTurnScheduled) return state.clock.begin();
     state.clock.end();
     if (this.#isOver) return;
-    state.alarm.set(nextDeadlineMs(state, this.#evaluator, nowMs), nowMs);
+    const { alarm, appender } = state;
+    const nextMs = alarm.turned(nowMs)
+      ? Math.min(alarm.askAgainMs(nowMs), appender.nextDeadlineMs())
+      : nextDeadlineMs(state, this.#evaluator, nowMs);
+    alarm.set(nextMs, nowMs);
   }
 
   shutdown(done: () => void): void {

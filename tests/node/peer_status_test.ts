@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { type PeerStatus, PeerStatuses } from "../../lib/node/peers/peer_status.ts";
 import type { StatusNotice } from "../../lib/wire/rpc/rpc.ts";
-import { ELECTION_TIMEOUT_MS, form } from "./linked_servers.ts";
+import { ELECTION_TIMEOUT_MS, form, heartbeat } from "./linked_servers.ts";
 
 const WELL: StatusNotice = {
   hasRoom: true,
@@ -129,4 +129,27 @@ Deno.test("status: what arrives after a standstill, before the next tick, has ar
   for (const wire of wires) wire.pump();
   first!.links.elapse(12_010);
   assertEquals(first!.links.statuses.of(2)?.receivedMs, 12_000);
+});
+
+Deno.test("status: a report that is due soon goes along with what else is sent", () => {
+  const { servers, wires } = form(3);
+  const [first, second, third] = servers;
+  for (const server of servers) {
+    server.nowMs = 2_000;
+    server.links.elapse(2_000);
+  }
+  for (const wire of wires) wire.pump();
+  second!.received.length = 0;
+  const sendAt = (nowMs: number) => {
+    for (const server of servers) server.nowMs = nowMs;
+    first!.links.send(heartbeat(1, 2));
+    first!.links.wake();
+    for (const wire of wires) wire.pump();
+    return [second!, third!].map((server) => server.links.statuses.of(1)!.receivedMs);
+  };
+  const sentMs = second!.links.statuses.of(1)!.receivedMs;
+  assertEquals(sendAt(sentMs + 0.5 * ELECTION_TIMEOUT_MS), [sentMs, sentMs]);
+  const soonMs = sentMs + 0.65 * ELECTION_TIMEOUT_MS;
+  assertEquals(sendAt(soonMs), [soonMs, soonMs]);
+  assertEquals(second!.received.length, 2);
 });

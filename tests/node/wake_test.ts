@@ -153,7 +153,7 @@ Deno.test("waking: a follower that was stopped hears what has arrived before it 
   const { leader } = three;
   const follower = [0, 1, 2].find((at) => at !== leader)!;
   three.stop(follower);
-  three.pass(2.5 * electionTimeoutMs); // longer than any election timeout, less than a link is silent
+  three.pass(2.1 * electionTimeoutMs); // longer than any election timeout, less than a link is silent
   assertEquals(three.leader, leader);
   three.continue(follower);
   // Its timer goes off first: every deadline is over, and nothing is read.
@@ -231,4 +231,42 @@ Deno.test("alarm: moved only to what is earlier; what stays due is tried again l
   assertEquals(told.length, 4);
   alarm.set(5_000, 2_100);
   assertEquals([told.length, told.at(-1)], [5, 2_100]);
+});
+
+Deno.test("alarm: a busy node is asked again every 10 ms, however far ahead the next deadline was", () => {
+  const told: number[] = [];
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt: (atMs) => told.push(atMs) }, standstill);
+  let asked = 0;
+  let wakings = 0;
+  const deadlineMs = (nowMs: number) => {
+    asked++;
+    return nowMs < 1_500 ? 1_800 : 1_510; // something comes up that is due earlier
+  };
+  for (let nowMs = 1_000; nowMs < 1_600; nowMs += 0.25) {
+    if (told.length > 0 && nowMs >= told.at(-1)! && told.at(-1)! > 0) {
+      wakings++;
+      alarm.rang(nowMs);
+      told.push(0);
+      const nextMs = deadlineMs(nowMs);
+      if (nextMs <= nowMs) {
+        assert(nowMs - 1_510 <= 10, `done ${nowMs - 1_510} ms late`);
+        return assert(asked < 400 && wakings < 60, `asked ${asked} times, woken ${wakings}`);
+      }
+      alarm.set(alarm.isBusy ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs, nowMs);
+    }
+    const isBusy = alarm.turned(nowMs);
+    alarm.set(isBusy ? alarm.askAgainMs(nowMs) : deadlineMs(nowMs), nowMs);
+  }
+  throw new Error("the deadline was never done");
+});
+
+Deno.test("alarm: a node with a few turns now and then is not busy", () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt() {} }, standstill);
+  for (let nowMs = 0; nowMs < 1_000; nowMs += 50) {
+    for (let turn = 0; turn < 4; turn++) assertEquals(alarm.turned(nowMs + turn), false);
+  }
 });

@@ -49,8 +49,6 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   #heardMs: number;
   readonly #acceptedMs: number;
   #pongMs: number;
-  /** Something came in since the last pong. */
-  #owesPong = false;
 
   constructor(remote: string, links: LinkOwner) {
     this.#remote = remote;
@@ -84,16 +82,16 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     if (this.closing !== null) return;
     this.#links.linkActive();
     const nowMs = this.#heardMs = this.#links.time.nowMs();
-    if (!this.#owesPong) {
-      this.#owesPong = true;
-      this.#links.dueEarlier();
-    }
+    // From the handshake on silence ends it, which is sooner.
+    if (this.#from === null) this.#links.dueEarlier();
     const malformed = takeFrames(this.#decoder, bytes, this);
     if (malformed !== null) {
       this.#end(`a malformed frame from ${this.#remote}: ${malformed}`);
       if (this.#from !== null) this.#links.log.malformed(this.#from, malformed);
     }
-    if (this.#from !== null) this.#links.silence.heard(this.#from, nowMs);
+    if (this.#from === null) return;
+    this.#links.silence.heard(this.#from, nowMs);
+    if (nowMs - this.#pongMs >= this.#links.pace.pongPauseMs) this.#answer(nowMs);
   }
 
   disconnected(): void {
@@ -108,29 +106,27 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   nextDeadlineMs(): number {
     if (this.#isLost) return Infinity;
     if (this.#from === null) return this.#acceptedMs + HANDSHAKE_MAX_MS;
-    const { silenceMaxMs, pongPauseMs } = this.#links.pace;
-    const lostMs = this.#heardMs + SILENT_PERIODS * silenceMaxMs;
-    const owes = this.#owesPong && this.closing === null;
-    return owes ? Math.min(lostMs, this.#pongMs + pongPauseMs) : lostMs;
+    return this.#heardMs + SILENT_PERIODS * this.#links.pace.silenceMaxMs;
   }
 
-  /** Lets time pass: ends a connection that stays silent, answers one that does not. */
+  /** Lets time pass: ends a connection that stays silent. */
   elapse(nowMs: number): void {
     if (this.#isLost) return;
-    const { silenceMaxMs, pongPauseMs } = this.#links.pace;
     if (this.#from === null) {
       if (nowMs - this.#acceptedMs < HANDSHAKE_MAX_MS) return;
       return this.#lose(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
     }
-    const silenceMax = SILENT_PERIODS * silenceMaxMs;
-    if (nowMs - this.#heardMs >= silenceMax) {
-      return this.#lose(`nothing came in for ${silenceMax} ms`);
-    }
-    if (!this.#owesPong || nowMs - this.#pongMs < pongPauseMs || this.closing !== null) return;
-    // Whatever came in counts, parts of a large frame too: a slow connection is not a lost one.
+    const silenceMaxMs = SILENT_PERIODS * this.#links.pace.silenceMaxMs;
+    if (nowMs - this.#heardMs >= silenceMaxMs) this.#lose(`nothing came in for ${silenceMaxMs} ms`);
+  }
+
+  /**
+   * Whatever came in is answered, parts of a large frame too: a slow connection is not a lost one. At once
+   * or with what comes next, which the other end sees to: nobody has to be woken for it.
+   */
+  #answer(nowMs: number): void {
+    if (this.closing !== null || this.#output.pendingBytes > 0) return;
     this.#pongMs = nowMs;
-    if (this.#output.pendingBytes > 0) return;
-    this.#owesPong = false;
     encodePong(this.#output.writer);
     this.onActivity?.();
   }

@@ -73,10 +73,7 @@ export interface PeerEvents {
   peerLost(id: ServerId): void;
 }
 
-/**
- * The longest step while a process is asked whether it still answers: after a standstill what has arrived
- * meanwhile may not be read yet.
- */
+/** The longest step while a process is asked whether it answers: what it said may not be read yet. */
 const PROCESSES_STEP_MAX_MS = 50;
 const NOTICE_INTERVAL_MS = 100;
 /** How often a server that can't form logs whom it waits for. */
@@ -148,6 +145,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
   send(message: Message): void {
     this.#byId.get(message.to)?.send(message);
+    this.statuses.sendEarly();
   }
 
   /** Wakes the shells of links with something to write. */
