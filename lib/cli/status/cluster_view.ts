@@ -46,7 +46,7 @@ export function clusterView(answers: readonly Answer[]): ClusterView {
     rows: placed,
     leaderId: leader?.id ?? null,
     leaderTerm: leader?.facts?.term ?? null,
-    findings: findings(placed, leader, ids, answers),
+    findings: findings(placed, leader, ids),
   };
 }
 
@@ -121,7 +121,6 @@ function findings(
   rows: readonly ServerRow[],
   leader: ServerRow | null,
   clusterIds: readonly string[],
-  answers: readonly Answer[],
 ): string[] {
   const answering = rows.filter(({ failure }) => failure === null);
   const found: string[] = [];
@@ -138,8 +137,6 @@ function findings(
       found.push(`${nameOf(row)}: ${visibleText(text)}`);
     }
   }
-  const ports = new Set(answers.map(({ server }) => serverText(server)));
-  if (ports.size > 1 && answering.length === 1 && rows.length === 1) return found;
   return [...new Set(found)];
 }
 

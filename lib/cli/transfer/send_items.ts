@@ -39,7 +39,7 @@ export class ItemSender {
   #done = 0;
   #doneUpTo: number;
   readonly #doneBeyond = new Set<number>();
-  /** Numbers that stand for nothing: empty lines. */
+  /** The last that was sent. */
   #last: number;
   readonly #unknown: number[] = [];
   #failure: { number: number; error: unknown } | null = null;
