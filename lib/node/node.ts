@@ -287,10 +287,12 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   #handleReady({ raft, store, persister, snapshots }: Replica, ready: Ready): void {
     const state = this.#state;
-    const { appender, links, readWaiters, meters, options: { clock } } = state;
+    const { appender, links, readWaiters, meters, clock } = state;
     for (const message of ready.messages) links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
-    const appliesFromMs = ready.committed.length > 0 ? clock.monotonicMs() : 0;
+    const applies = ready.committed.length > 0;
+    // What was written just now may have blocked.
+    const appliesFromMs = applies && ready.persist !== null ? clock.look() : clock.monotonicMs();
     for (const entry of ready.committed) {
       const proposal = appender.take(entry.index, entry.term);
       applyEntry(store, entry, proposal, this.#result);
@@ -301,16 +303,16 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       snapshots.noteApplied(entry);
       timeEntryApplied(state, entry.index);
     }
-    if (ready.committed.length > 0) meters.apply.observe(clock.monotonicMs() - appliesFromMs);
+    if (applies) meters.apply.observe(clock.look() - appliesFromMs);
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       readWaiters.confirm(round);
     }
     snapshots.take(ready, state.clock.monotonicMs());
     state.clocks.follower.applied(store.clockMs);
-    if (ready.committed.length > 0) state.sessions.resumeAfterTime();
+    if (applies) state.sessions.resumeAfterTime();
     // What was gathered may have waited for just this commit, which need not wake anybody.
-    const mayFlush = ready.committed.length > 0 && appender.gatheredBytes > 0;
+    const mayFlush = applies && appender.gatheredBytes > 0;
     if (raft.hasReady() || persister.isWaiting || mayFlush) scheduleTurn(state);
   }
 

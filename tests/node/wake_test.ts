@@ -1,138 +1,13 @@
 /** When a node asks to be woken, and what it does where that comes late. */
 import { assert, assertEquals } from "@std/assert";
-import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { Alarm } from "../../lib/node/alarm.ts";
-import { Node } from "../../lib/node/node.ts";
 import { Standstill } from "../../lib/node/reports/standstill.ts";
-import { DataDirectory } from "../../lib/storage/data_directory.ts";
-import { Random } from "../../lib/util/random.ts";
-import { SimDisk } from "../sim/sim_disk.ts";
-import { move } from "./linked_servers.ts";
+import { fromBytes } from "../process/socket.ts";
+import { requestBytes } from "../wire/resp_driver.ts";
+import { Three } from "./three_nodes.ts";
 
 const { electionTimeoutMs, heartbeatIntervalMs } = DEFAULT_TIMING;
-
-/** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
-class Three {
-  nowMs = 1_000;
-  readonly nodes: Node[];
-  /** When each is to be woken. */
-  readonly wakeMs = [Infinity, Infinity, Infinity];
-  readonly disks = [new SimDisk(), new SimDisk(), new SimDisk()];
-  readonly #stopped = new Set<number>();
-  readonly #turns = new Set<number>();
-  wakings = 0;
-
-  constructor() {
-    const servers = [1, 2, 3].map((id) => ({
-      id,
-      hostname: "a",
-      clientPort: 10 * id,
-      logPort: 10 * id + 1,
-    }));
-    this.nodes = servers.map(({ id }, at) => {
-      const random = new Random(id);
-      const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 100_000, reserveBytes: 1_000 };
-      return new Node({
-        config: { servers, timing: DEFAULT_TIMING, limits: DEFAULT_LIMITS, storage },
-        serverId: id,
-        directory: DataDirectory.open(this.disks[at]!, {
-          path: "d",
-          serverId: id,
-          makeIncarnation: () => `${id}`.repeat(16),
-          ...storage,
-        }),
-        clock: { monotonicMs: () => this.nowMs, wallMs: () => 1e12 + this.nowMs },
-        rng: random,
-        host: {
-          scheduleTurn: () => this.#turns.add(at),
-          wakeAt: (atMs) => this.wakeMs[at] = atMs,
-          fatal: (error) => {
-            throw error;
-          },
-          log: () => {},
-        },
-        checkInvariants: true,
-      });
-    });
-    for (const [at, node] of this.nodes.entries()) {
-      for (const link of node.outboundLinks) {
-        const inbound = this.nodes[link.peerId - 1]!.openInboundLink(`${at + 1}`);
-        link.connected();
-        this.#wires.push({ from: at, to: link.peerId - 1, link, inbound });
-      }
-    }
-  }
-
-  readonly #wires: {
-    from: number;
-    to: number;
-    link: Node["outboundLinks"][number];
-    inbound: ReturnType<Node["openInboundLink"]>;
-  }[] = [];
-
-  get leader(): number {
-    return this.nodes.findIndex(({ raft }) => raft?.state.role.kind === "leader");
-  }
-
-  stop(at: number): void {
-    this.#stopped.add(at);
-  }
-
-  continue(at: number): void {
-    this.#stopped.delete(at);
-  }
-
-  /** Lets time pass, a millisecond at a time. */
-  pass(ms: number): void {
-    for (let passed = 0; passed < ms; passed++) {
-      this.nowMs++;
-      for (const at of this.nodes.keys()) {
-        if (!this.#stopped.has(at) && this.wakeMs[at]! <= this.nowMs) this.wake(at);
-      }
-      this.settle();
-    }
-  }
-
-  wake(at: number): void {
-    this.wakings++;
-    this.wakeMs[at] = Infinity;
-    this.nodes[at]!.wake();
-  }
-
-  /** Turns, syncs and bytes on their way, until nothing is; those of stopped servers stay. */
-  settle(): void {
-    for (let i = 0; i < 20; i++) {
-      for (const at of [...this.#turns]) {
-        if (this.#stopped.has(at)) continue;
-        this.#turns.delete(at);
-        this.disks[at]!.completeAll();
-        this.nodes[at]!.turn();
-        this.disks[at]!.completeAll();
-      }
-      for (const wire of this.#wires) {
-        if (this.#stopped.has(wire.from) || this.#stopped.has(wire.to)) continue;
-        move(wire.link, wire.inbound);
-        move(wire.inbound, wire.link);
-        const reason = wire.link.closing ?? wire.inbound.closing;
-        if (reason === null) continue;
-        wire.inbound.disconnected();
-        wire.link.disconnected(reason);
-        wire.inbound = this.nodes[wire.to]!.openInboundLink("again");
-        wire.link.connected();
-      }
-    }
-  }
-
-  form(): void {
-    this.settle();
-    this.pass(4 * electionTimeoutMs);
-    assert(this.leader >= 0, "nobody leads");
-  }
-
-  role(at: number): string {
-    return this.nodes[at]!.raft!.state.role.kind;
-  }
-}
 
 Deno.test("waking: idle servers are woken by what is due alone, and stay together", () => {
   const three = new Three();
@@ -269,4 +144,56 @@ Deno.test("alarm: a node with a few turns now and then is not busy", () => {
   for (let nowMs = 0; nowMs < 1_000; nowMs += 50) {
     for (let turn = 0; turn < 4; turn++) assertEquals(alarm.turned(nowMs + turn), false);
   }
+});
+
+/** Sets a key, one command at a time, and takes the replies. */
+function sets(three: Three, count: number): void {
+  const session = three.nodes[three.leader]!.openSession("test")!;
+  for (let i = 0; i < count; i++) {
+    const bytes = new TextEncoder().encode(fromBytes(requestBytes([["SET", `key:${i}`, "v"]])));
+    session.inputSpace().set(bytes);
+    session.received(bytes.length);
+    for (let batch = session.nextBatch(); batch !== null; batch = session.nextBatch()) {
+      session.submit(batch);
+    }
+    three.settle();
+    const output = session.takeOutput();
+    assertEquals(output && new TextDecoder().decode(output), "+OK\r\n");
+    session.outputWritten();
+  }
+  session.disconnected();
+}
+
+Deno.test("waking: what a set costs in looks at the clock and in timers", () => {
+  const three = new Three();
+  three.form();
+  sets(three, 50);
+  const { leader } = three;
+  three.looks.fill(0);
+  three.timers.fill(0);
+  sets(three, 100);
+  const looks = three.looks.map((count) => count / 100);
+  // Of these the persister makes five, and one or two tell how long it takes to apply.
+  const most = three.looks.map((_, at) => at === leader ? 11 : 8);
+  assert(looks.every((count, at) => count <= most[at]!), `${looks} looks at the clock for a set`);
+  const timers = three.timers.reduce((sum, count) => sum + count, 0);
+  assert(timers <= 20, `${timers} timers for a hundred sets`);
+});
+
+Deno.test("waking: a server that is stopped between its waking and the turn notices that", () => {
+  const three = new Three();
+  three.form();
+  const follower = [0, 1, 2].find((at) => at !== three.leader)!;
+  three.nowMs = Math.max(three.nowMs, three.wakeMs[follower]!);
+  three.wake(follower);
+  three.stop(follower);
+  three.pass(2.5 * electionTimeoutMs);
+  three.continue(follower);
+  // The turn that was asked for, then the timer, and nothing is read before.
+  three.nodes[follower]!.turn();
+  three.wake(follower);
+  assertEquals(three.role(follower), "follower");
+  three.settle();
+  three.pass(heartbeatIntervalMs);
+  assertEquals(three.nodes[follower]!.raft!.state.leaderId, three.leader + 1);
 });

@@ -1,0 +1,144 @@
+/** Three nodes in one process, with nothing between them that takes time. */
+import { assert } from "@std/assert";
+import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import { Node } from "../../lib/node/node.ts";
+import { DataDirectory } from "../../lib/storage/data_directory.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { move } from "./linked_servers.ts";
+
+const { electionTimeoutMs } = DEFAULT_TIMING;
+
+/** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
+export class Three {
+  nowMs = 1_000;
+  readonly nodes: Node[];
+  /** When each is to be woken. */
+  readonly wakeMs = [Infinity, Infinity, Infinity];
+  readonly disks = [new SimDisk(), new SimDisk(), new SimDisk()];
+  readonly #stopped = new Set<number>();
+  readonly #turns = new Set<number>();
+  wakings = 0;
+  /** By server: looks at the clock, and times that the host was asked to set its timer. */
+  readonly looks = [0, 0, 0];
+  readonly timers = [0, 0, 0];
+
+  constructor() {
+    const servers = [1, 2, 3].map((id) => ({
+      id,
+      hostname: "a",
+      clientPort: 10 * id,
+      logPort: 10 * id + 1,
+    }));
+    this.nodes = servers.map(({ id }, at) => {
+      const random = new Random(id);
+      const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 100_000, reserveBytes: 1_000 };
+      return new Node({
+        config: { servers, timing: DEFAULT_TIMING, limits: DEFAULT_LIMITS, storage },
+        serverId: id,
+        directory: DataDirectory.open(this.disks[at]!, {
+          path: "d",
+          serverId: id,
+          makeIncarnation: () => `${id}`.repeat(16),
+          ...storage,
+        }),
+        clock: { monotonicMs: () => this.#look(at), wallMs: () => 1e12 + this.nowMs },
+        rng: random,
+        host: {
+          scheduleTurn: () => this.#turns.add(at),
+          wakeAt: (atMs) => {
+            this.timers[at]!++;
+            this.wakeMs[at] = atMs;
+          },
+          fatal: (error) => {
+            throw error;
+          },
+          log: () => {},
+        },
+        checkInvariants: true,
+      });
+    });
+    for (const [at, node] of this.nodes.entries()) {
+      for (const link of node.outboundLinks) {
+        const inbound = this.nodes[link.peerId - 1]!.openInboundLink(`${at + 1}`);
+        link.connected();
+        this.#wires.push({ from: at, to: link.peerId - 1, link, inbound });
+      }
+    }
+  }
+
+  readonly #wires: {
+    from: number;
+    to: number;
+    link: Node["outboundLinks"][number];
+    inbound: ReturnType<Node["openInboundLink"]>;
+  }[] = [];
+
+  #look(at: number): number {
+    this.looks[at]!++;
+    return this.nowMs;
+  }
+
+  get leader(): number {
+    return this.nodes.findIndex(({ raft }) => raft?.state.role.kind === "leader");
+  }
+
+  stop(at: number): void {
+    this.#stopped.add(at);
+  }
+
+  continue(at: number): void {
+    this.#stopped.delete(at);
+  }
+
+  /** Lets time pass, a millisecond at a time. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed++) {
+      this.nowMs++;
+      for (const at of this.nodes.keys()) {
+        if (!this.#stopped.has(at) && this.wakeMs[at]! <= this.nowMs) this.wake(at);
+      }
+      this.settle();
+    }
+  }
+
+  wake(at: number): void {
+    this.wakings++;
+    this.wakeMs[at] = Infinity;
+    this.nodes[at]!.wake();
+  }
+
+  /** Turns, syncs and bytes on their way, until nothing is; those of stopped servers stay. */
+  settle(): void {
+    for (let i = 0; i < 20; i++) {
+      for (const at of [...this.#turns]) {
+        if (this.#stopped.has(at)) continue;
+        this.#turns.delete(at);
+        this.disks[at]!.completeAll();
+        this.nodes[at]!.turn();
+        this.disks[at]!.completeAll();
+      }
+      for (const wire of this.#wires) {
+        if (this.#stopped.has(wire.from) || this.#stopped.has(wire.to)) continue;
+        move(wire.link, wire.inbound);
+        move(wire.inbound, wire.link);
+        const reason = wire.link.closing ?? wire.inbound.closing;
+        if (reason === null) continue;
+        wire.inbound.disconnected();
+        wire.link.disconnected(reason);
+        wire.inbound = this.nodes[wire.to]!.openInboundLink("again");
+        wire.link.connected();
+      }
+    }
+  }
+
+  form(): void {
+    this.settle();
+    this.pass(4 * electionTimeoutMs);
+    assert(this.leader >= 0, "nobody leads");
+  }
+
+  role(at: number): string {
+    return this.nodes[at]!.raft!.state.role.kind;
+  }
+}
