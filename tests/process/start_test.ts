@@ -63,6 +63,37 @@ Deno.test("process: --help says how to start, --version says which", async () =>
   assertEquals({ code: version.code, out: version.out.trim() }, { code: 0, out: VERSION });
 });
 
+Deno.test({
+  ...testNamed(
+    "process: a start opens nothing in the directory of temporary files, where others may write",
+    needsProgram("strace", "--version"),
+  ),
+  fn() {
+    const temporary = Deno.makeTempDirSync({ prefix: "raftkv-test-" });
+    try {
+      const log = `${temporary}/opened`;
+      const { code, stdout } = new Deno.Command("strace", {
+        args: [
+          "-f",
+          "-e",
+          "trace=open,openat",
+          "-o",
+          log,
+          ...programCommand(undefined),
+          "--version",
+        ],
+        env: { TMPDIR: `${temporary}/tmp` },
+      }).outputSync();
+      assertEquals([code, new TextDecoder().decode(stdout)], [0, `${VERSION}\n`]);
+      const opened = Deno.readTextFileSync(log).split("\n").filter((line) => line.includes("open"));
+      assert(opened.length > 10, "strace has seen files being opened");
+      assertEquals(opened.filter((line) => line.includes(`${temporary}/tmp`)), []);
+    } finally {
+      Deno.removeSync(temporary, { recursive: true });
+    }
+  },
+});
+
 Deno.test("process: a wrong command line ends with exit code 2 and names what is wrong", async () => {
   assertRefused(await run(["--id", "1", "--verbose"]), 2, "--verbose");
   assertRefused(await run(["--id", "one"]), 2, "id", "one");
