@@ -34,6 +34,8 @@ export interface ShownServer {
   readonly place: number;
   readonly address: string;
   readonly role: ShownRole;
+  /** Null where it is not known. */
+  readonly term: number | null;
   /** Whom it follows; 0: nobody, or that is not known. */
   readonly followsId: number;
   /** What it says of itself, while it is heard. */
@@ -66,6 +68,7 @@ export function roleOf(leaderId: number, server: ServerStatus): ShownRole {
 }
 
 export function shownServers(status: ClusterStatus): ShownServer[] {
+  const ownTerm = termOf(status);
   return status.servers.map((server, place) => {
     const role = roleOf(status.leaderId, server);
     const facts = role === "unheard" ? null : server.facts;
@@ -74,6 +77,8 @@ export function shownServers(status: ClusterStatus): ShownServer[] {
       place,
       address: `${server.hostname}:${server.clientPort}`,
       role,
+      // Who leads, and in which term, is the asked server's word: what the leader said may be older.
+      term: role === "leader" ? ownTerm : facts?.term ?? null,
       followsId: role === "follower" ? facts!.leaderId : 0,
       facts,
       ageMs: facts === null ? null : server.factsAgeMs,
@@ -81,6 +86,10 @@ export function shownServers(status: ClusterStatus): ShownServer[] {
       problems: (facts?.problems ?? []).map(({ text }) => text),
     };
   });
+}
+
+function termOf({ servers, serverId }: ClusterStatus): number | null {
+  return servers.find(({ id }) => id === serverId)?.facts?.term ?? null;
 }
 
 function absenceOf(status: ClusterStatus, server: ServerStatus, role: ShownRole): string {
@@ -111,9 +120,7 @@ export function headline(status: ClusterStatus): Headline {
     ? ""
     : ` ${capitalized(servers(unheard))} ${unheard.length === 1 ? "is" : "are"} not heard.`;
   if (status.leaderId === 0) return withoutLeader(status.serverId, self?.facts ?? null, missing);
-  const term = shown.find(({ id }) => id === status.leaderId)?.facts?.term ??
-    self?.facts?.term;
-  const leads = `Server ${status.leaderId} leads in term ${term ?? "unknown"}`;
+  const leads = `Server ${status.leaderId} leads in term ${termOf(status) ?? "unknown"}`;
   if (unheard.length > 0) {
     return { level: "warning", text: `${leads}.${missing}` };
   }

@@ -76,7 +76,7 @@ class Card {
     setHidden(this.#follows, role === "unheard" || (followsId === 0 && role !== "follower"));
     this.#showProblems(problems);
     this.#showPage(server, isAsked);
-    this.#showFacts(facts);
+    this.#showFacts(facts, server.term);
   }
 
   #showProblems(problems: readonly string[]): void {
@@ -102,12 +102,12 @@ class Card {
     setAttributes(this.#page, { href: `http://${bare}:${port}/` });
   }
 
-  #showFacts(facts: ServerFacts | null): void {
+  #showFacts(facts: ServerFacts | null, term: number | null): void {
     const known = facts ?? this.#last;
     setAttributes(this.#facts.root, { class: facts === null ? "facts old" : "facts" });
     if (known === null) return;
     this.#facts.set("Last known as", facts === null ? known.role : "");
-    this.#facts.set("Term", count(known.term));
+    this.#facts.set("Term", count(term ?? known.term));
     this.#facts.set("Keys", count(known.keys));
     this.#facts.set("Content", bytes(known.contentBytes));
     this.#facts.set("Clients", count(known.connections));

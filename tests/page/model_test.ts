@@ -73,6 +73,12 @@ Deno.test("page: the asked server's word for who leads goes before older facts o
     "formerLeader",
     "leader",
   ]);
+  assertEquals(headline(statusWith(servers, { leaderId: 3 })).text, "Server 3 leads in term 6.");
+  // What the new leader said last was before there was a cluster.
+  const unformed = seenServer(3, facts({ role: "unformed", term: 0, leaderId: 0 }));
+  const early = statusWith([servers[0]!, unformed], { leaderId: 3 });
+  assertEquals(headline(early).text, "Server 3 leads in term 6, and server 1 follows.");
+  assertEquals(shownServers(early).map(({ term }) => term), [6, 6]);
   assertEquals(roleOf(0, seenServer(2, leaderTwo())), "formerLeader");
   assertEquals(roleOf(0, seenServer(2, facts({ role: "preCandidate" }))), "candidate");
 });
