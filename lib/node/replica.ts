@@ -101,7 +101,8 @@ export function openReplica(options: ReplicaOptions): Replica {
   });
   logRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;
-  const isSuspect = recovered.hardState.suspect;
+  // A repair that is not over makes it so as well, whatever its hard state has come to.
+  const isSuspect = raft.state.suspect;
   const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
   return Object.assign(replica, parts);
 }

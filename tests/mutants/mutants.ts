@@ -448,10 +448,10 @@ export const OWN: readonly Mutant[] = [
     "  const heldUpMs = Math.min(stoodStillMs, state.nowMs - state.heardMs);",
     "  const heldUpMs = stoodStillMs;",
   ]),
-  mutant("due-unsaid", "What came in is owed an answer, and the alarm does not hear of it", [
-    "node/peers/peer_inbound.ts",
-    "      this.#owesPong = true;\n      this.#links.dueEarlier();",
-    "      this.#owesPong = true;",
+  mutant("due-unsaid", "A connection comes in, and the alarm does not hear of it", [
+    "node/peers/peer_links.ts",
+    "    this.#inbound.add(link);\n    this.dueEarlier();",
+    "    this.#inbound.add(link);",
   ]),
   mutant("time-anew", "A new leader's time begins at its wall clock, whatever it was told", [
     "node/time/clocks.ts",
