@@ -3,6 +3,7 @@
  * sometimes back, while they serve.
  */
 import { assert, assertEquals } from "@std/assert";
+import { seen } from "./admin_client.ts";
 import { BuildBefore, needsBuildBefore } from "./build_before.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { assertHolds, Load } from "./load.ts";
@@ -192,3 +193,20 @@ for (const oldIds of [[1], [2, 3]]) {
     },
   );
 }
+
+clusterTest("build before: it is heard and told about, and what it does not tell is not guessed", {
+  notRun,
+}, async (cluster) => {
+  using before = new BuildBefore();
+  const [older, newer] = cluster.servers as [Server, Server, Server];
+  older.checkout = before.checkout;
+  await cluster.startAll();
+  await eventually("the new servers to hear of each other", async () => {
+    return (await seen(newer, 3)).facts !== null;
+  });
+  const about = await seen(newer, older.id);
+  assertEquals([about.reach, about.facts], ["heard", null]);
+  assertEquals(about.unknownBecause, "It is of an earlier build, which tells nothing of itself");
+  const upset = older.process.log.filter(({ level }) => level === "warning" || level === "error");
+  assertEquals(upset.filter(({ message }) => !OF_THE_MACHINE.test(message)), []);
+});

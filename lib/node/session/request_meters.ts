@@ -22,11 +22,6 @@ export class RequestMeters {
   readonly #histograms: (TimeHistogram | null)[] = [];
   /** By the monotonic clock: set as often as the node looks at it. */
   #nowMs = 0;
-  /** The last time asked for, and its bucket: the commands of a batch share theirs. */
-  #submittedMs = 0;
-  #tookMs = 0;
-  #bucket = 0;
-
   constructor() {
     this.#histograms[PendingKind.write] = this.byKind.write;
     this.#histograms[PendingKind.read] = this.byKind.read;
@@ -38,20 +33,16 @@ export class RequestMeters {
   /** It is so late. */
   at(nowMs: number): void {
     this.#nowMs = nowMs;
-    this.#submittedMs = -1;
   }
 
-  /** A command of this kind, submitted then, is answered. */
-  answered(kind: PendingKind, submittedMs: number): void {
+  /** `count` commands of this kind, submitted then, are answered. */
+  answered(kind: PendingKind, submittedMs: number, count: number): void {
+    if (count === 0) return;
     const histogram = this.#histograms[kind];
     if (histogram === null || histogram === undefined) return;
-    if (submittedMs !== this.#submittedMs) {
-      this.#submittedMs = submittedMs;
-      this.#tookMs = Math.max(0, this.#nowMs - submittedMs);
-      this.#bucket = bucketOf(this.#tookMs);
-    }
-    histogram.counts[this.#bucket]!++;
-    histogram.sumMs += this.#tookMs;
+    const tookMs = Math.max(0, this.#nowMs - submittedMs);
+    histogram.counts[bucketOf(tookMs)]! += count;
+    histogram.sumMs += tookMs * count;
   }
 
   refusedFor(error: ClientError): void {

@@ -319,13 +319,25 @@ export class Session implements ClientSession, HoldingSession {
     const pending = this.#pending;
     const before = pending.head;
     const { meters } = this.#host;
+    // Commands of a batch share kind and time, as a rule: they are counted together.
+    let runKind: PendingKind = PendingKind.refused;
+    let runMs = 0;
+    let count = 0;
     while (pending.head < pending.evaluated) {
-      const isRead = pending.kind(pending.head) === PendingKind.read;
-      if (isRead && pending.round(pending.head) > this.#confirmedRound) break;
+      const kind = pending.kind(pending.head);
+      if (kind === PendingKind.read && pending.round(pending.head) > this.#confirmedRound) break;
       this.#replies.stream.release(pending.replyEnd(pending.head));
-      meters.answered(pending.kind(pending.head), pending.submittedMs(pending.head));
+      const submittedMs = pending.submittedMs(pending.head);
+      if (kind !== runKind || submittedMs !== runMs) {
+        meters.answered(runKind, runMs, count);
+        runKind = kind;
+        runMs = submittedMs;
+        count = 0;
+      }
+      count++;
       pending.head++;
     }
+    meters.answered(runKind, runMs, count);
     if (pending.head > this.#lastPosition && this.closing === null) {
       this.closing = this.#lastReason;
     }
