@@ -319,10 +319,8 @@ export class Session implements ClientSession, HoldingSession {
     const pending = this.#pending;
     const before = pending.head;
     const { meters } = this.#host;
-    // Commands of a batch share kind and time, as a rule: they are counted together.
+    let [runMs, count] = [0, 0];
     let runKind: PendingKind = PendingKind.refused;
-    let runMs = 0;
-    let count = 0;
     while (pending.head < pending.evaluated) {
       const kind = pending.kind(pending.head);
       if (kind === PendingKind.read && pending.round(pending.head) > this.#confirmedRound) break;
