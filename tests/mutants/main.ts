@@ -147,6 +147,7 @@ const TEST = [
 const DIRECTED_TESTS = [
   "tests/sim/sim_test.ts",
   "tests/sim/topologies_test.ts",
+  "tests/sim/late_timers_test.ts",
   "tests/raft/traces_test.ts",
 ];
 
