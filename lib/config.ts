@@ -139,6 +139,15 @@ function numbers<T extends object>(
   return v.optional(section(entries, what), {});
 }
 
+/** Where a file gives a short election timeout alone, heartbeats come as often as that needs. */
+function withHeartbeat(timing: unknown): unknown {
+  if (!isObject(timing) || "heartbeatIntervalMs" in (timing as object)) return timing;
+  const { electionTimeoutMs } = timing as { electionTimeoutMs?: unknown };
+  const thirdMs = Math.floor(Number(electionTimeoutMs) / 3);
+  const isShort = thirdMs >= 1 && thirdMs < DEFAULT_TIMING.heartbeatIntervalMs;
+  return isShort ? { ...(timing as object), heartbeatIntervalMs: thirdMs } : timing;
+}
+
 const PORT = wholeNumber(1, 65_535, "port");
 const HOSTNAME = "is no hostname or address (letters, digits, and . _ - : only)";
 
@@ -172,9 +181,16 @@ const SECTIONS = {
     v.array(SERVER, SERVERS),
     v.check((servers) => servers.length >= 1 && servers.length <= SERVERS_MAX, SERVERS),
   ),
-  timing: numbers(TIMING_RANGES, DEFAULT_TIMING, "timing", {
-    tickMs: v.optional(wholeNumber(...TICK_RANGE_MS, unitOf("tickMs"))),
-  }),
+  timing: v.optional(
+    v.pipe(
+      v.unknown(),
+      v.transform(withHeartbeat),
+      numbers(TIMING_RANGES, DEFAULT_TIMING, "timing", {
+        tickMs: v.optional(wholeNumber(...TICK_RANGE_MS, unitOf("tickMs"))),
+      }),
+    ),
+    {},
+  ),
   limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
 };

@@ -285,3 +285,14 @@ Deno.test("config: any JSON is either a config or refused with one short line", 
     }),
   );
 });
+
+Deno.test("a file that gives a short election timeout alone gets the heartbeats that this needs", () => {
+  const timingOf = (timing: object) =>
+    parseConfig(JSON.stringify({ path: "d", servers: SERVERS, timing }), "cluster.json").timing;
+  const heartbeats = (electionTimeoutMs: number) =>
+    timingOf({ electionTimeoutMs }).heartbeatIntervalMs;
+  assertEquals([150, 200, 299, 300, 301, 3_000].map(heartbeats), [50, 66, 99, 100, 100, 100]);
+  assertEquals(timingOf({}).heartbeatIntervalMs, 100);
+  // What the file gives is judged as it stands.
+  assertThrows(() => timingOf({ electionTimeoutMs: 200, heartbeatIntervalMs: 100 }), ConfigError);
+});

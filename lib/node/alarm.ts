@@ -53,11 +53,12 @@ export class Alarm {
       this.#turns = 0;
     }
     this.#turns++;
-    return this.isBusy;
+    return this.isBusy(nowMs);
   }
 
-  get isBusy(): boolean {
-    return this.#turns > QUIET_TURNS_MAX;
+  /** Not any more once the span is over without another turn. */
+  isBusy(nowMs: number): boolean {
+    return this.#turns > QUIET_TURNS_MAX && nowMs - this.#spanStartMs < SPAN_MS;
   }
 
   /** By then a busy node asks again: the alarm is not set further ahead, as it would be moved at once. */

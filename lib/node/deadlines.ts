@@ -8,8 +8,8 @@ import type { Replica } from "./replica.ts";
 import type { NodeState } from "./state.ts";
 
 /**
- * When `elapse` has something to do; it is `nowMs`. Asked after each turn: no part walks over anything or
- * allocates for it, and each may name an earlier time than is right, but no later one.
+ * When `elapse` has something to do; it is `nowMs`. Asked after each turn: no part walks over anything
+ * for it, and each may name an earlier time than is right, but no later one.
  */
 export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: number): number {
   const { links, sessions, standstill, shutdown, appender, digests, replica } = state;

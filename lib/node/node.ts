@@ -132,7 +132,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     state.isCatchingUp = false;
     const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs);
     if (nextMs > nowMs) {
-      const atMs = alarm.isBusy ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs;
+      const atMs = alarm.isBusy(nowMs) ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs;
       return alarm.set(atMs, nowMs);
     }
     elapse(state, this.#evaluator, nowMs);

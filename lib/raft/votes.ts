@@ -9,6 +9,8 @@ import { NOBODY, type VoteRequest } from "./types.ts";
  * the cluster is well, and whoever campaigns has lost touch or was removed (thesis §4.2.3).
  */
 function hasLiveLeader(state: RaftState): boolean {
+  // However late its own check of the quorum is, which alone ends its leadership.
+  if (state.role.kind === "leader") return true;
   return state.leaderId !== NOBODY &&
     state.nowMs - state.heardMs < state.options.electionTimeoutMs;
 }

@@ -79,6 +79,12 @@ export class Server implements PeerEvents {
     });
   }
 
+  /** It is `nowMs`, by its clock as well. */
+  elapse(nowMs: number): void {
+    this.nowMs = nowMs;
+    this.links.elapse(nowMs);
+  }
+
   ownStatus(): StatusNotice {
     return this.status;
   }
@@ -198,7 +204,7 @@ export function form(
   );
   const wires = connectAll(servers);
   for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
-    for (const server of servers) server.links.elapse(nowMs);
+    for (const server of servers) server.elapse(nowMs);
     for (const wire of wires) wire.pump();
   }
   return { servers, wires };

@@ -16,7 +16,7 @@ for (const timeoutMs of [300, 2_000, 5_000, 10_000, 60_000]) {
     const step = (carries: boolean) => {
       for (const server of servers) {
         server.nowMs = nowMs;
-        if (server.links.nextDeadlineMs() <= nowMs) server.links.elapse(nowMs);
+        if (server.links.nextDeadlineMs() <= nowMs) server.elapse(nowMs);
         server.links.wake();
       }
       if (carries) { for (const wire of wires) wire.pump(); }

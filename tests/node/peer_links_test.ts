@@ -59,7 +59,7 @@ Deno.test("a server of another cluster is refused, naming both clusters", () => 
   const others = [1, 2, 3].map((id) => new Server(id, [1, 2, 3], random));
   const wires = connectAll(others);
   for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
-    for (const server of others) server.links.elapse(nowMs);
+    for (const server of others) server.elapse(nowMs);
     for (const wire of wires) wire.pump();
   }
   new Wire(others[1]!, servers[0]!).pump();
@@ -142,7 +142,7 @@ Deno.test("a server that keeps sending what makes no sense is warned about once 
     wire.pump();
   };
   first!.nowMs = 2_000;
-  const elapse = (ms: number) => first!.links.elapse(first!.nowMs += ms);
+  const elapse = (ms: number) => first!.elapse(first!.nowMs += ms);
   for (let i = 0; i < 50; i++) {
     elapse(1_000);
     sendDamaged(20);
@@ -164,7 +164,7 @@ Deno.test("a peer that refuses in other words each time, or comes and goes, does
   link.disconnected("reset");
   first!.events.length = 0;
   first!.nowMs = 2_000;
-  const pass = () => first!.links.elapse(first!.nowMs += 1_000);
+  const pass = () => first!.elapse(first!.nowMs += 1_000);
   for (let i = 0; i < 3_600; i++) {
     link.connected();
     const refusal = new ByteWriter();

@@ -211,7 +211,7 @@ class Time {
   run(forMs: number, servers: readonly Server[], wires: readonly Wire[]): void {
     for (const untilMs = this.#nowMs + forMs; this.#nowMs < untilMs;) {
       this.#nowMs += 10;
-      for (const server of servers) server.links.elapse(this.#nowMs);
+      for (const server of servers) server.elapse(this.#nowMs);
       for (const server of servers) server.links.wake();
       for (const wire of wires) wire.pump();
     }
@@ -337,9 +337,9 @@ for (const electionTimeoutMs of [100, 400, 1_000, 10_000]) {
     const wire = new Wire(copy, first!);
     wire.pump();
     // The question is out; for an hour nothing runs here.
-    first!.links.elapse(3_600_000);
+    first!.elapse(3_600_000);
     for (const one of wires) one.pump();
-    first!.links.elapse(3_600_010);
+    first!.elapse(3_600_010);
     wire.pump();
     assertEquals(copy.links.outbound[0]!.isUp, false);
     assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);

@@ -9,7 +9,9 @@ import {
   PROTOCOL_VERSION,
 } from "../../lib/wire/rpc/rpc.ts";
 import type { InboundLink, OutboundLink } from "../../lib/node/api.ts";
-import { ELECTION_TIMEOUT_MS, form, heartbeat, type Server, Wire } from "./linked_servers.ts";
+import { Random } from "../../lib/util/random.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
+import { ELECTION_TIMEOUT_MS, form, heartbeat, move, Server, Wire } from "./linked_servers.ts";
 
 const SILENCE_MS = 3 * ELECTION_TIMEOUT_MS;
 const TICK_MS = 10;
@@ -42,7 +44,7 @@ class Bench {
   run(forMs: number, wires: readonly Wire[] = this.#wires): void {
     for (const untilMs = this.#nowMs + forMs; this.#nowMs < untilMs;) {
       this.#nowMs += TICK_MS;
-      for (const server of this.servers) server.links.elapse(this.#nowMs);
+      for (const server of this.servers) server.elapse(this.#nowMs);
       for (const server of this.servers) server.links.wake();
       for (const wire of wires) wire.pump();
     }
@@ -212,4 +214,34 @@ Deno.test("a stranger's hello takes nobody's place", () => {
   });
   thief.receive(out.copy());
   assertEquals([before.isLost, before.closing, thief.isKnown], [false, null, false]);
+});
+
+Deno.test("a peer that stood still for most of the silence answers with the first thing that it reads", () => {
+  for (
+    const [electionTimeoutMs, stillMs] of [[300, 900], [3_000, 8_800], [10_000, 29_000]] as const
+  ) {
+    const random = new Random(1);
+    const [first, second] = [1, 2].map((id) =>
+      new Server(id, [1, 2], random, PROTOCOL_VERSION, new SimDisk(), electionTimeoutMs)
+    ) as [Server, Server];
+    const outbound = first.links.outbound[0]!;
+    const inbound = second.links.openInbound("first");
+    outbound.connected();
+    let stoppedMs = Infinity;
+    for (let nowMs = 0; nowMs < 6 * electionTimeoutMs + stillMs + 5_000; nowMs++) {
+      first.nowMs = nowMs;
+      if (nowMs % 10 === 0) first.elapse(nowMs);
+      assertEquals(outbound.isLost, false, `T ${electionTimeoutMs}: given up`);
+      if (nowMs >= stoppedMs && nowMs < stoppedMs + stillMs) continue;
+      second.nowMs = nowMs;
+      if (nowMs % 10 === 5) second.elapse(nowMs);
+      move(outbound, inbound);
+      const answer = inbound.takeOutput()?.slice();
+      if (answer === undefined) continue;
+      inbound.outputWritten();
+      outbound.receive(answer);
+      if (nowMs > 6 * electionTimeoutMs && stoppedMs === Infinity) stoppedMs = nowMs + 1;
+    }
+    assert(stoppedMs < Infinity);
+  }
 });

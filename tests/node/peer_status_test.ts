@@ -100,7 +100,7 @@ Deno.test("status: servers of a cluster know each other's, and a changed one at 
     for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 10) {
       for (const server of servers) {
         server.nowMs = nowMs;
-        server.links.elapse(nowMs);
+        server.elapse(nowMs);
       }
       for (const server of servers) server.links.wake();
       for (const wire of wires) wire.pump();
@@ -120,14 +120,14 @@ Deno.test("status: servers of a cluster know each other's, and a changed one at 
 Deno.test("status: what arrives after a standstill, before the next tick, has arrived now", () => {
   const { servers, wires } = form(3);
   const [first, second] = servers;
-  for (const server of servers) server.links.elapse(2_000);
+  for (const server of servers) server.elapse(2_000);
   for (const wire of wires) wire.pump();
-  second!.links.elapse(2_500);
+  second!.elapse(2_500);
   second!.links.wake();
   // The first one has stood still for ten seconds since; its sockets are read before its timer runs.
   first!.nowMs = 12_000;
   for (const wire of wires) wire.pump();
-  first!.links.elapse(12_010);
+  first!.elapse(12_010);
   assertEquals(first!.links.statuses.of(2)?.receivedMs, 12_000);
 });
 
@@ -136,7 +136,7 @@ Deno.test("status: a report that is due soon goes along with what else is sent",
   const [first, second, third] = servers;
   for (const server of servers) {
     server.nowMs = 2_000;
-    server.links.elapse(2_000);
+    server.elapse(2_000);
   }
   for (const wire of wires) wire.pump();
   second!.received.length = 0;
@@ -152,4 +152,25 @@ Deno.test("status: a report that is due soon goes along with what else is sent",
   const soonMs = sentMs + 0.65 * ELECTION_TIMEOUT_MS;
   assertEquals(sendAt(soonMs), [soonMs, soonMs]);
   assertEquals(second!.received.length, 2);
+});
+
+Deno.test("status: whoever is woken by its deadline alone tells a change within 50 ms, too", () => {
+  for (const electionTimeoutMs of [300, 3_000]) {
+    let nowMs = 1_000;
+    let own: StatusNotice = { ...WELL, isSuspect: true, appliedIndex: 0 };
+    const sentMs: number[] = [];
+    const statuses = new PeerStatuses(electionTimeoutMs, { monotonicMs: () => nowMs }, {
+      ownStatus: () => own,
+      sendStatusToAll: () => sentMs.push(nowMs),
+    });
+    const passUntil = (ms: number) => {
+      for (; nowMs < ms; nowMs++) if (nowMs >= statuses.nextDeadlineMs()) statuses.elapse(nowMs);
+    };
+    passUntil(1_010);
+    own = { ...own, isSuspect: false };
+    passUntil(1_100);
+    own = { ...own, appliedIndex: 7 };
+    passUntil(1_200);
+    assertEquals(sentMs.slice(0, 3), [1_000, 1_050, 1_100]);
+  }
 });

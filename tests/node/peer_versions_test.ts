@@ -30,7 +30,7 @@ function run(servers: readonly Server[], wires: readonly Wire[], fromMs: number,
   for (let nowMs = fromMs; nowMs < fromMs + forMs; nowMs += 100) {
     for (const server of servers) {
       server.nowMs = nowMs;
-      server.links.elapse(nowMs);
+      server.elapse(nowMs);
     }
     for (const server of servers) server.links.wake();
     for (const wire of wires) wire.pump();

@@ -162,3 +162,49 @@ Deno.test("a deadline that what arrived after a standstill has set is not moved 
   raft.noteStandstill(59_000);
   assertEquals(raft.nextDeadlineMs(), deadlineMs);
 });
+
+/** A leader of three whose followers have answered. */
+function followedLeader(): Bench {
+  const bench = new Bench([1]);
+  bench.lead();
+  const { term, log } = bench.state;
+  for (const from of [2, 3]) {
+    bench.step({ kind: "appendResponse", from, term, success: true, index: log.lastIndex });
+  }
+  return bench;
+}
+
+/** Server 3 campaigns; whether the leader grants that or steps down for it. */
+function givesWay(bench: Bench, preVote: boolean): boolean {
+  const { term, log: { lastIndex, lastTerm } } = bench.state;
+  const request = { kind: "voteRequest", from: 3, term: term + 1, preVote, lastIndex, lastTerm };
+  const sent = bench.step(request as Parameters<Bench["step"]>[0]);
+  return bench.state.role.kind !== "leader" ||
+    sent.some((message) => message.kind === "voteResponse" && message.granted);
+}
+
+Deno.test("a leader that is late for its check of the quorum gives way to nobody's campaign", () => {
+  for (const preVote of [true, false]) {
+    const bench = followedLeader();
+    const { heardMs, options } = bench.state;
+    bench.raft.noteTime(heardMs + options.electionTimeoutMs); // a frame comes in before the alarm
+    assertEquals(givesWay(bench, preVote), false);
+  }
+});
+
+Deno.test("nor does one whose check a standstill has moved, while its followers answer", () => {
+  for (const preVote of [true, false]) {
+    const bench = followedLeader();
+    const { heardMs, term, options: { electionTimeoutMs } } = bench.state;
+    const halfMs = Math.ceil(electionTimeoutMs / 2);
+    bench.raft.noteTime(heardMs + 1 + halfMs);
+    bench.raft.noteStandstill(halfMs);
+    for (let ms = halfMs + 1; ms < electionTimeoutMs + 2; ms++) {
+      bench.raft.elapse(heardMs + ms);
+      for (const from of [2, 3]) {
+        bench.step({ kind: "heartbeatResponse", from, term, readRound: 0 });
+      }
+    }
+    assertEquals(givesWay(bench, preVote), false);
+  }
+});

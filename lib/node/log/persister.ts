@@ -171,6 +171,8 @@ export class Persister {
       this.#isMarked = true;
       this.#compactIfIdle();
       if (this.#batch !== null) this.#write();
+      // A snapshot may have come meanwhile, which is installed by a turn that finds nothing being written.
+      else this.#options.host.scheduleTurn();
     });
   }
 

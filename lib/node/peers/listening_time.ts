@@ -27,6 +27,11 @@ export class ListeningTime {
     return this.#listenedMs;
   }
 
+  /** By the monotonic clock, standstills included. */
+  clockMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   /**
    * What the monotonic clock shows when this time is `listenedMs`, or when it has to be looked at before:
    * a longer step would not count in full. Infinity stays.

@@ -53,7 +53,8 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   constructor(remote: string, links: LinkOwner) {
     this.#remote = remote;
     this.#links = links;
-    this.#acceptedMs = this.#heardMs = this.#pongMs = links.time.nowMs();
+    this.#acceptedMs = this.#heardMs = links.time.nowMs();
+    this.#pongMs = links.time.clockMs();
   }
 
   get address(): string {
@@ -91,7 +92,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     }
     if (this.#from === null) return;
     this.#links.silence.heard(this.#from, nowMs);
-    if (nowMs - this.#pongMs >= this.#links.pace.pongPauseMs) this.#answer(nowMs);
+    this.#answer();
   }
 
   disconnected(): void {
@@ -124,9 +125,12 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
    * Whatever came in is answered, parts of a large frame too: a slow connection is not a lost one. At once
    * or with what comes next, which the other end sees to: nobody has to be woken for it.
    */
-  #answer(nowMs: number): void {
+  #answer(): void {
+    // By the clock: the other end waits while this process stands still.
+    const clockMs = this.#links.time.clockMs();
+    if (clockMs - this.#pongMs < this.#links.pace.pongPauseMs) return;
     if (this.closing !== null || this.#output.pendingBytes > 0) return;
-    this.#pongMs = nowMs;
+    this.#pongMs = clockMs;
     encodePong(this.#output.writer);
     this.onActivity?.();
   }

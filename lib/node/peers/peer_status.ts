@@ -58,10 +58,13 @@ export class PeerStatuses {
     this.#byId.set(from, { ...notice, receivedMs });
   }
 
-  /** When this server's own report is due again. Changes are looked for whenever time passes. */
+  /** When this server's own report is due again: soon, where it says something else by now. */
   nextDeadlineMs(): number {
-    if (this.#sent === null) return this.#sentMs;
-    return this.#sentMs + REPEAT_SHARE * this.#electionTimeoutMs;
+    const sent = this.#sent;
+    if (sent === null) return this.#sentMs;
+    const own = this.#links.ownStatus();
+    const isChanged = own !== null && !isSameReport(own, sent);
+    return this.#sentMs + (isChanged ? CHANGE_PAUSE_MS : REPEAT_SHARE * this.#electionTimeoutMs);
   }
 
   elapse(nowMs: number): void {
