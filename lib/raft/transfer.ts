@@ -67,6 +67,8 @@ function silence(progress: Progress): number {
 export function continueTransfer(state: RaftState, leader: LeaderRole): void {
   const { transfer } = leader;
   if (transfer === null || transfer.isOrdered) return;
+  // Given up, though nobody has looked yet: proposals are taken again in a moment, which the target lacks.
+  if (state.nowMs >= transfer.deadlineMs) return;
   const progress = leader.progress.get(transfer.target);
   if (progress === undefined) return;
   if (progress.matchIndex !== state.log.lastIndex) return;

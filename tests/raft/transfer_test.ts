@@ -127,3 +127,24 @@ Deno.test("transfer: an order that was lost with its connection is given again o
   for (let ticks = 0; ticks < TICKS && cluster.leaders()[0] !== 2; ticks++) cluster.run(1);
   assertEquals(cluster.leaders(), [2]);
 });
+
+Deno.test("transfer: who catches up once the time is over is not ordered any more, late as that is noticed", () => {
+  for (const [lateMs, orders] of [[-1, 1], [0, 0], [5 * TICKS, 0]] as const) {
+    const bench = new Bench([1]);
+    bench.lead();
+    const { state, raft } = bench;
+    const { term, log } = state;
+    bench.step({ kind: "appendResponse", from: 2, term, success: true, index: log.lastIndex });
+    assertEquals(raft.transferLeadership(3), true);
+    // A frame comes in before the late timer, by which proposals are taken again.
+    raft.noteTime(state.nowMs + state.options.electionTimeoutMs + lateMs);
+    const sent = bench.step({
+      kind: "appendResponse",
+      from: 3,
+      term,
+      success: true,
+      index: log.lastIndex,
+    });
+    assertEquals(sent.filter(({ kind }) => kind === "timeoutNow").length, orders);
+  }
+});
