@@ -24,6 +24,13 @@ function isServer(args: readonly string[]): boolean {
   return first.startsWith("-") && !HELP_FLAGS.includes(first);
 }
 
+/** `raftkv help`, `raftkv help set` and `raftkv version` as the flags that they mean. */
+function asFlags(args: readonly string[]): readonly string[] {
+  const [first, ...others] = args;
+  if (first === "help") return [...others, "--help"];
+  return first === "version" && others.length === 0 ? ["--version"] : args;
+}
+
 const serverRoutes = buildRouteMap<"serve", CliContext>({
   routes: { serve: serveCommand },
   defaultCommand: "serve",
@@ -59,8 +66,17 @@ function determineExitCode(error: unknown): number {
  * command takes the process's own streams where there is none.
  */
 export async function runCommandLine(host: HostProcess, console?: Console): Promise<number> {
+  let outFault: string | null = null;
   const process = {
-    stdout: { write: (text: string) => host.writeOut(text) },
+    stdout: {
+      write(text: string) {
+        try {
+          host.writeOut(text);
+        } catch (error) {
+          outFault ??= (error as Error).message;
+        }
+      },
+    },
     stderr: {
       write(text: string) {
         // An end that needs no sentence (Ctrl-C, a reader that has left) comes as an empty line.
@@ -74,7 +90,12 @@ export async function runCommandLine(host: HostProcess, console?: Console): Prom
     await complete({ process, host, console }, applicationFor);
     return EXIT.done;
   }
-  await run(await applicationFor(host.args), host.args, { process, host, console });
+  const args = asFlags(host.args);
+  await run(await applicationFor(args), args, { process, host, console });
+  if (outFault !== null) {
+    host.writeError(`raftkv: ${outFault}\n`);
+    return EXIT.file;
+  }
   const code = process.exitCode ?? EXIT.done;
   if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) return EXIT.usage;
   return code < 0 ? EXIT.refused : code;

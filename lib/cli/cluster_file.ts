@@ -4,22 +4,30 @@ import type { HostProcess } from "../host/process.ts";
 
 const CONFIG_FILE = "cluster.json";
 
+/** It is not there, or can't be read: nothing is known of what is in it. */
+export class UnreadableClusterFile extends ConfigError {}
+
 export interface ClusterFile {
   readonly config: Config;
   /** The cluster file; null where there is none and the three default servers are used. */
   readonly configFile: string | null;
 }
 
-/** @throws {ConfigError} where it can't be used, and where the one that was named is not there. */
+/**
+ * @throws {ConfigError} where it can't be used.
+ * @throws {UnreadableClusterFile} where it can't be read, and where the one that was named is not there.
+ */
 export function loadClusterFile(wanted: string | undefined, host: HostProcess): ClusterFile {
   const file = wanted ?? CONFIG_FILE;
   let text: string | null;
   try {
     text = host.readTextFile(file);
   } catch (error) {
-    throw new ConfigError(`Cannot read the cluster file ${file}: ${(error as Error).message}`);
+    throw new UnreadableClusterFile(
+      `Cannot read the cluster file ${file}: ${(error as Error).message}`,
+    );
   }
   if (text !== null) return { config: parseConfig(text, file), configFile: file };
   if (wanted === undefined) return { config: defaultConfig(), configFile: null };
-  throw new ConfigError(`Cannot read the cluster file ${file}: there is no such file`);
+  throw new UnreadableClusterFile(`Cannot read the cluster file ${file}: there is no such file`);
 }

@@ -1,5 +1,6 @@
 /** A report on a data directory as text. Pure. */
 import type { DirectoryReport } from "../storage/inspection/inspect.ts";
+import { escapeUnseen } from "../util/unseen.ts";
 import type { HardState } from "../raft/types.ts";
 
 export function inspectText(report: DirectoryReport, isServerRunning: boolean | null): string {
@@ -23,7 +24,7 @@ function headLines(
   { path, identity, formation, repairing }: DirectoryReport,
   isServerRunning: boolean | null,
 ): string[] {
-  const lines = [`data directory  ${path}`];
+  const lines = [`data directory  ${escapeUnseen(path)}`];
   if (isServerRunning) {
     lines.push("in use          a server is running here: what it writes now may look torn");
   } else if (isServerRunning === null) {
@@ -99,5 +100,5 @@ function hardStateText({ term, votedFor, suspect }: HardState): string {
 function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 && !/^(no|log)/.test(title)
     ? []
-    : ["", title, ...lines.map((line) => `  ${line}`)];
+    : ["", title, ...lines.map((line) => `  ${escapeUnseen(line)}`)];
 }

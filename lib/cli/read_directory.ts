@@ -3,6 +3,8 @@ import { DenoDisk } from "../host/deno_disk.ts";
 import { type Disk, DiskError } from "../host/ports.ts";
 import { LOCK_FILE } from "../storage/data_directory.ts";
 import { type DirectoryReport, inspectDirectory } from "../storage/inspection/inspect.ts";
+import { isUnused, whyNoDataDirectory } from "../storage/inspection/recognize.ts";
+import { CliError, EXIT } from "./exit_codes.ts";
 
 export interface ReadDirectory {
   readonly report: DirectoryReport;
@@ -13,17 +15,30 @@ export interface ReadDirectory {
 /**
  * Inspects the directory at `directory`, relative to the working directory or absolute.
  * @throws {Error} where there is no such directory.
+ * @throws {CliError} where it is no server's.
  */
 export async function readDirectory(
   directory: string,
   options: { readonly records?: boolean } = {},
 ): Promise<ReadDirectory> {
-  const disk = new DenoDisk(directory.startsWith("/") ? "/" : ".");
-  // As it was given, so that every path in the report can be copied into the next command.
-  const path = directory.replace(/(?<=.)\/+$/, "");
+  const { disk, path } = openRoot(directory);
   if (path === "" || !disk.exists(path)) throw new Error(`There is no directory ${directory}`);
+  const why = whyNoDataDirectory(disk, path);
+  if (why !== null) throw new CliError(EXIT.refused, why);
   const isServerRunning = await isLocked(disk, `${path}/${LOCK_FILE}`);
   return { report: inspectDirectory(disk, path, options), isServerRunning };
+}
+
+/** No server has been started in `directory` yet, as it is not there or has nothing in it. */
+export function isUnusedDirectory(directory: string): boolean {
+  const { disk, path } = openRoot(directory);
+  return path !== "" && isUnused(disk, path);
+}
+
+function openRoot(directory: string): { readonly disk: DenoDisk; readonly path: string } {
+  const disk = new DenoDisk(directory.startsWith("/") ? "/" : ".");
+  // As it was given, so that every path in the report can be copied into the next command.
+  return { disk, path: directory.replace(/(?<=.)\/+$/, "") };
 }
 
 /** Tries the lock and gives it back at once. A directory without a lock file was never in use. */

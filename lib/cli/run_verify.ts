@@ -1,5 +1,6 @@
 /** `raftkv verify`, once its arguments are parsed. */
 import type { CliContext } from "./context.ts";
+import { escapeUnseen } from "../util/unseen.ts";
 import { readDirectory } from "./read_directory.ts";
 
 /** Throws one sentence where anything is wrong, having printed what. */
@@ -9,7 +10,7 @@ export async function runVerify(
   directory: string,
 ): Promise<void> {
   const { report, isServerRunning } = await readDirectory(directory);
-  const out = (line: string) => this.process.stdout.write(`${line}\n`);
+  const out = (line: string) => this.process.stdout.write(`${escapeUnseen(line)}\n`);
   if (isServerRunning) out("A server is running here: what it writes now may look torn.");
   for (const note of report.notes) out(`note: ${note}`);
   for (const { path, offset, message } of report.problems) {

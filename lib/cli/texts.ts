@@ -11,6 +11,7 @@ import {
   UnsatisfiedPositionalError,
 } from "@stricli/core";
 import { isNear } from "../util/near_words.ts";
+import { escapeUnseen } from "../util/unseen.ts";
 
 export interface CommandLine {
   readonly args: readonly string[];
@@ -50,10 +51,10 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Sentences get the program's name; an error without a message says nothing. */
+/** Sentences get the program's name; an error without a message says nothing. Names of files may hold anything. */
 function sentence(error: unknown): string {
   const message = messageOf(error);
-  return message === "" ? "" : `raftkv: ${message}`;
+  return message === "" ? "" : `raftkv: ${escapeUnseen(message)}`;
 }
 
 export function texts(line: CommandLine): ApplicationText {
@@ -68,7 +69,7 @@ export function texts(line: CommandLine): ApplicationText {
       if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
       const what = argumentFault(error) ??
         text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
-      return `raftkv: ${what}${/[?.]$/.test(what) ? "" : "."} Try ${helpOf(line)}`;
+      return `raftkv: ${escapeUnseen(what)}${/[?.]$/.test(what) ? "" : "."} Try ${helpOf(line)}`;
     },
   };
 }

@@ -2,8 +2,9 @@
  * What the commands share that talk to a cluster or print much: streams, Ctrl-C, and what becomes of the
  * errors that are nobody's fault, such as a reader that has left.
  */
-import { type Console, type InputStream, OutputClosedError } from "../host/console.ts";
+import { type Console, type InputStream, OutputClosedError, StreamError } from "../host/console.ts";
 import type { HostProcess } from "../host/process.ts";
+import { escapeUnseen } from "../util/unseen.ts";
 import type { CliContext } from "./context.ts";
 import { CliError, EXIT } from "./exit_codes.ts";
 import { UsageError } from "./usage_error.ts";
@@ -19,8 +20,8 @@ export interface Tool {
   readonly console: Console;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** Data, to standard output. */
-  print(data: string | Uint8Array): Promise<void>;
+  /** Data, to standard output; `done` is what was done already, to be said where it can't be printed. */
+  print(data: string | Uint8Array, done?: string): Promise<void>;
   /** One sentence for the person, to standard error. */
   say(sentence: string): void;
 }
@@ -45,8 +46,15 @@ export async function runTool(
     host,
     console,
     signal: interrupt.signal,
-    print: (data) => console.out.write(typeof data === "string" ? encoder.encode(data) : data),
-    say: (sentence) => host.writeError(`raftkv: ${sentence}\n`),
+    async print(data, done) {
+      try {
+        await console.out.write(typeof data === "string" ? encoder.encode(data) : data);
+      } catch (error) {
+        if (!(error instanceof StreamError) || done === undefined) throw error;
+        throw new CliError(EXIT.file, `${error.message}; ${done}`, { cause: error });
+      }
+    },
+    say: (sentence) => host.writeError(`raftkv: ${escapeUnseen(sentence)}\n`),
   };
   try {
     await run(tool);
@@ -57,7 +65,10 @@ export async function runTool(
 
 function meaningOf(error: unknown, isInterrupted: boolean): unknown {
   if (error instanceof OutputClosedError) return new CliError(EXIT.outputClosed);
-  if (!isInterrupted) return error;
+  if (!isInterrupted) {
+    if (!(error instanceof StreamError)) return error;
+    return new CliError(EXIT.file, error.message, { cause: error });
+  }
   if (error instanceof CliError && error.exit === EXIT.interrupted) return error;
   // What a write says of its outcome is worth a line even now.
   const message = error instanceof CliError && error.exit === EXIT.unknown ? error.message : "";

@@ -9,13 +9,17 @@ import { reasonOf } from "./system_errors.ts";
 export interface InputStream {
   /** How long it is; null where that is not known before it ends. */
   readonly sizeBytes: number | null;
-  /** Reads some bytes; null at the end. Rejects, in words, where it can't. */
+  /** Reads some bytes; null at the end. @throws {StreamError} in words, where it can't. */
   read(into: Uint8Array): Promise<number | null>;
   close(): void;
 }
 
 export interface OutputStream {
-  /** Writes all of `bytes`. @throws {OutputClosedError} where nobody reads them any more. */
+  /**
+   * Writes all of `bytes`.
+   * @throws {OutputClosedError} where nobody reads them any more.
+   * @throws {StreamError} in words, where they can't be written.
+   */
   write(bytes: Uint8Array): Promise<void>;
   close(): void;
 }
@@ -43,6 +47,11 @@ export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
 
+/** A file or a standard stream can't be read or written. */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+}
+
 interface Stream {
   read(into: Uint8Array): Promise<number | null>;
 }
@@ -54,7 +63,7 @@ function inputOf(stream: Stream, name: string, sizeBytes: number | null, close: 
       try {
         return await stream.read(into);
       } catch (error) {
-        throw new Error(`Cannot read ${name}: ${reasonOf(name, error)}`, { cause: error });
+        throw new StreamError(`Cannot read ${name}: ${reasonOf(name, error)}`, { cause: error });
       }
     },
     close,
@@ -73,7 +82,9 @@ function outputOf(
         while (written < bytes.length) written += await stream.write(bytes.subarray(written));
       } catch (error) {
         if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosedError(name);
-        throw new Error(`Cannot write to ${name}: ${reasonOf(name, error)}`, { cause: error });
+        throw new StreamError(`Cannot write to ${name}: ${reasonOf(name, error)}`, {
+          cause: error,
+        });
       }
     },
     close,

@@ -24,6 +24,7 @@ export interface HostProcess {
   readonly args: readonly string[];
   /** Undefined where it is not set, or empty. */
   environment(name: EnvironmentName): string | undefined;
+  /** @throws {Error} in words, where it can't be written. A reader that has left is no fault. */
   writeOut(text: string): void;
   writeError(text: string): void;
   readonly errorIsTerminal: boolean;
@@ -38,15 +39,27 @@ export interface HostProcess {
 
 const encoder = new TextEncoder();
 
-/**
- * Writes all of `text`. A stream that nobody reads any more (EPIPE), or a terminal that is gone (EIO),
- * is no reason to stop.
- */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encoder.encode(text);
+  let written = 0;
+  while (written < bytes.length) written += stream.writeSync(bytes.subarray(written));
+}
+
+/** A stream that nobody reads any more (EPIPE), or a terminal that is gone (EIO), is no reason to stop. */
+function writeOut(text: string): void {
   try {
-    let written = 0;
-    while (written < bytes.length) written += stream.writeSync(bytes.subarray(written));
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (error instanceof Deno.errors.BrokenPipe || code === "EIO") return;
+    const reason = reasonOf("standard output", error);
+    throw new Error(`Cannot write to standard output: ${reason}`, { cause: error });
+  }
+}
+
+function writeError(text: string): void {
+  try {
+    writeAll(Deno.stderr, text);
   } catch {
     // Nowhere to report it to.
   }
@@ -55,8 +68,8 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
 export const denoProcess: HostProcess = {
   args: Deno.args,
   environment: (name) => Deno.env.get(name) || undefined,
-  writeOut: (text) => writeAll(Deno.stdout, text),
-  writeError: (text) => writeAll(Deno.stderr, text),
+  writeOut,
+  writeError,
   errorIsTerminal: Deno.stderr.isTerminal(),
   readTextFile(path) {
     try {

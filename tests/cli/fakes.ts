@@ -1,6 +1,6 @@
 /** A process and a console in memory, for command lines that are run without starting a process. */
 import { runCommandLine } from "../../lib/cli/app.ts";
-import type { Console, InputStream } from "../../lib/host/console.ts";
+import { type Console, type InputStream, StreamError } from "../../lib/host/console.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
 
 export interface CommandOptions {
@@ -9,6 +9,8 @@ export interface CommandOptions {
   readonly input?: Uint8Array;
   readonly isTerminal?: boolean;
   readonly columns?: number;
+  /** Standard output takes nothing, as /dev/full. */
+  readonly isOutFull?: boolean;
 }
 
 export interface Said {
@@ -16,6 +18,8 @@ export interface Said {
   out: string;
   error: string;
 }
+
+const FULL = "Cannot write to standard output: No space left on device";
 
 /** Bytes as a stream that gives at most `pieceBytes` at a time. */
 export function streamOf(bytes: Uint8Array, pieceBytes = Infinity): InputStream {
@@ -44,7 +48,10 @@ export async function command(
   const host: HostProcess = {
     args,
     environment: (name) => environment[name] || undefined,
-    writeOut: (text) => void (said.out += text),
+    writeOut(text) {
+      if (options.isOutFull) throw new Error(FULL);
+      said.out += text;
+    },
     writeError: (text) => void (said.error += text),
     errorIsTerminal: isTerminal,
     readTextFile: (path) => files[path] ?? null,
@@ -63,6 +70,7 @@ export async function command(
     input: streamOf(options.input ?? new Uint8Array()),
     out: {
       write(bytes) {
+        if (options.isOutFull) return Promise.reject(new StreamError(FULL));
         said.out += decoder.decode(bytes);
         return Promise.resolve();
       },

@@ -6,6 +6,7 @@ import type { HostProcess } from "../../lib/host/process.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import { batch, CLUSTER, entry, openFormed, vote } from "../storage/helpers.ts";
 import { makeRoot } from "../storage/temporary.ts";
+import { command as inMemory } from "./fakes.ts";
 
 /** Runs a command line; returns exit code and both outputs. */
 async function command(...args: string[]) {
@@ -155,4 +156,56 @@ Deno.test("a directory that is not there is one sentence, and none is made", asy
     found = false;
   }
   assertEquals(found, false);
+});
+
+Deno.test("inspect and verify refuse what is no server's data directory, and say which was meant", async () => {
+  const { path } = await makeDirectory();
+  const root = path.slice(0, -2);
+  Deno.mkdirSync(`${root}/2`);
+  Deno.writeTextFileSync(`${root}/2/identity`, "");
+  Deno.mkdirSync(`${root}/empty`);
+  const why = "this is no server's data directory";
+  const cases = [
+    [root, `${root}: ${why}: did you mean ${root}/1, ${root}/2?`],
+    [`${path}/wal`, `${path}/wal: ${why}: did you mean ${path}?`],
+    [`${root}/empty/`, `${root}/empty: ${why}`],
+  ];
+  for (const [given, sentence] of cases) {
+    for (const verb of [["verify"], ["inspect"], ["inspect", "--json"]]) {
+      const said = await command(...verb, given!);
+      assertEquals(said, { code: 1, out: "", error: `raftkv: ${sentence}\n` });
+    }
+  }
+});
+
+Deno.test("config check refuses a directory that is no server's; one that is empty is fine", async () => {
+  const { path } = await makeDirectory();
+  const root = path.slice(0, -2);
+  Deno.mkdirSync(`${root}/empty`);
+  const servers = [{ id: 1, hostname: "127.0.0.1", clientPort: 9_000, logPort: 9_001 }];
+  const files = { "c.json": JSON.stringify({ path: "data", servers }) };
+  const check = (data: string) =>
+    inMemory(["config", "check", "c.json", "--data", data], { files });
+  const wrong = await check(root);
+  assertEquals(wrong.code, 1);
+  assertStringIncludes(
+    wrong.out,
+    `${root}: this is no server's data directory: did you mean ${path}?`,
+  );
+  for (const data of [`${root}/empty`, `${root}/nowhere`]) {
+    const { code, out } = await check(data);
+    assertEquals(code, 0, out);
+    assertStringIncludes(out, `note: ${data} knows no cluster yet`);
+  }
+});
+
+Deno.test("inspect and verify print names of files with controls in them as text", async () => {
+  const { path } = await makeDirectory();
+  Deno.writeTextFileSync(`${path}/a\x1b[2Jb`, "");
+  for (const verb of ["inspect", "verify"]) {
+    const { code, out } = await command(verb, path);
+    assertEquals(code, 0);
+    assert(!out.includes("\x1b"), out);
+    assertStringIncludes(out, "a\\x1b[2Jb");
+  }
 });

@@ -8,7 +8,7 @@ import { loadFault } from "../../lib/cli/run/load.ts";
 import { ByteSource } from "../../lib/cli/transfer/byte_source.ts";
 import { BadItem, type Item, itemSource } from "../../lib/cli/transfer/items.ts";
 import { type Account, ItemSender, rangesText } from "../../lib/cli/transfer/send_items.ts";
-import { streamOf } from "./fakes.ts";
+import { command, streamOf } from "./fakes.ts";
 
 const encoder = new TextEncoder();
 const text = (argument: string | Uint8Array) =>
@@ -184,4 +184,56 @@ Deno.test("load: Ctrl-C ends it with the account", async () => {
 Deno.test("load: ranges are short", () => {
   assertEquals(rangesText([1, 3, 4, 5, 9]), "1, 3 to 5, 9");
   assertEquals(rangesText([1, 3, 5, 7], 2), "1, 3, …");
+});
+
+Deno.test("load: what stands for nothing is never told to be done where nothing was", async () => {
+  const numbers = [1, 4, 6];
+  const send = async (bad: number) => {
+    const sender = new ItemSender({
+      from: 1,
+      signal: new AbortController().signal,
+      async send({ number }) {
+        if (number !== bad) return;
+        // Whatever comes after it is done by then.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        throw new Refused("no", failure);
+      },
+      progress: () => {},
+    });
+    const account = await sender.run((async function* () {
+      for (const number of numbers) {
+        yield await Promise.resolve({ number, args: [], bytes: 1, key: `k${number}` });
+      }
+    })());
+    return loadFault(account, { unit: "line" }, "f", 1).message;
+  };
+  numbers.splice(0, 3, 3);
+  assertEquals(await send(3), "line 3: no; nothing is done; to continue: raftkv load f --from 1");
+  numbers.splice(0, 1, 1, 4, 6);
+  assertMatch(await send(1), /^line 1: no; done are also 4, 6; /);
+  assertMatch(await send(6), /^line 6: no; lines 1 to 4 are done; everything else is not done; /);
+});
+
+Deno.test("items: a byte order mark at the start is passed over, and all lines are counted", async () => {
+  const line = '{"key":"a","value":"1"}\n';
+  for (const piece of [1, 2, Infinity]) {
+    const bytes = encoder.encode(`\ufeff${line}\n${line}\n`);
+    const source = await itemSource(new ByteSource(streamOf(bytes, piece)));
+    const found: number[] = [];
+    for await (const { number } of source.items()) found.push(number);
+    assertEquals([found, source.count()], [[1, 3], 4]);
+  }
+  assertEquals((await itemsOf(encoder.encode(`\ufeff*1\r\n$4\r\nPING\r\n`))).length, 0);
+});
+
+Deno.test("load: --from beyond the file's end is exit code 6; right after it nothing is left to do", async () => {
+  const files = { f: '{"key":"a","value":"1"}\n'.repeat(13) };
+  const servers = ["--servers", "127.0.0.1:1"];
+  const far = await command(["load", "f", "--from", "500", ...servers], { files });
+  assertEquals([far.code, far.error], [
+    6,
+    "raftkv: f: the file has 13 lines, and --from is 500: nothing is done\n",
+  ]);
+  const end = await command(["load", "f", "--from", "14", ...servers], { files });
+  assertEquals(end.code, 0, end.error);
 });

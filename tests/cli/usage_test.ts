@@ -106,10 +106,66 @@ Deno.test("usage: the flags that commands share name their variables, and all ar
   for (const name of ENVIRONMENT) assertMatch(permitted, new RegExp(`\\b${name}\\b`));
 });
 
-Deno.test("usage: a cluster file that can't be used is refused by its name, exit code 1", async () => {
-  const { code, error } = await command(["get", "a", "--config", "nowhere.json"]);
-  assertEquals([code, error], [
-    1,
-    "raftkv: Cannot read the cluster file nowhere.json: there is no such file\n",
-  ]);
+Deno.test("usage: a cluster file is named where it can't be read (6; a server's start: 1) or is wrong (1)", async () => {
+  const gone = "raftkv: Cannot read the cluster file nowhere.json: there is no such file\n";
+  for (const [args, wanted] of [[["get", "a"], 6], [["status"], 6], [["serve", "--id", "1"], 1]]) {
+    const { code, error } = await command([...args as string[], "--config", "nowhere.json"]);
+    assertEquals([args, code, error], [args, wanted, gone]);
+  }
+  const files = { "cluster.json": "{" };
+  const wrong = await command(["get", "a"], { files });
+  assertEquals(wrong.code, 1);
+  assertMatch(wrong.error, /^raftkv: cluster\.json: /);
+});
+
+Deno.test("usage: times that no timer and no key can have are refused, by flag and by variable", async () => {
+  const nothing = (text: string) => `"${text}" is no time at all: give at least 1ms`;
+  const cases: [string[], string][] = [
+    [["set", "k", "v", "--ttl", "0.4ms"], `--ttl: ${nothing("0.4ms")}`],
+    [["set", "k", "v", "--ttl", "0"], `--ttl: ${nothing("0")}`],
+    [["cas", "k", "0", "v", "--ttl", "0"], `--ttl: ${nothing("0")}`],
+    [["get", "k", "--timeout", "30d"], '--timeout: "30d" is too long: at most 24d'],
+    [["top", "--interval", "25d"], '--interval: "25d" is too long: at most 24d'],
+    [["bench", "--duration", "600h"], '--duration: "600h" is too long: at most 24d'],
+  ];
+  for (const [args, sentence] of cases) {
+    const { code, error } = await command(args);
+    assertEquals([code, error], [2, `raftkv: ${sentence}. Try raftkv ${args[0]} --help\n`]);
+  }
+  const { code, error } = await command(["get", "k"], { environment: { RAFTKV_TIMEOUT: "30d" } });
+  assertEquals([code, error], [2, 'raftkv: RAFTKV_TIMEOUT: "30d" is too long: at most 24d\n']);
+});
+
+Deno.test("usage: output that can't be written is exit code 6 and a sentence", async () => {
+  const servers = [{ id: 1, hostname: "127.0.0.1", clientPort: 9_000, logPort: 9_001 }];
+  const files = { "cluster.json": JSON.stringify({ path: "data", servers }) };
+  for (
+    const args of [["--help"], ["get", "--help"], ["--version"], ["completion", "bash"], [
+      "config",
+      "check",
+    ]]
+  ) {
+    const said = await command(args, { isOutFull: true, files });
+    assertEquals(
+      [args[0], said.code, said.error],
+      [args[0], 6, "raftkv: Cannot write to standard output: No space left on device\n"],
+    );
+  }
+});
+
+Deno.test("usage: help and version as words do what the flags do", async () => {
+  assertEquals(await command(["help"]), await command(["--help"]));
+  assertEquals(await command(["help", "set"]), await command(["set", "--help"]));
+  assertEquals(
+    await command(["help", "config", "check"]),
+    await command(["config", "check", "--help"]),
+  );
+  const version = await command(["version"]);
+  assertEquals(version, await command(["--version"]));
+  assertEquals(version.code, 0);
+});
+
+Deno.test("usage: a file's name with controls in it is text in sentences", async () => {
+  const { code, error } = await command(["load", "a\x1b[2J\nb"]);
+  assertEquals([code, error], [6, "raftkv: Cannot read a\\x1b[2J\\nb: there is no such file\n"]);
 });

@@ -1,6 +1,6 @@
 /** Every command as a process: healthy, a server down, one frozen, no leader, all down, wrong addresses. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { cli, type CliEnded } from "./cli_process.ts";
+import { cli, type CliEnded, shell } from "./cli_process.ts";
 import { type Cluster, clusterTest, type Server, sharedClusterTest } from "./harness.ts";
 import { eventually } from "./patience.ts";
 
@@ -124,6 +124,41 @@ sharedClusterTest("cli: a healthy cluster", {}, {
     const word = await cli(cluster, ["incr", "k"]);
     assertEquals(word.code, 1);
     assertMatch(word.error, /not an integer/);
+  },
+  "a write whose answer can't be printed is told to be done, exit code 6": async (cluster) => {
+    await cli(cluster, ["delete", "full", "once", "sum"]);
+    const full = (line: string) => shell(cluster, ["sh", "-c", `raftkv ${line} >/dev/full`]);
+    const cases: [string, RegExp][] = [
+      ["set full v", /; it was done all the same: the value is set, version \d+$/],
+      ["cas once 0 w", /; it was done all the same: the value is set, version \d+$/],
+      ["incr sum", /; it was done all the same: the counter is 1$/],
+      ["delete sum", /; 1 key deleted all the same, up to sum$/],
+      ["get full", /left on device$/],
+      ["getm full", /left on device$/],
+      ["keys", /left on device$/],
+      ["dump", /left on device$/],
+      ["status", /left on device$/],
+      ["check", /left on device$/],
+      ["config check", /left on device$/],
+      ["inspect data/1", /left on device$/],
+      ["verify data/1", /left on device$/],
+      ["--help", /left on device$/],
+    ];
+    for (const [line, sentence] of cases) {
+      const { code, error } = await full(line);
+      assertEquals([line, code], [line, 6], error);
+      assertMatch(error.trimEnd(), sentence);
+      assertMatch(error, /Cannot write to standard output: /);
+    }
+    assertEquals((await cli(cluster, ["get", "full"])).out, "v");
+    assertEquals((await cli(cluster, ["get", "once"])).out, "w");
+  },
+  "status of a log port asks whether it is a client port": async (cluster) => {
+    const address = `127.0.0.1:${cluster.servers[0]!.logPort}`;
+    const { code, out } = await cli(cluster, ["status", "--servers", address]);
+    assertEquals(code, 3, out);
+    assertMatch(out, /it closed the connection: is this a client port\?/);
+    assert(!out.includes("outcome"), out);
   },
   "values are bytes: all of them, from standard input, a file, and back": async (cluster) => {
     const bytes = Uint8Array.from({ length: 100_000 }, (_, at) => (at * 7) % 256);

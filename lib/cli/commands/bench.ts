@@ -3,7 +3,7 @@ import { buildCommand } from "@stricli/core";
 import { CLIENT_FLAGS, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
 import type { BenchFlags } from "../run/bench.ts";
-import { parseSomeDurationMs, wholeNumberIn } from "../output/units.ts";
+import { parseTimerMs, wholeNumberIn } from "../output/units.ts";
 
 const LOADS = ["set", "get", "mixed"] as const;
 
@@ -28,7 +28,7 @@ export const benchCommand = buildCommand<BenchFlags, [], CliContext>({
       },
       duration: {
         kind: "parsed",
-        parse: parseSomeDurationMs,
+        parse: parseTimerMs,
         brief: "How long each load runs; 5s",
         placeholder: "DURATION",
         optional: true,

@@ -3,7 +3,7 @@ import { buildCommand } from "@stricli/core";
 import { SERVER_FLAGS, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
 import type { TopFlags } from "../run/top.ts";
-import { parseSomeDurationMs } from "../output/units.ts";
+import { parseTimerMs } from "../output/units.ts";
 
 export const topCommand = buildCommand<TopFlags, [], CliContext>({
   loader: async () => (await import("../run/top.ts")).runTop,
@@ -12,7 +12,7 @@ export const topCommand = buildCommand<TopFlags, [], CliContext>({
       ...SERVER_FLAGS,
       interval: {
         kind: "parsed",
-        parse: parseSomeDurationMs,
+        parse: parseTimerMs,
         brief: "How often it asks, 1s unless given",
         placeholder: "DURATION",
         optional: true,

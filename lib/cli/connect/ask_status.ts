@@ -2,7 +2,7 @@
  * One question to one server: RAFTKV.STATUS. Every server answers it itself, so nothing is followed
  * anywhere; what failed is said with the phase in which it did.
  */
-import { ask, RaftkvError, Refused } from "../../../client/mod.ts";
+import { ask, RaftkvError, Refused, Unknown } from "../../../client/mod.ts";
 import { visibleText } from "../output/escape.ts";
 import { type ServerAddress, serverText } from "./servers.ts";
 
@@ -34,6 +34,9 @@ function fault(error: unknown, timeoutMs: number): string {
     return error.phase === "reply"
       ? `it took the connection and said nothing for ${ms} ms: it is frozen, or far too busy`
       : `no connection within ${ms} ms: nothing at that address answers`;
+  }
+  if (error instanceof Unknown && error.code === "lost") {
+    return "it closed the connection: is this a client port?";
   }
   const why = error.cause instanceof Error ? error.cause : error;
   const code = "code" in why ? String(why.code) : "";

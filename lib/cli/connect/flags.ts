@@ -1,6 +1,6 @@
 /** The flags that the commands share. Each can also be given by the environment variable in brackets. */
 import type { CliContext } from "../context.ts";
-import { parseDurationMs, parseSomeDurationMs } from "../output/units.ts";
+import { parseSomeDurationMs, parseTimerMs } from "../output/units.ts";
 import { OUTPUT_FORMS } from "../tool.ts";
 import { parseServers } from "./servers.ts";
 
@@ -30,7 +30,7 @@ export const CLIENT_FLAGS = {
   ...SERVER_FLAGS,
   timeout: {
     kind: "parsed",
-    parse: parseSomeDurationMs,
+    parse: parseTimerMs,
     brief: "How long one command may take in all, such as 500ms or 10s; 5s [RAFTKV_TIMEOUT]",
     placeholder: "DURATION",
     optional: true,
@@ -49,7 +49,7 @@ export const OUTPUT_FLAG = {
 export const TTL_FLAG = {
   ttl: {
     kind: "parsed",
-    parse: parseDurationMs,
+    parse: parseSomeDurationMs,
     brief: "Time to live, such as 90s or 2h; for ever unless given",
     placeholder: "DURATION",
     optional: true,

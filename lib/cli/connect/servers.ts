@@ -4,7 +4,9 @@
  */
 import type { HostProcess } from "../../host/process.ts";
 import { addressText } from "../../util/address.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
 import { UsageError } from "../usage_error.ts";
+import type { ClusterFile } from "../cluster_file.ts";
 
 /** A client port. */
 export interface ServerAddress {
@@ -60,6 +62,7 @@ function parseServer(text: string): ServerAddress {
 /**
  * @throws {UsageError} where the variable is wrong.
  * @throws {ConfigError} where the cluster file can't be used.
+ * @throws {CliError} where it can't be read.
  */
 export async function chooseServers(flags: ServerFlags, host: HostProcess): Promise<ServerChoice> {
   if (flags.servers !== undefined) return { servers: flags.servers, from: "--servers" };
@@ -81,15 +84,36 @@ async function serversOfFile(
   host: HostProcess,
 ): Promise<ServerChoice> {
   // The file's rules are large; who names servers does not load them.
-  if (wanted === undefined && host.readTextFile("cluster.json") === null) {
+  if (wanted === undefined && !isThere("cluster.json", host)) {
     const servers = DEFAULT_PORTS.map((port) => ({ hostname: "127.0.0.1", port }));
     return { servers, from: "the defaults" };
   }
-  const { loadClusterFile } = await import("../cluster_file.ts");
-  const { config, configFile } = loadClusterFile(wanted, host);
+  const { config, configFile } = await readClusterFile(wanted, host);
   const servers = config.servers.map(({ hostname, clientPort }) => ({
     hostname,
     port: clientPort,
   }));
   return { servers, from: configFile ?? "the defaults" };
+}
+
+/** True too where it can't be read: whoever reads it says why. */
+function isThere(file: string, host: HostProcess): boolean {
+  try {
+    return host.readTextFile(file) !== null;
+  } catch {
+    return true;
+  }
+}
+
+async function readClusterFile(
+  wanted: string | undefined,
+  host: HostProcess,
+): Promise<ClusterFile> {
+  const { loadClusterFile, UnreadableClusterFile } = await import("../cluster_file.ts");
+  try {
+    return loadClusterFile(wanted, host);
+  } catch (error) {
+    if (!(error instanceof UnreadableClusterFile)) throw error;
+    throw new CliError(EXIT.file, error.message, { cause: error });
+  }
 }

@@ -7,7 +7,7 @@ import {
   type Reply,
 } from "../../../client/mod.ts";
 import { UsageError } from "../usage_error.ts";
-import { parseSomeDurationMs } from "../output/units.ts";
+import { parseTimerMs } from "../output/units.ts";
 import type { Tool } from "../tool.ts";
 import { failureOf } from "./failures.ts";
 import type { ClientFlags } from "./flag_types.ts";
@@ -32,7 +32,7 @@ function timeoutMsOf(flags: ClientFlags, host: HostProcess): number {
   const text = host.environment("RAFTKV_TIMEOUT");
   if (text === undefined) return TIMEOUT_MS;
   try {
-    return parseSomeDurationMs(text);
+    return parseTimerMs(text);
   } catch (error) {
     throw new UsageError(`RAFTKV_TIMEOUT: ${(error as Error).message}`);
   }

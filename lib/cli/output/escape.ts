@@ -1,4 +1,5 @@
 /** Bytes for people: whatever a key or value holds, a terminal only ever gets what can be seen. Pure. */
+import { escapeUnseen, hexByte } from "../../util/unseen.ts";
 
 // A byte order mark is data here, so it must not be dropped.
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -12,9 +13,6 @@ export function exactText(bytes: Uint8Array): string | null {
     return null;
   }
 }
-
-/** What a terminal could take for an order to it, or shows as nothing: controls, marks of direction. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 /** One line in which every byte can be told: `\n`, `\\`, `\x00`; text stays text. */
 export function visible(bytes: Uint8Array): string {
@@ -31,12 +29,7 @@ export function visibleText(text: string): string {
 }
 
 function visibleCharacter(character: string): string {
-  if (character === "\\") return "\\\\";
-  if (character === "\n") return "\\n";
-  if (character === "\r") return "\\r";
-  if (character === "\t") return "\\t";
-  if (!UNSEEN.test(character)) return character;
-  return [...encoder.encode(character)].map(hexByte).join("");
+  return character === "\\" ? "\\\\" : escapeUnseen(character);
 }
 
 /** No UTF-8: what is ASCII is shown as such. */
@@ -46,8 +39,4 @@ function visibleBytes(bytes: Uint8Array): string {
     out += byte < 0x80 ? visibleCharacter(String.fromCharCode(byte)) : hexByte(byte);
   }
   return out;
-}
-
-function hexByte(byte: number): string {
-  return `\\x${byte.toString(16).padStart(2, "0")}`;
 }

@@ -65,6 +65,15 @@ export function parseSomeDurationMs(text: string): number {
   throw new Error(`${JSON.stringify(text)} is no time at all: give at least 1ms`);
 }
 
+const TIMER_DAYS_MAX = 24;
+
+/** The same for a timer: those of JavaScript end at 2^31 - 1 ms, which is in the 25th day. */
+export function parseTimerMs(text: string): number {
+  const ms = parseSomeDurationMs(text);
+  if (ms <= TIMER_DAYS_MAX * DURATION_MS["d"]!) return ms;
+  throw new Error(`${JSON.stringify(text)} is too long: at most ${TIMER_DAYS_MAX}d`);
+}
+
 /** A whole number from `low` to `high`. @throws {Error} where it is none. */
 export function wholeNumberIn(low: number, high: number): (text: string) => number {
   return (text) => {

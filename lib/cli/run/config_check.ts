@@ -1,10 +1,11 @@
 /** `raftkv config check`, once its flags are parsed. */
 import { configFaults, parseConfig, type ServerConfig } from "../../config.ts";
 import { doubtsAbout } from "../../config_checks.ts";
+import { escapeUnseen } from "../../util/unseen.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { counted } from "../output/units.ts";
-import { readDirectory } from "../read_directory.ts";
+import { isUnusedDirectory, readDirectory } from "../read_directory.ts";
 import { runTool, withFile } from "../tool.ts";
 import type { DirectoryReport } from "../../storage/inspection/inspect.ts";
 
@@ -33,27 +34,52 @@ export async function runConfigCheck(
       notes.push(`note: ${key} has no effect any more, and can be left out`);
     }
     if (flags.data !== undefined) {
-      const { report } = await withFile(() => readDirectory(flags.data!));
-      const differences = faults.length > 0 ? [] : differencesTo(report, servers);
+      const path = flags.data;
+      const differences = await withFile(() => differencesIn(path, faults.length > 0, servers));
       faults.push(...differences.filter(({ isFault }) => isFault).map(({ text }) => text));
       notes.push(
         ...differences.filter(({ isFault }) => !isFault).map(({ text }) => `note: ${text}`),
       );
     }
-    await print([...faults, ...notes].map((line) => `${file}: ${line}\n`).join(""));
+    await print(
+      [...faults, ...notes].map((line) => `${escapeUnseen(`${file}: ${line}`)}\n`).join(""),
+    );
     if (faults.length > 0) {
       throw new CliError(EXIT.refused, `${file}: ${counted(faults.length, "fault")} found`);
     }
-    await print(`${file}: ${counted(servers.length, "server")}, no faults\n`);
+    await print(`${escapeUnseen(file)}: ${counted(servers.length, "server")}, no faults\n`);
   });
+}
+
+interface Difference {
+  readonly text: string;
+  readonly isFault: boolean;
+}
+
+/** Of the directory at `path`; one in which no server has been started yet knows no cluster. */
+async function differencesIn(
+  path: string,
+  isFaulty: boolean,
+  servers: readonly Pick<ServerConfig, "id">[],
+): Promise<Difference[]> {
+  if (isUnusedDirectory(path)) {
+    return isFaulty ? [] : differencesTo({ path, identity: null, formation: null }, servers);
+  }
+  try {
+    const { report } = await readDirectory(path);
+    return isFaulty ? [] : differencesTo(report, servers);
+  } catch (error) {
+    if (error instanceof CliError) return [{ text: error.message, isFault: true }];
+    throw error;
+  }
 }
 
 /** How the file's servers differ from the cluster that the directory belongs to. Pure. */
 export function differencesTo(
   { path, identity, formation }: Pick<DirectoryReport, "path" | "identity" | "formation">,
   servers: readonly Pick<ServerConfig, "id">[],
-): { readonly text: string; readonly isFault: boolean }[] {
-  const found: { text: string; isFault: boolean }[] = [];
+): Difference[] {
+  const found: Difference[] = [];
   const ids = servers.map(({ id }) => id);
   if (identity !== null && !ids.includes(identity.serverId)) {
     found.push({

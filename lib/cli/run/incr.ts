@@ -20,6 +20,9 @@ export async function runIncr(
       ({ client, rest }) => client.incr(key, by, rest()),
     );
     // Of 64 bits: as a number in JSON it would lose some in most readers.
-    await tool.print(form === "json" ? `${JSON.stringify({ value: `${sum}` })}\n` : `${sum}\n`);
+    await tool.print(
+      form === "json" ? `${JSON.stringify({ value: `${sum}` })}\n` : `${sum}\n`,
+      `it was done all the same: the counter is ${sum}`,
+    );
   });
 }

@@ -41,6 +41,7 @@ export async function runLoad(this: CliContext, flags: LoadFlags, file: string):
       });
       progress.clear();
       if (account.failure !== null) throw loadFault(account, kind, file, from);
+      if (from > kind.count() + 1) throw tooFar(kind, file, from);
       const seconds = secondsText((performance.now() - startMs) / 1_000);
       tool.say(`${counted(account.done, kind.unit)} loaded in ${seconds}`);
     } finally {
@@ -84,6 +85,15 @@ export function loadFault(
   const name = file === "-" ? "-" : visibleText(file);
   parts.push(`to continue: raftkv load ${name} --from ${doneUpTo + 1}`);
   return new CliError(exitOf(error, meaning, unknown), parts.join("; "), { cause: error });
+}
+
+/** `--from` is beyond the end; right after it is where a run continues that had done everything. */
+function tooFar({ unit, count }: ItemSource, file: string, from: number): CliError {
+  const name = file === "-" ? "standard input" : visibleText(file);
+  return new CliError(
+    EXIT.file,
+    `${name}: the file has ${counted(count(), unit)}, and --from is ${from}: nothing is done`,
+  );
 }
 
 function exitOf(error: unknown, meaning: unknown, unknown: readonly number[]): Exit {

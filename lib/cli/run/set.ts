@@ -28,12 +28,16 @@ export async function runSet(
   });
 }
 
-/** 0 is for ever, as on the wire. */
+/** For ever where there is none. */
 export function timeToLive({ ttl }: SetFlags): { readonly timeToLiveMs?: number } {
-  return ttl === undefined || ttl === 0 ? {} : { timeToLiveMs: ttl };
+  return ttl === undefined ? {} : { timeToLiveMs: ttl };
 }
 
 export async function printVersion(tool: Tool, form: OutputForm, version: number): Promise<void> {
-  if (form === "json") await tool.print(`${JSON.stringify({ version })}\n`);
-  else await tool.print(form === "raw" ? `${version}\n` : `OK ${version}\n`);
+  const text = form === "json"
+    ? JSON.stringify({ version })
+    : form === "raw"
+    ? `${version}`
+    : `OK ${version}`;
+  await tool.print(`${text}\n`, `it was done all the same: the value is set, version ${version}`);
 }

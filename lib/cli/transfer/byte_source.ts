@@ -24,6 +24,13 @@ export class ByteSource {
     return this.#buffer[this.#start]!;
   }
 
+  /** Passes over `prefix` where it comes next. */
+  async skip(prefix: Uint8Array): Promise<void> {
+    while (this.#end - this.#start < prefix.length) if (!await this.#fill()) return;
+    const isNext = prefix.every((byte, at) => this.#buffer[this.#start + at] === byte);
+    if (isNext) this.#take(prefix.length);
+  }
+
   /**
    * The next line without its end (LF or CR LF), valid until the next call; null at the end. The last one
    * needs no end. @throws {Error} where it is longer than `bytesMax`.

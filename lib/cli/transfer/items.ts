@@ -20,6 +20,8 @@ export interface Item {
 export interface ItemSource {
   /** What an item is called: "line", "command". */
   readonly unit: "line" | "command";
+  /** How many were read so far: of all lines or commands, not only of those that stand for something. */
+  count(): number;
   items(): AsyncGenerator<Item, void, undefined>;
 }
 
@@ -37,20 +39,30 @@ export class BadItem extends Error {
 /** A value of 64 MiB in base64, and its key. */
 const LINE_BYTES_MAX = 100 * 1024 * 1024;
 const STAR = 0x2a;
+/** Some programs begin every text file with it. */
+const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
 
-export async function itemSource(source: ByteSource): Promise<ItemSource> {
-  const isRedis = await source.peek() === STAR;
-  return isRedis
-    ? { unit: "command", items: () => commands(source) }
-    : { unit: "line", items: () => lines(source) };
+interface Read {
+  count: number;
 }
 
-async function* lines(source: ByteSource): AsyncGenerator<Item, void, undefined> {
+export async function itemSource(source: ByteSource): Promise<ItemSource> {
+  await source.skip(BYTE_ORDER_MARK);
+  const isRedis = await source.peek() === STAR;
+  const read = { count: 0 };
+  const count = () => read.count;
+  return isRedis
+    ? { unit: "command", count, items: () => commands(source, read) }
+    : { unit: "line", count, items: () => lines(source, read) };
+}
+
+async function* lines(source: ByteSource, read: Read): AsyncGenerator<Item, void, undefined> {
   for (let number = 1;; number++) {
     let item: Item | null;
     try {
       const line = await source.line(LINE_BYTES_MAX);
       if (line === null) return;
+      read.count = number;
       item = lineItem(number, line);
     } catch (error) {
       throw new BadItem(number, (error as Error).message);
@@ -93,12 +105,13 @@ const ARGUMENTS_MAX = 1024 * 1024;
 const COMMAND_BYTES_MAX = 100 * 1024 * 1024;
 const NUMBER_LINE_MAX = 32;
 
-async function* commands(source: ByteSource): AsyncGenerator<Item, void, undefined> {
+async function* commands(source: ByteSource, read: Read): AsyncGenerator<Item, void, undefined> {
   for (let number = 1;; number++) {
     let item: Item | null;
     try {
       const args = await command(source);
       if (args === null) return;
+      read.count = number;
       item = commandItem(number, args);
     } catch (error) {
       throw new BadItem(number, (error as Error).message);

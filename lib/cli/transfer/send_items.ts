@@ -39,6 +39,8 @@ export class ItemSender {
   #done = 0;
   #doneUpTo: number;
   readonly #doneBeyond = new Set<number>();
+  /** After `#doneUpTo`, and standing for nothing: empty lines, PING. */
+  readonly #passedOver = new Set<number>();
   /** The last that was sent. */
   #last: number;
   readonly #unknown: number[] = [];
@@ -92,7 +94,7 @@ export class ItemSender {
 
   #send(item: Item): void {
     // Numbers between the last item and this one stand for nothing.
-    for (let n = this.#last + 1; n < item.number; n++) this.#doneBeyond.add(n);
+    for (let n = this.#last + 1; n < item.number; n++) this.#passedOver.add(n);
     this.#last = item.number;
     const name = item.key === null ? "" : `k${item.key}`;
     this.#bytes += item.bytes;
@@ -111,7 +113,10 @@ export class ItemSender {
   #succeed(number: number): void {
     this.#done++;
     this.#doneBeyond.add(number);
-    while (this.#doneBeyond.delete(this.#doneUpTo + 1)) this.#doneUpTo++;
+    for (let next = this.#doneUpTo + 1;; next++) {
+      if (!this.#doneBeyond.delete(next) && !this.#passedOver.delete(next)) break;
+      this.#doneUpTo = next;
+    }
     this.#options.progress(this.#done);
   }
 
