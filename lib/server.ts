@@ -16,7 +16,8 @@ import { Node } from "./node/node.ts";
 import type { LogEvent } from "./node/api.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { keepRunningOnSignals, stopOnSignal } from "./signals.ts";
-import { DataDirectory, LOCK_FILE } from "./storage/data_directory.ts";
+import { DataDirectory } from "./storage/data_directory.ts";
+import { LOCK_FILE } from "./storage/recovery/parts.ts";
 
 export interface ServerOptions {
   readonly config: Config;

@@ -1,7 +1,7 @@
 /** What inspect and verify have in common: a data directory that is only looked at. */
 import { DenoDisk } from "../host/deno_disk.ts";
 import { type Disk, DiskError } from "../host/ports.ts";
-import { LOCK_FILE } from "../storage/data_directory.ts";
+import { LOCK_FILE } from "../storage/recovery/parts.ts";
 import { type DirectoryReport, inspectDirectory } from "../storage/inspection/inspect.ts";
 import { isUnused, whyNoDataDirectory } from "../storage/inspection/recognize.ts";
 import { CliError, EXIT } from "./exit_codes.ts";

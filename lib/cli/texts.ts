@@ -51,7 +51,10 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Sentences get the program's name; an error without a message says nothing. Names of files may hold anything. */
+/**
+ * Sentences get the program's name; an error without a message says nothing. The names of files in them
+ * may hold anything.
+ */
 function sentence(error: unknown): string {
   const message = messageOf(error);
   return message === "" ? "" : `raftkv: ${escapeUnseen(message)}`;

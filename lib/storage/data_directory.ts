@@ -20,7 +20,12 @@ import { DataDirectoryError } from "./errors.ts";
 import { FORMATION_FILE, readFormation, writeFormation } from "./files/formation_file.ts";
 import { IDENTITY_FILE, readIdentity, writeIdentity } from "./files/identity_file.ts";
 import { makeSegment, newSegmentHead, segmentLength } from "./segments/make_segment.ts";
-import { LOG_DIRECTORY, partWithoutFormation, partWithoutIdentity } from "./recovery/parts.ts";
+import {
+  LOCK_FILE,
+  LOG_DIRECTORY,
+  partWithoutFormation,
+  partWithoutIdentity,
+} from "./recovery/parts.ts";
 import { recoverLog } from "./recovery/recover.ts";
 import { readRepairRecord, removeAside, removeRepairRecord } from "./recovery/repair_record.ts";
 import { Reserve } from "./reserves/reserve.ts";
@@ -45,7 +50,6 @@ import {
 
 export { DataDirectoryError } from "./errors.ts";
 
-export const LOCK_FILE = "lock";
 export interface DataDirectoryOptions {
   /** Relative to the disk's root, such as "1". */
   readonly path: string;

@@ -128,6 +128,8 @@ Deno.test("verify has nothing against what a crash before the first identity lea
   const { code, out, error } = await command("verify", path);
   assertEquals([code, error], [0, ""], out);
   assertStringIncludes(out, "No server has been started here yet");
+  Deno.removeSync(`${path}/identity.new`);
+  assertEquals((await command("verify", path)).code, 0, "the lock, which is made first");
 });
 
 Deno.test("inspect and verify say so where a server has the directory open", async () => {

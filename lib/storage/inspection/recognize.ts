@@ -2,8 +2,7 @@
 import type { Disk } from "../../host/ports.ts";
 import { IDENTITY_FILE } from "../files/identity_file.ts";
 import { TEMPORARY_SUFFIX } from "../files/small_file.ts";
-import { partWithoutIdentity } from "../recovery/parts.ts";
-import { LOCK_FILE } from "../data_directory.ts";
+import { LOCK_FILE, partWithoutIdentity } from "../recovery/parts.ts";
 
 /** Names of directories that are proposed, at most. */
 const MEANT_MAX = 5;

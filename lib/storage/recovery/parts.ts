@@ -5,6 +5,8 @@ import { REPAIR_FILE } from "./repair_record.ts";
 import { RESERVE_FILE } from "../reserves/reserve.ts";
 import { SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_directory.ts";
 
+/** Empty; held while a server runs, and made before everything else. */
+export const LOCK_FILE = "lock";
 export const LOG_DIRECTORY = "wal";
 
 /** What can't be there without a formation record, which is written before the first of them is made. */
