@@ -108,9 +108,15 @@ Deno.test("usage: the flags that commands share name their variables, and all ar
 
 Deno.test("usage: a cluster file is named where it can't be read (6; a server's start: 1) or is wrong (1)", async () => {
   const gone = "raftkv: Cannot read the cluster file nowhere.json: there is no such file\n";
-  for (const [args, wanted] of [[["get", "a"], 6], [["status"], 6], [["serve", "--id", "1"], 1]]) {
-    const { code, error } = await command([...args as string[], "--config", "nowhere.json"]);
-    assertEquals([args, code, error], [args, wanted, gone]);
+  const cases: [string, number][] = [
+    ["get a", 6],
+    ["status", 6],
+    ["check --servers 127.0.0.1:1", 6],
+    ["serve --id 1", 1],
+  ];
+  for (const [line, wanted] of cases) {
+    const { code, error } = await command([...line.split(" "), "--config", "nowhere.json"]);
+    assertEquals([line, code, error], [line, wanted, gone]);
   }
   const files = { "cluster.json": "{" };
   const wrong = await command(["get", "a"], { files });

@@ -4,9 +4,7 @@
  */
 import type { HostProcess } from "../../host/process.ts";
 import { addressText } from "../../util/address.ts";
-import { CliError, EXIT } from "../exit_codes.ts";
 import { UsageError } from "../usage_error.ts";
-import type { ClusterFile } from "../cluster_file.ts";
 
 /** A client port. */
 export interface ServerAddress {
@@ -88,7 +86,8 @@ async function serversOfFile(
     const servers = DEFAULT_PORTS.map((port) => ({ hostname: "127.0.0.1", port }));
     return { servers, from: "the defaults" };
   }
-  const { config, configFile } = await readClusterFile(wanted, host);
+  const { readClusterFile } = await import("../cluster_file.ts");
+  const { config, configFile } = readClusterFile(wanted, host);
   const servers = config.servers.map(({ hostname, clientPort }) => ({
     hostname,
     port: clientPort,
@@ -102,18 +101,5 @@ function isThere(file: string, host: HostProcess): boolean {
     return host.readTextFile(file) !== null;
   } catch {
     return true;
-  }
-}
-
-async function readClusterFile(
-  wanted: string | undefined,
-  host: HostProcess,
-): Promise<ClusterFile> {
-  const { loadClusterFile, UnreadableClusterFile } = await import("../cluster_file.ts");
-  try {
-    return loadClusterFile(wanted, host);
-  } catch (error) {
-    if (!(error instanceof UnreadableClusterFile)) throw error;
-    throw new CliError(EXIT.file, error.message, { cause: error });
   }
 }

@@ -4,7 +4,7 @@
  * says of its mount point; where that says nothing, the command that knows it is named.
  */
 import type { HostProcess } from "../../host/process.ts";
-import { loadClusterFile } from "../cluster_file.ts";
+import { readClusterFile } from "../cluster_file.ts";
 import { visibleText } from "../output/escape.ts";
 import type { Finding } from "./checks.ts";
 
@@ -26,7 +26,7 @@ export function fileSystems(
   configFlag: string | undefined,
   mountPoint: (path: string) => string | null,
 ): Finding[] {
-  const { config } = loadClusterFile(configFlag ?? host.environment("RAFTKV_CONFIG"), host);
+  const { config } = readClusterFile(configFlag ?? host.environment("RAFTKV_CONFIG"), host);
   const root = host.environment("RAFTKV_DATA") ?? config.path;
   const here = config.servers.flatMap(({ id }) => {
     const directory = `${root}/${id}`;
