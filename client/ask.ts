@@ -1,4 +1,5 @@
 /** One request to one server, whoever leads: for what servers tell of themselves. */
+import { keptRequest } from "./arguments.ts";
 import { Call } from "./call.ts";
 import type { CallOptions } from "./calls.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
@@ -9,6 +10,7 @@ import { checkTimeout, toSettings } from "./settings.ts";
 /**
  * Connects to `server`, sends one request in version 3 of the Redis protocol (`["INFO"]`), and gives the
  * reply. Strings of any length come as bytes, numbers as bigints where they would not be exact.
+ * @throws {TypeError} where the address, or the request, is none.
  * @throws {NotDone} where the server can't be reached, or refuses it (`Refused`).
  * @throws {Unknown} where it was sent and no reply came by `timeoutMs`.
  */
@@ -19,10 +21,11 @@ export function ask(
 ): Promise<Reply> {
   const { servers: [address], replyBytesMax, timeoutMs: usual } = toSettings({ servers: [server] });
   const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? usual);
+  const own = keptRequest(request);
   return new Promise((resolve, reject) => {
     let end = () => {};
     const call = new Call({
-      requests: [["HELLO", "3"], request],
+      requests: [["HELLO", "3"], own],
       name: String(request[0]),
       isWrite: true,
       deadlineMs: Infinity,

@@ -1,4 +1,7 @@
-/** One server asked whether it leads: a connection, HELLO 3 and CLUSTER SLOTS, by a deadline. */
+/**
+ * One server asked whether it leads: a connection, HELLO 3, CLUSTER SLOTS and CLUSTER INFO in one piece,
+ * by a deadline.
+ */
 import { formatAddress, isAddress } from "./address.ts";
 import { Call } from "./call.ts";
 import { Connection, type ConnectionEvents, type End } from "./connection.ts";
@@ -8,12 +11,22 @@ import { type Reply, ReplyError, type ReplyLimits, textOf } from "./reply_parser
 export type Outcome =
   /** It says that it leads; the connection is open and nothing is under way on it. */
   | { readonly kind: "leads"; readonly connection: Connection; readonly servers: string[] }
-  /** It names another one. */
-  | { readonly kind: "follows"; readonly leader: string; readonly servers: string[] }
+  /** It names another one. `knows`: not only the last one that it knew, while it knows none now. */
+  | {
+    readonly kind: "follows";
+    readonly leader: string;
+    readonly knows: boolean;
+    readonly servers: string[];
+  }
   /** `answered`: it is there, and knows no leader. */
   | { readonly kind: "failed"; readonly why: string; readonly answered: boolean };
 
-const REQUESTS = [["HELLO", "3"], ["CLUSTER", "SLOTS"]] as const;
+/**
+ * A layout names the last leader that was known, for as long as there is no other, and a server may wait
+ * for one before it answers: INFO, after it, tells.
+ */
+const REQUESTS = [["HELLO", "3"], ["CLUSTER", "SLOTS"], ["CLUSTER", "INFO"]] as const;
+export const KNOWS_NONE = "it knows no leader now";
 /** A layout names no more servers than this, whatever it says. */
 const SERVERS_MAX = 64;
 
@@ -24,6 +37,8 @@ export class Attempt implements ConnectionEvents {
   readonly #timer: ReturnType<typeof setTimeout>;
   #isOpen = false;
   #leads: boolean | null = null;
+  /** Of its layout, the leader first; null until that came. */
+  #servers: string[] | null = null;
   #isDone = false;
 
   constructor(
@@ -44,8 +59,19 @@ export class Attempt implements ConnectionEvents {
         : this.#isOpen
         ? "it took the connection and did not answer"
         : "no connection";
-      this.#fail(`${what} within ${timeoutMs} ms`, this.#leads !== null);
+      this.#fail(`${what} within ${timeoutMs} ms`, this.hasAnswered);
     }, timeoutMs);
+  }
+
+  get hasAnswered(): boolean {
+    return this.#leads !== null;
+  }
+
+  /** How far it has come, while it is under way. */
+  get standing(): string {
+    if (this.#leads === false) return "it follows and has named no leader yet";
+    if (this.#isOpen) return "it took the connection and has not answered yet";
+    return "it has not taken the connection yet";
   }
 
   answered(_call: Call, reply: Reply): void {
@@ -56,16 +82,22 @@ export class Attempt implements ConnectionEvents {
       this.#leads = textOf(reply.get("role")) === "master";
       return;
     }
-    const servers = reply instanceof ReplyError ? [] : serversOf(reply);
+    if (this.#servers === null) {
+      this.#servers = reply instanceof ReplyError ? [] : serversOf(reply);
+      return;
+    }
+    const servers = this.#servers;
+    // Who does not know this command may lead, or follow, all the same.
+    const info = reply instanceof ReplyError ? "" : textOf(reply);
+    const knows = !/^cluster_state:fail\r?$/m.test(info);
     const leader = servers[0];
     if (this.#leads) this.#succeed({ kind: "leads", connection: this.#connection, servers });
-    else if (leader === undefined || leader === this.server) {
-      this.#fail("it knows no leader now", true);
-    } else this.#succeed({ kind: "follows", leader, servers });
+    else if (leader === undefined || leader === this.server) this.#fail(KNOWS_NONE, true);
+    else this.#succeed({ kind: "follows", leader, knows, servers });
   }
 
   ended(_connection: Connection, { why }: End): void {
-    if (!this.#isDone) this.#fail(why, this.#leads !== null);
+    if (!this.#isDone) this.#fail(why, this.hasAnswered);
   }
 
   /** Nobody wants to know any more. */

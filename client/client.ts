@@ -1,4 +1,5 @@
 /** What a program holds: the calls, for values of one kind, and the client itself. */
+import { kept, keptRequest } from "./arguments.ts";
 import { Call } from "./call.ts";
 import type {
   CallOptions,
@@ -36,18 +37,23 @@ export class Values<Out, In> {
 
   /** The value; null where there is no such key. */
   get(key: Key, options?: CallOptions): Promise<Out | null> {
-    return this.call(["GET", requests.kept(key)], false, this.#replies.value, options);
+    return this.call(["GET", requests.keptKey(key)], false, this.#replies.value, options);
   }
 
   /** The value with its version and time to live; null where there is no such key. */
   getm(key: Key, options?: CallOptions): Promise<Versioned<Out> | null> {
-    return this.call(["RAFTKV.GET", requests.kept(key)], false, this.#replies.versioned, options);
+    return this.call(
+      ["RAFTKV.GET", requests.keptKey(key)],
+      false,
+      this.#replies.versioned,
+      options,
+    );
   }
 
   /** The values of many keys, at one moment, in the order of the keys. */
   mget(keys: readonly Key[], options?: CallOptions): Promise<(Out | null)[]> {
+    const request = requests.mget(keys);
     if (keys.length === 0) return Promise.resolve([]);
-    const request = ["MGET", ...keys.map(requests.kept)];
     return this.call(request, false, this.#replies.values, options);
   }
 
@@ -88,7 +94,7 @@ export class Values<Out, In> {
   /** As `keys`, for keys of any bytes. */
   async *keyBytes(options?: KeysOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { match, keysAtATime = 1_000 } = options ?? {};
-    const pattern = match === undefined ? [] : ["MATCH", requests.kept(match)];
+    const pattern = match === undefined ? [] : ["MATCH", kept("match", match)];
     let cursor = "0";
     do {
       const request = ["SCAN", cursor, "COUNT", `${keysAtATime}`, ...pattern];
@@ -161,11 +167,13 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   /**
    * Any command, for what has no call of its own: `command(["EXPIRE", "k", "60"])`. Strings in the reply
    * are bytes. Where `isWrite` is not false it counts as a write: it is never sent twice.
-   * @throws {TypeError} for commands that change the connection, which all calls share.
+   * @throws {TypeError} for commands that change the connection, which all calls share, and where an
+   * argument is neither text nor bytes: a number is written as text.
    */
   command(request: readonly Argument[], options?: CommandOptions): Promise<Reply> {
-    requests.checkShared(request);
-    return this.call(request, options?.isWrite !== false, (reply) => reply, options);
+    const own = keptRequest(request);
+    requests.checkShared(own);
+    return this.call(own, options?.isWrite !== false, (reply) => reply, options);
   }
 
   /** HOST:PORT of the server that leads, as far as this client knows; null while it is looking. */

@@ -3,6 +3,7 @@
  * only what surely was not done, and reads. All state of the client that changes is here.
  */
 import { Alarm } from "./alarm.ts";
+import { KNOWS_NONE } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import { CallQueue } from "./call_queue.ts";
 import type { Connection, ConnectionEvents, End } from "./connection.ts";
@@ -34,7 +35,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   #search: Search | null = null;
   /** How often the leader was silent, and the leader all the same, since it answered last. */
   #silences = 0;
-  /** Why the last search found nothing; null where the last one found a leader. */
+  /** Why the last search found nothing, or the leader was left; null once there is one that answers. */
   #failure: SearchFailure | null = null;
   /** Calls to be sent: first those that came back, then the others. */
   readonly #returned = new CallQueue();
@@ -100,6 +101,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     else {
       this.#pauses.wentWell();
       this.#silences = 0;
+      this.#failure = null;
       try {
         call.resolve(call.decode(reply));
       } catch (error) {
@@ -119,6 +121,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     if (connection === this.#connection) {
       this.#connection = null;
       this.#suspect = connection.server;
+      const reasons = new Map([[connection.server, why]]);
+      this.#failure = { reasons, answered: false, isOver: false };
       // Who is cut off twice in a row waits before it connects again.
       if (!this.#pauses.isFirst()) this.#pause();
     }
@@ -155,7 +159,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   found(connection: Connection): void {
     this.#search = null;
-    this.#failure = null;
+    // In a pause, what it was that refused counts until something is answered.
+    if (!this.#isPaused) this.#failure = null;
     this.#suspect = null;
     this.#hint = null;
     const old = this.#connection;
@@ -177,7 +182,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   failed(reasons: ReadonlyMap<string, string>, answered: boolean): void {
     this.#search = null;
-    this.#failure = { reasons, answered };
+    this.#failure = { reasons, answered, isOver: true };
     this.#hint = null;
     if (this.#connection === null) return this.#pause();
     // A leader that is only slow gets its calls all the same; soon the others may name the next one.
@@ -238,10 +243,17 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     const retry = judge(call, reply);
     if (retry === null) return;
     this.#giveBack(call);
-    if (retry.why === "busy") return this.#pause();
+    if (retry.why === "busy") {
+      this.#failure = null;
+      return this.#pause();
+    }
     if (connection !== this.#connection) return;
     this.#retire(connection);
     this.#hint = retry.why === "moved" ? retry.leader : null;
+    const why = retry.why === "noLeader"
+      ? KNOWS_NONE
+      : `it says that ${retry.leader ?? "another server"} leads`;
+    this.#failure = { reasons: new Map([[connection.server, why]]), answered: true, isOver: true };
     // Who was sent on twice in a row waits before it follows again.
     if (retry.why === "noLeader" || !this.#pauses.isFirst()) this.#pause();
   }
@@ -277,10 +289,12 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   #wake(): void {
     const nowMs = performance.now();
+    const failure = this.#search?.standing(this.#failure) ?? this.#failure;
+    const server = this.#isPaused && failure !== null ? null : this.server;
     let next = Infinity;
     for (const queue of [this.#returned, this.#waiting]) {
       for (const call of queue) {
-        if (call.deadlineMs <= nowMs) expireWaiting(call, this.server, this.#failure);
+        if (call.deadlineMs <= nowMs) expireWaiting(call, server, failure);
         else if (call.deadlineMs < next) next = call.deadlineMs;
       }
     }

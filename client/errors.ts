@@ -1,7 +1,8 @@
 /**
- * Errors that say whether it was done. Every failed call rejects with one of these, and with nothing
- * else: `NotDone` and its kind `Refused`, `Unknown`, or `BadValue` for a value that was read well and is
- * not what the caller asked to see.
+ * Errors that say whether it was done. Every call that fails on its way rejects with one of these, and
+ * with nothing else: `NotDone` and its kind `Refused`, `Unknown`, or `BadValue` for a value that was read
+ * well and is not what the caller asked to see. Wrong arguments are a TypeError or a RangeError, before
+ * anything is sent.
  */
 
 /** How far a call had come when it was given up. */

@@ -1,11 +1,13 @@
 /** What a call is told whose time is up. */
 import type { Call } from "./call.ts";
 
-/** What the last search for a leader came to, where it found none. */
+/** Why no leader is there: what a search came to, or has come to by now, or why the last one was left. */
 export interface SearchFailure {
   readonly reasons: ReadonlyMap<string, string>;
   /** One of the servers was there. */
   readonly answered: boolean;
+  /** False where a server that is named may be there all the same: nothing was heard of it yet. */
+  readonly isOver: boolean;
 }
 
 /** It was sent, and not answered. */
@@ -28,9 +30,9 @@ export function expireWaiting(
     return call.giveUp("deadline", `no server was found that leads ${within(call)}`, "connect");
   }
   const said = [...failure.reasons].map(([one, why]) => `${one}: ${why}`).join("; ");
-  const [what, phase] = failure.answered
-    ? ["no server was found that leads", "leader"] as const
-    : ["no server could be reached", "connect"] as const;
+  const isUnreachable = failure.isOver && !failure.answered;
+  const what = isUnreachable ? "no server could be reached" : "no server was found that leads";
+  const phase = failure.answered ? "leader" : "connect";
   call.giveUp("deadline", `${what} ${within(call)} (${said})`, phase);
 }
 

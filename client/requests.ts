@@ -1,4 +1,5 @@
 /** Requests of the calls, as parts. */
+import { kept, wrongKind } from "./arguments.ts";
 import type { Key } from "./calls.ts";
 import type { Argument } from "./request_writer.ts";
 
@@ -6,13 +7,19 @@ interface Expiry {
   readonly timeToLiveMs?: number;
 }
 
-/** A key that its owner can't change any more. */
-export function kept(key: Key): Argument {
-  return typeof key === "string" ? key : new Uint8Array(key);
+/** A key that its owner can't change any more. @throws {TypeError} where it is none. */
+export function keptKey(key: Key): Argument {
+  return kept("a key", key);
+}
+
+/** @throws {TypeError} where these are no keys. */
+export function mget(keys: readonly Key[]): Argument[] {
+  if (!Array.isArray(keys)) throw wrongKind("what mget takes", "an array of keys", keys, "");
+  return ["MGET", ...Array.from(keys, keptKey)];
 }
 
 export function set(key: Key, value: Argument, options: Expiry | undefined): Argument[] {
-  return withExpiry(["RAFTKV.SET", kept(key), value], options);
+  return withExpiry(["RAFTKV.SET", keptKey(key), value], options);
 }
 
 export function cas(
@@ -24,18 +31,21 @@ export function cas(
   if (!Number.isSafeInteger(version) || version < 0) {
     throw new RangeError(`${version} is no version: give one that getm() or set() gave, or 0`);
   }
-  return withExpiry(["RAFTKV.CAS", kept(key), value, `${version}`], options);
+  return withExpiry(["RAFTKV.CAS", keptKey(key), value, `${version}`], options);
 }
 
 export function del(key: Key): Argument[] {
-  return ["DEL", kept(key)];
+  return ["DEL", keptKey(key)];
 }
 
 export function incr(key: Key, by: number | bigint): Argument[] {
+  if (typeof by !== "number" && typeof by !== "bigint") {
+    throw wrongKind("what incr adds", "a number or a bigint", by, "");
+  }
   if (typeof by === "number" && !Number.isSafeInteger(by)) {
     throw new RangeError(`${by} can't be added: give a whole number, a bigint where it is large`);
   }
-  return ["INCRBY", kept(key), `${by}`];
+  return ["INCRBY", keptKey(key), `${by}`];
 }
 
 /** Commands that change the connection that they are sent on. */
@@ -44,14 +54,10 @@ const OWN_CONNECTION = new Set(
     .concat("UNWATCH", "WATCH"),
 );
 
-/** @throws {TypeError} where the request is none, or can't be sent on a connection that is shared. */
-export function checkShared(request: readonly Argument[]): void {
-  const [first] = request;
-  if (first === undefined || first.length === 0) {
-    throw new TypeError("A command begins with its name");
-  }
+/** @throws {TypeError} where the request can't be sent on a connection that is shared. */
+export function checkShared([first]: readonly Argument[]): void {
   // Longer ones are none of these.
-  const name = typeof first === "string" ? first : new TextDecoder().decode(first.subarray(0, 32));
+  const name = typeof first === "string" ? first : new TextDecoder().decode(first?.subarray(0, 32));
   if (!OWN_CONNECTION.has(name.toUpperCase())) return;
   throw new TypeError(`${name} would change the connection that all calls share: see transact()`);
 }

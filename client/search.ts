@@ -2,8 +2,9 @@
  * One round of asking servers who leads. The next one is asked when one has failed, or has said nothing
  * for a moment: a server that is frozen, or cut off, costs no more than that.
  */
-import { Attempt, type Outcome } from "./attempt.ts";
+import { Attempt, KNOWS_NONE, type Outcome } from "./attempt.ts";
 import type { Connection } from "./connection.ts";
+import type { SearchFailure } from "./lateness.ts";
 import type { ReplyLimits } from "./reply_parser.ts";
 
 export interface SearchOptions {
@@ -39,6 +40,27 @@ export class Search {
     this.#events = events;
     this.#left = [...servers];
     this.#askNext();
+  }
+
+  /**
+   * What each server has said by now, or how far its attempt has come. `before` is what the search before
+   * came to: it counts for whom this one knows nothing of yet.
+   */
+  standing(before: SearchFailure | null): SearchFailure {
+    const reasons = new Map([...before?.reasons ?? [], ...this.#reasons]);
+    let isOver = true;
+    let answered = this.#answered || before?.answered === true;
+    const add = (server: string, why: string) => {
+      if (reasons.has(server)) return;
+      reasons.set(server, why);
+      isOver = false;
+    };
+    for (const attempt of this.#attempts) {
+      if (attempt.hasAnswered) answered = true;
+      add(attempt.server, attempt.standing);
+    }
+    for (const server of this.#left) add(server, "it was not asked yet");
+    return { reasons, answered, isOver };
   }
 
   cancel(): void {
@@ -87,7 +109,9 @@ export class Search {
       this.#events.found(outcome.connection);
       return;
     }
-    this.#reasons.set(attempt.server, `it says that ${outcome.leader} leads`);
+    // The last one that it knew is worth a question all the same: it may lead again.
+    const why = outcome.knows ? `it says that ${outcome.leader} leads` : KNOWS_NONE;
+    this.#reasons.set(attempt.server, why);
     this.#left.unshift(outcome.leader);
     this.#askNext();
   }

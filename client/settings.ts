@@ -64,7 +64,7 @@ export function toSettings(options: ConnectOptions): Settings {
 
 /** @throws {RangeError} where it is no time that a call can be given. */
 export function checkTimeout(name: string, ms: number): number {
-  if (ms > 0 && ms <= TIMEOUT_MS_MAX) return ms;
+  if (typeof ms === "number" && ms > 0 && ms <= TIMEOUT_MS_MAX) return ms;
   throw new RangeError(`${name} is ${ms}: write milliseconds above 0, up to ${TIMEOUT_MS_MAX}`);
 }
 

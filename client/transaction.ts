@@ -219,7 +219,7 @@ class Round {
     this.#cluster = cluster;
     this.#limit = limit;
     this.read = (key, name, decode) => {
-      const argument = requests.kept(key);
+      const argument = requests.keptKey(key);
       return this.#call([["WATCH", argument], [name, argument]], false, decode);
     };
   }

@@ -1,38 +1,39 @@
 /** Values as bytes, text or JSON: how each is sent, and shown. */
+import { kept, text } from "./arguments.ts";
 import { BadValue } from "./errors.ts";
 import type { Argument } from "./request_writer.ts";
 
 /** How values of type `Out` are shown and values of type `In` are sent. */
 export interface ValueKind<Out, In> {
-  /** Copies what could change later. */
+  /** Copies what could change later. @throws {TypeError} where it can't be sent as such a value. */
   encode(value: In): Argument;
   /** `bytes` are a view of something larger: what is kept is copied. @throws {BadValue} */
   decode(bytes: Uint8Array): Out;
 }
 
 export const asBytes: ValueKind<Uint8Array, Uint8Array | string> = {
-  encode: (value) => typeof value === "string" ? value : new Uint8Array(value),
+  encode: (value) => kept("a value", value, "see client.json()"),
   decode: (bytes) => bytes.slice(),
 };
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const asText: ValueKind<string, string> = {
-  encode: (value) => value,
+  encode: (value) => text("a value of client.text", value, "see client.json()"),
   decode: toText,
 };
 
 export function asJson<T>(): ValueKind<T, T> {
   return {
     encode: (value) => {
-      const text: string | undefined = JSON.stringify(value);
-      if (text === undefined) throw new TypeError(`${typeof value} can't be written as JSON`);
-      return text;
+      const json: string | undefined = JSON.stringify(value);
+      if (json === undefined) throw new TypeError(`${typeof value} can't be written as JSON`);
+      return json;
     },
     decode: (bytes) => {
-      const text = toText(bytes);
+      const json = toText(bytes);
       try {
-        return JSON.parse(text) as T;
+        return JSON.parse(json) as T;
       } catch (error) {
         throw badValue("JSON", error);
       }

@@ -34,6 +34,8 @@ export class FakeServer {
   role: "master" | "replica" = "master";
   /** HOST:PORT of all servers, the leader first; empty where none is known. */
   layout: string[] = [];
+  /** False: it knows no leader now; its layout still names the last one. */
+  knowsLeader = true;
   readonly store = new Map<string, string>();
   /** All requests but those that every connection begins with. */
   readonly seen: string[][] = [];
@@ -133,10 +135,13 @@ export class FakeServer {
       case "PING":
         return "+PONG\r\n";
       case "CLUSTER":
+        if (request[1] === "INFO") {
+          return bulk(`cluster_state:${this.knowsLeader ? "ok" : "fail"}\r\ncluster_size:1\r\n`);
+        }
         return this.layout.length === 0 ? "-CLUSTERDOWN none\r\n" : slots(this.layout);
     }
     if (this.role !== "master") {
-      return this.layout.length === 0
+      return this.layout.length === 0 || !this.knowsLeader
         ? "-CLUSTERDOWN No leader is known now: nothing was done, try again soon\r\n"
         : `-MOVED 0 ${this.layout[0]}\r\n`;
     }

@@ -234,6 +234,84 @@ test("client: where no server can be used, each is named with what it said", asy
   });
 });
 
+test("client: a follower that knows no leader says so, though its layout names the last one", async () => {
+  await withServers(2, async (dead, follower) => {
+    await using client = await connect({ servers: [dead!.address, follower!.address] });
+    follower!.knowsLeader = false;
+    await dead!.stop();
+    const error = await errorOf(NotDone, client.set("k", "v", { timeoutMs: 400 }));
+    strictEqual(error.phase, "leader");
+    match(error.message, new RegExp(`${follower!.address}: it knows no leader now`));
+    match(error.message, new RegExp(`${dead!.address}: it can't be reached`));
+    const reading = client.transact((t) => t.get("k"), { timeoutMs: 300 });
+    const said = (await errorOf(NotDone, reading)).message;
+    match(
+      said,
+      new RegExp(`^transact failed: no server .*${follower!.address}: it knows no leader`),
+    );
+    strictEqual(/says that/.test(error.message), false, error.message);
+    // The last one that it names is asked all the same: it may lead again.
+    await dead!.listen(dead!.port);
+    await using again = await connect({ servers: [follower!.address] });
+    strictEqual(again.server, dead!.address);
+  });
+});
+
+test("client: a server that answers no CLUSTER INFO leads, and is followed, all the same", async () => {
+  await withServers(2, async (leader, follower) => {
+    for (const server of [leader!, follower!]) {
+      server.answer = ([, what]) => what === "INFO" ? "-ERR unknown subcommand\r\n" : undefined;
+    }
+    await using client = await connect({ servers: [follower!.address] });
+    strictEqual(client.server, leader!.address);
+  });
+});
+
+test("client: a leader that answers CLUSTERDOWN until time is up is named with it", async () => {
+  await withServers(1, async (server) => {
+    await using client = await connect({ servers: [server!.address] });
+    server!.answer = ([name]) => name === "INCRBY" ? "-CLUSTERDOWN none\r\n" : undefined;
+    const found: string[] = [];
+    // Which step is under way when time is up is chance: none of them names no server.
+    for (let timeoutMs = 40; timeoutMs <= 200; timeoutMs += 20) {
+      found.push((await errorOf(RaftkvError, client.incr("n", 1, { timeoutMs }))).message);
+    }
+    for (const message of found) match(message, new RegExp(server!.address));
+    strictEqual(
+      found.some((one) => one.includes("it knows no leader now")),
+      true,
+      found.join("\n"),
+    );
+  });
+});
+
+test("client: time that is up before any server had its own is told with how far each had come", async () => {
+  await withServers(4, async (down, frozen, alone, last) => {
+    await down!.stop();
+    frozen!.isFrozen = true;
+    alone!.role = "replica";
+    alone!.layout = [];
+    const servers = [down!, alone!, frozen!, last!].map((server) => server.address);
+    const error = await errorOf(NotDone, connect({ servers, timeoutMs: 140 }));
+    strictEqual(error.phase, "leader");
+    const said = [
+      "it can't be reached: connection refused",
+      "it knows no leader now",
+      "it took the connection and has not answered yet",
+      "it was not asked yet",
+    ];
+    for (const [i, server] of servers.entries()) {
+      match(error.message, new RegExp(`${server}: ${said[i]}`));
+    }
+    const only = await errorOf(NotDone, connect({ servers: [frozen!.address], timeoutMs: 140 }));
+    strictEqual(only.phase, "connect");
+    match(
+      only.message,
+      /no server was found that leads within 140 ms \(127.*has not answered yet\)$/,
+    );
+  });
+});
+
 test("client: a server that ends every connection is tried less and less often", async () => {
   await withServers(1, async (server) => {
     await using client = await connect({ servers: [server!.address] });

@@ -2,9 +2,9 @@
  * The client over the death of a leader, under Deno and under Node: every call ends in its time, with an
  * answer or with an error that says whether it was done; and the counter shows that the errors are true.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { sourcesIn, transpileInto } from "../../scripts/build_npm.ts";
-import { connect } from "../../client/mod.ts";
+import { connect, NotDone } from "../../client/mod.ts";
 import { type Counted, TIMEOUT_MS } from "./client_counter.ts";
 import { type Cluster, clusterTest } from "./harness.ts";
 import { sleep } from "./patience.ts";
@@ -87,3 +87,19 @@ for (const runtime of ["deno", "node"] as const) {
     });
   }
 }
+
+clusterTest(
+  "client: where the majority is dead, who is left is said to know no leader",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const [follower, left] = cluster.servers.filter((server) => server !== leader);
+    await using client = await connect({ servers: [`127.0.0.1:${left!.clientPort}`] });
+    await client.set("k", "v");
+    await Promise.all([leader.kill(), follower!.kill()]);
+    const { message } = await assertRejects(() => client.get("k", { timeoutMs: 6_000 }), NotDone);
+    assertStringIncludes(message, `127.0.0.1:${left!.clientPort}: it knows no leader now`);
+    assertStringIncludes(message, `127.0.0.1:${leader.clientPort}: it can't be reached`);
+  },
+);
