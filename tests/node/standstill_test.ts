@@ -12,11 +12,18 @@ function setUp() {
     nowMs: 5,
     wallMs: 1_000_000,
     use: { cpuMs: 0, diskMs: 0, longestDiskCall: "" } as ProcessUse,
+    asked: 0,
   };
   const clock = { monotonicMs: () => bench.nowMs, wallMs: () => bench.wallMs };
   const watch = new Standstill({
     clock,
-    host: { log: (event) => events.push(event), use: () => bench.use },
+    host: {
+      log: (event) => events.push(event),
+      use: () => {
+        bench.asked++;
+        return bench.use;
+      },
+    },
     electionTimeoutMs: 300,
   });
   const pass = (ms: number, wallMs = ms) => {
@@ -77,4 +84,24 @@ Deno.test("standing still again and again is logged less and less often", () => 
   const { bench, pass } = setUp();
   for (let i = 0; i < 3_600; i++) pass(1_000);
   assertEquals(bench.events.length < 80, true, `${bench.events.length} lines`);
+});
+
+Deno.test("standing still: what was computed shortly before is not taken for the reason", () => {
+  const { bench, pass } = setUp();
+  pass(75); // asked for here
+  bench.use = { ...bench.use, cpuMs: 70 }; // all of the next 70 ms
+  for (let i = 0; i < 7; i++) pass(10);
+  pass(320);
+  const { cpuMs, reason } = bench.events[0]!.fields;
+  assertEquals([cpuMs, reason], [
+    70,
+    "its process was stopped, or the machine gave it no processor",
+  ]);
+});
+
+Deno.test("standing still: what the process uses is asked for four times an election timeout, however often it is woken", () => {
+  const { bench, pass } = setUp();
+  bench.asked = 0;
+  for (let i = 0; i < 600; i++) pass(5); // ten election timeouts
+  assertEquals(bench.asked, 40);
 });

@@ -18,6 +18,12 @@ export interface StandstillOptions {
 const LATE_MIN_MS = 10;
 /** The wall clock continues while a machine sleeps; the monotonic one does not. */
 const SLEPT_MIN_MS = 1_000;
+/**
+ * What the process uses is asked for as often as this part of an election timeout, which is far less often
+ * than it is woken under load: the system adds up all threads for that. So what was used before a standstill
+ * and is taken for a part of it is never enough to be its reason.
+ */
+const USE_SHARE = 1 / 4;
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
 export class Standstill {
@@ -29,6 +35,7 @@ export class Standstill {
   #dueMs = Infinity;
   #wallMs = 0;
   #use = NO_USE;
+  #usedMs = -Infinity;
   #totalMs = 0;
 
   constructor(options: StandstillOptions) {
@@ -55,19 +62,22 @@ export class Standstill {
 
   /** This server is woken. Returns for how long it stood still just before; 0 where that is no matter. */
   woken(nowMs: number): number {
-    const { clock, host } = this.#options;
+    const { clock, host, electionTimeoutMs } = this.#options;
     const wallMs = clock.wallMs();
-    const use = host.use?.() ?? NO_USE;
     const stoodMs = this.lateMs(nowMs);
+    const isLong = stoodMs >= electionTimeoutMs;
+    const isDue = isLong || nowMs - this.#usedMs >= USE_SHARE * electionTimeoutMs;
+    const use = isDue ? host.use?.() ?? NO_USE : this.#use;
     this.#dueMs = Infinity;
     this.#totalMs += stoodMs;
-    if (stoodMs >= this.#options.electionTimeoutMs) this.#logStandstill(stoodMs, nowMs, use);
+    if (isLong) this.#logStandstill(stoodMs, nowMs, use);
     const passedMs = nowMs - this.#wokenMs;
     const sleptMs = wallMs - this.#wallMs - passedMs;
     if (this.#wokenMs >= 0 && sleptMs >= SLEPT_MIN_MS) this.#logSlept(sleptMs, nowMs);
     this.#wokenMs = nowMs;
     this.#wallMs = wallMs;
     this.#use = use;
+    if (isDue) this.#usedMs = nowMs;
     this.#paced.elapse(nowMs);
     return stoodMs;
   }
