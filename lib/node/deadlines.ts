@@ -12,7 +12,7 @@ import type { NodeState } from "./state.ts";
  * for it, and each may name an earlier time than is right, but no later one.
  */
 export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: number): number {
-  const { links, sessions, standstill, shutdown, appender, digests, replica } = state;
+  const { links, sessions, standstill, shutdown, appender, digests, space, replica } = state;
   const nextMs = Math.min(
     links.nextDeadlineMs(),
     sessions.nextDeadlineMs(),
@@ -28,6 +28,7 @@ export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: nu
     roleLog.nextDeadlineMs(),
     persister.nextDeadlineMs(),
     snapshots.nextDeadlineMs(store, log),
+    space.nextDeadlineMs(replica),
     digests.nextDeadlineMs(raft.state.role.kind === "leader", store),
     nextTimeEntryMs(state, nowMs),
     appender.nextDeadlineMs(),

@@ -23,6 +23,8 @@ const KEPT_BYTES_MAX = 65_536;
 const LAST_SHARE = 8;
 /** What an entry takes in the log besides its data, in a batch of its own. */
 const ENTRY_OVERHEAD_BYTES = 256;
+/** How often a leader without room looks whether another one has some. */
+const LOOK_MS = 10;
 /** After so long without an answer nothing is known of a server. */
 const SILENT_ELECTION_TIMEOUTS = 2;
 /** An entry that only lets time pass takes less. */
@@ -35,7 +37,7 @@ const LATER_PAUSE_MS = 60_000;
 export interface SpaceOptions {
   readonly storage: StorageLimits;
   readonly timing: Timing;
-  readonly statuses: Pick<PeerStatuses, "of">;
+  readonly statuses: Pick<PeerStatuses, "of" | "roomChanges">;
   readonly host: NodeHost;
 }
 
@@ -48,6 +50,11 @@ export class Space {
   /** False while no majority takes entries: what is appended here would only wait. */
   isMajorityOpen = true;
   #handedOverMs = -HANDOVER_PAUSE_MS;
+  #elapsedMs = 0;
+  /** What this server's own log had at the last look. */
+  #hadRoom = true;
+  /** `roomChanges` of the others' reports, as of then. */
+  #seenChanges = 0;
   /** The log's end as last seen, since when it is that, and how many entries were added in a row. */
   #lastIndex = 0;
   #sinceMs = 0;
@@ -63,7 +70,8 @@ export class Space {
 
   /** Whether sets are taken here, where this server leads. */
   takesSets(hasRoom: boolean): boolean {
-    return hasRoom ? this.#takesSets.withRoom : this.#takesSets.without;
+    // The next look tells whether it hands over: nobody is refused just before that.
+    return hasRoom || this.#hadRoom ? this.#takesSets.withRoom : this.#takesSets.without;
   }
 
   /**
@@ -113,10 +121,20 @@ export class Space {
     return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
   }
 
+  /** When a leader is to look again: soon where it has no room, or others report a change of theirs. */
+  nextDeadlineMs({ raft, log }: Replica): number {
+    if (raft.state.role.kind !== "leader") return Infinity;
+    const isNews = this.#options.statuses.roomChanges !== this.#seenChanges;
+    return isNews || !log.hasRoom() ? this.#elapsedMs + LOOK_MS : Infinity;
+  }
+
   /** Whenever time passes: a leader's does with each heartbeat. Returns true where it is to add an entry. */
   elapse(nowMs: number, replica: Replica): boolean {
     const { raft, log } = replica;
     const { state } = raft;
+    this.#elapsedMs = nowMs;
+    this.#hadRoom = log.hasRoom();
+    this.#seenChanges = this.#options.statuses.roomChanges;
     if (state.role.kind !== "leader") return false;
     const { voters } = configurationOf(state);
     const isFull = !log.hasRoom() ||

@@ -22,7 +22,11 @@ function fullServer(state: unknown) {
   } as unknown as Replica;
   const host = { scheduleTurn() {}, fatal() {}, log() {} };
   const about = { storage: DEFAULT_STORAGE_LIMITS, timing: DEFAULT_TIMING, host };
-  return { disk, replica, space: new Space({ ...about, statuses: { of: () => null } }) };
+  return {
+    disk,
+    replica,
+    space: new Space({ ...about, statuses: { of: () => null, roomChanges: 0 } }),
+  };
 }
 
 function appendOf(dataBytes: number): Message {
@@ -56,4 +60,15 @@ Deno.test("a leader refuses all writes while no majority takes entries", () => {
   disk.isStuck = false;
   space.elapse(3_000, replica);
   assertEquals(space.fits(replica, 100), true);
+});
+
+Deno.test("a leader refuses no set for want of room before it has looked, which it does soon", () => {
+  const { raft } = new OneServer().node;
+  const { disk, replica, space } = fullServer(raft!.state);
+  disk.roomBytes = 10 * KEPT_BYTES;
+  assertEquals(space.nextDeadlineMs(replica) <= 10, true);
+  assertEquals(space.takesSets(false), true);
+  space.elapse(1_000, replica);
+  assertEquals(space.takesSets(false), false);
+  assertEquals(space.nextDeadlineMs(replica), 1_010);
 });

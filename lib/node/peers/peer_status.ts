@@ -36,6 +36,8 @@ export class PeerStatuses {
   readonly #byId = new Map<ServerId, PeerStatus>();
   /** Grows with each report that comes. */
   received = 0;
+  /** Grows where a server reports another state of its disk than before. */
+  roomChanges = 0;
   #sent: StatusNotice | null = null;
   #sentMs = 0;
 
@@ -55,6 +57,10 @@ export class PeerStatuses {
 
   receive(from: ServerId, notice: StatusNotice, receivedMs: number): void {
     this.received++;
+    const before = this.#byId.get(from);
+    const isSame = notice.hasRoom === (before?.hasRoom ?? true) &&
+      notice.canWrite === (before?.canWrite ?? true);
+    if (!isSame) this.roomChanges++;
     this.#byId.set(from, { ...notice, receivedMs });
   }
 
