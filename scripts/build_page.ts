@@ -4,7 +4,15 @@
  * page has no other files, and its Content-Security-Policy lets no other script or style run.
  */
 import { uplotLicense, uplotScript, uplotStyle } from "../tests/packages/uplot_text.ts";
+import { parseFlags } from "../bench/flags.ts";
 import { linkModules } from "./link_modules.ts";
+
+const HELP = `deno task build:page
+
+Writes lib/admin/page/page.json out of page/ and uPlot.
+
+  --help               this text
+`;
 
 const ROOT = new URL("../", import.meta.url);
 const OUTPUT = "lib/admin/page/page.json";
@@ -79,6 +87,7 @@ function fill(html: string, style: string, scripts: readonly string[]): string {
 }
 
 if (import.meta.main) {
+  parseFlags(HELP, {});
   const text = await pageText();
   Deno.writeTextFileSync(new URL(OUTPUT, ROOT), text);
   console.log(`${OUTPUT}: ${text.length} bytes`);

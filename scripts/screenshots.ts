@@ -5,7 +5,16 @@
 import { type Browser, chromium } from "playwright-core";
 import { Cluster } from "../bench/cluster.ts";
 import { pauseMs } from "../bench/find_leader.ts";
+import { parseFlags } from "../bench/flags.ts";
 import { connect } from "../client/mod.ts";
+
+const HELP = `deno task screenshots
+
+Three servers under a small load, their page in a browser, and PNGs of it in docs/pictures/.
+CHROMIUM names the browser where it is not /usr/bin/chromium.
+
+  --help               this text
+`;
 
 const BROWSER = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 const PICTURES = new URL("../docs/pictures/", import.meta.url).pathname;
@@ -77,6 +86,7 @@ async function takePictures(cluster: Cluster, browser: Browser): Promise<void> {
 }
 
 if (import.meta.main) {
+  parseFlags(HELP, {});
   const cluster = await Cluster.start({ servers: 3 });
   const stop = new AbortController();
   const loading = load(cluster, stop.signal);
