@@ -54,10 +54,9 @@ clusterTest("page: the roles are right, before and after a kill of the leader", 
   await withBrowser(async (browser) => {
     const open = await openPage(browser, asked);
     await shows(open, roles(cluster, leader, "follower"));
-    assertMatch(
-      await headlineOf(open),
-      /^Server \d leads in term \d+, and servers \d and \d follow/,
-    );
+    // A problem of the start, a slow sync for one, is said in the place of it while it lasts.
+    const whole = /^Server \d leads in term \d+, and servers \d and \d follow/;
+    await eventually("all to be well", async () => whole.test(await headlineOf(open)));
     const follow = await open.page.locator("#follow svg").getAttribute("aria-label");
     assertMatch(follow!, new RegExp(`^Servers \\d and \\d follow server ${leader.id}\\.`));
 
@@ -78,7 +77,8 @@ clusterTest("page: the roles are right, before and after a kill of the leader", 
       (await card.locator(".absence").textContent())!,
       /^Not heard for .*, since \d\d:\d\d:\d\d: down, frozen or cut off$/,
     );
-    assertMatch(await headlineOf(open), new RegExp(`Server ${leader.id} is not heard\\.$`));
+    const absent = new RegExp(`Server ${leader.id} is not heard\\.`);
+    await eventually("the absence", async () => absent.test(await headlineOf(open)));
 
     leader.start();
     await shows(open, roles(cluster, cluster.server(successorId), "follower"));

@@ -195,7 +195,7 @@ Deno.test("resp versions: a history in lines and one in the Redis protocol come 
     }
     assertEquals(one.server.store.digest(), other.server.store.digest());
   });
-  fc.assert(runs, { numRuns: 300 });
+  fc.assert(runs, { numRuns: 1_000 });
   for (const outcome of ["set stored", "cas stored", "cas differs", "cas none"]) {
     assert(outcomes.get(outcome)! > 100, `${outcome}: ${outcomes.get(outcome)} times`);
   }
