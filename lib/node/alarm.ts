@@ -31,9 +31,13 @@ export class Alarm {
     this.#standstill = standstill;
   }
 
-  /** The next thing is due at `dueMs` (Infinity: none is); it is `nowMs`. */
+  /**
+   * The next thing is due at `dueMs` (Infinity: none is known); it is `nowMs`. A busy node is woken within
+   * a span all the same, as its parts are not asked after each turn then.
+   */
   set(dueMs: number, nowMs: number): void {
-    const atMs = dueMs <= nowMs ? Math.max(dueMs, this.#doneMs + RETRY_MS) : dueMs;
+    const knownMs = this.#isBusy(nowMs) ? Math.min(dueMs, nowMs + SPAN_MS) : dueMs;
+    const atMs = knownMs <= nowMs ? Math.max(knownMs, this.#doneMs + RETRY_MS) : knownMs;
     if (atMs < this.#atMs) {
       // As it is, though it be over: otherwise each turn until then would set the timer again.
       this.#atMs = atMs;
@@ -45,7 +49,7 @@ export class Alarm {
 
   /**
    * A turn has ended. True where the node is busy: asking all its parts for their deadlines after each
-   * turn would be a tenth of its work for a small write. They are asked when the span is over.
+   * turn would be a tenth of its work for a small write. They are asked when it is woken.
    */
   turned(nowMs: number): boolean {
     if (nowMs - this.#spanStartMs >= SPAN_MS) {
@@ -53,17 +57,12 @@ export class Alarm {
       this.#turns = 0;
     }
     this.#turns++;
-    return this.isBusy(nowMs);
+    return this.#isBusy(nowMs);
   }
 
   /** Not any more once the span is over without another turn. */
-  isBusy(nowMs: number): boolean {
+  #isBusy(nowMs: number): boolean {
     return this.#turns > QUIET_TURNS_MAX && nowMs - this.#spanStartMs < SPAN_MS;
-  }
-
-  /** By then a busy node asks again: the alarm is not set further ahead, as it would be moved at once. */
-  askAgainMs(nowMs: number): number {
-    return nowMs + SPAN_MS;
   }
 
   /** It went off. Returns for how long this server stood still just before. */

@@ -131,10 +131,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     }
     state.isCatchingUp = false;
     const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs);
-    if (nextMs > nowMs) {
-      const atMs = alarm.isBusy(nowMs) ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs;
-      return alarm.set(atMs, nowMs);
-    }
+    if (nextMs > nowMs) return alarm.set(nextMs, nowMs);
     elapse(state, this.#evaluator, nowMs);
     alarm.done(nowMs);
     scheduleTurn(state);
@@ -158,7 +155,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (this.#isOver) return;
     const { alarm, appender } = state;
     const nextMs = alarm.turned(nowMs)
-      ? Math.min(alarm.askAgainMs(nowMs), appender.nextDeadlineMs())
+      ? appender.nextDeadlineMs()
       : nextDeadlineMs(state, this.#evaluator, nowMs);
     alarm.set(nextMs, nowMs);
   }

@@ -129,20 +129,23 @@ Deno.test("alarm: a busy node is asked again every 10 ms, however far ahead the 
         assert(nowMs - 1_510 <= 10, `done ${nowMs - 1_510} ms late`);
         return assert(asked < 400 && wakings < 60, `asked ${asked} times, woken ${wakings}`);
       }
-      alarm.set(alarm.isBusy(nowMs) ? Math.min(nextMs, alarm.askAgainMs(nowMs)) : nextMs, nowMs);
+      alarm.set(nextMs, nowMs);
     }
-    const isBusy = alarm.turned(nowMs);
-    alarm.set(isBusy ? alarm.askAgainMs(nowMs) : deadlineMs(nowMs), nowMs);
+    alarm.set(alarm.turned(nowMs) ? Infinity : deadlineMs(nowMs), nowMs);
   }
   throw new Error("the deadline was never done");
 });
 
 Deno.test("alarm: a busy node that falls quiet is not busy once the span is over", () => {
+  const told: number[] = [];
   const clock = { monotonicMs: () => 0, wallMs: () => 0 };
   const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
-  const alarm = new Alarm({ wakeAt() {} }, standstill);
+  const alarm = new Alarm({ wakeAt: (atMs) => told.push(atMs) }, standstill);
   for (let turn = 1; turn <= 5; turn++) assertEquals(alarm.turned(1_000), turn > 4);
-  assertEquals([1_009, 1_010].map((nowMs) => alarm.isBusy(nowMs)), [true, false]);
+  alarm.set(5_000, 1_009);
+  alarm.rang(1_019);
+  alarm.set(5_000, 1_019);
+  assertEquals(told, [1_019, 5_000]);
 });
 
 Deno.test("alarm: a node with a few turns now and then is not busy", () => {

@@ -21,17 +21,47 @@ export interface CliEnded {
 /** No command takes longer, whatever is down. */
 const CLI_DEADLINE_MS = 60_000;
 
-export async function cli(
+export function cli(
   cluster: Cluster,
   args: readonly string[],
   options: CliOptions = {},
 ): Promise<CliEnded> {
-  const [program, ...before] = programCommand(undefined);
+  const command = [...programCommand(undefined), ...args];
+  return ended(cluster, `raftkv ${args[0]}`, command, {}, options);
+}
+
+/** A directory with an executable `raftkv` in it, for shells; `PATH` begins with it. */
+export function shellDirectory(cluster: Cluster): string {
+  const directory = `${cluster.directory}/bin`;
+  Deno.mkdirSync(directory, { recursive: true });
+  const words = programCommand(undefined).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+  Deno.writeTextFileSync(`${directory}/raftkv`, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
+  Deno.chmodSync(`${directory}/raftkv`, 0o755);
+  return directory;
+}
+
+/** Runs a program with that `raftkv` in its PATH. */
+export function shell(
+  cluster: Cluster,
+  command: readonly string[],
+  options: CliOptions = {},
+): Promise<CliEnded> {
+  const path = `${shellDirectory(cluster)}:${Deno.env.get("PATH") ?? ""}`;
+  return ended(cluster, command[0]!, command, { PATH: path, TERM: "xterm" }, options);
+}
+
+async function ended(
+  cluster: Cluster,
+  name: string,
+  [program, ...args]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  options: CliOptions,
+): Promise<CliEnded> {
   const startMs = performance.now();
   const child = new Deno.Command(program!, {
-    args: [...before, ...args],
+    args,
     cwd: options.directory ?? cluster.directory,
-    env: { ...BARE_ENVIRONMENT, ...options.environment },
+    env: { ...BARE_ENVIRONMENT, ...environment, ...options.environment },
     stdin: options.input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
@@ -44,8 +74,7 @@ export async function cli(
       .then(() => writer.close()).catch(() => {});
   }
   try {
-    const ended = child.output();
-    const { code, stdout, stderr } = await within(CLI_DEADLINE_MS, `raftkv ${args[0]}`, ended);
+    const { code, stdout, stderr } = await within(CLI_DEADLINE_MS, name, child.output());
     const decoder = new TextDecoder();
     return {
       code,
@@ -61,52 +90,4 @@ export async function cli(
       // It has ended.
     }
   }
-}
-
-/** A directory with an executable `raftkv` in it, for shells; `PATH` begins with it. */
-export function shellDirectory(cluster: Cluster): string {
-  const directory = `${cluster.directory}/bin`;
-  Deno.mkdirSync(directory, { recursive: true });
-  const words = programCommand(undefined).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  Deno.writeTextFileSync(`${directory}/raftkv`, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
-  Deno.chmodSync(`${directory}/raftkv`, 0o755);
-  return directory;
-}
-
-/** Runs a program with that `raftkv` in its PATH. */
-export async function shell(
-  cluster: Cluster,
-  command: readonly string[],
-  options: CliOptions = {},
-): Promise<CliEnded> {
-  const [program, ...args] = command;
-  const startMs = performance.now();
-  const child = new Deno.Command(program!, {
-    args,
-    cwd: options.directory ?? cluster.directory,
-    env: {
-      ...BARE_ENVIRONMENT,
-      PATH: `${shellDirectory(cluster)}:${Deno.env.get("PATH") ?? ""}`,
-      TERM: "xterm",
-      ...options.environment,
-    },
-    stdin: options.input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  if (options.input !== undefined) {
-    const { input } = options;
-    const writer = child.stdin.getWriter();
-    writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input)
-      .then(() => writer.close()).catch(() => {});
-  }
-  const { code, stdout, stderr } = await within(CLI_DEADLINE_MS, program!, child.output());
-  const decoder = new TextDecoder();
-  return {
-    code,
-    bytes: stdout,
-    out: decoder.decode(stdout),
-    error: decoder.decode(stderr),
-    tookMs: performance.now() - startMs,
-  };
 }
