@@ -33,7 +33,7 @@ const STORAGE_ROWS = [
   ["segments"],
   ["reserves"],
   ["wal", "snapshots"],
-  ["recovery"],
+  ["recovery", "backups"],
   ["inspection"],
 ];
 

@@ -3,16 +3,6 @@ import { buildCommand } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import type { InspectFlags } from "./run_inspect.ts";
 
-/** The argument that inspect and verify share. */
-export const DIRECTORY_ARGUMENT = {
-  kind: "tuple",
-  parameters: [{
-    brief: "The server's data directory, such as data/1",
-    parse: String,
-    placeholder: "directory",
-  }],
-} as const;
-
 export const inspectCommand = buildCommand<InspectFlags, [string], CliContext>({
   loader: async () => (await import("./run_inspect.ts")).runInspect,
   parameters: {
@@ -30,7 +20,14 @@ export const inspectCommand = buildCommand<InspectFlags, [string], CliContext>({
         withNegated: false,
       },
     },
-    positional: DIRECTORY_ARGUMENT,
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        brief: "The server's data directory, such as data/1",
+        parse: String,
+        placeholder: "directory",
+      }],
+    },
   },
   docs: {
     brief: "Show what is in a data directory",

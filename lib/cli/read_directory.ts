@@ -29,6 +29,12 @@ export async function readDirectory(
   return { report: inspectDirectory(disk, path, options), isServerRunning };
 }
 
+/** There is something at `path` that is no directory. */
+export function isFile(path: string): boolean {
+  const root = openRoot(path);
+  return root.path !== "" && root.disk.isFile(root.path);
+}
+
 /** No server has been started in `directory` yet, as it is not there or has nothing in it. */
 export function isUnusedDirectory(directory: string): boolean {
   const { disk, path } = openRoot(directory);

@@ -85,6 +85,12 @@ export class DenoDisk implements Disk {
     return attempt("look for", full, () => present(full));
   }
 
+  /** There is something at `path`, or at what a link there leads to, and no directory. */
+  isFile(path: string): boolean {
+    const full = this.#full(path);
+    return attempt("look at", full, () => present(full) && !Deno.statSync(full).isDirectory);
+  }
+
   makeDirectory(path: string): void {
     const full = this.#full(path);
     attempt("make", full, () => Deno.mkdirSync(full, { recursive: true, mode: 0o700 }));

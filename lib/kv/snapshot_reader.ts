@@ -1,7 +1,8 @@
 /** From the records of a snapshot (snapshot.ts has their bytes) back to a store. */
 import { ByteFormatError, ByteReader } from "../util/bytes.ts";
-import { Contents, type WriteFields } from "./memory/contents.ts";
+import { Contents } from "./memory/contents.ts";
 import { NO_REF } from "./memory/slabs.ts";
+import { readRecord, type RecordFields } from "./record_check.ts";
 import type { SnapshotHead } from "./snapshot.ts";
 import { Store, type StoreOptions } from "./store.ts";
 
@@ -10,7 +11,7 @@ export class SnapshotReader {
   readonly #options: StoreOptions;
   readonly #head: SnapshotHead;
   readonly #contents: Contents;
-  readonly #fields: WriteFields = { version: 0, index: 0, deadlineMs: 0 };
+  readonly #fields: RecordFields = { version: 0, index: 0, deadlineMs: 0, start: 0 };
 
   constructor(options: StoreOptions, head: SnapshotHead) {
     this.#options = options;
@@ -24,17 +25,8 @@ export class SnapshotReader {
     const contents = this.#contents;
     const fields = this.#fields;
     while (reader.remaining > 0) {
-      const keyLength = reader.u16();
-      fields.version = reader.u64();
-      fields.index = reader.u64();
-      fields.deadlineMs = reader.u64();
-      const valueLength = reader.u32();
-      if (keyLength === 0) throw new ByteFormatError("A record of the snapshot has no key");
-      if (fields.version === 0 || fields.index > this.#head.index) {
-        throw new ByteFormatError("A record of the snapshot has a version or index out of range");
-      }
-      const start = reader.offset;
-      reader.view(keyLength + valueLength);
+      const keyLength = readRecord(reader, this.#head.index, fields);
+      const { start } = fields;
       const hash = contents.hash(bytes, start, keyLength);
       if (contents.find(hash, bytes, start, keyLength) !== NO_REF) {
         throw new ByteFormatError("A key is twice in the snapshot");

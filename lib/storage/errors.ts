@@ -15,3 +15,18 @@ export class SnapshotDamageError extends DataDirectoryError {
     this.offset = offset;
   }
 }
+
+/**
+ * A backup that does not check out: the bytes `from` to `to` (exclusive) of the file are the first that
+ * can't be what was written.
+ */
+export class BackupDamageError extends DataDirectoryError {
+  readonly from: number;
+  readonly to: number;
+
+  constructor(message: string, from: number, to: number) {
+    super(message);
+    this.from = from;
+    this.to = to;
+  }
+}

@@ -4,6 +4,7 @@ import { runCommandLine } from "../../lib/cli/app.ts";
 import { DenoDisk } from "../../lib/host/deno_disk.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
+import { assemble, makeBody } from "../storage/backup_helpers.ts";
 import { batch, CLUSTER, entry, openFormed, vote } from "../storage/helpers.ts";
 import { makeRoot } from "../storage/temporary.ts";
 import { command as inMemory } from "./fakes.ts";
@@ -210,4 +211,26 @@ Deno.test("inspect and verify print names of files with controls in them as text
     assert(!out.includes("\x1b"), out);
     assertStringIncludes(out, "a\\x1b[2Jb");
   }
+});
+
+Deno.test("verify knows a backup, says what it is, and names the bytes that are wrong", async () => {
+  const path = `${makeRoot()}/friday.backup`;
+  const bytes = assemble(makeBody(), 1000);
+  Deno.writeFileSync(path, bytes);
+  const good = await command("verify", path);
+  assertEquals([good.code, good.error], [0, ""]);
+  assertStringIncludes(good.out, `a backup of cluster ${CLUSTER} up to index 3 (term 2)`);
+  assertStringIncludes(good.out, "from server 1 by raftkv 0.1.0");
+  assertStringIncludes(good.out, `12 keys, ${bytes.length} bytes, all checksums are right`);
+  bytes[bytes.length - 1]! ^= 1;
+  Deno.writeFileSync(path, bytes);
+  const bad = await command("verify", path);
+  assertEquals(bad.code, 1);
+  const [from, to] = [bytes.length - 52, bytes.length - 1];
+  assertStringIncludes(bad.out, `${path} is damaged at bytes ${from} to ${to}: its end is damaged`);
+  assertStringIncludes(bad.error, `${path}: 1 fault found`);
+  Deno.writeTextFileSync(path, "once upon a time there was a file that is no backup at all");
+  const other = await command("verify", path);
+  assertEquals(other.code, 1);
+  assertStringIncludes(other.out, "this is no backup: it does not begin with RAFTKVBK");
 });

@@ -24,7 +24,7 @@ export const FILE_HEAD_BYTES = 40;
 const FORMAT_VERSION = 1;
 
 /** The last two letters of the magic. */
-export type FileKind = "ID" | "FO" | "WA" | "RE" | "SN" | "RP";
+export type FileKind = "ID" | "FO" | "WA" | "RE" | "SN" | "RP" | "BK";
 
 const KIND_NAMES: Record<FileKind, string> = {
   ID: "identity file",
@@ -33,10 +33,11 @@ const KIND_NAMES: Record<FileKind, string> = {
   RE: "reserve file",
   SN: "snapshot",
   RP: "record of repair",
+  BK: "backup",
 };
 
 /** The highest version of each kind that this build knows. */
-const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 1, WA: 2, RE: 1, SN: 1, RP: 1 };
+const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 1, WA: 2, RE: 1, SN: 1, RP: 1, BK: 1 };
 
 /** The server and cluster that a file belongs to. */
 export interface FileOwner {
@@ -75,7 +76,7 @@ export function checkFileHead(
   clusterId: ClusterId | null,
   advice = "",
 ): ClusterId {
-  const problem = headDamage(bytes, kind, advice === "" ? "" : ` ${advice}`);
+  const problem = fileHeadProblem(bytes, kind, advice === "" ? "" : ` ${advice}`);
   if (problem !== null) {
     const kind = isFileHeadIntact(bytes) ? ForeignFileError : DataDirectoryError;
     throw new kind(`${path}: ${problem}`);
@@ -102,8 +103,12 @@ export function isFileHeadIntact(bytes: Uint8Array): boolean {
   return bytes.length >= FILE_HEAD_BYTES && checksum(bytes.subarray(0, 36)) === readU32(bytes, 36);
 }
 
-/** What is wrong with a head, whichever server's it is; or null. */
-function headDamage(bytes: Uint8Array, kind: FileKind, advice: string): string | null {
+/** What is wrong with a head, whichever server's it is; or null. `advice`: what to do about damage. */
+export function fileHeadProblem(
+  bytes: Uint8Array,
+  kind: FileKind,
+  advice: string,
+): string | null {
   const name = KIND_NAMES[kind];
   if (bytes.length < FILE_HEAD_BYTES) {
     return `this ${name} is ${bytes.length} bytes long, too short for its head.${advice}`;

@@ -1,0 +1,79 @@
+/**
+ * Checks a snapshot's records (snapshot.ts has their bytes) without keeping any: each by itself, and all
+ * of them by their number and the digest of the contents. Memory does not grow with the contents.
+ */
+import { ByteFormatError, ByteReader } from "../util/bytes.ts";
+import { SHORT_BYTES_MAX, shortChecksum, viewChecksum } from "./memory/content_checksum.ts";
+import type { WriteFields } from "./memory/contents.ts";
+import { Digest } from "./memory/digest.ts";
+import { hashBytes, HashKey } from "./memory/hash.ts";
+import { RecordHead } from "./memory/record.ts";
+import type { SnapshotHead } from "./snapshot.ts";
+
+export interface RecordFields extends WriteFields {
+  /** Where the key begins; the value follows it, up to where the reader stands. */
+  start: number;
+}
+
+/**
+ * Reads one record into `fields`, up to its end; returns the length of its key. Throws
+ * `ByteFormatError` where it is none, or is later than `indexMax`.
+ */
+export function readRecord(reader: ByteReader, indexMax: number, fields: RecordFields): number {
+  const keyLength = reader.u16();
+  fields.version = reader.u64();
+  fields.index = reader.u64();
+  fields.deadlineMs = reader.u64();
+  const valueLength = reader.u32();
+  if (keyLength === 0) throw new ByteFormatError("A record of the snapshot has no key");
+  if (fields.version === 0 || fields.index > indexMax) {
+    throw new ByteFormatError("A record of the snapshot has a version or index out of range");
+  }
+  fields.start = reader.offset;
+  reader.view(keyLength + valueLength);
+  return keyLength;
+}
+
+export class RecordCheck {
+  readonly #head: SnapshotHead;
+  readonly #hashKey: HashKey;
+  readonly #digest = new Digest();
+  readonly #record = new RecordHead();
+  readonly #fields: RecordFields = { version: 0, index: 0, deadlineMs: 0, start: 0 };
+  #keys = 0;
+
+  /** `hashSeed`: the cluster's, by which the digest was made. */
+  constructor(hashSeed: number, head: SnapshotHead) {
+    this.#hashKey = new HashKey(hashSeed);
+    this.#head = head;
+  }
+
+  /** Takes in whole records. Throws `ByteFormatError` where they are none. */
+  add(bytes: Uint8Array): void {
+    const reader = new ByteReader(bytes);
+    const fields = this.#fields;
+    const record = this.#record;
+    while (reader.remaining > 0) {
+      const keyLength = readRecord(reader, this.#head.index, fields);
+      const { start, version, index, deadlineMs } = fields;
+      const end = reader.offset;
+      record.prepare(keyLength, end - start - keyLength, version, index, deadlineMs !== 0);
+      record.checksum = end - start <= SHORT_BYTES_MAX
+        ? shortChecksum(bytes, start, end)
+        : viewChecksum(bytes.subarray(start, end));
+      this.#digest.add(hashBytes(this.#hashKey, bytes, start, keyLength), record, deadlineMs);
+      this.#keys++;
+    }
+  }
+
+  /** Throws `ByteFormatError` where records are missing or differ from what the head names. */
+  finish(): void {
+    const { keys, digest } = this.#head;
+    if (this.#keys !== keys) {
+      throw new ByteFormatError(`it has ${this.#keys} keys, and its head names ${keys}`);
+    }
+    if (this.#digest.toString() !== digest) {
+      throw new ByteFormatError("its records don't have the digest that its head names");
+    }
+  }
+}
