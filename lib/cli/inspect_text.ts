@@ -1,6 +1,7 @@
 /** A report on a data directory as text. Pure. */
 import type { DirectoryReport } from "../storage/inspection/inspect.ts";
 import { escapeUnseen } from "../util/unseen.ts";
+import { describeConfiguration } from "../raft/describe.ts";
 import type { HardState } from "../raft/types.ts";
 
 export function inspectText(report: DirectoryReport, isServerRunning: boolean | null): string {
@@ -56,7 +57,7 @@ function snapshotLines({ snapshots }: DirectoryReport): string[] {
     snapshots.map(({ path, position, bytes, head, configuration, problem }) => {
       const at = `up to entry ${position.index} of term ${position.term}, ${bytes} bytes`;
       const keys = head === null ? "" : `, ${head.keys} keys, digest ${head.digest}`;
-      const voters = configuration === null ? "" : `, voters ${configuration.voters.join(" ")}`;
+      const voters = configuration === null ? "" : `, ${describeConfiguration(configuration)}`;
       return `${path}  ${at}${keys}${voters}${problem === null ? "" : ", DAMAGED"}`;
     }),
   );

@@ -1,5 +1,5 @@
 /** Campaigning: first a pre-vote that changes nothing anywhere (thesis §9.6), then the election. */
-import { isVoter } from "./configuration.ts";
+import { allVoters, isVoter } from "./configuration.ts";
 import { becomeLeader } from "./leader.ts";
 import { send, sendAfterSync, setTerm } from "./output.ts";
 import { tally, type VoteAnswer } from "./quorum.ts";
@@ -58,7 +58,7 @@ function voteRequests(
   preVote: boolean,
   transfer: boolean,
 ): VoteRequest[] {
-  return configurationOf(state).voters.filter((id) => id !== state.id).map((to) => ({
+  return allVoters(configurationOf(state)).filter((id) => id !== state.id).map((to) => ({
     kind: "voteRequest",
     from: state.id,
     to,

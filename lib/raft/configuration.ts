@@ -1,46 +1,60 @@
 /**
- * Who votes and who only listens, as a value. Nothing assumes a fixed count or ids 1..N.
- *
- * A configuration entry's payload, after the envelope:
- *   u16 voters, that many u64 ids; u16 learners, that many u64 ids.
+ * Who votes and who only listens, as a value. Nothing assumes a fixed count or ids 1..N. Its bytes are
+ * those of configuration_codec.ts; what a change makes of it is in configuration_change.ts.
  */
-import { ByteReader, ByteWriter } from "../util/bytes.ts";
-import type { Configuration, ServerId } from "./types.ts";
+import type { Configuration, Member, ServerId } from "./types.ts";
 
-/** A configuration with its ids sorted; refuses duplicates. */
+/**
+ * So many members a configuration has at most, learners and both halves of a joint one included: twice
+ * the voters that a cluster file may list, so that even a change that replaces all of them fits, and
+ * one that keeps growing. Every member is one more copy of each entry for the leader to send.
+ */
+export const MEMBERS_MAX = 31;
+
+const NOBODY_ELSE: readonly ServerId[] = [];
+const NOT_DESCRIBED: readonly Member[] = [];
+
+/** A configuration with its ids sorted, without incarnations and addresses; refuses duplicates. */
 export function makeConfiguration(
   voters: readonly ServerId[],
   learners: readonly ServerId[] = [],
 ): Configuration {
   const all = [...voters, ...learners];
   if (new Set(all).size !== all.length) throw new Error(`Server ids repeat: ${all.join(", ")}`);
-  const ascending = (a: number, b: number) => a - b;
-  return { voters: [...voters].sort(ascending), learners: [...learners].sort(ascending) };
+  return {
+    voters: sorted(voters),
+    votersOutgoing: NOBODY_ELSE,
+    learners: sorted(learners),
+    learnersNext: NOBODY_ELSE,
+    members: NOT_DESCRIBED,
+  };
+}
+
+function sorted(ids: readonly ServerId[]): ServerId[] {
+  return [...ids].sort((a, b) => a - b);
+}
+
+/** True between the two entries of a change of voters (thesis §4.3): both majorities count. */
+export function isJoint(configuration: Configuration): boolean {
+  return configuration.votersOutgoing.length > 0;
+}
+
+/** All who vote: in a joint configuration those of both halves. */
+export function allVoters({ voters, votersOutgoing }: Configuration): readonly ServerId[] {
+  if (votersOutgoing.length === 0) return voters;
+  return [...voters, ...votersOutgoing.filter((id) => !voters.includes(id))];
 }
 
 /** All who get the log: voters, then learners. */
-export function members(configuration: Configuration): ServerId[] {
-  return [...configuration.voters, ...configuration.learners];
+export function memberIds(configuration: Configuration): ServerId[] {
+  return [...allVoters(configuration), ...configuration.learners];
 }
 
-export function isVoter(configuration: Configuration, id: ServerId): boolean {
-  return configuration.voters.includes(id);
+/** True where `id` votes, in whichever half. */
+export function isVoter({ voters, votersOutgoing }: Configuration, id: ServerId): boolean {
+  return voters.includes(id) || votersOutgoing.includes(id);
 }
 
-export function encodeConfiguration(configuration: Configuration): Uint8Array {
-  const out = new ByteWriter(64);
-  for (const ids of [configuration.voters, configuration.learners]) {
-    out.u16(ids.length);
-    for (const id of ids) out.u64(id);
-  }
-  return out.copy();
-}
-
-/** Throws `ByteFormatError` where the bytes are no configuration. */
-export function decodeConfiguration(bytes: Uint8Array): Configuration {
-  const reader = new ByteReader(bytes);
-  const ids = () => Array.from({ length: reader.u16() }, () => reader.u64());
-  const configuration = makeConfiguration(ids(), ids());
-  reader.finish();
-  return configuration;
+export function memberOf({ members }: Configuration, id: ServerId): Member | null {
+  return members.find((member) => member.id === id) ?? null;
 }

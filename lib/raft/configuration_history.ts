@@ -3,7 +3,7 @@
  * are kept so that a truncation brings them back and a snapshot can be given the one of its position;
  * compaction drops those that it covers but the newest of them.
  */
-import { decodeConfiguration } from "./configuration.ts";
+import { decodeConfiguration } from "./configuration_codec.ts";
 import { ENVELOPE_BYTES } from "./envelope.ts";
 import { assert } from "../util/assert.ts";
 import { type Configuration, type Entry, EntryKind } from "./types.ts";

@@ -1,7 +1,14 @@
 /** One-line texts of messages, states and readys: the operator's log and the test traces share them. */
 import { unreachable } from "../util/assert.ts";
 import { leaderOf, type RaftEvent, type RaftState } from "./state.ts";
-import { type Entry, type HardState, type Message, NOBODY, type Ready } from "./types.ts";
+import {
+  type Configuration,
+  type Entry,
+  type HardState,
+  type Message,
+  NOBODY,
+  type Ready,
+} from "./types.ts";
 
 /** `6..8`, `6`, or `none`. */
 function describeEntries(entries: readonly Entry[]): string {
@@ -68,6 +75,14 @@ export function describeMessage(message: Message): string {
     default:
       return unreachable(message);
   }
+}
+
+/** For example `voters 1 2 3`, or `voters 1 2 4 outgoing 1 2 3 learners 5`. */
+export function describeConfiguration(configuration: Configuration): string {
+  const { voters, votersOutgoing, learners, learnersNext } = configuration;
+  const parts = { voters, outgoing: votersOutgoing, learners, "to learn": learnersNext };
+  return Object.entries(parts).filter(([name, ids]) => name === "voters" || ids.length > 0)
+    .map(([name, ids]) => `${name} ${ids.join(" ")}`).join(" ");
 }
 
 function describeHardState(hardState: HardState): string {

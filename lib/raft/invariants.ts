@@ -3,7 +3,7 @@
  * (`checkDelta`). What must hold between servers only a test that sees them all can check.
  */
 import { assert } from "../util/assert.ts";
-import { members } from "./configuration.ts";
+import { memberIds } from "./configuration.ts";
 import { NO_TERM } from "./log.ts";
 import { configurationOf, leaderOf, type LeaderRole, type RaftState, type Role } from "./state.ts";
 import { NOBODY, type ServerId } from "./types.ts";
@@ -137,7 +137,7 @@ function checkLeader(state: RaftState, leader: LeaderRole): void {
   let bytes = 0;
   for (let i = state.commitIndex + 1; i <= log.lastIndex; i++) bytes += log.at(i).data.length;
   hold(state, bytes === leader.uncommittedBytes, "miscounts its uncommitted bytes");
-  const others = members(configurationOf(state)).filter((id) => id !== state.id);
+  const others = memberIds(configurationOf(state)).filter((id) => id !== state.id);
   hold(
     state,
     others.length === leader.progress.size && others.every((id) => leader.progress.has(id)),

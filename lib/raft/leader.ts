@@ -1,6 +1,6 @@
 /** What a leader does with answers, proposals and time (paper §5.3, §5.4). */
 import { advanceCommit, appendToLog } from "./commit.ts";
-import { members } from "./configuration.ts";
+import { memberIds } from "./configuration.ts";
 import { clearSuspect } from "./output.ts";
 import {
   becomePausedProbe,
@@ -52,7 +52,7 @@ export function becomeLeader(state: RaftState): void {
 function makeLeader(state: RaftState): LeaderRole {
   const { log } = state;
   const progress = new Map<ServerId, Progress>();
-  for (const id of members(configurationOf(state))) {
+  for (const id of memberIds(configurationOf(state))) {
     if (id !== state.id) progress.set(id, makeProgress(id, log.lastIndex + 1));
   }
   let uncommittedBytes = 0;

@@ -2,14 +2,14 @@
  * Keeps the leader's followers equal to the configuration in effect. Changes of membership (joint
  * consensus, thesis §4.3) will begin here; today only entries of a log that has them pass through.
  */
-import { members } from "./configuration.ts";
+import { memberIds } from "./configuration.ts";
 import { makeProgress } from "./progress.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 
 export function syncProgress(state: RaftState): void {
   if (state.role.kind !== "leader") return;
   const { progress } = state.role;
-  const ids = members(configurationOf(state));
+  const ids = memberIds(configurationOf(state));
   for (const id of progress.keys()) {
     if (!ids.includes(id)) progress.delete(id);
   }

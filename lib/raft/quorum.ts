@@ -1,12 +1,13 @@
 /**
- * Majorities of a configuration's voters. Learners never count. Joint consensus (thesis §4.3) will
- * take the least of two of these; nobody else counts heads.
+ * Majorities of a configuration's voters. Learners never count. In a joint configuration both halves
+ * have to agree, each by a majority of its own (thesis §4.3). Nobody else counts heads.
  */
+import { isJoint } from "./configuration.ts";
 import type { Configuration, ServerId } from "./types.ts";
 
-/** How many voters make a majority. */
-function majority(configuration: Configuration): number {
-  return Math.floor(configuration.voters.length / 2) + 1;
+/** How many of `voters` make a majority. */
+function majority(voters: readonly ServerId[]): number {
+  return Math.floor(voters.length / 2) + 1;
 }
 
 /** True where the voters for which `test` holds are a majority. */
@@ -14,9 +15,15 @@ export function hasQuorum(
   configuration: Configuration,
   test: (id: ServerId) => boolean,
 ): boolean {
+  const { voters, votersOutgoing } = configuration;
+  return hasMajority(voters, test) &&
+    (!isJoint(configuration) || hasMajority(votersOutgoing, test));
+}
+
+function hasMajority(voters: readonly ServerId[], test: (id: ServerId) => boolean): boolean {
   let count = 0;
-  for (const id of configuration.voters) if (test(id)) count++;
-  return count >= majority(configuration);
+  for (const id of voters) if (test(id)) count++;
+  return count >= majority(voters);
 }
 
 /** The same, where `self` counts in any case: a leader needs no answer of its own. */
@@ -33,8 +40,14 @@ export function quorumValue(
   configuration: Configuration,
   valueOf: (id: ServerId) => number,
 ): number {
-  const values = configuration.voters.map(valueOf).sort((a, b) => b - a);
-  return values[majority(configuration) - 1] ?? 0;
+  const value = majorityValue(configuration.voters, valueOf);
+  if (!isJoint(configuration)) return value;
+  return Math.min(value, majorityValue(configuration.votersOutgoing, valueOf));
+}
+
+function majorityValue(voters: readonly ServerId[], valueOf: (id: ServerId) => number): number {
+  const values = voters.map(valueOf).sort((a, b) => b - a);
+  return values[majority(voters) - 1] ?? 0;
 }
 
 /** One voter's answer in an election. */
@@ -47,22 +60,42 @@ export interface VoteAnswer {
 export type Tally = "won" | "lost" | "pending";
 
 /**
- * Counts an election. A suspect voter may have forgotten a vote or an acknowledged entry, so its
- * grant does not count towards the majority; but where every single voter grants, nobody is left who
- * could know better, and a cluster whose servers are all suspect must not be dead for ever.
+ * Counts an election: won where each half is won, lost as soon as one is.
+ *
+ * A suspect voter may have forgotten a vote or an acknowledged entry, so its grant does not count towards
+ * the majority; but where every single voter grants, nobody is left who could know better, and a
+ * cluster whose servers are all suspect must not be dead for ever.
  *
  * A repairing voter has lost something for certain, so it abstains: it is none of those who could
  * know better. Where a majority abstains nobody can be elected: what they lost may be lost everywhere.
+ *
+ * Both halves of a joint configuration apply these rules apart. Whatever a suspect voter may have
+ * forgotten (a vote for another, or an entry that got committed with its ack) took a majority in each half
+ * of the configuration that it was counted in, and any two configurations that can both elect or commit
+ * have a half in common, the same voters in both (thesis §4.3). In that half the argument is the one
+ * of a configuration without halves: a sound majority has a server that knows, and where all voters of the
+ * half agree, none does. So neither may the voters of one half stand for those of the other, nor has
+ * "all agree" to mean all of both: the half where a sound majority grants needs no more than that.
  */
 export function tally(
   configuration: Configuration,
+  answers: ReadonlyMap<ServerId, VoteAnswer>,
+): Tally {
+  const incoming = tallyHalf(configuration.voters, answers);
+  if (!isJoint(configuration) || incoming === "lost") return incoming;
+  const outgoing = tallyHalf(configuration.votersOutgoing, answers);
+  return outgoing === "won" ? incoming : outgoing;
+}
+
+function tallyHalf(
+  voters: readonly ServerId[],
   answers: ReadonlyMap<ServerId, VoteAnswer>,
 ): Tally {
   let sound = 0;
   let granted = 0;
   let unanswered = 0;
   let abstained = 0;
-  for (const id of configuration.voters) {
+  for (const id of voters) {
     const answer = answers.get(id);
     if (answer === undefined) unanswered++;
     else if (answer.repairing) abstained++;
@@ -71,10 +104,9 @@ export function tally(
       if (!answer.suspect) sound++;
     }
   }
-  const voters = configuration.voters.length;
-  if (voters === 0) return "lost";
-  const least = majority(configuration);
-  const allMayAgree = abstained < least && granted + abstained + unanswered === voters;
+  if (voters.length === 0) return "lost";
+  const least = majority(voters);
+  const allMayAgree = abstained < least && granted + abstained + unanswered === voters.length;
   if (sound >= least || (allMayAgree && unanswered === 0)) return "won";
   const mayStillWin = sound + unanswered >= least || allMayAgree;
   return mayStillWin ? "pending" : "lost";

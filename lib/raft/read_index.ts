@@ -12,6 +12,7 @@
  * asked too; and now and then everybody is, to learn who is fast. A round of few requests asks everybody:
  * the fastest of several answers comes sooner than one particular answer.
  */
+import { allVoters } from "./configuration.ts";
 import { hasQuorumWith } from "./quorum.ts";
 import { sendHeartbeats } from "./replication.ts";
 import { configurationOf, type LeaderRole, type RaftState, type ReadIndexState } from "./state.ts";
@@ -84,6 +85,6 @@ export function confirmRound(state: RaftState, { reads, progress }: LeaderRole):
   if (!hasQuorumWith(configurationOf(state), state.id, hasAnswered)) return;
   reads.ended = reads.started;
   // Whether asked or not: whoever answers appends sooner than those that were asked is faster too.
-  reads.fastVoters = configurationOf(state).voters.filter(hasAnswered);
+  reads.fastVoters = allVoters(configurationOf(state)).filter(hasAnswered);
   state.output.reads.push({ round: reads.started, readIndex: reads.startedIndex });
 }

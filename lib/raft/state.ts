@@ -258,8 +258,8 @@ export function configurationOf(state: RaftState): Configuration {
 
 /** True where this server is the only voter: it needs nobody's answer. */
 export function isOnlyVoter(state: RaftState): boolean {
-  const { voters } = configurationOf(state);
-  return voters.length === 1 && voters[0] === state.id;
+  const { voters, votersOutgoing } = configurationOf(state);
+  return voters.length === 1 && voters[0] === state.id && votersOutgoing.length === 0;
 }
 
 /** Restarts the election timer, with a random end in [T, 2T) (paper §5.2). */

@@ -16,6 +16,7 @@
  * Nothing depends on it for safety: what commits is still what a majority has synced. Where the
  * leader's own disk is the slow one, two followers bring about its commits, and neither is held back.
  */
+import { allVoters } from "./configuration.ts";
 import type { Progress } from "./progress.ts";
 import { hasQuorumWith } from "./quorum.ts";
 import { configurationOf, type LeaderRole, type RaftState, type ThriftyAppends } from "./state.ts";
@@ -37,7 +38,7 @@ export function makeThriftyAppends(nowMs: number): ThriftyAppends {
 
 /** Notes the followers that brought about a commit up to `index`. */
 export function noteCommitters(state: RaftState, leader: LeaderRole, index: number): void {
-  leader.thrifty.fastVoters = configurationOf(state).voters.filter((id) =>
+  leader.thrifty.fastVoters = allVoters(configurationOf(state)).filter((id) =>
     (leader.progress.get(id)?.matchIndex ?? -1) >= index
   );
 }

@@ -42,10 +42,34 @@ export interface SnapshotPosition {
   readonly term: number;
 }
 
-/** Who votes, and who only listens. The log's latest configuration is in effect (thesis chapter 4). */
+/** 8 random bytes as 16 hexadecimal digits, made once for a data directory: one life of a server's id. */
+export type Incarnation = string;
+
+/** A server as the log describes it. */
+export interface Member {
+  readonly id: ServerId;
+  /** Another incarnation under the same id is another server: nothing that it says counts as this one's. */
+  readonly incarnation: Incarnation;
+  /** A learner that the leader does not make a voter. */
+  readonly staysLearner: boolean;
+  /** Where to reach it: bytes that only the caller reads. */
+  readonly addresses: Uint8Array;
+}
+
+/**
+ * Who votes, and who only listens, each list by ascending id. The log's latest configuration is in effect
+ * (thesis chapter 4).
+ */
 export interface Configuration {
+  /** In a joint configuration (thesis §4.3) the new half. */
   readonly voters: readonly ServerId[];
+  /** The old half of a joint configuration, which needs a majority of its own; else empty. */
+  readonly votersOutgoing: readonly ServerId[];
   readonly learners: readonly ServerId[];
+  /** Outgoing voters that are learners once the joint configuration is left. */
+  readonly learnersNext: readonly ServerId[];
+  /** All of them by ascending id; empty in a cluster whose members never changed. */
+  readonly members: readonly Member[];
 }
 
 interface MessageHeader {

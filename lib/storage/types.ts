@@ -3,6 +3,7 @@ import type {
   Configuration,
   Entry,
   HardState,
+  Incarnation,
   PersistBatch,
   ServerId,
   SnapshotPosition,
@@ -11,8 +12,7 @@ import type { SnapshotHead } from "../kv/snapshot.ts";
 
 /** 16 bytes as 32 hexadecimal digits; all zeroes while unformed. */
 export type ClusterId = string;
-/** 8 random bytes as 16 hexadecimal digits, made once for an empty data directory. */
-export type Incarnation = string;
+export type { Incarnation };
 
 export const UNFORMED: ClusterId = "0".repeat(32);
 

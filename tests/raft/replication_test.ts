@@ -1,6 +1,7 @@
 /** Windows, bounds, lost and repeated messages, learners, configurations in the log. */
 import { assert, assertEquals } from "@std/assert";
-import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type Configuration, type Entry, EntryKind } from "../../lib/raft/types.ts";
 import { Bench, entry, message } from "./builders.ts";

@@ -1,6 +1,7 @@
 /** Which configuration rules behind compaction, a restore and a recovery (row 12 of the known bugs). */
 import { assertEquals, assertThrows } from "@std/assert";
-import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type Configuration, type Entry, EntryKind } from "../../lib/raft/types.ts";
 import { AssertionError } from "../../lib/util/assert.ts";

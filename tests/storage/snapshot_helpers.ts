@@ -1,4 +1,5 @@
 /** Snapshots of made-up contents: the "store" is the list of the payloads of all entries. */
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
 import { assert } from "@std/assert";
 import { bytesToHex } from "../../lib/storage/files/hex.ts";
 import type { Entry, SnapshotPosition } from "../../lib/raft/types.ts";
@@ -6,7 +7,7 @@ import type { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { Done, OpenLogOptions, SnapshotFile } from "../../lib/storage/types.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 
-export const CONFIGURATION = { voters: [1, 2, 3], learners: [] };
+export const CONFIGURATION = makeConfiguration([1, 2, 3]);
 
 /** Contents that a snapshot at `index` has: a few sections' worth, told apart by every entry. */
 export function contentsOf(entries: readonly Entry[], index: number): string {

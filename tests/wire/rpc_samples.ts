@@ -1,8 +1,9 @@
 /** One frame of each kind, and what a decoder has to make of it. */
 import { encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../lib/kv/commands/command.ts";
-import { encodeConfiguration, makeConfiguration } from "../../lib/raft/configuration.ts";
+import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
-import { type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
+import { type Configuration, type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import {
   encodeDigest,
@@ -140,10 +141,11 @@ export function commandsData(valueBytes: number): Uint8Array {
 }
 
 export function configurationData(voters: number[], learners: number[] = []): Uint8Array {
-  return data(
-    EntryKind.configuration,
-    encodeConfiguration(makeConfiguration(voters, learners)),
-  );
+  return describedData(makeConfiguration(voters, learners));
+}
+
+export function describedData(configuration: Configuration): Uint8Array {
+  return data(EntryKind.configuration, encodeConfiguration(configuration));
 }
 
 export function entriesFrom(firstIndex: number, terms: readonly number[]): Entry[] {

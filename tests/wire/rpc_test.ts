@@ -15,10 +15,12 @@ import {
   RefusalReason,
   snapshotChunkBytesMax,
 } from "../../lib/wire/rpc/rpc.ts";
+import { describeMembers } from "../raft/members.ts";
 import { decodeCut, problemOf, rawFrame, RpcDriver, withBody } from "./rpc_driver.ts";
 import {
   commandsData,
   configurationData,
+  describedData,
   entriesFrom,
   frameBytes,
   HELLO,
@@ -284,6 +286,12 @@ Deno.test("rpc: a configuration entry has to be one, with a voter and without do
   const double = configurationData([1, 2]);
   double[ENVELOPE + 17] = 1;
   refuses(appendOf(double), "ids repeat");
+  const joint = describeMembers({ voters: [1, 4], votersOutgoing: [1, 2], learners: [7] });
+  const described = describedData(joint);
+  assertEquals(problemOf(appendOf(described)), null);
+  refuses(appendOf(described.slice(0, -1)), "no configuration");
+  described[ENVELOPE + 3] = 32; // more members than follow
+  refuses(appendOf(described), "no configuration");
 });
 
 Deno.test("rpc: a batch of messages in one buffer stays apart", () => {

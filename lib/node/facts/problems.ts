@@ -37,15 +37,18 @@ function* ofCluster(state: NodeState, facts: BareFacts): Generator<ProblemFacts>
   if (facts.leaderMissingMs < noLeaderMs) return;
   const sinceMs = facts.leaderMissingMs;
   yield problem("noLeader", `No leader has been known for ${sinceMs} ms: nothing can be written`);
-  const { voters } = state.replica.raft.state.configurations.current;
-  const heard =
-    peerViews(links, undefined).filter(({ id, reach }) => reach === "heard" && voters.includes(id))
-      .length + 1;
-  const majority = Math.floor(voters.length / 2) + 1;
-  if (heard >= majority) return;
-  const text = `${heard} of ${voters.length} servers, this one included, are heard here: ` +
-    `a leader needs ${majority}`;
-  yield problem("noMajority", text);
+  const { configurations, id } = state.replica.raft.state;
+  const heard = peerViews(links, undefined).filter(({ reach }) => reach === "heard");
+  const isHeard = new Set([id, ...heard.map((peer) => peer.id)]);
+  // Each half of a joint configuration needs a majority of its own.
+  for (const voters of [configurations.current.voters, configurations.current.votersOutgoing]) {
+    const count = voters.filter((voter) => isHeard.has(voter)).length;
+    const majority = Math.floor(voters.length / 2) + 1;
+    if (voters.length === 0 || count >= majority) continue;
+    const text = `${count} of ${voters.length} servers, this one included, are heard here: ` +
+      `a leader needs ${majority}`;
+    return yield problem("noMajority", text);
+  }
 }
 
 function* ofLog({ replica }: NodeState): Generator<ProblemFacts> {

@@ -22,7 +22,7 @@
  *  15 end            how many sections came before u64, how many bytes they have u64
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
-import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration.ts";
+import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration_codec.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, ByteReader, ByteWriter, readU32, writeU32 } from "../../util/bytes.ts";

@@ -8,7 +8,7 @@
  * Everything that raft, the log and the store take on trust later is checked here, once.
  */
 import { commandsProblem } from "../../kv/commands/command_check.ts";
-import { decodeConfiguration } from "../../raft/configuration.ts";
+import { decodeConfiguration } from "../../raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
 import { type Entry, EntryKind } from "../../raft/types.ts";
 import { AssertionError, broken } from "../../util/assert.ts";

@@ -1,0 +1,24 @@
+/** Configurations that describe their members, for tests. */
+import type { Configuration, Incarnation, ServerId } from "../../lib/raft/types.ts";
+import { bytes } from "./cluster.ts";
+
+/** The incarnation of a server's first life, or of a later one. */
+export function incarnation(id: ServerId, life = 1): Incarnation {
+  return `${life.toString(16).padStart(8, "0")}${id.toString(16).padStart(8, "0")}`;
+}
+
+/** Describes all servers of the lists, in their first lives; `staying` are learners that stay so. */
+export function describeMembers(
+  lists: Partial<Omit<Configuration, "members">>,
+  staying: readonly ServerId[] = [],
+): Configuration {
+  const { voters = [], votersOutgoing = [], learners = [], learnersNext = [] } = lists;
+  const ids = [...new Set([...voters, ...votersOutgoing, ...learners])].sort((a, b) => a - b);
+  const members = ids.map((id) => ({
+    id,
+    incarnation: incarnation(id),
+    staysLearner: staying.includes(id),
+    addresses: bytes(`a${id}`),
+  }));
+  return { voters, votersOutgoing, learners, learnersNext, members };
+}
