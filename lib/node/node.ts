@@ -144,6 +144,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     state.isTurnScheduled = false;
     state.clock.turn();
     const nowMs = state.clock.monotonicMs();
+    state.meters.rotate(nowMs);
     state.meters.requests.at(nowMs);
     this.#turnMs = nowMs;
     if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);

@@ -82,6 +82,11 @@ export class OneServer {
     return this.wallStartMs + this.#nowMs;
   }
 
+  /** Lets time pass of which this server sees nothing: nothing happens, and nothing wakes it. */
+  skip(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Lets so much time pass, on both clocks. */
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += TICK_MS) {

@@ -44,6 +44,26 @@ Deno.test("a server tells its role, its log and what it holds", () => {
   assertEquals(status.events.at(-1)?.message, "Now leader, was candidate");
 });
 
+Deno.test("a server alone forgets how slow its disk was, and not what it has just done", () => {
+  const server = new OneServer();
+  const session = server.node.openSession("slow")!;
+  server.send(session, "set a 0 1\r\nx\r\n");
+  server.skip(3_000);
+  server.settle();
+  const slow = factsOf(server);
+  assert(slow.fsyncP99Ms! >= 3_000 && slow.writeP99Ms! >= 3_000, JSON.stringify(slow));
+  // Nobody asks for its status meanwhile, and there is nobody whom it would tell.
+  for (let seconds = 0; seconds < 130; seconds += 10) {
+    ask(server, "set a 0 1\r\nx\r\n");
+    server.skip(10_000);
+  }
+  const { fsyncP99Ms, writeP99Ms } = factsOf(server);
+  assert(fsyncP99Ms !== null && fsyncP99Ms < 3_000, `fsync: ${fsyncP99Ms} ms`);
+  assert(writeP99Ms !== null && writeP99Ms < 3_000, `writes: ${writeP99Ms} ms`);
+  server.skip(500_000);
+  assertEquals(factsOf(server).writeP99Ms, null, "there was none lately");
+});
+
 Deno.test("refused commands are counted, and reads", () => {
   const server = new OneServer();
   ask(server, "get a\r\n");

@@ -7,7 +7,5 @@ import { ownFacts } from "./own_facts.ts";
 const EVENTS_MAX = 8;
 
 export function factsNotice(state: NodeState): FactsNotice {
-  const { meters, eventRing, options: { clock } } = state;
-  meters.rotate(clock.monotonicMs());
-  return { facts: ownFacts(state), events: eventRing.news(EVENTS_MAX) };
+  return { facts: ownFacts(state), events: state.eventRing.news(EVENTS_MAX) };
 }

@@ -7,6 +7,8 @@ import { NOBODY, type ServerId } from "../../raft/types.ts";
 import { TimeHistogram } from "../../util/time_histogram.ts";
 import { RequestMeters } from "../session/request_meters.ts";
 
+const ROTATE_EVERY_MS = 1_000;
+
 export class Meters {
   readonly requests = new RequestMeters();
   /** The two parts of making a batch of the log durable. */
@@ -23,6 +25,7 @@ export class Meters {
   /** How often it came to know another leader than before. */
   leaderChanges = 0;
   #leaderId: ServerId = NOBODY;
+  #rotateAtMs = -Infinity;
 
   roleChanged({ from, to, leaderId }: RaftEvent): void {
     if (to === "candidate" && from !== "candidate") this.elections++;
@@ -31,8 +34,13 @@ export class Meters {
     this.leaderChanges++;
   }
 
-  /** Call it at least every minute, see TimeHistogram. */
+  /**
+   * Call it before anything is counted, and before recent figures are read: what is older than they go
+   * back is forgotten then, however long nothing happened. A comparison, but once a second.
+   */
   rotate(nowMs: number): void {
+    if (nowMs < this.#rotateAtMs) return;
+    this.#rotateAtMs = nowMs + ROTATE_EVERY_MS;
     const { write, read, stale, local } = this.requests.byKind;
     for (const one of [write, read, stale, local, this.write, this.fsync]) one.rotate(nowMs);
     for (const one of [this.commit, this.apply, this.snapshot]) one.rotate(nowMs);

@@ -111,7 +111,8 @@ function aboutData({ options: { config, directory }, replica, space }: NodeState
   };
 }
 
-function aboutRequests({ meters }: NodeState) {
+function aboutRequests({ meters, options: { clock } }: NodeState) {
+  meters.rotate(clock.monotonicMs());
   const { requests: { byKind, refusedTotal }, fsync, elections, leaderChanges } = meters;
   return {
     fsyncP99Ms: fsync.recentPercentileMs(0.99),
