@@ -1,4 +1,5 @@
 /** Addresses as people write them: HOST:PORT, an IPv6 host in brackets. */
+import { wrongKind } from "./arguments.ts";
 
 export interface Address {
   readonly hostname: string;
@@ -10,6 +11,9 @@ export interface Address {
  * @throws {TypeError} where it is none, with what was meant.
  */
 export function parseAddress(text: string): Address {
+  if (typeof text !== "string") {
+    throw wrongKind("a server's address", "text such as 127.0.0.1:9000", text, "");
+  }
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text.trim());
   const port = Number(match?.[3]);
   if (match === null || port < 1 || port > 65_535) {

@@ -3,6 +3,7 @@ import { keptRequest } from "./arguments.ts";
 import { Call } from "./call.ts";
 import type { CallOptions } from "./calls.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
+import { CALL_OPTIONS, checkNames, checkSignal } from "./options.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import type { Argument } from "./request_writer.ts";
 import { checkTimeout, toSettings } from "./settings.ts";
@@ -20,7 +21,9 @@ export function ask(
   options: CallOptions = {},
 ): Promise<Reply> {
   const { servers: [address], replyBytesMax, timeoutMs: usual } = toSettings({ servers: [server] });
-  const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? usual);
+  checkNames(options, CALL_OPTIONS);
+  const signal = checkSignal(options.signal);
+  const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs, usual);
   const own = keptRequest(request);
   return new Promise((resolve, reject) => {
     let end = () => {};
@@ -30,7 +33,7 @@ export function ask(
       isWrite: true,
       deadlineMs: Infinity,
       timeoutMs,
-      signal: options.signal,
+      signal,
       decode: (reply) => reply,
       resolve: (reply) => {
         end();

@@ -15,8 +15,17 @@ import { textOf } from "./reply_parser.ts";
 import type { Reply } from "./reply_parser.ts";
 import * as replies from "./replies.ts";
 import * as requests from "./requests.ts";
+import {
+  CALL_OPTIONS,
+  checkFlag,
+  checkNames,
+  checkSignal,
+  COMMAND_OPTIONS,
+  KEYS_OPTIONS,
+  SET_OPTIONS,
+} from "./options.ts";
 import type { Argument } from "./request_writer.ts";
-import { checkTimeout, type Settings } from "./settings.ts";
+import { checkCount, checkTimeout, type Settings } from "./settings.ts";
 import { type Transaction, Transactor } from "./transaction.ts";
 import { asBytes, asJson, asText, toText, type ValueKind } from "./values.ts";
 
@@ -53,6 +62,7 @@ export class Values<Out, In> {
   /** The values of many keys, at one moment, in the order of the keys. */
   mget(keys: readonly Key[], options?: CallOptions): Promise<(Out | null)[]> {
     const request = requests.mget(keys);
+    checkNames(options, CALL_OPTIONS);
     if (keys.length === 0) return Promise.resolve([]);
     return this.call(request, false, this.#replies.values, options);
   }
@@ -60,7 +70,7 @@ export class Values<Out, In> {
   /** Sets the value, whatever was there; gives the key's new version. */
   set(key: Key, value: In, options?: SetOptions): Promise<number> {
     const request = requests.set(key, this.#kind.encode(value), options);
-    return this.call(request, true, replies.toNumber, options);
+    return this.call(request, true, replies.toNumber, options, SET_OPTIONS);
   }
 
   /**
@@ -69,7 +79,7 @@ export class Values<Out, In> {
    */
   cas(key: Key, value: In, version: number, options?: SetOptions): Promise<CasOutcome> {
     const request = requests.cas(key, this.#kind.encode(value), version, options);
-    return this.call(request, true, replies.toCasOutcome, options);
+    return this.call(request, true, replies.toCasOutcome, options, SET_OPTIONS);
   }
 
   /** Deletes the key; false where there was none. */
@@ -93,12 +103,14 @@ export class Values<Out, In> {
 
   /** As `keys`, for keys of any bytes. */
   async *keyBytes(options?: KeysOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    const { match, keysAtATime = 1_000 } = options ?? {};
+    checkNames(options, KEYS_OPTIONS);
+    const { match } = options ?? {};
+    const keysAtATime = checkCount("keysAtATime", options?.keysAtATime, 1_000);
     const pattern = match === undefined ? [] : ["MATCH", kept("match", match)];
     let cursor = "0";
     do {
       const request = ["SCAN", cursor, "COUNT", `${keysAtATime}`, ...pattern];
-      const page = await this.call(request, false, toPage, options);
+      const page = await this.call(request, false, toPage, options, KEYS_OPTIONS);
       yield* page.keys;
       ({ cursor } = page);
     } while (cursor !== "0");
@@ -122,11 +134,11 @@ export class Values<Out, In> {
     isWrite: boolean,
     decode: (reply: Reply) => T,
     options: CallOptions | undefined,
+    known: ReadonlySet<string> = CALL_OPTIONS,
   ): Promise<T> {
-    const given = options?.timeoutMs;
-    const timeoutMs = given === undefined
-      ? this.#settings.timeoutMs
-      : checkTimeout("timeoutMs", given);
+    checkNames(options, known);
+    const signal = checkSignal(options?.signal);
+    const timeoutMs = checkTimeout("timeoutMs", options?.timeoutMs, this.#settings.timeoutMs);
     return new Promise<unknown>((resolve, reject) => {
       const call = new Call({
         requests: [request],
@@ -134,7 +146,7 @@ export class Values<Out, In> {
         isWrite,
         deadlineMs: performance.now() + timeoutMs,
         timeoutMs,
-        signal: options?.signal,
+        signal,
         decode,
         resolve,
         reject,
@@ -173,7 +185,8 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   command(request: readonly Argument[], options?: CommandOptions): Promise<Reply> {
     const own = keptRequest(request);
     requests.checkShared(own);
-    return this.call(own, options?.isWrite !== false, (reply) => reply, options);
+    const isWrite = checkFlag("isWrite", options?.isWrite) !== false;
+    return this.call(own, isWrite, (reply) => reply, options, COMMAND_OPTIONS);
   }
 
   /** HOST:PORT of the server that leads, as far as this client knows; null while it is looking. */

@@ -28,6 +28,7 @@ export function cas(
   version: number,
   options: Expiry | undefined,
 ): Argument[] {
+  if (typeof version !== "number") throw wrongKind("a version", "a number", version, "");
   if (!Number.isSafeInteger(version) || version < 0) {
     throw new RangeError(`${version} is no version: give one that getm() or set() gave, or 0`);
   }
@@ -65,6 +66,9 @@ export function checkShared([first]: readonly Argument[]): void {
 function withExpiry(request: Argument[], options: Expiry | undefined): Argument[] {
   const ms = options?.timeToLiveMs;
   if (ms === undefined) return request;
+  if (typeof ms !== "number") {
+    throw wrongKind("timeToLiveMs", "a number of milliseconds", ms, "");
+  }
   if (!Number.isSafeInteger(ms) || ms <= 0) {
     throw new RangeError(`timeToLiveMs is ${ms}: write whole milliseconds above 0`);
   }

@@ -1,5 +1,7 @@
 /** What a client can be told when it is made, and what it takes where it is not told. */
 import { formatAddress, parseAddress } from "./address.ts";
+import { wrongKind } from "./arguments.ts";
+import { checkNames, checkSignal, optionNames } from "./options.ts";
 
 export interface ConnectOptions {
   /**
@@ -43,32 +45,61 @@ const MIB = 1_048_576;
 /** What timers of all runtimes take. */
 const TIMEOUT_MS_MAX = 2_147_483_647;
 
-/** @throws {TypeError} where something is wrong, with what was meant. */
+const CONNECT_OPTIONS = optionNames<ConnectOptions>({
+  servers: true,
+  timeoutMs: true,
+  signal: true,
+  attemptTimeoutMs: true,
+  silenceMs: true,
+  callsUnderWayMax: true,
+  bytesUnderWayMax: true,
+  callsWaitingMax: true,
+  bytesWaitingMax: true,
+  replyBytesMax: true,
+});
+const SERVERS = 'an array such as ["127.0.0.1:9000"]';
+
+/** @throws {TypeError | RangeError} where something is wrong, with what was meant. */
 export function toSettings(options: ConnectOptions): Settings {
+  if (options === undefined) throw new TypeError(`servers is missing: it is ${SERVERS}`);
+  checkNames(options, CONNECT_OPTIONS);
+  checkSignal(options.signal);
+  if (!Array.isArray(options.servers)) throw wrongKind("servers", SERVERS, options.servers, "");
   if (options.servers.length === 0) {
     throw new TypeError('servers is empty: name at least one, such as ["127.0.0.1:9000"]');
   }
-  const addresses = options.servers.map(parseAddress);
+  const addresses = Array.from(options.servers, parseAddress);
   return {
     servers: [...new Set(addresses.map((one) => formatAddress(one.hostname, one.port)))],
-    timeoutMs: checkTimeout("timeoutMs", options.timeoutMs ?? 5_000),
-    attemptTimeoutMs: checkTimeout("attemptTimeoutMs", options.attemptTimeoutMs ?? 1_000),
-    silenceMs: checkTimeout("silenceMs", options.silenceMs ?? 500),
-    callsUnderWayMax: checkCount("callsUnderWayMax", options.callsUnderWayMax ?? 1_000),
-    bytesUnderWayMax: checkCount("bytesUnderWayMax", options.bytesUnderWayMax ?? 4 * MIB),
-    callsWaitingMax: checkCount("callsWaitingMax", options.callsWaitingMax ?? 100_000),
-    bytesWaitingMax: checkCount("bytesWaitingMax", options.bytesWaitingMax ?? 64 * MIB),
-    replyBytesMax: checkCount("replyBytesMax", options.replyBytesMax ?? 80 * MIB),
+    timeoutMs: checkTimeout("timeoutMs", options.timeoutMs, 5_000),
+    attemptTimeoutMs: checkTimeout("attemptTimeoutMs", options.attemptTimeoutMs, 1_000),
+    silenceMs: checkTimeout("silenceMs", options.silenceMs, 500),
+    callsUnderWayMax: checkCount("callsUnderWayMax", options.callsUnderWayMax, 1_000),
+    bytesUnderWayMax: checkCount("bytesUnderWayMax", options.bytesUnderWayMax, 4 * MIB),
+    callsWaitingMax: checkCount("callsWaitingMax", options.callsWaitingMax, 100_000),
+    bytesWaitingMax: checkCount("bytesWaitingMax", options.bytesWaitingMax, 64 * MIB),
+    replyBytesMax: checkCount("replyBytesMax", options.replyBytesMax, 80 * MIB),
   };
 }
 
-/** @throws {RangeError} where it is no time that a call can be given. */
-export function checkTimeout(name: string, ms: number): number {
-  if (typeof ms === "number" && ms > 0 && ms <= TIMEOUT_MS_MAX) return ms;
+/**
+ * `usual` where it is not given.
+ * @throws {TypeError | RangeError} where it is no time that a call can be given.
+ */
+export function checkTimeout(name: string, ms: number | undefined, usual: number): number {
+  if (ms === undefined) return usual;
+  if (typeof ms !== "number") throw wrongKind(name, "a number of milliseconds", ms, "");
+  if (ms > 0 && ms <= TIMEOUT_MS_MAX) return ms;
   throw new RangeError(`${name} is ${ms}: write milliseconds above 0, up to ${TIMEOUT_MS_MAX}`);
 }
 
-function checkCount(name: string, count: number): number {
+/**
+ * `usual` where it is not given.
+ * @throws {TypeError | RangeError} where it counts nothing.
+ */
+export function checkCount(name: string, count: number | undefined, usual: number): number {
+  if (count === undefined) return usual;
+  if (typeof count !== "number") throw wrongKind(name, "a number", count, "");
   if (Number.isSafeInteger(count) && count > 0) return count;
   throw new RangeError(`${name} is ${count}: write a whole number above 0`);
 }

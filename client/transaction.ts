@@ -2,11 +2,13 @@
  * Transactions: what is written goes into the log as one command, and only if nothing that was read has
  * changed since.
  */
+import { wrongKind } from "./arguments.ts";
 import type { CallOptions, CasOutcome, Key, SetOptions, Versioned } from "./calls.ts";
 import type { Cluster } from "./cluster.ts";
 import { NotDone, ProtocolProblem, Refused } from "./errors.ts";
 import { type Lane, type LaneCall, Restart } from "./lane.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
+import { CALL_OPTIONS, checkNames, checkSignal, WRITE_OPTIONS } from "./options.ts";
 import * as requests from "./requests.ts";
 import { toBigint, toCasOutcome, toNumber, toWasDeleted, type ValueReplies } from "./replies.ts";
 import type { Argument } from "./request_writer.ts";
@@ -82,6 +84,7 @@ export class Transaction<Out, In> {
   }
 
   set(key: Key, value: In, options?: Omit<SetOptions, keyof CallOptions>): Pending<number> {
+    checkNames(options, WRITE_OPTIONS);
     return this.#write(requests.set(key, this.#kind.encode(value), options), toNumber);
   }
 
@@ -92,6 +95,7 @@ export class Transaction<Out, In> {
     version: number,
     options?: Omit<SetOptions, keyof CallOptions>,
   ): Pending<CasOutcome> {
+    checkNames(options, WRITE_OPTIONS);
     const request = requests.cas(key, this.#kind.encode(value), version, options);
     return this.#write(request, toCasOutcome);
   }
@@ -150,8 +154,11 @@ export class Transactor<Out, In> {
     body: (transaction: Transaction<Out, In>) => T | Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? this.#settings.timeoutMs);
-    const limit = { deadlineMs: performance.now() + timeoutMs, timeoutMs, signal: options.signal };
+    if (typeof body !== "function") throw wrongKind("what transact runs", "a function", body, "");
+    checkNames(options, CALL_OPTIONS);
+    const signal = checkSignal(options.signal);
+    const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs, this.#settings.timeoutMs);
+    const limit = { deadlineMs: performance.now() + timeoutMs, timeoutMs, signal };
     let last: Restart | null = null;
     for (let tries = 1;; tries++) {
       const round = new Round(this.#cluster, limit);

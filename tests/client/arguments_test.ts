@@ -68,7 +68,10 @@ test("client: what is neither text nor bytes is refused as a key, before anythin
     throws(() => client.mget("k" as never), /what mget takes is an array of keys, not a string/);
     throws(() => client.mget("" as never), /what mget takes is an array of keys, not a string/);
     throws(() => client.incr("k", "2" as never), /incr adds is a number or a bigint, not a string/);
-    throws(() => client.get("k", { timeoutMs: "100" as never }), /timeoutMs is 100: write millis/);
+    throws(
+      () => client.get("k", { timeoutMs: "100" as never }),
+      /timeoutMs is a number of milliseconds, not a string/,
+    );
     deepStrictEqual(server!.seen, []);
   });
 });
