@@ -22,6 +22,7 @@ export type {
 export type { Values } from "./client.ts";
 export type { Failure, Phase } from "./errors.ts";
 export { BadValue, NotDone, RaftkvError, Refused, Unknown } from "./errors.ts";
+export { Link, type LinkOptions } from "./link.ts";
 export { type Reply, ReplyError } from "./reply_parser.ts";
 export type { Argument } from "./request_writer.ts";
 export type { ConnectOptions } from "./settings.ts";

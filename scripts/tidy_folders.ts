@@ -41,7 +41,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
   admin: { shared: ["http_response.ts"], folders: { page: [] } },
   kv: { shared: [], folders: { memory: [], commands: ["memory"] } },
   wire: {
-    shared: ["codec.ts", "command_batch.ts", "decimal.ts", "status.ts"],
+    shared: ["codec.ts", "backup.ts", "command_batch.ts", "decimal.ts", "status.ts"],
     folders: { line: [], resp: [], rpc: [] },
   },
   storage: {

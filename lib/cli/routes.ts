@@ -1,5 +1,6 @@
 /** All commands. Loaded for each of them but `serve`, which needs none of the others' words. */
 import { buildRouteMap } from "@stricli/core";
+import { backupCommand } from "./commands/backup.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { casCommand } from "./commands/cas.ts";
 import { checkCommand } from "./commands/check.ts";
@@ -50,6 +51,7 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     keys: keysCommand,
     load: loadCommand,
     dump: dumpCommand,
+    backup: backupCommand,
     status: statusCommand,
     top: topCommand,
     check: checkCommand,

@@ -4,8 +4,10 @@ import { Op } from "../kv/commands/command.ts";
 import { type Result, Status } from "../kv/commands/result.ts";
 import { missesLeader } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
+import type { BackupSource } from "../wire/backup.ts";
 import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
+import { backupSource } from "./backup_source.ts";
 import { statusText } from "./facts/cluster_status.ts";
 import { contentBytesMax } from "./limits.ts";
 import { proposeTimeEntry } from "./passing_time.ts";
@@ -202,6 +204,14 @@ export class Evaluator implements SessionHost, WorkBudget {
 
   statusText(): string {
     return statusText(this.#state);
+  }
+
+  backups(): BackupSource | null {
+    const { replica, options, links: { formation } } = this.#state;
+    if (replica === null || isLoading(replica)) return null;
+    const { serverId, version = "" } = options;
+    const { clusterId } = formation;
+    return backupSource(replica, { clusterId, serverId, version }, () => scheduleTurn(this.#state));
   }
 
   markActive(session: NodeSession): void {

@@ -1,6 +1,7 @@
 /** The two sides of a client protocol, as the session uses them. Synchronous and incremental. */
 import type { ByteWriter } from "../util/bytes.ts";
 import type { Result } from "../kv/commands/result.ts";
+import type { BackupSource } from "./backup.ts";
 import type { ClientError, CommandBatch } from "./command_batch.ts";
 
 /** Where the leader's clients connect, for a redirect. */
@@ -88,6 +89,8 @@ export interface ServerViewSource {
   serverView(): ServerView;
   /** What this server knows of itself and the others: a `ClusterStatus` (status.ts) as JSON. */
   statusText(): string;
+  /** For backups of this server; null while it has nothing that could be taken. */
+  backups(): BackupSource | null;
 }
 
 export interface Codec {

@@ -44,6 +44,9 @@ class FakeLeader implements SessionHost {
   serverView(): ServerView {
     throw new Error("Nothing of this server is asked for here");
   }
+  backups(): null {
+    return null;
+  }
   statusText(): string {
     throw new Error("Nothing of this server is asked for here");
   }

@@ -104,6 +104,9 @@ export class OneServer implements SessionHost {
   statusText(): string {
     return '{"format":1}';
   }
+  backups(): null {
+    return null;
+  }
   serverView(): ServerView {
     const leaderId = this.refusedWith === 0 ? 1 : this.leader === null ? 0 : 2;
     return {

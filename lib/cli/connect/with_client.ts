@@ -27,7 +27,7 @@ export interface Session {
 }
 
 /** @throws {UsageError} where the variable is wrong. */
-function timeoutMsOf(flags: ClientFlags, host: HostProcess): number {
+export function timeoutMsOf(flags: Pick<ClientFlags, "timeout">, host: HostProcess): number {
   if (flags.timeout !== undefined) return flags.timeout;
   const text = host.environment("RAFTKV_TIMEOUT");
   if (text === undefined) return TIMEOUT_MS;

@@ -76,6 +76,11 @@ export class SnapshotMaker {
     return this.#running?.snapshot.head.index ?? Infinity;
   }
 
+  /** Bytes of the snapshot that is being taken that are made. */
+  get madeBytes(): number {
+    return this.#running?.bytes ?? 0;
+  }
+
   /** Entries of so many bytes were applied. */
   noteApplied(bytes: number): void {
     this.#logBytes += bytes;

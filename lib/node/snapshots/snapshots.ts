@@ -10,6 +10,7 @@ import type { Entry, Ready, ServerId, SnapshotPosition } from "../../raft/types.
 import type { LogStorage, SnapshotFiles } from "../../storage/types.ts";
 import type { StorageLimits } from "../limits.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
+import { Backups } from "./backups.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
 import type { MessageSender, NodeHost } from "../api.ts";
 import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
@@ -67,6 +68,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   readonly #maker: SnapshotMaker;
   readonly #receiver: SnapshotReceiver;
   readonly #trimmer: LogTrimmer;
+  readonly backups: Backups;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   /** Followers that need a newer snapshot than there is yet. */
   readonly #waiting = new Set<ServerId>();
@@ -98,6 +100,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
       sliceBytes: limits.snapshotSliceBytes,
       events: this,
     }, bytesBehind);
+    this.backups = new Backups(files, clock);
     this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
   }
 
@@ -133,13 +136,13 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   nextDeadlineMs(store: Store, log: LogStorage): number {
     // On a full disk a snapshot that frees some of it can't wait: the reserve does not last long.
     const isBusy = this.#receiver.isLoading || this.#waiting.size > 0 || this.#trimmer.isDue ||
-      !log.hasRoom();
+      this.backups.isWaiting || !log.hasRoom();
     const pieceMs = this.#elapsedMs + PIECE_PAUSE_MS;
     if (isBusy) return pieceMs;
     const lookMs = this.#elapsedMs + LOOK_MS;
     const { files } = this.#options;
     const workMs = Math.min(this.#maker.nextDeadlineMs(this.#raft, store), files.nextReserveMs());
-    let earliestMs = Math.max(pieceMs, workMs);
+    let earliestMs = Math.min(Math.max(pieceMs, workMs), this.backups.nextDeadlineMs());
     if (this.#receiver.isReceiving) earliestMs = Math.min(earliestMs, lookMs);
     if (this.#senders.size === 0) return earliestMs;
     for (const sender of this.#senders.values()) {
@@ -158,6 +161,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.#leaveSilent();
     this.#elapseSenders(nowMs);
     this.#serveWaiting(nowMs);
+    this.backups.elapse(nowMs, store, this.#maker);
     if (this.#receiver.isReceiving) this.#maker.giveWay();
     else this.#maker.elapse(nowMs, this.#raft, store, mayBegin);
     const appliedIndex = store.appliedIndex;
@@ -198,6 +202,16 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   /** The index of the snapshot that is being taken; Infinity where none is. */
   get runningIndex(): number {
     return this.#maker.runningIndex;
+  }
+
+  /** Of the digest of the contents. */
+  get hashSeed(): number {
+    return this.#options.storeOptions.hashSeed;
+  }
+
+  /** How many bytes of the snapshot that is being taken are made, and of about how many. */
+  made(store: Store): { readonly bytes: number; readonly of: number } {
+    return { bytes: this.#maker.madeBytes, of: recordBytes(store) };
   }
 
   /** True while followers get a snapshot, or wait for one. */

@@ -10,6 +10,7 @@ import {
   type CommandBatch,
   ReplyMode,
 } from "../command_batch.ts";
+import { writeBackupReply } from "./resp_backup.ts";
 import { writeServerReply } from "./resp_server_replies.ts";
 import { CLUSTER_DOWN } from "./resp_cluster.ts";
 import { Outcome, RespReader } from "./resp_reader.ts";
@@ -146,6 +147,7 @@ export class RespCodec implements Codec {
       return;
     }
     const argument = decoder.decode(bytes.subarray(start, end));
+    if (mode === RespMode.backup) return writeBackupReply(out, argument, source.backups());
     writeServerReply(out, mode, (replyMode & RESP3) !== 0, argument, source.serverView());
   }
 

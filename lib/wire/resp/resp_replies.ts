@@ -50,6 +50,7 @@ export const RespMode = {
   command: 49,
   role: 50,
   status: 51,
+  backup: 52,
 } as const;
 export type RespMode = typeof RespMode[keyof typeof RespMode];
 
@@ -262,7 +263,7 @@ export function writeMap(out: ByteWriter, pairs: number, isResp3: boolean): void
   writeHead(out, isResp3 ? PERCENT : STAR, isResp3 ? pairs : 2 * pairs);
 }
 
-function writeBulk(
+export function writeBulk(
   out: ByteWriter,
   source: Uint8Array,
   start: number,

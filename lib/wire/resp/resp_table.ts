@@ -1,4 +1,5 @@
 /** The commands of the Redis protocol that this server knows, with what COMMAND tells of them. */
+import { backup } from "./resp_backup.ts";
 import * as connection from "./resp_connection.ts";
 import * as keys from "./resp_keys.ts";
 import type { RespRequest } from "./resp_request.ts";
@@ -101,6 +102,17 @@ const SERVER: readonly Row[] = [
   ["flushall", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
   ["flushdb", -1, "write", 0, 0, 0, "1.0.0", "Delete all keys", keys.flushall],
   ["info", -1, "loading stale", 0, 0, 0, "1.0.0", "About the server", server.info],
+  [
+    "raftkv.backup",
+    -2,
+    "admin noscript",
+    0,
+    0,
+    0,
+    "0.1.0",
+    "The contents of this server at one index",
+    backup,
+  ],
   [
     "raftkv.status",
     1,
