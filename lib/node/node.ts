@@ -9,6 +9,7 @@ import { Result } from "../kv/commands/result.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
 import {
+  type Incarnation,
   type Message,
   NOBODY,
   type PersistBatch,
@@ -187,11 +188,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return factsNotice(this.#state);
   }
 
-  messageReceived(message: Message): void {
+  messageReceived(message: Message, incarnation: Incarnation): void {
     const { replica, space } = this.#state;
     const admitted = replica === null ? null : space.admit(replica, message);
     if (this.#isOver || admitted === null) return;
-    this.#raftNow()!.step(admitted);
+    this.#raftNow()!.step(admitted, incarnation);
     scheduleTurn(this.#state);
   }
 

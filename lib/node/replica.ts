@@ -152,6 +152,9 @@ export function finishRepair(replica: Replica, host: NodeHost): void {
   host.log({ level: "info", message: "The log is repaired", fields: {} });
 }
 
+/** Those of founders are in the cluster file. */
+const NO_ADDRESSES = new Uint8Array(0);
+
 /** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
 function loadStore(options: StoreOptions, file: SnapshotFile): Store {
   const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);
@@ -172,6 +175,12 @@ function makeRaft(
     id: options.serverId,
     configuration: recovered.snapshot?.configuration ??
       makeConfiguration(formation.members.map((member) => member.serverId)),
+    founders: formation.members.map(({ serverId, incarnation }) => ({
+      id: serverId,
+      incarnation,
+      staysLearner: false,
+      addresses: NO_ADDRESSES,
+    })),
     hardState: recovered.hardState,
     snapshot: recovered.snapshot?.position ?? { index: 0, term: 0 },
     entries: recovered.entries,
@@ -188,6 +197,12 @@ function makeRaft(
       const lastStampMs = last === undefined ? contents.store.clockMs : entryStampMs(last);
       clocks.beginTerm(lastStampMs, raft.state.log.lastTerm);
       return timeEntry(clocks.leader.nowMs());
+    },
+    makeConfigurationEntry: (payload) => {
+      const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
+      writeEnvelope(data, EntryKind.configuration, clocks.leader.nowMs());
+      data.set(payload, ENVELOPE_BYTES);
+      return data;
     },
     appendBytesMax: limits.appendBytesMax,
     appendsInFlightMax: limits.appendsInFlightMax,

@@ -16,7 +16,17 @@ import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
 /** True where this server may run for a term of its own accord. */
 export function mayCampaign(state: RaftState): boolean {
-  return isVoter(configurationOf(state), state.id) && canWriteVote(state) && !state.repairing;
+  return isNeeded(state) && canWriteVote(state) && !state.repairing && !state.removed;
+}
+
+/**
+ * True for a voter, and for one that is none by an entry that may not be committed: the others may need it,
+ * as its log may be the only one that can win (thesis §4.2.2, figure 4.6). Its own vote counts for nothing.
+ */
+function isNeeded({ configurations, commitIndex, id }: RaftState): boolean {
+  if (isVoter(configurations.current, id)) return true;
+  if (configurations.currentIndex <= commitIndex) return false;
+  return configurations.from(commitIndex).some(({ configuration }) => isVoter(configuration, id));
 }
 
 /** The election timer ran out, or the leader's connection broke. */

@@ -30,7 +30,7 @@ export function makeConfiguration(
   };
 }
 
-function sorted(ids: readonly ServerId[]): ServerId[] {
+export function sorted(ids: readonly ServerId[]): ServerId[] {
   return [...ids].sort((a, b) => a - b);
 }
 
@@ -53,6 +53,10 @@ export function memberIds(configuration: Configuration): ServerId[] {
 /** True where `id` votes, in whichever half. */
 export function isVoter({ voters, votersOutgoing }: Configuration, id: ServerId): boolean {
   return voters.includes(id) || votersOutgoing.includes(id);
+}
+
+export function isMember(configuration: Configuration, id: ServerId): boolean {
+  return isVoter(configuration, id) || configuration.learners.includes(id);
 }
 
 export function memberOf({ members }: Configuration, id: ServerId): Member | null {

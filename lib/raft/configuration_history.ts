@@ -6,23 +6,63 @@
 import { decodeConfiguration } from "./configuration_codec.ts";
 import { ENVELOPE_BYTES } from "./envelope.ts";
 import { assert } from "../util/assert.ts";
-import { type Configuration, type Entry, EntryKind } from "./types.ts";
+import {
+  type Configuration,
+  type Entry,
+  EntryKind,
+  type Incarnation,
+  type Member,
+  type ServerId,
+} from "./types.ts";
 
 interface ConfigurationVersion {
   /** The index of its entry; for the first one that of the snapshot. */
   readonly index: number;
   readonly configuration: Configuration;
+  /** Of each member that is described. */
+  readonly incarnations: ReadonlyMap<ServerId, Incarnation>;
 }
 
 export class ConfigurationHistory {
   readonly versions: ConfigurationVersion[];
 
-  constructor(index: number, configuration: Configuration) {
-    this.versions = [{ index, configuration }];
+  readonly #founders: readonly Member[];
+
+  /** `founders`: who the members are of a configuration that does not describe them. */
+  constructor(index: number, configuration: Configuration, founders: readonly Member[] = []) {
+    this.#founders = founders;
+    this.versions = [];
+    this.#push(index, configuration);
+  }
+
+  #push(index: number, configuration: Configuration): void {
+    const members = configuration.members.length > 0 ? configuration.members : this.#founders;
+    const incarnations = new Map(members.map((member) => [member.id, member.incarnation]));
+    this.versions.push({ index, configuration, incarnations });
   }
 
   get current(): Configuration {
     return this.versions[this.versions.length - 1]!.configuration;
+  }
+
+  /** The index of the entry of the current configuration. */
+  get currentIndex(): number {
+    return this.versions[this.versions.length - 1]!.index;
+  }
+
+  /**
+   * True where `incarnation` is not the life of `id` that the current configuration means: what it
+   * says counts for nothing (null: its life is not known, nor doubted).
+   */
+  isOtherLife(id: ServerId, incarnation: Incarnation | null): boolean {
+    const meant = this.versions[this.versions.length - 1]!.incarnations.get(id);
+    return incarnation !== null && meant !== undefined && meant !== incarnation;
+  }
+
+  /** The configuration in effect at `index`, and all after it, oldest first. */
+  from(index: number): ConfigurationVersion[] {
+    const first = this.versions.findLastIndex((known) => known.index <= index);
+    return this.versions.slice(Math.max(0, first));
   }
 
   /** Takes up the configurations among `entries`; true where there was one. */
@@ -31,7 +71,7 @@ export class ConfigurationHistory {
     for (const { index, data } of entries) {
       if (data[0] !== EntryKind.configuration) continue;
       const configuration = decodeConfiguration(data.subarray(ENVELOPE_BYTES));
-      this.versions.push({ index, configuration });
+      this.#push(index, configuration);
       changed = true;
     }
     return changed;
@@ -52,7 +92,7 @@ export class ConfigurationHistory {
   /** Starts again with the configuration of a snapshot that ends at `index`. */
   restart(index: number, configuration: Configuration): void {
     this.versions.length = 0;
-    this.versions.push({ index, configuration });
+    this.#push(index, configuration);
   }
 
   /** Forgets the configurations at `from` and after it; the first one always stays. */

@@ -43,7 +43,9 @@ export function describeMessage(message: Message): string {
     case "voteResponse": {
       const kind = message.preVote ? "pre-vote" : "vote";
       const answer = message.granted ? "granted" : "refused";
-      const flags = `${message.suspect ? " suspect" : ""}${message.repairing ? " repairing" : ""}`;
+      const flags = `${message.suspect ? " suspect" : ""}${message.repairing ? " repairing" : ""}${
+        message.removed ? " removed" : ""
+      }`;
       return `${head} ${kind} ${answer} ${term}${flags}`;
     }
     case "appendRequest":

@@ -32,6 +32,7 @@ export function hearLeader(
   if (state.role.kind !== "follower" || state.leaderId !== message.from) {
     becomeFollower(state, state.term, message.from, `heard from leader ${message.from}`);
   }
+  state.removed = false;
   startElectionTimer(state);
 }
 

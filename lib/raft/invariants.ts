@@ -3,6 +3,7 @@
  * (`checkDelta`). What must hold between servers only a test that sees them all can check.
  */
 import { assert } from "../util/assert.ts";
+import { checkConfigurations } from "./configuration_invariants.ts";
 import { memberIds } from "./configuration.ts";
 import { NO_TERM } from "./log.ts";
 import { configurationOf, leaderOf, type LeaderRole, type RaftState, type Role } from "./state.ts";
@@ -59,6 +60,7 @@ export function summarize(state: RaftState): StateSummary {
 /** Throws where the state contradicts itself. Linear in the log. */
 export function checkState(state: RaftState): void {
   checkMarks(state);
+  checkConfigurations(state, hold);
   checkLog(state);
   const { role } = state;
   if (role.kind === "leader") checkLeader(state, role);
@@ -87,11 +89,6 @@ function checkMarks(state: RaftState): void {
   hold(state, log.snapshot.index <= output.applyingIndex, "compacted what was not handed out");
   hold(state, log.snapshot.index <= log.durableIndex, "compacted what is not durable");
   const { versions } = state.configurations;
-  hold(
-    state,
-    versions.every(({ index }, i) => i === 0 || versions[i - 1]!.index < index),
-    "has configurations out of order",
-  );
   hold(state, versions[0]!.index <= output.applyingIndex, "forgot a configuration too early");
   hold(state, versions.at(-1)!.index <= log.lastIndex, "follows a configuration that is gone");
   hold(state, commitIndex <= log.lastIndex, "committed more than its log holds");

@@ -1,6 +1,7 @@
 /** What a leader does with answers, proposals and time (paper §5.3, §5.4). */
-import { advanceCommit, appendToLog } from "./commit.ts";
+import { advanceCommit } from "./commit.ts";
 import { memberIds } from "./configuration.ts";
+import { needsReconfiguring } from "./membership.ts";
 import { clearSuspect } from "./output.ts";
 import {
   becomePausedProbe,
@@ -11,9 +12,11 @@ import {
   noteRefused,
   type Progress,
 } from "./progress.ts";
+import { appendProposal } from "./proposals.ts";
 import { hasQuorumWith } from "./quorum.ts";
 import { askAllWhenDue, confirmRound, makeReadIndexState, nextAskAllMs } from "./read_index.ts";
 import { resendStalled, sendHeartbeats } from "./replication.ts";
+import { continueReconfiguring } from "./reconfigure.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
 import {
   configurationOf,
@@ -35,10 +38,6 @@ import {
   type SnapshotChunkResponse,
   type VoteResponse,
 } from "./types.ts";
-
-export type ProposeResult =
-  | { readonly accepted: true; readonly index: number; readonly term: number }
-  | { readonly accepted: false; readonly reason: "notLeader" | "busy" | "transferring" };
 
 /** Takes over the current term, and begins it with an entry that commits what came before it. */
 export function becomeLeader(state: RaftState): void {
@@ -65,28 +64,9 @@ function makeLeader(state: RaftState): LeaderRole {
     transfer: null,
     thrifty: makeThriftyAppends(state.nowMs),
     reads: makeReadIndexState(state.lastReadRound),
+    isReconfiguring: needsReconfiguring(state),
+    isHandingOver: false,
   };
-}
-
-/** Puts `data` into the log as the next entry; it leaves when the turn ends. */
-export function propose(state: RaftState, data: Uint8Array): ProposeResult {
-  const leader = state.role;
-  if (leader.kind !== "leader") return { accepted: false, reason: "notLeader" };
-  if (leader.transfer !== null) return { accepted: false, reason: "transferring" };
-  const { uncommittedBytes } = leader;
-  if (uncommittedBytes > 0 && uncommittedBytes + data.length > state.options.uncommittedBytesMax) {
-    return { accepted: false, reason: "busy" };
-  }
-  return { accepted: true, index: appendProposal(state, leader, data), term: state.term };
-}
-
-function appendProposal(state: RaftState, leader: LeaderRole, data: Uint8Array): number {
-  const index = state.log.lastIndex + 1;
-  appendToLog(state, [{ index, term: state.term, data }]);
-  leader.uncommittedBytes += data.length;
-  leader.thrifty.bytes += data.length;
-  state.output.appendsDue = true;
-  return index;
 }
 
 export function handleAppendResponse(state: RaftState, message: AppendResponse): void {
@@ -99,6 +79,7 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
     noteAccepted(progress, message.index);
     advanceCommit(state, leader);
     continueTransfer(state, leader);
+    continueReconfiguring(state, leader);
   } else {
     const { hintIndex, hintTerm } = message;
     // A hint before the start of the log stays one: the log knows nothing there that could match.
@@ -124,6 +105,7 @@ function hearFollower(
   const progress = leader.progress.get(message.from);
   if (progress === undefined) return undefined;
   progress.recentlyActive = true;
+  progress.isHeard = true;
   progress.silentHeartbeats = 0;
   if (message.kind === "snapshotChunkResponse") return progress;
   if (message.readRound > progress.readRound && message.readRound <= leader.reads.started) {
@@ -156,6 +138,8 @@ export function handleSuspicion(state: RaftState, message: VoteResponse): void {
 
 /** The connection to a follower broke, and a snapshot's stream with it: its process may have died. */
 export function handleFollowerDisconnect(state: RaftState, id: ServerId): void {
+  const progress = leaderOf(state)?.progress.get(id);
+  if (progress !== undefined) progress.isHeard = false;
   forgetFollower(state, id);
   snapshotFailed(state, id);
 }
@@ -182,6 +166,8 @@ export function elapseLeader(state: RaftState, leader: LeaderRole): void {
     );
   }
   elapseTransfer(state, leader);
+  continueReconfiguring(state, leader);
+  if (leader !== state.role) return;
   if (state.nowMs >= state.electionDeadlineMs) {
     startElectionTimer(state, state.options.electionTimeoutMs);
     if (!checkQuorum(state, leader)) {

@@ -1,8 +1,8 @@
 /**
- * Keeps the leader's followers equal to the configuration in effect. Changes of membership (joint
- * consensus, thesis §4.3) will begin here; today only entries of a log that has them pass through.
+ * Keeps the leader's followers equal to the configuration in effect, as it comes and goes with the entries
+ * of the log. Changing it is in reconfigure.ts.
  */
-import { memberIds } from "./configuration.ts";
+import { isJoint, isVoter, memberIds } from "./configuration.ts";
 import { makeProgress } from "./progress.ts";
 import { configurationOf, type RaftState } from "./state.ts";
 
@@ -17,5 +17,12 @@ export function syncProgress(state: RaftState): void {
     if (id === state.id || progress.has(id)) continue;
     progress.set(id, makeProgress(id, state.log.lastIndex + 1));
   }
+  state.role.isReconfiguring = needsReconfiguring(state);
   state.output.appendsDue = true;
+}
+
+/** True where a leader has to do something once a commit has reached the current configuration. */
+export function needsReconfiguring(state: RaftState): boolean {
+  const configuration = configurationOf(state);
+  return isJoint(configuration) || !isVoter(configuration, state.id);
 }

@@ -28,6 +28,8 @@ export interface Progress {
   inFlightBytes: number;
   /** It answered since the last check of the quorum. */
   recentlyActive: boolean;
+  /** It answered in this term, since its connection broke last. */
+  isHeard: boolean;
   /** Periodic heartbeats that left since its last answer: 0 or 1 for who lives nearby. */
   silentHeartbeats: number;
   /** The newest read round that it confirmed in this term. */
@@ -48,6 +50,7 @@ export function makeProgress(id: ServerId, nextIndex: number): Progress {
     inFlight: new Deque<InFlight>(8),
     inFlightBytes: 0,
     recentlyActive: false,
+    isHeard: false,
     silentHeartbeats: 0,
     readRound: 0,
     matchAtHeartbeat: -1,

@@ -7,10 +7,12 @@ import { assert } from "../util/assert.ts";
 import { ConfigurationHistory } from "./configuration_history.ts";
 import { handleDisconnect } from "./follower.ts";
 import { checkDelta, checkState, type StateSummary, summarize } from "./invariants.ts";
-import { handleFollowerDisconnect, propose, type ProposeResult, snapshotFailed } from "./leader.ts";
+import { handleFollowerDisconnect, snapshotFailed } from "./leader.ts";
 import { RaftLog } from "./log.ts";
 import { makeOutput, setTerm } from "./output.ts";
+import { propose, type ProposeResult } from "./proposals.ts";
 import { requestRead } from "./read_index.ts";
+import { type ChangeResult, proposeChange } from "./reconfigure.ts";
 import { advance, hasReady, takeReady } from "./ready.ts";
 import {
   leaderOf,
@@ -26,6 +28,8 @@ import { elapse, nextDeadlineMs, noteStandstill, noteTime } from "./time.ts";
 import { transferLeadership } from "./transfer.ts";
 import {
   type Configuration,
+  type Incarnation,
+  type MemberChange,
   type Message,
   NOBODY,
   type PersistBatch,
@@ -34,7 +38,8 @@ import {
   type SnapshotPosition,
 } from "./types.ts";
 
-export type { ProposeResult } from "./leader.ts";
+export type { ProposeResult } from "./proposals.ts";
+export type { ChangeRefusal, ChangeResult } from "./reconfigure.ts";
 export type { LeaderRole, RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
 
 export class Raft {
@@ -53,7 +58,11 @@ export class Raft {
       lastTerm <= hardState.term,
       `The log's last term is ${lastTerm}, but the hard state knows ${hardState.term} only`,
     );
-    const configurations = new ConfigurationHistory(snapshot.index, options.configuration);
+    const configurations = new ConfigurationHistory(
+      snapshot.index,
+      options.configuration,
+      options.founders,
+    );
     // What the snapshot covers has no say: its configuration is the newest of all in front.
     configurations.append(entries.filter(({ index }) => index > snapshot.index));
     this.state = {
@@ -63,11 +72,12 @@ export class Raft {
       term: hardState.term,
       votedFor: hardState.votedFor,
       leaderId: NOBODY,
+      removed: false,
       suspect: hardState.suspect || options.repair === true,
       repairing: options.repair === true,
       repairEnd: null,
       suspectToldTerm: -1,
-      heardSinceStart: new Set(),
+      heardSinceStart: new Map(),
       suspectAskMs: options.nowMs,
       log: new RaftLog(snapshot, entries),
       configurations,
@@ -122,10 +132,13 @@ export class Raft {
     return nextDeadlineMs(this.state);
   }
 
-  /** A message of another server has arrived; it was checked for form only. */
-  step(message: Message): void {
+  /**
+   * A message of another server has arrived; it was checked for form only. `incarnation`: which life of
+   * that server it comes from, as its connection said; null where that is not known.
+   */
+  step(message: Message, incarnation: Incarnation | null = null): void {
     const before = this.#before();
-    step(this.state, message);
+    step(this.state, message, incarnation);
     this.#check(before);
   }
 
@@ -133,6 +146,17 @@ export class Raft {
   propose(data: Uint8Array): ProposeResult {
     const before = this.#before();
     const result = propose(this.state, data);
+    this.#check(before);
+    return result;
+  }
+
+  /**
+   * Begins a change of members, all of it in one step, where this server leads and no other change is
+   * under way. It is committed, and over, once a configuration is that is not joint.
+   */
+  proposeChange(changes: readonly MemberChange[]): ChangeResult {
+    const before = this.#before();
+    const result = proposeChange(this.state, changes);
     this.#check(before);
     return result;
   }

@@ -4,6 +4,7 @@ import { noteOwnVoteDurable } from "./candidate.ts";
 import { advanceCommit } from "./commit.ts";
 import { releaseHeld } from "./output.ts";
 import { roundIsDue, startRound } from "./read_index.ts";
+import { continueReconfiguring } from "./reconfigure.ts";
 import { sendDueAppends } from "./replication.ts";
 import { leaderOf, type RaftState } from "./state.ts";
 import { endRepairOnceDurable } from "./suspicion.ts";
@@ -133,5 +134,6 @@ export function advance(state: RaftState, batch: PersistBatch): void {
   if (state.role.kind === "leader") {
     advanceCommit(state, state.role);
     continueTransfer(state, state.role);
+    continueReconfiguring(state, state.role);
   }
 }

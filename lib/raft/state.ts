@@ -11,6 +11,8 @@ import {
   type Configuration,
   type Entry,
   type HardState,
+  type Incarnation,
+  type Member,
   type Message,
   type PersistBatch,
   type ReadState,
@@ -52,6 +54,10 @@ export interface LeaderRole {
   transfer: Transfer | null;
   readonly thrifty: ThriftyAppends;
   readonly reads: ReadIndexState;
+  /** The current configuration asks for more than its commit, see reconfigure.ts. */
+  isReconfiguring: boolean;
+  /** It is no voter any more, and has begun to hand over. */
+  isHandingOver: boolean;
 }
 
 export type RoleState = FollowerRole | PreCandidateRole | CandidateRole | LeaderRole;
@@ -143,8 +149,13 @@ export interface RaftEvent {
 
 export interface RaftOptions {
   readonly id: ServerId;
-  /** The first configuration or the snapshot's; configuration entries after that override it. */
+  /**
+   * The first configuration or the snapshot's; configuration entries after that override it. Without
+   * voters for a server that is to join a cluster, and learns from its log who they are.
+   */
   readonly configuration: Configuration;
+  /** Who the members are of a configuration that does not describe them: as the cluster was founded. */
+  readonly founders?: readonly Member[];
   readonly hardState: HardState;
   /**
    * True where entries that were durable once are lost: `snapshot` and `entries` are what is left in
@@ -173,6 +184,8 @@ export interface RaftOptions {
   readonly random: () => number;
   /** The envelope of the entry that a new leader begins its term with. */
   readonly makeNoop: () => Uint8Array;
+  /** The envelope of a configuration's entry, with this payload; asked for while this server leads. */
+  readonly makeConfigurationEntry: (payload: Uint8Array) => Uint8Array;
   /** Bytes of entries in one AppendEntries; a single larger entry goes alone. */
   readonly appendBytesMax: number;
   /** AppendEntries in flight to one follower: how many, and how many bytes of entries. */
@@ -206,6 +219,8 @@ export interface RaftState {
   term: number;
   votedFor: ServerId;
   leaderId: ServerId;
+  /** A server has told this one that it is no member any more, and no leader was heard since. */
+  removed: boolean;
   /** See HardState.suspect. */
   suspect: boolean;
   /** See RaftOptions.repair; then suspect as well, until the repair has settled. */
@@ -215,10 +230,11 @@ export interface RaftState {
   /** The leader and term that a suspect server has told of its state, so that it says it once. */
   suspectToldTerm: number;
   /**
-   * While suspect: the voters that answered since this process started, so that this server's term
-   * is at least theirs. A vote that it forgot was for one of them, in a term that this one knows.
+   * While suspect: the members that answered since this process started, so that this server's term
+   * is at least theirs, each with its life (null: not known). A vote that it forgot was for one of them,
+   * in a term that this one knows.
    */
-  readonly heardSinceStart: Set<ServerId>;
+  readonly heardSinceStart: Map<ServerId, Incarnation | null>;
   /** While suspect: when it next asks those that it has not heard. */
   suspectAskMs: number;
 

@@ -12,14 +12,19 @@ import { handleSnapshotChunk } from "./snapshot.ts";
 import { answerHeartbeat } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import type { RaftState } from "./state.ts";
-import { handleVoteRequest } from "./votes.ts";
-import { type Message, NOBODY } from "./types.ts";
+import { handleVoteRequest, noteRemoved } from "./votes.ts";
+import { type Incarnation, type Message, NOBODY } from "./types.ts";
 
-export function step(state: RaftState, message: Message): void {
-  if (message.to !== state.id || message.from === state.id) return;
-  if (message.kind === "voteRequest") return handleVoteRequest(state, message);
+export function step(state: RaftState, message: Message, incarnation: Incarnation | null): void {
+  const { from } = message;
+  if (message.to !== state.id || from === state.id) return;
+  if (message.kind === "voteRequest") return handleVoteRequest(state, message, incarnation);
+  // An answer counts for one life of its server: an earlier one's vote, ack or term is not the later one's.
+  // Requests don't count for anything, so they are taken from whoever sends them (thesis §4.1).
+  if (isAnswer(message) && state.configurations.isOtherLife(from, incarnation)) return;
+  if (message.kind === "voteResponse" && message.removed) return noteRemoved(state, message);
   // After any message except a granted pre-vote, our term is at least the sender's.
-  if (state.suspect && !isGrantedPreVote(message)) state.heardSinceStart.add(message.from);
+  if (state.suspect && !isGrantedPreVote(message)) state.heardSinceStart.set(from, incarnation);
   if (message.term < state.term) return answerOldTerm(state, message);
   if (message.term > state.term && !isGrantedPreVote(message)) {
     becomeFollower(state, message.term, NOBODY, `server ${message.from} is in a later term`);
@@ -45,6 +50,11 @@ export function step(state: RaftState, message: Message): void {
     default:
       return unreachable(message);
   }
+}
+
+function isAnswer({ kind }: Message): boolean {
+  return kind === "appendResponse" || kind === "heartbeatResponse" || kind === "voteResponse" ||
+    kind === "snapshotChunkResponse";
 }
 
 /** It names the term that the campaign would be for, which nobody is in yet. */

@@ -2,7 +2,7 @@
  * How a suspect server (see HardState.suspect) becomes sound again. It may have forgotten an ack, a
  * vote and the term that they were of, so it needs to know both of the terms and of the log:
  *
- * - every other voter has answered since this process started, and this server's term is at least
+ * - every other member has answered since this process started, and this server's term is at least
  *   theirs. Whoever got the forgotten vote was in that vote's term before it asked, durably; so a
  *   vote in a later term is no second one, and the vote of this term is given to its leader. Before
  *   that a leader must not count on this server at all: it might lead a term that this server had
@@ -12,28 +12,44 @@
  *   may lag behind entries that this server once acknowledged. Nor would a message from before the
  *   leader was told to forget those acks.
  *
+ * Whose answers? It can't know the configuration that it forgot. So it asks the members of every
+ * configuration that it holds, both halves, and learners: whoever votes was a learner first, in an earlier
+ * configuration that was committed, so a leader of today holds that and this server gets it before it
+ * acknowledges anything after it. Two cases show that it is enough:
+ *
+ * - What was cut off held a joint configuration, and a vote for one of its new voters, N. N was a learner in
+ *   the configuration before, was heard, and so this server is in N's term.
+ * - What was cut off held the configuration after that, and a removed voter R is gone for ever. Before
+ *   R is heard none of this server's acks count; so what the leader commits in its own term is held by a
+ *   majority of its configuration without this server, and R, or whoever still votes by the old
+ *   configuration, can't win without one of these. Hence suspicion ends without R once such a commit covers
+ *   the configuration that does without it: from then on only its members have to have been heard.
+ *
+ * Nobody but the only voter of a cluster can forget a configuration that no other voter holds.
+ *
  * A repairing server (see RaftOptions.repair) is a suspect server that knows for certain that it lost
  * something, so in elections it has no say at all. The rest is the same, ending included: that its log
  * holds all it may have forgotten is just what the end of suspicion shows.
  */
+import { memberIds } from "./configuration.ts";
 import { clearSuspect, send, setTerm } from "./output.ts";
-import { configurationOf, type RaftState } from "./state.ts";
-import { type AppendRequest, NOBODY } from "./types.ts";
+import type { RaftState } from "./state.ts";
+import { type AppendRequest, NOBODY, type ServerId } from "./types.ts";
 
 /** False while this server may have forgotten a term: then it confirms nothing that counts. */
-function hasHeardAllVoters(state: RaftState): boolean {
-  return !state.suspect || unheardVoters(state).length === 0;
+function hasHeardAll(state: RaftState): boolean {
+  return !state.suspect || unheard(state).length === 0;
 }
 
 /** The log is equal to the leader's up to `verifiedIndex`: how much of that the leader may count. */
 export function ackableIndex(state: RaftState, verifiedIndex: number): number {
   // What is committed can be counted by anybody; saying so keeps the appends coming.
-  return hasHeardAllVoters(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
+  return hasHeardAll(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
 }
 
 /** The read round to confirm in an answer to one that carries `readRound`. */
 export function ackableRound(state: RaftState, readRound: number): number {
-  return hasHeardAllVoters(state) ? readRound : 0;
+  return hasHeardAll(state) ? readRound : 0;
 }
 
 /** An append of the leader was taken in and verified the log up to `verifiedIndex`. */
@@ -46,7 +62,7 @@ export function tryClearSuspect(
   if (state.suspectToldTerm !== state.term) return tellSuspicion(state);
   const isLogSound = message.commitIndex <= verifiedIndex &&
     state.log.termAt(message.commitIndex) === message.term;
-  if (!isLogSound || !hasHeardAllVoters(state)) return;
+  if (!isLogSound || unheard(state, message.commitIndex).length > 0) return;
   // Whom this server voted for in this term it can't know; its leader is the only safe answer.
   if (state.votedFor === NOBODY) setTerm(state, state.term, message.from);
   state.heardSinceStart.clear();
@@ -76,7 +92,7 @@ export function tellSuspicionOnce(state: RaftState): void {
  * gets an append that shows whether it is sound by now.
  */
 export function requestProbe(state: RaftState): void {
-  if (state.suspectToldTerm !== state.term || hasHeardAllVoters(state)) tellSuspicion(state);
+  if (state.suspectToldTerm !== state.term || hasHeardAll(state)) tellSuspicion(state);
 }
 
 /** By a vote response that grants nothing. */
@@ -91,6 +107,7 @@ function tellSuspicion(state: RaftState): void {
     granted: false,
     suspect: true,
     repairing: state.repairing,
+    removed: false,
   });
 }
 
@@ -102,7 +119,7 @@ export function askTermsNowAndThen(state: RaftState): void {
   if (state.role.kind !== "follower" || state.leaderId === NOBODY) return;
   if (state.nowMs < state.suspectAskMs) return;
   state.suspectAskMs = state.nowMs + state.options.electionTimeoutMs;
-  for (const to of unheardVoters(state)) {
+  for (const to of unheard(state)) {
     send(state, {
       kind: "voteRequest",
       from: state.id,
@@ -119,11 +136,20 @@ export function askTermsNowAndThen(state: RaftState): void {
 /** When `askTermsNowAndThen` next asks somebody; Infinity where there is nobody to ask. */
 export function nextAskMs(state: RaftState): number {
   if (state.role.kind !== "follower" || state.leaderId === NOBODY) return Infinity;
-  return unheardVoters(state).length > 0 ? state.suspectAskMs : Infinity;
+  return unheard(state).length > 0 ? state.suspectAskMs : Infinity;
 }
 
-function unheardVoters(state: RaftState): number[] {
-  return configurationOf(state).voters.filter((id) =>
-    id !== state.id && !state.heardSinceStart.has(id)
-  );
+/** The members of the configurations in effect at `fromIndex` and later that did not answer yet. */
+function unheard(state: RaftState, fromIndex = 0): ServerId[] {
+  const missing = new Set<ServerId>();
+  for (const { configuration, incarnations } of state.configurations.from(fromIndex)) {
+    for (const id of memberIds(configuration)) {
+      const life = state.heardSinceStart.get(id);
+      const meant = incarnations.get(id);
+      const isHeard = life !== undefined &&
+        (life === null || meant === undefined || life === meant);
+      if (id !== state.id && !isHeard) missing.add(id);
+    }
+  }
+  return [...missing];
 }

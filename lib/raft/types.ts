@@ -72,6 +72,18 @@ export interface Configuration {
   readonly members: readonly Member[];
 }
 
+/** One server's part in a change of members: each server is named once in a change. */
+export type MemberChange =
+  /** It gets the log, and is made a voter once it keeps up, unless it is to stay a learner. */
+  | ({ readonly kind: "add" } & Member)
+  /** A learner becomes a voter now. */
+  | { readonly kind: "promote"; readonly id: ServerId }
+  /** A voter becomes a learner, and stays one. */
+  | { readonly kind: "demote"; readonly id: ServerId }
+  | { readonly kind: "remove"; readonly id: ServerId }
+  /** It is reached elsewhere. */
+  | { readonly kind: "move"; readonly id: ServerId; readonly addresses: Uint8Array };
+
 interface MessageHeader {
   readonly from: ServerId;
   readonly to: ServerId;
@@ -97,6 +109,8 @@ export interface VoteResponse extends MessageHeader {
   readonly suspect: boolean;
   /** The voter has lost entries that it held durably (RaftOptions.repair): it has no say. */
   readonly repairing: boolean;
+  /** Whoever asked is no member any more: that is committed, and nothing after it adds it again. */
+  readonly removed: boolean;
 }
 
 /** AppendEntries with entries, or a probe without (paper §5.3). */

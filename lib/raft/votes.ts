@@ -1,8 +1,9 @@
 /** Answering vote requests (paper §5.2, §5.4.1) and pre-votes (thesis §9.6). */
+import { isMember } from "./configuration.ts";
 import { send, sendAfterSync, setTerm } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import { type RaftState, startElectionTimer } from "./state.ts";
-import { NOBODY, type VoteRequest } from "./types.ts";
+import { type Incarnation, NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
 /**
  * True while this server leads or has heard from a leader within the least election timeout: then
@@ -16,7 +17,12 @@ function hasLiveLeader(state: RaftState): boolean {
 }
 
 /** Handles requests of any term: they don't follow the common rule for higher terms. */
-export function handleVoteRequest(state: RaftState, request: VoteRequest): void {
+export function handleVoteRequest(
+  state: RaftState,
+  request: VoteRequest,
+  incarnation: Incarnation | null,
+): void {
+  if (isRemoved(state, request, incarnation)) return tellRemoved(state, request);
   // A lower term is always answered: a candidate that is behind learns the term only this way.
   if (request.term < state.term) return respond(state, request, false);
   if (!request.transfer && hasLiveLeader(state)) {
@@ -36,6 +42,37 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
     startElectionTimer(state);
   }
   respond(state, request, granted);
+}
+
+/**
+ * True where whoever asks was removed, for certain: a committed configuration does without it, and its log
+ * is not beyond this one's. If an entry added it again later, its log would have that entry, or this one
+ * (Log Matching), as whoever votes was a learner first, in a configuration that is committed.
+ */
+function isRemoved(
+  { configurations, commitIndex, log }: RaftState,
+  { from, lastIndex, lastTerm }: VoteRequest,
+  incarnation: Incarnation | null,
+): boolean {
+  const { current, currentIndex } = configurations;
+  if (currentIndex === 0 || currentIndex > commitIndex) return false;
+  if (isMember(current, from) && !configurations.isOtherLife(from, incarnation)) return false;
+  return lastTerm < log.lastTerm || (lastTerm === log.lastTerm && lastIndex <= log.lastIndex);
+}
+
+/** Neither its term nor its log matter here any more. */
+function tellRemoved(state: RaftState, request: VoteRequest): void {
+  const { id, term } = state;
+  const { from, preVote } = request;
+  const refusal = { granted: false, suspect: false, repairing: false, removed: true } as const;
+  send(state, { kind: "voteResponse", from: id, to: from, term, preVote, ...refusal });
+}
+
+/** Another server knows that this one was removed: it has nothing to campaign for, and is quiet. */
+export function noteRemoved(state: RaftState, { from }: VoteResponse): void {
+  if (state.removed || state.role.kind === "leader") return;
+  state.removed = true;
+  becomeFollower(state, state.term, NOBODY, `server ${from} knows that this one was removed`);
 }
 
 /** Refuses without a say. The term must not be lower than the candidate's, or nobody would listen. */
@@ -77,6 +114,7 @@ function respond(state: RaftState, request: VoteRequest, granted: boolean): void
     granted,
     suspect: state.suspect,
     repairing: state.repairing,
+    removed: false,
   } as const;
   if (granted && !preVote) sendAfterSync(state, response);
   else send(state, response);

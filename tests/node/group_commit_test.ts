@@ -15,6 +15,8 @@ const LEADER: LeaderRole = {
   transfer: null,
   thrifty: makeThriftyAppends(0),
   reads: makeReadIndexState(0),
+  isReconfiguring: false,
+  isHandingOver: false,
 };
 
 /** Clients whose writes are gathered, replicated and answered as the test says. */

@@ -51,7 +51,7 @@ type Sketch<T extends Message> = { readonly kind: T["kind"] } & Partial<T>;
 
 const DEFAULTS = {
   voteRequest: { preVote: false, lastIndex: 0, lastTerm: 0, transfer: false },
-  voteResponse: { preVote: false, granted: true, suspect: false, repairing: false },
+  voteResponse: { preVote: false, granted: true, suspect: false, repairing: false, removed: false },
   appendRequest: { prevIndex: 0, prevTerm: 0, entries: [], commitIndex: 0, readRound: 0 },
   appendResponse: { success: true, index: 0, hintIndex: 0, hintTerm: 0, readRound: 0 },
   heartbeat: { commitIndex: 0, readRound: 0 },

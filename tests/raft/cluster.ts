@@ -3,19 +3,23 @@
  * copy and reorder, and disks that sync at once or when told. `Safety` watches all of them.
  */
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { Raft, type RaftEvent, type RaftOptions } from "../../lib/raft/raft.ts";
-import type {
-  Configuration,
-  Entry,
-  HardState,
-  Message,
-  PersistBatch,
-  ReadState,
-  Ready,
-  ServerId,
-  SnapshotPosition,
+import {
+  type Configuration,
+  type Entry,
+  EntryKind,
+  type HardState,
+  type MemberChange,
+  type Message,
+  type PersistBatch,
+  type ReadState,
+  type Ready,
+  type ServerId,
+  type SnapshotPosition,
 } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
+import { incarnation, member } from "./members.ts";
 import { Safety } from "./safety.ts";
 import {
   makeSnapshotState,
@@ -76,6 +80,14 @@ export function textOf(entry: Entry): string {
   return entry.data[0] === 1 ? "noop" : new TextDecoder().decode(entry.data);
 }
 
+/** The envelope of a configuration's entry, as the core reads it. */
+function makeConfigurationEntry(payload: Uint8Array): Uint8Array {
+  const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
+  writeEnvelope(data, EntryKind.configuration, 0);
+  data.set(payload, ENVELOPE_BYTES);
+  return data;
+}
+
 export const TICKS = 10;
 
 /** Options of a server with nothing in it; `overrides` say what a test cares about. */
@@ -94,6 +106,7 @@ export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
     nowMs: 0,
     random: () => random.u32(),
     makeNoop: () => NOOP,
+    makeConfigurationEntry,
     appendBytesMax: 1_000,
     appendsInFlightMax: 4,
     appendBytesInFlightMax: 4_000,
@@ -116,8 +129,10 @@ export const WALK_OVERRIDES: Partial<RaftOptions> = {
 
 export interface Server {
   readonly id: ServerId;
+  /** Which life of this id it is: its data directory was made anew so often. */
+  life: number;
   raft: Raft;
-  readonly disk: Disk;
+  disk: Disk;
   up: boolean;
   /** Batches wait for `syncDisk` instead of being durable at once. */
   held: boolean;
@@ -154,29 +169,50 @@ export class Cluster {
   /** One-way cuts, as `from>to`. */
   readonly cuts = new Set<string>();
   readonly #options: ClusterOptions;
+  /** What each server began with: those that join know no members. */
+  readonly #first = new Map<ServerId, Configuration>();
+  /** The life of the server that a message is from. */
+  readonly #lives = new WeakMap<Message, number>();
 
   constructor(options: ClusterOptions = {}) {
     this.#options = options;
     this.configuration = makeConfiguration(options.voters ?? [1, 2, 3], options.learners);
     this.random = new Random(options.seed ?? 1);
     for (const id of [...this.configuration.voters, ...this.configuration.learners]) {
-      const disk = options.disks?.get(id) ?? emptyDisk();
-      const events: RaftEvent[] = [];
-      const raft = this.#boot(id, disk, events);
-      this.servers.set(id, {
-        id,
-        raft,
-        disk,
-        up: true,
-        held: false,
-        batch: null,
-        batchOvertaken: false,
-        snapshots: makeSnapshotState(),
-        applied: [...disk.snapshot?.contents ?? []],
-        reads: [],
-        events,
-      });
+      this.#addServer(id, 1, options.disks?.get(id) ?? emptyDisk(), this.configuration);
     }
+  }
+
+  #addServer(id: ServerId, life: number, disk: Disk, first: Configuration): void {
+    const events: RaftEvent[] = [];
+    this.#first.set(id, first);
+    this.servers.set(id, {
+      id,
+      life,
+      raft: this.#boot(id, disk, events),
+      disk,
+      up: true,
+      held: false,
+      batch: null,
+      batchOvertaken: false,
+      snapshots: makeSnapshotState(),
+      applied: [...disk.snapshot?.contents ?? []],
+      reads: [],
+      events,
+    });
+  }
+
+  /** A server that is no member yet, with nothing on its disk; `life`: of that id. */
+  join(id: ServerId, life = 1): void {
+    this.#addServer(id, life, emptyDisk(), makeConfiguration([]));
+  }
+
+  /** Changes members on `id` (the newest leader unless named), without delivering. */
+  change(changes: readonly MemberChange[], id = this.leader().state.id): number {
+    const result = this.raft(id).proposeChange(changes);
+    if (!result.accepted) throw new Error(`Server ${id} refused: ${JSON.stringify(result)}`);
+    this.process(id);
+    return result.index;
   }
 
   #boot(id: ServerId, disk: Disk, events: RaftEvent[]): Raft {
@@ -184,7 +220,10 @@ export class Cluster {
     discardOvertakenLog(disk);
     this.safety.restart(id, disk.snapshot?.position.index ?? 0);
     return new Raft(makeOptions({
-      configuration: disk.snapshot?.configuration ?? this.configuration,
+      configuration: disk.snapshot?.configuration ?? this.#first.get(id)!,
+      founders: [...this.configuration.voters, ...this.configuration.learners].map((one) =>
+        member(one)
+      ),
       random: () => random.u32(),
       ...this.#options.overrides,
       id,
@@ -291,6 +330,9 @@ export class Cluster {
   }
 
   #enqueue(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.#lives.set(message, this.servers.get(message.from)?.life ?? 1);
+    }
     this.queue.push(...messages);
     this.sent.push(...messages);
   }
@@ -356,7 +398,7 @@ export class Cluster {
     if (message === undefined) return undefined;
     const target = this.servers.get(message.to);
     if (target?.up && !this.isCut(message.from, message.to)) {
-      target.raft.step(message);
+      target.raft.step(message, incarnation(message.from, this.#lives.get(message) ?? 1));
       this.safety.watch(target.raft.state);
       this.process(message.to);
     }

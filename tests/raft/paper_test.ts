@@ -337,7 +337,7 @@ Deno.test("Leaders: what the leader itself has not synced does not count", () =>
   bench.step({ kind: "voteResponse", preVote: true });
   bench.raft.step({
     ...{ kind: "voteResponse", from: 2, to: 1, term: 1, preVote: false },
-    ...{ granted: true, suspect: false, repairing: false },
+    ...{ granted: true, suspect: false, repairing: false, removed: false },
   });
   assertEquals(only(bench.takeHeld(), "appendRequest").length, 2);
   bench.raft.step({

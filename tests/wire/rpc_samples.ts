@@ -158,6 +158,8 @@ export function entriesFrom(firstIndex: number, terms: readonly number[]): Entry
 }
 
 const TO = { from: 2, to: 1, term: 9 } as const;
+const SOUND = { suspect: false, repairing: false, removed: false } as const;
+const VOTE = { kind: "voteResponse", ...TO, ...SOUND } as const;
 
 export const MESSAGES: readonly Message[] = [
   {
@@ -169,10 +171,10 @@ export const MESSAGES: readonly Message[] = [
     lastTerm: 8,
   },
   { kind: "voteRequest", ...TO, preVote: false, transfer: true, lastIndex: 0, lastTerm: 0 },
-  { kind: "voteResponse", ...TO, preVote: true, granted: false, suspect: false, repairing: false },
-  { kind: "voteResponse", ...TO, preVote: false, granted: true, suspect: false, repairing: false },
-  { kind: "voteResponse", ...TO, preVote: false, granted: true, suspect: true, repairing: false },
-  { kind: "voteResponse", ...TO, preVote: false, granted: false, suspect: true, repairing: true },
+  { ...VOTE, preVote: true, granted: false },
+  { ...VOTE, preVote: false, granted: true },
+  { ...VOTE, preVote: false, granted: true, suspect: true },
+  { ...VOTE, preVote: false, granted: false, suspect: true, repairing: true },
   {
     kind: "appendRequest",
     ...TO,
@@ -238,6 +240,7 @@ export const MESSAGES: readonly Message[] = [
     snapshotTerm: 8,
     offset: LARGE,
   },
+  { ...VOTE, preVote: true, granted: false, removed: true },
 ];
 
 export interface Sample {

@@ -174,7 +174,7 @@ Deno.test("rpc: server 0 and unknown flags are refused", () => {
   const zero = new Array(8).fill(0);
   refuses(withBody(HEARTBEAT, 0, zero), "id is 0");
   refuses(withBody(HEARTBEAT, 8, zero), "id is 0");
-  for (const [sample, flags] of [[0, 4], [2, 16], [8, 2]] as const) {
+  for (const [sample, flags] of [[0, 4], [2, 32], [8, 2]] as const) {
     const bytes = frameBytes((out) => encodeMessage(out, MESSAGES[sample]!));
     refuses(withBody(bytes, 24, [flags]), `flags ${flags}`);
   }

@@ -175,7 +175,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
           this.#end(`a message under another server's name`);
           return;
         }
-        this.#links.receiveMessage(frame.message);
+        this.#links.receiveMessage(frame.message, this.#hello!.incarnation);
         return;
       case "formation":
         this.#links.receiveNotice(this.#from, frame.notice);

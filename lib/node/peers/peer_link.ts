@@ -2,7 +2,7 @@
  * What both directions of a link share, and what they ask of the owner of all links (peer_links.ts): who
  * may talk to this server, and whom to tell of what came in.
  */
-import type { Message, ServerId } from "../../raft/types.ts";
+import type { Incarnation, Message, ServerId } from "../../raft/types.ts";
 import {
   type DigestNotice,
   type FactsNotice,
@@ -73,7 +73,7 @@ export interface LinkOwner {
   linkActive(): void;
   /** The same, and this link has something to do earlier than it said before. */
   dueEarlier(): void;
-  receiveMessage(message: Message): void;
+  receiveMessage(message: Message, incarnation: Incarnation): void;
   receiveNotice(from: ServerId, notice: FormationNotice): void;
   receiveDigest(from: ServerId, notice: DigestNotice): void;
   receiveFacts(from: ServerId, notice: FactsNotice): void;

@@ -4,7 +4,7 @@
  * inbound links, which the others connect. Frames are whole or the connection ends.
  */
 import type { Clock } from "../../host/ports.ts";
-import type { Message, ServerId } from "../../raft/types.ts";
+import type { Incarnation, Message, ServerId } from "../../raft/types.ts";
 import type { DataDirectory } from "../../storage/data_directory.ts";
 import { hexToBytes } from "../../storage/files/hex.ts";
 import type { FormationRecord } from "../../storage/types.ts";
@@ -65,7 +65,8 @@ export interface PeerEvents {
   ownStatus(): StatusNotice | null;
   /** And what it says of itself to whoever asks. */
   ownFacts(): FactsNotice | null;
-  messageReceived(message: Message): void;
+  /** `incarnation`: of the server that it comes from, by its handshake. */
+  messageReceived(message: Message, incarnation: Incarnation): void;
   digestReceived(from: ServerId, notice: DigestNotice): void;
   /** The cluster is formed, and its record durable. */
   formed(): void;
@@ -234,8 +235,8 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   /** A raft message came in over a link whose handshake passed. */
-  receiveMessage(message: Message): void {
-    if (this.formation.isFormed) this.#options.events.messageReceived(message);
+  receiveMessage(message: Message, incarnation: Incarnation): void {
+    if (this.formation.isFormed) this.#options.events.messageReceived(message, incarnation);
   }
 
   /** A server names the digest of its contents. */

@@ -11,6 +11,7 @@ const TRANSFER = 2;
 const GRANTED = 2;
 const SUSPECT = 4;
 const REPAIRING = 8;
+const REMOVED = 16;
 const SUCCESS = 1;
 
 interface Envelope {
@@ -39,7 +40,8 @@ function encodeBody(out: ByteWriter, message: Message): void {
     case "voteResponse":
       out.u8(
         (message.preVote ? PRE_VOTE : 0) | (message.granted ? GRANTED : 0) |
-          (message.suspect ? SUSPECT : 0) | (message.repairing ? REPAIRING : 0),
+          (message.suspect ? SUSPECT : 0) | (message.repairing ? REPAIRING : 0) |
+          (message.removed ? REMOVED : 0),
       );
       return;
     case "appendRequest":
@@ -118,7 +120,7 @@ export function decodeMessage(type: number, reader: ByteReader, keep: Keep): Mes
       };
     }
     case FrameType.voteResponse: {
-      const flags = readFlags(reader, PRE_VOTE | GRANTED | SUSPECT | REPAIRING);
+      const flags = readFlags(reader, PRE_VOTE | GRANTED | SUSPECT | REPAIRING | REMOVED);
       return {
         kind: "voteResponse",
         ...envelope,
@@ -126,6 +128,7 @@ export function decodeMessage(type: number, reader: ByteReader, keep: Keep): Mes
         granted: (flags & GRANTED) !== 0,
         suspect: (flags & SUSPECT) !== 0,
         repairing: (flags & REPAIRING) !== 0,
+        removed: (flags & REMOVED) !== 0,
       };
     }
     case FrameType.appendRequest:

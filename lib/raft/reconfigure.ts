@@ -1,0 +1,115 @@
+/**
+ * Changing who the members are (thesis §4). A configuration is in effect on every server that has its
+ * entry, committed or not. A change of voters takes two entries: the joint configuration, in which both
+ * halves have to agree, and, once that is committed, the one without the old half. Whoever leads then
+ * appends the second, whether it began the change or not.
+ */
+import { allVoters, isJoint, isVoter } from "./configuration.ts";
+import { changeConfiguration, describeFounders, leaveJoint } from "./configuration_change.ts";
+import { encodeConfiguration } from "./configuration_codec.ts";
+import { appendProposal } from "./proposals.ts";
+import { hasQuorum } from "./quorum.ts";
+import { confirmRound } from "./read_index.ts";
+import { becomeFollower } from "./roles.ts";
+import type { LeaderRole, RaftState } from "./state.ts";
+import { continueTransfer, transferLeadership } from "./transfer.ts";
+import { type Configuration, type MemberChange, NOBODY, type ServerId } from "./types.ts";
+
+export type ChangeRefusal =
+  | { readonly reason: "notLeader" | "busy" | "transferring" }
+  /** Another change is not committed, or joint. */
+  | { readonly reason: "changing" }
+  /** Nothing of this leader's own term is committed yet: a moment later it is, where a majority answers. */
+  | { readonly reason: "newTerm" }
+  | { readonly reason: "invalid"; readonly problem: string }
+  /** Without these voters of the new configuration there would be no majority, and they don't answer. */
+  | { readonly reason: "unreachable"; readonly missing: readonly ServerId[] };
+
+/** `index`: of the entry that begins the change. */
+export type ChangeResult =
+  | { readonly accepted: true; readonly index: number; readonly term: number }
+  | ({ readonly accepted: false } & ChangeRefusal);
+
+/** Begins a change of members; it is over once a configuration is committed that is not joint. */
+export function proposeChange(
+  state: RaftState,
+  changes: readonly MemberChange[],
+): ChangeResult {
+  const leader = state.role;
+  if (leader.kind !== "leader") return { accepted: false, reason: "notLeader" };
+  if (leader.transfer !== null) return { accepted: false, reason: "transferring" };
+  // Before that an earlier leader's configuration may still get committed beside this one's: each by a
+  // majority that the other one's does not meet.
+  if (state.log.termAt(state.commitIndex) !== state.term) {
+    return { accepted: false, reason: "newTerm" };
+  }
+  const { configurations } = state;
+  if (isJoint(configurations.current) || configurations.currentIndex > state.commitIndex) {
+    return { accepted: false, reason: "changing" };
+  }
+  const described = describeFounders(configurations.current, state.options.founders ?? []);
+  const changed = typeof described === "string"
+    ? described
+    : changeConfiguration(described, changes);
+  if (typeof changed === "string") return { accepted: false, reason: "invalid", problem: changed };
+  const missing = missingVoters(leader, state.id, changed);
+  if (missing.length > 0) return { accepted: false, reason: "unreachable", missing };
+  if (leader.uncommittedBytes >= state.options.uncommittedBytesMax) {
+    return { accepted: false, reason: "busy" };
+  }
+  return { accepted: true, index: appendConfiguration(state, leader, changed), term: state.term };
+}
+
+/** The voters that don't answer, where too few of `changed` do for it to commit anything without them. */
+function missingVoters(
+  { progress }: LeaderRole,
+  self: ServerId,
+  changed: Configuration,
+): readonly ServerId[] {
+  const answers = (id: ServerId) => {
+    if (id === self) return true;
+    const follower = progress.get(id);
+    return follower !== undefined && follower.isHeard &&
+      follower.silentHeartbeats <= SILENT_HEARTBEATS_MAX;
+  };
+  return hasQuorum(changed, answers) ? [] : allVoters(changed).filter((id) => !answers(id));
+}
+
+/** So many heartbeats may be without an answer before a server counts as not reachable. */
+const SILENT_HEARTBEATS_MAX = 3;
+
+function appendConfiguration(
+  state: RaftState,
+  leader: LeaderRole,
+  configuration: Configuration,
+): number {
+  const payload = encodeConfiguration(configuration);
+  const index = appendProposal(state, leader, state.options.makeConfigurationEntry(payload));
+  // Fewer answers may do from now on: nobody else would look.
+  confirmRound(state, leader);
+  return index;
+}
+
+/**
+ * A commit has moved on, or time has: takes a change's next step. A leader that is no voter any more hands
+ * over once that is committed (thesis §4.2.2): until then it is needed, as nobody else may have its entry.
+ */
+export function continueReconfiguring(state: RaftState, leader: LeaderRole): void {
+  if (!leader.isReconfiguring) return;
+  const { current, currentIndex } = state.configurations;
+  // Its own term's commit: what an earlier leader left behind is committed by that alone (paper §5.4.2).
+  const isCommitted = currentIndex <= state.commitIndex &&
+    state.log.termAt(state.commitIndex) === state.term;
+  if (!isCommitted) return;
+  if (isJoint(current)) {
+    if (leader.transfer === null) appendConfiguration(state, leader, leaveJoint(current));
+  } else if (!isVoter(current, state.id)) handOver(state, leader);
+}
+
+/** To the best voter, and steps down with the order, or once it took too long. */
+function handOver(state: RaftState, leader: LeaderRole): void {
+  if (!leader.isHandingOver) leader.isHandingOver = transferLeadership(state);
+  else if (leader.transfer !== null) continueTransfer(state, leader);
+  if (leader.transfer !== null && !leader.transfer.isOrdered) return;
+  becomeFollower(state, state.term, NOBODY, "this server is no voter any more");
+}
