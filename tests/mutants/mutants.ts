@@ -460,7 +460,7 @@ export const OWN: readonly Mutant[] = [
   ]),
 ];
 
-/** Two more, of the Redis protocol; they need not pass the other tests. */
+/** More, of the Redis protocol; they need not pass the other tests. */
 export const EXTRA: readonly Mutant[] = [
   mutant("watch-ignored", "EXEC goes through whatever became of the watched keys", [
     "kv/commands/groups.ts",
@@ -471,5 +471,15 @@ export const EXTRA: readonly Mutant[] = [
     "wire/resp/resp_codec.ts",
     '  [ClientError.timeout]:\n    "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +\n    "it may be done or not",',
     "  [ClientError.timeout]: CLUSTER_DOWN,",
+  ]),
+  mutant("cas-of-any-version", "RAFTKV.CAS stores whatever version the key has", [
+    "wire/resp/resp_versions.ts",
+    "  const at = r.encode(out, Op.cas, 1, 2);\n  writeU64(out.bytes, at + VERSION_FIELD, version);\n",
+    "  const at = r.encode(out, Op.set, 1, 2);\n",
+  ]),
+  mutant("set-for-good", "RAFTKV.SET forgets the time to live", [
+    "wire/resp/resp_versions.ts",
+    "  store(r, out, r.encode(out, Op.set, 1, 2), ms);",
+    "  store(r, out, r.encode(out, Op.set, 1, 2), 0);",
   ]),
 ];

@@ -117,7 +117,8 @@ function commandBytes({ valueBytesMax }: SimOptions["clients"]): number {
 
 /** Commands that all clients ask for at once, on the mean. */
 function commandsAtOnce({ clients, redis }: SimOptions): number {
-  const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients;
+  const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients +
+    (redis.versionClients ?? 0);
   return clients.count * (1 + clients.burstMax) / 2 +
     redisClients * (1 + (redis?.burstMax ?? 0)) / 2;
 }

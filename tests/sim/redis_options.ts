@@ -11,6 +11,8 @@ export interface RedisOptions {
   readonly burstMax: number;
   /** Clients of keys that live for a moment; runs that were kept before there were any have none. */
   readonly volatileClients?: number;
+  /** Clients of RAFTKV.GET, SET and CAS; runs that were kept before there were any have none. */
+  readonly versionClients?: number;
 }
 
 /** What a seed draws, by a stream of its own; null in most. `roomFor`: connections left over. */
@@ -26,6 +28,10 @@ export function drawRedis(random: Random, roomFor: number): RedisOptions | null 
   };
   // Drawn behind the others, so that those stay what they were.
   const wanted = random.between(0, 3);
+  const versionsWanted = random.between(0, 2);
   const room = roomFor - drawn.counterClients - drawn.transferClients;
-  return isOff || room < 0 ? null : { ...drawn, volatileClients: Math.min(wanted, room) };
+  if (isOff || room < 0) return null;
+  const volatileClients = Math.min(wanted, room);
+  const versionClients = Math.min(versionsWanted, room - volatileClients);
+  return { ...drawn, volatileClients, versionClients };
 }

@@ -9,12 +9,15 @@ import type { ClientSetting } from "./client.ts";
 import { checkCounter, checkSum, type CounterOperation, type SumRead } from "./redis_checks.ts";
 import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
 import type { RedisOptions } from "./redis_options.ts";
+import { VersionTask } from "./version_task.ts";
 import { VolatileHistory, VolatileTask } from "./volatile_task.ts";
 import { CheckFailure } from "./world.ts";
 
 const OPENING_BALANCE = 100;
 const TRANSFERS = "transfers";
 const VOLATILE_THINK_MS = 20;
+/** Clients of lines have the numbers below. */
+const FIRST_VERSION_CLIENT = 1_001;
 
 /** What all clients saw. */
 class RedisHistory {
@@ -349,6 +352,12 @@ export class RedisWorkload {
       const thinkMs = Math.min(this.#options.thinkMeanMs, VOLATILE_THINK_MS);
       const task = new VolatileTask(this.volatile, this.#random.fork());
       this.#clients.push(this.#client(task, thinkMs));
+    }
+    const { versionClients = 0, burstMax } = this.#options;
+    for (let i = 0; i < versionClients; i++) {
+      const number = FIRST_VERSION_CLIENT + i;
+      const task = new VersionTask(this.#setting, number, burstMax, this.#random.fork());
+      this.#clients.push(this.#client(task));
     }
   }
 

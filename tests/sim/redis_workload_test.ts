@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ClientConnection } from "./client_connection.ts";
 import { checkCounter, checkSum, type CounterOperation } from "./redis_checks.ts";
 import { demandWrites, leaderOf, runFor, scenario } from "./scenarios.ts";
+import { timeProblem } from "./version_task.ts";
 
 type Written = [
   kind: CounterOperation["kind"],
@@ -82,6 +83,67 @@ Deno.test("a sum that is not conserved is refused, and so are accounts that are 
   assert(checkSum(read(70, 131), 200, 5) !== null);
   assert(checkSum(read(200, null), 200, 15) !== null);
   assert(checkSum(read(null, null), 200, 5) !== null);
+});
+
+Deno.test("a time to live that is not that of the write is refused", () => {
+  for (const [liveMs, givenMs] of [[-1, 0], [1, 1], [1, 50], [50, 50]] as const) {
+    assertEquals(timeProblem(liveMs, givenMs), null);
+  }
+  for (
+    const [liveMs, givenMs] of [[5, 0], [0, 0], [-1, 50], [0, 50], [51, 50], [-2, 50]] as const
+  ) {
+    assert(timeProblem(liveMs, givenMs) !== null, `${liveMs} of ${givenMs}`);
+  }
+});
+
+Deno.test("versions by the Redis protocol and by lines are one history while leaders come and go", () => {
+  for (let seed = 1; seed <= 2; seed++) {
+    scenario(
+      (simulation) => {
+        for (let round = 0; round < 6; round++) {
+          const leader = leaderOf(simulation);
+          if (round % 3 === 0) leader.crash("the scenario");
+          else if (round % 3 === 1) leader.pause();
+          else {
+            for (const connection of [...leader.clients]) {
+              if (connection instanceof ClientConnection) connection.reset();
+            }
+          }
+          demandWrites(simulation, 12);
+          runFor(simulation, 500);
+          if (round % 3 === 0) leader.restartIn(100_000);
+          else if (round % 3 === 1) leader.resume();
+          runFor(simulation, 1_500);
+        }
+        const counts = simulation.world.counters;
+        assert(counts.get("redis versions answered") > 200 && counts.get("redis MOVED") > 0);
+        const own = simulation.history.operations.filter(({ client }) => client > 1_000);
+        for (const kind of ["set", "cas", "get", "delete"]) {
+          const outcomes = new Set(
+            own.filter((one) => one.kind === kind).map((one) => one.outcome),
+          );
+          for (const outcome of ["ok", "nothing", "unknown"] as const) {
+            assert(outcomes.has(outcome), `no ${kind} came to "${outcome}"`);
+          }
+        }
+        const cas = own.filter(({ kind }) => kind === "cas").map(({ outcome }) => outcome);
+        assert(cas.includes("versionDiffers") && cas.includes("notFound"));
+      },
+      {
+        checkInvariants: false,
+        redis: {
+          counterClients: 1,
+          transferClients: 1,
+          counters: 1,
+          accounts: 2,
+          thinkMeanMs: 20,
+          burstMax: 4,
+          versionClients: 3,
+        },
+      },
+      seed,
+    );
+  }
 });
 
 Deno.test("increments and transfers by the Redis protocol hold while leaders come and go", () => {

@@ -1,5 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { Result, Status } from "../../lib/kv/commands/result.ts";
+import { ByteWriter } from "../../lib/util/bytes.ts";
+import { RespMode, writeRespResult } from "../../lib/wire/resp/resp_replies.ts";
 import type { Reply } from "../process/redis_socket.ts";
 import { toBytes } from "../process/socket.ts";
 import { OneClient, OneServer } from "./resp_driver.ts";
@@ -50,6 +53,25 @@ Deno.test("resp versions: a cas comes to what the line comes to, for every state
         : Number(/^OK (\d+)\r\n$/.exec(line)![1]);
       assertEquals(outcomes[1], wanted, `${state}, version ${version}`);
     }
+  }
+});
+
+Deno.test("resp versions: the time to live of a key that is still there can be given back", () => {
+  const result = new Result();
+  result.status = Status.found;
+  result.version = 7;
+  result.deadlineMs = 1_000;
+  // The log's time may have come to the deadline since it was decided that the key is there.
+  for (const [nowMs, leftMs] of [[900, 100], [999, 1], [1_000, 1], [1_050, 1]] as const) {
+    const out = new ByteWriter();
+    writeRespResult(out, RespMode.versioned, result, {
+      nowMs: () => nowMs,
+      aheadOfWallMs: () => 0,
+    });
+    assertEquals(
+      new TextDecoder().decode(out.bytes.subarray(0, out.length)),
+      `*3\r\n:7\r\n:${leftMs}\r\n$0\r\n\r\n`,
+    );
   }
 });
 

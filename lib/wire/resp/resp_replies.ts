@@ -162,7 +162,8 @@ function writeFound(out: ByteWriter, mode: number, result: Result, time: LogTime
     case RespMode.versioned:
       writeArray(out, 3);
       writeInteger(out, result.version);
-      writeInteger(out, deadlineMs === 0 ? -1 : left(deadlineMs, time));
+      // At least 1: it is to be given back as PX, which takes no 0.
+      writeInteger(out, deadlineMs === 0 ? -1 : Math.max(1, left(deadlineMs, time)));
       return writeBulk(out, result.bytes, result.offset, result.length);
     default:
       return writeBulk(out, result.bytes, result.offset, result.length);
