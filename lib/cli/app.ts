@@ -67,11 +67,13 @@ function determineExitCode(error: unknown): number {
  */
 export async function runCommandLine(host: HostProcess, console?: Console): Promise<number> {
   let outFault: string | null = null;
+  let isOutClosed = false;
   const process = {
     stdout: {
       write(text: string) {
+        if (isOutClosed) return;
         try {
-          host.writeOut(text);
+          isOutClosed = !host.writeOut(text);
         } catch (error) {
           outFault ??= (error as Error).message;
         }
@@ -80,7 +82,7 @@ export async function runCommandLine(host: HostProcess, console?: Console): Prom
     stderr: {
       write(text: string) {
         // An end that needs no sentence (Ctrl-C, a reader that has left) comes as an empty line.
-        if (text.trim() !== "") host.writeError(text);
+        if (text.trim() !== "" && !isOutClosed) host.writeError(text);
       },
     },
     exitCode: undefined as number | undefined,
@@ -96,6 +98,7 @@ export async function runCommandLine(host: HostProcess, console?: Console): Prom
     host.writeError(`raftkv: ${outFault}\n`);
     return EXIT.file;
   }
+  if (isOutClosed) return EXIT.outputClosed;
   const code = process.exitCode ?? EXIT.done;
   if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) return EXIT.usage;
   return code < 0 ? EXIT.refused : code;

@@ -24,8 +24,8 @@ export interface HostProcess {
   readonly args: readonly string[];
   /** Undefined where it is not set, or empty. */
   environment(name: EnvironmentName): string | undefined;
-  /** @throws {Error} in words, where it can't be written. A reader that has left is no fault. */
-  writeOut(text: string): void;
+  /** False where whoever read it has left. @throws {Error} in words, where it can't be written. */
+  writeOut(text: string): boolean;
   writeError(text: string): void;
   readonly errorIsTerminal: boolean;
   /** The file's text; null where there is none. Throws, in words, where it can't be read. */
@@ -45,13 +45,14 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   while (written < bytes.length) written += stream.writeSync(bytes.subarray(written));
 }
 
-/** A stream that nobody reads any more (EPIPE), or a terminal that is gone (EIO), is no reason to stop. */
-function writeOut(text: string): void {
+/** Nobody reads the stream any more (EPIPE), or the terminal is gone (EIO): that is no error of ours. */
+function writeOut(text: string): boolean {
   try {
     writeAll(Deno.stdout, text);
+    return true;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : "";
-    if (error instanceof Deno.errors.BrokenPipe || code === "EIO") return;
+    if (error instanceof Deno.errors.BrokenPipe || code === "EIO") return false;
     const reason = reasonOf("standard output", error);
     throw new Error(`Cannot write to standard output: ${reason}`, { cause: error });
   }

@@ -22,6 +22,7 @@ function fakeProcess(
     environment: (name) => environment[name] || undefined,
     writeOut(text) {
       this.out += text;
+      return true;
     },
     writeError(text) {
       this.error += text;

@@ -1,6 +1,11 @@
 /** A process and a console in memory, for command lines that are run without starting a process. */
 import { runCommandLine } from "../../lib/cli/app.ts";
-import { type Console, type InputStream, StreamError } from "../../lib/host/console.ts";
+import {
+  type Console,
+  type InputStream,
+  OutputClosedError,
+  StreamError,
+} from "../../lib/host/console.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
 
 export interface CommandOptions {
@@ -11,6 +16,8 @@ export interface CommandOptions {
   readonly columns?: number;
   /** Standard output takes nothing, as /dev/full. */
   readonly isOutFull?: boolean;
+  /** Whoever read standard output has left. */
+  readonly isOutClosed?: boolean;
 }
 
 export interface Said {
@@ -50,7 +57,9 @@ export async function command(
     environment: (name) => environment[name] || undefined,
     writeOut(text) {
       if (options.isOutFull) throw new Error(FULL);
+      if (options.isOutClosed) return false;
       said.out += text;
+      return true;
     },
     writeError: (text) => void (said.error += text),
     errorIsTerminal: isTerminal,
@@ -71,6 +80,7 @@ export async function command(
     out: {
       write(bytes) {
         if (options.isOutFull) return Promise.reject(new StreamError(FULL));
+        if (options.isOutClosed) return Promise.reject(new OutputClosedError("standard output"));
         said.out += decoder.decode(bytes);
         return Promise.resolve();
       },

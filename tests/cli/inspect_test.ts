@@ -11,11 +11,19 @@ import { command as inMemory } from "./fakes.ts";
 
 /** Runs a command line; returns exit code and both outputs. */
 async function command(...args: string[]) {
+  return await commandInto(true, ...args);
+}
+
+/** `isRead`: somebody takes standard output. */
+async function commandInto(isRead: boolean, ...args: string[]) {
   const said = { code: 0, out: "", error: "" };
   const host: HostProcess = {
     args,
     environment: () => undefined,
-    writeOut: (text) => void (said.out += text),
+    writeOut(text) {
+      if (isRead) said.out += text;
+      return isRead;
+    },
     writeError: (text) => void (said.error += text),
     errorIsTerminal: false,
     readTextFile: () => null,
@@ -43,6 +51,19 @@ async function makeDirectory(close = true) {
   if (close) directory.close();
   return { directory, path: `${root}/1`, segment: `${root}/1/wal/0000000000000001.log` };
 }
+
+Deno.test("inspect and verify end as the other commands do where nobody reads them any more", async () => {
+  const { path, segment } = await makeDirectory();
+  for (const args of [["inspect"], ["inspect", "--json"], ["verify"]]) {
+    const { code, error } = await commandInto(false, ...args, path);
+    assertEquals([code, error], [141, ""], args.join(" "));
+  }
+  const bytes = Deno.readFileSync(segment);
+  bytes[bytes.length - 1]! ^= 1;
+  Deno.writeFileSync(segment, bytes);
+  const { code, error } = await commandInto(false, "verify", path);
+  assertEquals([code, error], [141, ""], "what it found is not told to anybody");
+});
 
 Deno.test("inspect shows a directory as text, and with --json as one document", async () => {
   const { path } = await makeDirectory();

@@ -175,3 +175,10 @@ Deno.test("usage: a file's name with controls in it is text in sentences", async
   const { code, error } = await command(["load", "a\x1b[2J\nb"]);
   assertEquals([code, error], [6, "raftkv: Cannot read a\\x1b[2J\\nb: there is no such file\n"]);
 });
+
+Deno.test("usage: help and completion, too, end with 141 where nobody reads them any more", async () => {
+  for (const args of [["--help"], ["get", "--help"], ["--version"], ["completion", "bash"]]) {
+    const { code, error } = await command(args, { isOutClosed: true });
+    assertEquals([code, error], [141, ""], args.join(" "));
+  }
+});
