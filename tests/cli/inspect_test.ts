@@ -6,6 +6,7 @@ import type { HostProcess } from "../../lib/host/process.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import { assemble, makeBody } from "../storage/backup_helpers.ts";
 import { batch, CLUSTER, entry, openFormed, vote } from "../storage/helpers.ts";
+import { untilClosed } from "../storage/late_locks.ts";
 import { makeRoot } from "../storage/temporary.ts";
 import { command as inMemory } from "./fakes.ts";
 
@@ -163,6 +164,7 @@ Deno.test("inspect and verify say so where a server has the directory open", asy
   }
   directory.close();
   assert(!(await command("verify", path)).out.includes("server is running"));
+  await untilClosed(`${path}/lock`);
 });
 
 Deno.test("a directory that is not there is one sentence, and none is made", async () => {

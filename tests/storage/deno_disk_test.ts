@@ -7,6 +7,7 @@ import type { LogStorage } from "../../lib/storage/types.ts";
 import type { PersistBatch } from "../../lib/raft/types.ts";
 import { batch, entry, openFormed, options, refusal, vote } from "./helpers.ts";
 import { CONFIGURATION } from "./snapshot_helpers.ts";
+import { untilClosed } from "./late_locks.ts";
 import { makeRoot } from "./temporary.ts";
 
 const HOLDER = new URL("./lock_holder.ts", import.meta.url).pathname;
@@ -128,6 +129,7 @@ Deno.test("two processes never hold one directory, and kill -9 gives it back", a
   assertEquals(third.said, "refused");
   await third.end();
   directory.close();
+  await untilClosed(`${root}/1/lock`);
 });
 
 Deno.test("a write without room is a DiskFullError that names the file", () => {
