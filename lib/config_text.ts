@@ -1,6 +1,6 @@
 /** The cluster file as text: reading it, and describing what is wrong with it so that it can be fixed. */
 import type * as v from "valibot";
-import { isNear } from "./util/near_words.ts";
+import { isNear, nearest } from "./util/near_words.ts";
 
 /**
  * Parses JSON.
@@ -110,8 +110,8 @@ function shorten(input: unknown): string {
 
 /** The known key that was likely meant; null where none looks like it. */
 function meantBy(key: string, known: readonly string[]): string | null {
-  const near = known.find((one) => isNear(key, one));
-  return near === undefined ? null : ` (did you mean ${near}?)`;
+  const near = nearest(key, known);
+  return near === null ? null : ` (did you mean ${near}?)`;
 }
 
 /** The unknown key in `object` that was likely meant as `missing`. */

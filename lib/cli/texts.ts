@@ -10,7 +10,7 @@ import {
   UnsatisfiedFlagError,
   UnsatisfiedPositionalError,
 } from "@stricli/core";
-import { isNear } from "../util/near_words.ts";
+import { nearest } from "../util/near_words.ts";
 import { escapeUnseen } from "../util/unseen.ts";
 
 export interface CommandLine {
@@ -67,7 +67,7 @@ export function texts(line: CommandLine): ApplicationText {
     exceptionWhileRunningCommand: sentence,
     commandErrorResult: sentence,
     noCommandRegisteredForInput: ({ input, corrections }) =>
-      unknownCommand(line.args[0] ?? "", input, corrections[0]?.replaceAll("`", "")),
+      unknownCommand(line.args[0] ?? "", input, nearest(input, corrections.map(asWord))),
     exceptionWhileParsingArguments(error, ansiColor) {
       if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
       const what = argumentFault(error) ??
@@ -91,8 +91,8 @@ function argumentFault(error: unknown): string | null {
   }
   if (error instanceof AliasNotFoundError) return `there is no flag -${shown(error.input)}`;
   if (error instanceof FlagNotFoundError) {
-    const [meant] = error.corrections;
-    const hint = meant === undefined ? "" : `: did you mean --${meant.replace(/^--/, "")}?`;
+    const meant = nearest(error.input, error.corrections.map(asWord));
+    const hint = meant === null ? "" : `: did you mean --${meant}?`;
     return `there is no flag --${shown(error.input)}${hint}`;
   }
   return null;
@@ -113,8 +113,8 @@ function tooMany(line: CommandLine, error: UnexpectedPositionalError): string {
   const command = commandOf(line);
   if (command !== line.args[0] && command === "serve") {
     const meant = Object.hasOwn(SYNONYMS, error.input)
-      ? SYNONYMS[error.input]
-      : line.commands.find((one) => isNear(error.input, one));
+      ? SYNONYMS[error.input]!
+      : nearest(error.input, line.commands);
     return unknownCommand("", error.input, meant);
   }
   return `raftkv: ${command}: ${JSON.stringify(error.input)} is one argument too many. Try ${
@@ -122,13 +122,18 @@ function tooMany(line: CommandLine, error: UnexpectedPositionalError): string {
   }`;
 }
 
+/** What the parser offers far too freely, as it offers it: `check`, --servers. */
+function asWord(correction: string): string {
+  return correction.replaceAll("`", "").replace(/^--/, "");
+}
+
 /** What somebody typed, as a word where it is one. */
 function shown(input: string): string {
   return /^[\w.-]{1,64}$/.test(input) ? input : JSON.stringify(input);
 }
 
-function unknownCommand(group: string, input: string, meant: string | undefined): string {
+function unknownCommand(group: string, input: string, meant: string | null): string {
   const at = group === "" || group === input ? "raftkv" : `raftkv ${group}`;
-  const hint = meant === undefined ? "" : ` did you mean ${meant}?`;
+  const hint = meant === null ? "" : ` did you mean ${meant}?`;
   return `raftkv: unknown command ${shown(input)}:${hint} try ${at} --help`;
 }
