@@ -68,12 +68,80 @@ export function* limitsFaults(limits: Limits): Generator<string> {
 
 /** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
 const ANY_ADDRESS = /^[0:.]+$/;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
+
+type ListeningServer = ServerPorts & {
+  readonly clientListen?: string | undefined;
+  readonly logListen?: string | undefined;
+  readonly adminListen?: string | undefined;
+};
 
 /** What is allowed but probably not meant: a sentence each. */
-export function doubtsAbout(servers: readonly ServerAddress[]): string[] {
-  return servers.filter(({ hostname }) => ANY_ADDRESS.test(hostname)).map(({ id, hostname }) =>
-    `Server ${id} has hostname ${hostname}, and that is what clients and the other servers are ` +
-    `told to connect to: give the address or name that they can reach as its hostname, and ` +
-    `"clientListen": "${hostname}", "logListen": "${hostname}" for where it listens`
-  );
+export function doubtsAbout(servers: readonly ListeningServer[]): string[] {
+  return [...anyHostnames(servers), ...loopbackNames(servers), ...sharedPorts(servers)];
+}
+
+function* anyHostnames(servers: readonly ListeningServer[]): Generator<string> {
+  for (const { id, hostname } of servers) {
+    if (!ANY_ADDRESS.test(hostname)) continue;
+    yield `Server ${id} has hostname ${hostname}, and that is what clients and the other servers ` +
+      `are told to connect to: give the address or name that they can reach as its hostname, and ` +
+      `"clientListen": "${hostname}", "logListen": "${hostname}" for where it listens`;
+  }
+}
+
+/** What leads to the machine that asks: another one comes to itself. */
+function* loopbackNames(servers: readonly ListeningServer[]): Generator<string> {
+  const other = servers.find(({ hostname }) => !LOOPBACK.test(hostname));
+  for (const { id, hostname, clientListen, logListen } of servers) {
+    if (LOOPBACK.test(hostname)) {
+      if (other === undefined) continue;
+      yield `Server ${id} has hostname ${hostname}, which only its own machine can reach, and ` +
+        `server ${other.id} has ${other.hostname}: give an address or name that all reach`;
+      continue;
+    }
+    for (
+      const [key, address, who] of [
+        ["clientListen", clientListen, "clients"],
+        ["logListen", logListen, "the other servers"],
+      ] as const
+    ) {
+      if (address === undefined || !LOOPBACK.test(address)) continue;
+      yield `Server ${id} has ${key} ${address}, which only its own machine can reach, and ` +
+        `${who} are told to connect to ${hostname}: leave ${key} out, unless something there ` +
+        "leads on";
+    }
+  }
+}
+
+/** Two servers on what is, or looks like, one port of one machine, though their hostnames differ. */
+function* sharedPorts(servers: readonly ListeningServer[]): Generator<string> {
+  const ports = servers.flatMap((server) => [
+    { server, key: "clientPort", port: server.clientPort, address: server.clientListen },
+    { server, key: "logPort", port: server.logPort, address: server.logListen },
+    { server, key: "adminPort", port: server.adminPort ?? 0, address: server.adminListen },
+  ]).filter(({ key, port, address }) =>
+    port !== 0 && (key !== "adminPort" || address !== undefined)
+  )
+    .map((one) => ({ ...one, address: (one.address ?? one.server.hostname).toLowerCase() }));
+  for (const [at, one] of ports.entries()) {
+    for (const other of ports.slice(0, at)) {
+      if (one.server === other.server || one.port !== other.port) continue;
+      if (!areOne(one.address, other.address, isOneMachine(one.server, other.server))) continue;
+      yield `Server ${one.server.id} has ${one.key} ${one.port} on ${one.address}, and server ` +
+        `${other.server.id} has ${other.key} ${other.port} on ${other.address}: on one machine, ` +
+        `only the first to start gets it`;
+    }
+  }
+}
+
+function isOneMachine(a: ListeningServer, b: ListeningServer): boolean {
+  return a.hostname.toLowerCase() === b.hostname.toLowerCase() ||
+    (LOOPBACK.test(a.hostname) && LOOPBACK.test(b.hostname));
+}
+
+/** Every machine has its loopback and its wildcard: those are one only on one machine. */
+function areOne(a: string, b: string, isOneMachine: boolean): boolean {
+  const isEvery = ANY_ADDRESS.test(a) || ANY_ADDRESS.test(b);
+  return isOneMachine ? isEvery || a === b : a === b && !isEvery && !LOOPBACK.test(a);
 }

@@ -208,6 +208,51 @@ Deno.test("config: a hostname that nobody can connect to is doubted, and nothing
   }
 });
 
+Deno.test("config: hostnames that others can't reach, and ports that two servers share, are doubted", () => {
+  const servers = (...changes: object[]) =>
+    changes.map((change, at) => ({
+      id: at + 1,
+      hostname: `db${at + 1}`,
+      clientPort: 9_000,
+      logPort: 9_001,
+      ...change,
+    }));
+  const doubts = (...changes: object[]) =>
+    doubtsAbout(servers(...changes)).map((text) => text.replace(/[:,] (give|leave|on one) .*/, ""));
+  assertEquals(doubts({}, {}, {}), []);
+  assertEquals(doubts({ hostname: "localhost" }, {}), [
+    "Server 1 has hostname localhost, which only its own machine can reach, and server 2 has db2",
+  ]);
+  assertEquals(doubts({ clientListen: "127.0.0.1", logListen: "::1" }), [
+    "Server 1 has clientListen 127.0.0.1, which only its own machine can reach, and clients are told " +
+    "to connect to db1",
+    "Server 1 has logListen ::1, which only its own machine can reach, and the other servers are told " +
+    "to connect to db1",
+  ]);
+  // Each on its own machine, or on addresses of their own.
+  const local = (n: number) => ({ hostname: `127.0.0.${n}` });
+  const every = { clientListen: "0.0.0.0", logListen: "0.0.0.0" };
+  assertEquals(doubts(every, every, { ...every, adminPort: 9_100, adminListen: "0.0.0.0" }), []);
+  assertEquals(doubts({ adminPort: 9_100 }, { adminPort: 9_100 }), []);
+  assertEquals(doubts(local(1), local(2), local(3)), []);
+  assertEquals(doubts(local(1), { ...local(2), clientListen: "0.0.0.0" }), [
+    "Server 2 has clientPort 9000 on 0.0.0.0, and server 1 has clientPort 9000 on 127.0.0.1",
+  ]);
+  assertEquals(doubts({ logListen: "10.0.0.5" }, { logListen: "10.0.0.5" }), [
+    "Server 2 has logPort 9001 on 10.0.0.5, and server 1 has logPort 9001 on 10.0.0.5",
+  ]);
+  assertEquals(doubts({ hostname: "10.0.0.5" }, { clientListen: "10.0.0.5" }), [
+    "Server 2 has clientPort 9000 on 10.0.0.5, and server 1 has clientPort 9000 on 10.0.0.5",
+  ]);
+  assertEquals(
+    doubts(
+      { ...local(1), adminPort: 9_000, adminListen: "127.0.0.2" },
+      { ...local(2), logPort: 9_002 },
+    ).length,
+    1,
+  );
+});
+
 Deno.test("config: sections and lists of the wrong shape are refused", () => {
   assertStringIncludes(refusalOfText("[]"), "[] is no cluster file (an object with path");
   assertStringIncludes(refusalOfText("null"), "null is no cluster file");

@@ -5,7 +5,7 @@ import { configFaults, defaultConfig, parseConfig } from "../../lib/config.ts";
 import { command } from "./fakes.ts";
 
 const server = (id: number, changes: object = {}) => (
-  { id, hostname: "127.0.0.1", clientPort: 9_000 + id, logPort: 9_100 + id, ...changes }
+  { id, hostname: "127.0.0.1", clientPort: 9_000 + id, logPort: 9_500 + id, ...changes }
 );
 const file = (changes: object = {}) =>
   JSON.stringify({ path: "data", servers: [server(1), server(2), server(3)], ...changes });
@@ -54,7 +54,7 @@ Deno.test("config check: all findings at once, each with its key", async () => {
 
 Deno.test("config check: ids and addresses that are given twice are all named", () => {
   const faults = configFaults(file({
-    servers: [server(1), server(1, { clientPort: 9_001, logPort: 9_101 })],
+    servers: [server(1), server(1, { clientPort: 9_001, logPort: 9_501 })],
     timing: {
       heartbeatIntervalMs: 500,
       electionTimeoutMs: 600,
@@ -87,6 +87,24 @@ Deno.test("config check: what is allowed and probably not meant is a note", asyn
   const { code, out } = await check(file({ servers: [server(1, { hostname: "0.0.0.0" })] }));
   assertEquals(code, 0);
   assertMatch(out, /^c\.json: note: Server 1 has hostname 0\.0\.0\.0, /);
+});
+
+Deno.test("config check: a server that would be without its admin port is told", async () => {
+  const notes = async (servers: object[]) => {
+    const { code, out } = await check(file({ servers }));
+    assertEquals(code, 0, out);
+    return out.trimEnd().split("\n").slice(0, -1);
+  };
+  const note = (id: number, port: string) =>
+    `c.json: note: Server ${id}: There is no admin port: its default, clientPort + 100, would be ` +
+    `${port}; give it an adminPort, or 0 if it is to have none`;
+  const taken = "9101, which the cluster file gives to server 2";
+  assertEquals(await notes([server(1), server(2, { logPort: 9_101 })]), [note(1, taken)]);
+  const tooHigh = "65600, and ports end at 65535";
+  assertEquals(await notes([server(1, { clientPort: 65_500 })]), [note(1, tooHigh)]);
+  const given = [server(1, { adminPort: 9_999 }), server(2, { logPort: 9_101 })];
+  assertEquals(await notes(given), []);
+  assertEquals(await notes([server(1, { adminPort: 0 }), server(2, { logPort: 9_101 })]), []);
 });
 
 Deno.test("config check: timing.tickMs of earlier builds is no fault, and a note says that it can go", async () => {

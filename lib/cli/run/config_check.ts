@@ -1,5 +1,6 @@
 /** `raftkv config check`, once its flags are parsed. */
-import { configFaults, parseConfig, type ServerConfig } from "../../config.ts";
+import { adminAddress } from "../../admin_address.ts";
+import { type Config, configFaults, parseConfig, type ServerConfig } from "../../config.ts";
 import { doubtsAbout } from "../../config_checks.ts";
 import { escapeUnseen } from "../../util/unseen.ts";
 import type { CliContext } from "../context.ts";
@@ -30,6 +31,7 @@ export async function runConfigCheck(
     const config = faults.length > 0 ? null : parseConfig(text, file);
     const servers = config?.servers ?? [];
     const notes = doubtsAbout(servers).map((one) => `note: ${one}`);
+    if (config !== null) notes.push(...withoutAdminPort(config).map((one) => `note: ${one}`));
     for (const key of config?.withoutEffect ?? []) {
       notes.push(`note: ${key} has no effect any more, and can be left out`);
     }
@@ -48,6 +50,17 @@ export async function runConfigCheck(
       throw new CliError(EXIT.refused, `${file}: ${counted(faults.length, "fault")} found`);
     }
     await print(`${escapeUnseen(file)}: ${counted(servers.length, "server")}, no faults\n`);
+  });
+}
+
+/** A sentence for each server that will answer no probe, though the file does not say so. */
+function withoutAdminPort(config: Config): string[] {
+  return config.servers.flatMap(({ id }) => {
+    const admin = adminAddress(config, id);
+    if (!("absentBecause" in admin) || admin.absentBecause === "") return [];
+    return [
+      `Server ${id}: ${admin.absentBecause}; give it an adminPort, or 0 if it is to have none`,
+    ];
   });
 }
 
