@@ -233,11 +233,31 @@ Deno.test("top: rates are counted over the server's own time, and not over a res
   const now = at({ uptimeMs: 12_000, writesTotal: 2_100, readsTotal: 50 });
   const line = (from: typeof before | null, to: typeof now) => {
     const sample = from === null ? null : sampleOf(from, 0);
-    const text = topText(to.view, sample, sampleOf(to, 2_000), new Date(0));
+    const text = topText(to.view, sample, sampleOf(to, 2_000), new Date(0), Infinity);
     assertMatch(text, /^raftkv top {2}1970-01-01 00:00:00 UTC {2}leader 1, term 5\n/);
     return text.split("\n")[3]!.trim().split(/ {2,}/).slice(0, 4);
   };
   assertEquals(line(before, now), ["1", "leader", "1,000", "25"]);
   assertEquals(line(null, now), ["1", "leader", "-", "-"]);
   assertEquals(line(now, before), ["1", "leader", "-", "-"]);
+});
+
+Deno.test("top: on a narrow terminal all figures and sentences are there, and no line is too long", () => {
+  const failure = "connection refused: nothing listens there";
+  const answers = [...all(HEALTHY).slice(0, 2), silent(3, failure)];
+  const view = clusterView(answers);
+  const now = { answers, view, choice: { servers: [], from: "" } };
+  const draw = (columns: number) =>
+    topText(view, null, sampleOf(now, 0), new Date(0), columns).trimEnd().split("\n");
+  const wide = draw(Infinity);
+  assertEquals(draw(200), wide);
+  for (const columns of [40, 60, 80]) {
+    const lines = draw(columns);
+    for (const line of lines) assert(line.length <= columns, `${columns}: ${line}`);
+    const words = (text: readonly string[]) => text.join(" ").split(/ +/).sort();
+    assertEquals(words(lines), words(wide), `${columns} columns`);
+  }
+  assertEquals(draw(40)[0], "raftkv top  1970-01-01 00:00:00 UTC");
+  assertEquals(draw(40)[1], "leader 1, term 5");
+  assertMatch(draw(40)[3]!, /^SERVER +1 +2 +3$/);
 });

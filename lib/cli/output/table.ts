@@ -40,6 +40,39 @@ export function table(
   }).join("");
 }
 
+/**
+ * The same with a line for each of the columns and a column for each of the rows: what the first column
+ * says of a row stands above it.
+ */
+export function transposed(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): string {
+  const [first, ...others] = columns;
+  const heads = [first!.title, ...rows.map((row) => row[0]!)].map((title) => ({ title }));
+  return table(heads, others.map(({ title }, at) => [title, ...rows.map((row) => row[at + 1]!)]));
+}
+
+/** How many columns of a terminal the widest line takes. */
+export function widestLine(text: string): number {
+  return Math.max(...text.split("\n").map(widthOf));
+}
+
+/** Lines of at most so many columns, broken where a word begins; a longer word stays whole. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line.trim() === "" || widthOf(longer) <= columns) line = longer;
+    else {
+      lines.push(line.trimEnd());
+      line = word;
+    }
+  }
+  return [...lines, line];
+}
+
 /** As much of `text` as fits into so many columns; what is left out is shown by "…". */
 export function clip(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;

@@ -25,7 +25,8 @@ export async function runTop(this: CliContext, flags: TopFlags): Promise<void> {
       const first = sampleOf(await askServers(tool, choice), performance.now());
       await sleep(intervalMs, tool.signal);
       const now = await askServers(tool, choice);
-      await tool.print(topText(now.view, first, sampleOf(now, performance.now()), new Date()));
+      const sample = sampleOf(now, performance.now());
+      await tool.print(topText(now.view, first, sample, new Date(), Infinity));
       tool.say("one picture, as standard output is no terminal: top draws anew on one alone");
       return throwIfUnwell(now);
     }
@@ -44,7 +45,8 @@ async function live(
     const startMs = performance.now();
     const now = await askServers(tool, choice);
     const sample = sampleOf(now, performance.now());
-    await draw(tool, topText(now.view, before, sample, new Date()));
+    const { columns } = tool.console.size(); // anew each time: the window may have another one now
+    await draw(tool, topText(now.view, before, sample, new Date(), columns));
     before = sample;
     await sleep(Math.max(0, intervalMs - (performance.now() - startMs)), tool.signal);
   }

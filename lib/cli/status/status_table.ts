@@ -1,5 +1,5 @@
 /** The table of `raftkv status`. Pure. */
-import { type Column, table, widthOf } from "../output/table.ts";
+import { type Column, table, transposed, widestLine } from "../output/table.ts";
 import { bytesText, countText, msText } from "../output/units.ts";
 import { visibleText } from "../output/escape.ts";
 import type { ClusterView, ServerRow } from "./cluster_view.ts";
@@ -29,24 +29,8 @@ const UNKNOWN = "-";
 export function statusText(view: ClusterView, columns: number): string {
   const rows = view.rows.map(cells);
   let text = table(COLUMNS, rows);
-  if (widthOf(text.slice(0, text.indexOf("\n"))) > columns || widest(text) > columns) {
-    text = transposed(rows);
-  }
+  if (widestLine(text) > columns) text = transposed(COLUMNS, rows);
   return text + notes(view).map((line) => `${line}\n`).join("");
-}
-
-function widest(text: string): number {
-  return Math.max(...text.split("\n").map(widthOf));
-}
-
-/** A line for each fact, a column for each server. */
-function transposed(rows: readonly (readonly string[])[]): string {
-  const columns = [COLUMNS[0]!.title, ...rows.map((row) => row[0]!)].map((title) => ({ title }));
-  const lines = COLUMNS.slice(1).map((
-    { title },
-    at,
-  ) => [title, ...rows.map((row) => row[at + 1]!)]);
-  return table(columns, lines);
 }
 
 function cells(row: ServerRow): string[] {

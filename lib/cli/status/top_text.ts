@@ -1,5 +1,5 @@
 /** One picture of `raftkv top`: roles, rates since the picture before, lag, latencies. Pure. */
-import { type Column, table } from "../output/table.ts";
+import { type Column, table, transposed, widestLine, wrap } from "../output/table.ts";
 import { bytesText, countText, msText } from "../output/units.ts";
 import type { ClusterNow } from "./ask_all.ts";
 import type { ClusterView, ServerRow } from "./cluster_view.ts";
@@ -38,19 +38,28 @@ const COLUMNS: readonly Column[] = [
 ];
 const UNKNOWN = "-";
 
+/**
+ * Where the table is wider than `columns`, servers stand beside each other instead; sentences continue on
+ * the next line.
+ */
 export function topText(
   view: ClusterView,
   before: Sample | null,
   now: Sample,
   time: Date,
+  columns: number,
 ): string {
   const leader = view.leaderId === null ? "no leader" : `leader ${view.leaderId}`;
   const term = view.leaderTerm === null ? "" : `, term ${view.leaderTerm}`;
   const clock = time.toISOString().slice(0, 19).replace("T", " ");
-  const head = `raftkv top  ${clock} UTC  ${leader}${term}\n\n`;
+  const head = `raftkv top  ${clock} UTC  ${leader}${term}`;
   const rows = view.rows.map((row) => cells(row, before, now));
-  const findings = view.findings.map((one) => `${one}\n`).join("");
-  return head + table(COLUMNS, rows) + (findings === "" ? "" : `\n${findings}`);
+  let text = table(COLUMNS, rows);
+  if (widestLine(text) > columns) text = transposed(COLUMNS, rows);
+  const lines = (sentences: readonly string[]) =>
+    sentences.flatMap((one) => wrap(one, columns)).map((line) => `${line}\n`).join("");
+  const findings = lines(view.findings);
+  return `${lines([head])}\n${text}` + (findings === "" ? "" : `\n${findings}`);
 }
 
 function cells(row: ServerRow, before: Sample | null, now: Sample): string[] {
