@@ -38,6 +38,8 @@ export interface ShownServer {
   readonly term: number | null;
   /** Whom it follows; 0: nobody, or that is not known. */
   readonly followsId: number;
+  /** Of the asked server, where it misses the leader that it follows: for how long; else null. */
+  readonly leaderSilentMs: number | null;
   /** What it says of itself, while it is heard. */
   readonly facts: ServerFacts | null;
   /** How old that is; null without. */
@@ -80,12 +82,19 @@ export function shownServers(status: ClusterStatus): ShownServer[] {
       // Who leads, and in which term, is the asked server's word: what the leader said may be older.
       term: role === "leader" ? ownTerm : facts?.term ?? null,
       followsId: role === "follower" ? facts!.leaderId : 0,
+      leaderSilentMs: role === "follower" ? leaderSilentMs(status, server) : null,
       facts,
       ageMs: facts === null ? null : server.factsAgeMs,
       absence: absenceOf(status, server, role),
       problems: (facts?.problems ?? []).map(({ text }) => text),
     };
   });
+}
+
+/** It follows until it has been silent for an election timeout: what it says of whom it follows is older. */
+function leaderSilentMs(status: ClusterStatus, { id, facts }: ServerStatus): number | null {
+  if (id !== status.serverId || status.leaderId !== 0) return null;
+  return status.servers.find((one) => one.id === facts?.leaderId)?.silentMs ?? null;
 }
 
 function termOf({ servers, serverId }: ClusterStatus): number | null {

@@ -123,8 +123,9 @@ function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1_000) * 1_000;
 }
 
-function followsText({ role, followsId, facts }: ShownServer): string {
-  if (followsId !== 0) return `Follows server ${followsId}`;
+function followsText({ role, followsId, leaderSilentMs, facts }: ShownServer): string {
+  const silence = leaderSilentMs === null ? "" : `, not heard for ${duration(leaderSilentMs)}`;
+  if (followsId !== 0) return `Follows server ${followsId}${silence}`;
   if (role !== "follower" || facts === null) return "";
   return `Has known no leader for ${duration(facts.leaderMissingMs)}`;
 }

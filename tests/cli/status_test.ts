@@ -52,7 +52,14 @@ Deno.test("status: a leader that does not answer is no leader, however fresh wha
   assertEquals(view.leaderId, null);
   assertEquals(
     view.findings[0],
-    "no leader answers: server 1 led until now and does not answer",
+    "no leader answers: server 1 led until now and does not answer; server 2 last heard it 300 ms ago",
+  );
+  const sooner = answer(3, HEALTHY);
+  const servers = sooner.status!.servers.map((one) => ({ ...one, silentMs: 120 }));
+  const third = { ...sooner, status: { ...sooner.status!, servers } };
+  assertMatch(
+    clusterView([silent(1, "it is frozen"), all()[1]!, third]).findings[0]!,
+    /; server 3 last heard it 120 ms ago$/,
   );
 });
 

@@ -36,6 +36,21 @@ Deno.test("page: who is silent or lost has no role, whatever it said last", () =
   }
 });
 
+Deno.test("page: a follower that misses its leader says for how long, as long as it follows it", () => {
+  const frozen = seenServer(2, leaderTwo(), { reach: "silent", silentMs: 420 });
+  const others = [
+    seenServer(1, facts({ leaderId: 2 })),
+    frozen,
+    seenServer(3, facts({ leaderId: 2 })),
+  ];
+  const silences = (leaderId: number) =>
+    shownServers(statusWith(others, { leaderId })).map((
+      one,
+    ) => [one.followsId, one.leaderSilentMs]);
+  assertEquals(silences(0), [[2, 420], [0, null], [2, null]]);
+  assertEquals(silences(2), [[2, null], [0, null], [2, null]], "it is not missed yet");
+});
+
 Deno.test("page: that there is no leader is bad once the asked server calls it a problem", () => {
   const noLeader = { kind: "noLeader", text: "No leader has been known for 2000 ms" } as const;
   const own = facts({ leaderId: 0, problems: [noLeader] });

@@ -46,7 +46,7 @@ export function clusterView(answers: readonly Answer[]): ClusterView {
     rows: placed,
     leaderId: leader?.id ?? null,
     leaderTerm: leader?.facts?.term ?? null,
-    findings: findings(placed, leader, ids),
+    findings: findings(placed, leader, ids, answers),
   };
 }
 
@@ -121,11 +121,12 @@ function findings(
   rows: readonly ServerRow[],
   leader: ServerRow | null,
   clusterIds: readonly string[],
+  answers: readonly Answer[],
 ): string[] {
   const answering = rows.filter(({ failure }) => failure === null);
   const found: string[] = [];
   if (answering.length === 0) found.push("no server answers");
-  else if (leader === null) found.push(withoutLeader(rows, answering));
+  else if (leader === null) found.push(withoutLeader(rows, answering, answers));
   if (clusterIds.length > 1) {
     found.push(`the servers belong to different clusters: ${clusterIds.join(", ")}`);
   }
@@ -140,12 +141,29 @@ function findings(
   return [...new Set(found)];
 }
 
+/** By whom, and how long ago: the others follow a leader until it has been silent for too long. */
+function lastHeard({ id }: ServerRow, answers: readonly Answer[]): string {
+  const heard = answers.flatMap(({ status }) => {
+    const silentMs = status?.servers.find((one) => one.id === id)?.silentMs;
+    return status === null || typeof silentMs !== "number"
+      ? []
+      : [{ by: status.serverId, silentMs }];
+  });
+  const [last] = heard.sort((a, b) => a.silentMs - b.silentMs);
+  return last === undefined ? "" : `; server ${last.by} last heard it ${msText(last.silentMs)} ago`;
+}
+
 /** What is known of a leader that does not answer: the others may still follow it for a moment. */
-function withoutLeader(rows: readonly ServerRow[], answering: readonly ServerRow[]): string {
+function withoutLeader(
+  rows: readonly ServerRow[],
+  answering: readonly ServerRow[],
+  answers: readonly Answer[],
+): string {
   const followed = answering.find(({ facts }) => (facts?.leaderId ?? 0) !== 0)?.facts?.leaderId;
   const row = rows.find(({ id }) => id === followed);
   if (row !== undefined && row.failure !== null) {
-    return `no leader answers: ${nameOf(row)} led until now and does not answer`;
+    return `no leader answers: ${nameOf(row)} led until now and does not answer` +
+      lastHeard(row, answers);
   }
   const missing = Math.max(0, ...answering.map(({ facts }) => facts?.leaderMissingMs ?? 0));
   const since = missing > 0 ? `, for ${msText(missing)} now` : "";
