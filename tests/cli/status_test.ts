@@ -61,6 +61,11 @@ Deno.test("status: a leader that does not answer is no leader, however fresh wha
     clusterView([silent(1, "it is frozen"), all()[1]!, third]).findings[0]!,
     /; server 3 last heard it 120 ms ago$/,
   );
+  const text = statusText(view, Infinity);
+  assertMatch(text, /^ {5}1 {2}h:9001 .* was leader\* .* no answer$/m);
+  const now = { answers: [], view, choice: { servers: [], from: "" } };
+  const top = topText(view, null, sampleOf(now, 0), new Date(0), Infinity);
+  assertMatch(top, /^ {5}1 {2}was leader\* /m);
 });
 
 Deno.test("status: without a majority it says how many are missing", () => {

@@ -159,7 +159,9 @@ Deno.test("load: --from passes over what was loaded, and says so when it fails",
   const sent: number[] = [];
   const account = await send(10, ({ number }) => {
     sent.push(number);
-    return number === 7 ? Promise.reject(new NotDone("gone", failure)) : Promise.resolve();
+    return number === 7
+      ? Promise.reject(new NotDone("gone; nothing was done, so it may be called again", failure))
+      : Promise.resolve();
   }, { from: 7 });
   assertEquals(sent[0], 7);
   const { exit, message } = loadFault(account, { unit: "command" }, "-", 7);

@@ -64,7 +64,7 @@ function table(outcomes: readonly Outcome[]): string {
   return [
     `Killed by undirected seeds: ${count("given")} of the given ones, ${count("own")} of our own ` +
     `(of those that pass all other tests, ${quiet.filter((one) => one.killed).length} of ` +
-    `${quiet.length}), ${count("extra")} of the two more; ` +
+    `${quiet.length}), ${count("extra")} of those of the Redis protocol; ` +
     `by fixed scenarios alone: ${directed}. ` +
     `Seeds to kill: median ${seeds[Math.floor(seeds.length / 2)] ?? 0}, ` +
     `at most ${seeds.at(-1) ?? 0}. The unchanged tree passes every killing seed.`,

@@ -69,7 +69,9 @@ export function loadFault(
 ): CliError {
   const { number, error } = failure!;
   const meaning = failureOf(error);
-  const said = meaning instanceof Error ? meaning.message : String(meaning);
+  // What was done is told below, for all.
+  const said = (meaning instanceof Error ? meaning.message : String(meaning))
+    .replace(/; nothing was done, so it may be called again$/, "");
   const isInterrupted = meaning instanceof CliError && meaning.exit === EXIT.interrupted;
   const parts = [isInterrupted ? "interrupted" : `${unit} ${number}: ${said.replace(/\.$/, "")}`];
   if (doneUpTo >= from) parts.push(`${unit}s ${from} to ${doneUpTo} are done`);

@@ -113,6 +113,15 @@ function clusterIds(answers: readonly Answer[]): string[] {
   return [...new Set(ids)].filter((id) => !UNFORMED.test(id));
 }
 
+/**
+ * Null where it is not known. An asterisk marks what others heard of it, and who led by hearsay may do so no
+ * more: who leads is nobody's word but its own.
+ */
+export function roleOf({ facts, heard }: Pick<ServerRow, "facts" | "heard">): string | null {
+  if (facts === null || heard === null) return facts?.role ?? null;
+  return facts.role === "leader" ? "was leader*" : `${facts.role}*`;
+}
+
 export function nameOf({ id, address }: Pick<ServerRow, "id" | "address">): string {
   return id === null ? `the server at ${address}` : `server ${id}`;
 }

@@ -2,7 +2,7 @@
 import { type Column, table, transposed, widestLine } from "../output/table.ts";
 import { bytesText, countText, msText } from "../output/units.ts";
 import { visibleText } from "../output/escape.ts";
-import type { ClusterView, ServerRow } from "./cluster_view.ts";
+import { type ClusterView, roleOf, type ServerRow } from "./cluster_view.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "SERVER", right: true },
@@ -59,11 +59,11 @@ function cells(row: ServerRow): string[] {
   ];
 }
 
-/** An asterisk marks what others heard of it; the line below the table says how old that is. */
-function roleText({ facts, heard, follower }: ServerRow): string {
-  if (facts === null) return UNKNOWN;
-  const role = follower?.mode === "snapshot" ? `${facts.role} (gets a snapshot)` : facts.role;
-  return heard === null ? role : `${role}*`;
+/** The line below the table says how old what others heard is. */
+function roleText(row: ServerRow): string {
+  const role = roleOf(row);
+  if (role === null) return UNKNOWN;
+  return row.follower?.mode === "snapshot" ? `${role} (gets a snapshot)` : role;
 }
 
 function problemsText({ failure, facts, heard }: ServerRow): string {

@@ -2,7 +2,7 @@
 import { type Column, table, transposed, widestLine, wrap } from "../output/table.ts";
 import { bytesText, countText, msText } from "../output/units.ts";
 import type { ClusterNow } from "./ask_all.ts";
-import type { ClusterView, ServerRow } from "./cluster_view.ts";
+import { type ClusterView, roleOf, type ServerRow } from "./cluster_view.ts";
 
 /** What rates are counted from. */
 export interface Sample {
@@ -63,7 +63,7 @@ export function topText(
 }
 
 function cells(row: ServerRow, before: Sample | null, now: Sample): string[] {
-  const { id, facts, heard, follower } = row;
+  const { id, facts, follower } = row;
   const ms = (value: number | null | undefined) =>
     value === null || value === undefined ? UNKNOWN : msText(value);
   const count = (value: number | null | undefined) =>
@@ -71,7 +71,7 @@ function cells(row: ServerRow, before: Sample | null, now: Sample): string[] {
   const rates = ratesOf(id, before, now);
   return [
     id === null ? "?" : String(id),
-    facts === null ? "no answer" : heard === null ? facts.role : `${facts.role}*`,
+    roleOf(row) ?? "no answer",
     rates === null ? UNKNOWN : countText(rates.writes),
     rates === null ? UNKNOWN : countText(rates.reads),
     ms(facts?.writeP99Ms),
