@@ -10,6 +10,7 @@ import { deleteCommand } from "./commands/delete.ts";
 import { dumpCommand } from "./commands/dump.ts";
 import { getCommand } from "./commands/get.ts";
 import { getmCommand } from "./commands/getm.ts";
+import { importCommand } from "./commands/import.ts";
 import { incrCommand } from "./commands/incr.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { loadCommand } from "./commands/load.ts";
@@ -52,6 +53,7 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     load: loadCommand,
     dump: dumpCommand,
     backup: backupCommand,
+    import: importCommand,
     status: statusCommand,
     top: topCommand,
     check: checkCommand,
