@@ -1,5 +1,13 @@
 /** docs/protocol.md against the code: what the page says in numbers has to be true. */
 import { assert, assertEquals } from "@std/assert";
+import {
+  contentBytesMax,
+  DEFAULT_LIMITS,
+  DEFAULT_STORAGE_LIMITS,
+  REDIS_KEY_BYTES_CEILING,
+  VALUE_BYTES_CEILING,
+} from "../../lib/node/limits.ts";
+import { TIME_TO_LIVE_MS_MAX } from "../../lib/wire/resp/resp_expiry.ts";
 import { ClientError, ReplyMode } from "../../lib/wire/command_batch.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { KEY_BYTES_MAX, LineCodec } from "../../lib/wire/line/line_codec.ts";
@@ -12,6 +20,24 @@ import { frameBytes } from "./rpc_samples.ts";
 const page = Deno.readTextFileSync(new URL("../../docs/protocol.md", import.meta.url));
 /** The tables without their padding. */
 const tables = page.replaceAll(/ +/g, " ");
+
+Deno.test("protocol page: the bounds of keys and values are those of the code", () => {
+  const bounds = tables.slice(tables.indexOf("### Bounds"), tables.indexOf("### Errors"));
+  const count = (value: number) => value.toLocaleString("en-US");
+  const [mib, gib] = [1024 ** 2, 1024 ** 3];
+  for (
+    const text of [
+      `| 1 to ${KEY_BYTES_MAX} bytes`,
+      `| 1 to ${count(DEFAULT_LIMITS.redisKeyBytesMax)} bytes of any kind`,
+      `${count(REDIS_KEY_BYTES_CEILING)} at the most`,
+      `| 0 bytes to ${DEFAULT_LIMITS.valueBytesMax / mib} MiB;`,
+      `| the same; ${VALUE_BYTES_CEILING / mib} MiB at the most`,
+      `whole seconds, at most ${count(EXPTIME_SECONDS_MAX)}`,
+      `milliseconds, at most ${count(TIME_TO_LIVE_MS_MAX)}`,
+      `| ${contentBytesMax(DEFAULT_STORAGE_LIMITS) / gib} GiB;`,
+    ]
+  ) assert(bounds.includes(text), `the page lacks "${text}"`);
+});
 
 Deno.test("protocol page: its example frame is what the encoder writes and the decoder reads", () => {
   const block = /```hex\n([\s\S]*?)```/.exec(page)![1]!;

@@ -77,8 +77,14 @@ Deno.test("resp: a command that is too large is passed over, and the next one is
     ["SET", "k", "x".repeat(100_000)],
     ["GET", "k"],
   );
-  assertMatch((replies[0] as Error).message, /a value has more than 1000 bytes/);
-  assertMatch((replies[1] as Error).message, /a command has more than \d+ bytes/);
+  assertMatch(
+    (replies[0] as Error).message,
+    /a value has more than 1000 bytes \(limits\.valueBytesMax\)$/,
+  );
+  assertMatch(
+    (replies[1] as Error).message,
+    /a command has more than \d+ bytes \(limits\.valueBytesMax and .* bound it\)$/,
+  );
   assertEquals(replies[2], null);
 });
 
@@ -258,7 +264,10 @@ Deno.test("resp: a transaction is bounded", () => {
     const reply = client.ask(["SET", `k${i}`, "x".repeat(900)])[0];
     if (reply instanceof Error) refused = reply.message;
   }
-  assertMatch(String(refused), /^ERR a transaction has more than \d+ bytes$/);
+  assertMatch(
+    String(refused),
+    /^ERR a transaction has more than \d+ bytes \(limits\.valueBytesMax and .* bound it\)$/,
+  );
   assertEquals(messages(client.ask(["EXEC"])), [ABORTED]);
 });
 

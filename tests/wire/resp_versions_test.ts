@@ -132,7 +132,10 @@ Deno.test("resp versions: what is wrong is refused, and nothing is done", () => 
     [["RAFTKV.SET", "k", "v", "PX", "9007199254740991"], time("raftkv.set")],
     [["RAFTKV.SET", "k", "v", "PX", "x"], "ERR value is not an integer or out of range"],
     [["RAFTKV.SET", "", "v"], "ERR an empty key is not allowed here"],
-    [["RAFTKV.SET", "k", "v".repeat(1001)], "ERR a value has more than 1000 bytes"],
+    [
+      ["RAFTKV.SET", "k", "v".repeat(1001)],
+      "ERR a value has more than 1000 bytes (limits.valueBytesMax)",
+    ],
     [["RAFTKV.CAS", "k", "v", "-1"], version],
     [["RAFTKV.CAS", "k", "v", "9007199254740992"], version],
     [["RAFTKV.CAS", "k", "v", "1.0"], version],

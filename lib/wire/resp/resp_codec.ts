@@ -83,7 +83,7 @@ export class RespCodec implements Codec {
       if (outcome === Outcome.request) {
         if (!this.#dispatch()) break;
       } else if (outcome === Outcome.tooLarge) {
-        r.refuse(`ERR a command has more than ${r.limits.commandBytesMax} bytes`);
+        r.refuse(tooLarge("a command", r.limits.commandBytesMax));
       } else if (outcome === Outcome.malformed) {
         r.replyNow(`-ERR Protocol error: ${this.#reader.problem}`, Action.localAndClose);
         this.#isClosed = true;
@@ -203,7 +203,7 @@ export class RespCodec implements Codec {
     // Encoded, no command is twice as long as it came.
     const room = commandBytesMax - r.queue!.length - r.watches.bytes;
     if (2 * this.#reader.consumed <= room) return true;
-    r.refuse(`ERR a transaction has more than ${commandBytesMax} bytes`);
+    r.refuse(tooLarge("a transaction", commandBytesMax));
     return false;
   }
 }
@@ -221,4 +221,9 @@ function unknownCommand(r: RespRequest): string {
   }
   const name = r.shortText(0, SHOWN_BYTES_MAX);
   return `ERR unknown command '${name}', with args beginning with: ${shown}`;
+}
+
+function tooLarge(what: string, bytesMax: number): string {
+  const bounds = "limits.valueBytesMax and limits.redisKeyBytesMax bound it";
+  return `ERR ${what} has more than ${bytesMax} bytes (${bounds})`;
 }

@@ -16,7 +16,7 @@ const DEADLINE_MS_MAX = Number.MAX_SAFE_INTEGER;
  * The longest time to live: from now on, until the year 2248, it ends no later than that. So no
  * deadline is ever cut short, by a clock that nobody knows when the command comes in.
  */
-const TIME_TO_LIVE_MS_MAX = DEADLINE_MS_MAX - 2 ** 43;
+export const TIME_TO_LIVE_MS_MAX = DEADLINE_MS_MAX - 2 ** 43;
 
 /** The least number of seconds that Redis takes: in ms it fits 64 bits. */
 const SECONDS_MIN = new Int64();

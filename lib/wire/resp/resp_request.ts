@@ -101,7 +101,7 @@ export class RespRequest {
     this.error(
       length === 0
         ? "ERR an empty key is not allowed here"
-        : `ERR a key has more than ${this.limits.keyBytesMax} bytes`,
+        : `ERR a key has more than ${this.limits.keyBytesMax} bytes (limits.redisKeyBytesMax)`,
     );
     return false;
   }
@@ -109,7 +109,8 @@ export class RespRequest {
   /** True where argument `i` may be a value. */
   value(i: number): boolean {
     if (this.length(i) <= this.limits.valueBytesMax) return true;
-    this.error(`ERR a value has more than ${this.limits.valueBytesMax} bytes`);
+    const { valueBytesMax } = this.limits;
+    this.error(`ERR a value has more than ${valueBytesMax} bytes (limits.valueBytesMax)`);
     return false;
   }
 
