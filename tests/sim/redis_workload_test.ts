@@ -100,6 +100,7 @@ Deno.test("versions by the Redis protocol and by lines are one history while lea
   for (let seed = 1; seed <= 2; seed++) {
     scenario(
       (simulation) => {
+        let held = 0;
         for (let round = 0; round < 6; round++) {
           const leader = leaderOf(simulation);
           if (round % 3 === 0) leader.crash("the scenario");
@@ -109,12 +110,17 @@ Deno.test("versions by the Redis protocol and by lines are one history while lea
               if (connection instanceof ClientConnection) connection.reset();
             }
           }
+          for (let i = 0; i < 10; i++) {
+            runFor(simulation, 50);
+            for (const { probe } of simulation.servers) held += probe?.heldCommands() ?? 0;
+          }
           demandWrites(simulation, 12);
           runFor(simulation, 500);
           if (round % 3 === 0) leader.restartIn(100_000);
           else if (round % 3 === 1) leader.resume();
           runFor(simulation, 1_500);
         }
+        assert(held > 0, "no command waited for a leader");
         const counts = simulation.world.counters;
         assert(counts.get("redis versions answered") > 200 && counts.get("redis MOVED") > 0);
         const own = simulation.history.operations.filter(({ client }) => client > 1_000);
