@@ -6,21 +6,25 @@ import { wrongKind } from "./arguments.ts";
 import type { CallOptions, CommandOptions, KeysOptions, SetOptions } from "./calls.ts";
 
 /** Names of options; as an object, so that the compiler tells where one is missing. */
-type Names<Options> = ReadonlySet<keyof Options & string>;
+export type OptionNames<Options> = ReadonlySet<keyof Options & string>;
 type Table<Options> = Readonly<Record<keyof Options & string, true>>;
 
-export function optionNames<Options>(table: Table<Options>): Names<Options> {
+export function optionNames<Options>(table: Table<Options>): OptionNames<Options> {
   return new Set(Object.keys(table) as (keyof Options & string)[]);
 }
 
 const ALL: Table<CallOptions> = { timeoutMs: true, signal: true };
 
-export const CALL_OPTIONS = optionNames<CallOptions>(ALL);
-export const SET_OPTIONS = optionNames<SetOptions>({ ...ALL, timeToLiveMs: true });
-export const KEYS_OPTIONS = optionNames<KeysOptions>({ ...ALL, match: true, keysAtATime: true });
-export const COMMAND_OPTIONS = optionNames<CommandOptions>({ ...ALL, isWrite: true });
+export const CALL_OPTIONS: OptionNames<CallOptions> = optionNames(ALL);
+export const SET_OPTIONS: OptionNames<SetOptions> = optionNames({ ...ALL, timeToLiveMs: true });
+export const KEYS_OPTIONS: OptionNames<KeysOptions> = optionNames({
+  ...ALL,
+  match: true,
+  keysAtATime: true,
+});
+export const COMMAND_OPTIONS: OptionNames<CommandOptions> = optionNames({ ...ALL, isWrite: true });
 /** Of a write inside a transaction, which has the transaction's deadline. */
-export const WRITE_OPTIONS = optionNames<Omit<SetOptions, keyof CallOptions>>({
+export const WRITE_OPTIONS: OptionNames<Pick<SetOptions, "timeToLiveMs">> = optionNames({
   timeToLiveMs: true,
 });
 

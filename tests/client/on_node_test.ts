@@ -1,6 +1,6 @@
 /** The tests of this folder once more, under Node: the same files, as JavaScript. */
 import { assert, assertEquals } from "@std/assert";
-import { sourcesIn, transpileInto } from "../../scripts/build_npm.ts";
+import { buildPackage, sourcesIn, transpileInto } from "../../scripts/build_npm.ts";
 import { needsProgram, testNamed } from "../process/requirements.ts";
 
 const THIS = "tests/client/on_node_test.ts";
@@ -30,4 +30,15 @@ Deno.test({
       Deno.removeSync(directory, { recursive: true });
     }
   },
+});
+
+Deno.test("client: its package can be made, types included", () => {
+  const directory = Deno.makeTempDirSync({ prefix: "raftkv-client-package-" });
+  try {
+    buildPackage(directory);
+    const types = sourcesIn("client").map((path) => path.replace(/\.ts$/, ".d.ts"));
+    for (const path of types) assert(Deno.statSync(`${directory}/${path}`).size > 0, path);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
 });
