@@ -5,26 +5,31 @@
 import { wrongKind } from "./arguments.ts";
 import type { CallOptions, CommandOptions, KeysOptions, SetOptions } from "./calls.ts";
 
-/** Names of options; as an object, so that the compiler tells where one is missing. */
-export type OptionNames<Options> = ReadonlySet<keyof Options & string>;
-type Table<Options> = Readonly<Record<keyof Options & string, true>>;
-
-export function optionNames<Options>(table: Table<Options>): OptionNames<Options> {
-  return new Set(Object.keys(table) as (keyof Options & string)[]);
+/** Names of options, from an object, so that the compiler tells where one is missing. */
+export function optionNames<Options>(
+  table: Readonly<Record<keyof Options & string, true>>,
+): ReadonlySet<string> {
+  return new Set(Object.keys(table));
 }
 
-const ALL: Table<CallOptions> = { timeoutMs: true, signal: true };
+const ALL = { timeoutMs: true, signal: true } as const;
 
-export const CALL_OPTIONS: OptionNames<CallOptions> = optionNames(ALL);
-export const SET_OPTIONS: OptionNames<SetOptions> = optionNames({ ...ALL, timeToLiveMs: true });
-export const KEYS_OPTIONS: OptionNames<KeysOptions> = optionNames({
+export const CALL_OPTIONS: ReadonlySet<string> = optionNames<CallOptions>(ALL);
+export const SET_OPTIONS: ReadonlySet<string> = optionNames<SetOptions>({
+  ...ALL,
+  timeToLiveMs: true,
+});
+export const KEYS_OPTIONS: ReadonlySet<string> = optionNames<KeysOptions>({
   ...ALL,
   match: true,
   keysAtATime: true,
 });
-export const COMMAND_OPTIONS: OptionNames<CommandOptions> = optionNames({ ...ALL, isWrite: true });
+export const COMMAND_OPTIONS: ReadonlySet<string> = optionNames<CommandOptions>({
+  ...ALL,
+  isWrite: true,
+});
 /** Of a write inside a transaction, which has the transaction's deadline. */
-export const WRITE_OPTIONS: OptionNames<Pick<SetOptions, "timeToLiveMs">> = optionNames({
+export const WRITE_OPTIONS: ReadonlySet<string> = optionNames<Pick<SetOptions, "timeToLiveMs">>({
   timeToLiveMs: true,
 });
 
