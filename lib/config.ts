@@ -98,6 +98,7 @@ const STORAGE_RANGES: Ranges<StorageLimits> = {
   snapshotSliceBytes: [64, MIB],
   snapshotChunkBytes: [64, 8 * MIB],
   logMemoryBytes: [4 * KIB, 4 * GIB],
+  catchUpBytes: [0, 1024 * GIB],
   dataBytesMax: [0, 1024 * GIB],
 };
 

@@ -49,6 +49,15 @@ export class DenoFile implements DiskFile {
     });
   }
 
+  readLater(offset: number, into: Uint8Array, done: DiskDone): void {
+    this.#expectIdle();
+    this.#run(
+      this.#readAll(offset, into),
+      (cause) => diskError("read", this.path, cause),
+      done,
+    );
+  }
+
   write(offset: number, bytes: Uint8Array): void {
     this.#expectIdle();
     attempt("write", this.path, () => {
@@ -107,6 +116,16 @@ export class DenoFile implements DiskFile {
 
   #syncBlocking(): void {
     timed("sync", this.path, () => this.#file.syncDataSync());
+  }
+
+  async #readAll(offset: number, into: Uint8Array): Promise<void> {
+    this.#seek(offset);
+    for (let total = 0; total < into.length;) {
+      const count = await this.#file.read(into.subarray(total));
+      if (count === null || count === 0) throw new Error("it became shorter");
+      total += count;
+    }
+    this.#position = offset + into.length;
   }
 
   async #writeAll(offset: number, bytes: Uint8Array): Promise<void> {

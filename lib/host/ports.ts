@@ -57,6 +57,11 @@ export interface DiskFile {
   size(): number;
   /** Reads up to `into.length` bytes from `offset`; returns how many there were. */
   read(offset: number, into: Uint8Array): number;
+  /**
+   * The same off the event loop: fills `into`; an end of the file before that is a `DiskError`. Until `done`
+   * the file must not be used.
+   */
+  readLater(offset: number, into: Uint8Array, done: DiskDone): void;
   /** Writes all of `bytes` at `offset`, or throws `DiskFullError` or `DiskError`. */
   write(offset: number, bytes: Uint8Array): void;
   /**

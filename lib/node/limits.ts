@@ -60,6 +60,11 @@ export interface StorageLimits {
   readonly snapshotChunkBytes: number;
   /** Applied entries kept in memory, for followers that lag a little. */
   readonly logMemoryBytes: number;
+  /**
+   * Files of the log that a leader keeps for followers that lag, bytes; 0: a quarter of what the keys and
+   * values take, and 64 MiB at least.
+   */
+  readonly catchUpBytes: number;
   /** A soft quota on keys and values: sets are refused beyond it, deletes continue; 0: none. */
   readonly dataBytesMax: number;
 }
@@ -75,6 +80,15 @@ export const ENTRY_BYTES_CEILING = 67_108_864;
 
 /** What the store can hold, with room for what is in the log already. */
 const STORE_BYTES_MAX = 20 * 1024 ** 3;
+
+/** What `catchUpBytes` is at the least where it is not set, and of which part of the contents. */
+const CATCH_UP_BYTES_MIN = 67_108_864;
+const CATCH_UP_SHARE = 0.25;
+
+/** How much of the log's files a leader keeps for followers, with contents of so many bytes. */
+export function catchUpBytesMax({ catchUpBytes }: StorageLimits, contentBytes: number): number {
+  return catchUpBytes || Math.max(CATCH_UP_BYTES_MIN, Math.ceil(contentBytes * CATCH_UP_SHARE));
+}
 
 /** Sets are refused once keys and values take so much. */
 export function contentBytesMax({ dataBytesMax }: StorageLimits): number {
@@ -114,5 +128,6 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   snapshotSliceBytes: 131_072,
   snapshotChunkBytes: 262_144,
   logMemoryBytes: 4_194_304,
+  catchUpBytes: 0,
   dataBytesMax: 0,
 };

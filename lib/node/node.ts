@@ -16,6 +16,7 @@ import {
   type Ready,
   type ServerId,
 } from "../raft/types.ts";
+import type { LogStorage } from "../storage/types.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
@@ -65,6 +66,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   /** The key-value store; null until the cluster is formed. */
   get store(): Store | null {
     return this.#state.replica?.store ?? null;
+  }
+
+  /** The log on disk; null until the cluster is formed. */
+  get log(): LogStorage | null {
+    return this.#state.replica?.log ?? null;
   }
 
   get links(): PeerLinks {

@@ -96,7 +96,8 @@ export function openReplica(options: ReplicaOptions): Replica {
     clock,
     host,
     links,
-    log: persister,
+    reader: log.reader,
+    compaction: persister,
     taken: options.meters.snapshot,
   });
   logRecovered(options, recovered, log, tookMs);

@@ -129,6 +129,9 @@ export function describeReady(ready: Ready): string[] {
   }
   if (ready.committed.length > 0) lines.push(`apply ${describeTerms(ready.committed)}`);
   for (const { round, readIndex } of ready.reads) lines.push(`read round ${round} at ${readIndex}`);
+  for (const { follower, fromIndex, toIndex } of ready.entriesNeeded) {
+    lines.push(`entries ${fromIndex}..${toIndex} needed for ${follower}`);
+  }
   for (const id of ready.snapshotsNeeded) lines.push(`snapshot needed by ${id}`);
   for (const chunk of ready.snapshotChunks) lines.push(`take ${describeMessage(chunk)}`);
   for (const answer of ready.snapshotAnswers) lines.push(`take ${describeMessage(answer)}`);

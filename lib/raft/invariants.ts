@@ -147,6 +147,7 @@ function checkLeader(state: RaftState, leader: LeaderRole): void {
     if (progress.mode === "snapshot") {
       hold(state, progress.nextIndex <= log.snapshot.index, `${name} needs no snapshot`);
       hold(state, progress.inFlight.length === 0, `appends in flight beside a snapshot to ${name}`);
+      hold(state, progress.reading === null, `entries are read for ${name}, which gets a snapshot`);
     }
     hold(state, progress.readRound <= leader.reads.started, `${name} answered a round not begun`);
     hold(

@@ -14,6 +14,7 @@ export function makeOutput(applyingIndex: number): Output {
     messages: [],
     held: [],
     reads: [],
+    entriesNeeded: [],
     snapshotsNeeded: [],
     snapshotChunks: [],
     snapshotAnswers: [],

@@ -3,12 +3,15 @@
  *
  *   probe       The follower's log is unknown: one append at a time, until one is accepted.
  *   replicate   It follows: appends are sent ahead of their answers, within a window.
- *   snapshot    It needs entries that are compacted away: only the snapshot and heartbeats are sent.
+ *   snapshot    It needs entries that no file has any more: only the snapshot and heartbeats are sent.
  *
- * matchIndex < nextIndex always. A loss is found by a stalled window, see `noteHeartbeat`.
+ * Entries that left memory are asked of the files, one request at a time, and wait in `ahead` for the
+ * window; a new probe or snapshot voids both. matchIndex < nextIndex always. A loss is found by a
+ * stalled window, see `noteHeartbeat`.
  */
 import { Deque } from "../util/deque.ts";
-import type { ServerId } from "./types.ts";
+import { NO_TERM } from "./log.ts";
+import type { EntriesRequest, Entry, ServerId } from "./types.ts";
 
 interface InFlight {
   readonly lastIndex: number;
@@ -21,6 +24,12 @@ export interface Progress {
   /** Durable on the follower and equal to the leader's log up to here. */
   matchIndex: number;
   nextIndex: number;
+  /** Replicating: the term of the entry before nextIndex, where that was sent; else NO_TERM. */
+  sentTerm: number;
+  /** Entries for it are being read from the files; null while none are. */
+  reading: EntriesRequest | null;
+  /** What was read: the entry before the first that it needs, then those. */
+  ahead: readonly Entry[];
   /** Probing: one append is out and unanswered, or the follower has to give a sign of life first. */
   probeSent: boolean;
   /** Replicating: the appends out and unanswered, oldest first. */
@@ -40,12 +49,17 @@ export interface Progress {
   resendDue: boolean;
 }
 
+const NOTHING: readonly Entry[] = [];
+
 export function makeProgress(id: ServerId, nextIndex: number): Progress {
   return {
     id,
     mode: "probe",
     matchIndex: 0,
     nextIndex,
+    sentTerm: NO_TERM,
+    reading: null,
+    ahead: NOTHING,
     probeSent: false,
     inFlight: new Deque<InFlight>(8),
     inFlightBytes: 0,
@@ -67,6 +81,9 @@ export function becomeProbe(progress: Progress, nextIndex: number): void {
   progress.inFlightBytes = 0;
   progress.resendDue = false;
   progress.matchAtHeartbeat = -1;
+  progress.sentTerm = NO_TERM;
+  progress.reading = null;
+  progress.ahead = NOTHING;
 }
 
 /** Probes again, but not before the follower has answered a heartbeat or two. */
@@ -87,11 +104,17 @@ export function forgetMatch(progress: Progress): void {
   if (progress.mode !== "snapshot") becomeProbe(progress, progress.nextIndex);
 }
 
-/** Notes an append that leaves in replicate mode. */
-export function noteSent(progress: Progress, lastIndex: number, bytes: number): void {
-  progress.nextIndex = lastIndex + 1;
-  progress.inFlight.push({ lastIndex, bytes });
+/** Notes an append that leaves in replicate mode, and where it ends. */
+export function noteSent(progress: Progress, last: Entry, bytes: number): void {
+  progress.nextIndex = last.index + 1;
+  progress.sentTerm = last.term;
+  progress.inFlight.push({ lastIndex: last.index, bytes });
   progress.inFlightBytes += bytes;
+}
+
+/** What was read is sent, or not what comes next. */
+export function dropAhead(progress: Progress): void {
+  progress.ahead = NOTHING;
 }
 
 export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: number): boolean {
@@ -116,7 +139,10 @@ export function noteAccepted(progress: Progress, index: number): void {
     progress.mode = "replicate";
     return;
   }
-  progress.nextIndex = Math.max(progress.nextIndex, progress.matchIndex + 1);
+  if (progress.nextIndex <= progress.matchIndex) {
+    progress.nextIndex = progress.matchIndex + 1;
+    progress.sentTerm = NO_TERM;
+  }
   let oldest = progress.inFlight.at(0);
   while (oldest !== undefined && oldest.lastIndex <= index) {
     progress.inFlightBytes -= oldest.bytes;

@@ -14,6 +14,7 @@ import { propose, type ProposeResult } from "./proposals.ts";
 import { requestRead } from "./read_index.ts";
 import { type ChangeResult, proposeChange } from "./reconfigure.ts";
 import { advance, hasReady, takeReady } from "./ready.ts";
+import { entriesRead } from "./replication.ts";
 import {
   leaderOf,
   type LeaderRole,
@@ -28,6 +29,8 @@ import { elapse, nextDeadlineMs, noteStandstill, noteTime } from "./time.ts";
 import { transferLeadership } from "./transfer.ts";
 import {
   type Configuration,
+  type EntriesRequest,
+  type Entry,
   type Incarnation,
   type MemberChange,
   type Message,
@@ -216,6 +219,18 @@ export class Raft {
   /** The configuration as of `index`, for a snapshot that ends there: not before the last one. */
   configurationAt(index: number): Configuration {
     return this.state.configurations.at(index);
+  }
+
+  /**
+   * What the files have of the entries that were asked for (`Ready.entriesNeeded`): contiguous from
+   * `fromIndex` on, at least two, checked; never changed afterwards. Null: one of the first two is in no
+   * file any more, or can't be read; the follower gets a snapshot. An answer that comes too late changes
+   * nothing: in another leadership, or when the follower needs other entries by now.
+   */
+  entriesRead(request: EntriesRequest, entries: readonly Entry[] | null): void {
+    const before = this.#before();
+    entriesRead(this.state, request, entries);
+    this.#check(before);
   }
 
   /** True while this server leads and that follower waits for a snapshot. */

@@ -10,6 +10,7 @@ import { leaderOf, type RaftState } from "./state.ts";
 import { endRepairOnceDurable } from "./suspicion.ts";
 import { continueTransfer } from "./transfer.ts";
 import type {
+  EntriesRequest,
   Entry,
   HardState,
   Message,
@@ -24,6 +25,7 @@ import type {
 const NO_MESSAGES: readonly Message[] = [];
 const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
+const NO_REQUESTS: readonly EntriesRequest[] = [];
 const NO_SERVERS: readonly ServerId[] = [];
 const NO_CHUNKS: readonly SnapshotChunk[] = [];
 const NO_ANSWERS: readonly SnapshotChunkResponse[] = [];
@@ -53,6 +55,8 @@ export function takeReady(state: RaftState): Ready {
   if (messages.length > 0) output.messages = [];
   const committed = takeCommitted(state);
   const reads = takeReads(state);
+  const entriesNeeded = output.entriesNeeded.length > 0 ? output.entriesNeeded : NO_REQUESTS;
+  if (entriesNeeded.length > 0) output.entriesNeeded = [];
   const snapshotsNeeded = output.snapshotsNeeded.length > 0 ? output.snapshotsNeeded : NO_SERVERS;
   if (snapshotsNeeded.length > 0) output.snapshotsNeeded = [];
   const snapshotChunks = output.snapshotChunks.length > 0 ? output.snapshotChunks : NO_CHUNKS;
@@ -64,6 +68,7 @@ export function takeReady(state: RaftState): Ready {
     persist,
     committed,
     reads,
+    entriesNeeded,
     snapshotsNeeded,
     snapshotChunks,
     snapshotAnswers,

@@ -1,18 +1,19 @@
 /** The leader's messages to its followers: appends within a window, and heartbeats. */
-import { broken } from "../util/assert.ts";
+import { assert, broken } from "../util/assert.ts";
 import { NO_TERM } from "./log.ts";
 import { send } from "./output.ts";
 import {
   becomePausedProbe,
   becomeProbe,
   becomeSnapshot,
+  dropAhead,
   noteSent,
   type Progress,
   windowIsFull,
 } from "./progress.ts";
-import type { LeaderRole, RaftState } from "./state.ts";
+import { leaderOf, type LeaderRole, type RaftState } from "./state.ts";
 import { isDeferred, takeBroadcast } from "./thrifty_appends.ts";
-import type { Entry, ServerId } from "./types.ts";
+import type { EntriesRequest, Entry, ServerId } from "./types.ts";
 
 /** Sends what is due now, see thrifty_appends.ts. Called once a turn, so a turn's proposals share. */
 export function sendDueAppends(state: RaftState): void {
@@ -28,32 +29,104 @@ export function sendDueAppends(state: RaftState): void {
 function sendAppends(state: RaftState, leader: LeaderRole, progress: Progress): void {
   const { options, log } = state;
   if (progress.mode === "snapshot" || (progress.mode === "probe" && progress.probeSent)) return;
-  if (progress.nextIndex <= log.snapshot.index) return wantSnapshot(state, progress);
+  if (progress.nextIndex <= log.snapshot.index) sendAhead(state, leader, progress);
+  if (progress.nextIndex <= log.snapshot.index) return;
   if (progress.mode === "probe") {
+    if (progress.probeSent) return;
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
     progress.probeSent = true;
-    sendAppend(state, leader, progress, entries);
+    sendAppend(state, leader, progress, log.termAt(progress.nextIndex - 1), entries);
     return;
   }
-  const { appendsInFlightMax, appendBytesInFlightMax } = options;
-  while (
-    progress.nextIndex <= log.lastIndex &&
-    !windowIsFull(progress, appendsInFlightMax, appendBytesInFlightMax)
-  ) {
+  while (progress.nextIndex <= log.lastIndex && !isWindowFull(state, progress)) {
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);
-    sendAppend(state, leader, progress, entries);
-    let bytes = 0;
-    for (const entry of entries) bytes += entry.data.length;
-    noteSent(progress, progress.nextIndex + entries.length - 1, bytes);
+    sendAppend(state, leader, progress, log.termAt(progress.nextIndex - 1), entries);
+    noteSent(progress, entries[entries.length - 1]!, bytesOf(entries));
   }
 }
 
+function isWindowFull({ options }: RaftState, progress: Progress): boolean {
+  return windowIsFull(progress, options.appendsInFlightMax, options.appendBytesInFlightMax);
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.data.length;
+  return bytes;
+}
+
 /**
- * The entry before what this follower gets next is compacted away, so nothing could be appended
- * after it: it needs a snapshot. One that is silent gets none before it has answered a heartbeat.
+ * Sends what was read for this follower, and asks for more where it needs more and the window has room: so
+ * the next entries are read while these are on their way.
  */
-function wantSnapshot(state: RaftState, progress: Progress): void {
-  if (!progress.recentlyActive) return becomePausedProbe(progress);
+function sendAhead(state: RaftState, leader: LeaderRole, progress: Progress): void {
+  const { log, options } = state;
+  while (progress.nextIndex <= log.snapshot.index) {
+    if (progress.mode === "replicate" && isWindowFull(state, progress)) return;
+    const { ahead, nextIndex } = progress;
+    const at = ahead.length === 0 ? 0 : nextIndex - ahead[0]!.index;
+    const previous = ahead[at - 1];
+    if (ahead[at] === undefined || previous === undefined) {
+      dropAhead(progress);
+      return needEntries(state, progress);
+    }
+    const entries = firstBytes(ahead, at, options.appendBytesMax);
+    sendAppend(state, leader, progress, previous.term, entries);
+    if (progress.mode === "probe") {
+      progress.probeSent = true;
+      return;
+    }
+    noteSent(progress, entries[entries.length - 1]!, bytesOf(entries));
+  }
+}
+
+/** As `RaftLog.slice`: from `at` on as many as fit, one at least. */
+function firstBytes(entries: readonly Entry[], at: number, bytesMax: number): readonly Entry[] {
+  let end = at + 1;
+  let bytes = entries[at]!.data.length;
+  while (end < entries.length && bytes + entries[end]!.data.length <= bytesMax) {
+    bytes += entries[end++]!.data.length;
+  }
+  return entries.slice(at, end);
+}
+
+/**
+ * What this follower gets next is not in memory any more. One whose log is unknown and that is silent gets
+ * nothing read before it has answered a heartbeat.
+ */
+function needEntries({ log, options, output }: RaftState, progress: Progress): void {
+  if (progress.reading !== null) return;
+  if (progress.mode === "probe" && !progress.recentlyActive) return becomePausedProbe(progress);
+  progress.reading = {
+    follower: progress.id,
+    fromIndex: progress.nextIndex - 1,
+    toIndex: log.snapshot.index,
+    bytesMax: options.appendBytesMax,
+  };
+  output.entriesNeeded.push(progress.reading);
+}
+
+/** See Raft.entriesRead. */
+export function entriesRead(
+  state: RaftState,
+  request: EntriesRequest,
+  entries: readonly Entry[] | null,
+): void {
+  const progress = leaderOf(state)?.progress.get(request.follower);
+  // Another leadership, or the follower's log turned out to be another: what was read is for nobody.
+  if (progress?.reading !== request) return;
+  progress.reading = null;
+  state.output.appendsDue = true;
+  assert(
+    entries === null || entries[0]?.index === request.fromIndex,
+    `The files gave other entries than from ${request.fromIndex} on`,
+  );
+  if (entries !== null) progress.ahead = entries;
+  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);
+}
+
+/** No file has what this follower gets next, so nothing could be appended. */
+function needSnapshot(state: RaftState, progress: Progress): void {
   becomeSnapshot(progress);
   state.output.snapshotsNeeded.push(progress.id);
 }
@@ -63,10 +136,10 @@ function sendAppend(
   state: RaftState,
   { reads }: LeaderRole,
   progress: Progress,
+  prevTerm: number,
   entries: readonly Entry[],
 ): void {
   const prevIndex = progress.nextIndex - 1;
-  const prevTerm = state.log.termAt(prevIndex);
   if (prevTerm === NO_TERM) {
     broken(`Server ${progress.id} needs entry ${prevIndex}, which is not here`);
   }
@@ -113,9 +186,12 @@ export function resendStalled(state: RaftState, leader: LeaderRole, progress: Pr
   if (progress.mode === "probe") {
     becomeProbe(progress, progress.nextIndex);
     state.output.appendsDue = true;
-  } else if (progress.nextIndex <= state.log.snapshot.index) {
-    state.output.appendsDue = true;
-  } else {
-    sendAppend(state, leader, progress, []);
+    return;
   }
+  const inMemory = state.log.termAt(progress.nextIndex - 1);
+  const prevTerm = inMemory === NO_TERM ? progress.sentTerm : inMemory;
+  if (prevTerm !== NO_TERM) return sendAppend(state, leader, progress, prevTerm, []);
+  // Nothing was sent since it accepted what it has: that is where it continues.
+  becomeProbe(progress, progress.matchIndex + 1);
+  state.output.appendsDue = true;
 }

@@ -9,6 +9,7 @@ import type { Progress } from "./progress.ts";
 import type { VoteAnswer } from "./quorum.ts";
 import {
   type Configuration,
+  type EntriesRequest,
   type Entry,
   type HardState,
   type Incarnation,
@@ -116,6 +117,7 @@ export interface Output {
   held: HeldMessage[];
   reads: ReadState[];
   /** See Ready; filled with the appends when a turn ends. */
+  entriesNeeded: EntriesRequest[];
   snapshotsNeeded: ServerId[];
   snapshotChunks: SnapshotChunk[];
   snapshotAnswers: SnapshotChunkResponse[];

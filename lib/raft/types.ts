@@ -210,6 +210,23 @@ export interface ReadState {
   readonly readIndex: number;
 }
 
+/**
+ * Entries that left memory and that a follower needs: to be read from the log's files. Answered with
+ * `Raft.entriesRead` and this very object, so that an answer which comes too late is known.
+ */
+export interface EntriesRequest {
+  readonly follower: ServerId;
+  /**
+   * The entry before the first that the follower needs: only its term counts, so its data may be empty.
+   * Before entry 1 that is entry 0, of term 0.
+   */
+  readonly fromIndex: number;
+  /** Up to here at most; from there on the entries are in memory. */
+  readonly toIndex: number;
+  /** About so many bytes; at least two entries. */
+  readonly bytesMax: number;
+}
+
 /** Everything that one turn of the core hands out. */
 export interface Ready {
   /** These may leave now. */
@@ -221,7 +238,12 @@ export interface Ready {
   /** Rounds confirmed, in order; a round that was lost with the leadership never appears. */
   readonly reads: readonly ReadState[];
   /**
-   * Leader: these followers need entries that are compacted away. Stream them the newest snapshot,
+   * Leader: entries that followers need and that are not in memory any more, one request each follower.
+   * Call `entriesRead` with what the files have of them.
+   */
+  readonly entriesNeeded: readonly EntriesRequest[];
+  /**
+   * Leader: these followers need entries that no file has any more. Stream them the newest snapshot,
    * until `needsSnapshot(id)` is false; call `snapshotFailed(id)` where that can't continue. An id comes
    * again where the follower needs a newer one: a stream under way may continue while its snapshot lies
    * beyond the follower's matchIndex.

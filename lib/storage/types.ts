@@ -1,6 +1,7 @@
 /** What the storage hands to the node, and what it is asked to keep. */
 import type {
   Configuration,
+  EntriesRequest,
   Entry,
   HardState,
   Incarnation,
@@ -39,6 +40,17 @@ export interface FormationRecord {
 
 /** Called from the event loop once it is durable, or with what went wrong. */
 export type Done = (error: Error | null) => void;
+
+/** Called from the event loop with the entries that were read, or null where they are in no file. */
+export type EntriesRead = (error: Error | null, entries: readonly Entry[] | null) => void;
+
+/** Which files are kept for followers that lag, besides those that this server itself needs. */
+export interface FollowerNeeds {
+  /** This entry and those after it; Infinity: none. */
+  readonly fromIndex: number;
+  /** But no more than so many bytes of files; the oldest go first. */
+  readonly bytesMax: number;
+}
 
 /** What recovery found: the newest good snapshot, and the write-ahead log around it. */
 export interface RecoveredLog {
@@ -192,6 +204,20 @@ export interface SnapshotPart {
   abort(): void;
 }
 
+/** The entries that are in the log's files. */
+export interface EntriesReader {
+  /**
+   * Reads entries that are durable and committed, off the event loop, and checks them. The error is a
+   * `DataDirectoryError`, with file and byte, where a record is damaged: up to there nothing is read any
+   * more. Any other: the process must end.
+   */
+  read(request: EntriesRequest, done: EntriesRead): void;
+  /** True where `read` finds all that follows `index`, and its term. */
+  reaches(index: number): boolean;
+  /** Bytes of the log after `index`, about. */
+  bytesAfter(index: number): number;
+}
+
 /** The write-ahead log, as the node uses it. */
 export interface LogStorage {
   /**
@@ -211,9 +237,12 @@ export interface LogStorage {
   markSynced(done: Done): void;
   /**
    * Removes files all of whose entries come before `keepFromIndex`, off the event loop; at any time. What
-   * the previous snapshot needs after it is kept whatever is asked.
+   * the previous snapshot needs after it is kept whatever is asked; what followers need, unless the disk is
+   * full.
    */
-  compact(keepFromIndex: number): void;
+  compact(keepFromIndex: number, needs?: FollowerNeeds): void;
+  /** Reads what is in the files. */
+  readonly reader: EntriesReader;
   /**
    * After a snapshot from another server was made durable and loaded: drops all entries; the log
    * continues after `position`, which is in `SnapshotFiles.list()`. Older snapshots are removed.

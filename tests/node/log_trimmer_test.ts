@@ -26,29 +26,27 @@ function committed() {
 Deno.test("trimmer: drops the oldest entries down to its bound, and frees their buffers", () => {
   const { bench, entries } = committed();
   const trimmer = new LogTrimmer(4 * ENTRY_BYTES, 10 * ENTRY_BYTES);
-  trimmer.trim(bench.raft, 10, Infinity);
+  trimmer.trim(bench.raft, 10);
   assertEquals(bench.state.log.firstIndex, 7);
   assertEquals(trimmer.bytes, 4 * ENTRY_BYTES);
   const lengths = entries.map((entry) => entry.data.length);
   assertEquals(lengths, [0, 0, 0, 0, 0, 0, 100, 100, 100, 100]);
 });
 
-Deno.test("trimmer: leaves what was not applied, what is pinned, and what is little too much", () => {
+Deno.test("trimmer: leaves what was not applied, and what is little too much", () => {
   const { bench, entries } = committed();
-  new LogTrimmer(8 * ENTRY_BYTES, 10 * ENTRY_BYTES).trim(bench.raft, 10, Infinity);
+  new LogTrimmer(8 * ENTRY_BYTES, 10 * ENTRY_BYTES).trim(bench.raft, 10);
   assertEquals(bench.state.log.firstIndex, 1);
-  new LogTrimmer(0, 10 * ENTRY_BYTES).trim(bench.raft, 3, Infinity);
+  new LogTrimmer(0, 10 * ENTRY_BYTES).trim(bench.raft, 3);
   assertEquals(bench.state.log.firstIndex, 4);
-  new LogTrimmer(0, 7 * ENTRY_BYTES).trim(bench.raft, 10, 5);
-  assertEquals(bench.state.log.firstIndex, 6);
-  assertEquals(entries.map((entry) => entry.data.length > 0).indexOf(true), 5);
+  assertEquals(entries.map((entry) => entry.data.length > 0).indexOf(true), 3);
 });
 
 Deno.test("trimmer: frees nothing while a message that may carry entries waits to be taken", () => {
   const { bench, entries } = committed();
   const request = message({ kind: "appendRequest", entries: entries.slice(0, 3) });
   bench.state.output.messages.push(request);
-  new LogTrimmer(0, 10 * ENTRY_BYTES).trim(bench.raft, 10, Infinity);
+  new LogTrimmer(0, 10 * ENTRY_BYTES).trim(bench.raft, 10);
   assertEquals(bench.state.log.firstIndex, 11);
   assertEquals(entries.every((entry) => entry.data.length === ENTRY_BYTES), true);
 });

@@ -314,11 +314,12 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
     clock: bench.clock,
     host: bench.host,
     links: { send() {} },
-    log: { compact() {} },
+    reader: bench.log.reader,
+    compaction: { compact() {} },
     taken: new TimeHistogram(),
   });
   const snapshotChunks = [pieceOf(body, 2, 0, body.length)];
-  const ready = { snapshotChunks, snapshotsNeeded: [], snapshotAnswers: [] };
+  const ready = { snapshotChunks, entriesNeeded: [], snapshotsNeeded: [], snapshotAnswers: [] };
   snapshots.take(ready as unknown as Ready, 0);
   const empty = new Store(STORE_OPTIONS);
   for (let i = 0; i < 1_000 && !snapshots.hasReceived; i++) {

@@ -81,6 +81,8 @@ export function message(
 export class Bench {
   readonly raft: Raft;
   batch: PersistBatch | null = null;
+  /** False: no file holds what left memory, and the core is told so at once. */
+  hasFiles = false;
 
   constructor(terms: number[] = [], overrides: Partial<RaftOptions> = {}, voters = [1, 2, 3]) {
     const { hardState, entries } = disk(terms);
@@ -111,14 +113,22 @@ export class Bench {
 
   /** One ready; its sync ends at once, and its messages are the caller's to look at. */
   takeReady(): Ready {
-    const ready = this.raft.ready();
+    const ready = this.#ready();
     if (ready.persist !== null) this.raft.advance(ready.persist);
     return ready;
   }
 
+  #ready(): Ready {
+    const ready = this.raft.ready();
+    if (this.hasFiles || ready.entriesNeeded.length === 0) return ready;
+    for (const request of ready.entriesNeeded) this.raft.entriesRead(request, null);
+    const { messages, snapshotsNeeded } = this.raft.ready();
+    return { ...ready, messages: [...ready.messages, ...messages], snapshotsNeeded };
+  }
+
   /** The messages that may leave now; the batch stays under way in `batch`. */
   takeHeld(): Message[] {
-    const ready = this.raft.ready();
+    const ready = this.#ready();
     if (ready.persist !== null) this.batch = ready.persist;
     return [...ready.messages];
   }

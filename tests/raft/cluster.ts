@@ -7,6 +7,7 @@ import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { Raft, type RaftEvent, type RaftOptions } from "../../lib/raft/raft.ts";
 import {
   type Configuration,
+  type EntriesRequest,
   type Entry,
   EntryKind,
   type HardState,
@@ -90,6 +91,9 @@ function makeConfigurationEntry(payload: Uint8Array): Uint8Array {
 
 export const TICKS = 10;
 
+/** The files give so many entries at a time. */
+const FILE_READ_ENTRIES = 3;
+
 /** Options of a server with nothing in it; `overrides` say what a test cares about. */
 export function makeOptions(overrides: Partial<RaftOptions> = {}): RaftOptions {
   const random = new Random(overrides.id ?? 1);
@@ -140,6 +144,8 @@ export interface Server {
   /** A snapshot replaced the log meanwhile: of the batch only the hard state is written. */
   batchOvertaken: boolean;
   readonly snapshots: SnapshotState;
+  /** Entries that the files are asked for: answered at once unless `reads` of files are held. */
+  readonly fileReads: { requests: EntriesRequest[]; held: boolean; answered: number };
   applied: Entry[];
   reads: ReadState[];
   readonly events: RaftEvent[];
@@ -276,9 +282,45 @@ export class Cluster {
       this.safety.watch(server.raft.state);
       if (ready.persist !== null) server.batch = ready.persist;
       if (!server.held) this.#finishBatch(server);
+      server.fileReads.requests.push(...ready.entriesNeeded);
+      if (!server.fileReads.held) this.#answerReads(server);
       this.snapshots.handle(server, ready);
       if (!server.snapshots.held) this.#install(server);
     }
+  }
+
+  /** What the disk holds of the entries asked for, a few at a time. */
+  #answerReads({ disk, raft, fileReads }: Server): void {
+    for (const request of fileReads.requests.splice(0)) {
+      const { fromIndex, toIndex } = request;
+      const at = fromIndex - disk.firstIndex;
+      const from = Math.max(0, at);
+      const entries = disk.entries.slice(from, Math.max(from, toIndex + 1 - disk.firstIndex));
+      const { index, term } = disk.snapshot?.position ?? NO_SNAPSHOT;
+      const isBeginning = at === -1 && fromIndex === index;
+      if (isBeginning) entries.unshift({ index, term, data: new Uint8Array(0) });
+      const isThere = at >= 0 || isBeginning;
+      if (isThere) fileReads.answered++;
+      raft.entriesRead(request, isThere ? entries.slice(0, FILE_READ_ENTRIES) : null);
+      this.safety.watch(raft.state);
+    }
+  }
+
+  /** Whether reads of files wait; those that wait are answered once they are not held any more. */
+  holdReads(id: ServerId, held = true): void {
+    const server = this.at(id);
+    server.fileReads.held = held;
+    if (held) return;
+    this.#answerReads(server);
+    this.process(id);
+  }
+
+  /** Drops entries up to `index` from memory alone. */
+  trim(id: ServerId, index: number): void {
+    const { raft } = this.at(id);
+    raft.compact(index);
+    this.safety.watch(raft.state);
+    this.process(id);
   }
 
   #install(server: Server): boolean | null {
@@ -478,6 +520,7 @@ export class Cluster {
     server.up = false;
     server.batch = null;
     server.batchOvertaken = false;
+    server.fileReads.requests = [];
     server.snapshots.streams.clear();
     server.snapshots.part = server.snapshots.installing = null;
   }

@@ -113,9 +113,15 @@ class Walk {
   /** Snapshots and compacts as far as some entries in front of it, or meddles with those on the way. */
   snapshot(id: number): void {
     const { cluster, random, rates } = this;
-    const { up, raft, snapshots } = cluster.at(id);
+    const { up, raft, snapshots, fileReads } = cluster.at(id);
     if (!up) return;
-    if (snapshots.held) cluster.holdInstall(id, random.chance(0.7));
+    if (fileReads.held) cluster.holdReads(id, random.chance(0.5));
+    else if (random.chance(0.2)) cluster.holdReads(id, random.chance(rates.hold));
+    else if (random.chance(0.3)) {
+      const { output, log } = raft.state;
+      const last = Math.min(output.applyingIndex, log.durableIndex);
+      if (last > log.snapshot.index) cluster.trim(id, random.between(log.snapshot.index, last));
+    } else if (snapshots.held) cluster.holdInstall(id, random.chance(0.7));
     else if (random.chance(0.1)) cluster.snapshotFailed(id, random.pick(this.ids));
     else if (random.chance(0.2)) cluster.holdInstall(id, random.chance(rates.hold));
     else if (random.chance(rates.snapshot)) {
@@ -204,6 +210,7 @@ class Walk {
       if (!cluster.at(id).up) cluster.restart(id);
       cluster.holdDisk(id, false);
       cluster.holdInstall(id, false);
+      cluster.holdReads(id, false);
     }
     cluster.settle();
     // Whoever led alone has noticed by then, so that the last proposal goes to the one real leader.
@@ -239,6 +246,7 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
   let reads = 0;
   let terms = 0;
   let replaced = 0;
+  let fileReads = 0;
   let damages = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const done = walk(seed, 1_500);
@@ -247,11 +255,13 @@ Deno.test("300 random walks keep every property of Figure 3 and then make progre
     terms += done.cluster.safety.leaders.size;
     replaced += done.cluster.snapshots.replaced;
     damages += done.damages;
+    for (const server of done.cluster.servers.values()) fileReads += server.fileReads.answered;
   }
   // A walk in which nothing happens would prove nothing.
   assert(proposals > 3_000, `only ${proposals} proposals`);
   assert(reads > 500, `only ${reads} reads`);
   assert(terms > 600, `only ${terms} leaders`);
   assert(damages > 300, `only ${damages} damaged disks`);
+  assert(fileReads > 300, `only ${fileReads} reads of entries that left memory`);
   assert(replaced > 60, `only ${replaced} logs replaced by a snapshot`);
 });

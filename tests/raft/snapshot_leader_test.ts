@@ -75,6 +75,9 @@ Deno.test("one whose window is full when the log moves on without it: a stall le
   for (let i = 0; i < 4; i++) tick(bench.raft);
   bench.take();
   bench.raft.step(message({ kind: "heartbeatResponse", from: 3, term: 2 }));
+  // The term of what was sent last is known without the log: it asks before it gives anything up.
+  assertEquals(texts(bench.take()), ["1→3 append t2 prev 4/t2 entries none commit 7 round 0"]);
+  bench.raft.step(message({ kind: "appendResponse", from: 3, term: 2, index: 4 }));
   assertEquals(bench.takeReady().snapshotsNeeded, [3]);
 });
 

@@ -183,6 +183,11 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   },
   /** compact N I: drops entries up to I. */
   compact: ({ cluster }, [id, index]) => cluster.compact(Number(id), Number(index)),
+  /** trim N I: drops entries up to I from memory; the files keep them. */
+  trim: ({ cluster }, [id, index]) => cluster.trim(Number(id), Number(index)),
+  /** hold-reads N, release-reads N: what is read from N's files comes only then. */
+  "hold-reads": ({ cluster }, [id]) => cluster.holdReads(Number(id)),
+  "release-reads": ({ cluster }, [id]) => cluster.holdReads(Number(id), false),
   /** hold-install N, install N: a snapshot is durable there, but not taken over before `install`. */
   "hold-install": ({ cluster }, [id]) => cluster.holdInstall(Number(id)),
   install: (trace, [id]) => {

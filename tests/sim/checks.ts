@@ -57,7 +57,6 @@ export class StateChecks {
   readonly ledgerChain: number[] = [0];
   readonly #committedIn: number[] = [0];
   /** Bytes of data of all entries up to each, and the time that they let pass. */
-  readonly #bytesUpTo: number[] = [0];
   readonly #clocks: number[] = [0];
   readonly #records = new Map<number, Record>();
   readonly #leaders = new Map<number, number>();
@@ -198,12 +197,6 @@ export class StateChecks {
       "nobody waits for a leader that is none",
       `server ${id} keeps ${waiting} commands waiting`,
     );
-  }
-
-  /** Bytes of data of the committed entries behind `behind` and up to `upTo`. */
-  bytesBetween(behind: number, upTo: number): number {
-    const last = Math.min(upTo, this.committedIndex);
-    return this.#bytesUpTo[last]! - this.#bytesUpTo[Math.min(behind, last)]!;
   }
 
   /** The log as recovery found it has to hold all that was promised before the crash. */
@@ -351,7 +344,6 @@ export class StateChecks {
         this.ledgerChain.push(link);
         this.#committedIn.push(probe.term());
         const data = probe.dataAt(index);
-        this.#bytesUpTo.push(this.#bytesUpTo[index - 1]! + data.length);
         this.#clocks.push(Math.max(this.#clocks[index - 1]!, readU64(data, STAMP)));
         if (index === commitIndex) this.#checkQuorum(id, probe, index, link);
       } else if (this.ledgerChain[index] !== link) {

@@ -292,6 +292,8 @@ function closedProbe(): ServerProbe {
     lastIndex: () => 0,
     termAt: () => 0,
     dataAt: () => new Uint8Array(0),
+    reaches: () => true,
+    hasRoom: () => true,
     durableIndex: () => 0,
     voters: () => [],
     matchIndexOf: () => 0,

@@ -95,6 +95,8 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     lastIndex: () => log().lastIndex - origin.index,
     termAt: (index) => relativeTerm(log().termAt(index + origin.index), origin.term),
     dataAt: (index) => log().at(index + origin.index).data,
+    reaches: (index) => node.log!.reader.reaches(index),
+    hasRoom: () => node.log!.hasRoom(),
     durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
     matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,

@@ -176,7 +176,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     servers,
     timing: { ...timing, leaderWaitMs: drawLeaderWait(seed) },
     limits: isTiny ? drawTinyLimits(random.fork()) : DEFAULT_LIMITS,
-    storage: drawStorage(random.fork()),
+    storage: { ...drawStorage(random.fork()), catchUpBytes: drawCatchUpBytes(seed) },
     network,
     disk: drawDisk(random.fork(), timing),
     clients,
@@ -277,6 +277,12 @@ function drawMoments(
   return { momentFault, wipesAtFirst: random.chance(0.15) && servers > 1 };
 }
 
+/** Mostly more than a run ever writes; a stream of its own: other draws stay as they are. */
+function drawCatchUpBytes(seed: number): number {
+  const random = new Random(seed ^ 0xca7c);
+  return random.chance(0.7) ? 0 : random.pick([1, 20_000, 200_000]);
+}
+
 /** A stream of its own: other draws stay as they are. */
 function drawLeaderWait(seed: number): number {
   const random = new Random(seed ^ 0x1ead);
@@ -333,7 +339,7 @@ function drawTinyLimits(random: Random): Limits {
   };
 }
 
-function drawStorage(random: Random): StorageLimits {
+function drawStorage(random: Random): Omit<StorageLimits, "catchUpBytes"> {
   // Recovery reads whole segments: the default of 64 MiB would make each restart cost a second.
   return {
     segmentBytesMax: random.pick([4_096, 20_000, 200_000, 1_000_000]),

@@ -3,7 +3,6 @@
  * its network, disks and windows, not draws, so that kept runs obey them too. Where clients give up
  * before an answer can be there, the log goes on with what nobody waits for, and nothing is learned.
  */
-import { PINNED_FACTOR } from "../../lib/node/snapshots/snapshots.ts";
 import type { SimOptions } from "./options.ts";
 
 /** A client waits for so many round trips at the least. */
@@ -82,7 +81,7 @@ function withShortQueue(options: SimOptions): SimOptions {
 }
 
 /**
- * While a snapshot is on its way to a follower, its leader keeps the log behind it, up to a bound: where
+ * While a snapshot is on its way to a follower, its leader keeps the log after it, up to a bound: where
  * more than that is written meanwhile, the follower needs the next snapshot, and so on for as long as
  * clients write. So the bound is at least what goes through the window in that time.
  */
@@ -93,8 +92,9 @@ function withLogBehindSnapshots(options: SimOptions): SimOptions {
   const entryBytes = Math.max(limits.appendBytesMax, limits.entryBytesMax);
   const bytesPerMs = limits.appendsInFlightMax * entryBytes / turnMs;
   const bytes = Math.min(bytesPerMs, clientBytesPerMs(options)) * Math.ceil(turns) * turnMs;
-  const logMemoryBytes = Math.max(storage.logMemoryBytes, Math.ceil(bytes / PINNED_FACTOR));
-  return { ...options, storage: { ...storage, logMemoryBytes } };
+  const least = Math.ceil(bytes) + 2 * storage.segmentBytesMax;
+  const catchUpBytes = storage.catchUpBytes === 0 ? 0 : Math.max(storage.catchUpBytes, least);
+  return { ...options, storage: { ...storage, catchUpBytes } };
 }
 
 /** A snapshot of all keys that clients write, about. */

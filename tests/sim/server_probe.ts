@@ -22,6 +22,10 @@ export interface ServerProbe {
   lastIndex(): number;
   termAt(index: number): number;
   dataAt(index: number): Uint8Array;
+  /** Its files hold all entries after `index`, and the term there; not counted from the origin. */
+  reaches(index: number): boolean;
+  /** Its disk takes sets. */
+  hasRoom(): boolean;
   /** Up to where this server promises its log to survive a crash. */
   durableIndex(): number;
   voters(): readonly number[];

@@ -34,9 +34,9 @@ export class SimCrash extends Error {
 /** A change, a removal, or the end of what was begun before: each is a moment to die at. */
 export type OperationKind = "change" | "removal" | "completion";
 
-/** A completion that is due: a sync, a write or a change of names of `path`, or a deferred call. */
+/** A completion that is due: a sync, a read, a write or a change of names of `path`, or a deferred call. */
 export interface Completion {
-  readonly kind: "sync" | "write" | "names" | "defer";
+  readonly kind: "sync" | "read" | "write" | "names" | "defer";
   readonly path: string;
   /** Completes it; does nothing where the process that waited for it is gone. */
   readonly complete: () => void;
@@ -362,6 +362,20 @@ class SimFile implements DiskFile {
       throw new DiskError(`Could not read ${this.path}: input/output error`);
     }
     return this.#inode.read(offset, into);
+  }
+
+  readLater(offset: number, into: Uint8Array, done: DiskDone): void {
+    this.#use();
+    this.#busy = true;
+    this.#disk.later("read", this.path, () => {
+      this.#busy = false;
+      this.#disk.operation(this.#life, this.path, "completion");
+      if (this.#disk.faults.readFails?.(this.path, offset)) {
+        return done(new DiskError(`Could not read ${this.path}: input/output error`));
+      }
+      const isWhole = this.#inode.read(offset, into) === into.length;
+      done(isWhole ? null : new DiskError(`Could not read ${this.path}: it became shorter`));
+    });
   }
 
   write(offset: number, bytes: Uint8Array): void {

@@ -80,16 +80,13 @@ export class SimServer implements Handler, Part, WakingHost {
   /** Its timers are late by up to so much, each time. */
   timersLateMs = 0;
   readonly #lateness: Random;
-  readonly #bytesBetween = (behind: number, upTo: number): number => {
-    const { checks, options } = this.#setting;
-    return checks.bytesBetween(behind - options.origin.index, upTo - options.origin.index);
-  };
   isOut = false;
   isHarmed = false;
   /** Ever, other than by being wiped. */
   wasHarmed = false;
   isTorn = false;
   mayForget = false;
+  #wasFull = false;
   #isPaused = false;
   #isRestarting = false;
   #deferred: SimEvent[] = [];
@@ -321,7 +318,7 @@ export class SimServer implements Handler, Part, WakingHost {
     if (kind === Kind.turn) checks.afterTurn(this);
     const seen = this.streaming;
     if (seen !== null) this.#deadlines.check(this.id, seen.state);
-    if (seen !== null) streams.check(seen, kind === Kind.wake, this.#bytesBetween);
+    if (seen !== null) streams.check(seen, kind === Kind.wake);
     marks.look(this, kind, checks.committedIndex);
     if (kind === Kind.wake) {
       // By a clock that stands still nobody can tell how long others are silent.
@@ -352,9 +349,17 @@ export class SimServer implements Handler, Part, WakingHost {
 
   /** What the checks of its streams look at; null while it is down or not formed. */
   get streaming(): StreamingServer | null {
-    const state = this.probe?.raft() ?? null;
-    if (state === null) return null;
-    return { id: this.id, monotonicMs: this.clock.monotonicMs(), state };
+    const { probe } = this;
+    const state = probe?.raft() ?? null;
+    if (probe === null || state === null) return null;
+    if (!probe.hasRoom()) this.#wasFull = true;
+    return {
+      id: this.id,
+      monotonicMs: this.clock.monotonicMs(),
+      state,
+      reaches: (index) => probe.reaches(index),
+      mayLackFiles: this.#wasFull || this.wasHarmed,
+    };
   }
 
   /** A frame is about to be taken in. */

@@ -79,7 +79,7 @@ export class Simulation {
     const atlas = new Atlas(servers);
     const marks = this.marks = new Marks(servers, options.origin);
     checks.onTruncation = (behind, durable) => marks.truncated(behind, durable);
-    const streams = new StreamChecks(options.storage.logMemoryBytes);
+    const streams = new StreamChecks(options.storage.catchUpBytes === 0);
     fabric.onFrame = (from, to, frame) => {
       const sender = servers[from - 1]!.streaming;
       if (sender !== null) streams.sent(sender, to, frame);

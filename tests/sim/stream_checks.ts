@@ -1,6 +1,6 @@
 /**
  * What a leader owes a follower that it streams a snapshot to. The snapshot has to lead up to the log
- * that the leader holds in memory: else the follower takes it over and needs the next one, with a
+ * that the leader holds, in memory or in files: else the follower takes it over and needs the next one, with a
  * steady load for ever. And what is lost on the way has to be sent again.
  *
  * Both would show as slowness alone, which no bound on progress sees.
@@ -15,8 +15,6 @@ const TYPE = 4;
 const TERM = 21;
 const INDEX = 29;
 
-/** So many times its bound the log in memory may grow for a stream, see lib/node/snapshots/snapshots.ts. */
-const PINNED_FACTOR = 64;
 /** The silence after which a sender has to send again, with room for when it looks at its clock. */
 const SILENCE_MAX_MS = 1_500;
 /** And for the sending itself, once that has been noticed. */
@@ -32,47 +30,43 @@ interface Stream {
   lateMs: number;
 }
 
-/** A leader's log in memory. */
-interface Held {
-  readonly term: number;
-  firstIndex: number;
-  /** It had to cut its log in front of this one whatever is streamed: it had grown too long. */
-  cutIndex: number;
-}
-
 /** The part of a server that is looked at. */
 export interface StreamingServer {
   readonly id: number;
   readonly monotonicMs: number;
   readonly state: RaftState;
+  /** Its files hold all that follows `index`, and that entry's term. */
+  reaches(index: number): boolean;
+  /** Its disk was full or harmed: files that a follower needs may be gone. */
+  readonly mayLackFiles: boolean;
 }
 
 export class StreamChecks {
-  readonly #logMemoryBytes: number;
+  /** Files for followers are never given up for their bound. */
+  readonly #keepsFiles: boolean;
   readonly #streams = new Map<string, Stream>();
-  readonly #held = new Map<number, Held>();
   /** What is wrong with the piece of a snapshot that left last in this step. */
   #gap: string | null = null;
 
-  constructor(logMemoryBytes: number) {
-    this.#logMemoryBytes = logMemoryBytes;
+  constructor(keepsFiles: boolean) {
+    this.#keepsFiles = keepsFiles;
   }
 
   /** A frame leaves a server, at the end of one of its steps. */
-  sent({ id, monotonicMs, state }: StreamingServer, to: number, frame: Uint8Array): void {
+  sent(server: StreamingServer, to: number, frame: Uint8Array): void {
+    const { id, monotonicMs, state } = server;
     if (frame[TYPE] !== FrameType.snapshotChunk || state.role.kind !== "leader") return;
     const term = readU64(frame, TERM);
     if (term !== state.term) return;
     const index = readU64(frame, INDEX);
     this.#streams.set(`${id}/${to}`, { term, index, activeMs: monotonicMs, lateMs: Infinity });
-    const held = this.#held.get(id);
-    const cutIndex = held?.term === term ? held.cutIndex : 0;
     this.#gap = null;
-    if (state.log.firstIndex - 1 <= Math.max(index, cutIndex)) return;
+    if (state.log.firstIndex - 1 <= index || server.reaches(index)) return;
+    if (server.mayLackFiles || !this.#keepsFiles) return;
     // Judged at the end of the step: another stream may be about to take this one's place.
     this.#gap =
-      `leader ${id} sends server ${to} a snapshot that ends at ${index}; its log goes on ` +
-      `with ${state.log.firstIndex}`;
+      `leader ${id} sends server ${to} a snapshot that ends at ${index}; its log continues ` +
+      `with ${state.log.firstIndex} in memory, and its files begin later`;
   }
 
   /** A frame reaches a server. */
@@ -84,23 +78,12 @@ export class StreamChecks {
     stream.lateMs = Infinity;
   }
 
-  /**
-   * Looks at a server after a step. `bytesBetween`: of the committed entries behind one index and up
-   * to another.
-   */
-  check(
-    { id, monotonicMs, state }: StreamingServer,
-    isWoken: boolean,
-    bytesBetween: (behind: number, upTo: number) => number,
-  ): void {
+  /** Looks at a server after a step. */
+  check({ id, monotonicMs, state }: StreamingServer, isWoken: boolean): void {
     const gap = this.#gap;
     this.#gap = null;
-    if (state.role.kind !== "leader") {
-      this.#held.delete(id);
-      return;
-    }
+    if (state.role.kind !== "leader") return;
     if (gap !== null) throw new CheckFailure("a snapshot leads to the log", gap);
-    this.#follow(id, state, bytesBetween);
     if (this.#streams.size === 0) return;
     for (const { id: follower, mode } of state.role.progress.values()) {
       const key = `${id}/${follower}`;
@@ -121,21 +104,5 @@ export class StreamChecks {
     }
     // Its clock may have jumped: what is sent for that leaves with a turn after this.
     stream.lateMs = Math.min(stream.lateMs, monotonicMs);
-  }
-
-  #follow(
-    id: number,
-    { term, log, output }: RaftState,
-    bytesBetween: (behind: number, upTo: number) => number,
-  ): void {
-    const held = this.#held.get(id);
-    if (held?.term !== term) {
-      this.#held.set(id, { term, firstIndex: log.firstIndex, cutIndex: 0 });
-      return;
-    }
-    if (held.firstIndex === log.firstIndex) return;
-    const bytes = bytesBetween(held.firstIndex - 1, output.applyingIndex);
-    if (bytes > this.#logMemoryBytes * PINNED_FACTOR) held.cutIndex = log.firstIndex - 1;
-    held.firstIndex = log.firstIndex;
   }
 }

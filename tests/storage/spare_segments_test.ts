@@ -267,6 +267,7 @@ function withShortWrite(file: DiskFile, isFull: { next: boolean }): DiskFile {
     path: file.path,
     size: () => file.size(),
     read: (offset, into) => file.read(offset, into),
+    readLater: (offset, into, done) => file.readLater(offset, into, done),
     write(offset, bytes) {
       if (!isFull.next || bytes.length <= 96) return file.write(offset, bytes);
       isFull.next = false;

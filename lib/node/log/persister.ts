@@ -6,7 +6,7 @@ import { assert } from "../../util/assert.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { PersistBatch, SnapshotPosition } from "../../raft/types.ts";
-import type { LogStorage } from "../../storage/types.ts";
+import type { FollowerNeeds, LogStorage } from "../../storage/types.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { PacedLog } from "../reports/paced_log.ts";
 import type { Standstill } from "../reports/standstill.ts";
@@ -51,6 +51,7 @@ export class Persister {
   #batch: PersistBatch | null = null;
   #restartAt: SnapshotPosition | null = null;
   #keepFromIndex = 0;
+  #needs: FollowerNeeds | undefined = undefined;
   #isWaiting = false;
   #isWriting = false;
   #startedMs = 0;
@@ -103,9 +104,10 @@ export class Persister {
     this.#restart();
   }
 
-  /** Gives up the log's files before an index, as soon as nothing is being written. */
-  compact(keepFromIndex: number): void {
+  /** Gives up the log's files before an index, as soon as nothing is being written; see LogStorage. */
+  compact(keepFromIndex: number, needs?: FollowerNeeds): void {
     this.#keepFromIndex = keepFromIndex;
+    this.#needs = needs;
     this.#compactIfIdle();
   }
 
@@ -178,7 +180,7 @@ export class Persister {
 
   #compactIfIdle(): void {
     if (this.#isWriting || this.#restartAt !== null || this.#keepFromIndex === 0) return;
-    this.#options.log.compact(this.#keepFromIndex);
+    this.#options.log.compact(this.#keepFromIndex, this.#needs);
     this.#keepFromIndex = 0;
   }
 

@@ -1,6 +1,6 @@
 /**
  * Keeps the log in memory short: applied entries are dropped, oldest first. Some bytes of them stay, for
- * followers that lag a little; one that lags more gets a snapshot.
+ * followers that lag a little; one that lags more gets what the files have, or a snapshot.
  */
 import { freeNow } from "../../util/free_now.ts";
 import type { Raft } from "../../raft/raft.ts";
@@ -35,11 +35,11 @@ export class LogTrimmer {
     return this.#bytes > this.#bytesKept * 1.25;
   }
 
-  /** Drops what is too much, up to `indexMax` at most; looks at each entry once. */
-  trim(raft: Raft, appliedIndex: number, indexMax: number): void {
+  /** Drops what is too much; looks at each entry once. */
+  trim(raft: Raft, appliedIndex: number): void {
     if (!this.isDue) return;
     const { log } = raft.state;
-    const last = Math.min(appliedIndex, log.durableIndex, indexMax);
+    const last = Math.min(appliedIndex, log.durableIndex);
     // Nobody uses entries any more that are applied and durable, except messages of the core that were
     // not taken yet: where there are any, the collector frees the dropped entries.
     const givesUp = raft.state.output.messages.length === 0;

@@ -7,10 +7,11 @@ import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../kv/snapshot.ts";
 import type { Store, StoreOptions } from "../../kv/store.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { Entry, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
-import type { LogStorage, SnapshotFiles } from "../../storage/types.ts";
+import type { EntriesReader, LogStorage, SnapshotFiles } from "../../storage/types.ts";
 import type { StorageLimits } from "../limits.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { Backups } from "./backups.ts";
+import { type Compaction, FollowerFiles, SILENT_HEARTBEATS_MAX } from "./follower_files.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
 import type { MessageSender, NodeHost } from "../api.ts";
 import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
@@ -30,15 +31,11 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly host: NodeHost;
   readonly links: MessageSender;
-  readonly log: CompactedLog;
+  /** Of the log on disk. */
+  readonly reader: EntriesReader;
+  readonly compaction: Compaction;
   /** How long each of its own snapshots took. */
   readonly taken: TimeHistogram;
-}
-
-/** The log on disk. */
-export interface CompactedLog {
-  /** It is not needed before this index any more. */
-  compact(keepFromIndex: number): void;
 }
 
 /**
@@ -55,12 +52,6 @@ const FREED_SHARE = 8;
 const SNAPSHOT_OVERHEAD_BYTES = 4_096;
 /** What an entry takes in the log besides its data. */
 const ENTRY_OVERHEAD_BYTES = 20;
-/** While followers need it, the log in memory may grow to this multiple of its bound. */
-export const PINNED_FACTOR = 64;
-/** For how long a leader that lost its leadership keeps what its followers needed. */
-const HOLD_MS = 5_000;
-/** After more unanswered heartbeats than this a follower is away: the log is not kept for it. */
-const SILENT_HEARTBEATS_MAX = 20;
 
 export class Snapshots implements SnapshotTaken, ChunkAnswers {
   readonly #options: SnapshotsOptions;
@@ -76,7 +67,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   #recoveredIndex: number;
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
-  #held = { index: Infinity, untilMs: 0 };
+  readonly #files: FollowerFiles;
   #elapsedMs = 0;
 
   constructor(options: SnapshotsOptions) {
@@ -102,11 +93,12 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     }, bytesBehind);
     this.backups = new Backups(files, clock);
     this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
+    this.#files = new FollowerFiles({ ...options, keepFromIndex: newest + 1 });
   }
 
   snapshotTaken(position: SnapshotPosition, tookMs: number): void {
     this.#options.taken.observe(tookMs);
-    this.#options.log.compact(position.index + 1);
+    this.#files.compact(position.index + 1);
   }
 
   answerChunk({ from: to, index, snapshotTerm }: ChunkOrigin, offset: number): void {
@@ -122,6 +114,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
 
   /** Takes what the core hands out. */
   take(ready: Ready, nowMs: number): void {
+    for (const request of ready.entriesNeeded) this.#files.read(request);
     for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
     for (const id of ready.snapshotsNeeded) {
       // The leadership that needed it may be over: the core hands needs out with whatever comes next.
@@ -142,7 +135,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     const lookMs = this.#elapsedMs + LOOK_MS;
     const { files } = this.#options;
     const workMs = Math.min(this.#maker.nextDeadlineMs(this.#raft, store), files.nextReserveMs());
-    let earliestMs = Math.min(Math.max(pieceMs, workMs), this.backups.nextDeadlineMs());
+    const ownMs = Math.min(this.backups.nextDeadlineMs(), this.#files.nextDeadlineMs());
+    let earliestMs = Math.min(Math.max(pieceMs, workMs), ownMs);
     if (this.#receiver.isReceiving) earliestMs = Math.min(earliestMs, lookMs);
     if (this.#senders.size === 0) return earliestMs;
     for (const sender of this.#senders.values()) {
@@ -164,8 +158,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.backups.elapse(nowMs, store, this.#maker);
     if (this.#receiver.isReceiving) this.#maker.giveWay();
     else this.#maker.elapse(nowMs, this.#raft, store, mayBegin);
-    const appliedIndex = store.appliedIndex;
-    this.#trimmer.trim(this.#raft, appliedIndex, this.#heldIndex(nowMs));
+    this.#files.elapse(nowMs, this.#pinnedIndex(), store.bytes, log.hasRoom());
+    this.#trimmer.trim(this.#raft, store.appliedIndex);
   }
 
   /**
@@ -238,6 +232,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     if (!this.#raft.restore(received.position, received.configuration)) return null;
     this.#maker.abort();
     this.#trimmer.reset();
+    this.#files.restarted(received.position.index + 1);
     return received;
   }
 
@@ -294,40 +289,28 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     }
   }
 
-  /** True where the log in memory continues after the snapshot without a gap. */
-  #isEnough(position: SnapshotPosition): boolean {
-    return position.index >= this.#raft.state.log.firstIndex - 1;
+  /** True where the log continues after the snapshot without a gap, in memory or in files. */
+  #isEnough({ index }: SnapshotPosition): boolean {
+    return index >= this.#raft.state.log.firstIndex - 1 || this.#options.reader.reaches(index);
   }
 
   #newest(): SnapshotPosition | null {
     return this.#options.files.list()[0] ?? null;
   }
 
-  /** As `#pinnedIndex`, remembered for a while, as this server may soon be elected again. */
-  #heldIndex(nowMs: number): number {
-    if (this.#raft.state.role.kind === "leader") {
-      this.#held = { index: this.#pinnedIndex(), untilMs: nowMs + HOLD_MS };
-    }
-    const isFull = this.#trimmer.bytes > this.#options.limits.logMemoryBytes * PINNED_FACTOR;
-    return isFull || nowMs > this.#held.untilMs ? Infinity : this.#held.index;
-  }
-
-  /** The log in memory may be dropped up to here: entries after a snapshot to be sent are needed. */
+  /** Live followers need the log after this index; Infinity where none needs more than the others. */
   #pinnedIndex(): number {
     let index = Infinity;
-    // A snapshot that no follower waits for needs no log in memory after it: keeping what arrives while
-    // it is taken would cost more memory than the snapshot itself.
     if (this.#waiting.size > 0) {
       const { runningIndex } = this.#maker;
       index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
     }
     // A follower that answers but lags, such as one that was just restored from a snapshot, needs the
     // entries after that. Without them it would need the next snapshot, and never catch up under load.
-    for (
-      const { id, mode, matchIndex, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []
-    ) {
+    for (const progress of this.#raft.leader?.progress.values() ?? []) {
+      const { mode, matchIndex, silentHeartbeats } = progress;
       const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
-      if (id !== this.#raft.state.id && !isAway) index = Math.min(index, matchIndex);
+      if (!isAway) index = Math.min(index, matchIndex);
     }
     for (const sender of this.#senders.values()) {
       index = Math.min(index, sender.file.position.index);

@@ -31,6 +31,7 @@ import {
   segmentName,
 } from "../segments/segment_head.ts";
 import type { LogPlace, LogSurroundings, ResumePoint } from "../wal/closed_segments.ts";
+import { LogIndex } from "../wal/log_index.ts";
 import { SegmentedLog } from "../wal/segmented_log.ts";
 import { removeTemporaries } from "../files/small_file.ts";
 import { keepsUnused, removeSpares } from "../segments/spare_segments.ts";
@@ -149,6 +150,7 @@ function settleTail(place: LogPlace, { scan }: RecoveryPlan, hardState: HardStat
       nextIndex: replay.nextIndex,
       lastTerm: replay.lastTerm,
       lastIndex: tail.lastIndex,
+      index: replay.index,
       closed: segments.slice(0, -1).map(({ path, lastIndex, end, head }) => ({
         path,
         lastIndex,
@@ -196,6 +198,7 @@ function beginBehind(
     nextIndex: head.firstIndex,
     lastTerm: head.previousTerm,
     lastIndex: position.index,
+    index: new LogIndex(position),
     closed: [],
   };
 }

@@ -1,8 +1,11 @@
 /** What a log's records add up to, replayed in order. */
 import { type Entry, type HardState } from "../../raft/types.ts";
+import { LogIndex } from "../wal/log_index.ts";
 
 export class LogReplay {
   hardState: HardState;
+  /** Where they are, those that are not kept too. */
+  readonly index: LogIndex;
   /** Contiguous, from `entriesFrom` on. */
   entries: Entry[] = [];
   /** The log begins here. */
@@ -24,6 +27,7 @@ export class LogReplay {
     this.nextIndex = firstIndex;
     this.lastTerm = previousTerm;
     this.hardState = hardState;
+    this.index = new LogIndex({ index: firstIndex - 1, term: previousTerm });
   }
 
   /** The term of the entry at `index`, or -1 where the log does not say. */

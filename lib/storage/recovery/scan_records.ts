@@ -1,5 +1,5 @@
 /** Walks the records of one segment. */
-import { ByteFormatError, ByteReader, readU32 } from "../../util/bytes.ts";
+import { ByteFormatError, ByteReader, readU32, readU64 } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../errors.ts";
 import {
   decodeHardState,
@@ -106,10 +106,15 @@ export function scanRecords(
       continue;
     }
     const record = window.view(offset, end - offset);
+    const before = chain;
     chain = readU32(record, 0);
     const marker = readRecord(path, record, offset, generation, findings);
-    if (typeof marker === "number") lastIndex = Math.max(lastIndex, marker);
-    else if (marker !== null) {
+    if (typeof marker === "number") {
+      lastIndex = Math.max(lastIndex, marker);
+      const firstIndex = readU64(record, RECORD_HEAD_BYTES);
+      const place = { path, offset, end, chain: before, firstIndex, lastIndex: marker };
+      if (damage.length === 0) replay.index.note(place);
+    } else if (marker !== null) {
       proven = Math.max(proven, marker.synced);
       closed = marker.endOfSegment;
     }

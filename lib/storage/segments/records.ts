@@ -177,6 +177,11 @@ export class RecordWriter {
   }
 }
 
+/** What a batch with these entries takes at the most: a marker, a hard state, and their record. */
+export function batchBytesMax(entries: readonly Entry[]): number {
+  return MARKER_BYTES + HARD_STATE_BYTES + (entries.length === 0 ? 0 : entriesBytes(entries));
+}
+
 /** The size of the record that holds `entries`, bytes. */
 export function entriesBytes(entries: readonly Entry[]): number {
   let total = RECORD_HEAD_BYTES + 12;

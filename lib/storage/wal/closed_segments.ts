@@ -3,7 +3,9 @@ import type { HardState, SnapshotPosition } from "../../raft/types.ts";
 import type { Disk, DiskFile } from "../../host/ports.ts";
 import { endProcess } from "../files/new_file.ts";
 import type { LogOwner, SegmentHead } from "../segments/segment_head.ts";
+import type { FollowerNeeds } from "../types.ts";
 import type { SpareSegments } from "../segments/spare_segments.ts";
+import type { LogIndex } from "./log_index.ts";
 
 export interface LogPlace {
   readonly disk: Disk;
@@ -29,6 +31,8 @@ export interface ResumePoint {
   readonly lastIndex: number;
   /** The segments before, ascending. */
   readonly closed: readonly ClosedSegment[];
+  /** Where the entries of all of these are. */
+  readonly index: LogIndex;
 }
 
 /** A segment that is not written to any more. */
@@ -51,12 +55,15 @@ export interface LogSurroundings {
   finishRepair(): void;
 }
 
+const NO_NEEDS: FollowerNeeds = { fromIndex: Infinity, bytesMax: 0 };
+
 /** The segments before the one that is written to, ascending. */
 export class ClosedSegments {
   readonly #disk: Disk;
   readonly #directory: string;
   #segments: ClosedSegment[];
   readonly #spares: SpareSegments;
+  readonly #index: LogIndex;
   readonly #isFull: () => boolean;
   /** Being removed, the oldest first. */
   #leaving: ClosedSegment[] = [];
@@ -65,13 +72,14 @@ export class ClosedSegments {
   /** `isFull`: true while the disk has no room for new files, so every file is kept. */
   constructor(
     { disk, directory, spares }: LogPlace,
-    segments: readonly ClosedSegment[],
+    { closed, index }: Pick<ResumePoint, "closed" | "index">,
     isFull: () => boolean,
   ) {
     this.#disk = disk;
     this.#directory = directory;
-    this.#segments = [...segments];
+    this.#segments = [...closed];
     this.#spares = spares;
+    this.#index = index;
     this.#isFull = isFull;
   }
 
@@ -88,17 +96,39 @@ export class ClosedSegments {
   /**
    * Removes the segments all of whose entries come before `keepFrom`, off the event loop, or makes them
    * spares, of which there are never more than the log has segments. The oldest goes first, and each
-   * removal is durable before the next, so what is left never has a gap.
+   * removal is durable before the next, so what is left never has a gap. `needs`: some stay longer, for
+   * followers, while there is room.
    */
-  removeBefore(keepFrom: number): void {
+  removeBefore(keepFrom: number, needs: FollowerNeeds = NO_NEEDS): void {
     // A snapshot may end after the log was closed, before the process ends: the next startup continues.
     if (this.#isClosed) return;
     const wasEmpty = this.#leaving.length === 0;
-    while (this.#segments.length > 0 && this.#segments[0]!.lastIndex < keepFrom) {
-      this.#leaving.push(this.#segments.shift()!);
+    const removed = new Set<string>();
+    for (let count = this.#removable(keepFrom, needs); count > 0; count--) {
+      const segment = this.#segments.shift()!;
+      this.#leaving.push(segment);
+      removed.add(segment.path);
     }
+    if (removed.size > 0) this.#index.dropSegments(removed);
     this.trimSpares();
     if (wasEmpty) this.#removeNext();
+  }
+
+  /** How many of the oldest are to go. */
+  #removable(keepFrom: number, { fromIndex, bytesMax }: FollowerNeeds): number {
+    let count = 0;
+    while (this.#segments[count] !== undefined && this.#segments[count]!.lastIndex < keepFrom) {
+      count++;
+    }
+    if (this.#isFull()) return count;
+    let keptBytes = 0;
+    for (let at = count - 1; at >= 0; at--) {
+      const { lastIndex, bytes } = this.#segments[at]!;
+      keptBytes += bytes;
+      if (lastIndex < fromIndex || keptBytes > bytesMax) break;
+      count = at;
+    }
+    return count;
   }
 
   /** What was not removed yet stays, but for the removal that has begun: the next startup continues. */

@@ -1,5 +1,5 @@
 /** Where the log continues when a segment ends, or has no room: in a file made of which one. */
-import { DiskError, DiskFullError } from "../../host/ports.ts";
+import { type DiskDone, DiskError, DiskFullError } from "../../host/ports.ts";
 import type { LogPlace } from "./closed_segments.ts";
 import { makeSegmentLater, segmentLengthMin } from "../segments/make_segment.ts";
 import { endProcess } from "../files/new_file.ts";
@@ -56,6 +56,16 @@ export function makeNextSegment(
       makeNextSegment(place, room, wanted, done);
     });
   });
+}
+
+/** Removes a segment that was made and is not used, durably and off the event loop. */
+export function removeSegment(
+  { disk, directory }: LogPlace,
+  { sequence }: SegmentHead,
+  done: DiskDone,
+): void {
+  disk.removeLater(`${directory}/${segmentName(sequence)}`, endProcess);
+  disk.syncDirectoryLater(directory, done);
 }
 
 /**

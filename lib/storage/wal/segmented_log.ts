@@ -20,12 +20,12 @@ import {
 } from "./closed_segments.ts";
 import { OpenSegment } from "./open_segment.ts";
 import { newSegmentHead, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
-import { makeNextSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
-import { entriesBytes, HARD_STATE_BYTES, MARKER_BYTES } from "../segments/records.ts";
-import { endProcess } from "../files/new_file.ts";
+import { makeNextSegment, removeSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
+import { batchBytesMax } from "../segments/records.ts";
 import type { Room } from "../reserves/room.ts";
-import { type SegmentHead, segmentName } from "../segments/segment_head.ts";
-import type { Done, LogStorage } from "../types.ts";
+import type { SegmentHead } from "../segments/segment_head.ts";
+import type { Done, FollowerNeeds, LogStorage } from "../types.ts";
+import { LogReader } from "./log_reader.ts";
 
 export class SegmentedLog implements LogStorage {
   readonly #place: LogPlace;
@@ -37,6 +37,7 @@ export class SegmentedLog implements LogStorage {
   #lastTerm: number;
   #lastIndex: number;
   readonly #closedSegments: ClosedSegments;
+  readonly reader: LogReader;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
   /** Who wants to know of each sync of a batch that takes several. */
   #onSync: () => void = () => {};
@@ -55,7 +56,8 @@ export class SegmentedLog implements LogStorage {
     this.#nextIndex = position.nextIndex;
     this.#lastTerm = position.lastTerm;
     this.#lastIndex = position.lastIndex;
-    this.#closedSegments = new ClosedSegments(place, position.closed, () => !room.isThere);
+    this.reader = new LogReader(place.disk, position.index);
+    this.#closedSegments = new ClosedSegments(place, position, () => !room.isThere);
   }
 
   persist(
@@ -72,8 +74,7 @@ export class SegmentedLog implements LogStorage {
     if (first < 1 || first > this.#nextIndex) {
       broken(`Entry ${first} would leave a gap after entry ${this.#nextIndex - 1}`);
     }
-    const size = MARKER_BYTES + HARD_STATE_BYTES +
-      (entries.length === 0 ? 0 : entriesBytes(entries));
+    const size = batchBytesMax(entries);
     const { offset, head } = this.#openSegment;
     const write = () => {
       onWrite(false);
@@ -134,10 +135,10 @@ export class SegmentedLog implements LogStorage {
     return this.#closedSegments.bytes;
   }
 
-  compact(keepFromIndex: number): void {
+  compact(keepFromIndex: number, needs?: FollowerNeeds): void {
     assert(this.#state !== "failed", "The log was used after its disk failed");
     const fallbackIndex = this.#surroundings.fallbackIndex();
-    this.#closedSegments.removeBefore(Math.min(keepFromIndex, fallbackIndex + 1));
+    this.#closedSegments.removeBefore(Math.min(keepFromIndex, fallbackIndex + 1), needs);
   }
 
   restart(position: SnapshotPosition, done: Done): void {
@@ -152,6 +153,7 @@ export class SegmentedLog implements LogStorage {
       this.#nextIndex = position.index + 1;
       this.#lastTerm = position.term;
       this.#continueIn(head);
+      this.reader.index.restart(position);
       this.#closedSegments.removeBefore(Infinity);
       this.#surroundings.restarted(position);
       this.#end(null, done);
@@ -168,6 +170,7 @@ export class SegmentedLog implements LogStorage {
     const idle = this.#state === "idle";
     this.#state = "closed";
     this.#closedSegments.close();
+    this.reader.close();
     this.#room.close();
     try {
       if (idle && !this.#openSegment.endsWithMarker) {
@@ -250,6 +253,7 @@ export class SegmentedLog implements LogStorage {
     const writer = tail.begin();
     if (!tail.endsWithMarker) tail.mark();
     if (hardState !== null) writer.hardState(hardState);
+    const place = { path: tail.path, offset: tail.offset + writer.length, chain: writer.chain };
     if (entries.length > 0) writer.entries(entries);
     if (writer.length === 0) return 0;
     const bytes = tail.write(TAIL_BYTES);
@@ -260,6 +264,8 @@ export class SegmentedLog implements LogStorage {
       this.#nextIndex = last.index + 1;
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
+      const indexes = { firstIndex: entries[0]!.index, lastIndex: last.index };
+      this.reader.index.note({ ...place, end: tail.offset, ...indexes });
     }
     return bytes;
   }
@@ -311,9 +317,7 @@ export class SegmentedLog implements LogStorage {
    */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
-    const { disk, directory } = this.#place;
-    disk.removeLater(`${directory}/${segmentName(head.sequence)}`, endProcess);
-    disk.syncDirectoryLater(directory, (failure) => {
+    removeSegment(this.#place, head, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null) return this.#end(failure, done);
       if (head.recycled) this.#rotate(batchBytes, false, done);
