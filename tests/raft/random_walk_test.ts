@@ -116,7 +116,7 @@ class Walk {
     const { up, raft, snapshots, fileReads } = cluster.at(id);
     if (!up) return;
     if (fileReads.held) cluster.holdReads(id, random.chance(0.5));
-    else if (random.chance(0.2)) cluster.holdReads(id, random.chance(rates.hold));
+    else if (random.chance(0.15)) cluster.holdReads(id, random.chance(rates.hold));
     else if (random.chance(0.3)) {
       const { output, log } = raft.state;
       const last = Math.min(output.applyingIndex, log.durableIndex);

@@ -86,9 +86,8 @@ export class SegmentedLog implements LogStorage {
       if (error instanceof DiskFullError) this.#room.refused();
       done(error);
     };
-    const mayBlock = (bytes: number) => mayBlockSync(batch, bytes);
     const onFull = (error: Error) => this.#onFull(batch, size, error, run, end);
-    const run = () => this.#run(write, end, mayBlock, onFull);
+    const run = () => this.#run(write, end, (bytes) => mayBlockSync(batch, bytes), onFull);
     if (offset + size + TAIL_BYTES <= head.length) return run();
     const rotate = () =>
       this.#rotate(size, false, (error) => {
@@ -100,9 +99,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   /** A batch of less may take what is not whole as it is. */
-  #giveUpPiece({ entries }: PersistBatch): boolean {
-    return this.#room.giveUpPiece(entries.length <= 1);
-  }
+  #giveUpPiece = ({ entries }: PersistBatch) => this.#room.giveUpPiece(entries.length <= 1);
 
   markSynced(done: Done): void {
     this.#expectIdle();
@@ -150,7 +147,7 @@ export class SegmentedLog implements LogStorage {
     this.#makeSegment({ head: wanted, batchBytes: 0, isFull: false }, (error, head) => {
       if (error !== null) return this.#end(unlessNamed(this.#place, head, error), done);
       this.#leaveBehind();
-      this.#nextIndex = position.index + 1;
+      this.#nextIndex = index + 1;
       this.#lastTerm = position.term;
       this.#continueIn(head);
       this.reader.index.restart(position);
@@ -264,8 +261,8 @@ export class SegmentedLog implements LogStorage {
       this.#nextIndex = last.index + 1;
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
-      const indexes = { firstIndex: entries[0]!.index, lastIndex: last.index };
-      this.reader.index.note({ ...place, end: tail.offset, ...indexes });
+      const firstIndex = last.index - entries.length + 1;
+      this.reader.index.note({ ...place, end: tail.offset, firstIndex, lastIndex: last.index });
     }
     return bytes;
   }
