@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assert } from "../../lib/util/assert.ts";
 import { CHECK_NAMES } from "../../lib/admin/probes.ts";
+import { catchUpBytesMax } from "../../lib/node/limits.ts";
 import { imageEnvironment, inImage } from "./deploy_files.ts";
 import {
   container,
@@ -149,13 +150,14 @@ Deno.test("deploy: memory and volume of a pod hold what its cluster file allows"
   const { storage, limits } = kubernetesCluster();
   assert(storage.dataBytesMax > 0, "a limit of memory needs a quota");
   const needed = storage.dataBytesMax + limits.clientBytesMax + limits.uncommittedBytesMax +
-    64 * storage.logMemoryBytes + 100 * UNITS["Mi"]!;
+    storage.logMemoryBytes + 100 * UNITS["Mi"]!;
   const memory = bytesOf(container().resources.limits["memory"]!);
   assert(needed <= memory, `${needed} of ${memory}`);
   // docs/operating.md, "Sizing": S with 50 % for small keys, and as much written during a snapshot.
   const snapshot = 1.5 * storage.dataBytesMax;
   const log = Math.max(storage.snapshotLogBytesMin, snapshot);
-  const disk = 4.125 * snapshot + 3 * log + 2 * storage.segmentBytesMax + 2 * storage.reserveBytes;
+  const disk = 4.125 * snapshot + 3 * log + 2 * storage.segmentBytesMax + 2 * storage.reserveBytes +
+    catchUpBytesMax(storage, storage.dataBytesMax);
   const [claim] = object<StatefulSet>("StatefulSet").spec.volumeClaimTemplates;
   const volume = bytesOf(claim!.spec.resources.requests.storage);
   assert(disk <= volume, `${disk} of ${volume}`);

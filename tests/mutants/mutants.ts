@@ -269,13 +269,47 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("trim-early", "Memory drops what this server's disk does not hold yet", [
     "node/snapshots/log_trimmer.ts",
-    "    const last = Math.min(appliedIndex, log.durableIndex, indexMax);",
-    "    const last = Math.min(appliedIndex, indexMax);",
+    "    const last = Math.min(appliedIndex, log.durableIndex);",
+    "    const last = appliedIndex;",
   ]),
   mutant("snapshot-gap", "A snapshot is streamed though the log behind it is gone", [
     "node/snapshots/snapshots.ts",
-    "    return position.index >= this.#raft.state.log.firstIndex - 1;",
-    "    return position.index >= 0;",
+    "    return index >= this.#raft.state.log.firstIndex - 1 || this.#options.reader.reaches(index);",
+    "    return index >= 0;",
+  ]),
+  mutant("read-unchecked", "What is read of the log for a follower is sent as it comes", [
+    "storage/wal/log_reader.ts",
+    "      const end = checkRecord(bytes, at, chain);",
+    "      const end = checkRecord(bytes, at, chain) || at + RECORD_HEAD_BYTES + readU32(bytes, at + 4);",
+  ]),
+  mutant("read-replaced", "Entries that were replaced are read for a follower", [
+    "storage/wal/log_index.ts",
+    "      last.lastIndex = firstIndex - 1;\n",
+    "",
+  ]),
+  mutant(
+    "read-previous-term",
+    "An append from files names its own term as that of the entry before",
+    [
+      "raft/replication.ts",
+      "    sendAppend(state, leader, progress, previous.term, entries);",
+      "    sendAppend(state, leader, progress, entries[0]!.term, entries);",
+    ],
+  ),
+  mutant("read-nothing", "A follower that no file has entries for gets no snapshot", [
+    "raft/replication.ts",
+    "  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);",
+    "  else if (progress.nextIndex < 0) needSnapshot(state, progress);",
+  ]),
+  mutant("read-skips", "What is left of a read beyond the window is taken for sent", [
+    "raft/replication.ts",
+    "    const { ahead, nextIndex } = progress;\n    const at = ahead.length === 0 ? 0 : nextIndex - ahead[0]!.index;",
+    "    const { ahead, nextIndex } = progress;\n    const at = ahead.length === 0 ? 0 : Math.min(1, nextIndex - ahead[0]!.index);",
+  ]),
+  mutant("files-go", "Files of the log go that followers need", [
+    "storage/wal/closed_segments.ts",
+    "      if (lastIndex < fromIndex || keptBytes > bytesMax) break;",
+    "      if (lastIndex < Infinity || keptBytes > bytesMax + fromIndex) break;",
   ]),
   mutant("room-over-log", "Zeroes for the batches to come begin a byte too early", [
     "storage/wal/preallocation.ts",

@@ -22,6 +22,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     redis: options.redis ?? null,
     installFault: options.installFault ?? 0,
     older: options.older ?? [],
+    spoiledReads: options.spoiledReads ?? 0,
     timersLate: options.timersLate ?? 0,
     momentFault: options.momentFault ?? 0,
     wipesAtFirst: options.wipesAtFirst ?? false,

@@ -46,6 +46,11 @@ export const MARKS = [
   "a sync outlasts an election timeout",
   "entries commit before all were sent them",
   "a leader of before hears what was committed in its clients' place",
+  "entries that left memory are read for a follower",
+  "what was read for a follower comes too late",
+  "a follower needs entries that are in no file",
+  "what is read for a follower is damaged",
+  "a leader ends while entries are read for a follower",
   // Reads.
   "a read waits for the term's first commit",
   "reads gather behind a round under way",

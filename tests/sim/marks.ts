@@ -350,6 +350,9 @@ export class Marks {
     const state = server.probe?.raft() ?? null;
     if (state === null) return;
     if (state.output.batch !== null) this.hit("a crash with a batch under way");
+    for (const { reading } of leaderOf(state)?.progress.values() ?? []) {
+      if (reading !== null) this.hit("a leader ends while entries are read for a follower");
+    }
     if (state.role.kind === "leader" && state.log.termAt(state.commitIndex) !== state.term) {
       this.hit("a leader crashes before its term's first commit");
     }

@@ -144,6 +144,8 @@ export interface SimOptions {
   readonly damageable: readonly number[];
   /** Timers are late by up to this share of an election timeout, each time, while there are faults. */
   readonly timersLate: number;
+  /** Chance that a bit is flipped in what is read of the log for a follower. */
+  readonly spoiledReads: number;
   /** Servers that speak the handshake's version 1 alone, as builds before the features do. */
   readonly older: readonly number[];
   readonly origin: Origin;
@@ -197,6 +199,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     redis: null,
     installFault: drawInstallFault(seed),
     older: drawOlder(seed, servers),
+    spoiledReads: drawSpoiledReads(seed),
     timersLate: drawTimersLate(seed),
     ...drawMoments(seed, servers),
   };
@@ -259,6 +262,12 @@ function drawOlder(seed: number, servers: number): number[] {
   if (random.chance(0.8)) return [];
   const ids = Array.from({ length: servers }, (_, at) => at + 1);
   return ids.filter(() => random.chance(0.5));
+}
+
+/** In a fifth of the seeds; a stream of its own, again. */
+function drawSpoiledReads(seed: number): number {
+  const random = new Random(seed ^ 0x5b01);
+  return random.chance(0.8) ? 0 : random.pick([0.02, 0.2]);
 }
 
 /** In a tenth of the seeds; a stream of its own, again. */

@@ -3,6 +3,8 @@
  * wrapped once; while no world runs, nothing is noted.
  */
 import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
+import { Raft } from "../../lib/raft/raft.ts";
+import type { EntriesRequest, Entry } from "../../lib/raft/types.ts";
 import type { Mark } from "./mark_names.ts";
 
 let hit: ((mark: Mark) => void) | null = null;
@@ -28,4 +30,17 @@ ReplyComposer.prototype.composeRead = function (strict: boolean): boolean {
 ReplyComposer.prototype.recompose = function (): void {
   hit?.("evaluated reads are revoked");
   recompose.call(this);
+};
+
+const { entriesRead } = Raft.prototype;
+
+Raft.prototype.entriesRead = function (
+  request: EntriesRequest,
+  entries: readonly Entry[] | null,
+): void {
+  const isAwaited = this.leader?.progress.get(request.follower)?.reading === request;
+  if (!isAwaited) hit?.("what was read for a follower comes too late");
+  else if (entries === null) hit?.("a follower needs entries that are in no file");
+  else hit?.("entries that left memory are read for a follower");
+  entriesRead.call(this, request, entries);
 };

@@ -37,6 +37,10 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.faults.syncFails = (path) => this.#fails("sync", path);
     this.faults.writeFails = (path) => this.#fails("write", path);
     this.faults.readFails = (path) => this.#fails("read", path);
+    this.faults.spoilsRead = (_path, bytes) => {
+      if (!this.#random.chance(environment.options.spoiledReads)) return;
+      bytes[this.#random.between(0, bytes.length - 1)]! ^= 1 << this.#random.between(0, 7);
+    };
     this.faults.keepsPart = () => {
       if (!environment.mayTear()) return false;
       environment.torn();

@@ -55,6 +55,8 @@ export interface DiskFaults {
   syncFails?: (path: string) => boolean;
   /** Says whether a read of `path` fails. */
   readFails?: (path: string, offset: number) => boolean;
+  /** Sees what is read off the event loop, and may change it. */
+  spoilsRead?: (path: string, bytes: Uint8Array) => void;
   /** Says whether a write of `path` fails with an input or output error. */
   writeFails?: (path: string, offset: number) => boolean;
   /** Says whether a write that does not fit leaves what fits; it does unless this says no. */
@@ -374,6 +376,7 @@ class SimFile implements DiskFile {
         return done(new DiskError(`Could not read ${this.path}: input/output error`));
       }
       const isWhole = this.#inode.read(offset, into) === into.length;
+      this.#disk.faults.spoilsRead?.(this.path, into);
       done(isWhole ? null : new DiskError(`Could not read ${this.path}: it became shorter`));
     });
   }

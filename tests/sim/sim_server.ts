@@ -86,7 +86,8 @@ export class SimServer implements Handler, Part, WakingHost {
   wasHarmed = false;
   isTorn = false;
   mayForget = false;
-  #wasFull = false;
+  /** Ever full, or a record of its log could not be read. */
+  #lacksFiles = false;
   #isPaused = false;
   #isRestarting = false;
   #deferred: SimEvent[] = [];
@@ -352,13 +353,13 @@ export class SimServer implements Handler, Part, WakingHost {
     const { probe } = this;
     const state = probe?.raft() ?? null;
     if (probe === null || state === null) return null;
-    if (!probe.hasRoom()) this.#wasFull = true;
+    if (!probe.hasRoom()) this.#lacksFiles = true;
     return {
       id: this.id,
       monotonicMs: this.clock.monotonicMs(),
       state,
       reaches: (index) => probe.reaches(index),
-      mayLackFiles: this.#wasFull || this.wasHarmed,
+      mayLackFiles: this.#lacksFiles || this.wasHarmed,
     };
   }
 
@@ -475,6 +476,7 @@ export class SimServer implements Handler, Part, WakingHost {
 
   log(event: LogEvent): void {
     this.#setting.marks.log(event, this);
+    if (event.message.startsWith("Entries for a follower can't be read")) this.#lacksFiles = true;
     if (!this.wasHarmed) this.#expectNoDamage(event);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
