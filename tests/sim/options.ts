@@ -215,8 +215,8 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
 }
 
 /**
- * Where servers are left behind, little of the log stays in memory: else they would just catch up. And
- * there are fewer other faults: else the others would not get ahead.
+ * Where servers are left behind, little of the log stays in memory, and mostly little in files: else they
+ * would just catch up. And there are fewer other faults: else the others would not get ahead.
  */
 function forLag(drawn: SimOptions): SimOptions {
   const random = new Random(drawn.seed ^ 0x1a6);
@@ -224,9 +224,10 @@ function forLag(drawn: SimOptions): SimOptions {
   const others = Object.entries(drawn.faults).filter(() => random.chance(0.4));
   const { storage } = drawn;
   const logMemoryBytes = Math.min(storage.logMemoryBytes, LAG_LOG_MEMORY_BYTES_MAX);
+  const shortLog = new Random(drawn.seed ^ 0x109).chance(0.7) ? LAG_SHORT_LOG : {};
   return {
     ...drawn,
-    storage: { ...storage, logMemoryBytes },
+    storage: { ...storage, logMemoryBytes, ...shortLog },
     faults: { ...Object.fromEntries(others), lag },
     installFault: random.pick([0, 0.5, 0.9]),
   };
@@ -433,6 +434,8 @@ function drawFaults(random: Random, timing: Timing): SimOptions["faults"] {
 /** A server is left behind until the others' logs have gone on without it, for so long at the most. */
 const LAG_MAX_MS = 30_000;
 const LAG_LOG_MEMORY_BYTES_MAX = 2_000;
+/** Snapshots come often then, and take the log's files with them. */
+const LAG_SHORT_LOG = { snapshotLogBytesMin: 2_000, segmentBytesMax: 4_096 };
 const OVERTAKEN_THINK_MS = 30;
 
 /** Some faults cost more progress than others and come less often. */

@@ -27,8 +27,8 @@ export class SnapshotFaults {
   }
 
   /**
-   * Nothing reaches a follower until the leader's log in memory begins behind the follower's end: it
-   * needs a snapshot then.
+   * Nothing reaches a follower until the leader's log in memory begins after the follower's end, and
+   * mostly until its files do: it needs a snapshot then.
    */
   leaveBehind(durationMs: number, random: Random): (() => void) | null {
     const { servers, fabric } = this.#setting;
@@ -40,6 +40,7 @@ export class SnapshotFaults {
     const others = servers.map(({ id }) => id).filter((id) => id !== behind.id);
     const cuts = others.map((id) => [id, behind.id] as const);
     for (const [from, to] of cuts) fabric.cut(from, to);
+    const mayReadFiles = random.chance(0.3);
     let isOver = false;
     const end = () => {
       if (isOver) return;
@@ -51,8 +52,9 @@ export class SnapshotFaults {
     const look = () => {
       if (isOver || fabric.world.now >= untilUs) return;
       const lastIndex = behind.probe?.raft()?.log.lastIndex ?? 0;
-      const leader = servers.find(isLeading)?.probe?.raft() ?? null;
-      if (leader !== null && leader.log.snapshot.index > lastIndex) end();
+      const probe = servers.find(isLeading)?.probe ?? null;
+      const hasLeft = probe !== null && probe.raft()!.log.snapshot.index > lastIndex;
+      if (hasLeft && (mayReadFiles || !probe.reaches(lastIndex))) end();
       else fabric.world.schedule(LOOK_INTERVAL_US, this.#owner, Kind.faultEnd, 0, 0, null, look);
     };
     look();
