@@ -32,6 +32,7 @@ const STORAGE = {
   snapshotSliceBytes: 8_192,
   snapshotChunkBytes: 16_384,
   logMemoryBytes: 16_384,
+  catchUpBytes: 262_144,
 };
 /** More than a server can have in its log at a time, many times less than what is written. */
 const SEGMENTS_MAX = 40;

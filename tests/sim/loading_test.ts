@@ -39,8 +39,9 @@ Deno.test("loading: a server without contents refuses READONLY reads until its s
     const late = othersThan(simulation, leader)[0]!;
     const { lastIndex } = late.probe!.raft()!.log;
     late.crash("it misses what follows");
-    simulation.demand("a log that is cut short", 120, () => {
-      return leaderOf(simulation).probe!.raft()!.log.firstIndex > lastIndex + 1;
+    simulation.demand("a log that is cut short, in memory and in files", 600, () => {
+      const probe = leaderOf(simulation).probe!;
+      return probe.raft()!.log.firstIndex > lastIndex + 1 && !probe.reaches(lastIndex);
     });
     late.start();
     const isOnItsWay = () => {
