@@ -202,6 +202,7 @@ export class Cluster {
       batch: null,
       batchOvertaken: false,
       snapshots: makeSnapshotState(),
+      fileReads: { requests: [], held: false, answered: 0 },
       applied: [...disk.snapshot?.contents ?? []],
       reads: [],
       events,
