@@ -27,6 +27,12 @@ export function checkConfigurations(state: RaftState, hold: Hold): void {
   }
   const leader = leaderOf(state);
   if (leader === null) return;
+  const { learners } = state.configurations.current;
+  hold(
+    state,
+    learners.length === leader.catchUps.size && learners.every((id) => leader.catchUps.has(id)),
+    "counts rounds of others than the learners",
+  );
   hold(
     state,
     leader.isReconfiguring === needsReconfiguring(state),

@@ -1,7 +1,7 @@
 /** What a leader does with answers, proposals and time (paper §5.3, §5.4). */
 import { advanceCommit } from "./commit.ts";
 import { memberIds } from "./configuration.ts";
-import { needsReconfiguring } from "./membership.ts";
+import { needsReconfiguring, syncCatchUps } from "./membership.ts";
 import { clearSuspect } from "./output.ts";
 import {
   becomePausedProbe,
@@ -19,6 +19,7 @@ import { resendStalled, sendHeartbeats } from "./replication.ts";
 import { continueReconfiguring } from "./reconfigure.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
 import {
+  type CatchUp,
   configurationOf,
   diskStallsMs,
   isDiskStalled,
@@ -56,9 +57,12 @@ function makeLeader(state: RaftState): LeaderRole {
   }
   let uncommittedBytes = 0;
   for (const entry of log.slice(state.commitIndex + 1)) uncommittedBytes += entry.data.length;
+  const catchUps = new Map<ServerId, CatchUp>();
+  syncCatchUps(state, { catchUps });
   return {
     kind: "leader",
     progress,
+    catchUps,
     heartbeatDueMs: state.nowMs + state.options.heartbeatIntervalMs,
     uncommittedBytes,
     transfer: null,

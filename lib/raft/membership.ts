@@ -2,9 +2,10 @@
  * Keeps the leader's followers equal to the configuration in effect, as it comes and goes with the entries
  * of the log. Changing it is in reconfigure.ts.
  */
+import { makeCatchUp } from "./catch_up.ts";
 import { isJoint, isVoter, memberIds } from "./configuration.ts";
 import { makeProgress } from "./progress.ts";
-import { configurationOf, type RaftState } from "./state.ts";
+import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
 
 export function syncProgress(state: RaftState): void {
   if (state.role.kind !== "leader") return;
@@ -13,16 +14,27 @@ export function syncProgress(state: RaftState): void {
   for (const id of progress.keys()) {
     if (!ids.includes(id)) progress.delete(id);
   }
+  const { output } = state;
+  output.snapshotsNeeded = output.snapshotsNeeded.filter((id) => ids.includes(id));
   for (const id of ids) {
     if (id === state.id || progress.has(id)) continue;
     progress.set(id, makeProgress(id, state.log.lastIndex + 1));
   }
+  syncCatchUps(state, state.role);
   state.role.isReconfiguring = needsReconfiguring(state);
   state.output.appendsDue = true;
+}
+
+/** Each learner has its rounds, and nobody else. */
+export function syncCatchUps(state: RaftState, { catchUps }: Pick<LeaderRole, "catchUps">): void {
+  const { learners } = configurationOf(state);
+  for (const id of catchUps.keys()) if (!learners.includes(id)) catchUps.delete(id);
+  for (const id of learners) if (!catchUps.has(id)) catchUps.set(id, makeCatchUp(state));
 }
 
 /** True where a leader has to do something once a commit has reached the current configuration. */
 export function needsReconfiguring(state: RaftState): boolean {
   const configuration = configurationOf(state);
-  return isJoint(configuration) || !isVoter(configuration, state.id);
+  return isJoint(configuration) || !isVoter(configuration, state.id) ||
+    configuration.learners.length > 0;
 }

@@ -4,6 +4,8 @@
  * halves have to agree, and, once that is committed, the one without the old half. Whoever leads then
  * appends the second, whether it began the change or not.
  */
+import { broken } from "../util/assert.ts";
+import { isReachable, keepsUp, noteRounds } from "./catch_up.ts";
 import { allVoters, isJoint, isVoter } from "./configuration.ts";
 import { changeConfiguration, describeFounders, leaveJoint } from "./configuration_change.ts";
 import { encodeConfiguration } from "./configuration_codec.ts";
@@ -22,6 +24,8 @@ export type ChangeRefusal =
   /** Nothing of this leader's own term is committed yet: a moment later it is, where a majority answers. */
   | { readonly reason: "newTerm" }
   | { readonly reason: "invalid"; readonly problem: string }
+  /** These learners, which are to vote now, don't keep up yet. */
+  | { readonly reason: "behind"; readonly learners: readonly ServerId[] }
   /** Without these voters of the new configuration there would be no majority, and they don't answer. */
   | { readonly reason: "unreachable"; readonly missing: readonly ServerId[] };
 
@@ -52,6 +56,10 @@ export function proposeChange(
     ? described
     : changeConfiguration(described, changes);
   if (typeof changed === "string") return { accepted: false, reason: "invalid", problem: changed };
+  const learners = changes.filter(({ kind, id }) =>
+    kind === "promote" && !keepsUp(state, leader, id)
+  ).map(({ id }) => id);
+  if (learners.length > 0) return { accepted: false, reason: "behind", learners };
   const missing = missingVoters(leader, state.id, changed);
   if (missing.length > 0) return { accepted: false, reason: "unreachable", missing };
   if (leader.uncommittedBytes >= state.options.uncommittedBytesMax) {
@@ -66,17 +74,9 @@ function missingVoters(
   self: ServerId,
   changed: Configuration,
 ): readonly ServerId[] {
-  const answers = (id: ServerId) => {
-    if (id === self) return true;
-    const follower = progress.get(id);
-    return follower !== undefined && follower.isHeard &&
-      follower.silentHeartbeats <= SILENT_HEARTBEATS_MAX;
-  };
+  const answers = (id: ServerId) => id === self || isReachable(progress.get(id));
   return hasQuorum(changed, answers) ? [] : allVoters(changed).filter((id) => !answers(id));
 }
-
-/** So many heartbeats may be without an answer before a server counts as not reachable. */
-const SILENT_HEARTBEATS_MAX = 3;
 
 function appendConfiguration(
   state: RaftState,
@@ -96,6 +96,7 @@ function appendConfiguration(
  */
 export function continueReconfiguring(state: RaftState, leader: LeaderRole): void {
   if (!leader.isReconfiguring) return;
+  noteRounds(state, leader);
   const { current, currentIndex } = state.configurations;
   // Its own term's commit: what an earlier leader left behind is committed by that alone (paper §5.4.2).
   const isCommitted = currentIndex <= state.commitIndex &&
@@ -104,6 +105,22 @@ export function continueReconfiguring(state: RaftState, leader: LeaderRole): voi
   if (isJoint(current)) {
     if (leader.transfer === null) appendConfiguration(state, leader, leaveJoint(current));
   } else if (!isVoter(current, state.id)) handOver(state, leader);
+  else if (leader.transfer === null) promoteLearners(state, leader, current);
+}
+
+/**
+ * Makes those learners voters that keep up, unless they are to stay what they are. Not those of a
+ * configuration that does not describe its members: no leader of this build has added them.
+ */
+function promoteLearners(state: RaftState, leader: LeaderRole, current: Configuration): void {
+  const ready = current.members.filter(({ id, staysLearner }) =>
+    !staysLearner && current.learners.includes(id) && keepsUp(state, leader, id)
+  );
+  if (ready.length === 0) return;
+  const changed = changeConfiguration(current, ready.map(({ id }) => ({ kind: "promote", id })));
+  if (typeof changed === "string") broken(`Learners can't be made voters: ${changed}`);
+  if (missingVoters(leader, state.id, changed).length > 0) return;
+  appendConfiguration(state, leader, changed);
 }
 
 /** To the best voter, and steps down with the order, or once it took too long. */

@@ -43,6 +43,17 @@ export interface CandidateRole {
   readonly ownVoteVersion: number;
 }
 
+/** How a learner catches up: see catch_up.ts. */
+export interface CatchUp {
+  /** The rounds that have ended in this leadership. */
+  rounds: number;
+  /** The last one took less than an election timeout. */
+  wasFast: boolean;
+  /** The round under way: when it began, and what it replicates. */
+  startedMs: number;
+  targetIndex: number;
+}
+
 /** Leads its term. */
 export interface LeaderRole {
   readonly kind: "leader";
@@ -55,6 +66,8 @@ export interface LeaderRole {
   transfer: Transfer | null;
   readonly thrifty: ThriftyAppends;
   readonly reads: ReadIndexState;
+  /** How each learner catches up. */
+  readonly catchUps: Map<ServerId, CatchUp>;
   /** The current configuration asks for more than its commit, see reconfigure.ts. */
   isReconfiguring: boolean;
   /** It is no voter any more, and has begun to hand over. */

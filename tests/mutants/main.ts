@@ -4,7 +4,9 @@
  * there proves nothing.
  */
 import { type Flags, parseFlags } from "../../bench/flags.ts";
-import { EXTRA, GIVEN, type Mutant, OWN } from "./mutants.ts";
+import { MEMBERSHIP } from "./membership_mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { EXTRA, GIVEN, OWN } from "./mutants.ts";
 import { type List, type Outcome, readResults, writeResults } from "./results.ts";
 import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
 
@@ -24,6 +26,7 @@ const HELP = `deno task mutants [flags]     all mutants, a bounded time for each
                           last record, and tries as many seeds as that takes
   --other-tests           runs the other tests on our own mutants instead: one that dies there proves
                           nothing about the simulator
+  --core                  runs the core's tests on the mutants of changes of members: each has to be caught
   --record                writes tests/mutants/results.json and the table in docs/simulator.md`;
 
 const DEFAULTS = {
@@ -39,6 +42,7 @@ const DEFAULTS = {
   record: false,
   directed: false,
   otherTests: false,
+  core: false,
 };
 
 /** A mutant that at least so many of the seeds kill has to be killed again. */
@@ -206,6 +210,26 @@ async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Prom
   return caught;
 }
 
+/** The core's own tests on bugs that no seed meets yet. */
+async function tryCoreTests(mutants: readonly Mutant[]): Promise<number> {
+  const alive: string[] = [];
+  for (const mutant of mutants) {
+    const tree = plant(mutant);
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [...TEST, "tests/raft"],
+      cwd: tree,
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    Deno.removeSync(tree, { recursive: true });
+    const failed = new TextDecoder().decode(stdout).match(/^(.*) \.\.\. .*FAILED/m)?.[1];
+    if (code === 0) alive.push(mutant.name);
+    console.log(`${mutant.name.padEnd(22)} ${code === 0 ? "ALIVE" : `caught by: ${failed}`}`);
+  }
+  console.log(`caught: ${mutants.length - alive.length} of ${mutants.length}`);
+  return alive.length;
+}
+
 function orderOf(flags: Flags<typeof DEFAULTS>): Order {
   const { minutes, from, seeds, processes, rate, known, mustKill, directed } = flags;
   return {
@@ -253,6 +277,12 @@ async function main(): Promise<number> {
   if (flags.otherTests) {
     const own = queueOf(order).filter(({ list }) => list === "own").map(({ mutant }) => mutant);
     return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
+  }
+  if (flags.core) {
+    const wanted = MEMBERSHIP.filter(({ name }) =>
+      order.only === null || order.only.includes(name)
+    );
+    return await tryCoreTests(wanted) > 0 ? 1 : 0;
   }
   const beganMs = performance.now();
   const outcomes: Outcome[] = [];

@@ -1,12 +1,13 @@
 /** Every mutant's patch fits the code as it is now: else a renaming would end the hunt hours later. */
 import { assertEquals } from "@std/assert";
+import { MEMBERSHIP } from "./membership_mutants.ts";
 import { GIVEN, OWN } from "./mutants.ts";
 import { ROOT } from "./results.ts";
 import { patchedFiles } from "./trees.ts";
 
 Deno.test("mutants: each patch matches exactly once and changes its files", () => {
   const faults: string[] = [];
-  for (const mutant of [...GIVEN, ...OWN]) {
+  for (const mutant of [...GIVEN, ...OWN, ...MEMBERSHIP]) {
     try {
       for (const [file, text] of patchedFiles(mutant, ROOT)) {
         if (text === Deno.readTextFileSync(ROOT + file)) {

@@ -1,6 +1,6 @@
 /** Copies of the tree with a mutant in them, and seeds run there. */
 import type { SimResult } from "../sim/simulation.ts";
-import type { Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
 import { ROOT } from "./results.ts";
 
 const COPIED = [

@@ -15,6 +15,7 @@ const LEADER: LeaderRole = {
   transfer: null,
   thrifty: makeThriftyAppends(0),
   reads: makeReadIndexState(0),
+  catchUps: new Map(),
   isReconfiguring: false,
   isHandingOver: false,
 };

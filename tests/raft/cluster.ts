@@ -4,7 +4,7 @@
  */
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
-import { Raft, type RaftEvent, type RaftOptions } from "../../lib/raft/raft.ts";
+import { Raft, type RaftEvent, type RaftOptions, type RaftState } from "../../lib/raft/raft.ts";
 import {
   type Configuration,
   type EntriesRequest,
@@ -20,6 +20,7 @@ import {
   type SnapshotPosition,
 } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
+import type { JointQuorums } from "./joint_quorums.ts";
 import { incarnation, member } from "./members.ts";
 import { Safety } from "./safety.ts";
 import {
@@ -82,7 +83,7 @@ export function textOf(entry: Entry): string {
 }
 
 /** The envelope of a configuration's entry, as the core reads it. */
-function makeConfigurationEntry(payload: Uint8Array): Uint8Array {
+export function makeConfigurationEntry(payload: Uint8Array): Uint8Array {
   const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
   writeEnvelope(data, EntryKind.configuration, 0);
   data.set(payload, ENVELOPE_BYTES);
@@ -157,6 +158,8 @@ export interface ClusterOptions {
   readonly seed?: number;
   readonly disks?: ReadonlyMap<ServerId, Disk>;
   readonly overrides?: Partial<RaftOptions>;
+  /** Counts votes and acks of its own; not where disks lose what they held. */
+  readonly quorums?: JointQuorums;
   /** Sees every ready that a server hands out. */
   readonly onReady?: (server: Server, ready: Ready) => void;
   readonly onEvent?: (id: ServerId, event: RaftEvent) => void;
@@ -222,6 +225,11 @@ export class Cluster {
     return result.index;
   }
 
+  #watch(state: RaftState): void {
+    this.safety.watch(state);
+    this.#options.quorums?.watch(state);
+  }
+
   #boot(id: ServerId, disk: Disk, events: RaftEvent[]): Raft {
     const random = this.random.fork();
     discardOvertakenLog(disk);
@@ -280,7 +288,7 @@ export class Cluster {
       for (const entry of ready.committed) this.safety.apply(server.id, entry);
       server.applied.push(...ready.committed);
       server.reads.push(...ready.reads);
-      this.safety.watch(server.raft.state);
+      this.#watch(server.raft.state);
       if (ready.persist !== null) server.batch = ready.persist;
       if (!server.held) this.#finishBatch(server);
       server.fileReads.requests.push(...ready.entriesNeeded);
@@ -327,7 +335,10 @@ export class Cluster {
   #install(server: Server): boolean | null {
     const replaced = this.snapshots.install(server);
     if (replaced) this.safety.restart(server.id, server.applied.length);
-    this.safety.watch(server.raft.state);
+    const position = server.disk.snapshot?.position ?? NO_SNAPSHOT;
+    const life = incarnation(server.id, server.life);
+    if (replaced) this.#options.quorums?.installed(life, position.index, position.term);
+    this.#watch(server.raft.state);
     return replaced;
   }
 
@@ -357,7 +368,7 @@ export class Cluster {
     const count = Math.max(0, index + 1 - disk.firstIndex);
     disk.entries = disk.entries.slice(count);
     disk.firstIndex += count;
-    this.safety.watch(raft.state);
+    this.#watch(raft.state);
     this.process(id);
   }
 
@@ -383,13 +394,15 @@ export class Cluster {
   #finishBatch(server: Server): void {
     const { batch } = server;
     if (batch === null) return;
-    writeBatch(server.disk, server.batchOvertaken ? { ...batch, entries: [] } : batch);
+    const written = server.batchOvertaken ? { ...batch, entries: [] } : batch;
+    writeBatch(server.disk, written);
+    this.#options.quorums?.wrote(incarnation(server.id, server.life), written);
     server.batch = null;
     server.batchOvertaken = false;
     this.#enqueue(batch.messagesAfterSync);
     server.raft.advance(batch);
     if (!server.raft.repairing) server.disk.repairing = false;
-    this.safety.watch(server.raft.state);
+    this.#watch(server.raft.state);
   }
 
   /** Ends the sync under way; the next batch is held again where the disk is. */
@@ -442,7 +455,7 @@ export class Cluster {
     const target = this.servers.get(message.to);
     if (target?.up && !this.isCut(message.from, message.to)) {
       target.raft.step(message, incarnation(message.from, this.#lives.get(message) ?? 1));
-      this.safety.watch(target.raft.state);
+      this.#watch(target.raft.state);
       this.process(message.to);
     }
     return message;
@@ -464,7 +477,7 @@ export class Cluster {
       if (!server.up) continue;
       tick(server.raft);
       this.snapshots.tick(server);
-      this.safety.watch(server.raft.state);
+      this.#watch(server.raft.state);
       this.process(id);
     }
   }

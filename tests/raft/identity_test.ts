@@ -1,10 +1,11 @@
 /** A member is an id and an incarnation: what an earlier life of a server says counts for nothing. */
 import { assertEquals } from "@std/assert";
+import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
 import type { MemberChange } from "../../lib/raft/types.ts";
 import { Bench, disk, entry, message } from "./builders.ts";
-import { Cluster, TICKS } from "./cluster.ts";
-import { incarnation, member } from "./members.ts";
+import { Cluster, makeConfigurationEntry, TICKS } from "./cluster.ts";
+import { describeMembers, incarnation, member } from "./members.ts";
 
 const add = (id: number, life = 1): MemberChange => ({ kind: "add", ...member(id, life) });
 
@@ -70,6 +71,32 @@ Deno.test("a suspect server has not heard a member where it heard another life o
   server.raft.step(append, incarnation(2));
   assertEquals(server.state.suspect, true);
   server.raft.step(refusal, incarnation(3));
+  server.raft.step(append, incarnation(2));
+  assertEquals(server.state.suspect, false);
+});
+
+Deno.test("a suspect server that learns of a member's next life has to hear that", () => {
+  const server = bench([1], true);
+  const refusal = message({ kind: "voteResponse", preVote: true, granted: false, from: 3 });
+  server.raft.step(refusal, incarnation(3));
+  const configurations = [
+    describeMembers({ voters: [1, 2], votersOutgoing: [1, 2, 3] }),
+    describeMembers({ voters: [1, 2] }),
+    describeMembers({ voters: [1, 2], learners: [3] }, [], 2),
+  ];
+  const entries = configurations.map((configuration, i) => ({
+    ...{ index: 2 + i, term: 1 },
+    data: makeConfigurationEntry(encodeConfiguration(configuration)),
+  }));
+  const append = message({
+    ...{ kind: "appendRequest", prevIndex: 1, prevTerm: 1, entries, commitIndex: 4 },
+  });
+  for (let i = 0; i < 3; i++) server.raft.step(append, incarnation(2));
+  assertEquals(server.state.suspect, true);
+  server.raft.step(refusal, incarnation(3));
+  server.raft.step(append, incarnation(2));
+  assertEquals(server.state.suspect, true);
+  server.raft.step(refusal, incarnation(3, 2));
   server.raft.step(append, incarnation(2));
   assertEquals(server.state.suspect, false);
 });

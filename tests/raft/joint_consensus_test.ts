@@ -6,7 +6,10 @@ import type { MemberChange } from "../../lib/raft/types.ts";
 import { Cluster, TICKS } from "./cluster.ts";
 import { member } from "./members.ts";
 
-const add = (id: number, life = 1): MemberChange => ({ kind: "add", ...member(id, life) });
+const add = (id: number, life = 1): MemberChange => ({
+  ...{ kind: "add", ...member(id, life) },
+  staysLearner: true,
+});
 const promote = (id: number): MemberChange => ({ kind: "promote", id });
 const remove = (id: number): MemberChange => ({ kind: "remove", id });
 

@@ -12,13 +12,17 @@ export function member(id: ServerId, life = 1): Member {
   return { id, incarnation: incarnation(id, life), staysLearner: false, addresses };
 }
 
-/** Describes all servers of the lists, in their first lives; `staying` are learners that stay so. */
+/** Describes all servers of the lists; `staying` are learners that stay so, `life` is that of learners. */
 export function describeMembers(
   lists: Partial<Omit<Configuration, "members">>,
   staying: readonly ServerId[] = [],
+  life = 1,
 ): Configuration {
   const { voters = [], votersOutgoing = [], learners = [], learnersNext = [] } = lists;
   const ids = [...new Set([...voters, ...votersOutgoing, ...learners])].sort((a, b) => a - b);
-  const members = ids.map((id) => ({ ...member(id), staysLearner: staying.includes(id) }));
+  const members = ids.map((id) => ({
+    ...member(id, learners.includes(id) ? life : 1),
+    staysLearner: staying.includes(id),
+  }));
   return { voters, votersOutgoing, learners, learnersNext, members };
 }

@@ -1,0 +1,43 @@
+/**
+ * Whether a learner keeps up, in rounds (thesis §4.2.1). A round replicates what the leader's log holds when
+ * it begins, and ends when the learner has that durably; meanwhile new entries arrive, for the next round. A
+ * round that takes less than an election timeout shows that, as a voter, the learner would hold up a commit
+ * for no longer than clients wait for a new leader anyway.
+ *
+ * The thesis gives up after ten rounds, since its caller waits. Here a learner costs nobody anything, so the
+ * rounds continue: it is made a voter whenever it comes to keep up, and whoever waits sees the count.
+ */
+import type { Progress } from "./progress.ts";
+import type { CatchUp, LeaderRole, RaftState } from "./state.ts";
+import type { ServerId } from "./types.ts";
+
+export function makeCatchUp({ nowMs, log }: RaftState): CatchUp {
+  return { rounds: 0, wasFast: false, startedMs: nowMs, targetIndex: log.lastIndex };
+}
+
+/** Ends the rounds that have replicated what they were to, and begins the next. */
+export function noteRounds(state: RaftState, leader: LeaderRole): void {
+  for (const [id, catchUp] of leader.catchUps) {
+    if ((leader.progress.get(id)?.matchIndex ?? 0) < catchUp.targetIndex) continue;
+    catchUp.rounds++;
+    catchUp.wasFast = state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;
+    catchUp.startedMs = state.nowMs;
+    catchUp.targetIndex = state.log.lastIndex;
+  }
+}
+
+/** True for a learner that could vote without holding anybody up. */
+export function keepsUp(state: RaftState, leader: LeaderRole, id: ServerId): boolean {
+  const catchUp = leader.catchUps.get(id);
+  return catchUp !== undefined && catchUp.wasFast && isReachable(leader.progress.get(id)) &&
+    state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;
+}
+
+/** So many heartbeats may be without an answer before a server counts as not reachable. */
+const SILENT_HEARTBEATS_MAX = 3;
+
+/** True where a follower has answered in this term, lately, and its connection did not break since. */
+export function isReachable(progress: Progress | undefined): boolean {
+  return progress !== undefined && progress.isHeard &&
+    progress.silentHeartbeats <= SILENT_HEARTBEATS_MAX;
+}
