@@ -138,8 +138,8 @@ export const OWN: readonly Mutant[] = [
     "if (oldest === undefined || oldest.term !== term || index < 0) return null;",
   ]),
   mutant("tickets-stay", "What an old leadership promised stays in the queue", [
-    "node/node.ts",
-    "      state.appender.forgetProposals();\n",
+    "node/leadership.ts",
+    "    state.appender.forgetProposals();\n",
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
