@@ -35,6 +35,7 @@ const STORAGE_ROWS = [
   ["wal", "snapshots"],
   ["recovery", "backups"],
   ["inspection"],
+  ["founding"],
 ];
 
 const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
@@ -60,6 +61,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       "cluster_file.ts",
       "read_directory.ts",
       "tool.ts",
+      "server_id.ts",
     ],
     folders: {
       output: [],
@@ -67,8 +69,9 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       commands: ["connect", "output", "run", "completion/shells.ts"],
       transfer: ["output", "connect"],
       status: ["output", "connect"],
+      founding: ["output"],
       completion: ["commands", "connect", "output", "routes.ts"],
-      run: ["commands", "connect", "output", "transfer", "status", "completion"],
+      run: ["commands", "connect", "output", "transfer", "status", "completion", "founding"],
     },
   },
   node: {
@@ -80,7 +83,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       log: ["session", "reports"],
       peers: ["reports"],
       snapshots: ["reports"],
-      facts: ["session", "peers", "reports", "state.ts", "replica.ts", "version_raise.ts"],
+      facts: ["session", "peers", "reports", "state.ts", "replica.ts"],
     },
   },
 };

@@ -105,7 +105,7 @@ Deno.test("config: hostnames that could break a reply line are refused", () => {
 Deno.test("config: unknown and missing keys are named with those that are known", () => {
   assertEquals(
     refusal({ colour: 1 }),
-    "colour: unknown key; known here: path, servers, timing, limits, storage, holdClusterVersion",
+    "colour: unknown key; known here: path, servers, timing, limits, storage",
   );
   assertEquals(
     withServer({ port: 1 }),

@@ -41,7 +41,8 @@ export function isUnusedDirectory(directory: string): boolean {
   return path !== "" && isUnused(disk, path);
 }
 
-function openRoot(directory: string): { readonly disk: DenoDisk; readonly path: string } {
+/** The disk on which `directory` is, and its name there: as it was given, but for slashes at its end. */
+export function openRoot(directory: string): { readonly disk: DenoDisk; readonly path: string } {
   const disk = new DenoDisk(directory.startsWith("/") ? "/" : ".");
   // As it was given, so that every path in the report can be copied into the next command.
   return { disk, path: directory.replace(/(?<=.)\/+$/, "") };

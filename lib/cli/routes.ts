@@ -14,6 +14,8 @@ import { importCommand } from "./commands/import.ts";
 import { incrCommand } from "./commands/incr.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { loadCommand } from "./commands/load.ts";
+import { recoverCommand } from "./commands/recover.ts";
+import { restoreCommand } from "./commands/restore.ts";
 import { setCommand } from "./commands/set.ts";
 import { statusCommand } from "./commands/status.ts";
 import { topCommand } from "./commands/top.ts";
@@ -61,6 +63,8 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     config: configRoutes,
     inspect: inspectCommand,
     verify: verifyCommand,
+    recover: recoverCommand,
+    restore: restoreCommand,
     completion: completionCommand,
   },
   defaultCommand: "serve",

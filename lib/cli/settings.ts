@@ -11,7 +11,6 @@ export interface ServeFlags {
   readonly id?: number;
   readonly config?: string;
   readonly data?: string;
-  readonly holdClusterVersion?: boolean;
 }
 
 export interface ServeSettings extends ClusterFile {
@@ -32,8 +31,7 @@ export function serveSettings(flags: ServeFlags, host: HostProcess): ServeSettin
   findServer(config, serverId);
   const path = flags.data ?? host.environment("RAFTKV_DATA") ?? config.path;
   if (path === "") throw new UsageError("--data names no directory");
-  const held = flags.holdClusterVersion === true ? { holdClusterVersion: true } : {};
-  return { serverId, config: { ...config, path, ...held }, configFile };
+  return { serverId, config: { ...config, path }, configFile };
 }
 
 export interface LogSettings {

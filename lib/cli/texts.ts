@@ -34,7 +34,6 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   inc: "incr",
   incrby: "incr",
   import: "load",
-  restore: "load",
   export: "dump",
   backup: "dump",
   health: "check",

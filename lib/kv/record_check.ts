@@ -34,17 +34,45 @@ export function readRecord(reader: ByteReader, indexMax: number, fields: RecordF
   return keyLength;
 }
 
-export class RecordCheck {
-  readonly #head: SnapshotHead;
+/** The digest of contents, and their number of keys, from records as they come. */
+export class RecordDigest {
+  /** How many records came. */
+  keys = 0;
   readonly #hashKey: HashKey;
   readonly #digest = new Digest();
   readonly #record = new RecordHead();
+
+  /** `hashSeed`: the cluster's. */
+  constructor(hashSeed: number) {
+    this.#hashKey = new HashKey(hashSeed);
+  }
+
+  /** Counts the record in whose key and value are `bytes[fields.start, end)`. */
+  add(bytes: Uint8Array, keyLength: number, end: number, fields: RecordFields): void {
+    const { start, version, index, deadlineMs } = fields;
+    const record = this.#record;
+    record.prepare(keyLength, end - start - keyLength, version, index, deadlineMs !== 0);
+    record.checksum = end - start <= SHORT_BYTES_MAX
+      ? shortChecksum(bytes, start, end)
+      : viewChecksum(bytes.subarray(start, end));
+    this.#digest.add(hashBytes(this.#hashKey, bytes, start, keyLength), record, deadlineMs);
+    this.keys++;
+  }
+
+  /** 16 hexadecimal digits. */
+  toString(): string {
+    return this.#digest.toString();
+  }
+}
+
+export class RecordCheck {
+  readonly #head: SnapshotHead;
+  readonly #digest: RecordDigest;
   readonly #fields: RecordFields = { version: 0, index: 0, deadlineMs: 0, start: 0 };
-  #keys = 0;
 
   /** `hashSeed`: the cluster's, by which the digest was made. */
   constructor(hashSeed: number, head: SnapshotHead) {
-    this.#hashKey = new HashKey(hashSeed);
+    this.#digest = new RecordDigest(hashSeed);
     this.#head = head;
   }
 
@@ -52,25 +80,17 @@ export class RecordCheck {
   add(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes);
     const fields = this.#fields;
-    const record = this.#record;
     while (reader.remaining > 0) {
       const keyLength = readRecord(reader, this.#head.index, fields);
-      const { start, version, index, deadlineMs } = fields;
-      const end = reader.offset;
-      record.prepare(keyLength, end - start - keyLength, version, index, deadlineMs !== 0);
-      record.checksum = end - start <= SHORT_BYTES_MAX
-        ? shortChecksum(bytes, start, end)
-        : viewChecksum(bytes.subarray(start, end));
-      this.#digest.add(hashBytes(this.#hashKey, bytes, start, keyLength), record, deadlineMs);
-      this.#keys++;
+      this.#digest.add(bytes, keyLength, reader.offset, fields);
     }
   }
 
   /** Throws `ByteFormatError` where records are missing or differ from what the head names. */
   finish(): void {
     const { keys, digest } = this.#head;
-    if (this.#keys !== keys) {
-      throw new ByteFormatError(`it has ${this.#keys} keys, and its head names ${keys}`);
+    if (this.#digest.keys !== keys) {
+      throw new ByteFormatError(`it has ${this.#digest.keys} keys, and its head names ${keys}`);
     }
     if (this.#digest.toString() !== digest) {
       throw new ByteFormatError("its records don't have the digest that its head names");

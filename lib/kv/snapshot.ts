@@ -38,8 +38,6 @@ export interface SnapshotHead {
   /** How many records follow. */
   readonly keys: number;
   readonly digest: string;
-  /** See cluster_version.ts. */
-  readonly clusterVersion: number;
 }
 
 export class Snapshot implements ChangeWatcher {

@@ -18,6 +18,7 @@ import {
 } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
+import { ClientError } from "../wire/command_batch.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { elapse, nextDeadlineMs } from "./deadlines.ts";
@@ -26,19 +27,17 @@ import { clusterStatus } from "./facts/cluster_status.ts";
 import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
-import { noticeLeadership } from "./leadership.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
 import type { NodeOptions } from "./node_options.ts";
-import { timeEntryApplied } from "./passing_time.ts";
+import { forgetTimeEntry, timeEntryApplied } from "./passing_time.ts";
 import type { PeerEvents, PeerLinks } from "./peers/peer_links.ts";
 import { finishRepair, noteSound, openReplica, type Replica, statusOf } from "./replica.ts";
 import { Session } from "./session/session.ts";
 import type { ClientLoad } from "./session/sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import { makeNodeState, type NodeState, scheduleTurn } from "./state.ts";
-import { beginClusterVersion, neededVersion, noteClusterVersion } from "./version_raise.ts";
 
 export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
 
@@ -195,10 +194,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return factsNotice(this.#state);
   }
 
-  neededVersion(): number {
-    return neededVersion(this.#state);
-  }
-
   messageReceived(message: Message, incarnation: Incarnation): void {
     const { replica, space } = this.#state;
     const admitted = replica === null ? null : space.admit(replica, message);
@@ -234,7 +229,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       links: state.links,
       events: this,
     });
-    beginClusterVersion(state, state.replica.store);
     scheduleTurn(state);
   }
 
@@ -273,7 +267,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       this.#handleReady(replica, raft.ready());
       if (persister.isBusy || raft.hasCommitted) break;
     }
-    noticeLeadership(state, raft, nowMs);
+    this.#noticeLeadership(raft, nowMs);
     if (state.links.statuses.received !== this.#reportsHeard) this.#hearLeader(raft, nowMs);
     if (state.sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
   }
@@ -293,7 +287,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const received = replica.snapshots.takeReceived();
     if (received === null) return;
     replica.store = received.store;
-    noteClusterVersion(this.#state, received.store.clusterVersion);
     replica.persister.restart(received.position);
   }
 
@@ -322,10 +315,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     }
     snapshots.take(ready, state.clock.monotonicMs());
     state.clocks.follower.applied(store.clockMs);
-    if (applies) {
-      state.sessions.resumeAfterTime();
-      noteClusterVersion(state, store.clusterVersion);
-    }
+    if (applies) state.sessions.resumeAfterTime();
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = applies && appender.gatheredBytes > 0;
     if (raft.hasReady() || persister.isWaiting || mayFlush) scheduleTurn(state);
@@ -335,5 +325,24 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   #raftNow(): Raft | null {
     this.raft?.noteTime(this.#state.clock.monotonicMs());
     return this.raft;
+  }
+
+  /** Tells the sessions where a leadership was lost, and the other servers where one was won. */
+  #noticeLeadership(raft: Raft, nowMs: number): void {
+    const state = this.#state;
+    const { role, term } = raft.state;
+    state.knownLeader.note(raft.state);
+    state.clocks.noteTerm(nowMs, term);
+    const ledTerm = role.kind === "leader" ? term : 0;
+    if (ledTerm === state.ledTerm) return;
+    if (state.ledTerm !== 0) {
+      state.appender.forgetProposals();
+      state.readWaiters.clear();
+      forgetTimeEntry(state);
+      state.sessions.leadershipLost(ClientError.redirect);
+      state.replica?.snapshots.leadershipLost();
+    }
+    state.ledTerm = ledTerm;
+    if (ledTerm !== 0) state.links.statuses.leadershipWon(nowMs);
   }
 }

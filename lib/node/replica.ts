@@ -157,7 +157,7 @@ export function finishRepair(replica: Replica, host: NodeHost): void {
 const NO_ADDRESSES = new Uint8Array(0);
 
 /** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
-function loadStore(options: StoreOptions, file: SnapshotFile): Store {
+export function loadStore(options: StoreOptions, file: SnapshotFile): Store {
   const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);
   for (let records = file.nextSection(); records !== null; records = file.nextSection()) {
     reader.add(records);
@@ -238,13 +238,14 @@ function logRecovered(
     const { fromIndex, lastIndexSeen, reason } = damaged;
     host.log({ level: "error", message, fields: { fromIndex, lastIndexSeen, reason } });
   }
-  const isTorn = hardState.suspect && damaged === null;
+  const isSuspect = hardState.suspect && damaged === null;
+  // That of a server that was restored with others, and begins: nothing was cut off there.
+  const isEmpty = cutBytes === 0 && entries.length === 0 && snapshot !== null;
+  const suspect = `Log recovered${isEmpty ? ", without entries" : " with its tail cut off"}: ` +
+    "this server's vote counts only with all others' until it has caught up";
   host.log({
-    level: isTorn ? "warning" : "info",
-    message: isTorn
-      ? "Log recovered with its tail cut off: this server's vote counts only with all others' " +
-        "until it has caught up"
-      : "Log recovered",
+    level: isSuspect ? "warning" : "info",
+    message: isSuspect ? suspect : "Log recovered",
     fields: {
       clusterId: formation.clusterId,
       term: hardState.term,

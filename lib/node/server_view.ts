@@ -48,7 +48,6 @@ export function serverView(
     upToDateFollowers: followers.filter((one) => one.matchIndex >= appliedIndex).length,
     wallMs: clock.wallMs(),
     uptimeMs: nowMs - state.startedMs,
-    clusterVersion: state.clusterVersion,
   };
 }
 

@@ -16,11 +16,13 @@ export function restoreAdvice(size: ClusterSize, what = "the file"): string {
   }
   if (size === 1) {
     return `${restore} This server is its whole cluster: nobody else has its data, and with an ` +
-      "empty directory it would begin an empty cluster.";
+      "empty directory it would begin an empty cluster. Where there is no copy, `raftkv restore` " +
+      "founds a new cluster from a backup.";
   }
   return `${restore} Until then leave this server stopped: the others continue as long as ` +
     `they are a majority (${majorityOf(size)} of ${size}), and would refuse it with an empty ` +
-    "directory.";
+    "directory. Where a majority is lost for good, `raftkv recover` founds a new cluster from " +
+    "what is left of another server.";
 }
 
 /** The way back where a part of the log or of a snapshot is damaged, and the server can't repair it. */
@@ -29,11 +31,13 @@ export function damagedLogAdvice(size: ClusterSize): string {
   if (size === 1) {
     return `${unchanged} This server is its whole cluster, so nobody else has what is lost: put ` +
       "back a copy of the whole directory, and know that what was written after it was made is " +
-      "lost then. `raftkv inspect` shows what can still be read.";
+      "lost then. Without one, `raftkv recover` shows what can still be read here, and founds a " +
+      "new cluster from it; `raftkv restore` founds one from a backup.";
   }
   return `${unchanged} The other servers continue without this one while they are a majority; ` +
     "put back a copy of this file, or keep this server stopped until it can be repaired from its " +
-    "peers. Do not delete the directory while another server is down.";
+    "peers. Do not delete the directory while another server is down. Where a majority is lost " +
+    "for good, `raftkv recover --compare` says which directory to found a new cluster from.";
 }
 
 function majorityOf(size: number): number {

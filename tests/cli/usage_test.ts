@@ -21,6 +21,8 @@ const COMMANDS = [
   "config check",
   "inspect",
   "verify",
+  "recover",
+  "restore",
   "completion",
 ];
 

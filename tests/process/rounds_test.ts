@@ -22,6 +22,7 @@ const VERIFY_TRIES = 20;
 const LONG_WRITES = 500;
 const LONG_MS = 2_000;
 const TAIL_CUT = "Log recovered with its tail cut off";
+const SUSPECT = "counts only with all others' until it has caught up";
 const CAUGHT_UP = "Caught up";
 
 const SEGMENT_BYTES = 65_536;
@@ -110,7 +111,7 @@ function hasSaid(server: Server, start: string): boolean {
 async function canBeMissed(cluster: Cluster, server: Server): Promise<boolean> {
   const others = cluster.others(server);
   await eventually("the others to be started", () => others.every((it) => hasSaid(it, "Serving")));
-  return others.every((other) => !hasSaid(other, TAIL_CUT) || hasSaid(other, CAUGHT_UP));
+  return others.every((other) => !hasSaid(other, SUSPECT) || hasSaid(other, CAUGHT_UP));
 }
 
 function segments(server: Server): string[] {

@@ -2,6 +2,7 @@
  * The names of the simulated disk: as they are seen, and as they are durable. A change of names is
  * durable once its directory was synced; before, a power loss keeps it or not.
  */
+import { assert } from "../../lib/util/assert.ts";
 import type { Random } from "../../lib/util/random.ts";
 import { SimInode } from "./sim_inode.ts";
 
@@ -52,8 +53,14 @@ export class SimNames {
     this.#change({ directory: parentOf(path), from: null, to: path, node });
   }
 
+  /** A directory takes along what is in it; all of that has to be durable there. */
   rename(from: string, to: string): void {
     const node = this.#visible.get(from) ?? null;
+    if (node === "directory") {
+      const inside = (name: string) => name === from || name.startsWith(`${from}/`);
+      const open = this.#pending.find(({ directory }) => inside(directory));
+      assert(open === undefined, `${from} was renamed before what is in it was durable`);
+    }
     this.#change({ directory: parentOf(to), from, to, node });
   }
 
@@ -119,8 +126,15 @@ export class SimNames {
 }
 
 function apply(names: Map<string, SimNode>, change: NameChange): void {
-  if (change.from !== null) names.delete(change.from);
-  if (change.to !== null && change.node !== null) names.set(change.to, change.node);
+  const { from, to, node } = change;
+  if (from !== null) names.delete(from);
+  if (to !== null && node !== null) names.set(to, node);
+  if (from === null || to === null || node !== "directory") return;
+  for (const [path, inside] of [...names]) {
+    if (!path.startsWith(`${from}/`)) continue;
+    names.delete(path);
+    names.set(to + path.slice(from.length), inside);
+  }
 }
 
 function parentOf(path: string): string {

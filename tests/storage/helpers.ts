@@ -7,6 +7,8 @@ import { DataDirectory, type DataDirectoryOptions } from "../../lib/storage/data
 import type { Disk } from "../../lib/host/ports.ts";
 import { segmentName } from "../../lib/storage/segments/segment_head.ts";
 import type { FormationRecord, LogStorage, RecoveredLog } from "../../lib/storage/types.ts";
+import { Op } from "../../lib/kv/commands/command.ts";
+import { encodeCommand } from "../kv/model.ts";
 import type { SimDisk } from "../sim/sim_disk.ts";
 
 export const CLUSTER = "0123456789abcdef0123456789abcdef";
@@ -39,6 +41,15 @@ export function entry(index: number, term: number, payload = `${index}/${term}`)
   const data = new Uint8Array(ENVELOPE_BYTES + text.length);
   writeEnvelope(data, EntryKind.commands, index);
   data.set(text, ENVELOPE_BYTES);
+  return { index, term, data };
+}
+
+/** An entry that sets `key <index>` to `value <index>`. */
+export function setEntry(index: number, term: number): Entry {
+  const command = encodeCommand({ op: Op.set, key: `key ${index}`, value: `value ${index}` });
+  const data = new Uint8Array(ENVELOPE_BYTES + command.length);
+  writeEnvelope(data, EntryKind.commands, index);
+  data.set(command, ENVELOPE_BYTES);
   return { index, term, data };
 }
 

@@ -49,14 +49,17 @@ async function proposals(
 /** What the stubs take for: names of files, which the shell knows best. */
 const FILES = ":files";
 const FILE_FLAGS = ["--file", "--config", "--data"];
-const FILE_COMMANDS = ["load", "inspect", "verify"];
+const FILE_COMMANDS = ["load", "inspect", "verify", "recover", "restore"];
+/** Flags without a value, of those commands: a file's name may follow. */
+const BARE_FLAGS = ["--compare", "--yes", "--accept-loss", "--records", "--json"];
 
 /** Whether the last word is, or becomes, the name of a file. */
 function wantsFile(words: readonly string[]): boolean {
   const partial = words.at(-1) ?? "";
   if (FILE_FLAGS.includes(words.at(-2) ?? "")) return true;
   if (partial.startsWith("-") || words.length < 2) return false;
-  if (words.at(-2)!.startsWith("--")) return false;
+  const before = words.at(-2)!;
+  if (before.startsWith("--") && !BARE_FLAGS.includes(before)) return false;
   if (words[0] === "config") return words[1] === "check" && words.length > 2;
   return FILE_COMMANDS.includes(words[0]!);
 }

@@ -6,9 +6,8 @@
  * to it; with neither, or with damage in the part of the log that is needed, the directory is
  * damaged. Damage before the newest snapshot costs nothing but the older snapshot.
  */
-import { clusterVersionProblem } from "../../kv/cluster_version.ts";
-import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
-import { type Entry, EntryKind, type SnapshotPosition } from "../../raft/types.ts";
+import type { SnapshotPosition } from "../../raft/types.ts";
+import { envelopeProblem } from "../../raft/envelope.ts";
 import { ByteFormatError } from "../../util/bytes.ts";
 import { DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "../errors.ts";
@@ -24,6 +23,9 @@ import type { LogPlace } from "../wal/closed_segments.ts";
 import type { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
 import { samePosition } from "../snapshots/snapshot_format.ts";
 import type { RecoveredSnapshot, SnapshotFile } from "../types.ts";
+
+/** Where a log is that is only read. */
+export type ReadPlace = Pick<LogPlace, "disk" | "directory" | "owner">;
 
 export interface RecoveryPlan {
   readonly scan: LogScan;
@@ -41,7 +43,7 @@ const NONE: SnapshotPosition = { index: 0, term: 0 };
 
 /** Throws `DataDirectoryError` for what neither startup nor a repair can deal with. */
 export function examine(
-  place: LogPlace,
+  place: ReadPlace,
   snapshots: SnapshotDirectory,
   load: (file: SnapshotFile) => void,
 ): RecoveryPlan {
@@ -139,7 +141,7 @@ function isDamage(error: unknown): error is Error {
 }
 
 /** The last segment that the log after `position` may begin with. */
-function lastNeeded({ disk, directory, owner }: LogPlace, position: SnapshotPosition): number {
+function lastNeeded({ disk, directory, owner }: ReadPlace, position: SnapshotPosition): number {
   for (const sequence of listSegments(disk, directory).reverse()) {
     const head = readSegmentHead(disk, directory, owner, sequence);
     if (typeof head !== "string" && head.firstIndex <= position.index + 1) return sequence;
@@ -147,16 +149,9 @@ function lastNeeded({ disk, directory, owner }: LogPlace, position: SnapshotPosi
   return 1;
 }
 
-/** What this build does not know of an entry; commands in a log were checked before they came into it. */
-function entryProblem({ data }: Entry): string | null {
-  const problem = envelopeProblem(data);
-  if (problem !== null || data[0] !== EntryKind.clusterVersion) return problem;
-  return clusterVersionProblem(data, ENVELOPE_BYTES);
-}
-
 function checkEnvelopes(scan: LogScan, directory: string): void {
   for (const entry of scan.replay.entries) {
-    const problem = entryProblem(entry);
+    const problem = envelopeProblem(entry.data);
     if (problem === null) continue;
     throw new DataDirectoryError(
       `Entry ${entry.index} of the log in ${directory} can't be applied: ${problem}. ` +

@@ -81,9 +81,14 @@ export class SnapshotDirectory implements SnapshotFiles {
     for (const name of disk.list(directory)) {
       if (name.endsWith(PART_SUFFIX)) disk.remove(`${directory}/${name}`);
     }
-    this.#positions = listSnapshots(disk, directory);
-    for (const position of this.#positions) this.#measure(position);
+    this.find();
     if (disk.exists(directory)) disk.syncDirectory(directory);
+  }
+
+  /** Finds what is there, and changes nothing: for a directory that is only read. Blocking. */
+  find(): void {
+    this.#positions = listSnapshots(this.#disk, this.#directory);
+    for (const position of this.#positions) this.#measure(position);
   }
 
   list(): readonly SnapshotPosition[] {

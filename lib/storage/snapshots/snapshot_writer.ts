@@ -2,9 +2,8 @@
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
-import type { FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
-import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
+import { beginSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -19,7 +18,6 @@ import type { Done, SnapshotWriter } from "../types.ts";
 export class SnapshotFileWriter implements SnapshotWriter {
   readonly position: SnapshotPosition;
   readonly isReserved: boolean;
-  readonly #owner: FileOwner;
   readonly #file: NewFile;
   readonly #order = new SectionOrder();
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
@@ -30,7 +28,6 @@ export class SnapshotFileWriter implements SnapshotWriter {
     const { owner, position, over } = snapshot;
     this.position = position;
     this.isReserved = over !== null;
-    this.#owner = owner;
     this.#file = beginSnapshotFile(snapshot);
     this.#section(SectionTag.position, encodePosition(owner.clusterId, position));
     this.#section(SectionTag.configuration, encodeConfiguration(configuration));
@@ -56,10 +53,9 @@ export class SnapshotFileWriter implements SnapshotWriter {
   }
 
   finish(done: Done): void {
-    const { head } = this.#order;
-    assert(head !== null, "A snapshot without a head can't be finished");
+    assert(this.#order.head !== null, "A snapshot without a head can't be finished");
     this.#section(SectionTag.end, this.#order.encodeEnd());
-    finishSnapshotFile(this.#file, this.#owner, head, done);
+    this.#file.finish(done);
   }
 
   abort(): void {

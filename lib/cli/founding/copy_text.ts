@@ -1,0 +1,112 @@
+/** What is said of a copy, and of what founding a cluster from it would do. Pure. */
+import { counted, countText } from "../output/units.ts";
+import type { Contents } from "./contents.ts";
+import { type Copy, damageOf, lastSeen } from "./copy.ts";
+
+export interface Plan {
+  /** The id that the server will have. */
+  readonly serverId: number;
+  readonly gap: number;
+  /** The directory that will be made, and the `--data` that leads to it. */
+  readonly path: string;
+  readonly data: string;
+}
+
+/** The old cluster's other servers, in words. */
+export function othersOf({ identity, voters }: Copy): string {
+  return listed(voters.filter((id) => id !== identity.serverId), "server");
+}
+
+/** `server 1`, `servers 1 and 2`, `servers 1, 2 and 3`. */
+export function listed(ids: readonly number[], one: string): string {
+  if (ids.length === 0) return `no other ${one}`;
+  if (ids.length === 1) return `${one} ${ids[0]}`;
+  return `${one}s ${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`;
+}
+
+/** What the directory holds, what is certain of it and what is not; lines that end in "\n". */
+export function heldText({ copy, contents }: { copy: Copy; contents: Contents }): string {
+  const { directory, identity, formation, voters, state, last } = copy;
+  const damage = damageOf(copy);
+  const lines: [string, string][] = [
+    [
+      "directory",
+      `${directory}: server ${identity.serverId} of a cluster of ${listed(voters, "server")}`,
+    ],
+    ["cluster id", formation.clusterId],
+    ["last entry", last.index === 0 ? "none" : `${countText(last.index)}, of term ${last.term}`],
+    ["committed", committedText(copy)],
+    ["not certain", uncertainText(copy)],
+    ["missing", missingText(copy)],
+    [
+      "contents",
+      `${counted(contents.keys, "key")}; the log's time is ${timeText(contents.clockMs)}`,
+    ],
+    [
+      "vote",
+      state.hardState.suspect || state.tornBytes > 0
+        ? "suspect: a crash tore the end of its log, so it may have lost what it had acknowledged"
+        : "sound: nothing says that it lost anything",
+    ],
+  ];
+  if (damage !== null) lines.push(["damage", damage]);
+  for (const note of state.notes) lines.push(["note", note]);
+  return lines.map(([name, text]) => `${name.padEnd(13)}${text}\n`).join("");
+}
+
+function committedText({ voters, last, state }: Copy): string {
+  const index = state.snapshot?.position.index ?? 0;
+  if (voters.length === 1) return "all of it: this server was its whole cluster";
+  if (index === 0) return "nothing is known to be: there is no snapshot, and the log does not say";
+  const rest = last.index - index;
+  return `up to entry ${countText(index)} for certain: a snapshot has them` +
+    (rest === 0 ? "" : `; the ${counted(rest, "entry", "entries")} after it may be`);
+}
+
+function uncertainText({ voters, last, state }: Copy): string {
+  const rest = last.index - (state.snapshot?.position.index ?? 0);
+  if (rest === 0 || voters.length === 1) return "nothing";
+  return `the last ${
+    counted(rest, "entry", "entries")
+  }: a majority had them or not. Writes among ` +
+    'them that were answered "unknown", or not at all, take effect now';
+}
+
+function missingText(copy: Copy): string {
+  const { voters, last } = copy;
+  const seen = lastSeen(copy);
+  const damaged = seen > last.index
+    ? `entries ${countText(last.index + 1)} to ${countText(seen)}, which can't be read here; and `
+    : "";
+  if (voters.length === 1) {
+    return damaged === "" ? "nothing" : `${damaged}what came later`;
+  }
+  return `${damaged}whatever the others acknowledged after entry ${
+    countText(Math.max(seen, last.index))
+  } and this server never got: nothing here can tell`;
+}
+
+/** What `--yes` does. */
+export function planText(copy: Copy, { serverId, gap, path, data }: Plan): string {
+  return [
+    `With --yes this makes ${path}: server ${serverId} of a new cluster, which is its only server.`,
+    "- All entries that are here are taken, committed or not: so what a majority had acknowledged",
+    "  and this server had got is kept.",
+    `- The new cluster has an id of its own. If ${
+      copy.voters.length === 1
+        ? "the old server comes back, it does"
+        : "servers of the old one come back, they do"
+    } not join it`,
+    "  by mistake: both sides refuse each other.",
+    `- Revisions and versions jump by ${
+      countText(gap)
+    }, so that none is given twice: no cas with a`,
+    "  version of before can take another value for the one that it knew.",
+    `- ${copy.directory} stays as it is.`,
+    `Then: raftkv serve --id ${serverId} --data ${data}`,
+  ].map((line) => `${line}\n`).join("");
+}
+
+function timeText(ms: number): string {
+  return ms === 0 ? "not begun" : new Date(ms).toISOString();
+}

@@ -1,0 +1,125 @@
+/**
+ * Founding a cluster from contents that are there already: the one place for `recover` and `restore`.
+ *
+ * Nothing of the old cluster may be taken for the new one's, and no number may be given twice:
+ *
+ * - **The cluster id** comes of the founders' incarnations, which are new. So whoever belongs to the old
+ *   cluster is refused, and refuses.
+ * - **Revisions** (indexes of entries) continue after a gap, and so do versions: of keys that are there,
+ *   and of keys to come, by the floor. What the old cluster gave out after these contents were made lies
+ *   within the gap.
+ * - **The term** is one above all that was seen.
+ */
+import type { Disk } from "../../host/ports.ts";
+import { RaisedRecords } from "../../kv/raised_records.ts";
+import { clusterIdOf, hashSeedOf } from "../../node/peers/cluster_id.ts";
+import { DEFAULT_STORAGE_LIMITS } from "../../node/limits.ts";
+import type { SnapshotPosition } from "../../raft/types.ts";
+import { DataDirectoryError } from "../../storage/errors.ts";
+import { NewDirectory, refuseTaken } from "../../storage/founding/new_directory.ts";
+import type { ClusterId, FoundingMember, Identity } from "../../storage/types.ts";
+import { countText } from "../output/units.ts";
+import type { Contents } from "./contents.ts";
+
+/** How far revisions and versions jump, unless another gap is given. */
+export const GAP_DEFAULT = 1_000_000_000;
+/** Bytes after which a signal, or a progress line, gets its turn. */
+const TURN_BYTES = 8_388_608;
+
+export interface FoundingOptions {
+  readonly disk: Disk;
+  /** Awaited before the file is locked: see `DenoDisk.prepareLock`. */
+  readonly prepareLock: (path: string) => Promise<void>;
+  /** The new directory: nothing is there yet. */
+  readonly path: string;
+  readonly identity: Identity;
+  /** Sorted by id; this server among them. */
+  readonly members: readonly FoundingMember[];
+  readonly gap: number;
+  /** The server's vote counts only with all others' until it has caught up with them. */
+  readonly isSuspect: boolean;
+  /** So much of the work is done, 0 to 1; what it throws ends it. */
+  readonly show: (fraction: number) => void;
+}
+
+export interface Founded {
+  readonly clusterId: ClusterId;
+  /** The last entry that counts as being in the new log: the next is one later. */
+  readonly position: SnapshotPosition;
+  readonly floor: number;
+  readonly keys: number;
+}
+
+/**
+ * Makes the directory of one founder.
+ * @throws {DataDirectoryError} in words, where the path is taken or a number would not fit.
+ */
+export async function foundServer(options: FoundingOptions, contents: Contents): Promise<Founded> {
+  const { disk, path, identity, members, gap, isSuspect, show } = options;
+  const clusterId = clusterIdOf(members);
+  refuseTaken(disk, path);
+  const position = {
+    index: raised(contents.position.index, gap, "The last revision"),
+    term: raised(contents.position.term, 1, "The last term"),
+  };
+  const floor = raised(contents.floor, gap, "The highest version of a key that is gone");
+  const hashSeed = hashSeedOf(members);
+  const counted = new RaisedRecords(hashSeed, gap);
+  const pass = async (records: RaisedRecords, from: number, use: (bytes: Uint8Array) => void) => {
+    let bytesInTurn = 0;
+    for (const piece of contents.walk()) {
+      raise(records, piece, gap);
+      use(piece);
+      bytesInTurn += piece.length;
+      if (bytesInTurn < TURN_BYTES) continue;
+      bytesInTurn = 0;
+      show(from + records.keys / Math.max(1, contents.keys) / 2);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  };
+  // The head comes before the records, and has the digest of all of them.
+  await pass(counted, 0, () => {});
+  const { keys, digest } = counted;
+  const { segmentBytesMax } = DEFAULT_STORAGE_LIMITS;
+  const place = { path, identity, clusterId, members, position, isSuspect, segmentBytesMax };
+  await options.prepareLock(NewDirectory.lockFile(path));
+  const directory = NewDirectory.begin(disk, place);
+  try {
+    directory.head({ index: position.index, clockMs: contents.clockMs, floor, keys, digest });
+    const written = new RaisedRecords(hashSeed, gap);
+    await pass(written, 0.5, (bytes) => directory.records(bytes));
+    if (written.digest !== digest || written.keys !== keys) {
+      throw new DataDirectoryError(
+        "The contents were not the same when they were read a second time: nothing was founded. " +
+          "Is something writing to what they are read from?",
+      );
+    }
+    directory.finish();
+  } finally {
+    directory.abort();
+  }
+  return { clusterId, position, floor, keys };
+}
+
+function raise(records: RaisedRecords, piece: Uint8Array, gap: number): void {
+  try {
+    records.raise(piece);
+  } catch (error) {
+    if (error instanceof RangeError) throw tooFar("The version of a key", null, gap);
+    throw error;
+  }
+}
+
+function raised(value: number, gap: number, what: string): number {
+  const sum = value + gap;
+  if (!Number.isSafeInteger(sum)) throw tooFar(what, value, gap);
+  return sum;
+}
+
+function tooFar(what: string, value: number | null, gap: number): DataDirectoryError {
+  const is = value === null ? "" : ` is ${countText(value)}: it`;
+  return new DataDirectoryError(
+    `${what}${is} would be above 2^53 - 1 with a gap of ${countText(gap)}. Give a smaller one by ` +
+      "--gap. Nothing was written.",
+  );
+}
