@@ -159,6 +159,29 @@ const RAFT: readonly Family<Counts>[] = [
   }),
 ];
 
+const CATCH_UP: readonly Family<Counts>[] = [
+  gauge(
+    "raftkv_follower_write_share",
+    "The share of the writes that goes on while a follower could not catch up else; 1: all.",
+    (c) => c.writeShare,
+  ),
+  counter(
+    "raftkv_follower_given_up_total",
+    "How often a follower was given up for a while, as more was written than reached it.",
+    (c) => c.meters.catchUp.givenUp,
+  ),
+  gauge(
+    "raftkv_follower_write_bytes_per_second",
+    "What was written when a follower was given up last; 0: none was.",
+    (c) => c.meters.catchUp.writeBytesPerSecond,
+  ),
+  gauge(
+    "raftkv_follower_taken_bytes_per_second",
+    "What came to that follower then.",
+    (c) => c.meters.catchUp.followerBytesPerSecond,
+  ),
+];
+
 const DISK: readonly Family<Counts>[] = [
   gauge("raftkv_disk_used_bytes", "What the data directory takes, by part.", (c) => {
     return [['part="log"', c.logBytes], ['part="snapshots"', c.snapshotBytes]];
@@ -249,4 +272,10 @@ const CLIENTS: readonly Family<Counts>[] = [
 ];
 
 /** In the order of the page. */
-export const FAMILIES: readonly Family<Counts>[] = [...PROCESS, ...RAFT, ...DISK, ...CLIENTS];
+export const FAMILIES: readonly Family<Counts>[] = [
+  ...PROCESS,
+  ...RAFT,
+  ...CATCH_UP,
+  ...DISK,
+  ...CLIENTS,
+];

@@ -226,6 +226,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       clocks: state.clocks,
       standstill: state.standstill,
       meters: state.meters,
+      pace: state.appender.pace,
       links: state.links,
       events: this,
     });

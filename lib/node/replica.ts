@@ -19,6 +19,7 @@ import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import { Persister, type PersistEvents } from "./log/persister.ts";
 import { RoleLog } from "./reports/role_log.ts";
 import type { MessageSender, NodeHost } from "./api.ts";
+import type { WriteLimit } from "./snapshots/catch_up_pace.ts";
 import { Snapshots } from "./snapshots/snapshots.ts";
 import type { Standstill } from "./reports/standstill.ts";
 
@@ -56,6 +57,7 @@ export interface ReplicaOptions {
   readonly checkInvariants: boolean;
   readonly standstill: Standstill;
   readonly links: MessageSender;
+  readonly pace: WriteLimit;
   readonly events: PersistEvents;
 }
 
@@ -98,6 +100,7 @@ export function openReplica(options: ReplicaOptions): Replica {
     links,
     reader: log.reader,
     compaction: persister,
+    catchUp: { reader: log.reader, pace: options.pace, host, meters: options.meters.catchUp },
     taken: options.meters.snapshot,
   });
   logRecovered(options, recovered, log, tookMs);

@@ -216,6 +216,8 @@ export interface EntriesReader {
   reaches(index: number): boolean;
   /** Bytes of the log after `index`, about. */
   bytesAfter(index: number): number;
+  /** Bytes of all entries that were ever there, as counted since the start: only grows. */
+  readonly writtenBytes: number;
 }
 
 /** The write-ahead log, as the node uses it. */

@@ -51,7 +51,7 @@ class FakeLog implements LogStorage {
     return 0;
   }
   compact(): void {}
-  readonly reader = { read() {}, reaches: () => false, bytesAfter: () => 0 };
+  readonly reader = { read() {}, reaches: () => false, bytesAfter: () => 0, writtenBytes: 0 };
   restart(): void {}
   finishRepair(): void {}
   close(): void {}

@@ -11,6 +11,7 @@ import type { NodeHost } from "../../lib/node/api.ts";
 import { Snapshots } from "../../lib/node/snapshots/snapshots.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
 import type { Ready, SnapshotChunk } from "../../lib/raft/types.ts";
+import { Meters } from "../../lib/node/facts/meters.ts";
 import type { LogStorage, SnapshotFiles } from "../../lib/storage/types.ts";
 import { encodeCommand } from "../kv/model.ts";
 import { type Completion, SimDisk } from "../sim/sim_disk.ts";
@@ -316,6 +317,12 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
     links: { send() {} },
     reader: bench.log.reader,
     compaction: { compact() {} },
+    catchUp: {
+      reader: bench.log.reader,
+      pace: { limit() {} },
+      host: bench.host,
+      meters: new Meters().catchUp,
+    },
     taken: new TimeHistogram(),
   });
   const snapshotChunks = [pieceOf(body, 2, 0, body.length)];

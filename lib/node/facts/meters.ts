@@ -20,6 +20,7 @@ export class Meters {
   readonly apply = new TimeHistogram();
   /** Making one snapshot, from its beginning until it is durable. */
   readonly snapshot = new TimeHistogram();
+  readonly catchUp = { givenUp: 0, writeBytesPerSecond: 0, followerBytesPerSecond: 0 };
   /** How often this server stood for election, pre-votes left out. */
   elections = 0;
   /** How often it came to know another leader than before. */

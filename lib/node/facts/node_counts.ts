@@ -27,6 +27,7 @@ export function nodeCounts(state: NodeState): NodeCounts {
     waitingEntries: appender.proposals.length,
     waitingRounds: state.readWaiters.length,
     gatheredBytes: appender.gatheredBytes,
+    writeShare: appender.pace.share,
     uncommittedBytes: leader?.uncommittedBytes ?? 0,
     heldCommands: sessions.heldCommands,
     clientBufferBytes: state.sessionLimits.budget.bytes,

@@ -53,6 +53,8 @@ export interface NodeCounts {
   readonly waitingRounds: number;
   /** Commands gathered for the log and not in it yet, and in it but not committed; bytes. */
   readonly gatheredBytes: number;
+  /** See WritePace. */
+  readonly writeShare: number;
   readonly uncommittedBytes: number;
   /** Commands that wait until a leader is known. */
   readonly heldCommands: number;

@@ -15,6 +15,7 @@ import type { LogTime } from "../../wire/codec.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { RewriteLimit } from "./rewrite_limit.ts";
+import { WritePace } from "./write_pace.ts";
 import type { NodeSession } from "../session/session_host.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
@@ -54,6 +55,8 @@ export class Appender {
   readonly #groupCommit: GroupCommit;
   /** Asked before a command is appended. */
   readonly rewrites: RewriteLimit = new RewriteLimit();
+  /** Slows writes down for a follower that could not catch up else. */
+  readonly pace: WritePace = new WritePace();
   readonly #sealed: Sealed[] = [];
   /** Sealed entries' bytes are copied to here, and live on in the log. */
   readonly #arena = new ByteArena();
@@ -113,6 +116,7 @@ export class Appender {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
     this.#groupCommit.flushed();
+    this.pace.proposed(this.#sealedBytes, nowMs);
     const stampMs = time.nowMs();
     for (const { data, proposal, absoluteTimes } of this.#sealed) {
       const aheadMs = absoluteTimes.length > 0 ? time.aheadOfWallMs() : 0;
@@ -137,11 +141,14 @@ export class Appender {
 
   /** True where what was gathered is to wait for more. */
   shouldLinger(state: RaftState, nowMs: number): boolean {
-    return this.#groupCommit.shouldLinger(state, this.gatheredBytes, nowMs);
+    return nowMs < this.pace.nextMs ||
+      this.#groupCommit.shouldLinger(state, this.gatheredBytes, nowMs);
   }
 
   /** When what was gathered waits no longer; Infinity where nothing was. */
   nextDeadlineMs(): number {
+    const { nextMs } = this.pace;
+    if (nextMs > 0 && this.gatheredBytes > 0) return nextMs;
     return this.#groupCommit.nextDeadlineMs();
   }
 

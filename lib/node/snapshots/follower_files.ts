@@ -3,7 +3,7 @@
  * files that a live follower needs stay, up to `catchUpBytes`. So whoever gets a snapshot while clients
  * write continues after it with what was written meanwhile.
  */
-import type { Raft } from "../../raft/raft.ts";
+import type { LeaderRole, Raft } from "../../raft/raft.ts";
 import type { EntriesRequest } from "../../raft/types.ts";
 import { DataDirectoryError } from "../../storage/errors.ts";
 import type { EntriesReader, FollowerNeeds } from "../../storage/types.ts";
@@ -85,6 +85,11 @@ export class FollowerFiles {
     return this.#needs.fromIndex < this.#keepFromIndex;
   }
 
+  /** See `FollowerNeeds`, as it was when this was looked at last. */
+  get bytesMax(): number {
+    return this.#needs.bytesMax;
+  }
+
   nextDeadlineMs(): number {
     return this.#isKeeping ? this.#nextLookMs : Infinity;
   }
@@ -105,4 +110,17 @@ export class FollowerFiles {
     this.#nextLookMs = nowMs + LOOK_MS;
     this.#options.compaction.compact(this.#keepFromIndex, this.#needs);
   }
+}
+
+/**
+ * The log after this index is needed by followers that answer but lag, such as one that was just restored
+ * from a snapshot. Without that it would need the next one, and never catch up under load.
+ */
+export function neededByLive(leader: LeaderRole | null): number {
+  let index = Infinity;
+  for (const { mode, matchIndex, silentHeartbeats } of leader?.progress.values() ?? []) {
+    const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
+    if (!isAway) index = Math.min(index, matchIndex);
+  }
+  return index;
 }

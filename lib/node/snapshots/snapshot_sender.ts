@@ -58,6 +58,11 @@ export class SnapshotSender {
     this.#fill(raft);
   }
 
+  /** The follower holds so much of the body. */
+  get acknowledgedBytes(): number {
+    return Math.max(0, this.#acknowledged);
+  }
+
   nextDeadlineMs(): number {
     return this.#progressMs + STALL_MS;
   }

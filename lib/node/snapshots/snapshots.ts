@@ -11,7 +11,13 @@ import type { EntriesReader, LogStorage, SnapshotFiles } from "../../storage/typ
 import type { StorageLimits } from "../limits.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { Backups } from "./backups.ts";
-import { type Compaction, FollowerFiles, SILENT_HEARTBEATS_MAX } from "./follower_files.ts";
+import { CatchUpPace, type CatchUpPaceOptions, laggardOf, PACE_LOOK_MS } from "./catch_up_pace.ts";
+import {
+  type Compaction,
+  FollowerFiles,
+  neededByLive,
+  SILENT_HEARTBEATS_MAX,
+} from "./follower_files.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
 import type { MessageSender, NodeHost } from "../api.ts";
 import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
@@ -34,6 +40,7 @@ export interface SnapshotsOptions {
   /** Of the log on disk. */
   readonly reader: EntriesReader;
   readonly compaction: Compaction;
+  readonly catchUp: CatchUpPaceOptions;
   /** How long each of its own snapshots took. */
   readonly taken: TimeHistogram;
 }
@@ -68,6 +75,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
   readonly #files: FollowerFiles;
+  readonly #pace: CatchUpPace;
   #elapsedMs = 0;
 
   constructor(options: SnapshotsOptions) {
@@ -94,6 +102,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.backups = new Backups(files, clock);
     this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
     this.#files = new FollowerFiles({ ...options, keepFromIndex: newest + 1 });
+    this.#pace = new CatchUpPace(options.catchUp);
   }
 
   snapshotTaken(position: SnapshotPosition, tookMs: number): void {
@@ -135,7 +144,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     const lookMs = this.#elapsedMs + LOOK_MS;
     const { files } = this.#options;
     const workMs = Math.min(this.#maker.nextDeadlineMs(this.#raft, store), files.nextReserveMs());
-    const ownMs = Math.min(this.backups.nextDeadlineMs(), this.#files.nextDeadlineMs());
+    const paceMs = this.#pace.isWatching ? this.#elapsedMs + PACE_LOOK_MS : Infinity;
+    const ownMs = Math.min(this.backups.nextDeadlineMs(), this.#files.nextDeadlineMs(), paceMs);
     let earliestMs = Math.min(Math.max(pieceMs, workMs), ownMs);
     if (this.#receiver.isReceiving) earliestMs = Math.min(earliestMs, lookMs);
     if (this.#senders.size === 0) return earliestMs;
@@ -159,6 +169,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     if (this.#receiver.isReceiving) this.#maker.giveWay();
     else this.#maker.elapse(nowMs, this.#raft, store, mayBegin);
     this.#files.elapse(nowMs, this.#pinnedIndex(), store.bytes, log.hasRoom());
+    this.#keepPace(nowMs);
     this.#trimmer.trim(this.#raft, store.appliedIndex);
   }
 
@@ -273,6 +284,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     const { limits, links, files, host } = this.#options;
     const newest = this.#newest();
     for (const id of this.#waiting) {
+      if (!this.#pace.mayServe(id, nowMs)) continue;
       const matchIndex = this.#raft.leader?.progress.get(id)?.matchIndex ?? Infinity;
       if (!this.#raft.needsSnapshot(id)) {
         this.#waiting.delete(id);
@@ -305,17 +317,22 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
       const { runningIndex } = this.#maker;
       index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
     }
-    // A follower that answers but lags, such as one that was just restored from a snapshot, needs the
-    // entries after that. Without them it would need the next snapshot, and never catch up under load.
-    for (const progress of this.#raft.leader?.progress.values() ?? []) {
-      const { mode, matchIndex, silentHeartbeats } = progress;
-      const isAway = mode === "snapshot" || silentHeartbeats > SILENT_HEARTBEATS_MAX;
-      if (!isAway) index = Math.min(index, matchIndex);
-    }
+    index = Math.min(index, neededByLive(this.#raft.leader));
     for (const sender of this.#senders.values()) {
       index = Math.min(index, sender.file.position.index);
     }
     return index;
+  }
+
+  /** Slows writes down for the follower that lags most, or gives it up. */
+  #keepPace(nowMs: number): void {
+    const laggard = laggardOf(this.#raft.leader, this.#senders);
+    const newestIndex = this.#newest()?.index ?? 0;
+    if (!this.#pace.look(nowMs, laggard, newestIndex, this.#files.bytesMax)) return;
+    const { id } = laggard!;
+    if (!this.#raft.needsSnapshot(id)) return; // it asks for what is gone, and needs one then
+    this.peerLost(id);
+    this.#raft.snapshotFailed(id);
   }
 
   #closeSender(id: ServerId): void {

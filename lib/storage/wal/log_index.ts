@@ -119,6 +119,11 @@ export class LogIndex {
     return found;
   }
 
+  /** Of all runs there ever were. */
+  get writtenBytes(): number {
+    return this.#bytes;
+  }
+
   /** Bytes of the log after `index`, to a run. */
   bytesAfter(index: number): number {
     const run = this.#runs[this.#at(index + 1)];

@@ -36,6 +36,10 @@ export class LogReader implements EntriesReader {
     return this.index.reaches(index);
   }
 
+  get writtenBytes(): number {
+    return this.index.writtenBytes;
+  }
+
   bytesAfter(index: number): number {
     return this.index.bytesAfter(index);
   }
