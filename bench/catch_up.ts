@@ -2,8 +2,8 @@
  * A follower that has been down since the cluster was empty comes back to one with a million keys and
  * clients that go on writing: how long until it is level again, and what the clients feel meanwhile.
  *
- * Level is told by use: once it has the snapshot, the third server is stopped for moments, until a set
- * is acknowledged in one: then the follower holds everything.
+ * Level is told by use: while no snapshot is on its way, the third server is stopped for moments, until a
+ * set is acknowledged in one: then the follower holds everything.
  */
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
@@ -36,7 +36,7 @@ const LOOK_MS = 50;
 const LOG_TAIL_BYTES = 3_000;
 /** Shorter than the election timeout of 300 ms. */
 const STOP_MS = 200;
-const STOP_PAUSE_MS = 300;
+const STOP_PAUSE_MS = 500;
 const ONE_BYTE = new Uint8Array(1);
 const RECEIVED = "Snapshot received from the leader";
 const SENDING = "Sending a snapshot";
@@ -57,9 +57,9 @@ interface CatchUpOptions {
 
 interface CatchUpResult {
   readonly perSecond: number;
-  /** From the start of its process; milliseconds. */
-  readonly sendingMs: number;
-  readonly receivedMs: number;
+  /** From the start of its process; milliseconds. Null: no snapshot was needed. */
+  readonly sendingMs: number | null;
+  readonly receivedMs: number | null;
   /** Null: not in the time given. */
   readonly levelMs: number | null;
   readonly snapshotsSent: number;
@@ -68,38 +68,57 @@ interface CatchUpResult {
   readonly leaderPeakBytes: number;
 }
 
-/** Resolves with the time at which `text` was first seen in a server's log behind `from` bytes. */
-async function untilLogged(
-  cluster: Cluster,
-  id: number,
-  text: string,
-  from: number,
-  deadlineMs: number,
-  check: () => void,
-): Promise<number> {
-  while (!cluster.log(id).slice(from).includes(text)) {
-    check();
-    if (performance.now() > deadlineMs) {
-      throw new Error(`Server ${id} does not say "${text}" in the time given`);
-    }
-    await pauseMs(LOOK_MS);
+/** What the servers' logs tell of a snapshot, looked at now and then. */
+class SnapshotWatch {
+  readonly #cluster: Cluster;
+  readonly #leader: { readonly id: number; readonly from: number };
+  readonly #follower: { readonly id: number; readonly from: number };
+  /** Null: not seen. */
+  sendingMs: number | null = null;
+  receivedMs: number | null = null;
+
+  constructor(cluster: Cluster, leaderId: number, followerId: number) {
+    this.#cluster = cluster;
+    this.#leader = { id: leaderId, from: cluster.log(leaderId).length };
+    this.#follower = { id: followerId, from: cluster.log(followerId).length };
   }
-  return performance.now();
+
+  #said({ id, from }: { readonly id: number; readonly from: number }, text: string): number {
+    return this.#cluster.log(id).slice(from).split(text).length - 1;
+  }
+
+  get sent(): number {
+    return this.#said(this.#leader, SENDING);
+  }
+
+  /** True while a snapshot is on its way: nobody is level then. */
+  isUnderWay(): boolean {
+    const nowMs = performance.now();
+    if (this.sendingMs === null && this.sent > 0) this.sendingMs = nowMs;
+    if (this.receivedMs === null && this.#said(this.#follower, RECEIVED) > 0) {
+      this.receivedMs = nowMs;
+    }
+    return this.sendingMs !== null && this.receivedMs === null;
+  }
 }
 
 /**
  * Stops the third server for moments that are too short for an election: what is acknowledged in such
- * a moment, the follower has acknowledged.
+ * a moment, the follower has acknowledged. False: not by the deadline.
  */
 async function untilLevel(
-  cluster: Cluster,
   leader: Address,
-  otherId: number,
+  watch: SnapshotWatch,
   deadlineMs: number,
+  signalOther: (signal: "SIGSTOP" | "SIGCONT") => void,
+  check: () => void,
 ): Promise<boolean> {
-  while (performance.now() < deadlineMs) {
+  for (let tryMs = performance.now() + STOP_PAUSE_MS; performance.now() < deadlineMs;) {
+    check();
+    await pauseMs(LOOK_MS);
+    if (watch.isUnderWay() || performance.now() < tryMs) continue;
     const client = await LineClient.connect(leader, CONNECT_TIMEOUT_MS);
-    cluster.signal(otherId, "SIGSTOP");
+    signalOther("SIGSTOP");
     try {
       // Entries that the third server has answered already may commit without the follower; the
       // first set may be acknowledged by such an answer, still on its way. The second one is not.
@@ -108,10 +127,10 @@ async function untilLevel(
     } catch {
       // Not yet.
     } finally {
-      cluster.signal(otherId, "SIGCONT");
+      signalOther("SIGCONT");
       client.close();
     }
-    await pauseMs(STOP_PAUSE_MS);
+    tryMs = performance.now() + STOP_PAUSE_MS;
   }
   return false;
 }
@@ -145,27 +164,27 @@ async function run(options: CatchUpOptions): Promise<CatchUpResult> {
     loop.check();
 
     const returnMs = performance.now();
-    const followerFrom = cluster.log(downId!).length;
-    const leaderFrom = cluster.log(leaderId).length;
+    const watch = new SnapshotWatch(cluster, leaderId, downId!);
     cluster.startServer(downId!);
-    const check = () => loop.check();
-    const deadlineMs = returnMs + options.withinMs;
-    const sending = await untilLogged(cluster, leaderId, SENDING, leaderFrom, deadlineMs, check);
-    console.error(`The snapshot is being sent after ${formatMs(sending - returnMs)} ms`);
-    const received = await untilLogged(cluster, downId!, RECEIVED, followerFrom, deadlineMs, check);
-    console.error(`It was received after ${formatMs(received - returnMs)} ms`);
-    const leaderPeakBytes = cluster.residentBytes(leaderId);
-    const isLevel = await untilLevel(cluster, leader, otherId!, deadlineMs);
+    const isLevel = await untilLevel(
+      leader,
+      watch,
+      returnMs + options.withinMs,
+      (signal) => cluster.signal(otherId!, signal),
+      () => loop.check(),
+    );
     const level = performance.now();
+    const leaderPeakBytes = cluster.residentBytes(leaderId);
+    const since = (ms: number | null) => ms === null ? null : ms - returnMs;
     await loop.stop();
     const isWithout = (dueMs: number) => dueMs > startMs + 1_000 && dueMs < returnMs;
-    const isMeanwhile = (dueMs: number) => dueMs >= returnMs && dueMs < received;
+    const isMeanwhile = (dueMs: number) => dueMs >= returnMs && dueMs < level;
     return {
       perSecond,
-      sendingMs: sending - returnMs,
-      receivedMs: received - returnMs,
+      sendingMs: since(watch.sendingMs),
+      receivedMs: since(watch.receivedMs),
       levelMs: isLevel ? level - returnMs : null,
-      snapshotsSent: cluster.log(leaderId).slice(leaderFrom).split(SENDING).length - 1,
+      snapshotsSent: watch.sent,
       without: loop.samples.summary(isWithout),
       meanwhile: loop.samples.summary(isMeanwhile),
       leaderPeakBytes,
@@ -183,19 +202,20 @@ async function run(options: CatchUpOptions): Promise<CatchUpResult> {
 function report(options: CatchUpOptions, result: CatchUpResult): void {
   const { keys, valueBytes } = options;
   const { perSecond, sendingMs, receivedMs, levelMs, snapshotsSent } = result;
-  const s = (milliseconds: number) => (milliseconds / 1_000).toFixed(1);
+  const s = (milliseconds: number | null, otherwise: string) =>
+    milliseconds === null ? otherwise : (milliseconds / 1_000).toFixed(1);
   console.log(
     `${formatCount(keys)} keys, values of ${valueBytes} bytes, ${formatCount(perSecond)} sets/s\n`,
   );
   console.log(formatTable(["from the start of its process", "s"], [
-    ["the leader begins to send a snapshot", s(sendingMs)],
-    ["received and taken over", s(receivedMs)],
-    ["level: acknowledges with the leader alone", levelMs === null ? "never" : s(levelMs)],
+    ["the leader begins to send a snapshot", s(sendingMs, "-")],
+    ["received and taken over", s(receivedMs, "-")],
+    ["level: acknowledges with the leader alone", s(levelMs, "never")],
   ]));
   console.log(`\n${snapshotsSent} snapshots were sent. Latency of the clients in ms:\n`);
   console.log(formatTable(
     ["", "sets", "p50", "p99", "p99.9", "max"],
-    ([["before it returns", result.without], ["until it was received", result.meanwhile]] as const)
+    ([["before it returns", result.without], ["until it was level", result.meanwhile]] as const)
       .map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
         name,
         formatCount(count),
