@@ -53,6 +53,8 @@ export class Space {
   #elapsedMs = 0;
   /** What this server's own log had at the last look. */
   #hadRoom = true;
+  /** Of the last look as a leader: what an earlier leadership saw is not true of the next one. */
+  #lookedTerm = 0;
   /** `roomChanges` of the others' reports, as of then. */
   #seenChanges = 0;
   /** The log's end as last seen, since when it is that, and how many entries were added in a row. */
@@ -121,9 +123,13 @@ export class Space {
     return log.roomBytes() >= this.#keptBytes / LAST_SHARE + waitingBytes(state);
   }
 
-  /** When a leader is to look again: soon where it has no room, or others report a change of theirs. */
+  /**
+   * When a leader is to look again: at once where it is new, soon where it has no room, or others report
+   * a change of theirs.
+   */
   nextDeadlineMs({ raft, log }: Replica): number {
     if (raft.state.role.kind !== "leader") return Infinity;
+    if (raft.state.term !== this.#lookedTerm) return this.#elapsedMs;
     const isNews = this.#options.statuses.roomChanges !== this.#seenChanges;
     return isNews || !log.hasRoom() ? this.#elapsedMs + LOOK_MS : Infinity;
   }
@@ -136,6 +142,7 @@ export class Space {
     this.#hadRoom = log.hasRoom();
     this.#seenChanges = this.#options.statuses.roomChanges;
     if (state.role.kind !== "leader") return false;
+    this.#lookedTerm = state.term;
     const { voters } = configurationOf(state);
     const isFull = !log.hasRoom() ||
       voters.some((id) => this.#options.statuses.of(id)?.hasRoom === false);

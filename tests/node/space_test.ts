@@ -72,3 +72,17 @@ Deno.test("a leader refuses no set for want of room before it has looked, which 
   assertEquals(space.takesSets(false), false);
   assertEquals(space.nextDeadlineMs(replica), 1_010);
 });
+
+Deno.test("a new leader looks at once, also where it has room: others may have none", () => {
+  const { raft } = new OneServer().node;
+  const { disk, replica, space } = fullServer(raft!.state);
+  const withRoom = { ...replica, log: { ...replica.log, hasRoom: () => true } } as Replica;
+  disk.roomBytes = 10 * KEPT_BYTES;
+  assertEquals(space.nextDeadlineMs(withRoom), 0);
+  space.elapse(1_000, withRoom);
+  assertEquals(space.nextDeadlineMs(withRoom), Infinity);
+  raft!.state.term++;
+  assertEquals(space.nextDeadlineMs(withRoom), 1_000);
+  space.elapse(1_001, withRoom);
+  assertEquals(space.nextDeadlineMs(withRoom), Infinity);
+});
