@@ -42,6 +42,8 @@ export interface Config {
   readonly timing: Timing;
   readonly limits: Limits;
   readonly storage: StorageLimits;
+  /** The cluster version is not raised while a server runs with this (docs/versions.md). */
+  readonly holdClusterVersion?: boolean | undefined;
   /** Keys of the file that earlier builds knew and this one has no use for. */
   readonly withoutEffect?: readonly string[];
 }
@@ -194,12 +196,13 @@ const SECTIONS = {
   ),
   limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
+  holdClusterVersion: v.optional(v.boolean("is neither true nor false")),
 };
 const CONFIG = section(SECTIONS, "cluster file");
 
 /** The sections by the key path that leads to them, list positions left out; for the hint on unknown keys. */
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
-  "": ["path", "servers", "timing", "limits", "storage"],
+  "": ["path", "servers", "timing", "limits", "storage", "holdClusterVersion"],
   servers: Object.keys(SERVER_KEYS),
   timing: Object.keys(TIMING_RANGES),
   limits: Object.keys(LIMIT_RANGES),

@@ -83,7 +83,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       log: ["session", "reports"],
       peers: ["reports"],
       snapshots: ["reports"],
-      facts: ["session", "peers", "reports", "state.ts", "replica.ts"],
+      facts: ["session", "peers", "reports", "state.ts", "replica.ts", "version_raise.ts"],
     },
   },
 };

@@ -105,7 +105,7 @@ Deno.test("config: hostnames that could break a reply line are refused", () => {
 Deno.test("config: unknown and missing keys are named with those that are known", () => {
   assertEquals(
     refusal({ colour: 1 }),
-    "colour: unknown key; known here: path, servers, timing, limits, storage",
+    "colour: unknown key; known here: path, servers, timing, limits, storage, holdClusterVersion",
   );
   assertEquals(
     withServer({ port: 1 }),

@@ -52,6 +52,11 @@ const PROCESS: readonly Family<Counts>[] = [
   gauge("raftkv_build_info", "1; the label has the version.", ({ facts }) => {
     return [[`version="${facts.version.replace(/[^\w.+-]/g, "_")}"`, 1]];
   }),
+  gauge(
+    "raftkv_cluster_version",
+    "The cluster version that this server has applied; docs/versions.md.",
+    (c) => c.facts.clusterVersion,
+  ),
   gauge("raftkv_process_uptime_seconds", "Since the process started.", (c) => {
     return seconds(c.facts.uptimeMs);
   }),

@@ -29,6 +29,12 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
         placeholder: "DIR",
         optional: true,
       },
+      holdClusterVersion: {
+        kind: "boolean",
+        brief: "Keep the cluster version as it is, so that the build before can be started again",
+        withNegated: false,
+        optional: true,
+      },
     },
   },
   docs: {
@@ -36,7 +42,7 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
     fullDescription: [
       "Runs one server of the cluster until SIGTERM or SIGINT.",
       "",
-      "Each flag can also be given by the environment variable in brackets. A flag overrides its",
+      "Flags can also be given by the environment variable in brackets. A flag overrides its",
       "variable, and both override the cluster file. Logs go to standard error:",
       "RAFTKV_LOG=text|json (text on a terminal, otherwise JSON lines),",
       "RAFTKV_LOG_LEVEL=debug|info|warning|error (info).",

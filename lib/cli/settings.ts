@@ -11,6 +11,7 @@ export interface ServeFlags {
   readonly id?: number;
   readonly config?: string;
   readonly data?: string;
+  readonly holdClusterVersion?: boolean;
 }
 
 export interface ServeSettings extends ClusterFile {
@@ -31,7 +32,8 @@ export function serveSettings(flags: ServeFlags, host: HostProcess): ServeSettin
   findServer(config, serverId);
   const path = flags.data ?? host.environment("RAFTKV_DATA") ?? config.path;
   if (path === "") throw new UsageError("--data names no directory");
-  return { serverId, config: { ...config, path }, configFile };
+  const held = flags.holdClusterVersion === true ? { holdClusterVersion: true } : {};
+  return { serverId, config: { ...config, path, ...held }, configFile };
 }
 
 export interface LogSettings {

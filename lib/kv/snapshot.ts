@@ -38,6 +38,8 @@ export interface SnapshotHead {
   /** How many records follow. */
   readonly keys: number;
   readonly digest: string;
+  /** See cluster_version.ts. */
+  readonly clusterVersion: number;
 }
 
 export class Snapshot implements ChangeWatcher {

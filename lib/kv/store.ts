@@ -20,6 +20,7 @@ import {
   SET_KEY_OFFSET,
 } from "./commands/command.ts";
 import { readU64 } from "../util/bytes.ts";
+import { CLUSTER_VERSION_FIRST } from "./cluster_version.ts";
 import { Contents } from "./memory/contents.ts";
 import { DigestHistory } from "./memory/digest.ts";
 import { Writes } from "./commands/writes.ts";
@@ -68,6 +69,7 @@ export class Store {
   readonly #sweepKeysMax: number;
   readonly #digests = new DigestHistory();
   #isInEntry = false;
+  #clusterVersion = CLUSTER_VERSION_FIRST;
 
   /** `restored`: contents and position to begin with, from `SnapshotReader`. */
   constructor(options: StoreOptions, restored?: { contents: Contents; head: SnapshotHead }) {
@@ -86,6 +88,7 @@ export class Store {
     keys.index = restored.head.index;
     keys.clockMs = restored.head.clockMs;
     keys.floor = restored.head.floor;
+    this.#clusterVersion = restored.head.clusterVersion;
     this.#digests.remember(keys.index, contents.digest);
   }
 
@@ -102,6 +105,11 @@ export class Store {
   /** The highest version that any deleted or expired key ever had. */
   get floor(): number {
     return this.#keys.floor;
+  }
+
+  /** What may be in the log after the last entry applied, see cluster_version.ts. */
+  get clusterVersion(): number {
+    return this.#clusterVersion;
   }
 
   /** Keys held, due ones that are not swept yet included. */
@@ -160,6 +168,12 @@ export class Store {
     this.#reads.beginTransaction(this.#keys.index);
     this.#groups.transact(bytes, offset, result);
     this.#reads.endTransaction();
+  }
+
+  /** The entry begun raises the cluster version; one that names no higher one changes nothing. */
+  raiseClusterVersion(version: number): void {
+    assert(this.#isInEntry, "Cannot raise the cluster version outside an entry");
+    this.#clusterVersion = Math.max(this.#clusterVersion, version);
   }
 
   /** Sweeps due keys, at most so many, and remembers the digest. */
@@ -229,6 +243,7 @@ export class Store {
       floor: this.#keys.floor,
       keys: this.keys,
       digest: this.digest(),
+      clusterVersion: this.#clusterVersion,
     };
     return new Snapshot(this.#keys.contents, head);
   }

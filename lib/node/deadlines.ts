@@ -6,6 +6,7 @@ import type { Evaluator } from "./evaluator.ts";
 import { addTimeEntry, nextTimeEntryMs, proposeTimeEntry } from "./passing_time.ts";
 import type { Replica } from "./replica.ts";
 import type { NodeState } from "./state.ts";
+import { elapseRaise, nextRaiseMs } from "./version_raise.ts";
 
 /**
  * When `elapse` has something to do; it is `nowMs`. Asked after each turn: no part walks over anything
@@ -31,6 +32,7 @@ export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: nu
     space.nextDeadlineMs(replica),
     digests.nextDeadlineMs(raft.state.role.kind === "leader", store),
     nextTimeEntryMs(state, nowMs),
+    nextRaiseMs(state),
     appender.nextDeadlineMs(),
   );
 }
@@ -40,6 +42,7 @@ export function elapse(state: NodeState, evaluator: Evaluator, nowMs: number): v
   state.links.elapse(nowMs);
   if (state.replica !== null) elapseReplica(state, state.replica, nowMs);
   proposeTimeEntry(state);
+  elapseRaise(state, nowMs);
   evaluator.elapse(nowMs);
   state.sessions.checkDeadlines(nowMs, state.options.config.timing);
   state.shutdown?.elapse(nowMs, state.replica);

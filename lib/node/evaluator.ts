@@ -1,5 +1,6 @@
 /** The Evaluator: whether this server takes a command now, and what it does with it. */
 import { assert } from "../util/assert.ts";
+import { CLUSTER_VERSION_MAX, neededVersion } from "../kv/cluster_version.ts";
 import { Op } from "../kv/commands/command.ts";
 import { type Result, Status } from "../kv/commands/result.ts";
 import { missesLeader } from "../raft/state.ts";
@@ -25,7 +26,9 @@ import { type NodeState, scheduleTurn } from "./state.ts";
 
 /** Writes that take nothing but what the reserve has room for. */
 const NEEDS_NO_SPACE = new Uint8Array(256);
-for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush]) NEEDS_NO_SPACE[op] = 1;
+for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush, Op.deleteIfEqual]) {
+  NEEDS_NO_SPACE[op] = 1;
+}
 
 /**
  * How much work on reads is done in a span of time, in steps of about a nanosecond (`readWork`): a client
@@ -108,6 +111,10 @@ export class Evaluator implements SessionHost, WorkBudget {
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {
     const { replica, space, appender } = this.#state;
     if (replica === null) return 0; // refused by `refusal()`
+    const { clusterVersion } = replica.store;
+    if (clusterVersion < CLUSTER_VERSION_MAX && neededVersion(bytes, at) > clusterVersion) {
+      return ClientError.clusterVersion;
+    }
     const hasRoom = replica.log.hasRoom();
     if (NEEDS_NO_SPACE[bytes[at + 4]!] === 0) {
       const takesSets = space.takesSets(hasRoom) && replica.store.bytes < this.#dataBytesMax;

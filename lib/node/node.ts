@@ -18,7 +18,6 @@ import {
 } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
 import { ClientCodec } from "../wire/client_codec.ts";
-import { ClientError } from "../wire/command_batch.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { elapse, nextDeadlineMs } from "./deadlines.ts";
@@ -27,17 +26,19 @@ import { clusterStatus } from "./facts/cluster_status.ts";
 import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
+import { noticeLeadership } from "./leadership.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
 import type { NodeOptions } from "./node_options.ts";
-import { forgetTimeEntry, timeEntryApplied } from "./passing_time.ts";
+import { timeEntryApplied } from "./passing_time.ts";
 import type { PeerEvents, PeerLinks } from "./peers/peer_links.ts";
 import { finishRepair, noteSound, openReplica, type Replica, statusOf } from "./replica.ts";
 import { Session } from "./session/session.ts";
 import type { ClientLoad } from "./session/sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import { makeNodeState, type NodeState, scheduleTurn } from "./state.ts";
+import { beginClusterVersion, neededVersion, noteClusterVersion } from "./version_raise.ts";
 
 export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
 
@@ -194,6 +195,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return factsNotice(this.#state);
   }
 
+  neededVersion(): number {
+    return neededVersion(this.#state);
+  }
+
   messageReceived(message: Message, incarnation: Incarnation): void {
     const { replica, space } = this.#state;
     const admitted = replica === null ? null : space.admit(replica, message);
@@ -230,6 +235,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       links: state.links,
       events: this,
     });
+    beginClusterVersion(state, state.replica.store);
     scheduleTurn(state);
   }
 
@@ -268,7 +274,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       this.#handleReady(replica, raft.ready());
       if (persister.isBusy || raft.hasCommitted) break;
     }
-    this.#noticeLeadership(raft, nowMs);
+    noticeLeadership(state, raft, nowMs);
     if (state.links.statuses.received !== this.#reportsHeard) this.#hearLeader(raft, nowMs);
     if (state.sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
   }
@@ -288,6 +294,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const received = replica.snapshots.takeReceived();
     if (received === null) return;
     replica.store = received.store;
+    noteClusterVersion(this.#state, received.store.clusterVersion);
     replica.persister.restart(received.position);
   }
 
@@ -316,7 +323,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     }
     snapshots.take(ready, state.clock.monotonicMs());
     state.clocks.follower.applied(store.clockMs);
-    if (applies) state.sessions.resumeAfterTime();
+    if (applies) {
+      state.sessions.resumeAfterTime();
+      noteClusterVersion(state, store.clusterVersion);
+    }
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = applies && appender.gatheredBytes > 0;
     if (raft.hasReady() || persister.isWaiting || mayFlush) scheduleTurn(state);
@@ -326,24 +336,5 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   #raftNow(): Raft | null {
     this.raft?.noteTime(this.#state.clock.monotonicMs());
     return this.raft;
-  }
-
-  /** Tells the sessions where a leadership was lost, and the other servers where one was won. */
-  #noticeLeadership(raft: Raft, nowMs: number): void {
-    const state = this.#state;
-    const { role, term } = raft.state;
-    state.knownLeader.note(raft.state);
-    state.clocks.noteTerm(nowMs, term);
-    const ledTerm = role.kind === "leader" ? term : 0;
-    if (ledTerm === state.ledTerm) return;
-    if (state.ledTerm !== 0) {
-      state.appender.forgetProposals();
-      state.readWaiters.clear();
-      forgetTimeEntry(state);
-      state.sessions.leadershipLost(ClientError.redirect);
-      state.replica?.snapshots.leadershipLost();
-    }
-    state.ledTerm = ledTerm;
-    if (ledTerm !== 0) state.links.statuses.leadershipWon(nowMs);
   }
 }

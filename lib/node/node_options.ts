@@ -18,6 +18,8 @@ export interface NodeConfig {
   readonly timing: Timing;
   readonly limits: Limits;
   readonly storage: StorageLimits;
+  /** The cluster version is not raised while a member says this. */
+  readonly holdClusterVersion?: boolean;
 }
 
 export interface NodeOptions {
@@ -31,6 +33,8 @@ export interface NodeOptions {
   readonly version?: string;
   /** The latest version of the handshake that is spoken; for tests of mixed clusters. */
   readonly protocolVersionMax?: number;
+  /** The highest cluster version that this server can read; for tests of mixed clusters. */
+  readonly clusterVersionMax?: number;
   /** Checks invariants, the core's after each step and the node's after each turn: for tests. */
   readonly checkInvariants?: boolean;
 }

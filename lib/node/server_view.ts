@@ -48,6 +48,7 @@ export function serverView(
     upToDateFollowers: followers.filter((one) => one.matchIndex >= appliedIndex).length,
     wallMs: clock.wallMs(),
     uptimeMs: nowMs - state.startedMs,
+    clusterVersion: state.clusterVersion,
   };
 }
 

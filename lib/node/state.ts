@@ -2,6 +2,7 @@
  * What a node holds: its parts, and the few facts that several of them need, as plain data. Each field
  * that changes is changed in one place, which its comment names; everybody may read all of them.
  */
+import { CLUSTER_VERSION_FIRST, CLUSTER_VERSION_MAX } from "../kv/cluster_version.ts";
 import { Alarm } from "./alarm.ts";
 import { EventRing } from "./facts/event_ring.ts";
 import { Meters } from "./facts/meters.ts";
@@ -55,10 +56,24 @@ export interface NodeState {
   ledTerm: number;
   /** Index of the entry under way that only lets time pass; 0: none is. By passing_time.ts. */
   timeEntryIndex: number;
+  /** Of raising the cluster version. By version_raise.ts. */
+  readonly raise: RaiseState;
+  /** The cluster version that the links know. By node.ts. */
+  clusterVersion: number;
   /** The host was asked for a turn that has not begun. By `scheduleTurn`; taken back by the turn. */
   isTurnScheduled: boolean;
   /** It was woken late: what has arrived meanwhile comes in before anything is done. By node.ts. */
   isCatchingUp: boolean;
+}
+
+/** What a leader has seen on the way to raising the cluster version. */
+export interface RaiseState {
+  /** When it looks next, by the monotonic clock. */
+  lookMs: number;
+  /** How many looks in a row have found nobody to wait for. */
+  looks: number;
+  /** Index of the entry under way; 0: none is. */
+  index: number;
 }
 
 /** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
@@ -84,6 +99,10 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     outboxBytesMax: limits.outboxBytesMax,
     frameBytesMax: frameBytesMax(),
     electionTimeoutMs: timing.electionTimeoutMs,
+    version: {
+      max: options.clusterVersionMax ?? CLUSTER_VERSION_MAX,
+      isHeld: config.holdClusterVersion === true,
+    },
     ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
   });
   return {
@@ -108,6 +127,8 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     shutdown: null,
     ledTerm: 0,
     timeEntryIndex: 0,
+    raise: { lookMs: 0, looks: 0, index: 0 },
+    clusterVersion: CLUSTER_VERSION_FIRST,
     isTurnScheduled: false,
     isCatchingUp: false,
   };

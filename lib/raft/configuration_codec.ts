@@ -69,6 +69,11 @@ function flagsOf(configuration: Configuration, { id, staysLearner }: Member): nu
     (learnersNext.includes(id) ? Flag.learnerNext : 0) | (staysLearner ? Flag.stays : 0);
 }
 
+/** True where the configuration at `offset` is in the form that builds before can't read. */
+export function isDescribed(bytes: Uint8Array, offset: number): boolean {
+  return ((bytes[offset]! << 8) | bytes[offset + 1]!) === DESCRIBED;
+}
+
 /** Throws `ByteFormatError` where the bytes are no configuration. */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const reader = new ByteReader(bytes);

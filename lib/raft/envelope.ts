@@ -6,7 +6,8 @@
  *   1  u8   format version
  *   2  u16  flags, zero
  *   4  u64  stamp: the leader's time in ms since 1970, never less than the stamp before it
- *  12       payload: nothing (noop), a batch of commands (kv/commands/command.ts), a configuration
+ *  12       payload: nothing (noop), a batch of commands (kv/commands/command.ts), a configuration,
+ *           a cluster version (kv/cluster_version.ts)
  *
  * An entry carries all commands that one turn gathered, so the per-entry costs of consensus are paid
  * once a batch. Client session and sequence belong to a command, not to an entry: see kv/commands/command.ts.
@@ -48,7 +49,7 @@ export function envelopeProblem(data: Uint8Array): string | null {
   if (data.length < ENVELOPE_BYTES) return `an envelope of ${data.length} bytes is too short`;
   const kind = data[0];
   const known = kind === EntryKind.noop || kind === EntryKind.commands ||
-    kind === EntryKind.configuration;
+    kind === EntryKind.configuration || kind === EntryKind.clusterVersion;
   if (!known) return `entry kind ${kind} is unknown to this version`;
   if (data[1] !== ENVELOPE_VERSION) return `entry format ${data[1]} is unknown to this version`;
   if (data[2] !== 0 || data[3] !== 0) return "entry flags are set that this version does not know";

@@ -10,7 +10,7 @@ export type ServerId = number;
 export const NOBODY: ServerId = 0;
 
 /** First byte of every entry's envelope. A server that does not know a kind stops (see envelope.ts). */
-export const EntryKind = { noop: 1, commands: 2, configuration: 3 } as const;
+export const EntryKind = { noop: 1, commands: 2, configuration: 3, clusterVersion: 4 } as const;
 export type EntryKind = typeof EntryKind[keyof typeof EntryKind];
 
 /**

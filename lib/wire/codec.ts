@@ -55,6 +55,8 @@ export interface ServerView {
   /** Ms since 1970, and the microseconds after that. */
   readonly wallMs: number;
   readonly uptimeMs: number;
+  /** The cluster version that it has applied. */
+  readonly clusterVersion: number;
 }
 
 /** What a server knows of another one. Null stands for what it does not know. */

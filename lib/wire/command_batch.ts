@@ -49,6 +49,8 @@ export const ClientError = {
   tooMuch: 10,
   /** A read of this server's own store, which has nothing yet. */
   loading: 11,
+  /** A command that the cluster's version does not allow yet, see kv/cluster_version.ts. */
+  clusterVersion: 12,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

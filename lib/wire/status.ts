@@ -46,6 +46,11 @@ export interface ServerFacts {
   /** The build. */
   readonly version: string;
   readonly uptimeMs: number;
+  /** The cluster version that it has applied, and the highest that its build can read. */
+  readonly clusterVersion: number;
+  readonly clusterVersionMax: number;
+  /** A leader that could raise the cluster version, and does not: why, as a sentence; else null. */
+  readonly clusterVersionWaits: string | null;
   /** Where it listens for HTTP, from 1 to 65535; 0: nowhere. */
   readonly adminPort: number;
   readonly role: FactsRole;

@@ -6,6 +6,9 @@ export function facts(changes: Partial<ServerFacts> = {}): ServerFacts {
   return {
     version: "0.1.0",
     uptimeMs: 3_600_000,
+    clusterVersion: 1,
+    clusterVersionMax: 2,
+    clusterVersionWaits: null,
     adminPort: 0,
     role: "follower",
     term: 5,

@@ -28,7 +28,7 @@ Deno.test("status: three healthy servers are a table without problems", () => {
      3  h:9003   0.1.0    follower     5      100    0        0 B      0 ms    10  100 MiB  20.0 MiB    1.50 ms  -
 
 leader: server 1, term 5
-cluster: ${"c".repeat(32)}
+cluster: ${"c".repeat(32)}, version 1
 no problems
 `,
   );
@@ -163,6 +163,7 @@ Deno.test("check: a healthy cluster passes every probe", () => {
     "leader",
     "list of servers",
     "versions",
+    "cluster version",
     "clocks",
     "fsync",
     "room on disk",
@@ -176,9 +177,12 @@ Deno.test("check: each probe finds its fault and no other, and says what to do",
   const second = (changes: Partial<ServerFacts>) => all({ ...HEALTHY, 2: facts(changes) });
   const late = leaderFacts();
   const lagging = { ...late.followers[0]!, lagEntries: 500, lagMs: 9_000 };
+  const clusterVersionWaits = "server 2 runs a build that can read 1 at most";
+  const waiting = { ...late, clusterVersionWaits };
   const cases: [string, Answer[]][] = [
     ["servers: fault", [all()[0]!, all()[1]!, silent(3, "connection refused: nothing there")]],
     ["versions: warning", second({ version: "0.2.0" })],
+    ["cluster version: warning", all({ ...HEALTHY, 1: waiting })],
     ["fsync: warning", second({ fsyncP99Ms: 30 })],
     ["fsync: fault", second({ fsyncP99Ms: 300 })],
     ["room on disk: fault", second({ refusesSets: true })],

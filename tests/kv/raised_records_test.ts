@@ -38,6 +38,7 @@ function raisedStore(old: Store): Store {
     floor: old.floor + GAP,
     keys: raised.keys,
     digest: raised.digest,
+    clusterVersion: old.clusterVersion,
   };
   const reader = new SnapshotReader({ hashSeed: 5 }, head);
   reader.add(bytes);

@@ -138,8 +138,8 @@ export const OWN: readonly Mutant[] = [
     "if (oldest === undefined || oldest.term !== term || index < 0) return null;",
   ]),
   mutant("tickets-stay", "What an old leadership promised stays in the queue", [
-    "node/node.ts",
-    "      state.appender.forgetProposals();\n",
+    "node/leadership.ts",
+    "    state.appender.forgetProposals();\n",
     "",
   ]),
   mutant("entry-view", "The gathered commands are a view of the buffer for the next ones", [
@@ -188,8 +188,8 @@ export const OWN: readonly Mutant[] = [
     "    if (full.length < 40) next.bytes = full.bytes;\n    this.#filling = next;\n    this.#flying = full;",
   ]),
   mutant("leadership-kept", "Sessions are not told that their server leads no more", [
-    "node/node.ts",
-    "      state.sessions.leadershipLost(ClientError.redirect);\n",
+    "node/leadership.ts",
+    "    state.sessions.leadershipLost(ClientError.redirect);\n",
     "",
   ]),
   mutant(
@@ -202,10 +202,10 @@ export const OWN: readonly Mutant[] = [
     ],
   ),
   mutant("rounds-stay", "A round's readers outlive the leadership", [
-    "node/node.ts",
-    "      state.readWaiters.clear();\n",
+    "node/leadership.ts",
+    "    state.readWaiters.clear();\n",
     "",
-  ], ["node/node.ts", "      state.sessions.leadershipLost(ClientError.redirect);\n", ""]),
+  ], ["node/leadership.ts", "    state.sessions.leadershipLost(ClientError.redirect);\n", ""]),
   mutant("commit-applies-less", "A no-op's stamp moves nothing", [
     "node/log/apply.ts",
     "  store.beginEntry(entry.index, entryStampMs(entry));",
@@ -430,7 +430,7 @@ export const OWN: readonly Mutant[] = [
   mutant("status-unasked", "A report goes to a server that did not name the feature", [
     "node/peers/peer_outbound.ts",
     "    if (!this.supports(Feature.status) || this.#isCrowded) return;\n    encodeStatus(",
-    "    if (!this.#isUp || this.#isCrowded) return;\n    encodeStatus(",
+    "    if (!this.isUp || this.#isCrowded) return;\n    encodeStatus(",
   ]),
   mutant(
     "twin-admitted",
@@ -465,6 +465,43 @@ export const OWN: readonly Mutant[] = [
     "node/time/clocks.ts",
     "    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));",
     "    this.leader.beginTerm(lastStampMs, lastTerm < 0 ? 0 : null);",
+  ]),
+  mutant("version-ungated", "A new operation comes into the log whatever the cluster version is", [
+    "node/evaluator.ts",
+    "    if (clusterVersion < CLUSTER_VERSION_MAX && neededVersion(bytes, at) > clusterVersion) {",
+    "    if (clusterVersion < CLUSTER_VERSION_MAX && neededVersion(bytes, at) > 1e9) {",
+  ]),
+  mutant("version-unheard", "The version is raised by what servers could read that are away now", [
+    "node/version_raise.ts",
+    "  const isHeard = link?.isUp === true && links.silence.of(id).silentMs < electionTimeoutMs;\n  return isHeard ? link.version : null;",
+    "  return link === undefined || electionTimeoutMs < 0 ? null : link.version;",
+  ]),
+  mutant("version-unasked", "The version is raised whatever the others can read", [
+    "node/version_raise.ts",
+    "    else if (version.max <= store.clusterVersion) found.push(lacks(id, version));\n",
+    "    else if (version.max > 1e9) found.push(lacks(id, version), `${store.keys}`);\n",
+  ], [
+    "node/version_raise.ts",
+    "    if (id !== serverId) lowest = Math.min(lowest, heardVersion(state, id)!.max);\n",
+    "    if (id < 0) lowest = Math.min(lowest, heardVersion(state, id)!.max + serverId);\n",
+  ]),
+  mutant("version-sent", "A build before is sent what it would stop on", [
+    "node/peers/hello_check.ts",
+    "  return versionRefusal(hello.from, peerVersionOf(hello.features), clusterVersion);",
+    "  return versionRefusal(hello.from, peerVersionOf(hello.features), Math.min(1, clusterVersion));",
+  ], [
+    "node/peers/peer_outbound.ts",
+    "      if (this.closing === null) this.versionRaised(neededBy(message));",
+    "      if (this.closing === null) this.versionRaised(Math.min(1, neededBy(message)));",
+  ], [
+    "node/version_raise.ts",
+    "  state.links.versionRaised(clusterVersion);\n",
+    "",
+  ]),
+  mutant("version-forgotten", "A restored store has the first cluster version again", [
+    "kv/store.ts",
+    "    this.#clusterVersion = restored.head.clusterVersion;\n",
+    "    this.#clusterVersion = Math.min(1, restored.head.clusterVersion);\n",
   ]),
 ];
 

@@ -33,6 +33,8 @@ export class Server implements PeerEvents {
     logTimeMs: 0,
   };
   facts: FactsNotice | null = null;
+  /** The cluster version that whoever it talks to has to know. */
+  needed = 0;
   readonly links: PeerLinks;
   directory: DataDirectory;
   readonly #servers: readonly number[];
@@ -75,6 +77,7 @@ export class Server implements PeerEvents {
       electionTimeoutMs,
       clock: { monotonicMs: () => this.nowMs },
       events: this,
+      version: { max: 2, isHeld: false },
       protocolVersionMax,
     });
   }
@@ -91,6 +94,10 @@ export class Server implements PeerEvents {
 
   ownFacts(): FactsNotice | null {
     return this.facts;
+  }
+
+  neededVersion(): number {
+    return this.needed;
   }
 
   linkActive(): void {}

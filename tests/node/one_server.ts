@@ -41,6 +41,8 @@ export class OneServer {
         timing: DEFAULT_TIMING,
         limits: DEFAULT_LIMITS,
         storage,
+        // Nothing comes into the log but what the test is about.
+        holdClusterVersion: true,
       },
       serverId: 1,
       directory: DataDirectory.open(this.disk, {

@@ -1,6 +1,7 @@
 /** Three nodes in one process, with nothing between them that takes time. */
 import { assert } from "@std/assert";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
 import { Node } from "../../lib/node/node.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
@@ -8,6 +9,12 @@ import { SimDisk } from "../sim/sim_disk.ts";
 import { move } from "./linked_servers.ts";
 
 const { electionTimeoutMs } = DEFAULT_TIMING;
+
+export interface BuildOptions {
+  /** It is a build before features and cluster versions. */
+  readonly isOlder?: boolean;
+  readonly holds?: boolean;
+}
 
 /** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
 export class Three {
@@ -23,7 +30,11 @@ export class Three {
   readonly looks = [0, 0, 0];
   readonly timers = [0, 0, 0];
 
-  constructor() {
+  /** What each server logged. */
+  readonly events: LogEvent[][] = [[], [], []];
+
+  /** `builds`: what each server can read at most, and whether it holds the cluster version back. */
+  constructor(builds: readonly BuildOptions[] = []) {
     const servers = [1, 2, 3].map((id) => ({
       id,
       hostname: "a",
@@ -34,7 +45,14 @@ export class Three {
       const random = new Random(id);
       const storage = { ...DEFAULT_STORAGE_LIMITS, segmentBytesMax: 100_000, reserveBytes: 1_000 };
       return new Node({
-        config: { servers, timing: DEFAULT_TIMING, limits: DEFAULT_LIMITS, storage },
+        config: {
+          servers,
+          timing: DEFAULT_TIMING,
+          limits: DEFAULT_LIMITS,
+          storage,
+          holdClusterVersion: builds[at]?.holds === true,
+        },
+        ...(builds[at]?.isOlder === true && { protocolVersionMax: 1, clusterVersionMax: 1 }),
         serverId: id,
         directory: DataDirectory.open(this.disks[at]!, {
           path: "d",
@@ -53,7 +71,7 @@ export class Three {
           fatal: (error) => {
             throw error;
           },
-          log: () => {},
+          log: (event) => this.events[at]!.push(event),
         },
         checkInvariants: true,
       });

@@ -125,6 +125,8 @@ async function exchange(
   // So long that it needs a snapshot, mostly.
   await sleep(1_000);
   server.checkout = checkout;
+  // The way back stays open.
+  server.flags = checkout === undefined ? ["--hold-cluster-version"] : [];
   server.start();
   await untilFollowing(cluster, server);
 }

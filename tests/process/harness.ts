@@ -50,6 +50,8 @@ export class Server {
   readonly logPort: number;
   /** The build that the next start runs: where its sources are; undefined for this one. */
   checkout: string | undefined = undefined;
+  /** What the next start is given besides its id and the cluster file. */
+  flags: readonly string[] = [];
   readonly #cluster: Cluster;
   #process: ServerProcess | null = null;
   #frozen = false;
@@ -93,7 +95,7 @@ export class Server {
     this.#frozen = false;
     note(`server ${this.id} is started`);
     this.#process = new ServerProcess({
-      args: ["--id", `${this.id}`, "--config", this.#cluster.configFile],
+      args: ["--id", `${this.id}`, "--config", this.#cluster.configFile, ...this.flags],
       directory: this.#cluster.directory,
       ...(this.checkout !== undefined && { checkout: this.checkout }),
       environment,

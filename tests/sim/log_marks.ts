@@ -3,6 +3,11 @@ import type { Mark } from "./mark_names.ts";
 
 /** By how the line begins. */
 export const LOG_MARKS: readonly (readonly [string, Mark])[] = [
+  ["The cluster version is raised: ", "the cluster version is raised"],
+  [
+    "A peer runs too early a build",
+    "a server of a build before is kept out once the version is raised",
+  ],
   ["Snapshot taken", "a snapshot is taken"],
   ["Sending a snapshot", "a snapshot is streamed"],
   ["Entries for a follower can't be read", "what is read for a follower is damaged"],

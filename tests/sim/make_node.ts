@@ -1,4 +1,13 @@
 /** Joins the simulator with the real server: node, data directory and log over the simulated disk. */
+import {
+  CLUSTER_VERSION_FIRST,
+  CLUSTER_VERSION_MAX,
+  neededVersion,
+} from "../../lib/kv/cluster_version.ts";
+import { commandLength } from "../../lib/kv/commands/command.ts";
+import { neededByEntries } from "../../lib/node/peers/peer_version.ts";
+import { entryKind, ENVELOPE_BYTES } from "../../lib/raft/envelope.ts";
+import { EntryKind } from "../../lib/raft/types.ts";
 import { Node } from "../../lib/node/node.ts";
 import { NO_TERM } from "../../lib/raft/log.ts";
 import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_directory.ts";
@@ -29,6 +38,7 @@ export const realServers: ServerFactory = {
   makeServer,
   voteOf,
   ackOf,
+  versionIn,
   isTakeOver: (frame) => frame[LENGTH_BYTES] === FrameType.timeoutNow,
   isRefusal: (error) => error instanceof DataDirectoryError,
   isCrash: (error) => error instanceof SimCrash,
@@ -42,7 +52,7 @@ function makeDisk(environment: DiskEnvironment): ServerDisk {
 }
 
 function makeServer(environment: ServerEnvironment): BuiltServer {
-  const { options, serverId, disk, clock, rng, host } = environment;
+  const { options, serverId, disk, clock, rng, host, isOlder } = environment;
   const hex = () => rng.u32().toString(16).padStart(8, "0");
   const directory = DataDirectory.open(disk, {
     path: DATA_PATH,
@@ -64,7 +74,8 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     clock,
     rng,
     host,
-    protocolVersionMax: options.older.includes(serverId) ? PROTOCOL_VERSION_MIN : PROTOCOL_VERSION,
+    protocolVersionMax: isOlder ? PROTOCOL_VERSION_MIN : PROTOCOL_VERSION,
+    clusterVersionMax: isOlder ? CLUSTER_VERSION_FIRST : CLUSTER_VERSION_MAX,
     checkInvariants: options.checkInvariants,
   });
   return { node, probe: probeOf(node, options) };
@@ -100,7 +111,9 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
     matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,
-    digest: () => store().digest(),
+    digest: () => `${store().digest()}, cluster version ${store().clusterVersion}`,
+    clusterVersion: () => store().clusterVersion,
+    versionInLog: () => Math.max(store().clusterVersion, neededByEntries(log().entries)),
     clockMs: () => store().clockMs,
     waitingCommands: () => node.clientLoad.waitingCommands,
     waitingEntries: () => node.clientLoad.waitingEntries,
@@ -113,6 +126,23 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
 /** The term of an entry, counted from the origin's; what is unknown stays below zero. */
 function relativeTerm(term: number, from: number): number {
   return term === NO_TERM ? NO_TERM : term - from;
+}
+
+function versionIn(frame: Uint8Array): number {
+  const type = frame[LENGTH_BYTES]!;
+  if (type !== FrameType.appendRequest) return 0;
+  const reader = new ByteReader(frame, LENGTH_BYTES + 1, frame.length - CHECKSUM_BYTES);
+  const message = decodeMessage(type, reader, keepView);
+  if (message.kind !== "appendRequest") return 0;
+  let needed = neededByEntries(message.entries);
+  for (const entry of message.entries) {
+    if (entryKind(entry) !== EntryKind.commands) continue;
+    const { data } = entry;
+    for (let at = ENVELOPE_BYTES; at < data.length; at += commandLength(data, at)) {
+      needed = Math.max(needed, neededVersion(data, at));
+    }
+  }
+  return needed;
 }
 
 function ackOf(frame: Uint8Array): number | null {

@@ -99,6 +99,10 @@ export const MARKS = [
   "a connection stays half open",
   "a server stands still and goes on",
   "a server is woken late",
+  // Builds.
+  "the cluster version is raised",
+  "a server of a build before is kept out once the version is raised",
+  "a build before finds the cluster version raised, and does not start",
   // Numbers.
   "an index passes a power of two where 32 bits end",
   "a term passes a power of two where 32 bits end",

@@ -35,7 +35,8 @@ export function preparedDisk(options: SimOptions, serverId: number): SimDisk {
   const position = { index: origin.index, term: origin.term };
   const writer = directory.snapshots.begin(position, makeConfiguration(ids));
   const digest = new Store({ hashSeed: 0 }).digest();
-  writer.head({ index: origin.index, clockMs: CLOCK_MS, floor: origin.version, keys: 0, digest });
+  const { index, version: floor } = origin;
+  writer.head({ index, clockMs: CLOCK_MS, floor, keys: 0, digest, clusterVersion: 1 });
   writer.finish(settle);
   disk.completeAll();
   const hardState = { term: origin.term, votedFor: 0, suspect: false };

@@ -30,6 +30,8 @@ export interface RedisTask {
 
 /** Errors by which a server says that nothing was done. */
 const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT", "LOADING"];
+/** And that it is not done before the cluster version is raised. */
+const TOO_EARLY = "ERR not before the cluster version is raised";
 /** Done or not; or done, but how it came out is left out since too many replies wait. */
 const UNKNOWN = ["ERR outcome unknown", "ERR this was done"];
 const EMPTY = new Uint8Array(0);
@@ -184,7 +186,7 @@ export class RedisClient implements Handler, ConnectionOwner {
       return counters.add("redis outcome unknown");
     }
     const word = text.split(" ", 1)[0]!;
-    if (!REFUSALS.includes(word)) {
+    if (!REFUSALS.includes(word) && !text.startsWith(TOO_EARLY)) {
       throw new CheckFailure("redis replies", `${ask.args.join(" ")} was answered by ${text}`);
     }
     counters.add(`redis ${word}`);

@@ -53,6 +53,8 @@ export interface ServerEnvironment {
   readonly options: SimOptions;
   readonly serverId: number;
   readonly disk: ServerDisk;
+  /** It runs a build before features and cluster versions. */
+  readonly isOlder: boolean;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly host: WakingHost;
@@ -80,6 +82,8 @@ export interface ServerFactory {
   ackOf(frame: Uint8Array): number | null;
   /** Whether a frame orders its receiver to take over. */
   isTakeOver(frame: Uint8Array): boolean;
+  /** The cluster version that whoever takes in this frame has to know; 0: any. */
+  versionIn(frame: Uint8Array): number;
   /** Whether an error says that a damaged directory can't be used. */
   isRefusal(error: unknown): boolean;
   /** Whether an error is the disk's way of crashing the process in the middle of an operation. */

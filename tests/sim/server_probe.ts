@@ -33,6 +33,9 @@ export interface ServerProbe {
   matchIndexOf(follower: number): number;
   /** The digest of the store's contents at `appliedIndex`. */
   digest(): string;
+  /** The cluster version at `appliedIndex`, and the highest that its log may yet raise it to. */
+  clusterVersion(): number;
+  versionInLog(): number;
   /** The time that its store has come to at `appliedIndex`. */
   clockMs(): number;
   /** Commands of its clients that only a leader can answer. */

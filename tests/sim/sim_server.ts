@@ -11,6 +11,7 @@ import type { Atlas } from "./atlas.ts";
 import type { StateChecks } from "./checks.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import type { SimClock } from "./clock.ts";
+import { Build } from "./build.ts";
 import { DeadlineChecks } from "./deadline_checks.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
@@ -88,6 +89,7 @@ export class SimServer implements Handler, Part, WakingHost {
   mayForget = false;
   /** Ever full, or a record of its log could not be read. */
   #lacksFiles = false;
+  readonly build: Build;
   #isPaused = false;
   #isRestarting = false;
   #deferred: SimEvent[] = [];
@@ -121,6 +123,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#deadlines = new DeadlineChecks(timing.heartbeatIntervalMs);
     // A stream of its own: other draws stay as they are.
     this.#lateness = new Random(setting.options.seed ^ (0x1a7e + id));
+    this.build = new Build(id, setting.options.seed, setting.options.older);
     this.disk = setting.factory.makeDisk({
       options: setting.options,
       serverId: id,
@@ -167,6 +170,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#voidTimers = 0;
     this.#deadlines.begin();
     const { factory, options, checks } = this.#setting;
+    this.build.starts(this.life === 1);
     this.world.counters.add("starts");
     this.#trace("start", `life ${this.life}`);
     try {
@@ -174,6 +178,7 @@ export class SimServer implements Handler, Part, WakingHost {
         options,
         serverId: this.id,
         disk: this.disk,
+        isOlder: this.build.isOlder,
         clock: this.clock,
         rng: this.#rng,
         host: this,
@@ -181,6 +186,14 @@ export class SimServer implements Handler, Part, WakingHost {
       this.node = built.node;
       this.probe = built.probe;
       checks.started(this);
+      if (this.build.refuses(built.probe)) {
+        this.#setting.marks.hit(
+          "a build before finds the cluster version raised, and does not start",
+        );
+        this.crash("its build is too early for what is in its log");
+        this.restartIn(this.random.between(10_000, 100_000));
+        return;
+      }
       this.#connectAll(built.node);
     } catch (error) {
       this.#threw(error);
@@ -330,6 +343,7 @@ export class SimServer implements Handler, Part, WakingHost {
     }
     const probe = this.probe;
     if (probe?.isOpen() !== true) return;
+    this.build.look(this.world.now, probe, this.#setting.servers);
     this.isHarmed = false;
     this.mayForget = false;
     if (this.isTorn) this.isTorn = !probe.isDurablySound();
@@ -367,6 +381,7 @@ export class SimServer implements Handler, Part, WakingHost {
   noteFrame(from: number, frame: Uint8Array): void {
     this.#quorum.heard(from, this.world.now);
     this.#setting.marks.frame(from, this, frame);
+    if (this.build.isOlder) this.build.gets(from, this.#setting.factory.versionIn(frame));
     this.#setting.checks.frame(from, this.id, frame);
     const seen = this.streaming;
     if (seen !== null) this.#setting.streams.received(seen, from, frame);

@@ -235,6 +235,27 @@ export class Simulation {
       (this.redis?.history.acknowledged ?? 0) > redisBefore);
   }
 
+  /** Every server gets this build, one after the other; then the cluster version has to be raised. */
+  upgrade(): void {
+    if (this.options.older.length === 0) return;
+    this.#phase("upgrade");
+    for (const server of this.servers) {
+      server.build.isFinal = true;
+      if (!server.build.isOlder) continue;
+      server.build.isOlder = false;
+      server.stop(SECOND_US / 10);
+      this.demand("no start of another build", 30, () => server.isOut || server.probe !== null);
+      this.#demandProgress("no progress after an upgrade");
+    }
+    if (this.servers.some(({ isOut }) => isOut)) return;
+    const seconds = 15 + this.options.timing.electionTimeoutMs * 20 / 1000;
+    this.demand("no raise of the cluster version", seconds, () => {
+      return this.servers.every(({ probe }) => {
+        return probe?.isOpen() === true && probe.clusterVersion() === 2;
+      });
+    });
+  }
+
   /** Stops the clients; then all servers have to hold and apply the same. */
   converge(): void {
     this.#phase("converge");
@@ -331,6 +352,7 @@ export class Simulation {
     this.breakThings();
     if (this.options.coreFirst) this.healCore();
     this.healAll();
+    this.upgrade();
     this.converge();
     this.readBack();
     this.cleanUp();

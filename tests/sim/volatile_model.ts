@@ -44,6 +44,8 @@ export function stepOf(args: readonly string[], before: KeyState): Step {
       return { reply: value, after: { value: first!, expires: false } };
     case "GETDEL":
       return { reply: value, after: ABSENT };
+    case "DELIFEQ":
+      return isThere && value === first ? { reply: 1, after: ABSENT } : same(0);
     case "INCRBY": {
       const sum = Number(value ?? 0) + Number(first);
       return { reply: sum, after: { value: `${sum}`, expires: isThere && expires } };

@@ -49,6 +49,11 @@ export class VolatileHistory {
     return `${FIRST_VALUE + this.#values++}`;
   }
 
+  /** What was written last, or is about to be: mostly by the one who asks. */
+  get lastValue(): string {
+    return `${FIRST_VALUE + Math.max(0, this.#values - 1)}`;
+  }
+
   /** Any reply that shows a value; `takes` where the value is no more behind it. */
   saw(what: string, reply: Answer | undefined, beganAt: number, takes: boolean): void {
     this.acknowledged++;
@@ -159,6 +164,7 @@ export class VolatileTask implements RedisTask {
       case 8:
         return ["GETDEL", key];
       default:
+        if (random.chance(0.4)) return ["DELIFEQ", key, this.#history.lastValue];
         return random.chance(0.5)
           ? ["GET", key]
           : ["SET", key, value(), random.pick(["XX", "NX"]), "PX", this.#ms()];

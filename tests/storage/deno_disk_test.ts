@@ -175,7 +175,14 @@ Deno.test("the lock is given back once all that the log has begun is over", asyn
     await persist(log, batch(null, one));
     if (one.index % 100 !== 0) continue;
     const writer = directory.snapshots.begin({ index: one.index, term: 1 }, CONFIGURATION);
-    writer.head({ index: one.index, clockMs: 7, floor: 3, keys: 0, digest: "d1" });
+    writer.head({
+      index: one.index,
+      clockMs: 7,
+      floor: 3,
+      keys: 0,
+      digest: "d1",
+      clusterVersion: 1,
+    });
     await new Promise<void>((resolve, reject) =>
       writer.finish((error) => error === null ? resolve() : reject(error))
     );

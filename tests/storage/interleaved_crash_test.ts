@@ -111,7 +111,14 @@ class Life {
       const { term } = HISTORY[index - 1]!;
       const writer = directory.snapshots.begin({ index, term }, CONFIGURATION);
       const text = contentsOf(HISTORY, index);
-      writer.head({ index, clockMs: 7, floor: 3, keys: text.length, digest: "d1" });
+      writer.head({
+        index,
+        clockMs: 7,
+        floor: 3,
+        keys: text.length,
+        digest: "d1",
+        clusterVersion: 1,
+      });
       for (let at = 0; at < text.length; at += 150) {
         writer.records(new TextEncoder().encode(text.slice(at, at + 150)));
         yield (done) => writer.flush(done);

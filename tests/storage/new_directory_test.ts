@@ -47,7 +47,9 @@ function found(disk: SimDisk): void {
     isSuspect: false,
     segmentBytesMax: 4096,
   });
-  directory.head({ index, clockMs: contents.clockMs, floor: contents.floor + GAP, keys, digest });
+  const { clockMs, clusterVersion } = contents;
+  const floor = contents.floor + GAP;
+  directory.head({ index, clockMs, floor, keys, digest, clusterVersion });
   const records = new RaisedRecords(hashSeed, GAP);
   for (const piece of contents.walk()) {
     records.raise(piece);
@@ -156,7 +158,13 @@ Deno.test("founding: a full disk, and what reads back wrong, leave nothing of th
     isSuspect: false,
     segmentBytesMax: 4096,
   });
-  const head = { clockMs: contents.clockMs, floor: GAP, keys: KEYS, digest: "0" };
+  const head = {
+    clockMs: contents.clockMs,
+    floor: GAP,
+    keys: KEYS,
+    digest: "0",
+    clusterVersion: 1,
+  };
   directory.head({ index: KEYS + GAP, ...head });
   for (const piece of contents.walk()) directory.records(piece);
   assertThrows(() => directory.finish(), Error, "No space left");

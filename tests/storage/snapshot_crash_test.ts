@@ -36,7 +36,7 @@ function live(disk: SimDisk, ledger: Ledger): void {
   };
   const own = (index: number) => {
     const { term } = HISTORY[index - 1]!;
-    takeSnapshot(disk, directory, { index, term }, contentsOf(HISTORY, index), 200);
+    takeSnapshot(disk, directory, { index, term }, contentsOf(HISTORY, index), 200, 2);
   };
   write(batch(vote(1, 2)));
   for (let i = 0; i < 10; i++) write(batch(null, HISTORY[i]!));

@@ -52,9 +52,17 @@ export function takeSnapshot(
   position: SnapshotPosition,
   text: string,
   sectionLetters = 60,
+  clusterVersion = 1,
 ): void {
   const writer = directory.snapshots.begin(position, CONFIGURATION);
-  writer.head({ index: position.index, clockMs: 7, floor: 3, keys: text.length, digest: "d1" });
+  writer.head({
+    index: position.index,
+    clockMs: 7,
+    floor: 3,
+    keys: text.length,
+    digest: "d1",
+    clusterVersion,
+  });
   for (let at = 0; at < text.length; at += sectionLetters) {
     writer.records(new TextEncoder().encode(text.slice(at, at + sectionLetters)));
   }

@@ -23,7 +23,7 @@ function makeBody(): Uint8Array {
   directory.saveFormation(FORMED);
   const { log } = directory.openLog();
   persist(disk, log, batch(vote(2, 0), ...HISTORY.slice(0, 40)));
-  takeSnapshot(disk, directory, RECEIVED, contentsOf(HISTORY, 40));
+  takeSnapshot(disk, directory, RECEIVED, contentsOf(HISTORY, 40), undefined, 2);
   return bodyOf(directory, RECEIVED);
 }
 

@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { DiskError, DiskFullError } from "../../lib/host/ports.ts";
 import type { Entry } from "../../lib/raft/types.ts";
-import { ByteFormatError, writeU32 } from "../../lib/util/bytes.ts";
+import { ByteFormatError, readU32, writeU32 } from "../../lib/util/bytes.ts";
 import { checksum } from "../../lib/util/checksum.ts";
 import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { listSegments, scanLog } from "../../lib/storage/recovery/scan_log.ts";
+import { snapshotName } from "../../lib/storage/snapshots/snapshot_format.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,
@@ -76,7 +77,14 @@ Deno.test("a snapshot comes back with its position, configuration, head and cont
   assertEquals(recovered.snapshot, {
     position: { index: 7, term: 1 },
     configuration: CONFIGURATION,
-    head: { index: 7, clockMs: 7, floor: 3, keys: loaded.text.length, digest: "d1" },
+    head: {
+      index: 7,
+      clockMs: 7,
+      floor: 3,
+      keys: loaded.text.length,
+      digest: "d1",
+      clusterVersion: 1,
+    },
   });
   assertEntriesBehind(recovered.entries, entries, 7);
   assertEquals(recovered.notes, []);
@@ -232,7 +240,7 @@ Deno.test("a full disk or an abort at any moment leaves nothing of a snapshot, a
   assert(refused > 2, `${refused} refused`);
   disk.capacityBytes = Infinity;
   const writer = directory.snapshots.begin({ index: 21, term: 1 }, CONFIGURATION);
-  writer.head({ index: 21, clockMs: 0, floor: 0, keys: 0, digest: "" });
+  writer.head({ index: 21, clockMs: 0, floor: 0, keys: 0, digest: "", clusterVersion: 1 });
   let called = 0;
   writer.finish(() => called++);
   writer.abort();
@@ -304,11 +312,60 @@ Deno.test("a snapshot of another server or version stops the start, and is not s
   disk.kill();
   const path = `1/snapshot/${disk.list("1/snapshot")[0]}`;
   disk.corrupt(path, (bytes) => {
-    bytes[8] = 2;
+    bytes[8] = 3;
     writeU32(bytes, 36, checksum(bytes.subarray(0, 36)));
     return bytes;
   });
   const said = refusal(() => reopen(disk));
-  assert(said?.includes("format version 2"), said ?? "it started");
+  assert(
+    said?.includes("format version 3, and this build knows versions 1 to 2"),
+    said ?? "it started",
+  );
   assert(disk.exists(path));
+});
+
+Deno.test("a snapshot's bytes are those of builds before until the cluster version is raised", () => {
+  const files = [1, 2].map((clusterVersion) => {
+    const { disk, directory, entries } = withEntries(5);
+    const at = { index: 5, term: 1 };
+    takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, clusterVersion);
+    const body = bodyOf(directory, at);
+    const file = directory.snapshots.open(at);
+    assertEquals(file.head.clusterVersion, clusterVersion);
+    file.close();
+    return { disk, directory, body, bytes: disk.contents(`1/snapshot/${snapshotName(at)}`) };
+  });
+  const [first, second] = files as [typeof files[0], typeof files[0]];
+  assertEquals([first.bytes[8], second.bytes[8]], [1, 2]);
+  // index, clock, floor, keys: u64 each; the digest's length and text; then the version.
+  const store = 40 + 12 + 32 + 12 + 2 + 8 * CONFIGURATION.voters.length + 2;
+  assertEquals(readU32(first.bytes, store + 4), 4 * 8 + 2 + 2);
+  assertEquals(readU32(second.bytes, store + 4), 4 * 8 + 2 + 2 + 2);
+  assertEquals(second.body.length, first.body.length + 2);
+});
+
+Deno.test("a received snapshot of a raised cluster version gets the head that builds before refuse", () => {
+  const { disk, directory, entries } = withEntries(9);
+  const at = { index: 9, term: 1 };
+  takeSnapshot(disk, directory, at, contentsOf(entries, 9), 60, 2);
+  const body = bodyOf(directory, at);
+  for (const chunkBytes of [1, 50, body.length]) {
+    const other = withEntries(3);
+    receiveSnapshot(other.disk, other.directory, at, body, chunkBytes);
+    assertEquals(other.disk.contents(`1/snapshot/${snapshotName(at)}`)[8], 2);
+    assertEquals(bodyOf(other.directory, at), body);
+    const file = other.directory.snapshots.open(at);
+    assertEquals(file.head.clusterVersion, 2);
+    file.close();
+  }
+});
+
+Deno.test("a snapshot of a later cluster version stops the start in words, and is not set aside", () => {
+  const { disk, directory, entries } = withEntries(5);
+  const at = { index: 5, term: 1 };
+  takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, 3);
+  disk.kill();
+  const said = refusal(() => reopen(disk));
+  assert(said?.includes("the cluster version is 3, and this build knows 1 to 2"), said ?? "");
+  assert(disk.exists(`1/snapshot/${snapshotName(at)}`));
 });

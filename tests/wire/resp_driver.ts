@@ -137,6 +137,7 @@ export class OneServer implements SessionHost {
       upToDateFollowers: 2,
       wallMs: this.nowMs,
       uptimeMs: 5_000,
+      clusterVersion: 1,
     };
   }
   markActive(): void {}

@@ -63,6 +63,9 @@ export const FACTS: FactsNotice = {
   facts: {
     version: "1.2.3",
     uptimeMs: LARGE,
+    clusterVersion: 1,
+    clusterVersionMax: 2,
+    clusterVersionWaits: null,
     adminPort: 9100,
     role: "leader",
     term: 3,

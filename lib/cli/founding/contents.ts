@@ -9,6 +9,11 @@ import { Store } from "../../kv/store.ts";
 import type { Disk } from "../../host/ports.ts";
 import type { BackupHead } from "../../storage/backups/backup_format.ts";
 import { openBackup } from "../../storage/backups/backup_reader.ts";
+import {
+  CLUSTER_VERSION_FIRST,
+  clusterVersionProblem,
+  unknownVersion,
+} from "../../kv/cluster_version.ts";
 import { commandsProblem } from "../../kv/commands/command_check.ts";
 import { entryKind, ENVELOPE_BYTES } from "../../raft/envelope.ts";
 import { type Entry, EntryKind } from "../../raft/types.ts";
@@ -26,6 +31,8 @@ export interface Contents {
   /** The highest version that a key had that is not there any more. */
   readonly floor: number;
   readonly keys: number;
+  /** Of the cluster: the new one begins with it. */
+  readonly clusterVersion: number;
   /**
    * All records (kv/snapshot.ts), whole ones in each piece, each time the same and in the same order. A
    * piece may be changed, and is gone with the next.
@@ -64,6 +71,7 @@ export function readContents(held: HeldDirectory): CopyContents {
       clockMs: filled.clockMs,
       floor: filled.floor,
       keys: filled.keys,
+      clusterVersion: filled.clusterVersion,
       walk: () => recordsOf(filled),
     },
   };
@@ -71,14 +79,24 @@ export function readContents(held: HeldDirectory): CopyContents {
 
 /** A later build's commands would end this process, or do something else. */
 function refuseUnknown(entry: Entry, directory: string): void {
-  if (entryKind(entry) !== EntryKind.commands) return;
-  const problem = commandsProblem(entry.data, ENVELOPE_BYTES);
+  const problem = problemOf(entry);
   if (problem === null) return;
   throw new CliError(
     EXIT.refused,
     `Entry ${entry.index} of the log in ${directory} can't be applied: ${problem}. Run the build ` +
       "that wrote it, or a newer one.",
   );
+}
+
+function problemOf(entry: Entry): string | null {
+  switch (entryKind(entry)) {
+    case EntryKind.commands:
+      return commandsProblem(entry.data, ENVELOPE_BYTES);
+    case EntryKind.clusterVersion:
+      return clusterVersionProblem(entry.data, ENVELOPE_BYTES);
+    default:
+      return null;
+  }
 }
 
 export interface BackupContents {
@@ -95,11 +113,25 @@ export function backupContents(disk: Disk, path: string): BackupContents {
   const backup = openBackup(disk, path);
   backup.close();
   const { about, position, head } = backup;
-  const { clockMs, floor, keys } = head;
+  const { clockMs, floor, keys, clusterVersion } = head;
+  const unknown = clusterVersion === CLUSTER_VERSION_FIRST ? null : unknownVersion(clusterVersion);
+  if (unknown !== null) {
+    throw new CliError(
+      EXIT.refused,
+      `${path} can't be restored: ${unknown}. Run the build that wrote it, or a newer one.`,
+    );
+  }
   return {
     about,
     head,
-    contents: { position, clockMs, floor, keys, walk: () => sectionsOf(disk, path) },
+    contents: {
+      position,
+      clockMs,
+      floor,
+      keys,
+      clusterVersion,
+      walk: () => sectionsOf(disk, path),
+    },
   };
 }
 

@@ -85,7 +85,8 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   await options.prepareLock(NewDirectory.lockFile(path));
   const directory = NewDirectory.begin(disk, place);
   try {
-    directory.head({ index: position.index, clockMs: contents.clockMs, floor, keys, digest });
+    const { clockMs, clusterVersion } = contents;
+    directory.head({ index: position.index, clockMs, floor, keys, digest, clusterVersion });
     const written = new RaisedRecords(hashSeed, gap);
     await pass(written, 0.5, (bytes) => directory.records(bytes));
     if (written.digest !== digest || written.keys !== keys) {

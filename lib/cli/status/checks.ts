@@ -30,6 +30,7 @@ export function checks(now: Now): Finding[] {
     ...clusterFile(now),
     ...reported(answering),
     ...versions(answering),
+    ...clusterVersion(now.view, answering),
     ...clocks(now),
     ...syncs(answering),
     ...room(answering),
@@ -156,6 +157,22 @@ function versions(rows: readonly ServerRow[]): Finding[] {
     verdict: "warning",
     found: `they differ: ${found.join("; ")}`,
     advice: "finish the upgrade, one server at a time, the leader last",
+  }];
+}
+
+/** What may be in the log; a leader that could raise it says whom it waits for. */
+function clusterVersion({ leaderId }: ClusterNow["view"], rows: readonly ServerRow[]): Finding[] {
+  const probe = "cluster version";
+  const leader = rows.find(({ id }) => id === leaderId)?.facts ?? null;
+  if (leader === null) return [];
+  const { clusterVersion: version, clusterVersionWaits: waits } = leader;
+  if (waits === null) return [ok(probe, `${version}`)];
+  return [{
+    probe,
+    verdict: "warning",
+    found: `${version}, and could be ${leader.clusterVersionMax}: ${visibleText(waits)}`,
+    advice: "until then servers can be started with the build before again; then finish the " +
+      "upgrade, and take --hold-cluster-version away (docs/operating.md)",
   }];
 }
 

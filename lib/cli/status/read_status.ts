@@ -95,6 +95,12 @@ function readFacts(value: unknown): ServerFacts {
     ...numbers as Record<typeof NUMBERS[number], number>,
     ...maybe as Record<typeof MAYBE_NUMBERS[number], number | null>,
     version: string(fields, "version"),
+    // Builds before don't say it: they know the first version alone.
+    clusterVersion: maybeNumber(fields, "clusterVersion") ?? 1,
+    clusterVersionMax: maybeNumber(fields, "clusterVersionMax") ?? 1,
+    clusterVersionWaits: typeof fields.clusterVersionWaits === "string"
+      ? string(fields, "clusterVersionWaits")
+      : null,
     role: oneOf(fields, "role", ["leader", "follower", "candidate", "preCandidate", "unformed"]),
     isDiskShort: fields.isDiskShort === true,
     refusesSets: fields.refusesSets === true,

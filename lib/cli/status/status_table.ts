@@ -78,7 +78,13 @@ function notes(view: ClusterView): string[] {
   if (view.leaderId !== null) {
     lines.push(`leader: server ${view.leaderId}, term ${view.leaderTerm}`);
   }
-  if (view.clusterId !== null) lines.push(`cluster: ${visibleText(view.clusterId)}`);
+  if (view.clusterId !== null) {
+    const leader = view.rows.find(({ id }) => id === view.leaderId)?.facts ?? null;
+    const version = leader === null ? "" : `, version ${leader.clusterVersion}`;
+    lines.push(`cluster: ${visibleText(view.clusterId)}${version}`);
+    const waits = leader?.clusterVersionWaits ?? null;
+    if (waits !== null) lines.push(`cluster version waits: ${visibleText(waits)}`);
+  }
   for (const { id, heard } of view.rows) {
     if (heard === null) continue;
     lines.push(`* server ${id}: as server ${heard.byServer} heard it ${msText(heard.ageMs)} ago`);

@@ -26,6 +26,7 @@
  *   transaction 8 u32 how many watched keys, 12 u32 how many commands, 16 the watched keys, each u64
  *               version (0 for absent), u16 length, key; then the commands, each
  *               after a u8 tag that its result carries: writes and reads, but no transaction
+ *   deleteIfEqual 8 key, value: what it has to have; from cluster version 2 on (kv/cluster_version.ts)
  *
  * Reads are in the log within a transaction only:
  *
@@ -57,6 +58,7 @@ export const Op = {
   group: 14,
   deleteGroup: 15,
   transaction: 16,
+  deleteIfEqual: 17,
   get: 64,
   getm: 65,
   getRange: 66,
@@ -183,6 +185,7 @@ for (
     [Op.group, GROUP_COMMANDS_OFFSET],
     [Op.deleteGroup, GROUP_COMMANDS_OFFSET],
     [Op.transaction, TRANSACTION_WATCHES_OFFSET],
+    [Op.deleteIfEqual, COMMAND_HEAD_BYTES],
     [Op.get, COMMAND_HEAD_BYTES],
     [Op.getm, COMMAND_HEAD_BYTES],
     [Op.getRange, 24],

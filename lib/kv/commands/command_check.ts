@@ -43,6 +43,7 @@ const WITH_VALUE = new Set<number>([
   Op.group,
   Op.deleteGroup,
   Op.transaction,
+  Op.deleteIfEqual,
   Op.readGroup,
   Op.scan,
   Op.keys,

@@ -57,6 +57,8 @@ export class Writes {
         return this.#getDelete(result);
       case Op.getExpire:
         return this.#getExpire(bytes, offset, keyStart, result);
+      case Op.deleteIfEqual:
+        return this.#deleteIfEqual(bytes, offset, keyStart, result);
       default:
         assert(false, `Operation ${op} changes no single key`);
     }
@@ -216,6 +218,24 @@ export class Writes {
       if (keys.deadlineMs !== 0) this.#rewrite(bytes, offset, keyStart, 0, result);
     } else if (deadlineMs <= keys.clockMs) keys.remove();
     else this.#rewrite(bytes, offset, keyStart, deadlineMs, result);
+  }
+
+  /** Removes the key where its value is the one given: `deleted`, else `notDone` or `notFound`. */
+  #deleteIfEqual(bytes: Uint8Array, offset: number, keyStart: number, result: Result): void {
+    const keys = this.#keys;
+    result.status = Status.notFound;
+    if (!keys.isPresent) return;
+    result.status = Status.notDone;
+    const valueStart = keyStart + keyLength(bytes, offset);
+    const length = offset + commandLength(bytes, offset) - valueStart;
+    if (length !== keys.head.valueLength) return;
+    const held = keys.bytes;
+    const heldAt = keys.valueOffset;
+    for (let i = 0; i < length; i++) {
+      if (held[heldAt + i] !== bytes[valueStart + i]) return;
+    }
+    keys.remove();
+    result.status = Status.deleted;
   }
 
   /** Gives the key another deadline: a write of the same value. */

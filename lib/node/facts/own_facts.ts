@@ -6,6 +6,7 @@ import { NOBODY } from "../../raft/types.ts";
 import type { FollowerFacts, ServerFacts } from "../../wire/status.ts";
 import { contentBytesMax } from "../limits.ts";
 import type { NodeState } from "../state.ts";
+import { raiseWaits } from "../version_raise.ts";
 import { problemsOf } from "./problems.ts";
 
 /** The bytes of more entries than this are not added up. */
@@ -16,13 +17,17 @@ export function ownFacts(state: NodeState): ServerFacts {
   return { ...facts, ...aboutRequests(state), problems: problemsOf(state, facts) };
 }
 
-function aboutProcess({ options, startedMs, sessions, clocks, replica }: NodeState) {
+function aboutProcess(state: NodeState) {
+  const { options, startedMs, sessions, clocks, replica, links } = state;
   const { clock, host, version = "unknown" } = options;
   const { memoryBytes, freeDescriptors, adminPort } = host.machine();
   const leads = replica?.raft.state.role.kind === "leader";
   return {
     version,
     uptimeMs: Math.floor(clock.monotonicMs() - startedMs),
+    clusterVersion: state.clusterVersion,
+    clusterVersionMax: links.ownVersion.max,
+    clusterVersionWaits: raiseWaits(state).join("; ") || null,
     adminPort,
     connections: sessions.count,
     memoryBytes,

@@ -5,6 +5,7 @@
 import { unreachable } from "../../util/assert.ts";
 import { commandLength } from "../../kv/commands/command.ts";
 import type { Result } from "../../kv/commands/result.ts";
+import { readClusterVersion } from "../../kv/cluster_version.ts";
 import type { Store } from "../../kv/store.ts";
 import { entryKind, entryStampMs, ENVELOPE_BYTES } from "../../raft/envelope.ts";
 import { type Entry, EntryKind } from "../../raft/types.ts";
@@ -26,6 +27,9 @@ export function applyEntry(
     case EntryKind.commands:
       if (proposal === null) applyAll(store, entry.data, result);
       else applyWithReplies(store, entry.data, proposal, result);
+      break;
+    case EntryKind.clusterVersion:
+      store.raiseClusterVersion(readClusterVersion(entry.data, ENVELOPE_BYTES));
       break;
     default:
       unreachable(kind);

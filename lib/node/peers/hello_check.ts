@@ -2,17 +2,19 @@
 import type { ServerId } from "../../raft/types.ts";
 import { type Hello, RefusalReason } from "../../wire/rpc/rpc.ts";
 import type { Formation } from "./formation.ts";
-import type { Refused } from "./peer_link.ts";
+import type { Refused } from "./refused.ts";
+import { peerVersionOf, versionRefusal } from "./peer_version.ts";
 
 /**
  * Checks the hello of another server; null where it may talk to server `serverId` of a cluster of
- * `servers`.
+ * `servers`, which has cluster version `clusterVersion`.
  */
 export function checkHello(
   hello: Hello,
   serverId: ServerId,
   servers: readonly ServerId[],
   formation: Pick<Formation, "record" | "isFormed" | "clusterId" | "listedIncarnation">,
+  clusterVersion: number,
 ): Refused | null {
   if (hello.to !== serverId) {
     return refused(
@@ -46,7 +48,7 @@ export function checkHello(
         `take a lost server back yet (see docs/operating.md)`,
     );
   }
-  return null;
+  return versionRefusal(hello.from, peerVersionOf(hello.features), clusterVersion);
 }
 
 function refused(reason: RefusalReason, text: string): Refused {

@@ -18,6 +18,7 @@ import {
 } from "../../wire/rpc/rpc.ts";
 import { type AcceptedLink, type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
+import { peerVersionOf, versionRefusal } from "./peer_version.ts";
 import type { InboundLink } from "../api.ts";
 
 /** Without a handshake by then a connection is closed: strangers must not use up the connections. */
@@ -154,6 +155,12 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     this.#end(reason);
   }
 
+  versionRaised(version: number): void {
+    if (this.#from === null) return;
+    const refused = versionRefusal(this.#from, peerVersionOf(this.#hello!.features), version);
+    if (refused !== null) this.#end(refused.text);
+  }
+
   takeOutput(): Uint8Array | null {
     return this.#output.take();
   }
@@ -225,7 +232,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     if (refused !== null) {
       encodeRefusal(this.#output.writer, refused.reason, refused.text);
       if (refused.reason !== RefusalReason.wrongServer) {
-        this.#links.log.refused(hello.from, refused.text);
+        this.#links.log.refused(hello.from, refused);
       }
       this.#end(refused.text);
       return;

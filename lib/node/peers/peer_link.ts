@@ -11,20 +11,14 @@ import {
   type FrameDecoder,
   type Hello,
   ProtocolError,
-  type RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import type { Refused } from "./refused.ts";
 import type { LinkPace } from "./link_pace.ts";
 import type { ListeningTime } from "./listening_time.ts";
 import type { PeerLog } from "./peer_log.ts";
 import type { PeerProcesses } from "./peer_processes.ts";
 import type { PeerSilence } from "./peer_silence.ts";
-
-/** Why a handshake is refused: the reason's number for the wire, a sentence for people. */
-export interface Refused {
-  readonly reason: RefusalReason;
-  readonly text: string;
-}
 
 /** An accepted connection, as the owner sees it. */
 export interface AcceptedLink {
@@ -40,6 +34,8 @@ export interface AcceptedLink {
   replaceBy(newer: AcceptedLink): void;
   /** Ends this connection so that the other end makes a fresh handshake. */
   reconnect(reason: string): void;
+  /** The cluster version is `version` now: ends this connection where its server can't read that. */
+  versionRaised(version: number): void;
 }
 
 /** The owner of all links, as a link sees it. */

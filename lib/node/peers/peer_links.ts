@@ -24,15 +24,18 @@ import {
 import { checkHello } from "./hello_check.ts";
 import { PeerFacts } from "./peer_facts.ts";
 import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
+import { FormingPace } from "./forming_pace.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { type LinkPace, linkPace } from "./link_pace.ts";
-import type { AcceptedLink, LinkOwner, Refused } from "./peer_link.ts";
+import type { AcceptedLink, LinkOwner } from "./peer_link.ts";
+import type { Refused } from "./refused.ts";
 import { PeerOutbound } from "./peer_outbound.ts";
 import { ListeningTime } from "./listening_time.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PeerProcesses, type StartId } from "./peer_processes.ts";
 import { PeerSilence } from "./peer_silence.ts";
 import { PeerStatuses, type StatusLinks } from "./peer_status.ts";
+import { encodePeerVersion, type PeerVersion } from "./peer_version.ts";
 import type { InboundLink, NodeHost } from "../api.ts";
 
 export interface PeerLinksOptions {
@@ -53,6 +56,8 @@ export interface PeerLinksOptions {
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly electionTimeoutMs: number;
+  /** Which cluster versions this server can read, and whether it holds the raise back. */
+  readonly version: PeerVersion;
   /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
   readonly protocolVersionMax?: number;
 }
@@ -63,8 +68,9 @@ export interface PeerEvents {
   linkActive(): void;
   /** What to tell the others of this server; null while there is nothing to tell. */
   ownStatus(): StatusNotice | null;
-  /** And what it says of itself to whoever asks. */
   ownFacts(): FactsNotice | null;
+  /** The cluster version that another server has to know. */
+  neededVersion(): number;
   /** `incarnation`: of the server that it comes from, by its handshake. */
   messageReceived(message: Message, incarnation: Incarnation): void;
   digestReceived(from: ServerId, notice: DigestNotice): void;
@@ -76,9 +82,6 @@ export interface PeerEvents {
 
 /** The longest step while a process is asked whether it answers: what it said may not be read yet. */
 const PROCESSES_STEP_MAX_MS = 50;
-const NOTICE_INTERVAL_MS = 100;
-/** How often a server that can't form logs whom it waits for. */
-const WAITING_LOG_INTERVAL_MS = 5_000;
 
 export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly formation: Formation;
@@ -91,6 +94,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly silence: PeerSilence;
   readonly processes = new PeerProcesses();
   readonly log: PeerLog;
+  readonly ownVersion: PeerVersion;
   readonly #features: Features;
   readonly #options: PeerLinksOptions;
   readonly #byId = new Map<ServerId, PeerOutbound>();
@@ -99,19 +103,20 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   linksDueMs = -1;
   /** When time was last told to pass; -1 before that. */
   #elapsedMs = -1;
-  #lastNoticeMs = -NOTICE_INTERVAL_MS;
-  #lastWaitingLogMs = -WAITING_LOG_INTERVAL_MS;
+  readonly #formingPace = new FormingPace();
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
     const { directory, serverId, servers, host, electionTimeoutMs } = options;
     this.pace = linkPace(electionTimeoutMs);
+    this.ownVersion = options.version;
     this.time = new ListeningTime(options.clock, this.pace.stepMaxMs);
     this.log = new PeerLog(host, servers, options.clock);
     this.#features = new Map([
       [Feature.status, new Uint8Array(0)],
       [Feature.start, hexToBytes(options.startId)],
       [Feature.facts, new Uint8Array(0)],
+      [Feature.clusterVersion, encodePeerVersion(options.version)],
     ]);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
     this.statuses = new PeerStatuses(electionTimeoutMs, options.clock, this);
@@ -122,6 +127,12 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
     for (const link of this.outbound) this.#byId.set(link.peerId, link);
     this.formation.advance();
+  }
+
+  /** The cluster version is `version` now: whoever can't read it is refused from here on. */
+  versionRaised(version: number): void {
+    for (const link of this.outbound) link.versionRaised(version);
+    for (const link of this.#inbound) link.versionRaised(version);
   }
 
   get serverId(): ServerId {
@@ -162,9 +173,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
       this.time.clockAt(this.linksDueMs),
       this.#processesMs(),
       this.log.nextDeadlineMs(),
-      this.formation.isFormed
-        ? this.statuses.nextDeadlineMs()
-        : this.#lastNoticeMs + NOTICE_INTERVAL_MS,
+      this.formation.isFormed ? this.statuses.nextDeadlineMs() : this.#formingPace.nextDeadlineMs(),
     );
   }
 
@@ -193,17 +202,8 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     for (const link of this.outbound) link.elapse(listenedMs);
     this.linksDueMs = -1;
     this.statuses.elapse(nowMs);
-    if (this.formation.isFormed || nowMs - this.#lastNoticeMs < NOTICE_INTERVAL_MS) return;
-    this.#lastNoticeMs = nowMs;
-    const notice = this.formation.notice();
-    for (const link of this.outbound) link.sendNotice(notice);
-    if (nowMs - this.#lastWaitingLogMs < WAITING_LOG_INTERVAL_MS) return;
-    this.#lastWaitingLogMs = nowMs;
-    this.#options.host.log({
-      level: "info",
-      message: "First start: waiting for every server of the cluster file once",
-      fields: { waitingFor: this.formation.waitingFor().join(", ") },
-    });
+    if (this.formation.isFormed) return;
+    this.#formingPace.elapse(nowMs, this.formation, this.outbound, this.#options.host);
   }
 
   // What the links ask.
@@ -222,7 +222,8 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   check(hello: Hello): Refused | null {
     const { serverId, servers } = this.#options;
-    return checkHello(hello, serverId, servers, this.formation);
+    const needed = this.#options.events.neededVersion();
+    return checkHello(hello, serverId, servers, this.formation, needed);
   }
 
   linkActive(): void {

@@ -5,6 +5,8 @@
 import type { Clock } from "../../host/ports.ts";
 import { NOBODY, type ServerId } from "../../raft/types.ts";
 import { PacedLog } from "../reports/paced_log.ts";
+import { RefusalReason } from "../../wire/rpc/rpc.ts";
+import type { Refused } from "./refused.ts";
 import type { Twin } from "./peer_processes.ts";
 import type { LogEvent, NodeHost } from "../api.ts";
 
@@ -75,8 +77,9 @@ export class PeerLog {
   }
 
   /** A server, or somebody who claims to be one, was refused. */
-  refused(id: ServerId, text: string): void {
-    this.#warnOnce(id, "A server is refused", text);
+  refused(id: ServerId, { reason, text }: Refused): void {
+    const isEarly = reason === RefusalReason.clusterVersion;
+    this.#warnOnce(id, isEarly ? "A server's build is too early" : "A server is refused", text);
   }
 
   /** What came over a link whose handshake passed can't be read. */

@@ -4,7 +4,7 @@
  * given, the outbox fills up to its bound and then drops: Raft sends again what matters.
  */
 import type { Message, ServerId } from "../../raft/types.ts";
-import { OutputBuffer } from "../../util/output_buffer.ts";
+import { CLUSTER_VERSION_MAX } from "../../kv/cluster_version.ts";
 import {
   type DigestNotice,
   encodeDigest,
@@ -23,40 +23,46 @@ import {
   FrameDecoder,
   FrameType,
   type Hello,
+  NO_FEATURES,
   PROTOCOL_VERSION_MIN,
   RefusalReason,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import { LinkOutput } from "./link_output.ts";
 import { type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
+import {
+  neededBy,
+  type PeerVersion,
+  peerVersionOf,
+  refusalMessage,
+  versionRefusal,
+} from "./peer_version.ts";
 import type { LogEvent, OutboundLink } from "../api.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
-/** So much memory the output keeps for reuse while messages flow. */
-const KEEP_BYTES = 2_097_152;
-/** A link that sent nothing but heartbeats for so long gives that memory back. */
-const QUIET_MS = 1_000;
-const QUIET_BYTES = 4_096;
 
 export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   readonly peerId: ServerId;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   retriesAtOnce = false;
+  /** Which cluster versions the peer can read, by its last handshake. */
+  version: PeerVersion = peerVersionOf(NO_FEATURES);
   readonly #links: LinkOwner;
   readonly #outboxBytesMax: number;
-  #output = new OutputBuffer(KEEP_BYTES);
-  /** In listening time: since when at most a few bytes waited at a time; Infinity: nothing is kept. */
-  #quietSinceMs = Infinity;
+  readonly #output = new LinkOutput();
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
   /** The version of the next hello: the latest, until the peer refuses it. */
   #protocolVersion: number;
   /** The welcome of the other end; null until it is found good. */
   #welcome: Hello | null = null;
-  #isUp = false;
+  /** True once the handshake has passed. */
+  isUp = false;
   #isConnected = false;
-  #isLost = false;
+  /** True where nothing came back for too long: what waits to be written will never leave. */
+  isLost = false;
   /** In listening time: when something came back last, and when something was last asked for. */
   #heardMs = 0;
   #pingMs = 0;
@@ -78,24 +84,14 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     return this.#links.logAddressOf(this.peerId);
   }
 
-  /** True once the handshake has passed. */
-  get isUp(): boolean {
-    return this.#isUp;
-  }
-
   /** What waits to be written. */
   get pendingBytes(): number {
     return this.#output.pendingBytes;
   }
 
-  /** True where nothing came back for too long: what waits to be written will never leave. */
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
   /** True where the peer named a feature: its frames and fields may be sent. */
   supports(feature: Feature): boolean {
-    return this.#isUp && this.#welcome!.features.has(feature);
+    return this.isUp && this.#welcome!.features.has(feature);
   }
 
   /**
@@ -112,10 +108,10 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     this.retriesAtOnce = false;
     this.#isPlannedEnd = false;
     this.#isConnected = true;
-    this.#isLost = false;
-    this.#heardMs = this.#pingMs = this.#quietSinceMs = this.#links.time.nowMs();
+    this.isLost = false;
+    this.#heardMs = this.#pingMs = this.#links.time.nowMs();
     this.closing = null;
-    this.#output = new OutputBuffer(KEEP_BYTES);
+    this.#output.restart(this.#heardMs);
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
     encodeHello(this.#output.writer, this.#links.hello(this.peerId, this.#protocolVersion));
     this.#links.dueEarlier();
@@ -130,15 +126,15 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     const nowMs = this.#heardMs = this.#links.time.nowMs();
     const malformed = takeFrames(this.#decoder, bytes, this);
     if (malformed !== null) this.#refusedBy("A peer's answer makes no sense", malformed);
-    if (this.#isUp) this.#links.silence.heard(this.peerId, nowMs);
+    if (this.isUp) this.#links.silence.heard(this.peerId, nowMs);
   }
 
   /** When there is something to do, in listening time. */
   nextDeadlineMs(): number {
-    if (!this.#isConnected || this.#isLost) return Infinity;
+    if (!this.#isConnected || this.isLost) return Infinity;
     const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
     const lostMs = this.#heardMs + silenceMaxMs;
-    return this.#isUp ? Math.min(lostMs, this.#pingMs + pingIntervalMs) : lostMs;
+    return this.isUp ? Math.min(lostMs, this.#pingMs + pingIntervalMs) : lostMs;
   }
 
   /**
@@ -148,14 +144,14 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
    * given up and made again.
    */
   elapse(nowMs: number): void {
-    if (!this.#isConnected || this.#isLost) return;
+    if (!this.#isConnected || this.isLost) return;
     const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
     if (nowMs - this.#heardMs >= silenceMaxMs) {
-      this.#isLost = true;
+      this.isLost = true;
       return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
     }
-    this.#restOutput(nowMs);
-    if (!this.#isUp || nowMs - this.#pingMs < pingIntervalMs) return;
+    this.#output.rest(nowMs);
+    if (!this.isUp || nowMs - this.#pingMs < pingIntervalMs) return;
     this.#pingMs = nowMs;
     // Whatever was sent since asks as well as a ping does.
     if (!this.#hasSent && !this.#isCrowded) {
@@ -167,8 +163,8 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
 
   disconnected(reason: string): void {
     this.#links.dueEarlier();
-    const wasUp = this.#isUp;
-    this.#isUp = false;
+    const wasUp = this.isUp;
+    this.isUp = false;
     this.#welcome = null;
     this.#links.processes.closed(this);
     this.#isConnected = false;
@@ -187,22 +183,33 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   send(message: Message): void {
-    if (!this.#isUp || this.#isCrowded) return;
+    if (!this.isUp || this.#isCrowded) return;
+    if (this.version.max < CLUSTER_VERSION_MAX) {
+      // Its build may stop on it: then the connection ends instead, and its handshake says why.
+      if (this.closing === null) this.versionRaised(neededBy(message));
+      if (this.closing !== null) return;
+    }
     encodeMessage(this.#output.writer, message);
     this.#hasSent = true;
-    if (this.#output.pendingBytes > QUIET_BYTES) this.#quietSinceMs = this.#links.time.nowMs();
+    if (this.#output.isBusy) this.#output.noteBusy(this.#links.time.nowMs());
     this.#hasNews = true;
   }
 
+  /** The cluster version is, or is about to be, `version`. */
+  versionRaised(version: number): void {
+    const refused = this.isUp ? versionRefusal(this.peerId, this.version, version) : null;
+    if (refused !== null) this.#refusedBy(refusalMessage(refused), refused.text);
+  }
+
   sendNotice(notice: FormationNotice): void {
-    if (!this.#isUp) return;
+    if (!this.isUp) return;
     encodeFormation(this.#output.writer, notice);
     this.#hasNews = true;
     this.wake();
   }
 
   sendDigest(notice: DigestNotice): void {
-    if (!this.#isUp || this.#isCrowded) return;
+    if (!this.isUp || this.#isCrowded) return;
     encodeDigest(this.#output.writer, notice);
     this.#hasNews = true;
   }
@@ -250,13 +257,6 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     this.onActivity?.();
   }
 
-  /** Gives back the memory of a burst that is long over: whenever time passes, that wakes nobody. */
-  #restOutput(nowMs: number): void {
-    if (nowMs - this.#quietSinceMs < QUIET_MS) return;
-    this.#quietSinceMs = Infinity;
-    this.#output.giveBack();
-  }
-
   frameReceived(frame: Frame): void {
     if (this.#welcome === null) {
       if (frame.type === "welcome") return this.#onWelcome(frame.hello);
@@ -284,11 +284,9 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
       return this.#refusedBy("A peer's answer makes no sense", reason);
     }
     const refused = this.#links.check(hello);
-    if (refused !== null) {
-      const message = "A peer is not the server that the cluster file names";
-      return this.#refusedBy(message, refused.text);
-    }
+    if (refused !== null) return this.#refusedBy(refusalMessage(refused), refused.text);
     this.#welcome = hello;
+    this.version = peerVersionOf(hello.features);
     this.#links.processes.present(
       this,
       this.peerId,
@@ -300,7 +298,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   // What PeerProcesses decides about this connection, see ProcessLink.
 
   admitted(): void {
-    this.#isUp = true;
+    this.isUp = true;
     this.#links.dueEarlier();
     this.#lastProblem = "";
     this.#links.peerUp(this.peerId);
@@ -319,13 +317,13 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   givesWay(): void {
-    this.#isLost = true;
+    this.isLost = true;
     this.reconnect("another process of its server has come, and this one does not answer");
   }
 
   #onRefusal(reason: number, text: string): void {
     // A peer that speaks this version to this server now knows it: somebody else answers here.
-    const mayBeOlder = reason === RefusalReason.otherVersion && !this.#isUp &&
+    const mayBeOlder = reason === RefusalReason.otherVersion && !this.isUp &&
       !this.#links.hears(this.peerId, this.#protocolVersion);
     if (!mayBeOlder || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
       const isTwin = reason === RefusalReason.secondProcess;

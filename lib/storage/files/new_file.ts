@@ -34,6 +34,8 @@ export class NewFile {
   #flying = new ByteWriter();
   #state: "open" | "flushing" | "naming" | "ended" = "open";
   #isFinishing = false;
+  /** What the first bytes are to be once all else is known; null: what was appended. */
+  #start: Uint8Array | null = null;
   #length = 0;
   #writtenLength = 0;
 
@@ -77,6 +79,12 @@ export class NewFile {
     this.#length += bytes.length;
   }
 
+  /** Replaces the first bytes, whatever was appended there, before the file gets its name. */
+  replaceStart(bytes: Uint8Array): void {
+    assert(bytes.length <= this.#length, "More would be replaced than there is");
+    this.#start = bytes;
+  }
+
   /**
    * Makes durable what is there. Where that fails the file has aborted: `DiskFullError`, or an error
    * after which the process must end. One at a time; `done` is not called where it is aborted.
@@ -117,7 +125,14 @@ export class NewFile {
         this.#step((error) => error === null ? file.sync(then) : then(error)),
       );
     const sync = this.#over === null ? (then: Done) => file.sync(then) : cut;
-    this.#write(sync, (error) => error === null ? this.#giveName(done) : done(error));
+    const start = this.#start;
+    const replace = (then: Done) =>
+      start === null ? sync(then) : file.writeLater(
+        0,
+        start,
+        this.#step((error) => error === null ? sync(then) : then(error)),
+      );
+    this.#write(replace, (error) => error === null ? this.#giveName(done) : done(error));
   }
 
   /** Gives up, and removes what was written. */

@@ -35,6 +35,7 @@ import {
   SECTION_HEAD_BYTES,
   SectionOrder,
   SectionTag,
+  snapshotFileVersion,
   snapshotName,
   snapshotPosition,
   writeSectionHead,
@@ -88,12 +89,6 @@ export class NewDirectory {
     disk.syncDirectory(this.workPath);
     const path = `${directory}/${snapshotName(options.position)}`;
     this.#file = disk.open(path, { create: true });
-    const head = new Uint8Array(FILE_HEAD_BYTES);
-    writeFileHead(head, "SN", this.#owner);
-    this.#waiting.raw(head);
-    const configuration = makeConfiguration(options.members.map(({ serverId }) => serverId));
-    this.#section(SectionTag.position, encodePosition(options.clusterId, options.position));
-    this.#section(SectionTag.configuration, encodeConfiguration(configuration));
   }
 
   /**
@@ -133,7 +128,14 @@ export class NewDirectory {
   /** What the snapshot begins with; once, and before the records. */
   head(head: SnapshotHead): void {
     assert(this.#order.head === null, "A snapshot has one head");
-    assert(head.index === this.#options.position.index, "The head is of another position");
+    const { clusterId, members, position } = this.#options;
+    assert(head.index === position.index, "The head is of another position");
+    const fileHead = new Uint8Array(FILE_HEAD_BYTES);
+    writeFileHead(fileHead, "SN", this.#owner, snapshotFileVersion(head.clusterVersion));
+    this.#waiting.raw(fileHead);
+    const configuration = makeConfiguration(members.map(({ serverId }) => serverId));
+    this.#section(SectionTag.position, encodePosition(clusterId, position));
+    this.#section(SectionTag.configuration, encodeConfiguration(configuration));
     this.#section(SectionTag.store, encodeStoreHead(head));
   }
 

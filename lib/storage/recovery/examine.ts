@@ -6,8 +6,9 @@
  * to it; with neither, or with damage in the part of the log that is needed, the directory is
  * damaged. Damage before the newest snapshot costs nothing but the older snapshot.
  */
-import type { SnapshotPosition } from "../../raft/types.ts";
-import { envelopeProblem } from "../../raft/envelope.ts";
+import { clusterVersionProblem } from "../../kv/cluster_version.ts";
+import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
+import { type Entry, EntryKind, type SnapshotPosition } from "../../raft/types.ts";
 import { ByteFormatError } from "../../util/bytes.ts";
 import { DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "../errors.ts";
@@ -149,9 +150,16 @@ function lastNeeded({ disk, directory, owner }: ReadPlace, position: SnapshotPos
   return 1;
 }
 
+/** What this build does not know of an entry; commands in a log were checked before they came into it. */
+function entryProblem({ data }: Entry): string | null {
+  const problem = envelopeProblem(data);
+  if (problem !== null || data[0] !== EntryKind.clusterVersion) return problem;
+  return clusterVersionProblem(data, ENVELOPE_BYTES);
+}
+
 function checkEnvelopes(scan: LogScan, directory: string): void {
   for (const entry of scan.replay.entries) {
-    const problem = envelopeProblem(entry.data);
+    const problem = entryProblem(entry);
     if (problem === null) continue;
     throw new DataDirectoryError(
       `Entry ${entry.index} of the log in ${directory} can't be applied: ${problem}. ` +

@@ -1,11 +1,12 @@
 /** Reads a snapshot section by section; everything is checked before it is handed out. */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
+import { CLUSTER_VERSION_FIRST, unknownVersion } from "../../kv/cluster_version.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import type { Disk, DiskFile } from "../../host/ports.ts";
-import { SnapshotDamageError } from "../errors.ts";
+import { ForeignFileError, SnapshotDamageError } from "../errors.ts";
 import { checkFileHead, FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
 import { SectionReader } from "./section_reader.ts";
-import { samePosition } from "./snapshot_format.ts";
+import { samePosition, snapshotFileVersion } from "./snapshot_format.ts";
 import type { SnapshotFile } from "../types.ts";
 
 export class SnapshotFileReader implements SnapshotFile {
@@ -52,6 +53,21 @@ export class SnapshotFileReader implements SnapshotFile {
       if (order.clusterId !== owner.clusterId || !samePosition(order.position!, position)) {
         const reason = "it is the snapshot of another position or cluster under this name";
         throw damage(offset, reason);
+      }
+      const { clusterVersion } = order.head!;
+      const isKnown = clusterVersion === CLUSTER_VERSION_FIRST ||
+        unknownVersion(clusterVersion) === null;
+      // Not damaged: it must not be set aside for an older one.
+      if (!isKnown) {
+        throw new ForeignFileError(
+          `${path} can't be loaded: ${
+            unknownVersion(clusterVersion)
+          }. Run the build that wrote it, ` +
+            "or a newer one.",
+        );
+      }
+      if (fileHead[8] !== snapshotFileVersion(clusterVersion)) {
+        throw damage(0, `its head is not that of cluster version ${clusterVersion}`);
       }
       this.#sections = sections;
       this.position = position;

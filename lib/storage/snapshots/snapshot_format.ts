@@ -17,12 +17,18 @@
  *
  *   1 position       cluster id (16 bytes), index u64, term u64
  *   2 configuration  as raft/configuration.ts encodes it
- *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text)
+ *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text); in a
+ *                    file of version 2: cluster version u16, which is 2 or more
  *   4 records        whole records of kv/snapshot.ts; any number of these sections
  *  15 end            how many sections came before u64, how many bytes they have u64
+ *
+ * The file's version is 1 as long as the cluster's is: builds that know no other read it. A later one
+ * makes it 2. It must: to a build that does not know a section, or what stands at its end, a snapshot of
+ * version 1 is damaged, and it would go back to an older one and repair what is whole.
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration_codec.ts";
+import { CLUSTER_VERSION_FIRST } from "../../kv/cluster_version.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, ByteReader, ByteWriter, readU32, writeU32 } from "../../util/bytes.ts";
@@ -163,12 +169,19 @@ export function encodeStoreHead(head: SnapshotHead): Uint8Array {
   assert(digest.length <= DIGEST_LETTERS_MAX, `A digest of ${digest.length} letters is too long`);
   out.u16(digest.length);
   out.raw(digest);
+  if (head.clusterVersion > CLUSTER_VERSION_FIRST) out.u16(head.clusterVersion);
   return out.copy();
+}
+
+/** The version of the file that a snapshot of this cluster version is in. */
+export function snapshotFileVersion(clusterVersion: number): number {
+  return clusterVersion > CLUSTER_VERSION_FIRST ? 2 : 1;
 }
 
 function decodeStoreHead(reader: ByteReader): SnapshotHead {
   const [index, clockMs, floor, keys] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()];
   const digest = new TextDecoder().decode(reader.view(reader.u16()));
+  const clusterVersion = reader.remaining === 0 ? CLUSTER_VERSION_FIRST : reader.u16();
   reader.finish();
-  return { index, clockMs, floor, keys, digest };
+  return { index, clockMs, floor, keys, digest, clusterVersion };
 }

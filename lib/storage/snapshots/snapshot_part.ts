@@ -6,7 +6,7 @@ import { DataDirectoryError } from "../errors.ts";
 import { FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
 import { BodyChecker } from "./body_checker.ts";
-import { beginSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
+import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import { samePosition, SECTION_HEAD_BYTES } from "./snapshot_format.ts";
 import type { Done, SnapshotPart } from "../types.ts";
 
@@ -76,7 +76,7 @@ export class SnapshotFilePart implements SnapshotPart {
 
   finish(done: Done): void {
     assert(this.#checker.isComplete, "A snapshot was finished before all of it came");
-    this.#file.finish(done);
+    finishSnapshotFile(this.#file, this.#owner, this.#checker.order.head!, done);
   }
 
   abort(): void {

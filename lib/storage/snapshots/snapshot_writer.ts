@@ -2,8 +2,9 @@
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
+import type { FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
-import { beginSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
+import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
   encodeConfiguration,
   encodePosition,
@@ -18,6 +19,7 @@ import type { Done, SnapshotWriter } from "../types.ts";
 export class SnapshotFileWriter implements SnapshotWriter {
   readonly position: SnapshotPosition;
   readonly isReserved: boolean;
+  readonly #owner: FileOwner;
   readonly #file: NewFile;
   readonly #order = new SectionOrder();
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
@@ -28,6 +30,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     const { owner, position, over } = snapshot;
     this.position = position;
     this.isReserved = over !== null;
+    this.#owner = owner;
     this.#file = beginSnapshotFile(snapshot);
     this.#section(SectionTag.position, encodePosition(owner.clusterId, position));
     this.#section(SectionTag.configuration, encodeConfiguration(configuration));
@@ -53,9 +56,10 @@ export class SnapshotFileWriter implements SnapshotWriter {
   }
 
   finish(done: Done): void {
-    assert(this.#order.head !== null, "A snapshot without a head can't be finished");
+    const { head } = this.#order;
+    assert(head !== null, "A snapshot without a head can't be finished");
     this.#section(SectionTag.end, this.#order.encodeEnd());
-    this.#file.finish(done);
+    finishSnapshotFile(this.#file, this.#owner, head, done);
   }
 
   abort(): void {

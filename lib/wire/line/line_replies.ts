@@ -118,6 +118,7 @@ function errorLine(error: ClientError): Uint8Array {
       return NO_SPACE;
     case ClientError.command:
     case ClientError.tooMuch:
+    case ClientError.clusterVersion: // no command of the lines needs another than the first
       return COMMAND;
     case ClientError.hint:
       return HINT;

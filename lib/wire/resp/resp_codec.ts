@@ -44,6 +44,9 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
     "it may be done or not",
   [ClientError.internal]: "-ERR outcome unknown: this server has failed, it may be done or not",
   [ClientError.loading]: "-LOADING This server has nothing yet: nothing was read, try another one",
+  [ClientError.clusterVersion]:
+    "-ERR not before the cluster version is raised, which waits until every server runs a build " +
+    "that knows this command: nothing was done, see raftkv check",
   [ClientError.discarded]: "-EXECABORT Transaction discarded because of previous errors.",
 };
 const ERROR_LINES = new Map<number, Uint8Array>();

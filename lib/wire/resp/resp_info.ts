@@ -35,7 +35,7 @@ function infoSections(view: ServerView): [string, string[]][] {
     ["Memory", [`content_bytes:${view.keyBytesTotal}`]],
     ["Persistence", [`loading:${view.isLoading ? 1 : 0}`, "aof_enabled:1"]],
     ["Replication", replication(view)],
-    ["Cluster", ["cluster_enabled:1"]],
+    ["Cluster", ["cluster_enabled:1", `cluster_version:${view.clusterVersion}`]],
     ["Keyspace", keyspace],
   ];
 }

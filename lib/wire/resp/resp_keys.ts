@@ -20,6 +20,13 @@ export function del(r: RespRequest): void {
   else group(r, Op.deleteGroup, Op.delete, RespMode.integer);
 }
 
+/** As Valkey 9 has it: a lock is given back by whoever holds it, and by nobody else. */
+export function delifeq(r: RespRequest): void {
+  if (r.key(1) && r.value(2)) {
+    r.write(r.encode(r.begin(), Op.deleteIfEqual, 1, 2), RespMode.integer, 1);
+  }
+}
+
 export function exists(r: RespRequest): void {
   if (r.count > 2) return group(r, Op.readGroup, Op.get, RespMode.countFound);
   show(r, RespMode.exists);

@@ -65,6 +65,7 @@ const STRINGS: readonly Row[] = [
 
 const GENERIC: readonly Row[] = [
   ["del", -2, "write", 1, -1, 1, "1.0.0", "Delete keys", keys.del],
+  ["delifeq", 3, "write fast", 1, 1, 1, "9.0.0", "Delete a key that has a value", keys.delifeq],
   ["exists", -2, "readonly fast", 1, -1, 1, "1.0.0", "Count the keys that exist", keys.exists],
   ["expire", -3, "write fast", 1, 1, 1, "1.0.0", "Expire in seconds", keys.expire],
   ["expireat", -3, "write fast", 1, 1, 1, "1.2.0", "Expire at a second", keys.expireat],

@@ -7,6 +7,7 @@
  *
  * Everything that raft, the log and the store take on trust later is checked here, once.
  */
+import { clusterVersionProblem } from "../../kv/cluster_version.ts";
 import { commandsProblem } from "../../kv/commands/command_check.ts";
 import { decodeConfiguration } from "../../raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
@@ -112,6 +113,8 @@ function entryProblem(data: Uint8Array): string | null {
       return commandsProblem(data, ENVELOPE_BYTES);
     case EntryKind.configuration:
       return configurationProblem(data);
+    case EntryKind.clusterVersion:
+      return clusterVersionProblem(data, ENVELOPE_BYTES);
     default:
       return data.length === ENVELOPE_BYTES ? null : "a no-op carries something";
   }

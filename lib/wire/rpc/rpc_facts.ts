@@ -70,6 +70,11 @@ function orNull<T>(check: Check<T>): Check<T | null> {
   return (value, name) => value === null ? null : check(value, name);
 }
 
+/** For what builds before don't say. */
+function otherwise<T>(check: Check<T>, absent: T): Check<T> {
+  return (value, name) => value === undefined ? absent : check(value, name);
+}
+
 function oneOf<T extends string>(...words: readonly T[]): Check<T> {
   return (value, name) => words.find((word) => word === value) ?? fail(name, "known word");
 }
@@ -130,6 +135,10 @@ const EVENT: Checks<EventFacts> = {
 const FACTS: Checks<ServerFacts> = {
   version: text,
   uptimeMs: count,
+  // A build that does not say it knows the first version alone.
+  clusterVersion: otherwise(count, 1),
+  clusterVersionMax: otherwise(count, 1),
+  clusterVersionWaits: otherwise(orNull(text), null),
   adminPort: count,
   role: oneOf("leader", "follower", "candidate", "preCandidate", "unformed"),
   term: count,

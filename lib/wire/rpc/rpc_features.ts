@@ -19,6 +19,7 @@ const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   status: 0,
   start: 8,
   facts: 0,
+  clusterVersion: 3,
 };
 
 /** The frames that belong to a feature; all others are part of version 1. */

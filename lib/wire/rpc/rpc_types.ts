@@ -59,6 +59,8 @@ export const Feature = {
   start: "start",
   /** The frame `facts`: what this server says of itself, for people and programs that ask. */
   facts: "facts",
+  /** Value: which cluster versions this server can read (node/peers/peer_version.ts). No frames. */
+  clusterVersion: "clusterVersion",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -81,6 +83,8 @@ export const RefusalReason = {
   busy: 7,
   /** Another process answers under the same id with the same data directory. */
   secondProcess: 8,
+  /** The one who connects runs a build that can't read what this cluster has in its log. */
+  clusterVersion: 9,
 } as const;
 export type RefusalReason = typeof RefusalReason[keyof typeof RefusalReason];
 
