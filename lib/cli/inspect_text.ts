@@ -56,7 +56,9 @@ function snapshotLines({ snapshots }: DirectoryReport): string[] {
     snapshots.length === 0 ? "no snapshots" : "snapshots",
     snapshots.map(({ path, position, bytes, head, configuration, problem }) => {
       const at = `up to entry ${position.index} of term ${position.term}, ${bytes} bytes`;
-      const keys = head === null ? "" : `, ${head.keys} keys, digest ${head.digest}`;
+      const keys = head === null
+        ? ""
+        : `, ${head.keys} keys, digest ${head.digest}, cluster version ${head.clusterVersion}`;
       const voters = configuration === null ? "" : `, ${describeConfiguration(configuration)}`;
       return `${path}  ${at}${keys}${voters}${problem === null ? "" : ", DAMAGED"}`;
     }),

@@ -205,13 +205,24 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
   const room = drawn.limits.connectionsMax - clients.count - 1;
-  const redis = drawRedis(new Random(seed ^ 0x4ed1), room);
+  const redis = withNewest(drawRedis(new Random(seed ^ 0x4ed1), room), drawn.older, room);
   // Readers that never leave would take every connection, and no write would come in.
   const split = clients.split && room >= 0;
   const withLag = drawn.faults.lag === undefined ? drawn : forLag(drawn);
   const calmed = withLag.faults.overtaken === undefined ? withLag : forOvertaken(withLag);
   const asked = { ...calmed, clients: { ...calmed.clients, split }, redis };
   return { ...withRules(asked), ...overrides };
+}
+
+/** Where builds are mixed, somebody uses a command that waits for the cluster version. */
+function withNewest(
+  redis: RedisOptions | null,
+  older: readonly number[],
+  room: number,
+): RedisOptions | null {
+  if (older.length === 0 || room < 2 || redis !== null) return redis;
+  const some = { counters: 1, accounts: 2, thinkMeanMs: 30, burstMax: 4 };
+  return { ...some, counterClients: 0, transferClients: 1, volatileClients: 1 };
 }
 
 /**
