@@ -118,12 +118,13 @@ type EtcdOperation = object;
 /** One server of etcd, filled by large transactions over its JSON gateway; compacted behind. */
 export class EtcdMemory implements MemorySubject {
   readonly name = "etcd";
+  /** Where clients find it. */
+  readonly url: string;
   readonly #process: ForeignProcess;
-  readonly #url: string;
 
   private constructor(process: ForeignProcess, url: string) {
     this.#process = process;
-    this.#url = url;
+    this.url = url;
   }
 
   static async start(parent: string | undefined): Promise<EtcdMemory> {
@@ -179,7 +180,7 @@ export class EtcdMemory implements MemorySubject {
   }
 
   async #post(path: string, body: object): Promise<void> {
-    const response = await fetch(`${this.#url}/v3/${path}`, {
+    const response = await fetch(`${this.url}/v3/${path}`, {
       method: "POST",
       body: JSON.stringify(body),
     });

@@ -4,19 +4,34 @@
  * refused with one sentence that names the key and what was meant.
  */
 import * as v from "valibot";
-import { addressFaults, limitsFaults, timingFaults } from "./config_checks.ts";
+import { addressFaults, backupFaults, limitsFaults, timingFaults } from "./config_checks.ts";
+import {
+  BACKUP_EVERY_RANGE_MS,
+  LIMIT_RANGES,
+  type Ranges,
+  STORAGE_RANGES,
+  TICK_RANGE_MS,
+  TIMING_RANGES,
+} from "./config_ranges.ts";
 import { describeIssue, parseJson, unknownKeys } from "./config_text.ts";
 import {
   DEFAULT_LIMITS,
   DEFAULT_STORAGE_LIMITS,
   DEFAULT_TIMING,
-  ENTRY_BYTES_CEILING,
   type Limits,
-  REDIS_KEY_BYTES_CEILING,
   type StorageLimits,
   type Timing,
-  VALUE_BYTES_CEILING,
 } from "./node/limits.ts";
+import { parseSomeDurationMs } from "./util/duration.ts";
+
+/** Backups that servers take by themselves: scheduled_backups.ts. */
+export interface BackupSchedule {
+  readonly everyMs: number;
+  /** The directory of the files. Relative to the working directory. */
+  readonly path: string;
+  /** So many files of this cluster stay in it. */
+  readonly keep: number;
+}
 
 /** One server of the cluster: where clients and the other servers reach it, and where it listens. */
 export interface ServerConfig {
@@ -44,6 +59,8 @@ export interface Config {
   readonly storage: StorageLimits;
   /** The cluster version is not raised while a server runs with this (docs/versions.md). */
   readonly holdClusterVersion?: boolean | undefined;
+  /** Absent: no backups are scheduled. */
+  readonly backup?: BackupSchedule;
   /** Keys of the file that earlier builds knew and this one has no use for. */
   readonly withoutEffect?: readonly string[];
 }
@@ -55,54 +72,6 @@ export class ConfigError extends Error {
 
 /** Votes of more servers cost every write more than they add to its safety. */
 const SERVERS_MAX = 15;
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
-const HOUR_MS = 3_600_000;
-
-/** Smallest and greatest value of each number, per section. */
-type Ranges<T> = { readonly [K in keyof T]: readonly [number, number] };
-
-/** Of builds that counted time in ticks. */
-const TICK_RANGE_MS = [1, 1_000] as const;
-
-const TIMING_RANGES: Ranges<Timing> = {
-  heartbeatIntervalMs: [1, 60_000],
-  electionTimeoutMs: [10, 600_000],
-  commandTimeoutMs: [10, HOUR_MS],
-  leaderWaitMs: [0, 10 * 60_000],
-  idleTimeoutMs: [0, 24 * HOUR_MS],
-  halfCommandTimeoutMs: [100, HOUR_MS],
-  writeTimeoutMs: [100, HOUR_MS],
-  slowSyncMs: [1, HOUR_MS],
-};
-
-const LIMIT_RANGES: Ranges<Limits> = {
-  valueBytesMax: [1, VALUE_BYTES_CEILING],
-  redisKeyBytesMax: [1, REDIS_KEY_BYTES_CEILING],
-  connectionsMax: [1, 1_000_000],
-  pipelineCommandsMax: [1, 1_000_000],
-  outputBytesMax: [KIB, GIB],
-  clientBytesMax: [MIB, 64 * GIB],
-  uncommittedBytesMax: [64 * KIB, 512 * MIB],
-  entryBytesMax: [KIB, ENTRY_BYTES_CEILING],
-  appendBytesMax: [KIB, ENTRY_BYTES_CEILING],
-  appendsInFlightMax: [1, 4_096],
-  appendBytesInFlightMax: [KIB, GIB],
-  outboxBytesMax: [64 * KIB, GIB],
-};
-
-const STORAGE_RANGES: Ranges<StorageLimits> = {
-  segmentBytesMax: [64 * KIB, GIB],
-  reserveBytes: [0, GIB],
-  snapshotLogBytesMin: [4 * KIB, 64 * GIB],
-  snapshotSliceBytes: [64, MIB],
-  snapshotChunkBytes: [64, 8 * MIB],
-  logMemoryBytes: [4 * KIB, 4 * GIB],
-  catchUpBytes: [0, 1024 * GIB],
-  dataBytesMax: [0, 1024 * GIB],
-};
 
 function wholeNumber(low: number, high: number, what: string) {
   const meant = `is no ${what} (${low} to ${high})`;
@@ -175,11 +144,31 @@ const SERVER = section(SERVER_KEYS, "server");
 const SERVERS = `is no list of 1 to ${SERVERS_MAX} servers`;
 const PATH = "is no directory (a name of 1 to 4096 characters)";
 
+const DIRECTORY = v.pipe(
+  v.string(PATH),
+  v.check((path) => path.length > 0 && path.length <= 4_096 && !path.includes("\0"), PATH),
+);
+
+const EVERY = 'is no time between backups (a text such as "90m", "6h" or "1d", from 1s to 366d)';
+const KEPT = 7;
+
+function isEvery(text: string): boolean {
+  try {
+    const ms = parseSomeDurationMs(text);
+    return ms >= BACKUP_EVERY_RANGE_MS[0] && ms <= BACKUP_EVERY_RANGE_MS[1];
+  } catch {
+    return false;
+  }
+}
+
+const BACKUP_KEYS = {
+  every: v.pipe(v.string(EVERY), v.check(isEvery, EVERY)),
+  path: DIRECTORY,
+  keep: v.optional(wholeNumber(1, 10_000, "number of backups to keep"), KEPT),
+};
+
 const SECTIONS = {
-  path: v.pipe(
-    v.string(PATH),
-    v.check((path) => path.length > 0 && path.length <= 4_096 && !path.includes("\0"), PATH),
-  ),
+  path: DIRECTORY,
   servers: v.pipe(
     v.array(SERVER, SERVERS),
     v.check((servers) => servers.length >= 1 && servers.length <= SERVERS_MAX, SERVERS),
@@ -197,16 +186,18 @@ const SECTIONS = {
   limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
   holdClusterVersion: v.optional(v.boolean("is neither true nor false")),
+  backup: v.optional(section(BACKUP_KEYS, "backup schedule")),
 };
 const CONFIG = section(SECTIONS, "cluster file");
 
 /** The sections by the key path that leads to them, list positions left out; for the hint on unknown keys. */
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
-  "": ["path", "servers", "timing", "limits", "storage", "holdClusterVersion"],
+  "": Object.keys(SECTIONS),
   servers: Object.keys(SERVER_KEYS),
   timing: Object.keys(TIMING_RANGES),
   limits: Object.keys(LIMIT_RANGES),
   storage: Object.keys(STORAGE_RANGES),
+  backup: Object.keys(BACKUP_KEYS),
 };
 
 /** And what is accepted, though nobody needs it any more: no hint names it. */
@@ -216,7 +207,11 @@ const ACCEPTED_KEYS: typeof KNOWN_KEYS = {
 };
 
 /** The cluster file as earlier builds know it, too. */
-type FileContents = Config & { readonly timing: { readonly tickMs?: number } };
+type FileContents = Omit<Config, "backup"> & {
+  readonly timing: { readonly tickMs?: number };
+  readonly backup?: FileBackup;
+};
+type FileBackup = Omit<BackupSchedule, "everyMs"> & { readonly every: string };
 
 /** The cluster that is used where no file is there: three servers on this machine. */
 export function defaultConfig(): Config {
@@ -251,20 +246,28 @@ export function parseConfig(text: string, source: string): Config {
     throw new ConfigError(`${source}: ${describeIssue(result.issues[0], KNOWN_KEYS)}`);
   }
   // The sections are built from tables with exactly these keys, which the types can't follow.
-  const { timing: { tickMs, ...timing }, ...rest } = result.output as unknown as FileContents;
+  const { timing: { tickMs, ...timing }, backup, ...rest } = result
+    .output as unknown as FileContents;
   const unused = tickMs === undefined ? {} : { withoutEffect: ["timing.tickMs"] };
-  const config: Config = { ...rest, timing, ...unused };
+  const config: Config = { ...rest, timing, ...unused, ...scheduleOf(backup) };
   const fault = contradictions(config)[0] ?? null;
   if (fault !== null) throw new ConfigError(`${source}: ${fault}`);
   return config;
 }
 
+function scheduleOf(backup: FileBackup | undefined): Pick<Config, "backup"> {
+  if (backup === undefined) return {};
+  const { every, path, keep } = backup;
+  return { backup: { everyMs: parseSomeDurationMs(every), path, keep } };
+}
+
 /** Parts that are right by themselves and don't fit together; those that are absent are not looked at. */
-function contradictions({ servers, timing, limits }: Partial<Config>): string[] {
+function contradictions({ path, servers, timing, limits, backup }: Partial<Config>): string[] {
   return [
     ...(servers === undefined ? [] : addressFaults(servers)),
     ...(timing === undefined ? [] : timingFaults(timing)),
     ...(limits === undefined ? [] : limitsFaults(limits)),
+    ...(backup === undefined ? [] : backupFaults(backup.path, path ?? "", servers ?? [])),
   ];
 }
 

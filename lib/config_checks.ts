@@ -66,6 +66,23 @@ export function* limitsFaults(limits: Limits): Generator<string> {
   }
 }
 
+/** Backups in a directory whose files are a server's own. */
+export function* backupFaults(
+  backupPath: string,
+  path: string,
+  servers: readonly Pick<ServerAddress, "id">[],
+): Generator<string> {
+  const plain = (text: string) =>
+    text.replace(/^(\.\/+)+/, "").replace(/\/+/g, "/").replace(/\/$/, "");
+  for (const { id } of servers) {
+    const data = `${plain(path)}/${id}`;
+    if (`${plain(backupPath)}/`.startsWith(`${data}/`)) {
+      yield `backup.path: ${backupPath} is in the data directory of server ${id}: backups belong ` +
+        "elsewhere, on another disk at best";
+    }
+  }
+}
+
 /** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
 const ANY_ADDRESS = /^[0:.]+$/;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;

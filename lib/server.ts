@@ -75,8 +75,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const diskMs = Math.round(processUse().diskMs);
   const fields = { ...servingFields(options, runner), tookMs, diskMs };
   log({ level: "info", message: "Serving", fields });
+  const { backup: schedule } = config;
+  // Loaded by those servers alone that need it.
+  const backups = schedule === undefined
+    ? null
+    : (await import("./scheduled_backups.ts")).schedule({
+      schedule,
+      server: node.backedUp,
+      clock,
+      log,
+    });
+  const stop = () => {
+    backups?.stop();
+    return runner.stop();
+  };
   return {
-    stopped: stopOnSignal(surroundings, () => runner.stop()).then(() => {
+    stopped: stopOnSignal(surroundings, stop).then(() => {
       directory.close();
       log({ level: "info", message: "Stopped", fields: { server: serverId } });
     }),

@@ -72,6 +72,26 @@ Deno.test("config: ports outside 1 to 65535 are refused by their key", () => {
   assertEquals(withServer({ logPort: 1.5 }), "servers[1].logPort: 1.5 is no port (1 to 65535)");
 });
 
+Deno.test("config: a schedule of backups, and what is wrong with one", () => {
+  const withBackup = (backup: object) => refusal({ backup });
+  const text = (backup: object) => JSON.stringify({ path: "d", servers: SERVERS, backup });
+  assertEquals(parseConfig(text({ every: "6h", path: "b" }), "c.json").backup, {
+    everyMs: 6 * 3_600_000,
+    path: "b",
+    keep: 7,
+  });
+  const every = 'is no time between backups (a text such as "90m", "6h" or "1d", from 1s to 366d)';
+  assertEquals(withBackup({ every: "999ms", path: "b" }), `backup.every: "999ms" ${every}`);
+  assertEquals(withBackup({ every: 3600, path: "b" }), `backup.every: 3600 ${every}`);
+  assertStringIncludes(withBackup({ every: "1d" }), "backup.path: missing");
+  assertStringIncludes(withBackup({ every: "1d", path: "b", keep: 0 }), "backup.keep: 0 is no ");
+  assertStringIncludes(withBackup({ every: "1d", path: "b", keeps: 3 }), "backup.keeps: unknown");
+  assertStringIncludes(
+    withBackup({ every: "1d", path: "./data//1/x" }),
+    "backup.path: ./data//1/x is in the data directory of server 1",
+  );
+});
+
 Deno.test("config: server ids are positive safe integers, and unique", () => {
   for (const id of [0, -1, 1.5, 2 ** 53, "1", null]) {
     assertStringIncludes(withServer({ id }), "servers[1].id: ");
@@ -105,7 +125,8 @@ Deno.test("config: hostnames that could break a reply line are refused", () => {
 Deno.test("config: unknown and missing keys are named with those that are known", () => {
   assertEquals(
     refusal({ colour: 1 }),
-    "colour: unknown key; known here: path, servers, timing, limits, storage, holdClusterVersion",
+    "colour: unknown key; known here: path, servers, timing, limits, storage, holdClusterVersion, " +
+      "backup",
   );
   assertEquals(
     withServer({ port: 1 }),

@@ -241,6 +241,26 @@ const DISK: readonly Family<Counts>[] = [
   }),
 ];
 
+const BACKUPS: readonly Family<Counts>[] = [
+  gauge("raftkv_backup_is_writer", "1 where this server has to write the scheduled ones.", (c) => {
+    return Number(c.meters.backups.isWriter);
+  }),
+  gauge("raftkv_backup_every_seconds", "How often one is scheduled; 0: none is.", (c) => {
+    return seconds(c.meters.backups.everyMs);
+  }),
+  gauge(
+    "raftkv_backup_last_timestamp_seconds",
+    "When the last one that this server knows of was sound, since 1970; 0: none.",
+    (c) => seconds(c.meters.backups.lastMs),
+  ),
+  counter("raftkv_backup_taken_total", "Scheduled ones that were written and verified.", (c) => {
+    return c.meters.backups.taken;
+  }),
+  counter("raftkv_backup_failed_total", "Scheduled ones that failed.", (c) => {
+    return c.meters.backups.failed;
+  }),
+];
+
 const CLIENTS: readonly Family<Counts>[] = [
   gauge("raftkv_client_connections", "Open connections of clients.", (c) => c.facts.connections),
   {
@@ -282,5 +302,6 @@ export const FAMILIES: readonly Family<Counts>[] = [
   ...RAFT,
   ...CATCH_UP,
   ...DISK,
+  ...BACKUPS,
   ...CLIENTS,
 ];

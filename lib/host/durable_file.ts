@@ -5,6 +5,9 @@
 import { type OutputStream, StreamError } from "./console.ts";
 import { reasonOf } from "./system_errors.ts";
 
+/** So many bytes are synced together while it is written. */
+const SYNC_BYTES = 16_777_216;
+
 export interface DurableFile extends OutputStream {
   /** Makes it durable and gives it its name. @throws {StreamError} in words; nothing is left then. */
   finish(): Promise<void>;
@@ -19,58 +22,92 @@ export interface DurableFile extends OutputStream {
 export function createDurableFile(path: string): DurableFile {
   checkFree(path);
   const temporary = `${path}.${Deno.pid}.part`;
-  let file: Deno.FsFile;
   try {
-    file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
+    return new NewDurableFile(path, temporary);
   } catch (error) {
     throw new Error(`Cannot create ${path}: ${reasonOf(path, error)}`, { cause: error });
   }
-  let isOpen = true;
+}
+
+class NewDurableFile implements DurableFile {
+  readonly #path: string;
   /** The name that it has by now. */
-  let name = temporary;
-  const close = () => {
-    if (!isOpen) return;
-    isOpen = false;
-    file.close();
-  };
-  const abandon = () => {
-    if (!isOpen) return;
-    close();
-    Deno.removeSync(name);
-  };
-  const failed = (error: unknown) => {
-    abandon();
-    return new StreamError(`Cannot write ${path}: ${reasonOf(path, error)}`, { cause: error });
-  };
-  return {
-    async write(bytes) {
+  #name: string;
+  readonly #file: Deno.FsFile;
+  /** Another descriptor of it: the runtime lets a file's operations wait for each other. */
+  readonly #syncer: Deno.FsFile;
+  #isOpen = true;
+  #unsyncedBytes = 0;
+  #syncing: Promise<void> | null = null;
+  #syncFailure: unknown = null;
+
+  constructor(path: string, temporary: string) {
+    this.#path = path;
+    this.#name = temporary;
+    this.#file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
+    this.#syncer = Deno.openSync(temporary, { write: true });
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      let written = 0;
+      while (written < bytes.length) written += await this.#file.write(bytes.subarray(written));
+      this.#unsyncedBytes += written;
+      this.#syncSome();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async finish(): Promise<void> {
+    const path = this.#path;
+    try {
+      await this.#syncing;
+      if (this.#syncFailure !== null) throw this.#syncFailure;
+      await this.#file.sync();
+      checkFree(path);
+      Deno.renameSync(this.#name, path);
+      this.#name = path;
+      const parent = await Deno.open(path.slice(0, path.lastIndexOf("/") + 1) || ".");
       try {
-        let written = 0;
-        while (written < bytes.length) written += await file.write(bytes.subarray(written));
-      } catch (error) {
-        throw failed(error);
+        await parent.sync();
+      } finally {
+        parent.close();
       }
-    },
-    async finish() {
-      try {
-        await file.sync();
-        checkFree(path);
-        Deno.renameSync(temporary, path);
-        name = path;
-        const directory = path.slice(0, path.lastIndexOf("/") + 1) || ".";
-        const parent = await Deno.open(directory);
-        try {
-          await parent.sync();
-        } finally {
-          parent.close();
-        }
-        close();
-      } catch (error) {
-        throw failed(error);
-      }
-    },
-    close: abandon,
-  };
+      this.#closeBoth();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#closeBoth();
+    Deno.removeSync(this.#name);
+  }
+
+  /** Syncs while more comes, so that little is left for the end. A failure is told there. */
+  #syncSome(): void {
+    if (this.#unsyncedBytes < SYNC_BYTES || this.#syncing !== null || !this.#isOpen) return;
+    this.#unsyncedBytes = 0;
+    const ended = (error: unknown) => {
+      this.#syncFailure ??= error;
+      this.#syncing = null;
+    };
+    this.#syncing = this.#syncer.syncData().then(() => ended(null), ended);
+  }
+
+  #closeBoth(): void {
+    this.#isOpen = false;
+    this.#file.close();
+    this.#syncer.close();
+  }
+
+  #failed(error: unknown): Error {
+    this.close();
+    const reason = reasonOf(this.#path, error);
+    return new StreamError(`Cannot write ${this.#path}: ${reason}`, { cause: error });
+  }
 }
 
 function checkFree(path: string): void {

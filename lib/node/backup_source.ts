@@ -1,5 +1,7 @@
 /** What a formed server gives to whoever takes a backup of it. */
 import type { BackupSource } from "../wire/backup.ts";
+import type { ServerView } from "../wire/codec.ts";
+import type { BackupMeters } from "./facts/meters.ts";
 import type { Replica } from "./replica.ts";
 
 export interface BackupOwner {
@@ -7,6 +9,15 @@ export interface BackupOwner {
   readonly serverId: number;
   /** Of raftkv. */
   readonly version: string;
+}
+
+/** A server, as far as scheduled backups of it go. */
+export interface BackedUpServer {
+  /** It has to write them now. */
+  isWriter(): boolean;
+  meters(): BackupMeters;
+  /** Null while it has nothing that could be taken. */
+  source(): BackupSource | null;
 }
 
 /** `begun` is called when there is something new to do as time passes. */
@@ -27,4 +38,18 @@ export function backupSource(
     next: (id) => backups.next(id),
     end: (id) => backups.end(id),
   };
+}
+
+/**
+ * True where this server has to write the scheduled backups: the follower with the lowest id that has
+ * something and is heard; the leader where it hears no other. Each server judges by what it hears, so
+ * nothing has to be agreed on; two that don't hear each other may both write, which harms nothing.
+ */
+export function isBackupWriter(
+  { serverId, leaderId, hasLeader, isLoading, peers }: ServerView,
+): boolean {
+  if (isLoading || !hasLeader) return false;
+  const others = peers.filter(({ reach, isEmpty }) => reach === "heard" && !isEmpty);
+  if (serverId === leaderId) return others.length === 0;
+  return others.every(({ id }) => id === leaderId || id > serverId);
 }

@@ -22,6 +22,7 @@ import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
+import { type BackedUpServer, isBackupWriter } from "./backup_source.ts";
 import { clusterStatus } from "./facts/cluster_status.ts";
 import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
@@ -107,6 +108,12 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     status: () => clusterStatus(this.#state),
     counts: () => nodeCounts(this.#state),
     health: () => nodeHealth(this.#state),
+  };
+
+  readonly backedUp: BackedUpServer = {
+    isWriter: () => this.#state.shutdown === null && isBackupWriter(this.#evaluator.serverView()),
+    meters: () => this.#state.meters.backups,
+    source: () => this.#evaluator.backups(),
   };
 
   openSession(remote: string): ClientSession | null {

@@ -5,13 +5,8 @@ import { visible, visibleText } from "../../lib/cli/output/escape.ts";
 import { Progress, progressLine } from "../../lib/cli/output/progress.ts";
 import { type KeyRecord, parseRecord, recordLine } from "../../lib/cli/output/records.ts";
 import { clip, table, widthOf } from "../../lib/cli/output/table.ts";
-import {
-  bytesText,
-  countText,
-  msText,
-  parseDurationMs,
-  secondsText,
-} from "../../lib/cli/output/units.ts";
+import { bytesText, countText, msText, secondsText } from "../../lib/cli/output/units.ts";
+import { parseDurationMs } from "../../lib/util/duration.ts";
 
 const encoder = new TextEncoder();
 

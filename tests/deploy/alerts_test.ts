@@ -116,6 +116,16 @@ const CASES:
       HEALTHY,
       HEALTHY,
     ]],
+    ["backups are taken", null, [
+      { ...LEADER, backup_every_seconds: "3600x400", backup_last_timestamp_seconds: "0x400" },
+      { ...HEALTHY, backup_every_seconds: "3600x400", backup_last_timestamp_seconds: "0+60x400" },
+      HEALTHY,
+    ]],
+    ["backups fail", "RaftkvBackupOverdue", [
+      { ...LEADER, backup_every_seconds: "60x400", backup_last_timestamp_seconds: "0x400" },
+      { ...HEALTHY, backup_every_seconds: "60x400", backup_last_timestamp_seconds: "60x400" },
+      HEALTHY,
+    ]],
     ["an upgrade is left half done", "RaftkvVersionsDiffer", [
       LEADER,
       Object.fromEntries(

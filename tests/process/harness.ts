@@ -20,6 +20,7 @@ export interface ClusterOptions {
   readonly timing?: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, number>>;
   readonly storage?: Readonly<Record<string, number>>;
+  readonly backup?: Readonly<Record<string, string | number>>;
   /** Where the data goes, if not into the cluster's own directory. */
   readonly path?: string;
   /** What outside software leaves behind, and why that can't be ended here: leaks are not looked for. */
@@ -175,7 +176,7 @@ export class Cluster {
 
   /** Writes the cluster file anew; servers read it when they start. */
   writeConfig(options: ClusterOptions): void {
-    const { servers = {}, timing, limits = {}, storage = {} } = options;
+    const { servers = {}, timing, limits = {}, storage = {}, backup } = options;
     Deno.writeTextFileSync(
       this.configFile,
       JSON.stringify({
@@ -186,6 +187,7 @@ export class Cluster {
         timing: { ...TIMING, ...timing },
         limits,
         storage,
+        ...(backup !== undefined && { backup }),
       }),
     );
   }

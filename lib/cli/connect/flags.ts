@@ -1,6 +1,7 @@
 /** The flags that the commands share. Each can also be given by the environment variable in brackets. */
 import type { CliContext } from "../context.ts";
-import { parseSomeDurationMs, parseTimerMs } from "../output/units.ts";
+import { parseSomeDurationMs } from "../../util/duration.ts";
+import { parseTimerMs } from "../output/units.ts";
 import { OUTPUT_FORMS } from "../tool.ts";
 import { parseServers } from "./servers.ts";
 

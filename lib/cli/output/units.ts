@@ -1,4 +1,5 @@
 /** Numbers for people. Pure. */
+import { parseSomeDurationMs } from "../../util/duration.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -41,36 +42,13 @@ export function secondsText(seconds: number): string {
   return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3_600) % 24)}h`;
 }
 
-const DURATION_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  "": 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** `500ms`, `1.5s`, `2m`, `3h`, `7d`; a bare number is seconds. @throws {Error} where it is none. */
-export function parseDurationMs(text: string): number {
-  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d|)$/.exec(text) ?? [];
-  const ms = Math.round(Number(number) * (DURATION_MS[unit ?? "?"] ?? NaN));
-  if (Number.isSafeInteger(ms)) return ms;
-  throw new Error(`${JSON.stringify(text)} is no duration, such as 500ms, 5s, 2m, 1h or 7d`);
-}
-
-/** The same, and more than nothing. */
-export function parseSomeDurationMs(text: string): number {
-  const ms = parseDurationMs(text);
-  if (ms > 0) return ms;
-  throw new Error(`${JSON.stringify(text)} is no time at all: give at least 1ms`);
-}
-
+const DAY_MS = 86_400_000;
 const TIMER_DAYS_MAX = 24;
 
 /** The same for a timer: those of JavaScript end at 2^31 - 1 ms, which is in the 25th day. */
 export function parseTimerMs(text: string): number {
   const ms = parseSomeDurationMs(text);
-  if (ms <= TIMER_DAYS_MAX * DURATION_MS["d"]!) return ms;
+  if (ms <= TIMER_DAYS_MAX * DAY_MS) return ms;
   throw new Error(`${JSON.stringify(text)} is too long: at most ${TIMER_DAYS_MAX}d`);
 }
 

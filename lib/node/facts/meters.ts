@@ -7,6 +7,18 @@ import { NOBODY, type ServerId } from "../../raft/types.ts";
 import { TimeHistogram } from "../../util/time_histogram.ts";
 import { RequestMeters } from "../session/request_meters.ts";
 
+/** Scheduled backups; counted by scheduled_backups.ts. */
+export interface BackupMeters {
+  /** This server has to write them now. */
+  isWriter: boolean;
+  /** 0: none are scheduled. */
+  everyMs: number;
+  taken: number;
+  failed: number;
+  /** When the last one was found sound, by the wall clock; 0: none is known. */
+  lastMs: number;
+}
+
 const ROTATE_EVERY_MS = 1_000;
 
 export class Meters {
@@ -21,6 +33,7 @@ export class Meters {
   /** Making one snapshot, from its beginning until it is durable. */
   readonly snapshot = new TimeHistogram();
   readonly catchUp = { givenUp: 0, writeBytesPerSecond: 0, followerBytesPerSecond: 0 };
+  readonly backups: BackupMeters = { isWriter: false, everyMs: 0, taken: 0, failed: 0, lastMs: 0 };
   /** How often this server stood for election, pre-votes left out. */
   elections = 0;
   /** How often it came to know another leader than before. */

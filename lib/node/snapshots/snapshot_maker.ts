@@ -86,10 +86,15 @@ export class SnapshotMaker {
     this.#logBytes += bytes;
   }
 
-  /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one. */
+  /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one, or a backup. */
   want(): void {
     if (this.#running === null) this.#isWanted = true;
     else this.#running.isUrgent = true;
+  }
+
+  /** Somebody waits for the one that is being taken. */
+  get isUrgent(): boolean {
+    return this.#running?.isUrgent ?? false;
   }
 
   /** True where what is being taken needs no room but its own; also where nothing is. */

@@ -1,0 +1,224 @@
+/**
+ * How long a backup of a million keys takes, beside `etcdctl snapshot save` of the same contents in the
+ * same run, each as its users run it: from the start of the command to the durable file. And what the
+ * clients feel while backups are taken one after another.
+ */
+import type { LatencySummary } from "../lib/util/histogram.ts";
+import { Cluster } from "./cluster.ts";
+import { findLeader, pauseMs } from "./find_leader.ts";
+import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
+import { median } from "./median.ts";
+import { EtcdMemory, fillCluster } from "./memory_subjects.ts";
+import { OpenLoop } from "./open_loop.ts";
+import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
+import { loadOnce } from "./writes.ts";
+
+const HELP = `deno task bench:backup [flags]
+
+  --keys K             (1000000)
+  --value-bytes N      (256)
+  --runs N             backups of each, of which the median counts (5)
+  --rate R             sets a second meanwhile (2000)
+  --seconds S          seconds of load, without backups and with them (15)
+  --executable FILE    run this instead of main.ts
+  --directory DIR      where the servers keep their data (the system's temporary directory)
+  --json FILE          writes the results there, too
+  --quick              30,000 keys
+`;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CONNECTIONS = 16;
+const MAIN = new URL("../main.ts", import.meta.url).pathname;
+
+interface BackupOptions {
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly runs: number;
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly executable: string | undefined;
+  readonly directory: string | undefined;
+  readonly json: string | undefined;
+}
+
+interface Saved {
+  readonly tookMs: readonly number[];
+  readonly bytes: number;
+}
+
+interface BackupResult {
+  readonly raftkv: Saved;
+  readonly etcd: Saved;
+  readonly without: LatencySummary;
+  readonly meanwhile: LatencySummary;
+  readonly backupsMeanwhile: number;
+}
+
+/** @throws {Error} with what the program said, where it fails. */
+async function runProgram(
+  [program, ...args]: readonly string[],
+  environment = {},
+): Promise<number> {
+  const startMs = performance.now();
+  const { success, stderr } = await new Deno.Command(program!, {
+    args,
+    env: environment,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  const tookMs = performance.now() - startMs;
+  if (success) return tookMs;
+  throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Runs `save` so often, each time to a new file, which is removed. */
+async function timed(
+  runs: number,
+  directory: string,
+  save: (file: string) => Promise<number>,
+): Promise<Saved> {
+  const tookMs: number[] = [];
+  let bytes = 0;
+  for (let run = 0; run < runs; run++) {
+    const file = `${directory}/saved-${run}`;
+    tookMs.push(await save(file));
+    bytes = Deno.statSync(file).size;
+    Deno.removeSync(file);
+  }
+  return { tookMs, bytes };
+}
+
+function backupCommand({ executable }: BackupOptions, cluster: Cluster, file: string): string[] {
+  const program = executable === undefined
+    ? [Deno.execPath(), "run", "--quiet", "--no-check", "--allow-all", MAIN]
+    : [executable];
+  const servers = cluster.addresses.map(({ hostname, port }) => `${hostname}:${port}`).join(",");
+  return [...program, "backup", "--servers", servers, file];
+}
+
+async function runEtcd(options: BackupOptions, directory: string): Promise<Saved> {
+  const { keys, valueBytes, runs } = options;
+  const etcd = await EtcdMemory.start(options.directory);
+  try {
+    await etcd.fill(loadOnce(keys, valueBytes), valueBytes);
+    const endpoint = etcd.url.replace("http://", "");
+    const save = (file: string) =>
+      runProgram(["etcdctl", "--endpoints", endpoint, "snapshot", "save", file], {
+        ETCDCTL_API: "3",
+      });
+    return await timed(runs, directory, save);
+  } finally {
+    await etcd.stop();
+  }
+}
+
+async function run(options: BackupOptions, directory: string): Promise<BackupResult> {
+  const { keys, valueBytes, runs, perSecond, seconds, executable } = options;
+  const etcd = await runEtcd(options, directory);
+  const cluster = await Cluster.start({ servers: 3, executable, parent: options.directory });
+  try {
+    await fillCluster(cluster.addresses, loadOnce(keys, valueBytes), valueBytes);
+    const leader = await findLeader(cluster.addresses, CONNECT_TIMEOUT_MS);
+    const save = (file: string) => runProgram(backupCommand(options, cluster, file));
+    const touch = () => fillCluster(cluster.addresses, loadOnce(1, valueBytes), valueBytes);
+    const raftkv = await timed(runs, directory, async (file) => {
+      // A snapshot that is there already would be given at once.
+      await touch();
+      return await save(file);
+    });
+    const loop = await OpenLoop.start({
+      leader,
+      connections: CONNECTIONS,
+      perSecond,
+      keys,
+      valueBytes,
+    });
+    const startMs = performance.now();
+    await pauseMs(seconds * 1_000);
+    const withMs = performance.now();
+    let backupsMeanwhile = 0;
+    while (performance.now() < withMs + seconds * 1_000) {
+      await timed(1, directory, save);
+      backupsMeanwhile++;
+      loop.check();
+    }
+    const endMs = performance.now();
+    await loop.stop();
+    return {
+      raftkv,
+      etcd,
+      without: loop.samples.summary((dueMs) => dueMs > startMs + 1_000 && dueMs < withMs),
+      meanwhile: loop.samples.summary((dueMs) => dueMs >= withMs && dueMs < endMs),
+      backupsMeanwhile,
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+function report(options: BackupOptions, result: BackupResult): void {
+  const { keys, valueBytes, perSecond } = options;
+  const s = (ms: number) => (ms / 1_000).toFixed(2);
+  console.log(`${formatCount(keys)} keys, values of ${valueBytes} bytes\n`);
+  console.log(formatTable(
+    ["", "median s", "all s", "MB"],
+    ([["raftkv backup", result.raftkv], ["etcdctl snapshot save", result.etcd]] as const).map(
+      ([name, { tookMs, bytes }]) => [
+        name,
+        s(median([...tookMs])),
+        tookMs.map(s).join(" "),
+        (bytes / 1e6).toFixed(0),
+      ],
+    ),
+  ));
+  const ratio = median([...result.etcd.tookMs]) / median([...result.raftkv.tookMs]);
+  console.log(`\nraftkv is ${ratio.toFixed(2)} times as fast.\n`);
+  console.log(
+    `${formatCount(perSecond)} sets/s, ${result.backupsMeanwhile} backups; latency in ms:\n`,
+  );
+  console.log(formatTable(
+    ["", "sets", "p50", "p99", "p99.9", "max"],
+    ([["without", result.without], ["while backups are taken", result.meanwhile]] as const)
+      .map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
+        name,
+        formatCount(count),
+        ...[p50Ms, p99Ms, p999Ms, maxMs].map(formatMs),
+      ]),
+  ));
+}
+
+async function main(): Promise<number> {
+  const flags = parseOptions(HELP, {
+    keys: { type: "string" },
+    "value-bytes": { type: "string", default: "256" },
+    runs: { type: "string", default: "5" },
+    rate: { type: "string", default: "2000" },
+    seconds: { type: "string" },
+    ...COMMON_OPTIONS,
+  });
+  const options: BackupOptions = {
+    keys: Number(flags.keys ?? (flags.quick ? 30_000 : 1_000_000)),
+    valueBytes: Number(flags["value-bytes"]),
+    runs: Number(flags.runs),
+    perSecond: Number(flags.rate),
+    seconds: Number(flags.seconds ?? (flags.quick ? 4 : 15)),
+    executable: flags.executable,
+    directory: flags.directory,
+    json: flags.json,
+  };
+  const directory = Deno.makeTempDirSync({
+    prefix: "backup-bench-",
+    ...(options.directory === undefined ? {} : { dir: options.directory }),
+  });
+  try {
+    const result = await run(options, directory);
+    report(options, result);
+    writeJson(options.json, "backup", { options, result });
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main());
