@@ -10,7 +10,7 @@ import type { LogEvent } from "./node/api.ts";
 import type { BackedUpServer } from "./node/backup_source.ts";
 import { BackupAssembly } from "./storage/backups/backup_assembly.ts";
 import { openBackup } from "./storage/backups/backup_reader.ts";
-import type { BackupSource, BackupState } from "./wire/backup.ts";
+import { type BackupSource, type BackupState, LATER } from "./wire/backup.ts";
 
 export interface ScheduledBackupsOptions {
   readonly schedule: BackupSchedule;
@@ -126,19 +126,24 @@ class ScheduledBackups {
       // Nothing has changed since the last one: that is as good, once it is verified again.
       if (this.#disk.exists(path)) return found;
       const head = { clusterId, serverId, position: { index, term }, takenMs, hashSeed, version };
-      const assembly = new BackupAssembly(head, bytes);
+      const assembly = new BackupAssembly(head);
       const file = createDurableFile(path);
       try {
         await file.write(assembly.headBytes);
         for (;;) {
           const piece = source.next(id);
           if (piece === null) throw new Error("the server has given the backup up");
+          if (piece === LATER) {
+            await pause(STATE_MS);
+            continue;
+          }
           if (piece.length === 0) break;
           if (this.#isStopped) throw new Error("the server is being stopped");
           assembly.add(piece);
           // A copy: the next call may be somebody else's, while this one is written.
           await file.write(piece.slice());
         }
+        found.bytes = assembly.bytes;
         await file.write(assembly.finish());
         await file.finish();
       } finally {

@@ -162,8 +162,19 @@ export interface SnapshotWriter {
    * are on their way out. Errors as with `flush`.
    */
   finish(done: Done): void;
+  /** Opens what is in the file by now for reading, while more comes; it outlives the writer. */
+  openBody(): WrittenBody;
   /** Removes what was written. Allowed at any time; a `done` under way is not called any more. */
   abort(): void;
+}
+
+/** The body of a snapshot that is being written. */
+export interface WrittenBody {
+  /** How much of it is in the file by now. */
+  readonly bytes: number;
+  /** As `SnapshotFile.readBody`, of those bytes. */
+  readBody(offset: number, into: Uint8Array): number;
+  close(): void;
 }
 
 /** One snapshot, open for reading. */

@@ -1,5 +1,8 @@
 /** What a server gives to whoever takes a backup of it: `RAFTKV.BACKUP`, docs/backup.md. */
 
+/** The answer of a backup whose next piece is not written yet. */
+export const LATER = "LATER";
+
 /** What is known before anything is taken. */
 export interface BackupFacts {
   readonly clusterId: string;
@@ -15,13 +18,13 @@ export interface BackupFacts {
 
 /** How far a backup has come. */
 export interface BackupState {
-  /** Its contents are there, and can be read; the other fields but the last two are 0 before. */
+  /** Its contents can be read, as far as they are made; of the other fields all but two are 0 before. */
   readonly isReady: boolean;
   readonly index: number;
   readonly term: number;
-  /** When its contents were there, ms since 1970. */
+  /** When its contents were fixed, ms since 1970. */
   readonly takenMs: number;
-  /** How long the contents are; before they are there, about how long they become. */
+  /** How long the contents are; about, until all of them are made. */
   readonly bytes: number;
   /** Of these, how many are there. */
   readonly madeBytes: number;
@@ -35,9 +38,9 @@ export interface BackupSource {
   state(id: number): BackupState | null;
   /**
    * The next bytes, good until the next call; none at the end. Null where there is no such backup, or not
-   * any more, or it is not ready.
+   * any more.
    */
-  next(id: number): Uint8Array | null;
+  next(id: number): Uint8Array | typeof LATER | null;
   /** It is not needed any more. */
   end(id: number): void;
 }

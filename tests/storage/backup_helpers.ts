@@ -53,7 +53,7 @@ export function makeBody(): Uint8Array {
 
 export function assemble(body: Uint8Array, pieceBytes: number, head = HEAD): Uint8Array {
   const out = new ByteWriter();
-  const assembly = new BackupAssembly(head, body.length);
+  const assembly = new BackupAssembly(head);
   out.raw(assembly.headBytes);
   for (let at = 0; at < body.length; at += pieceBytes) {
     const piece = body.subarray(at, at + pieceBytes);

@@ -369,3 +369,28 @@ Deno.test("a snapshot of a later cluster version stops the start in words, and i
   assert(said?.includes("the cluster version is 3, and this build knows 1 to 2"), said ?? "");
   assert(disk.exists(`1/snapshot/${snapshotName(at)}`));
 });
+
+Deno.test("a snapshot's body can be read while it is written, as far as it is in the file", () => {
+  const disk = new SimDisk();
+  const { directory, log } = openFormed(disk, SMALL);
+  persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+  const writer = directory.snapshots.begin({ index: 1, term: 1 }, CONFIGURATION);
+  const body = writer.openBody();
+  assertEquals(body.bytes, 0);
+  writer.head({ index: 1, clockMs: 7, floor: 3, keys: 300, digest: "d1", clusterVersion: 1 });
+  writer.records(new Uint8Array(300).fill(7));
+  assertEquals(body.bytes, 0, "nothing of it is written");
+  settled(disk, (done) => writer.flush(done));
+  const early = new Uint8Array(1_000);
+  const count = body.readBody(0, early);
+  assert(count === body.bytes && count > 300);
+  settled(disk, (done) => writer.finish(done));
+  const whole = bodyOf(directory, { index: 1, term: 1 });
+  assert(whole.length > count);
+  assertEquals(early.subarray(0, count), whole.subarray(0, count));
+  const late = new Uint8Array(whole.length);
+  assertEquals(body.readBody(0, late), whole.length, "also once it has its name");
+  assertEquals(late, whole);
+  body.close();
+  directory.close();
+});

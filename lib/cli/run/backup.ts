@@ -3,7 +3,7 @@ import { RaftkvError, Refused } from "../../../client/mod.ts";
 import { asDurable, createDurableFile, type DurableFile } from "../../host/durable_file.ts";
 import { BackupAssembly } from "../../storage/backups/backup_assembly.ts";
 import { DataDirectoryError } from "../../storage/errors.ts";
-import type { BackupFacts, BackupState } from "../../wire/backup.ts";
+import type { BackupFacts } from "../../wire/backup.ts";
 import type { ClientFlags } from "../connect/flag_types.ts";
 import { failureOf } from "../connect/failures.ts";
 import { chooseServers, serverText } from "../connect/servers.ts";
@@ -125,13 +125,9 @@ async function awaitContents(
         `${link.server} has got no further with its snapshot for ${seconds}: look at its log`,
       );
     }
-    progress.show(0, partOf(state) / 2);
+    progress.show(0, null);
     await pause(LOOK_MS, signal);
   }
-}
-
-function partOf({ bytes, madeBytes }: BackupState): number {
-  return bytes > 0 ? Math.min(1, madeBytes / bytes) : 0;
 }
 
 interface Leader {
@@ -198,7 +194,7 @@ async function fetch(
     const { index, term, takenMs, bytes } = await link.state(id);
     const { clusterId, serverId, hashSeed, version } = facts;
     const head = { clusterId, serverId, position: { index, term }, takenMs, hashSeed, version };
-    const assembly = new BackupAssembly(head, bytes);
+    const assembly = new BackupAssembly(head);
     await withFile(() => file.write(assembly.headBytes));
     let count = 0;
     for await (const piece of link.pieces(id)) {
@@ -206,7 +202,7 @@ async function fetch(
       assembly.add(piece);
       await withFile(() => file.write(piece));
       count += piece.length;
-      progress.show(count / MIB, 0.5 + count / bytes / 2);
+      progress.show(count / MIB, Math.min(1, count / bytes));
     }
     const end = assembly.finish();
     await withFile(() => file.write(end));

@@ -1,9 +1,11 @@
 /** One server as `raftkv backup` uses it: `RAFTKV.BACKUP` by a connection of its own. */
 import { Link, type Reply } from "../../../client/mod.ts";
-import type { BackupFacts, BackupState } from "../../wire/backup.ts";
+import { type BackupFacts, type BackupState, LATER } from "../../wire/backup.ts";
 
 /** So many pieces are asked for ahead: what this process holds of them at most. */
 const PIECES_AHEAD = 8;
+/** How long to wait where the server has not written more yet. */
+const EARLY_PAUSE_MS = 4;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 
 export interface SourceOptions {
@@ -62,13 +64,21 @@ export class BackupLink {
       piece.catch(() => {});
       return piece;
     };
-    const asked = Array.from({ length: PIECES_AHEAD }, ask);
+    let asked = Array.from({ length: PIECES_AHEAD }, ask);
+    let isEarly = false;
     for (;;) {
       const piece = await asked.shift()!;
-      if (!(piece instanceof Uint8Array)) throw strange(this.server);
-      if (piece.length === 0) return;
-      asked.push(ask());
-      yield piece;
+      if (piece instanceof Uint8Array) {
+        if (piece.length === 0) return;
+        if (!isEarly) asked.push(ask());
+        yield piece;
+      } else if (piece === LATER) isEarly = true;
+      else throw strange(this.server);
+      // What was asked too early is answered first: else there would be a pause for each.
+      if (asked.length > 0) continue;
+      await new Promise((resolve) => setTimeout(resolve, EARLY_PAUSE_MS));
+      isEarly = false;
+      asked = Array.from({ length: PIECES_AHEAD }, ask);
     }
   }
 

@@ -1,12 +1,14 @@
 /**
  * Backups that are taken of this server: each is a snapshot's file, kept open and handed out piece by
- * piece as it is asked for. So contents of one index wait on the disk for a reader however slow, nothing
- * of them in memory, and the store is held up no longer than by any other snapshot.
+ * piece as it is asked for, from the moment that it begins to be written. So contents of one index wait
+ * on the disk for a reader however slow, nothing of them in memory, and the store is held up no longer
+ * than by any other snapshot.
  */
 import type { Clock } from "../../host/ports.ts";
 import type { Store } from "../../kv/store.ts";
-import type { SnapshotFile, SnapshotFiles } from "../../storage/types.ts";
-import type { BackupState } from "../../wire/backup.ts";
+import type { SnapshotPosition } from "../../raft/types.ts";
+import type { SnapshotFile, SnapshotFiles, WrittenBody } from "../../storage/types.ts";
+import { type BackupState, LATER } from "../../wire/backup.ts";
 import type { SnapshotMaker } from "./snapshot_maker.ts";
 
 /** So many are under way at a time. */
@@ -17,7 +19,9 @@ const PIECE_BYTES = 262_144;
 
 interface Backup {
   readonly indexMin: number;
-  /** Null until a snapshot of at least that index is durable. */
+  /** A snapshot of at least that index while it is written; null before, and once it is durable. */
+  written: { readonly position: SnapshotPosition; readonly body: WrittenBody } | null;
+  /** Null until such a snapshot is durable. */
   file: SnapshotFile | null;
   takenMs: number;
   /** Handed out. */
@@ -48,7 +52,8 @@ export class Backups {
   begin(indexMin: number): number | null {
     if (this.#backups.size === BACKUPS_MAX) return null;
     const askedMs = this.#clock.monotonicMs();
-    this.#backups.set(++this.#lastId, { indexMin, file: null, takenMs: 0, bytes: 0, askedMs });
+    const nothing = { written: null, file: null, takenMs: 0, bytes: 0 };
+    this.#backups.set(++this.#lastId, { indexMin, askedMs, ...nothing });
     return this.#lastId;
   }
 
@@ -56,25 +61,34 @@ export class Backups {
   state(id: number, made: { readonly bytes: number; readonly of: number }): BackupState | null {
     const backup = this.#asked(id);
     if (backup === null) return null;
-    const { file, takenMs } = backup;
-    if (file === null) {
-      return { isReady: false, index: 0, term: 0, takenMs, bytes: made.of, madeBytes: made.bytes };
-    }
-    const { position: { index, term }, bodyBytes: bytes } = file;
-    return { isReady: true, index, term, takenMs, bytes, madeBytes: bytes };
+    const { file, written, takenMs } = backup;
+    const { index, term } = file?.position ?? written?.position ?? { index: 0, term: 0 };
+    const isReady = file !== null || written !== null;
+    const bytes = file?.bodyBytes ?? made.of;
+    const madeBytes = file?.bodyBytes ?? made.bytes;
+    return { isReady, index, term, takenMs, bytes, madeBytes };
   }
 
-  /** The next piece, good until the next call; an empty one at the end. Null where there is none. */
-  next(id: number): Uint8Array | null {
+  /**
+   * The next piece, good until the next call; an empty one at the end; `LATER` where it is not written
+   * yet. Null where there is no such backup.
+   */
+  next(id: number): Uint8Array | typeof LATER | null {
     const backup = this.#asked(id);
-    if (backup === null || backup.file === null) return null;
-    const count = backup.file.readBody(backup.bytes, this.#piece);
+    if (backup === null) return null;
+    const body = backup.file ?? backup.written?.body ?? null;
+    const isThere = backup.file !== null ||
+      (backup.written !== null && backup.written.body.bytes - backup.bytes >= PIECE_BYTES);
+    if (body === null || !isThere) return LATER;
+    const count = body.readBody(backup.bytes, this.#piece);
     backup.bytes += count;
     return this.#piece.subarray(0, count);
   }
 
   end(id: number): void {
-    this.#backups.get(id)?.file?.close();
+    const backup = this.#backups.get(id);
+    backup?.file?.close();
+    backup?.written?.body.close();
     this.#backups.delete(id);
   }
 
@@ -82,7 +96,7 @@ export class Backups {
   elapse(nowMs: number, { appliedIndex }: Store, maker: SnapshotMaker): void {
     for (const [id, backup] of this.#backups) {
       if (nowMs - backup.askedMs >= IDLE_MS) this.end(id);
-      else if (backup.file === null) this.#serve(backup, appliedIndex, maker);
+      else if (backup.file === null) this.#serve(id, backup, appliedIndex, maker);
     }
   }
 
@@ -95,12 +109,26 @@ export class Backups {
     return earliestMs;
   }
 
-  #serve(backup: Backup, appliedIndex: number, maker: SnapshotMaker): void {
+  #serve(id: number, backup: Backup, appliedIndex: number, maker: SnapshotMaker): void {
     const newest = this.#files.list()[0];
-    if (newest !== undefined && newest.index >= backup.indexMin) {
+    const { written } = backup;
+    if (written !== null) {
+      // It was given up, for want of room or for a leader's snapshot: what was handed out is of no use.
+      const isDurable = newest?.index === written.position.index;
+      if (!isDurable && maker.runningIndex !== written.position.index) return this.end(id);
+      if (!isDurable) return;
+      written.body.close();
+      backup.written = null;
+      backup.file = this.#files.open(newest);
+    } else if (newest !== undefined && newest.index >= backup.indexMin) {
       backup.file = this.#files.open(newest);
       backup.takenMs = this.#clock.wallMs();
-    } else if (appliedIndex >= backup.indexMin) maker.want();
+    } else if (appliedIndex >= backup.indexMin) {
+      maker.want();
+      if (maker.runningIndex === Infinity || maker.runningIndex < backup.indexMin) return;
+      backup.written = maker.openRunning();
+      backup.takenMs = this.#clock.wallMs();
+    }
   }
 
   #asked(id: number): Backup | null {

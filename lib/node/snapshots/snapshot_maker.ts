@@ -10,7 +10,7 @@ import type { Snapshot } from "../../kv/snapshot.ts";
 import type { Store } from "../../kv/store.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { SnapshotPosition } from "../../raft/types.ts";
-import type { SnapshotFiles, SnapshotWriter } from "../../storage/types.ts";
+import type { SnapshotFiles, SnapshotWriter, WrittenBody } from "../../storage/types.ts";
 import type { NodeHost } from "../api.ts";
 
 /** Bytes that are written and synced together. Larger ones keep the log's own syncs waiting. */
@@ -90,6 +90,13 @@ export class SnapshotMaker {
   want(): void {
     if (this.#running === null) this.#isWanted = true;
     else this.#running.isUrgent = true;
+  }
+
+  /** Opens what is written of the one that is being taken; null where none is. */
+  openRunning(): { readonly position: SnapshotPosition; readonly body: WrittenBody } | null {
+    if (this.#running === null) return null;
+    const { writer } = this.#running;
+    return { position: writer.position, body: writer.openBody() };
   }
 
   /** Somebody waits for the one that is being taken. */

@@ -15,12 +15,16 @@ export class BackupAssembly {
   readonly #checker: BodyChecker;
   readonly #sum = new BackupSum();
 
-  /** `bodyBytes`: how long the body is. */
-  constructor(head: BackupHead, bodyBytes: number) {
+  constructor(head: BackupHead) {
     this.#head = head;
-    this.#checker = new BodyChecker(bodyBytes);
+    this.#checker = new BodyChecker(Infinity);
     this.headBytes = encodeBackupHead(head);
     this.#sum.add(this.headBytes);
+  }
+
+  /** Bytes of the file so far. */
+  get bytes(): number {
+    return this.#sum.bytes;
   }
 
   /** How many keys there are; null until that part of the body has come. */

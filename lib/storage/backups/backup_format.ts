@@ -93,6 +93,11 @@ export class BackupSum {
   readonly #hash: Hash = createHash("sha256");
   #bytes = 0;
 
+  /** How many it has taken in. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Takes in the next bytes of the file. */
   add(bytes: Uint8Array): void {
     this.#hash.update(bytes);

@@ -38,6 +38,8 @@ export class NewFile {
   #start: Uint8Array | null = null;
   #length = 0;
   #writtenLength = 0;
+  /** In the file: what is being written is not counted. */
+  #presentLength = 0;
 
   /**
    * `temporary` has to be a name that no other file has, and none had that may still be on its way
@@ -61,6 +63,11 @@ export class NewFile {
   /** Bytes so far. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes that can be read out of the file by now, by another descriptor. */
+  get presentLength(): number {
+    return this.#presentLength;
   }
 
   /** Bytes that wait for a flush. */
@@ -111,7 +118,11 @@ export class NewFile {
     this.#file.writeLater(
       offset,
       bytes.view(),
-      this.#step((error) => error === null ? sync(then) : then(error)),
+      this.#step((error) => {
+        if (error !== null) return then(error);
+        this.#presentLength = this.#writtenLength;
+        sync(then);
+      }),
     );
   }
 

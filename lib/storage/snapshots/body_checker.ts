@@ -26,6 +26,7 @@ export class BodyChecker {
   #chain = 0;
   #offset = 0;
 
+  /** `bodyBytes`: how long the body is; Infinity where that is not known before its end. */
   constructor(bodyBytes: number) {
     this.#bodyBytes = bodyBytes;
   }

@@ -2,7 +2,8 @@
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
-import type { FileOwner } from "../files/file_head.ts";
+import type { Disk } from "../../host/ports.ts";
+import { FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
 import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
@@ -14,12 +15,14 @@ import {
   SectionTag,
   writeSectionHead,
 } from "./snapshot_format.ts";
-import type { Done, SnapshotWriter } from "../types.ts";
+import type { Done, SnapshotWriter, WrittenBody } from "../types.ts";
 
 export class SnapshotFileWriter implements SnapshotWriter {
   readonly position: SnapshotPosition;
   readonly isReserved: boolean;
   readonly #owner: FileOwner;
+  readonly #disk: Disk;
+  readonly #temporary: string;
   readonly #file: NewFile;
   readonly #order = new SectionOrder();
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
@@ -31,6 +34,8 @@ export class SnapshotFileWriter implements SnapshotWriter {
     this.position = position;
     this.isReserved = over !== null;
     this.#owner = owner;
+    this.#disk = snapshot.disk;
+    this.#temporary = snapshot.temporary;
     this.#file = beginSnapshotFile(snapshot);
     this.#section(SectionTag.position, encodePosition(owner.clusterId, position));
     this.#section(SectionTag.configuration, encodeConfiguration(configuration));
@@ -60,6 +65,22 @@ export class SnapshotFileWriter implements SnapshotWriter {
     assert(head !== null, "A snapshot without a head can't be finished");
     this.#section(SectionTag.end, this.#order.encodeEnd());
     finishSnapshotFile(this.#file, this.#owner, head, done);
+  }
+
+  openBody(): WrittenBody {
+    const written = this.#file;
+    const file = this.#disk.open(this.#temporary, { readOnly: true });
+    return {
+      get bytes() {
+        return Math.max(0, written.presentLength - FILE_HEAD_BYTES);
+      },
+      readBody(offset, into) {
+        const left = Math.max(0, this.bytes - offset);
+        const part = into.length > left ? into.subarray(0, left) : into;
+        return file.read(FILE_HEAD_BYTES + offset, part);
+      },
+      close: () => file.close(),
+    };
   }
 
   abort(): void {

@@ -3,7 +3,7 @@
  * client sets the pace, and what it has not asked for takes no memory here.
  */
 import type { ByteWriter } from "../../util/bytes.ts";
-import type { BackupSource } from "../backup.ts";
+import { type BackupSource, LATER } from "../backup.ts";
 import { arity } from "./resp_connection.ts";
 import {
   RespMode,
@@ -65,7 +65,8 @@ export function writeBackupReply(
       return writeState(out, id, source);
     case "read": {
       const bytes = source.next(id);
-      return bytes === null ? writeGone(out) : writeBulk(out, bytes, 0, bytes.length);
+      if (bytes === null) return writeGone(out);
+      return bytes === LATER ? writeLine(out, `+${LATER}`) : writeBulk(out, bytes, 0, bytes.length);
     }
   }
 }
@@ -95,6 +96,6 @@ function writeState(out: ByteWriter, id: number, source: BackupSource): void {
 function writeGone(out: ByteWriter): void {
   writeLine(
     out,
-    "-ERR this backup is not under way here, or not any more, or not ready: begin again",
+    "-ERR this backup is not under way here, or not any more: begin again",
   );
 }
