@@ -3,6 +3,8 @@ import type { BackupSource } from "../wire/backup.ts";
 import type { ServerView } from "../wire/codec.ts";
 import type { BackupMeters } from "./facts/meters.ts";
 import type { Replica } from "./replica.ts";
+import type { SessionHost } from "./session/session_host.ts";
+import type { NodeState } from "./state.ts";
 
 export interface BackupOwner {
   readonly clusterId: string;
@@ -18,6 +20,18 @@ export interface BackedUpServer {
   meters(): BackupMeters;
   /** Null while it has nothing that could be taken. */
   source(): BackupSource | null;
+}
+
+/** `state` and `evaluator`: a node's, asked for only once it is made. */
+export function backedUpServer(
+  state: () => NodeState,
+  evaluator: () => SessionHost,
+): BackedUpServer {
+  return {
+    isWriter: () => state().shutdown === null && isBackupWriter(evaluator().serverView()),
+    meters: () => state().meters.backups,
+    source: () => evaluator().backups(),
+  };
 }
 
 /** `begun` is called when there is something new to do as time passes. */
@@ -45,7 +59,7 @@ export function backupSource(
  * something and is heard; the leader where it hears no other. Each server judges by what it hears, so
  * nothing has to be agreed on; two that don't hear each other may both write, which harms nothing.
  */
-export function isBackupWriter(
+function isBackupWriter(
   { serverId, leaderId, hasLeader, isLoading, peers }: ServerView,
 ): boolean {
   if (isLoading || !hasLeader) return false;

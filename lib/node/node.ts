@@ -22,7 +22,7 @@ import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
 import { elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
-import { type BackedUpServer, isBackupWriter } from "./backup_source.ts";
+import { backedUpServer } from "./backup_source.ts";
 import { clusterStatus } from "./facts/cluster_status.ts";
 import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
@@ -110,11 +110,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     health: () => nodeHealth(this.#state),
   };
 
-  readonly backedUp: BackedUpServer = {
-    isWriter: () => this.#state.shutdown === null && isBackupWriter(this.#evaluator.serverView()),
-    meters: () => this.#state.meters.backups,
-    source: () => this.#evaluator.backups(),
-  };
+  readonly backedUp = backedUpServer(() => this.#state, () => this.#evaluator);
 
   openSession(remote: string): ClientSession | null {
     const { options: { config: { limits } }, sessions, sessionLimits, shutdown } = this.#state;
