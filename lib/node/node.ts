@@ -31,6 +31,7 @@ import { noticeLeadership } from "./leadership.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
+import { MemberChanges } from "./member_changes.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { timeEntryApplied } from "./passing_time.ts";
 import type { PeerEvents, PeerLinks } from "./peers/peer_links.ts";
@@ -60,17 +61,15 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     scheduleTurn(this.#state);
   }
 
-  /** The consensus core; null until the cluster is formed. */
+  /** The consensus core, the key-value store and the log on disk; null until the cluster is formed. */
   get raft(): Raft | null {
     return this.#state.replica?.raft ?? null;
   }
 
-  /** The key-value store; null until the cluster is formed. */
   get store(): Store | null {
     return this.#state.replica?.store ?? null;
   }
 
-  /** The log on disk; null until the cluster is formed. */
   get log(): LogStorage | null {
     return this.#state.replica?.log ?? null;
   }
@@ -78,6 +77,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   get links(): PeerLinks {
     return this.#state.links;
   }
+  readonly members = new MemberChanges({
+    raftNow: () => this.#raftNow(),
+    clusterVersion: () => this.store?.clusterVersion ?? 0,
+    scheduleTurn: () => scheduleTurn(this.#state),
+  });
 
   /** What clients have open here: nothing of it may be left after them. */
   get clientLoad(): ClientLoad {
@@ -278,6 +282,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       if (persister.isBusy || raft.hasCommitted) break;
     }
     noticeLeadership(state, raft, nowMs);
+    this.members.note();
     if (state.links.statuses.received !== this.#reportsHeard) this.#hearLeader(raft, nowMs);
     if (state.sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
   }

@@ -1,6 +1,7 @@
 /**
- * Bugs of changes of members, in the core. The simulator draws no such changes yet, so the core's own tests
- * have to find these: `deno task mutants --core`. 14 to 16 have the numbers of the reference's list.
+ * Bugs of changes of members, in the core. Its own tests and random walks have to find them, since the
+ * simulator's seeds change no more than founders: `deno task mutants --core`. 14 to 16 have the numbers of the
+ * reference's list.
  */
 import { type Mutant, mutant } from "./mutant.ts";
 

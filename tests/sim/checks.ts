@@ -358,20 +358,21 @@ export class StateChecks {
    * server's data was damaged behind it, and which has had no say since: the leader can't know yet.
    */
   #checkQuorum(id: number, probe: ServerProbe, index: number, link: number): void {
-    const voters = probe.voters();
-    let durable = 0;
-    for (const voter of voters) {
-      const record = this.#record(voter);
-      const holdsIt = record.durableIndex >= index && record.chain[index] === link;
-      if (holdsIt || record.lost?.[index] === link) durable++;
+    for (const voters of probe.halvesAt(index)) {
+      let durable = 0;
+      for (const voter of voters) {
+        const record = this.#record(voter);
+        const holdsIt = record.durableIndex >= index && record.chain[index] === link;
+        if (holdsIt || record.lost?.[index] === link) durable++;
+      }
+      if (durable * 2 <= voters.length) {
+        fail(
+          "durable on a majority",
+          `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
+        );
+      }
+      checkRivals(id, voters, { index, link }, this.#logOf);
     }
-    if (durable * 2 <= voters.length) {
-      fail(
-        "durable on a majority",
-        `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
-      );
-    }
-    checkRivals(id, voters, { index, link }, this.#logOf);
   }
 
   #checkApplied(id: number, probe: ServerProbe, record: Record, appliedIndex: number): void {
@@ -405,10 +406,11 @@ export class StateChecks {
 
   /** Election safety, and leader completeness against what was committed in earlier terms. */
   #checkLeader(id: number, probe: ServerProbe, record: Record): void {
-    const granted = this.#grants.get(`${record.term}/${id}`)?.size ?? 1;
-    const voters = probe.voters().length;
-    if (granted * 2 <= voters) {
-      fail("elected by a majority", `server ${id} leads by ${granted} votes of ${voters}`);
+    const grants = this.#grants.get(`${record.term}/${id}`) ?? new Set([id]);
+    for (const voters of probe.halvesAt(Infinity)) {
+      const granted = voters.filter((voter) => grants.has(voter)).length;
+      if (granted * 2 > voters.length) continue;
+      fail("elected by a majority", `server ${id} leads by ${granted} votes of ${voters.length}`);
     }
     const before = this.#leaders.get(record.term);
     if (before !== undefined && before !== id) {

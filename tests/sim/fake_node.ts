@@ -297,6 +297,7 @@ function closedProbe(): ServerProbe {
     hasRoom: () => true,
     durableIndex: () => 0,
     voters: () => [],
+    halvesAt: () => [],
     matchIndexOf: () => 0,
     digest: () => "",
     clusterVersion: () => 1,

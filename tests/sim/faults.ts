@@ -5,9 +5,10 @@ import type { ClientConnection } from "./client_connection.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
-import { type FaultName, FAULTS, type SimOptions, type Strike } from "./options.ts";
+import { type FaultName, type SimOptions, type Strike, TIMED_FAULTS } from "./options.ts";
 import type { SimServer } from "./sim_server.ts";
 import { LeaderFaults } from "./leader_faults.ts";
+import { MemberFaults } from "./member_faults.ts";
 import { NetworkFaults } from "./network_faults.ts";
 import { crash, CUT_WHOLLY, NewLeaderFaults } from "./new_leader_faults.ts";
 import { isLeading, SnapshotFaults } from "./snapshot_faults.ts";
@@ -29,6 +30,7 @@ export class Faults implements Handler {
   readonly #setting: FaultSetting;
   readonly #snapshots: SnapshotFaults;
   readonly #leaders: LeaderFaults;
+  readonly #members: MemberFaults;
   readonly #newLeaders: NewLeaderFaults;
   readonly #network: NetworkFaults;
   readonly #random: Random;
@@ -50,6 +52,7 @@ export class Faults implements Handler {
     this.#setting = setting;
     this.#snapshots = new SnapshotFaults(setting, this);
     this.#leaders = new LeaderFaults(setting, this);
+    this.#members = new MemberFaults(setting, this);
     this.#newLeaders = new NewLeaderFaults(setting, this);
     this.#network = new NetworkFaults(setting, this, () => this.#isOn);
     this.#random = random;
@@ -68,7 +71,7 @@ export class Faults implements Handler {
       }
       return;
     }
-    for (const [at, name] of FAULTS.entries()) {
+    for (const [at, name] of TIMED_FAULTS.entries()) {
       if (options.faults[name] !== undefined) this.#scheduleNext(at, name);
     }
   }
@@ -170,7 +173,7 @@ export class Faults implements Handler {
     if (event.life === 4) return this.#strike(this.#draw("installing"));
     if (event.life === 5) return this.#strike(this.#draw("earlyReads"));
     if (event.life === 6) return this.#strike(this.#draw("settling"));
-    const name = FAULTS[event.a]!;
+    const name = TIMED_FAULTS[event.a]!;
     this.#scheduleNext(event.a, name);
     this.#strike(this.#draw(name));
   }
@@ -237,6 +240,8 @@ export class Faults implements Handler {
         return this.#snapshots.hitReceiver(this.#receiver, durationMs, random);
       case "overtaken":
         return this.#leaders.overtake(durationMs, random);
+      case "members":
+        return this.#members.change(random);
       case "stop":
         return this.#stop(server, random);
       case "earlyReads":

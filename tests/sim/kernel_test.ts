@@ -60,7 +60,7 @@ for (const flaw of ["staleReads", "lostWrites", "appliesTwice", "ignoresCas"] as
 }
 
 Deno.test("a failing run is made smaller, and the same check still fires", () => {
-  const options = drawOptions(5, { faultsMs: 10_000, operationsMin: 0, redis: null });
+  const options = drawOptions(6, { faultsMs: 10_000, operationsMin: 0, redis: null });
   const run = (changed: SimOptions) => simulate(changed, fakeFactory("lostWrites"));
   const result = run(options);
   assert(result.check !== null && result.strikes.length > 0, `${result.check}`);

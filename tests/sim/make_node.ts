@@ -31,7 +31,7 @@ import type {
   Vote,
 } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
-import { leaderOf } from "../../lib/raft/state.ts";
+import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
 
 export const realServers: ServerFactory = {
   makeDisk,
@@ -78,7 +78,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     clusterVersionMax: isOlder ? CLUSTER_VERSION_FIRST : CLUSTER_VERSION_MAX,
     checkInvariants: options.checkInvariants,
   });
-  return { node, probe: probeOf(node, options) };
+  return { node, probe: probeOf(node, options), members: node.members };
 }
 
 /** Indexes and terms count from the origin, so that the checks need not know of it. */
@@ -110,6 +110,7 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     hasRoom: () => node.log!.hasRoom(),
     durableIndex: () => log().durableIndex - origin.index,
     voters: () => state().configurations.current.voters,
+    halvesAt: (index) => halvesAt(state(), index + origin.index),
     matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,
     digest: () => `${store().digest()}, cluster version ${store().clusterVersion}`,
     clusterVersion: () => store().clusterVersion,
@@ -121,6 +122,17 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     heldCommands: () => node.clientLoad.heldCommands,
     leftover: () => leftoverOf(node, options),
   };
+}
+
+/**
+ * Who had to hold an entry when it was committed. One after a joint configuration that is left by now may
+ * have needed the new half alone: by then that configuration was committed.
+ */
+function halvesAt({ configurations }: RaftState, index: number): (readonly number[])[] {
+  const [ruling, next] = configurations.from(index);
+  const { voters, votersOutgoing } = ruling!.configuration;
+  const isLeft = next !== undefined && index > ruling!.index;
+  return votersOutgoing.length === 0 || isLeft ? [voters] : [voters, votersOutgoing];
 }
 
 /** The term of an entry, counted from the origin's; what is unknown stays below zero. */

@@ -49,7 +49,9 @@ export const MOMENT_FAULTS = [
   "earlyReads",
   "settling",
 ] as const;
-export type FaultName = typeof FAULTS[number] | typeof MOMENT_FAULTS[number];
+/** Those that come at times of their own; changes of members are drawn apart from the others. */
+export const TIMED_FAULTS = [...FAULTS, "members"] as const;
+export type FaultName = typeof TIMED_FAULTS[number] | typeof MOMENT_FAULTS[number];
 
 /** One fault as it struck: enough to do it again at the same moment. */
 export interface Strike {
@@ -210,7 +212,8 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const split = clients.split && room >= 0;
   const withLag = drawn.faults.lag === undefined ? drawn : forLag(drawn);
   const calmed = withLag.faults.overtaken === undefined ? withLag : forOvertaken(withLag);
-  const asked = { ...calmed, clients: { ...calmed.clients, split }, redis };
+  const changing = withMembers(calmed);
+  const asked = { ...changing, clients: { ...changing.clients, split }, redis };
   return { ...withRules(asked), ...overrides };
 }
 
@@ -224,6 +227,26 @@ function withNewest(
   const some = { counters: 1, accounts: 2, thinkMeanMs: 30, burstMax: 4 };
   return { ...some, counterClients: 0, transferClients: 1, volatileClients: 1 };
 }
+
+/**
+ * Some clusters change their members. Nobody is out for good there and nobody's data is harmed: what is left
+ * of the voters needs each of them, now and then.
+ */
+function withMembers(drawn: SimOptions): SimOptions {
+  const random = new Random(drawn.seed ^ 0x3e3b);
+  if (drawn.servers < 2 || !random.chance(MEMBERS_SHARE)) return drawn;
+  const election = drawn.timing.electionTimeoutMs;
+  const members = {
+    meanIntervalMs: random.pick([1_000, 3_000, 10_000]),
+    durationMinMs: random.unit() * election,
+    durationMaxMs: random.pick([2, 4, 20]) * election,
+  };
+  const calm = { coreFirst: false, damageable: [], older: [], wipesAtFirst: false };
+  return { ...drawn, ...calm, faults: { ...drawn.faults, members } };
+}
+
+/** Of the seeds. */
+const MEMBERS_SHARE = 0.15;
 
 /**
  * Where servers are left behind, little of the log stays in memory, and mostly little in files: else they
@@ -475,6 +498,7 @@ const INTERVAL_FACTOR: Record<FaultName, number> = {
   damageEnd: 8,
   overtaken: 2,
   stop: 3,
+  members: 1,
   newLeader: 1,
   figureEight: 1,
   installing: 1,

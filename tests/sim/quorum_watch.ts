@@ -8,13 +8,11 @@ import { CheckFailure } from "./world.ts";
 const ELECTION_TIMEOUTS = 4;
 
 export class QuorumWatch {
-  readonly #servers: number;
   readonly #allowedUs: number;
   readonly #heardUs: Float64Array;
   #sinceUs = 0;
 
   constructor(servers: number, electionTimeoutMs: number) {
-    this.#servers = servers;
     this.#allowedUs = electionTimeoutMs * ELECTION_TIMEOUTS * 1000;
     this.#heardUs = new Float64Array(servers + 1);
   }
@@ -28,19 +26,20 @@ export class QuorumWatch {
     this.#heardUs[from] = nowUs;
   }
 
-  /** A server is woken; `leads` says whether it believes that it leads. */
-  check(id: number, leads: boolean, nowUs: number): void {
-    if (!leads) return this.begin(nowUs);
-    let heard = 1;
-    for (let other = 1; other <= this.#servers; other++) {
-      const lastUs = Math.max(this.#heardUs[other]!, this.#sinceUs);
-      if (other !== id && nowUs - lastUs <= this.#allowedUs) heard++;
+  /** A server is woken; `halves`: of each of these it needs a majority where it leads, none where not. */
+  check(id: number, halves: readonly (readonly number[])[], nowUs: number): void {
+    if (halves.length === 0) return this.begin(nowUs);
+    for (const voters of halves) {
+      const heard = voters.filter((voter) => {
+        const lastUs = Math.max(this.#heardUs[voter]!, this.#sinceUs);
+        return voter === id || nowUs - lastUs <= this.#allowedUs;
+      });
+      if (heard.length * 2 > voters.length) continue;
+      throw new CheckFailure(
+        "leader without a majority",
+        `server ${id} still leads after ${ELECTION_TIMEOUTS} election timeouts in which it heard ` +
+          `of ${heard.length} of ${voters.length} voters, itself included`,
+      );
     }
-    if (heard * 2 > this.#servers) return;
-    throw new CheckFailure(
-      "leader without a majority",
-      `server ${id} still leads after ${ELECTION_TIMEOUTS} election timeouts in which it heard ` +
-        `of ${heard - 1} others`,
-    );
   }
 }

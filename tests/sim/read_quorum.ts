@@ -62,16 +62,18 @@ export class ReadQuorum {
     }
     if (seen.ended === reads.ended) return;
     seen.ended = reads.ended;
-    const { voters } = configurations.current;
-    const heard = voters.filter((voter) => {
-      const pair = id * SERVERS_MAX + voter;
-      return voter === id || (this.#terms[pair] === term && this.#rounds[pair]! >= reads.ended);
-    });
-    if (heard.length * 2 > voters.length) return;
-    throw new CheckFailure(
-      "reads confirmed by a majority",
-      `leader ${id} confirmed round ${reads.ended} of reads, of which ${heard.length} of ` +
-        `${voters.length} servers had heard`,
-    );
+    const { voters, votersOutgoing } = configurations.current;
+    for (const half of votersOutgoing.length === 0 ? [voters] : [voters, votersOutgoing]) {
+      const heard = half.filter((voter) => {
+        const pair = id * SERVERS_MAX + voter;
+        return voter === id || (this.#terms[pair] === term && this.#rounds[pair]! >= reads.ended);
+      });
+      if (heard.length * 2 > half.length) continue;
+      throw new CheckFailure(
+        "reads confirmed by a majority",
+        `leader ${id} confirmed round ${reads.ended} of reads, of which ${heard.length} of ` +
+          `${half.length} servers had heard`,
+      );
+    }
   }
 }

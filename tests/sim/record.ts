@@ -2,7 +2,7 @@
  * What was ever run, added up over commits: docs/simulator-runs.json, and from it the table between the
  * two comments in docs/simulator.md.
  */
-import { FAULTS, MOMENT_FAULTS } from "./options.ts";
+import { MOMENT_FAULTS, TIMED_FAULTS } from "./options.ts";
 import { MARKS } from "./mark_names.ts";
 import { type Speed, speedText } from "./speed.ts";
 import type { Summary } from "./summary.ts";
@@ -58,7 +58,7 @@ export function record(summary: Summary, commit: string): void {
   own.coreSeconds = rounded(own.coreSeconds + summary.coreMs / 1000);
   addTo(
     own.faults,
-    Object.fromEntries(FAULTS.map((name) => [name, summary.count(`fault ${name}`)])),
+    Object.fromEntries(TIMED_FAULTS.map((name) => [name, summary.count(`fault ${name}`)])),
   );
   for (const name of MOMENT_FAULTS) {
     addTo(own.faults, { [name]: summary.count(`fault ${name}`) });

@@ -1,6 +1,7 @@
 /** How a world gets its servers and disks: the real ones of make_node.ts, or the kernel's fake. */
 import type { Clock, Disk, Rng } from "../../lib/host/ports.ts";
 import type { ServerNode, WakingHost } from "../../lib/node/api.ts";
+import type { MemberChanges } from "../../lib/node/member_changes.ts";
 import type { Random } from "../../lib/util/random.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import type { SimOptions } from "./options.ts";
@@ -63,6 +64,8 @@ export interface ServerEnvironment {
 export interface BuiltServer {
   readonly node: ServerNode;
   readonly probe: ServerProbe;
+  /** Absent where members can't be changed. */
+  readonly members?: MemberChanges;
 }
 
 /** Whom a server voted for, with the term as the checks count it. */

@@ -29,6 +29,8 @@ export interface ServerProbe {
   /** Up to where this server promises its log to survive a crash. */
   durableIndex(): number;
   voters(): readonly number[];
+  /** The sets of voters of each of which a majority has to hold the entry at `index`, once committed. */
+  halvesAt(index: number): readonly (readonly number[])[];
   /** A leader's: up to where it counts the log of a follower as durable and equal to its own. */
   matchIndexOf(follower: number): number;
   /** The digest of the store's contents at `appliedIndex`. */

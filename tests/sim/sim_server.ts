@@ -5,6 +5,8 @@
  */
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
 import type { LogEvent, ServerNode, WakingHost } from "../../lib/node/api.ts";
+import type { MemberChanges } from "../../lib/node/member_changes.ts";
+import type { MemberChange } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { assert } from "../../lib/util/assert.ts";
 import type { Atlas } from "./atlas.ts";
@@ -72,6 +74,7 @@ export class SimServer implements Handler, Part, WakingHost {
   life = 0;
   node: ServerNode | null = null;
   probe: ServerProbe | null = null;
+  #members: MemberChanges | null = null;
   links: PeerLink[] = [];
   readonly clients = new Set<ClientEnd>();
   readonly #setting: ServerSetting;
@@ -185,6 +188,7 @@ export class SimServer implements Handler, Part, WakingHost {
       });
       this.node = built.node;
       this.probe = built.probe;
+      this.#members = built.members ?? null;
       checks.started(this);
       if (this.build.refuses(built.probe)) {
         this.#setting.marks.hit(
@@ -219,6 +223,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#setting.checks.crashed(this);
     this.node = null;
     this.probe = null;
+    this.#members = null;
     this.#isPaused = false;
     this.#deferred = [];
     this.#dirty = [];
@@ -248,6 +253,20 @@ export class SimServer implements Handler, Part, WakingHost {
     // What is written last leaves before the process does.
     const done = () => this.#schedule(Kind.completion, 1_000, ended);
     this.#schedule(Kind.completion, 0, () => this.node!.shutdown(done));
+  }
+
+  /** Asks the node for a change of members; what comes of it is counted. */
+  changeMembers(changes: readonly MemberChange[]): void {
+    const { counters } = this.world;
+    this.#schedule(Kind.completion, 0, () => {
+      const refused = this.#members?.propose(
+        changes,
+        (outcome) => counters.add(`change ${outcome}`),
+      );
+      if (refused === null) return counters.add("change begun");
+      const isInvalid = refused?.reason === "invalid";
+      counters.add(`change refused: ${isInvalid ? refused.problem : refused?.reason}`);
+    });
   }
 
   /** Starts again after a while; one start is outstanding at most. */
@@ -339,7 +358,8 @@ export class SimServer implements Handler, Part, WakingHost {
       if (this.clock.frozenUntilUs >= this.#wokenUs) this.#quorum.begin(this.world.now);
       this.#wokenUs = this.world.now;
       const leads = this.probe?.isOpen() === true && this.probe.isLeader();
-      this.#quorum.check(this.id, leads, this.world.now);
+      const halves = leads ? this.probe!.halvesAt(Infinity) : [];
+      this.#quorum.check(this.id, halves, this.world.now);
     }
     const probe = this.probe;
     if (probe?.isOpen() !== true) return;
