@@ -10,14 +10,17 @@
  * server. A received message is shown as `> 1→2 …`, what the server then does below it.
  */
 import {
+  describeConfiguration,
   describeEvent,
   describeMessage,
   describeReady,
   describeState,
 } from "../../lib/raft/describe.ts";
-import type { Message } from "../../lib/raft/types.ts";
+import type { ChangeRefusal } from "../../lib/raft/raft.ts";
+import type { MemberChange, Message } from "../../lib/raft/types.ts";
 import { disk } from "./builders.ts";
 import { bytes, Cluster, type Disk, TICKS } from "./cluster.ts";
+import { member } from "./members.ts";
 import { setElapsed } from "./time.ts";
 
 /** Runs a whole file and returns it with the output that the commands give now. */
@@ -68,6 +71,20 @@ class Trace {
     });
   }
 
+  /** `add 4 remove 2` as changes. */
+  changes(words: string[]): MemberChange[] {
+    const changes: MemberChange[] = [];
+    for (let at = 0; at < words.length; at += 2) {
+      const [kind, id] = [words[at]!, Number(words[at + 1])];
+      if (kind === "promote" || kind === "demote" || kind === "remove") changes.push({ kind, id });
+      else if (kind === "add" || kind === "learn") {
+        const { life } = this.cluster.at(id);
+        changes.push({ kind: "add", ...member(id, life), staysLearner: kind === "learn" });
+      } else throw new Error(`Unknown change in a trace: ${kind}`);
+    }
+    return changes;
+  }
+
   deliver(position: number): void {
     const { cluster } = this;
     const message = cluster.queue[position]!;
@@ -84,6 +101,12 @@ class Trace {
       return wanted ? [at] : [];
     });
   }
+}
+
+function reasonOf(refusal: ChangeRefusal): string {
+  if (refusal.reason === "invalid") return refusal.problem;
+  if (refusal.reason === "unreachable") return `unreachable: ${refusal.missing.join(", ")}`;
+  return refusal.reason;
 }
 
 const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
@@ -108,6 +131,24 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
       result.accepted ? `accepted ${result.index}/t${result.term}` : `refused: ${result.reason}`,
     );
     trace.cluster.process(Number(id));
+  },
+  /** join N: a server that is no member yet, with an empty disk; rejoin N: the same id in its next life. */
+  join: ({ cluster }, [id]) => cluster.join(Number(id)),
+  rejoin: ({ cluster }, [id]) => cluster.join(Number(id), cluster.at(Number(id)).life + 1),
+  /** change N add 4 learn 5 promote 6 demote 1 remove 2: all in one step; `learn` adds one that stays a learner. */
+  change: (trace, [id, ...words]) => {
+    const { raft } = trace.cluster.at(Number(id));
+    const result = raft.proposeChange(trace.changes(words));
+    trace.out.push(result.accepted ? `accepted ${result.index}` : `refused: ${reasonOf(result)}`);
+    trace.cluster.process(Number(id));
+  },
+  /** members N...: the configuration in effect on each. */
+  members: (trace, ids) => {
+    for (const id of ids) {
+      const { configurations, commitIndex } = trace.cluster.raft(Number(id)).state;
+      const state = configurations.currentIndex <= commitIndex ? "committed" : "not committed";
+      trace.out.push(`${id} ${describeConfiguration(configurations.current)}, ${state}`);
+    }
   },
   /** read N */
   read: (trace, [id]) => {
