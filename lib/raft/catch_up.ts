@@ -29,15 +29,18 @@ export function noteRounds(state: RaftState, leader: LeaderRole): void {
 /** True for a learner that could vote without holding anybody up. */
 export function keepsUp(state: RaftState, leader: LeaderRole, id: ServerId): boolean {
   const catchUp = leader.catchUps.get(id);
-  return catchUp !== undefined && catchUp.wasFast && isReachable(leader.progress.get(id)) &&
+  return catchUp !== undefined && catchUp.wasFast && isReachable(state, leader.progress.get(id)) &&
     state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;
 }
 
-/** So many heartbeats may be without an answer before a server counts as not reachable. */
-const SILENT_HEARTBEATS_MAX = 3;
-
-/** True where a follower has answered in this term, lately, and its connection did not break since. */
-export function isReachable(progress: Progress | undefined): boolean {
+/**
+ * True where a follower has answered in this term, its connection did not break since, and the heartbeats
+ * that it owes an answer to are those of less than an election timeout.
+ */
+export function isReachable(
+  { options }: RaftState,
+  progress: Progress | undefined,
+): boolean {
   return progress !== undefined && progress.isHeard &&
-    progress.silentHeartbeats <= SILENT_HEARTBEATS_MAX;
+    progress.silentHeartbeats * options.heartbeatIntervalMs < options.electionTimeoutMs;
 }

@@ -60,7 +60,7 @@ export function proposeChange(
     kind === "promote" && !keepsUp(state, leader, id)
   ).map(({ id }) => id);
   if (learners.length > 0) return { accepted: false, reason: "behind", learners };
-  const missing = missingVoters(leader, state.id, changed);
+  const missing = missingVoters(state, leader, changed);
   if (missing.length > 0) return { accepted: false, reason: "unreachable", missing };
   if (leader.uncommittedBytes >= state.options.uncommittedBytesMax) {
     return { accepted: false, reason: "busy" };
@@ -70,11 +70,11 @@ export function proposeChange(
 
 /** The voters that don't answer, where too few of `changed` do for it to commit anything without them. */
 function missingVoters(
+  state: RaftState,
   { progress }: LeaderRole,
-  self: ServerId,
   changed: Configuration,
 ): readonly ServerId[] {
-  const answers = (id: ServerId) => id === self || isReachable(progress.get(id));
+  const answers = (id: ServerId) => id === state.id || isReachable(state, progress.get(id));
   return hasQuorum(changed, answers) ? [] : allVoters(changed).filter((id) => !answers(id));
 }
 
@@ -119,7 +119,7 @@ function promoteLearners(state: RaftState, leader: LeaderRole, current: Configur
   if (ready.length === 0) return;
   const changed = changeConfiguration(current, ready.map(({ id }) => ({ kind: "promote", id })));
   if (typeof changed === "string") broken(`Learners can't be made voters: ${changed}`);
-  if (missingVoters(leader, state.id, changed).length > 0) return;
+  if (missingVoters(state, leader, changed).length > 0) return;
   appendConfiguration(state, leader, changed);
 }
 

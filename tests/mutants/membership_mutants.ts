@@ -117,8 +117,8 @@ export const MEMBERSHIP: readonly Mutant[] = [
     ],
     [
       "raft/catch_up.ts",
-      "isReachable(leader.progress.get(id)) &&\n    state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;",
-      "isReachable(leader.progress.get(id));",
+      "isReachable(state, leader.progress.get(id)) &&\n    state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;",
+      "isReachable(state, leader.progress.get(id));",
     ],
   ),
   mutant("rounds-unfinished", "A read round waits for servers that are members no more", [
