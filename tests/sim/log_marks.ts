@@ -11,6 +11,7 @@ export const LOG_MARKS: readonly (readonly [string, Mark])[] = [
   ["Snapshot taken", "a snapshot is taken"],
   ["Sending a snapshot", "a snapshot is streamed"],
   ["Entries for a follower can't be read", "what is read for a follower is damaged"],
+  ["A follower is given up", "a follower is given up for a while"],
   ["No room for a snapshot", "no room for a snapshot"],
   ["Disk full", "a full disk is noticed"],
   ["There is room again", "there is room again"],

@@ -51,6 +51,8 @@ export const MARKS = [
   "a follower needs entries that are in no file",
   "what is read for a follower is damaged",
   "a leader ends while entries are read for a follower",
+  "writes are slowed down for a follower",
+  "a follower is given up for a while",
   // Reads.
   "a read waits for the term's first commit",
   "reads gather behind a round under way",

@@ -2,6 +2,7 @@
  * Paths that show in no state, frame or log line: seen where the code takes them. The methods are
  * wrapped once; while no world runs, nothing is noted.
  */
+import { WritePace } from "../../lib/node/log/write_pace.ts";
 import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
 import { Raft } from "../../lib/raft/raft.ts";
 import type { EntriesRequest, Entry } from "../../lib/raft/types.ts";
@@ -43,4 +44,11 @@ Raft.prototype.entriesRead = function (
   else if (entries === null) hit?.("a follower needs entries that are in no file");
   else hit?.("entries that left memory are read for a follower");
   entriesRead.call(this, request, entries);
+};
+
+const { limit } = WritePace.prototype;
+
+WritePace.prototype.limit = function (share: number, nowMs: number): void {
+  if (share < 1) hit?.("writes are slowed down for a follower");
+  limit.call(this, share, nowMs);
 };

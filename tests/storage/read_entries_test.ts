@@ -220,3 +220,47 @@ Deno.test("compaction keeps what followers need, up to a bound, and nothing of t
   full.disk.completeAll();
   assertEquals([full.log.reader.reaches(5), full.log.reader.reaches(89)], [false, false]);
 });
+
+Deno.test("a full disk: what is kept for followers goes first, and sets are not refused for it", () => {
+  const { disk, directory, log } = filled(100);
+  takeSnapshots(disk, directory, 90, 95);
+  log.compact(96, { fromIndex: 5, bytesMax: EVERYTHING });
+  disk.completeAll();
+  const keptBytes = disk.usedBytes();
+  disk.capacityBytes = keptBytes;
+  for (let index = 101; index < 150; index++) {
+    persist(disk, log, batch(null, entry(index, 1, "x".repeat(300))));
+    assertEquals(log.hasRoom(), true, `entry ${index}`);
+  }
+  assertEquals(log.reader.reaches(5), false);
+  const recovered = openAgain(disk);
+  assertEquals(recovered.entries.at(-1)?.index, 149);
+  assert(recovered.entries[0]!.index <= 91, "its own part of the log is all there");
+});
+
+Deno.test("a full disk: once the log has begun anew, nothing of it is given up", () => {
+  const { disk, directory, log } = filled(100);
+  takeSnapshots(disk, directory, 90, 95);
+  log.compact(96, { fromIndex: 5, bytesMax: EVERYTHING });
+  disk.completeAll();
+  takeSnapshots(disk, directory, 200);
+  let error: Error | null | undefined;
+  log.restart({ index: 200, term: 1 }, (told) => error = told);
+  disk.completeAll();
+  assertEquals(error, null);
+  for (let index = 201; index < 240; index++) {
+    persist(disk, log, batch(null, entry(index, 1, "x".repeat(300))));
+  }
+  disk.capacityBytes = disk.usedBytes();
+  for (let index = 240; log.hasRoom(); index++) {
+    persist(disk, log, batch(null, entry(index, 1, "x".repeat(300))));
+  }
+  assertEquals([log.reader.reaches(200), openAgain(disk).entries[0]?.index], [true, 201]);
+});
+
+/** What the next process finds. */
+function openAgain(disk: SimDisk) {
+  disk.kill();
+  disk.capacityBytes = Infinity;
+  return openFormed(disk).recovered;
+}

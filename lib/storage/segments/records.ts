@@ -182,6 +182,13 @@ export function batchBytesMax(entries: readonly Entry[]): number {
   return MARKER_BYTES + HARD_STATE_BYTES + (entries.length === 0 ? 0 : entriesBytes(entries));
 }
 
+/** Throws where `entries` begin after `nextIndex`, or before entry 1. */
+export function expectNoGap(entries: readonly Entry[], nextIndex: number): void {
+  const first = entries[0]?.index ?? 1;
+  if (first >= 1 && first <= nextIndex) return;
+  broken(`Entry ${first} would leave a gap after entry ${nextIndex - 1}`);
+}
+
 /** The size of the record that holds `entries`, bytes. */
 export function entriesBytes(entries: readonly Entry[]): number {
   let total = RECORD_HEAD_BYTES + 12;

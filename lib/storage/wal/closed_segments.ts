@@ -67,6 +67,10 @@ export class ClosedSegments {
   readonly #isFull: () => boolean;
   /** Being removed, the oldest first. */
   #leaving: ClosedSegment[] = [];
+  /** This server itself needs the entries from here on. */
+  #ownFrom = 0;
+  /** Who waits for the room of the next that goes. */
+  #waiting: (() => void)[] = [];
   #isClosed = false;
 
   /** `isFull`: true while the disk has no room for new files, so every file is kept. */
@@ -102,9 +106,27 @@ export class ClosedSegments {
   removeBefore(keepFrom: number, needs: FollowerNeeds = NO_NEEDS): void {
     // A snapshot may end after the log was closed, before the process ends: the next startup continues.
     if (this.#isClosed) return;
+    // Infinity: the log has begun anew, and needs all that comes.
+    this.#ownFrom = keepFrom === Infinity ? 0 : keepFrom;
+    this.#remove(this.#removable(keepFrom, needs));
+  }
+
+  /**
+   * The disk is full: gives up what is kept for followers alone, and calls `done` once there is room of
+   * that, as a spare or on the disk. False where there is none.
+   */
+  giveUpNeeded(done: () => void): boolean {
+    const count = this.#removable(this.#ownFrom, NO_NEEDS);
+    if (count === 0 || this.#isClosed) return false;
+    this.#waiting.push(done);
+    this.#remove(count);
+    return true;
+  }
+
+  #remove(countOfOldest: number): void {
     const wasEmpty = this.#leaving.length === 0;
     const removed = new Set<string>();
-    for (let count = this.#removable(keepFrom, needs); count > 0; count--) {
+    for (let count = countOfOldest; count > 0; count--) {
       const segment = this.#segments.shift()!;
       this.#leaving.push(segment);
       removed.add(segment.path);
@@ -148,6 +170,7 @@ export class ClosedSegments {
       this.#leaving.shift();
       this.trimSpares();
       this.#removeNext();
+      if (!this.#isClosed) { for (const waiting of this.#waiting.splice(0)) waiting(); }
     };
     if (this.#spares.add(next, this.#segments.length + 1, this.#isFull(), gone)) return;
     this.#disk.removeLater(next.path, endProcess);

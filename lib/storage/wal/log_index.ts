@@ -86,8 +86,9 @@ export class LogIndex {
 
   /** `kept`: the first that stays; -1: none. */
   #dropFirst(kept: number): void {
-    if (kept === 0) return;
-    for (const run of this.#runs.splice(0, kept < 0 ? this.#runs.length : kept)) run.isGone = true;
+    const count = kept < 0 ? this.#runs.length : kept;
+    if (count === 0) return;
+    for (const run of this.#runs.splice(0, count)) run.isGone = true;
     this.#beginning = null;
   }
 

@@ -15,6 +15,8 @@ export interface WantedSegment {
   /** Only a file that has its blocks will do. */
   readonly isFull: boolean;
   readonly onSync: () => void;
+  /** Frees room that is not the log's own, and calls `again` then; false where there is none. */
+  readonly freeRoom: (again: () => void) => boolean;
 }
 
 /**
@@ -47,6 +49,7 @@ export function makeNextSegment(
     if (over === null) {
       const path = `${directory}/${segmentName(head.sequence)}${TEMPORARY_SUFFIX}`;
       disk.removeLater(path, endProcess);
+      if (wanted.freeRoom(() => makeNextSegment(place, room, wanted, done))) return;
     }
     if (spare === null) return makeNextSegment(place, room, { ...wanted, isFull: true }, done);
     // Some file systems need room even to overwrite: the spare is removed, which frees its room.

@@ -11,7 +11,7 @@
 import type { HardState, PersistBatch, SnapshotPosition } from "../../raft/types.ts";
 import { mayBlockSync } from "./sync_policy.ts";
 import { DiskFullError, isDiskProblem } from "../../host/ports.ts";
-import { assert, broken } from "../../util/assert.ts";
+import { assert } from "../../util/assert.ts";
 import {
   ClosedSegments,
   type LogPlace,
@@ -21,7 +21,7 @@ import {
 import { OpenSegment } from "./open_segment.ts";
 import { newSegmentHead, segmentLengthMin, TAIL_BYTES } from "../segments/make_segment.ts";
 import { makeNextSegment, removeSegment, unlessNamed, type WantedSegment } from "./next_segment.ts";
-import { batchBytesMax } from "../segments/records.ts";
+import { batchBytesMax, expectNoGap } from "../segments/records.ts";
 import type { Room } from "../reserves/room.ts";
 import type { SegmentHead } from "../segments/segment_head.ts";
 import type { Done, FollowerNeeds, LogStorage } from "../types.ts";
@@ -39,6 +39,7 @@ export class SegmentedLog implements LogStorage {
   readonly #closedSegments: ClosedSegments;
   readonly reader: LogReader;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
+  readonly #freeRoom = (again: () => void) => this.#closedSegments.giveUpNeeded(again);
   /** Who wants to know of each sync of a batch that takes several. */
   #onSync: () => void = () => {};
 
@@ -70,10 +71,7 @@ export class SegmentedLog implements LogStorage {
     this.#onSync = onSync;
     this.#room.beginBatch();
     const { entries } = batch;
-    const first = entries[0]?.index ?? 1;
-    if (first < 1 || first > this.#nextIndex) {
-      broken(`Entry ${first} would leave a gap after entry ${this.#nextIndex - 1}`);
-    }
+    expectNoGap(entries, this.#nextIndex);
     const size = batchBytesMax(entries);
     const { offset, head } = this.#openSegment;
     const write = () => {
@@ -215,6 +213,8 @@ export class SegmentedLog implements LogStorage {
    * file, or because a piece of the reserve was cut off.
    */
   #onFull(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
+    this.#state = "syncing";
+    if (this.#freeRoom(again)) return;
     const { reserve, spares } = this.#room;
     const lengthMin = segmentLengthMin(size);
     if (!spares.hasOf(lengthMin) && !reserve.hasOf(lengthMin)) {
@@ -316,9 +316,8 @@ export class SegmentedLog implements LogStorage {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
     removeSegment(this.#place, head, (failure) => {
       if (this.#state === "closed") return;
-      if (failure !== null) return this.#end(failure, done);
-      if (head.recycled) this.#rotate(batchBytes, false, done);
-      else this.#end(error, done);
+      if (failure !== null || !head.recycled) return this.#end(failure ?? error, done);
+      this.#rotate(batchBytes, false, done);
     });
   }
 
@@ -334,10 +333,11 @@ export class SegmentedLog implements LogStorage {
   }
 
   #makeSegment(
-    about: Omit<WantedSegment, "onSync">,
+    about: Omit<WantedSegment, "onSync" | "freeRoom">,
     done: (error: Error | null, head: SegmentHead) => void,
   ): void {
-    makeNextSegment(this.#place, this.#room, { ...about, onSync: this.#onSync }, (error, head) => {
+    const wanted = { ...about, onSync: this.#onSync, freeRoom: this.#freeRoom };
+    makeNextSegment(this.#place, this.#room, wanted, (error, head) => {
       if (this.#state !== "closed") done(error, head);
     });
   }
