@@ -1,7 +1,7 @@
 /**
- * How long a backup of a million keys takes, beside `etcdctl snapshot save` of the same contents in the
- * same run, each as its users run it: from the start of the command to the durable file. And what the
- * clients feel while backups are taken one after another.
+ * How long a backup of a million keys takes, and a restore of it, beside `etcdctl snapshot save` and
+ * `restore` of the same contents in the same run, each as its users run it: from the start of the command
+ * to what is durable. And what the clients feel while backups are taken one after another.
  */
 import type { LatencySummary } from "../lib/util/histogram.ts";
 import { Cluster } from "./cluster.ts";
@@ -17,7 +17,7 @@ const HELP = `deno task bench:backup [flags]
 
   --keys K             (1000000)
   --value-bytes N      (256)
-  --runs N             backups of each, of which the median counts (5)
+  --runs N             backups of each, of which the median counts (3)
   --rate R             sets a second meanwhile (2000)
   --seconds S          seconds of load, without backups and with them (15)
   --executable FILE    run this instead of main.ts
@@ -43,6 +43,8 @@ interface BackupOptions {
 
 interface Saved {
   readonly tookMs: readonly number[];
+  /** Of the restores of the same files. */
+  readonly restoredMs: readonly number[];
   readonly bytes: number;
 }
 
@@ -72,27 +74,37 @@ async function runProgram(
   throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Runs `save` so often, each time to a new file, which is removed. */
+/** Runs `save` so often, each time to a new file, and `restore` from it; both are removed. */
 async function timed(
   runs: number,
   directory: string,
   save: (file: string) => Promise<number>,
+  restore: ((file: string, to: string) => Promise<number>) | null,
 ): Promise<Saved> {
   const tookMs: number[] = [];
+  const restoredMs: number[] = [];
   let bytes = 0;
   for (let run = 0; run < runs; run++) {
     const file = `${directory}/saved-${run}`;
     tookMs.push(await save(file));
     bytes = Deno.statSync(file).size;
+    if (restore !== null) {
+      const to = `${directory}/restored-${run}`;
+      restoredMs.push(await restore(file, to));
+      Deno.removeSync(to, { recursive: true });
+    }
     Deno.removeSync(file);
   }
-  return { tookMs, bytes };
+  return { tookMs, restoredMs, bytes };
 }
 
-function backupCommand({ executable }: BackupOptions, cluster: Cluster, file: string): string[] {
-  const program = executable === undefined
-    ? [Deno.execPath(), "run", "--quiet", "--no-check", "--allow-all", MAIN]
-    : [executable];
+function programOf({ executable }: BackupOptions): string[] {
+  if (executable !== undefined) return [executable];
+  return [Deno.execPath(), "run", "--quiet", "--no-check", "--allow-all", MAIN];
+}
+
+function backupCommand(options: BackupOptions, cluster: Cluster, file: string): string[] {
+  const program = programOf(options);
   const servers = cluster.addresses.map(({ hostname, port }) => `${hostname}:${port}`).join(",");
   return [...program, "backup", "--servers", servers, file];
 }
@@ -103,11 +115,13 @@ async function runEtcd(options: BackupOptions, directory: string): Promise<Saved
   try {
     await etcd.fill(loadOnce(keys, valueBytes), valueBytes);
     const endpoint = etcd.url.replace("http://", "");
-    const save = (file: string) =>
-      runProgram(["etcdctl", "--endpoints", endpoint, "snapshot", "save", file], {
-        ETCDCTL_API: "3",
-      });
-    return await timed(runs, directory, save);
+    const etcdctl = (...args: string[]) => runProgram(["etcdctl", ...args], { ETCDCTL_API: "3" });
+    return await timed(
+      runs,
+      directory,
+      (file) => etcdctl("--endpoints", endpoint, "snapshot", "save", file),
+      (file, to) => etcdctl("snapshot", "restore", file, "--data-dir", to),
+    );
   } finally {
     await etcd.stop();
   }
@@ -126,6 +140,8 @@ async function run(options: BackupOptions, directory: string): Promise<BackupRes
       // A snapshot that is there already would be given at once.
       await touch();
       return await save(file);
+    }, (file, to) => {
+      return runProgram([...programOf(options), "restore", file, "--data", to, "--id", "1"]);
     });
     const loop = await OpenLoop.start({
       leader,
@@ -139,7 +155,7 @@ async function run(options: BackupOptions, directory: string): Promise<BackupRes
     const withMs = performance.now();
     let backupsMeanwhile = 0;
     while (performance.now() < withMs + seconds * 1_000) {
-      await timed(1, directory, save);
+      await timed(1, directory, save, null);
       backupsMeanwhile++;
       loop.check();
     }
@@ -163,17 +179,20 @@ function report(options: BackupOptions, result: BackupResult): void {
   console.log(`${formatCount(keys)} keys, values of ${valueBytes} bytes\n`);
   console.log(formatTable(
     ["", "median s", "all s", "MB"],
-    ([["raftkv backup", result.raftkv], ["etcdctl snapshot save", result.etcd]] as const).map(
-      ([name, { tookMs, bytes }]) => [
-        name,
-        s(median([...tookMs])),
-        tookMs.map(s).join(" "),
-        (bytes / 1e6).toFixed(0),
-      ],
-    ),
+    [
+      ["raftkv backup", result.raftkv.tookMs, result.raftkv.bytes],
+      ["etcdctl snapshot save", result.etcd.tookMs, result.etcd.bytes],
+      ["raftkv restore", result.raftkv.restoredMs, result.raftkv.bytes],
+      ["etcdctl snapshot restore", result.etcd.restoredMs, result.etcd.bytes],
+    ].map(([name, tookMs, bytes]) => {
+      const all = tookMs as readonly number[];
+      return [`${name}`, s(median(all)), all.map(s).join(" "), (Number(bytes) / 1e6).toFixed(0)];
+    }),
   ));
-  const ratio = median([...result.etcd.tookMs]) / median([...result.raftkv.tookMs]);
-  console.log(`\nraftkv is ${ratio.toFixed(2)} times as fast.\n`);
+  const times = (etcd: readonly number[], own: readonly number[]) =>
+    (median(etcd) / median(own)).toFixed(2);
+  console.log(`\nraftkv is ${times(result.etcd.tookMs, result.raftkv.tookMs)} times as fast in`);
+  console.log(`backups, ${times(result.etcd.restoredMs, result.raftkv.restoredMs)} in restores.\n`);
   console.log(
     `${formatCount(perSecond)} sets/s, ${result.backupsMeanwhile} backups; latency in ms:\n`,
   );
@@ -192,7 +211,7 @@ async function main(): Promise<number> {
   const flags = parseOptions(HELP, {
     keys: { type: "string" },
     "value-bytes": { type: "string", default: "256" },
-    runs: { type: "string", default: "5" },
+    runs: { type: "string", default: "3" },
     rate: { type: "string", default: "2000" },
     seconds: { type: "string" },
     ...COMMON_OPTIONS,

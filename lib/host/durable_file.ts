@@ -5,8 +5,11 @@
 import { type OutputStream, StreamError } from "./console.ts";
 import { reasonOf } from "./system_errors.ts";
 
-/** So many bytes are synced together while it is written. */
-const SYNC_BYTES = 16_777_216;
+/**
+ * So many bytes are synced together while it is written, and as many more may wait: where a server's log is
+ * on the same disk, its own syncs would stand behind a longer one.
+ */
+const SYNC_BYTES = 1_048_576;
 
 export interface DurableFile extends OutputStream {
   /** Makes it durable and gives it its name. @throws {StreamError} in words; nothing is left then. */
@@ -53,7 +56,7 @@ class NewDurableFile implements DurableFile {
       let written = 0;
       while (written < bytes.length) written += await this.#file.write(bytes.subarray(written));
       this.#unsyncedBytes += written;
-      this.#syncSome();
+      await this.#syncSome();
     } catch (error) {
       throw this.#failed(error);
     }
@@ -86,9 +89,12 @@ class NewDurableFile implements DurableFile {
     Deno.removeSync(this.#name);
   }
 
-  /** Syncs while more comes, so that little is left for the end. A failure is told there. */
-  #syncSome(): void {
-    if (this.#unsyncedBytes < SYNC_BYTES || this.#syncing !== null || !this.#isOpen) return;
+  /** Syncs while more comes, so that little is left for the end; waits for the sync before. */
+  async #syncSome(): Promise<void> {
+    if (this.#unsyncedBytes < SYNC_BYTES) return;
+    await this.#syncing;
+    if (this.#syncFailure !== null) throw this.#syncFailure;
+    if (!this.#isOpen) return;
     this.#unsyncedBytes = 0;
     const ended = (error: unknown) => {
       this.#syncFailure ??= error;

@@ -139,32 +139,45 @@ clusterTest("the leader dies while a follower gives a backup: it is whole", {}, 
   assertEquals(contentsOf(path).size, 60);
 });
 
+/** Stopped in the middle of writing `path`: the rest can't be there yet. */
+async function stoppedBackup(cluster: Cluster, path: string): Promise<Deno.ChildProcess> {
+  const child = spawnBackup(cluster, path);
+  await eventually("a part of the file", () => {
+    const part = partOf(cluster.directory);
+    if (part === null || part.size < MIB) return false;
+    child.kill("SIGSTOP");
+    return true;
+  });
+  const stopped = partOf(cluster.directory);
+  assert(stopped !== null && stopped.size < 90 * MIB, "it was stopped in the middle");
+  return child;
+}
+
 clusterTest(
-  "the server that gives a backup dies: it is said, and no file is left",
+  "the server that gives a backup dies, or Ctrl-C is pressed: it is said, and no file is left",
   {},
   async (cluster) => {
     await cluster.startAll();
     const leader = await cluster.waitForLeader();
     await fill(leader, 100);
     const path = `${cluster.directory}/cut.backup`;
-    const child = spawnBackup(cluster, path);
-    // Stopped in the middle: so much can't be there before it is looked at.
-    await eventually("a part of the file", () => {
-      const part = partOf(cluster.directory);
-      if (part === null || part.size < MIB) return false;
-      child.kill("SIGSTOP");
-      return true;
-    });
-    const stopped = partOf(cluster.directory);
-    assert(stopped !== null && stopped.size < 90 * MIB, "it was stopped in the middle");
+    const left = () =>
+      [...Deno.readDirSync(cluster.directory)].filter(({ name }) => name.startsWith("cut."));
+
+    const interrupted = await stoppedBackup(cluster, path);
+    interrupted.kill("SIGINT");
+    interrupted.kill("SIGCONT");
+    assertEquals((await within(60_000, "the end", interrupted.output())).code, 130);
+    assertEquals(left(), []);
+
+    const child = await stoppedBackup(cluster, path);
     for (const server of cluster.others(leader)) await server.kill();
     child.kill("SIGCONT");
     const { code, stderr } = await within(60_000, "the end", child.output());
     const error = new TextDecoder().decode(stderr);
     assertEquals(code, 3, error);
     assertMatch(error, /there is no backup, and no file is left/);
-    const left = [...Deno.readDirSync(cluster.directory)].map(({ name }) => name);
-    assertEquals(left.filter((name) => name.startsWith("cut.")), []);
+    assertEquals(left(), []);
   },
 );
 
