@@ -30,6 +30,8 @@ export interface Progress {
   reading: EntriesRequest | null;
   /** What was read: the entry before the first that it needs, then those. */
   ahead: readonly Entry[];
+  /** Probing: how often it refused since it accepted something last. */
+  refusals: number;
   /** Probing: one append is out and unanswered, or the follower has to give a sign of life first. */
   probeSent: boolean;
   /** Replicating: the appends out and unanswered, oldest first. */
@@ -60,6 +62,7 @@ export function makeProgress(id: ServerId, nextIndex: number): Progress {
     sentTerm: NO_TERM,
     reading: null,
     ahead: NOTHING,
+    refusals: 0,
     probeSent: false,
     inFlight: new Deque<InFlight>(8),
     inFlightBytes: 0,
@@ -122,8 +125,19 @@ export function windowIsFull(progress: Progress, appendsMax: number, bytesMax: n
     (progress.inFlight.length > 0 && progress.inFlightBytes >= bytesMax);
 }
 
+/**
+ * Looks further back than a refusal says, twice as far each time after the second: where the leader's terms
+ * are not in memory, it can't skip those that the follower does not know, and would go entry by entry.
+ */
+export function lookFurtherBack(progress: Progress): void {
+  if (progress.refusals < 2) return;
+  const entries = 2 ** Math.min(30, progress.refusals - 2);
+  becomeProbe(progress, progress.nextIndex - entries);
+}
+
 /** Notes that the follower holds everything up to `index`. */
 export function noteAccepted(progress: Progress, index: number): void {
+  progress.refusals = 0;
   if (progress.mode === "snapshot") {
     if (index <= progress.matchIndex) return;
     // It continues after what it has now; where that is compacted away too, with the next snapshot.
@@ -159,6 +173,7 @@ export function noteRefused(progress: Progress, refusedIndex: number, lookAt: nu
   if (refusedIndex <= progress.matchIndex || progress.mode === "snapshot") return false;
   if (progress.mode === "probe" && refusedIndex !== progress.nextIndex - 1) return false;
   if (progress.mode === "replicate" && refusedIndex >= progress.nextIndex) return false;
+  progress.refusals++;
   becomeProbe(progress, Math.min(refusedIndex, lookAt + 1));
   return true;
 }

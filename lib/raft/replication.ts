@@ -7,6 +7,7 @@ import {
   becomeProbe,
   becomeSnapshot,
   dropAhead,
+  lookFurtherBack,
   noteSent,
   type Progress,
   windowIsFull,
@@ -96,7 +97,10 @@ function firstBytes(entries: readonly Entry[], at: number, bytesMax: number): re
  */
 function needEntries({ log, options, output }: RaftState, progress: Progress): void {
   if (progress.reading !== null) return;
-  if (progress.mode === "probe" && !progress.recentlyActive) return becomePausedProbe(progress);
+  if (progress.mode === "probe") {
+    if (!progress.recentlyActive) return becomePausedProbe(progress);
+    lookFurtherBack(progress);
+  }
   progress.reading = {
     follower: progress.id,
     fromIndex: progress.nextIndex - 1,

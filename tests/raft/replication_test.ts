@@ -3,9 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
 import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
-import { type Configuration, type Entry, EntryKind } from "../../lib/raft/types.ts";
-import { Bench, entry, message } from "./builders.ts";
-import { bytes, Cluster, TICKS } from "./cluster.ts";
+import { type Configuration, type Entry, EntryKind, type Ready } from "../../lib/raft/types.ts";
+import { Bench, disk, entry, message } from "./builders.ts";
+import { bytes, Cluster, textOf, TICKS } from "./cluster.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
 import { setElapsed, tick } from "./time.ts";
 
@@ -189,4 +189,37 @@ Deno.test("the configuration in a recovered log rules over the first one", () =>
   bench.step({ kind: "voteResponse", preVote: true, from: 7, term: 2 });
   bench.step({ kind: "voteResponse", from: 8, term: 2 });
   assertEquals([...leaderOf(bench.state)!.progress.keys()], [7, 8, 9]);
+});
+
+Deno.test("where the leader's terms are in files alone, a long tail that differs takes few questions", () => {
+  const length = 200;
+  const disks = new Map([
+    [1, disk(new Array(length).fill(1))],
+    [2, disk([1])],
+    [3, disk([1])],
+  ]);
+  let refusals = 0;
+  const onReady = (_: unknown, { messages }: Ready) => {
+    for (const one of messages) {
+      if (one.kind === "appendResponse" && !one.success && one.from === 1) refusals++;
+    }
+  };
+  const cluster = new Cluster({ voters: [1, 2, 3], disks, onReady });
+  cluster.isolate(1);
+  cluster.elect(2);
+  while (cluster.raft(2).state.log.lastIndex < length + 20) {
+    cluster.propose("x", 2);
+    cluster.settle();
+  }
+  // In another term it begins to look at the end of its log, where server 1's terms tell it nothing.
+  cluster.crash(2);
+  cluster.restart(2);
+  cluster.elect(2);
+  cluster.settle();
+  cluster.trim(2, length + 20);
+  cluster.heal();
+  cluster.runUntil(() => cluster.raft(1).state.commitIndex >= length + 20);
+  const texts = [1, 2].map((id) => cluster.at(id).applied.map(textOf).join(" "));
+  assertEquals(texts[0], texts[1]);
+  assert(refusals >= 2 && refusals <= 12, `${refusals} refusals`);
 });
