@@ -21,9 +21,9 @@ export const MEMBERSHIP: readonly Mutant[] = [
     "",
   ]),
   mutant("16", "A removed leader counts its own ack", [
-    "raft/quorum.ts",
-    "  const values = voters.map(valueOf)",
-    "  const values = [...voters, 1].slice(0, Math.max(voters.length, 3)).map(valueOf)",
+    "raft/commit.ts",
+    "  const index = quorumValue(\n    configurationOf(state),",
+    "  const { voters, ...rest } = configurationOf(state);\n  const index = quorumValue(\n    { ...rest, voters: [...new Set([...voters, state.id])] },",
   ]),
   mutant("joint-commit-new", "In a joint configuration the new half commits alone", [
     "raft/quorum.ts",
