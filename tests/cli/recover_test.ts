@@ -285,6 +285,7 @@ Deno.test("restore makes one server's directory of a backup, and refuses a damag
   Deno.writeFileSync(`${root}/empty`, new Uint8Array());
   const empty = await command(["restore", `${root}/empty`, "--data", `${root}/no`, "--id", "1"]);
   refused(empty, 1, "short");
+  assert(!empty.error.includes(".."), empty.error);
   assertEquals(filesBelow(`${root}/no`), []);
 });
 

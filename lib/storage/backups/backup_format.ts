@@ -68,7 +68,9 @@ export function encodeBackupHead(head: BackupHead): Uint8Array {
 /** Throws `BackupDamageError` where `bytes`, the first of the file at `path`, are no such head. */
 export function decodeBackupHead(path: string, bytes: Uint8Array): BackupHead {
   const problem = fileHeadProblem(bytes, "BK", "");
-  if (problem !== null) throw backupDamage(path, 0, FILE_HEAD_BYTES, problem);
+  if (problem !== null) {
+    throw backupDamage(path, 0, FILE_HEAD_BYTES, problem.replace(/\.$/, ""));
+  }
   const own = (reason: string) => backupDamage(path, FILE_HEAD_BYTES, BACKUP_HEAD_BYTES, reason);
   if (bytes.length < BACKUP_HEAD_BYTES) throw own("it ends within its head");
   if (checksum(bytes.subarray(FILE_HEAD_BYTES, HEAD_SUM_AT)) !== readU32(bytes, HEAD_SUM_AT)) {
