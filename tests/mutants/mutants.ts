@@ -261,15 +261,11 @@ export const OWN: readonly Mutant[] = [
     "      last.lastIndex = firstIndex - 1;\n",
     "",
   ]),
-  mutant(
-    "read-previous-term",
-    "An append from files names its own term as that of the entry before",
-    [
-      "raft/replication.ts",
-      "    sendAppend(state, leader, progress, previous.term, entries);",
-      "    sendAppend(state, leader, progress, entries[0]!.term, entries);",
-    ],
-  ),
+  mutant("read-gone", "A file that was given up while it was read is taken for damaged", [
+    "storage/wal/log_reader.ts",
+    "      if (first.isGone) return this.#end(null, null, done);\n",
+    "",
+  ]),
   mutant("read-nothing", "A follower that no file has entries for gets no snapshot", [
     "raft/replication.ts",
     "  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);",
@@ -279,11 +275,6 @@ export const OWN: readonly Mutant[] = [
     "raft/replication.ts",
     "    const { ahead, nextIndex } = progress;\n    const at = ahead.length === 0 ? 0 : nextIndex - ahead[0]!.index;",
     "    const { ahead, nextIndex } = progress;\n    const at = ahead.length === 0 ? 0 : Math.min(1, nextIndex - ahead[0]!.index);",
-  ]),
-  mutant("files-go", "Files of the log go that followers need", [
-    "storage/wal/closed_segments.ts",
-    "      if (lastIndex < fromIndex || keptBytes > bytesMax) break;",
-    "      if (lastIndex < Infinity || keptBytes > bytesMax + fromIndex) break;",
   ]),
   mutant("room-over-log", "Zeroes for the batches to come begin a byte too early", [
     "storage/wal/preallocation.ts",

@@ -511,16 +511,18 @@ export class SimServer implements Handler, Part, WakingHost {
 
   log(event: LogEvent): void {
     this.#setting.marks.log(event, this);
-    if (event.message.startsWith("Entries for a follower can't be read")) this.#lacksFiles = true;
-    if (!this.wasHarmed) this.#expectNoDamage(event);
+    const { options } = this.#setting;
+    const isSpoiled = event.message.startsWith("Entries for a follower can't be read");
+    if (isSpoiled) this.#lacksFiles = true;
+    const isDamage = (isSpoiled && options.spoiledReads === 0) || saysDamage(event);
+    if (isDamage && !this.wasHarmed) this.#failOfDamage(event);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
     this.#trace(`log ${event.level}`, `${event.message} ${fields.join(" ")}`);
   }
 
   /** Whatever a crash leaves behind, it is no damage: it must not be taken for any. */
-  #expectNoDamage({ level, message, fields }: LogEvent): void {
-    if ((level !== "warning" && level !== "error") || !/\bdamaged?\b/i.test(message)) return;
+  #failOfDamage({ message, fields }: LogEvent): never {
     this.world.failure = new CheckFailure(
       "damage where there is none",
       `server ${this.id}, whose disk was never harmed, says: ${message} ${JSON.stringify(fields)}`,
@@ -593,4 +595,8 @@ function timerFirst({ kind }: SimEvent): number {
 /** Mostly a few bytes, often one. */
 export function pieceBytes(random: Random, length: number): number {
   return random.chance(0.5) ? random.between(1, 8) : random.between(1, Math.max(1, length));
+}
+
+function saysDamage({ level, message }: LogEvent): boolean {
+  return (level === "warning" || level === "error") && /\bdamaged?\b/i.test(message);
 }

@@ -155,6 +155,40 @@ for (const { name, make } of SUBJECTS) {
     file.close();
   });
 
+  Deno.test(`${name}: a later read fills what it was given, and says where the file ends before`, async () => {
+    const { disk, settle } = make();
+    const file = disk.open("a", { create: true });
+    const bytes = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+    file.write(0, bytes);
+    // While another handle is written to, and after its name is gone.
+    const reader = disk.open("a", { readOnly: true });
+    const read = completion();
+    const into = new Uint8Array(200_000);
+    let calls = 0;
+    reader.readLater(50_000, into, (error) => {
+      calls++;
+      read.done(error);
+    });
+    assertEquals(calls, 0);
+    assertThrows(() => reader.read(0, new Uint8Array(1)), Error, "under way");
+    file.write(300_000, Uint8Array.of(1));
+    disk.remove("a");
+    await settle();
+    assertEquals([await read.came, calls], [null, 1]);
+    assertEquals(into, bytes.slice(50_000, 250_000));
+    const beyond = completion();
+    reader.readLater(299_999, new Uint8Array(3), beyond.done);
+    await settle();
+    const error = await beyond.came;
+    assertEquals([error?.name, error?.message.endsWith("it became shorter")], ["DiskError", true]);
+    const again = completion();
+    reader.readLater(3, into.subarray(0, 2), again.done);
+    await settle();
+    assertEquals([await again.came, ...into.subarray(0, 2)], [null, 3, 4]);
+    reader.close();
+    file.close();
+  });
+
   Deno.test(`${name}: later changes of names take place in the order asked for`, async () => {
     const { disk, settle } = make();
     disk.makeDirectory("d");
@@ -196,6 +230,7 @@ for (const { name, make } of SUBJECTS) {
     const begin: ((disk: Disk, file: DiskFile, done: (error: Error | null) => void) => void)[] = [
       (_, file, done) => file.sync(done),
       (_, file, done) => file.writeLater(0, Uint8Array.of(1), done),
+      (_, file, done) => file.readLater(0, new Uint8Array(0), done),
       (disk, _, done) => disk.removeLater("gone", done),
       (disk, _, done) => disk.syncDirectoryLater(".", done),
     ];
