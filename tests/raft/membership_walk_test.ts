@@ -29,15 +29,23 @@ class MembershipWalk {
   rounds = new Map<string, number>();
   readonly refusals = new Map<string, number>();
 
-  constructor(seed: number) {
+  damages = 0;
+  /** One whose disk loses what it held, now and then; 0: none does. */
+  readonly victim: number;
+  /** So many voters there are at least: the victim must be less than a majority of them. */
+  readonly votersMin: number;
+
+  constructor(seed: number, hasVictim: boolean) {
     const random = this.random = new Random(seed);
     const rate = (most: number) => random.chance(0.4) ? 0 : random.unit() * most;
     this.rates = { loss: rate(0.2), copy: rate(0.3), reorder: rate(0.6) };
-    const voters = IDS.slice(0, random.between(1, 5));
+    this.votersMin = hasVictim ? 3 : 1;
+    const voters = IDS.slice(0, random.between(this.votersMin, 5));
+    this.victim = hasVictim ? random.pick(voters) : 0;
     this.cluster = new Cluster({
       voters,
       seed,
-      quorums: this.quorums,
+      quorums: hasVictim ? undefined : this.quorums,
       overrides: WALK_OVERRIDES,
       onReady: (server, ready) => {
         for (const { round, readIndex } of ready.reads) {
@@ -74,7 +82,21 @@ class MembershipWalk {
       if (server.up) cluster.raft(id).transferLeadership();
       cluster.process(id);
     } else if (!server.up) cluster.restart(id);
+    else if (id === this.victim && random.chance(0.3)) this.damage(id);
     else if (random.chance(0.15)) this.crash(id);
+  }
+
+  /** Loses some of what is durable, votes and terms included. */
+  damage(id: number): void {
+    const { cluster, random } = this;
+    const { disk } = cluster.at(id);
+    const fromIndex = random.between(disk.firstIndex, disk.firstIndex + disk.entries.length);
+    const lastTerm = disk.entries[fromIndex - 1 - disk.firstIndex]?.term ?? 0;
+    const least = Math.max(lastTerm, disk.snapshot?.position.term ?? 0);
+    const term = random.between(least, disk.hardState.term);
+    const hardState = { term, votedFor: 0, suspect: true };
+    cluster.damage(id, fromIndex, hardState, random.chance(0.5));
+    this.damages++;
   }
 
   deliver(): void {
@@ -105,6 +127,9 @@ class MembershipWalk {
       const change = this.drawChange(raft.state);
       if (change !== null) changes.push(change);
     }
+    const leaving = changes.filter(({ kind }) => kind === "remove" || kind === "demote").length;
+    const { voters } = raft.state.configurations.current;
+    if (voters.length - leaving < this.votersMin && leaving > 0) return;
     const result = raft.proposeChange(changes);
     if (result.accepted) this.changes++;
     else this.refusals.set(result.reason, (this.refusals.get(result.reason) ?? 0) + 1);
@@ -219,6 +244,9 @@ class MembershipWalk {
     for (const { id, incarnation: life } of current.members) {
       assertEquals(life, incarnation(id, cluster.at(id).life), `server ${id} is another one`);
     }
+    if (this.victim > 0) {
+      cluster.runUntil(() => ids.every((id) => !cluster.raft(id).state.suspect), 20 * TICKS);
+    }
     // Whoever is out leaves the others alone.
     const terms = cluster.safety.leaders.size;
     cluster.run(8 * TICKS);
@@ -230,7 +258,7 @@ Deno.test("300 random walks with changes of members keep every property, and the
   const sums = { proposals: 0, changes: 0, replaced: 0, jointCommits: 0, elections: 0 };
   const refusals = new Map<string, number>();
   for (let seed = 1; seed <= 300; seed++) {
-    const walk = new MembershipWalk(seed);
+    const walk = new MembershipWalk(seed, false);
     try {
       for (let i = 0; i < 1_500; i++) walk.step();
       walk.recover();
@@ -255,4 +283,21 @@ Deno.test("300 random walks with changes of members keep every property, and the
   ) {
     assert((refusals.get(reason) ?? 0) > 0, `${reason} never came up: ${text}`);
   }
+});
+
+Deno.test("150 random walks in which one server's disk loses what it held as well", () => {
+  let damages = 0;
+  let changes = 0;
+  for (let seed = 1_001; seed <= 1_150; seed++) {
+    const walk = new MembershipWalk(seed, true);
+    try {
+      for (let i = 0; i < 1_500; i++) walk.step();
+      walk.recover();
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : error}`);
+    }
+    damages += walk.damages;
+    changes += walk.changes;
+  }
+  assert(damages > 100 && changes > 300, `${damages} damages, ${changes} changes`);
 });
