@@ -16,10 +16,11 @@ const ROUND_DEADLINE_MS = 120_000;
 const OWNERS = 6;
 const VERIFY_TRIES = 20;
 /**
- * So many writes, and so long after them, until the others have dropped from memory what a server
- * misses, which needs a snapshot then: whoever was heard a moment ago may come back, and is waited for.
+ * So many writes, and so long after them, until the others have dropped what a server misses, from memory
+ * and from their files, so that it needs a snapshot: whoever was heard a moment ago may come back, and is
+ * waited for.
  */
-const LONG_WRITES = 500;
+const LONG_WRITES = 1_500;
 const LONG_MS = 2_000;
 const TAIL_CUT = "Log recovered with its tail cut off";
 const SUSPECT = "counts only with all others' until it has caught up";
