@@ -156,6 +156,7 @@ export function noteAccepted(progress: Progress, index: number): void {
   if (progress.nextIndex <= progress.matchIndex) {
     progress.nextIndex = progress.matchIndex + 1;
     progress.sentTerm = NO_TERM;
+    progress.ahead = NOTHING;
   }
   let oldest = progress.inFlight.at(0);
   while (oldest !== undefined && oldest.lastIndex <= index) {

@@ -30,8 +30,11 @@ export function sendDueAppends(state: RaftState): void {
 function sendAppends(state: RaftState, leader: LeaderRole, progress: Progress): void {
   const { options, log } = state;
   if (progress.mode === "snapshot" || (progress.mode === "probe" && progress.probeSent)) return;
-  if (progress.nextIndex <= log.snapshot.index) sendAhead(state, leader, progress);
-  if (progress.nextIndex <= log.snapshot.index) return;
+  if (progress.nextIndex <= log.snapshot.index) {
+    sendAhead(state, leader, progress);
+    if (progress.nextIndex <= log.snapshot.index) return;
+    dropAhead(progress);
+  }
   if (progress.mode === "probe") {
     if (progress.probeSent) return;
     const entries = log.slice(progress.nextIndex, log.lastIndex, options.appendBytesMax);

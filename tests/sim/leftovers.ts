@@ -23,6 +23,9 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
   const state = node.raft?.state;
   if (state !== undefined) {
     const leader = leaderOf(state);
+    const read = [...leader?.progress.values() ?? []].filter(({ reading, ahead }) =>
+      reading !== null || ahead.length > 0
+    );
     const inFlight = [...leader?.progress.values() ?? []].map((progress) =>
       progress.inFlight.length
     );
@@ -30,6 +33,7 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
       ["messages that wait for the disk", state.output.held.length],
       ["entries that are not applied", state.log.lastIndex - state.output.applyingIndex],
       ["uncommitted bytes", leader?.uncommittedBytes ?? 0],
+      ["followers for whom entries are read, or wait", read.length],
       ["appends in flight", inFlight.reduce((sum, one) => sum + one, 0)],
       ["bytes of log in memory above the limit", logBytesTooMany(node, options)],
     );
