@@ -261,11 +261,6 @@ export const OWN: readonly Mutant[] = [
     "      last.lastIndex = firstIndex - 1;\n",
     "",
   ]),
-  mutant("read-gone", "A file that was given up while it was read is taken for damaged", [
-    "storage/wal/log_reader.ts",
-    "      if (first.isGone) return this.#end(null, null, done);\n",
-    "",
-  ]),
   mutant("read-nothing", "A follower that no file has entries for gets no snapshot", [
     "raft/replication.ts",
     "  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);",
