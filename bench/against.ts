@@ -18,8 +18,8 @@ const HELP = `deno task bench:against --other DIR [flags]
   --loads LIST         of SET:C:P and GET:C:P, connections and pipeline, by commas
                        (SET:1:1,SET:100:1,SET:100:16,GET:100:1,GET:100:16)
   --rounds R           how often each cell is measured on each (9)
-  --warm-rounds R      before them, not counted: the runtime compiles a follower's functions for half a
-                       million sets of 100 clients, since it counts calls, not commands (1)
+  --warm-rounds R      before them, not counted: a follower is compiled for half a million sets of
+                       100 clients, as the runtime counts calls, not commands (1)
   --seconds S          about how long a cell takes (2)
   --servers N          (3)
   --directory DIR      where both keep their data (the system's temporary directory)
