@@ -15,7 +15,8 @@
  * Whose answers? It can't know the configuration that it forgot. So it asks the members of every
  * configuration that it holds, both halves, and learners: whoever votes was a learner first, in an earlier
  * configuration that was committed, so a leader of today holds that and this server gets it before it
- * acknowledges anything after it. Two cases show that it is enough:
+ * acknowledges anything after it. A read round is confirmed without that, so not before suspicion has
+ * ended. Two cases show that it is enough:
  *
  * - What was cut off held a joint configuration, and a vote for one of its new voters, N. N was a learner in
  *   the configuration before, was heard, and so this server is in N's term.
@@ -47,9 +48,13 @@ export function ackableIndex(state: RaftState, verifiedIndex: number): number {
   return hasHeardAll(state) ? Math.max(verifiedIndex, state.commitIndex) : state.commitIndex;
 }
 
-/** The read round to confirm in an answer to one that carries `readRound`. */
+/**
+ * The read round to confirm in an answer to one that carries `readRound`. None while suspect: unlike an
+ * ack, an answer does not show that this server holds the leader's configuration, so it may not have
+ * heard the voter that it elected and forgot.
+ */
 export function ackableRound(state: RaftState, readRound: number): number {
-  return hasHeardAll(state) ? readRound : 0;
+  return state.suspect ? 0 : readRound;
 }
 
 /** An append of the leader was taken in and verified the log up to `verifiedIndex`. */

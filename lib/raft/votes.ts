@@ -22,7 +22,9 @@ export function handleVoteRequest(
   request: VoteRequest,
   incarnation: Incarnation | null,
 ): void {
-  if (isRemoved(state, request, incarnation)) return tellRemoved(state, request);
+  // Who only asks for terms (suspicion.ts) names none of its own, and does not tell its log.
+  const isQuestion = request.term === 0;
+  if (!isQuestion && isRemoved(state, request, incarnation)) return tellRemoved(state, request);
   // A lower term is always answered: a candidate that is behind learns the term only this way.
   if (request.term < state.term) return respond(state, request, false);
   if (!request.transfer && hasLiveLeader(state)) {

@@ -94,6 +94,65 @@ Deno.test("a leader's commit by the joint configuration does not do without the 
   assertEquals(bench.state.suspect, false);
 });
 
+Deno.test("a server that has forgotten a change confirms no read of a leader that slept through an election", () => {
+  const cluster = new Cluster();
+  cluster.elect(1);
+  cluster.run(4);
+  const before = { ...cluster.at(3).disk };
+  // 4 takes the place of 2.
+  cluster.join(4);
+  cluster.change([{ kind: "add", ...member(4) }]);
+  const votersOf1 = () => cluster.raft(1).state.configurations.current.voters.join();
+  cluster.runUntil(() => votersOf1() === "1,2,3,4");
+  cluster.run(4);
+  cluster.change([{ kind: "remove", id: 2 }]);
+  cluster.runUntil(() => votersOf1() === "1,3,4");
+  cluster.run(4);
+  // 1 sleeps; 4 leads by the vote of 3, and commits x with it.
+  cluster.isolate(1);
+  cluster.elect(4);
+  cluster.propose("x", 4);
+  cluster.settle();
+  cluster.crash(4);
+  cluster.crash(3);
+  // 3 loses all that it wrote since: votes, entries and configurations.
+  Object.assign(cluster.at(3).disk, before);
+  cluster.heal();
+  cluster.restart(3, true);
+  cluster.raft(1).peerDisconnected(3);
+  // Heartbeats come to it, and entries don't, such as on a disk without room for them.
+  const talk = () => {
+    cluster.processAll();
+    while (cluster.queue.length > 0) {
+      const { kind, to } = cluster.queue[0]!;
+      if (kind === "appendRequest" && to === 3) cluster.queue.shift();
+      else cluster.deliverAt(0);
+    }
+  };
+  talk();
+  cluster.tick([1, 3]);
+  talk();
+  cluster.tick([1, 3]);
+  talk();
+  assertEquals([...cluster.raft(3).state.heardSinceStart.keys()], [1, 2], "all that it knows of");
+  cluster.raft(1).requestRead();
+  talk();
+  assertEquals(cluster.raft(1).state.role.kind, "leader");
+  assertEquals(cluster.at(1).reads, []);
+});
+
+Deno.test("a server that lags does not take a newcomer's question for that of a removed one", () => {
+  const entries = [configurationEntry(1, 1, describeMembers({ voters: [1, 2, 3], learners: [5] }))];
+  const bench = new Bench([], { hardState: { term: 1, votedFor: 0, suspect: false }, entries });
+  bench.step({ kind: "heartbeat", commitIndex: 1 });
+  const question = { kind: "voteRequest", preVote: true, from: 4, term: 0 } as const;
+  assertEquals(bench.step(question).map(describeMessage), ["1→4 pre-vote refused t1"]);
+  // Whoever asks for a vote names its log, and one that is shorter knows less.
+  assertEquals(bench.step({ ...question, term: 2 }).map(describeMessage), [
+    "1→4 pre-vote refused t1 removed",
+  ]);
+});
+
 Deno.test("all servers of both halves are suspect: they elect somebody, half by half", () => {
   for (const lost of [[1, 2, 3], [1, 2, 3, 4, 5]]) {
     const cluster = new Cluster();

@@ -119,6 +119,10 @@ Deno.test("while it may have forgotten a term, no leader may count on it for com
   ]);
   bench.step({ ...REFUSAL, from: 3 });
   assertEquals(bench.step({ ...append, commitIndex: 0 }).map(describeMessage), [
+    "1→2 append ok t1 index 2 round 0",
+  ]);
+  assertEquals(bench.state.suspect, true);
+  assertEquals(bench.step({ ...append, commitIndex: 2 }).map(describeMessage), [
     "1→2 append ok t1 index 2 round 4",
   ]);
 });
