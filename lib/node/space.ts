@@ -4,6 +4,7 @@
  * voter that has some. While a disk is full, a leader without clients' writes adds an entry now and then:
  * a snapshot is only taken with something new in it, and frees the log that the one before it left.
  */
+import { allVoters } from "../raft/configuration.ts";
 import { hasQuorum, hasQuorumWith } from "../raft/quorum.ts";
 import type { LeaderRole, RaftState } from "../raft/state.ts";
 import { configurationOf } from "../raft/state.ts";
@@ -143,7 +144,7 @@ export class Space {
     this.#seenChanges = this.#options.statuses.roomChanges;
     if (state.role.kind !== "leader") return false;
     this.#lookedTerm = state.term;
-    const { voters } = configurationOf(state);
+    const voters = allVoters(configurationOf(state));
     const isFull = !log.hasRoom() ||
       voters.some((id) => this.#options.statuses.of(id)?.hasRoom === false);
     if (!isFull) {

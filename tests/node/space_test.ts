@@ -2,14 +2,17 @@
 import { assertEquals } from "@std/assert";
 import type { Replica } from "../../lib/node/replica.ts";
 import { DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
-import { Space } from "../../lib/node/space.ts";
+import { Space, type SpaceOptions } from "../../lib/node/space.ts";
 import type { Message } from "../../lib/raft/types.ts";
+import type { PeerStatus } from "../../lib/node/peers/peer_status.ts";
+import { describeMembers } from "../raft/members.ts";
 import { OneServer } from "./one_server.ts";
 
 const KEPT_BYTES = 65_536;
+const SILENT: SpaceOptions["statuses"] = { of: () => null, roomChanges: 0 };
 
 /** A full server with so many bytes of reserve left, and nothing that waits for them. */
-function fullServer(state: unknown) {
+function fullServer(state: unknown, statuses: SpaceOptions["statuses"] = SILENT) {
   const disk = { roomBytes: 0, isStuck: false };
   const replica = {
     raft: { state },
@@ -25,7 +28,7 @@ function fullServer(state: unknown) {
   return {
     disk,
     replica,
-    space: new Space({ ...about, statuses: { of: () => null, roomChanges: 0 } }),
+    space: new Space({ ...about, statuses }),
   };
 }
 
@@ -85,4 +88,17 @@ Deno.test("a new leader looks at once, also where it has room: others may have n
   assertEquals(space.nextDeadlineMs(withRoom), 1_000);
   space.elapse(1_001, withRoom);
   assertEquals(space.nextDeadlineMs(withRoom), Infinity);
+});
+
+Deno.test("in a joint configuration the old half needs room as well", () => {
+  const { state } = new OneServer().node.raft!;
+  const joint = describeMembers({ voters: [1], votersOutgoing: [1, 2, 3] });
+  const full = { hasRoom: false, canWrite: false } as PeerStatus;
+  const { replica, space } = fullServer({ ...state, configurations: { current: joint } }, {
+    of: (id) => id === 1 ? null : full,
+    roomChanges: 0,
+  });
+  const withRoom = { ...replica, log: { ...replica.log, hasRoom: () => true } } as Replica;
+  space.elapse(1_000, withRoom);
+  assertEquals([space.takesSets(true), space.isMajorityOpen], [false, false]);
 });
