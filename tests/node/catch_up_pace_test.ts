@@ -58,6 +58,22 @@ Deno.test("pace: the more is kept for a follower that comes no nearer, the less 
   assertEquals([shares.at(-1), pace.isWatching], [1, false]);
 });
 
+Deno.test("pace: a follower that does not move at all slows nobody down for longer than it may load", () => {
+  const { pace, shares, log } = setup();
+  const at = (nowMs: number, index: number, streamedBytes = 0) => {
+    log.last += 1;
+    pace.look(nowMs, { id: 2, index, streamedBytes }, 80, BYTES_MAX);
+    return shares.at(-1)! < 1;
+  };
+  assertEquals([0, 1_000, 29_900, 30_000, 90_000].map((ms) => at(ms, 40)), [
+    ...[false, true, true],
+    ...[false, false],
+  ]);
+  // It moves, by an entry or by a piece of a snapshot, and comes no nearer.
+  assertEquals([at(91_000, 41), at(120_900, 41), at(121_000, 41)], [true, true, false]);
+  assertEquals([at(122_000, 41, 5), at(151_900, 41, 5), at(152_000, 41, 5)], [true, true, false]);
+});
+
 Deno.test("pace: a follower whose files are gone is given up, with both rates, and served again later", () => {
   const { pace, shares, log, events, meters } = setup();
   const at = (nowMs: number, streamedBytes: number) =>

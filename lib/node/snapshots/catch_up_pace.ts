@@ -1,7 +1,8 @@
 /**
  * What a leader does where a follower would lose the log's files that it needs next: it slows writes down,
  * to half at most, the more of `catchUpBytes` the files kept for that follower take. Where that does not
- * help, the files go, and the follower is given up for a while: it gets a snapshot later.
+ * help, the files go, and the follower is given up for a while: it gets a snapshot later. One that does
+ * not move at all, as its disk is full or stands still, is helped by no delay, and gets none.
  */
 import type { LeaderRole } from "../../raft/raft.ts";
 import type { ServerId } from "../../raft/types.ts";
@@ -14,6 +15,8 @@ import type { SnapshotSender } from "./snapshot_sender.ts";
 export const PACE_LOOK_MS = 100;
 /** A follower that has come nearer within this time is left to itself. */
 const NEARER_MS = 1_000;
+/** And one that has not moved for this long: to load a snapshot of some million keys takes less. */
+const STUCK_MS = 30_000;
 /** A follower that was given up gets its next snapshot after this long. */
 const GIVEN_UP_MS = 10_000;
 /** Never less than this share of the writes goes on. */
@@ -60,6 +63,9 @@ interface Episode {
   /** When its lag was least, and what that was. */
   nearestBytes: number;
   nearestMs: number;
+  /** How far it had come when it moved last, and when that was. */
+  movedTo: Laggard;
+  movedMs: number;
   lastLagBytes: number;
 }
 
@@ -102,6 +108,11 @@ export class CatchUpPace {
       return isKnown;
     }
     const episode = isKnown ? known : this.#begin(laggard, lagBytes, nowMs);
+    const { index, streamedBytes } = episode.movedTo;
+    if (laggard.index > index || laggard.streamedBytes > streamedBytes) {
+      episode.movedTo = laggard;
+      episode.movedMs = nowMs;
+    }
     if (lagBytes < episode.nearestBytes) {
       episode.nearestBytes = lagBytes;
       episode.nearestMs = nowMs;
@@ -109,15 +120,17 @@ export class CatchUpPace {
     episode.lastLagBytes = lagBytes;
     const keptBytes = lagBytes - reader.bytesAfter(newestIndex);
     const isNearer = nowMs - episode.nearestMs < NEARER_MS;
-    const part = isNearer ? 0 : Math.min(1, keptBytes / bytesMax);
+    const isStuck = nowMs - episode.movedMs >= STUCK_MS;
+    const part = isNearer || isStuck ? 0 : Math.min(1, keptBytes / bytesMax);
     pace.limit(1 - (1 - WRITE_SHARE_MIN) * part, nowMs);
     return false;
   }
 
-  #begin({ id, streamedBytes }: Laggard, lagBytes: number, nowMs: number): Episode {
+  #begin(laggard: Laggard, lagBytes: number, nowMs: number): Episode {
+    const { id, streamedBytes } = laggard;
     const { writtenBytes } = this.#options.reader;
-    const lags = { lagBytes, nearestBytes: lagBytes, lastLagBytes: lagBytes };
-    const times = { sinceMs: nowMs, nearestMs: nowMs };
+    const lags = { lagBytes, nearestBytes: lagBytes, lastLagBytes: lagBytes, movedTo: laggard };
+    const times = { sinceMs: nowMs, nearestMs: nowMs, movedMs: nowMs };
     return this.#episode = { id, writtenBytes, streamedBytes, ...lags, ...times };
   }
 
