@@ -14,12 +14,14 @@ const VERSION_OFFSET = 2;
 
 export class RaisedRecords {
   readonly #gap: number;
+  readonly #versionMax: number;
   readonly #digest: RecordDigest;
   readonly #fields: RecordFields = { version: 0, index: 0, deadlineMs: 0, start: 0 };
 
-  /** `hashSeed`: the new cluster's. */
-  constructor(hashSeed: number, gap: number) {
+  /** `hashSeed`: the new cluster's. `versionMax`: no raised version is above it; at most 2^53 - 1. */
+  constructor(hashSeed: number, gap: number, versionMax = Number.MAX_SAFE_INTEGER) {
     this.#gap = gap;
+    this.#versionMax = versionMax;
     this.#digest = new RecordDigest(hashSeed);
   }
 
@@ -35,7 +37,7 @@ export class RaisedRecords {
 
   /**
    * Raises the versions in whole records, in place. Throws `ByteFormatError` where the bytes are no
-   * records, and `RangeError` where a version would be above 2^53 - 1.
+   * records, and `RangeError` where a version would be above `versionMax`.
    */
   raise(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes);
@@ -44,7 +46,7 @@ export class RaisedRecords {
       const at = reader.offset;
       const keyLength = readRecord(reader, Number.MAX_SAFE_INTEGER, fields);
       const raised = fields.version + this.#gap;
-      if (!Number.isSafeInteger(raised)) {
+      if (raised > this.#versionMax) {
         throw new RangeError(`version ${fields.version} and a gap of ${this.#gap}`);
       }
       fields.version = raised;

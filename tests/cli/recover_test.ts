@@ -143,14 +143,19 @@ Deno.test("recover refuses what is no stopped server's directory, in one sentenc
   refused(await command(["recover", `${root}/empty`]), 1, "no server's data directory");
   refused(await command(["recover", `${root}/nowhere`]), 1, "There is no directory");
   Deno.writeTextFileSync(`${root}/file`, "no directory");
-  refused(await command(["recover", `${root}/file`]), 1, "is a file");
+  refused(await command(["recover", `${root}/file`]), 1, "is a file", "raftkv restore");
   refused(await command(["recover", path, "--as", "0"]), 2, "--as");
   refused(await command(["recover", path, "--gap", "0", "--yes"]), 2, "--gap");
   refused(await command(["recover"]), 2, "directory");
   refused(await command(["recover", path, `${root}/2`]), 2, "--compare");
-  const most = `${Number.MAX_SAFE_INTEGER - 1}`;
-  refused(await command(["recover", path, "--gap", most, "--yes"]), 1, "above 2^53 - 1");
-  assertEquals([...Deno.readDirSync(`${root}/recovered`)], []);
+  // What is left after the gap has to last: a server that runs out of numbers is lost.
+  for (const gap of [Number.MAX_SAFE_INTEGER, 2 ** 52 - 2]) {
+    const args = ["recover", path, "--gap", `${gap}`];
+    refused(await command(args), 1, "above 2^52", "too few would be left");
+    refused(await command([...args, "--yes"]), 1, "above 2^52", "too few would be left");
+  }
+  assertEquals(filesBelow(`${root}/recovered`), []);
+  assertEquals((await command(["recover", path, "--gap", `${2 ** 52 - 3}`])).code, 0);
   const unformed = DenoDisk.at(`${root}/5`);
   await unformed.disk.prepareLock(`${unformed.path}/lock`);
   DataDirectory.open(unformed.disk, {
@@ -167,6 +172,24 @@ Deno.test("recover refuses what is no stopped server's directory, in one sentenc
   );
 });
 
+Deno.test("recover and restore make nothing in a server's directory: what is read never changes", async () => {
+  const root = makeRoot();
+  const { path } = await makeCopy(root, 1, 3);
+  const { path: other } = await makeCopy(root, 2, 3);
+  const file = writeBackup(root);
+  const before = filesIn(root);
+  for (const data of [path, `${path}/`, `${path}/new/deep`, other, `${other}/wal`]) {
+    for (const more of [[], ["--yes"]]) {
+      const said = await command(["recover", path, "--as", "7", "--data", data, ...more]);
+      refused(said, 1, "the data directory of a server", "choose another --data");
+    }
+    const said = await command(["restore", file, "--data", data, "--id", "7"]);
+    refused(said, 1, "the data directory of a server", "choose another --data");
+  }
+  assertEquals(filesIn(root), before);
+  assertEquals((await command(["recover", path, "--as", "7", "--data", root, "--yes"])).code, 0);
+});
+
 Deno.test("recover refuses a directory of an unknown version, and one whose identity is damaged", async () => {
   const root = makeRoot();
   const { path } = await makeCopy(root, 1, 3);
@@ -175,6 +198,8 @@ Deno.test("recover refuses a directory of an unknown version, and one whose iden
   damaged[42]! ^= 1;
   Deno.writeFileSync(`${path}/identity`, damaged);
   refused(await command(["recover", path]), 1, "whose directory this is");
+  Deno.removeSync(`${path}/identity`);
+  refused(await command(["recover", path]), 1, `${path}/identity: the file is missing`);
   Deno.writeFileSync(`${path}/identity`, identity);
   const segment = Deno.readFileSync(`${path}/${SEGMENT}`);
   // As a later build may write it.
@@ -206,6 +231,10 @@ Deno.test("recover refuses damage, names who may have what is lost; --accept-los
   const said = await command(["recover", path, "--yes"]);
   refused(said, 1, "is damaged", "server 2", "--compare", "--accept-loss");
   assertStringIncludes(said.out, "entries 9 to 12, which can't be read here");
+  const plan = await command(["recover", path, "--accept-loss"]);
+  assertStringIncludes(plan.out, "The entries before the damage are taken");
+  assertStringIncludes(plan.out, "up to entry 8.\n");
+  assert(!plan.out.includes("All entries that are here"), plan.out);
   const done = await command(["recover", path, "--yes", "--accept-loss", "--data", `${root}/new`]);
   assertEquals([done.code, done.error], [0, ""]);
   assertStringIncludes(done.out, "It holds 8 keys");
@@ -235,6 +264,13 @@ Deno.test("recover --compare takes the later term before the longer log, and sou
   assertEquals([said.code, said.error], [0, ""]);
   assertStringIncludes(said.out, `Take ${late.path}: it ends with entry 9 of term 5`);
   assertMatch(said.out, /nowhere +- +- +- +- +- +There is no directory/);
+  Deno.writeTextFileSync(`${root}/file`, "no directory");
+  const strange = await command(["recover", "--compare", `${root}/file`, late.path]);
+  assertEquals(strange.code, 0, strange.error);
+  assertMatch(strange.out, /file +- .*is a file/);
+  const none = await command(["recover", "--compare", `${root}/file`, `${root}/nowhere`]);
+  assertEquals(none.code, 1);
+  assertStringIncludes(none.out, "None of these can be taken: STATE says why not.");
   const alone = await command(["recover", "--compare", long.path]);
   assertStringIncludes(alone.out, "of server 2 there is no copy among these");
   const segment = Deno.readFileSync(`${late.path}/${SEGMENT}`);
@@ -283,6 +319,8 @@ Deno.test("restore makes one server's directory of a backup, and refuses a damag
   const short = await command(["restore", `${root}/short`, "--data", `${root}/no`, "--id", "1"]);
   refused(short, 1, "is damaged at bytes");
   Deno.writeFileSync(`${root}/empty`, new Uint8Array());
+  const directory = await command(["restore", root, "--data", `${root}/no`, "--id", "1"]);
+  refused(directory, 6, "it is a directory; a backup is one file");
   const empty = await command(["restore", `${root}/empty`, "--data", `${root}/no`, "--id", "1"]);
   refused(empty, 1, "short");
   assert(!empty.error.includes(".."), empty.error);
@@ -297,6 +335,22 @@ function filesBelow(path: string): string[] {
     throw error;
   }
 }
+
+Deno.test("restore and recover print commands that a shell takes as they are", async () => {
+  const root = makeRoot();
+  const file = `${root}/it's friday.backup`;
+  Deno.writeFileSync(file, assemble(makeBody(), 1_000));
+  const data = `${root}/new data`;
+  const done = await command(["restore", file, "--data", data, "--id", "1", "--servers", "1,2"]);
+  assertEquals([done.code, done.error], [0, ""]);
+  assertStringIncludes(
+    done.out,
+    `raftkv restore '${root}/it'\\''s friday.backup' --data DIR --id 2`,
+  );
+  assertStringIncludes(done.out, `raftkv serve --id 1 --data '${data}'\n`);
+  const plan = await command(["recover", `${data}/1`]);
+  assertStringIncludes(plan.out, `raftkv serve --id 1 --data '${data}/recovered'\n`);
+});
 
 Deno.test("restore with --servers makes the same cluster by a command each, of suspect servers", async () => {
   const root = makeRoot();

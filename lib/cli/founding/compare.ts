@@ -71,7 +71,7 @@ function better(a: Copy, b: Copy): number {
 function sentences(copies: readonly Copy[], sorted: readonly Copy[], clusters: number): string[] {
   const best = sorted[0];
   if (best === undefined) {
-    return ["None of these is the directory of a server that formed a cluster."];
+    return ["None of these can be taken: STATE says why not."];
   }
   if (clusters > 1) {
     return [

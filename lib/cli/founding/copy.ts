@@ -8,6 +8,7 @@ import { EntryKind } from "../../raft/types.ts";
 import { ByteFormatError } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../../storage/errors.ts";
 import { inspectDirectory } from "../../storage/inspection/inspect.ts";
+import type { Problem } from "../../storage/inspection/inspect_snapshot.ts";
 import { whyNoDataDirectory } from "../../storage/inspection/recognize.ts";
 import { LOCK_FILE } from "../../storage/recovery/parts.ts";
 import { type HeldState, readState } from "../../storage/recovery/read_state.ts";
@@ -44,6 +45,11 @@ export async function holdDirectory(directory: string): Promise<HeldDirectory> {
   const { disk, path } = openRoot(directory);
   const refuse = (why: string) => new CliError(EXIT.refused, why);
   if (path === "" || !disk.exists(path)) throw refuse(`There is no directory ${directory}`);
+  if (disk.isFile(path)) {
+    throw refuse(
+      `${directory} is a file, and no server's data directory; a backup is for raftkv restore`,
+    );
+  }
   const why = whyNoDataDirectory(disk, path);
   if (why !== null) throw refuse(why);
   const lock = `${path}/${LOCK_FILE}`;
@@ -85,7 +91,7 @@ export function readCopy(
 ): Copy {
   const { identity, formation, repairing, problems } = inspectDirectory(disk, path);
   if (identity === null || formation === null) {
-    throw new CliError(EXIT.refused, `${path}: ${whyNameless(problems[0]?.message)}`);
+    throw new CliError(EXIT.refused, `${path}: ${whyNameless(problems[0])}`);
   }
   if (formation.stage !== "formed") {
     throw new CliError(
@@ -124,10 +130,14 @@ function votersOf({ entries, snapshot }: HeldState, { members }: FormationRecord
 
 const ascending = (a: number, b: number) => a - b;
 
-function whyNameless(problem: string | undefined): string {
-  return problem === undefined
-    ? "no server has formed its cluster here yet, so it holds nothing"
-    : `it can't be told whose directory this is: ${problem}`;
+function whyNameless(problem: Problem | undefined): string {
+  if (problem === undefined) {
+    return "no server has formed its cluster here yet, so it holds nothing";
+  }
+  const { path, message } = problem;
+  // What is said of what is in a file names it.
+  const what = message.startsWith(path) ? message : `${path}: ${message}`;
+  return `it can't be told whose directory this is: ${what}`;
 }
 
 /** What can't be read of a copy, or is still being fetched again; null where it is sound. */

@@ -1,4 +1,5 @@
 /** What is said of a copy, and of what founding a cluster from it would do. Pure. */
+import { shellWord } from "../output/escape.ts";
 import { counted, countText } from "../output/units.ts";
 import type { Contents } from "./contents.ts";
 import { type Copy, damageOf, lastSeen } from "./copy.ts";
@@ -88,10 +89,20 @@ function missingText(copy: Copy): string {
 
 /** What `--yes` does. */
 export function planText(copy: Copy, { serverId, gap, path, data }: Plan): string {
+  const taken = damageOf(copy) === null
+    ? [
+      "- All entries that are here are taken, committed or not: so what a majority had",
+      "  acknowledged and this server had got is kept.",
+    ]
+    : [
+      `- The entries before the damage are taken, committed or not: up to entry ${
+        countText(copy.last.index)
+      }.`,
+      "  What came after it is lost, acknowledged or not.",
+    ];
   return [
     `With --yes this makes ${path}: server ${serverId} of a new cluster, which is its only server.`,
-    "- All entries that are here are taken, committed or not: so what a majority had acknowledged",
-    "  and this server had got is kept.",
+    ...taken,
     `- The new cluster has an id of its own. If ${
       copy.voters.length === 1
         ? "the old server comes back, it does"
@@ -103,7 +114,7 @@ export function planText(copy: Copy, { serverId, gap, path, data }: Plan): strin
     }, so that none is given twice: no cas with a`,
     "  version of before can take another value for the one that it knew.",
     `- ${copy.directory} stays as it is.`,
-    `Then: raftkv serve --id ${serverId} --data ${data}`,
+    `Then: raftkv serve --id ${serverId} --data ${shellWord(data)}`,
   ].map((line) => `${line}\n`).join("");
 }
 

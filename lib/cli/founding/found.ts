@@ -23,6 +23,11 @@ import type { Contents } from "./contents.ts";
 
 /** How far revisions and versions jump, unless another gap is given. */
 export const GAP_DEFAULT = 1_000_000_000;
+/**
+ * No revision or version may begin above this: as many again are left then, at a million a second for 142
+ * years. A server that runs out of them can't be started any more.
+ */
+const RAISED_MAX = 2 ** 52;
 /** Bytes after which a signal, or a progress line, gets its turn. */
 const TURN_BYTES = 8_388_608;
 
@@ -51,6 +56,23 @@ export interface Founded {
 }
 
 /**
+ * Where the new log begins, after a gap.
+ * @throws {DataDirectoryError} in words, where too few numbers would be left.
+ */
+export function foundingPosition(
+  { position: { index, term }, floor }: Contents,
+  gap: number,
+): { position: SnapshotPosition; floor: number } {
+  return {
+    position: {
+      index: raised(index, gap, "The last revision"),
+      term: raised(term, 1, "The last term"),
+    },
+    floor: raised(floor, gap, "The highest version of a key that is gone"),
+  };
+}
+
+/**
  * Makes the directory of one founder.
  * @throws {DataDirectoryError} in words, where the path is taken or a number would not fit.
  */
@@ -58,13 +80,9 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   const { disk, path, identity, members, gap, isSuspect, show } = options;
   const clusterId = clusterIdOf(members);
   refuseTaken(disk, path);
-  const position = {
-    index: raised(contents.position.index, gap, "The last revision"),
-    term: raised(contents.position.term, 1, "The last term"),
-  };
-  const floor = raised(contents.floor, gap, "The highest version of a key that is gone");
+  const { position, floor } = foundingPosition(contents, gap);
   const hashSeed = hashSeedOf(members);
-  const counted = new RaisedRecords(hashSeed, gap);
+  const counted = new RaisedRecords(hashSeed, gap, RAISED_MAX);
   const pass = async (records: RaisedRecords, from: number, use: (bytes: Uint8Array) => void) => {
     let bytesInTurn = 0;
     for (const piece of contents.walk()) {
@@ -87,7 +105,7 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   try {
     const { clockMs, clusterVersion } = contents;
     directory.head({ index: position.index, clockMs, floor, keys, digest, clusterVersion });
-    const written = new RaisedRecords(hashSeed, gap);
+    const written = new RaisedRecords(hashSeed, gap, RAISED_MAX);
     await pass(written, 0.5, (bytes) => directory.records(bytes));
     if (written.digest !== digest || written.keys !== keys) {
       throw new DataDirectoryError(
@@ -113,14 +131,14 @@ function raise(records: RaisedRecords, piece: Uint8Array, gap: number): void {
 
 function raised(value: number, gap: number, what: string): number {
   const sum = value + gap;
-  if (!Number.isSafeInteger(sum)) throw tooFar(what, value, gap);
+  if (sum > RAISED_MAX) throw tooFar(what, value, gap);
   return sum;
 }
 
 function tooFar(what: string, value: number | null, gap: number): DataDirectoryError {
   const is = value === null ? "" : ` is ${countText(value)}: it`;
   return new DataDirectoryError(
-    `${what}${is} would be above 2^53 - 1 with a gap of ${countText(gap)}. Give a smaller one by ` +
-      "--gap. Nothing was written.",
+    `${what}${is} would be above 2^52 with a gap of ${countText(gap)}, and too few would be left ` +
+      "after it. Give a smaller one by --gap. Nothing was written.",
   );
 }

@@ -28,6 +28,12 @@ export function visibleText(text: string): string {
   return visible(encoder.encode(text));
 }
 
+/** `text` as a word of a command that can be given to a shell as it is shown: quoted where it has to be. */
+export function shellWord(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 function visibleCharacter(character: string): string {
   return character === "\\" ? "\\\\" : escapeUnseen(character);
 }

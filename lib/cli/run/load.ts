@@ -5,7 +5,7 @@ import { failureOf } from "../connect/failures.ts";
 import { withClient } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT, type Exit } from "../exit_codes.ts";
-import { visibleText } from "../output/escape.ts";
+import { shellWord, visibleText } from "../output/escape.ts";
 import { Progress } from "../output/progress.ts";
 import { counted, secondsText } from "../output/units.ts";
 import { interruptible, runTool, type Tool, withFile } from "../tool.ts";
@@ -84,7 +84,7 @@ export function loadFault(
   }
   const isSomeDone = doneUpTo >= from || doneBeyond.length > 0 || unknown.length > 0;
   parts.push(isSomeDone ? "everything else is not done" : "nothing is done");
-  const name = file === "-" ? "-" : visibleText(file);
+  const name = file === "-" ? "-" : shellWord(visibleText(file));
   parts.push(`to continue: raftkv load ${name} --from ${doneUpTo + 1}`);
   return new CliError(exitOf(error, meaning, unknown), parts.join("; "), { cause: error });
 }

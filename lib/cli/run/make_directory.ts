@@ -1,9 +1,12 @@
 /** What recover and restore have in common: a new directory is made on the real disk, with progress. */
 import { DenoDisk } from "../../host/deno_disk.ts";
 import { SystemRng } from "../../host/system_rng.ts";
+import { serverDirectoryAround } from "../../storage/inspection/recognize.ts";
+import { CliError, EXIT } from "../exit_codes.ts";
 import type { Contents } from "../founding/contents.ts";
 import { type Founded, type FoundingOptions, foundServer } from "../founding/found.ts";
 import { counted, countText } from "../output/units.ts";
+import { openRoot } from "../read_directory.ts";
 import type { Tool } from "../tool.ts";
 import { UsageError } from "../usage_error.ts";
 import { progressOf } from "./load.ts";
@@ -51,6 +54,23 @@ export function placeOf(data: string, serverId: number): { data: string; path: s
   const trimmed = data.replace(/(?<=.)\/+$/, "");
   if (trimmed === "") throw new UsageError("--data names no directory");
   return { data: trimmed, path: `${trimmed}/${serverId}` };
+}
+
+/**
+ * A new directory may be beside those of other servers, but in none of them: what is in it is theirs, and
+ * what `recover` reads it never changes.
+ * @throws {CliError} where `data` is a server's directory, or is in one.
+ */
+export function refuseInside(data: string): void {
+  const { disk, path } = openRoot(data);
+  const around = serverDirectoryAround(disk, path);
+  if (around === null) return;
+  const which = around === path ? `${data} is` : `${data} is in ${around},`;
+  throw new CliError(
+    EXIT.refused,
+    `${which} the data directory of a server, in which no other is made: choose another --data. ` +
+      "Nothing was changed.",
+  );
 }
 
 /** What was made, in two sentences. */

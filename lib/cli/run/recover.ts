@@ -1,15 +1,22 @@
 /** `raftkv recover`, once its flags are parsed. */
 import { escapeUnseen } from "../../util/unseen.ts";
+import { shellWord } from "../output/escape.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { type Candidate, compareCopies } from "../founding/compare.ts";
 import { type CopyContents, readContents } from "../founding/contents.ts";
 import { type Copy, damageOf, holdDirectory, readCopy } from "../founding/copy.ts";
 import { heldText, othersOf, type Plan, planText } from "../founding/copy_text.ts";
-import { GAP_DEFAULT } from "../founding/found.ts";
+import { foundingPosition, GAP_DEFAULT } from "../founding/found.ts";
 import { runTool, type Tool } from "../tool.ts";
 import { UsageError } from "../usage_error.ts";
-import { foundedText, makeDirectory, newIncarnation, placeOf } from "./make_directory.ts";
+import {
+  foundedText,
+  makeDirectory,
+  newIncarnation,
+  placeOf,
+  refuseInside,
+} from "./make_directory.ts";
 
 export interface RecoverFlags {
   readonly as?: number;
@@ -31,7 +38,7 @@ export async function runRecover(
   if (directory === undefined || another !== undefined) {
     throw new UsageError(
       "recover takes one directory. To see which of several to take: raftkv recover --compare " +
-        directories.join(" "),
+        directories.map(shellWord).join(" "),
     );
   }
   await runTool(this, (tool) => recover(tool, flags, directory));
@@ -75,6 +82,9 @@ async function recover(tool: Tool, flags: RecoverFlags, directory: string): Prom
     await tool.print(lines(heldText(found)));
     const damage = damageOf(copy);
     if (damage !== null && !flags.acceptLoss) throw refuseDamaged(copy);
+    // What --yes would refuse is refused before it is given.
+    refuseInside(plan.data);
+    foundingPosition(found.contents, plan.gap);
     if (flags.yes) return await foundFrom(tool, found, plan);
     await tool.print(lines(`\n${planText(copy, plan)}Nothing was changed.\n`));
   } finally {
@@ -96,7 +106,7 @@ function refuseDamaged(copy: Copy): CliError {
     : `A copy of the directory of ${
       othersOf(copy)
     } may have what can't be read here: see which one ` +
-      `to take by raftkv recover --compare ${directory} OTHER...`;
+      `to take by raftkv recover --compare ${shellWord(directory)} OTHER...`;
   return new CliError(
     EXIT.refused,
     `${directory} is damaged. ${others} If there is no other copy at all, --accept-loss takes ` +
@@ -117,7 +127,7 @@ async function foundFrom(
       `${path} is server ${serverId} of the new cluster ${founded.clusterId}, its only one.`,
       foundedText(founded, gap),
       `${copy.directory} was not changed: keep it until you have seen that all is there.`,
-      `Start it: raftkv serve --id ${serverId} --data ${data}\n`,
+      `Start it: raftkv serve --id ${serverId} --data ${shellWord(data)}\n`,
     ].join("\n")),
     `${path} was made`,
   );

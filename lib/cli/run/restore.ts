@@ -1,6 +1,7 @@
 /** `raftkv restore`, once its flags are parsed. */
 import type { FoundingMember } from "../../storage/types.ts";
 import { escapeUnseen } from "../../util/unseen.ts";
+import { shellWord } from "../output/escape.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { type BackupContents, backupContents } from "../founding/contents.ts";
@@ -9,7 +10,13 @@ import { foundersOf } from "../founding/founders.ts";
 import { isFile, openRoot } from "../read_directory.ts";
 import { runTool, type Tool } from "../tool.ts";
 import { UsageError } from "../usage_error.ts";
-import { foundedText, makeDirectory, newIncarnation, placeOf } from "./make_directory.ts";
+import {
+  foundedText,
+  makeDirectory,
+  newIncarnation,
+  placeOf,
+  refuseInside,
+} from "./make_directory.ts";
 
 export interface RestoreFlags {
   readonly data: string;
@@ -46,6 +53,7 @@ async function restore(
   const { id } = flags;
   const gap = flags.gap ?? GAP_DEFAULT;
   const { data, path } = placeOf(flags.data, id);
+  refuseInside(data);
   const backup = openFile(file);
   const token = flags.token ?? newIncarnation() + newIncarnation();
   const members: FoundingMember[] = servers.length === 1
@@ -61,9 +69,14 @@ async function restore(
     `${about.clusterId} at ${new Date(about.takenMs).toISOString()}.`,
     foundedText(founded, gap),
     ...othersText(flags, file, token, others),
-    `Start ${others.length === 0 ? "it" : "this one"}: raftkv serve --id ${id} --data ${data}`,
+    `Start ${others.length === 0 ? "it" : "this one"}: raftkv serve --id ${id} --data ${
+      shellWord(data)
+    }`,
   ];
-  await tool.print(said.map((line) => `${escapeUnseen(line)}\n`).join(""), `${path} was made`);
+  // Without the token the others can't be made, so it is not lost with the output.
+  const made = others.length === 0 ? "" : `, with --token ${token}`;
+  const done = `${path} was made${made}`;
+  await tool.print(said.map((line) => `${escapeUnseen(line)}\n`).join(""), done);
 }
 
 /** What is left to do where there are several. */
@@ -76,16 +89,18 @@ function othersText(
   if (servers === undefined || others.length === 0) return [];
   const shared = `--servers ${servers.join(",")} --token ${token}`;
   const withGap = gap === undefined ? shared : `${shared} --gap ${gap}`;
-  const commands = others.map((id) => `  raftkv restore ${file} --data DIR --id ${id} ${withGap}`);
+  const name = shellWord(file);
+  const commands = others.map((id) => `  raftkv restore ${name} --data DIR --id ${id} ${withGap}`);
   return given === undefined
     ? ["The others, each on its machine, with the same file:", ...commands]
     : ["The cluster serves once each of its servers was made and started."];
 }
 
 function openFile(file: string): BackupContents {
-  if (!isFile(file)) {
-    throw new CliError(EXIT.file, `${file}: there is no such file; a backup is one file`);
-  }
   const { disk, path } = openRoot(file);
+  if (!isFile(file)) {
+    const why = path !== "" && disk.exists(path) ? "it is a directory" : "there is no such file";
+    throw new CliError(EXIT.file, `${file}: ${why}; a backup is one file`);
+  }
   return backupContents(disk, path);
 }

@@ -22,6 +22,17 @@ export function whyNoDataDirectory(disk: Disk, path: string): string | null {
   return `${path}: this is no server's data directory${question}`;
 }
 
+/**
+ * The server's data directory that `path` is, or would be, in: that one, or one above it, as far as the
+ * path names them; a relative one is below the working directory too. Null where there is none.
+ */
+export function serverDirectoryAround(disk: Disk, path: string): string | null {
+  const parts = path.split("/");
+  const above = parts.map((_, at) => parts.slice(0, at + 1).join("/")).filter((one) => one !== "");
+  const all = path.startsWith("/") ? above : [".", ...above];
+  return all.find((one) => hasIdentity(disk, one)) ?? null;
+}
+
 /** Nothing is in `path` but what a fresh file system or a start that ended at once leaves. */
 export function isUnused(disk: Disk, path: string): boolean {
   return disk.list(path).every((name) => name === "lost+found" || name === LOCK_FILE);
