@@ -78,6 +78,43 @@ clusterTest("import copies strings with their deadlines, and says what is left",
   });
 });
 
+/** Answers as a Redis with one key does, and ends where it is asked for more. */
+async function halfARedis(listener: Deno.TcpListener): Promise<void> {
+  const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
+  const answers: Readonly<Record<string, string>> = {
+    DBSIZE: ":2\r\n",
+    SCAN: `*2\r\n${bulk("7")}*1\r\n${bulk("one")}`,
+    STRLEN: ":1\r\n",
+    GET: bulk("1"),
+    PTTL: ":-1\r\n",
+  };
+  using connection = await listener.accept();
+  listener.close();
+  const bytes = new Uint8Array(65_536);
+  for (let scans = 0;;) {
+    const count = await connection.read(bytes) ?? 0;
+    const words = new TextDecoder().decode(bytes.subarray(0, count)).split("\r\n");
+    const asked = words.filter((word) => answers[word] !== undefined);
+    scans += asked.filter((word) => word === "SCAN").length;
+    if (count === 0 || scans > 1) return;
+    const text = asked.map((word) => answers[word]).join("");
+    await connection.write(new TextEncoder().encode(text));
+  }
+}
+
+clusterTest("import: a source that ends in the middle is said with what was copied", {
+  size: 1,
+}, async (cluster) => {
+  await cluster.startAll();
+  await cluster.waitForLeader();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = halfARedis(listener);
+  const { code, error } = await cli(cluster, ["import", `redis://127.0.0.1:${listener.addr.port}`]);
+  await serving;
+  assertEquals(code, 3, error);
+  assertMatch(error, /1 string copied before that; the command may be given again/);
+});
+
 clusterTest("import: a password, a database, what is no Redis, a value that is too long", {
   size: 1,
   notRun: NOT_RUN,
@@ -92,6 +129,7 @@ clusterTest("import: a password, a database, what is no Redis, a value that is t
     await redis.ask("SELECT", "3");
     await redis.ask("SET", "a", "1");
     await redis.ask("SET", "long", "x".repeat(1_001));
+    await redis.ask("SET", "k".repeat(1_025), "1");
     const none = await cli(cluster, ["import", `redis://${place}/3`]);
     assertEquals(none.code, 1);
     assertMatch(none.error, /NOAUTH .*; the password stands in the address/);
@@ -102,7 +140,13 @@ clusterTest("import: a password, a database, what is no Redis, a value that is t
     const right = await cli(cluster, ["import", `redis://:p%40ss%3Aword@${place}/3`]);
     assertEquals(right.code, 1, right.error);
     assertMatch(right.error, /1 string copied/);
-    assertMatch(right.error, /not taken by the cluster: 1 key \(long: /);
+    assertMatch(right.error, /not taken by the cluster: 2 keys \(.*long: /);
+    // What was not taken is said once: it is no difference, and ends no comparison.
+    const url = `redis://:p%40ss%3Aword@${place}/3`;
+    for (const said of [right, await cli(cluster, ["import", url, "--check", "all"])]) {
+      assertMatch(said.error, /1 string compared: all are the same/);
+      assert(!said.error.includes("differ"), said.error);
+    }
     const default0 = await cli(cluster, ["import", `redis://default:p%40ss%3Aword@${place}`]);
     assertEquals(default0.code, 0, default0.error);
     assertMatch(default0.error, /0 strings copied/);

@@ -1,4 +1,5 @@
 /** `raftkv import`, once its flags are parsed. */
+import { createHash } from "node:crypto";
 import { type Client, Link, Refused } from "../../../client/mod.ts";
 import { failureOf } from "../connect/failures.ts";
 import { type Session, timeoutMsOf, withClient } from "../connect/with_client.ts";
@@ -20,14 +21,33 @@ const SAMPLE_KEYS = 1_000;
 /** Deadlines may differ by what the clocks of two machines do, and the way between them. */
 const DEADLINE_SLACK_MS = 5_000;
 const NAMES_SHOWN = 3;
+/** So many keys that were not taken are known again; of more, the comparison says that they differ. */
+const NOT_TAKEN_KNOWN = 100_000;
 
 /** What became of the source's keys. */
-interface Account {
-  copied: number;
-  readonly otherTypes: Map<string, number>;
+class Account {
+  copied = 0;
+  readonly otherTypes = new Map<string, number>();
   /** Refused by the cluster, or too long for it: how many, and some of them with the reason. */
-  notTaken: number;
-  readonly reasons: string[];
+  notTaken = 0;
+  readonly reasons: string[] = [];
+  /** Digests: such a key may be of any length. */
+  readonly #notTakenKeys = new Set<string>();
+
+  noteNotTaken(key: Uint8Array, reason: string): void {
+    this.notTaken++;
+    if (this.reasons.length < NAMES_SHOWN) this.reasons.push(`${nameOf(key)}: ${reason}`);
+    if (this.#notTakenKeys.size < NOT_TAKEN_KNOWN) this.#notTakenKeys.add(digestOf(key));
+  }
+
+  /** It was said of this key that it was not taken: that it differs is no news. */
+  isNotTaken(key: Uint8Array): boolean {
+    return this.notTaken > 0 && this.#notTakenKeys.has(digestOf(key));
+  }
+}
+
+function digestOf(key: Uint8Array): string {
+  return createHash("sha256").update(key).digest("base64");
 }
 
 /** @throws {CliError} where not all of it is in the cluster as it was in the source. */
@@ -39,22 +59,26 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
     const source = new RedisSource(link, VALUE_BYTES_MAX);
     const startMs = performance.now();
     const progress = progressOf(tool, "key");
+    const account = new Account();
     try {
       await source.begin(place);
       await withClient(tool, flags, async (session) => {
         const sample = new Sample();
-        const account = await copy(source, session, progress, sample);
+        await copy(source, session, progress, account, sample);
         progress.clear();
         const seconds = secondsText((performance.now() - startMs) / 1_000);
         tool.say(`${counted(account.copied, "string")} copied in ${seconds}`);
-        const differing = await compare(tool, source, session, progress, flags.check, sample);
+        const strings = stringsToCompare(source, flags.check, sample);
+        const differing = flags.check === "none"
+          ? { count: 0, names: [] }
+          : await compare(tool, source, session, progress, account, strings);
         progress.clear();
         await sayCounts(tool, source, session);
         judge(account, differing);
       });
     } catch (error) {
       progress.clear();
-      throw withAdvice(failureOf(error));
+      throw withAdvice(failureOf(error), account);
     } finally {
       link.close();
     }
@@ -66,28 +90,32 @@ async function copy(
   source: RedisSource,
   session: Session,
   progress: Progress,
+  account: Account,
   sample: Sample,
-): Promise<Account> {
-  const account: Account = { copied: 0, otherTypes: new Map(), notTaken: 0, reasons: [] };
+): Promise<void> {
   const total = await source.count();
   const writing: Promise<void>[] = [];
   let named = 0;
-  for await (const group of source.groups()) {
-    named += group.named;
-    for (const type of group.otherTypes) {
-      account.otherTypes.set(type, (account.otherTypes.get(type) ?? 0) + 1);
+  try {
+    for await (const group of source.groups()) {
+      named += group.named;
+      for (const type of group.otherTypes) {
+        account.otherTypes.set(type, (account.otherTypes.get(type) ?? 0) + 1);
+      }
+      for (const key of group.tooLong) account.noteNotTaken(key, "its value is too long");
+      for (const { key } of group.strings) sample.add(key);
+      const writes = Promise.all(group.strings.map((one) => write(session, one, account)));
+      // It is looked at when its turn comes.
+      writes.catch(() => {});
+      writing.push(writes.then(() => {}));
+      if (writing.length > GROUPS_AHEAD) await writing.shift();
+      progress.show(account.copied, total > 0 ? Math.min(1, named / total) : null);
     }
-    for (const key of group.tooLong) noteNotTaken(account, key, "its value is too long");
-    for (const { key } of group.strings) sample.add(key);
-    const writes = Promise.all(group.strings.map((one) => write(session, one, account)));
-    // It is looked at when its turn comes.
-    writes.catch(() => {});
-    writing.push(writes.then(() => {}));
-    if (writing.length > GROUPS_AHEAD) await writing.shift();
-    progress.show(account.copied, total > 0 ? Math.min(1, named / total) : null);
+  } finally {
+    // Where it ends early, what is under way counts too.
+    await Promise.allSettled(writing);
   }
   await Promise.all(writing);
-  return account;
 }
 
 async function write(
@@ -101,18 +129,26 @@ async function write(
     account.copied++;
   } catch (error) {
     if (!(error instanceof Refused) || error.code !== "ERR") throw error;
-    noteNotTaken(account, key, error.message.replace(/^.*?: /, ""));
+    account.noteNotTaken(key, error.message.replace(/^.*?: /, ""));
   }
-}
-
-function noteNotTaken(account: Account, key: Uint8Array, reason: string): void {
-  account.notTaken++;
-  if (account.reasons.length < NAMES_SHOWN) account.reasons.push(`${nameOf(key)}: ${reason}`);
 }
 
 function nameOf(key: Uint8Array): string {
   const text = visibleText(new TextDecoder().decode(key.subarray(0, 100)));
   return key.length > 100 ? `${text}…` : text;
+}
+
+/** What the source has by now of all keys, or of the sample. */
+async function* stringsToCompare(
+  source: RedisSource,
+  check: ImportFlags["check"],
+  sample: Sample,
+): AsyncGenerator<readonly RedisString[], void, undefined> {
+  if (check === "all") {
+    for await (const { strings } of source.groups()) yield strings;
+    return;
+  }
+  for (const keys of sample.groups()) yield await source.read(keys);
 }
 
 /** Compares what both sides have now; the names of some keys that differ, and how many do. */
@@ -121,13 +157,13 @@ async function compare(
   source: RedisSource,
   session: Session,
   progress: Progress,
-  check: ImportFlags["check"],
-  sample: Sample,
+  account: Account,
+  groups: AsyncIterable<readonly RedisString[]>,
 ): Promise<{ count: number; names: string[] }> {
   const differing = { count: 0, names: [] as string[] };
-  if (check === "none") return differing;
   let compared = 0;
-  const note = async (strings: readonly RedisString[]) => {
+  for await (const group of groups) {
+    const strings = group.filter(({ key }) => !account.isNotTaken(key));
     // Once more where they differ: the source may have changed between the two questions.
     const first = await differences(session.client, strings, session);
     const again = first.length === 0 ? [] : await source.read(first);
@@ -137,9 +173,7 @@ async function compare(
     }
     compared += strings.length;
     progress.show(compared, null);
-  };
-  if (check === "all") { for await (const { strings } of source.groups()) await note(strings); }
-  else for (const keys of sample.groups()) await note(await source.read(keys));
+  }
   progress.clear();
   if (differing.count === 0) say(`${counted(compared, "string")} compared: all are the same`);
   return differing;
@@ -150,9 +184,17 @@ async function differences(
   strings: readonly RedisString[],
   { each }: Session,
 ): Promise<Uint8Array[]> {
-  const found = await Promise.all(strings.map(({ key }) => client.getm(key, each)));
+  const found = await Promise.all(
+    strings.map(({ key }) => client.getm(key, each).catch(nothingWhereRefused)),
+  );
   const nowMs = Date.now();
   return strings.filter((one, i) => !isSame(one, found[i] ?? null, nowMs)).map(({ key }) => key);
+}
+
+/** A key that the cluster can't have, such as one that is too long, is not there. */
+function nothingWhereRefused(error: unknown): null {
+  if (error instanceof Refused && error.code === "ERR") return null;
+  throw error;
 }
 
 function isSame(
@@ -200,15 +242,14 @@ function judge(
   if (faults.length > 0) throw new CliError(EXIT.refused, faults.join("; "));
 }
 
-/** What to do where the source wants to know who asks. */
-function withAdvice(error: unknown): unknown {
-  if (
-    !(error instanceof CliError) || !/NOAUTH|WRONGPASS|without any password/.test(error.message)
-  ) {
-    return error;
-  }
-  const advice =
-    "the password stands in the address: redis://:PASSWORD@HOST, or USER:PASSWORD@HOST";
+/** What to do where the source wants to know who asks, or where it ended in the middle. */
+function withAdvice(error: unknown, { copied }: Account): unknown {
+  if (!(error instanceof CliError) || error.message === "") return error;
+  const wantsPassword = /NOAUTH|WRONGPASS|without any password/.test(error.message);
+  if (!wantsPassword && copied === 0) return error;
+  const advice = wantsPassword
+    ? "the password stands in the address: redis://:PASSWORD@HOST, or USER:PASSWORD@HOST"
+    : `${counted(copied, "string")} copied before that; the command may be given again`;
   return new CliError(error.exit, `${error.message}; ${advice}`, { cause: error });
 }
 
