@@ -3,7 +3,7 @@
  * them (`isBackupWriter`), off its own store; each is read back and checked, and only then older ones go.
  */
 import type { BackupSchedule } from "./config.ts";
-import { createDurableFile } from "./host/durable_file.ts";
+import { ageMs, createDurableFile, UNFINISHED_SUFFIX } from "./host/durable_file.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
 import type { Clock } from "./host/ports.ts";
 import type { LogEvent } from "./node/api.ts";
@@ -28,6 +28,8 @@ const RETRY_MIN_MS = 60_000;
 const STATE_MS = 50;
 const STILL_MS = 60_000;
 const SUFFIX = ".backup";
+/** Whoever writes one adds to it all the while: what is older was left. */
+const PART_STALE_MS = 3_600_000;
 
 /** What a backup in the directory is called; names sort by index. */
 function nameOf(clusterId: string, index: number): string {
@@ -78,16 +80,20 @@ class ScheduledBackups {
     if (!meters.isWriter) {
       this.#writerSinceMs = Infinity;
       this.#dueMs = null;
+      meters.failure = null;
       return this.#lookLater();
     }
-    const nowMs = clock.monotonicMs();
-    this.#writerSinceMs = Math.min(this.#writerSinceMs, nowMs);
+    const sinceMs = clock.monotonicMs();
+    this.#writerSinceMs = Math.min(this.#writerSinceMs, sinceMs);
     const source = server.source();
-    const isSettled = nowMs - this.#writerSinceMs >= Math.min(SETTLE_MS, schedule.everyMs);
+    const isSettled = sinceMs - this.#writerSinceMs >= Math.min(SETTLE_MS, schedule.everyMs);
     if (source !== null && isSettled) {
       try {
         this.#dueMs ??= this.#newestMs(source.facts().clusterId) + schedule.everyMs;
-        if (clock.wallMs() >= this.#dueMs) await this.#backUp(source);
+        const nowMs = clock.wallMs();
+        // Else a clock that was ahead and is put right would put the next one off for as long.
+        this.#dueMs = Math.min(this.#dueMs, nowMs + schedule.everyMs);
+        if (nowMs >= this.#dueMs) await this.#backUp(source);
       } catch (error) {
         this.#failed(error);
       }
@@ -100,13 +106,14 @@ class ScheduledBackups {
     const { clock, schedule, server, log } = this.#options;
     const startMs = clock.monotonicMs();
     this.#makeDirectory();
-    const { path, keys, bytes, clusterId } = await this.#write(source);
-    await this.#verify(path);
+    const { path, clusterId } = await this.#write(source);
+    const { keys, bytes } = await this.#verify(path);
     const removed = this.#removeOld(clusterId);
     const takenMs = clock.wallMs();
     const meters = server.meters();
     meters.taken++;
     meters.lastMs = takenMs;
+    meters.failure = null;
     this.#failures = 0;
     this.#dueMs = takenMs + schedule.everyMs;
     const tookMs = Math.round(clock.monotonicMs() - startMs);
@@ -120,11 +127,10 @@ class ScheduledBackups {
     const id = source.begin(facts.appliedIndex);
     if (id === null) throw new Error("as many backups as may be are taken of this server already");
     try {
-      const { index, term, takenMs, bytes } = await this.#awaitContents(source, id);
+      const { index, term, takenMs } = await this.#awaitContents(source, id);
       const path = `${this.#directory}/${nameOf(clusterId, index)}`;
-      const found = { path, keys: facts.keys, bytes, clusterId };
       // Nothing has changed since the last one: that is as good, once it is verified again.
-      if (this.#disk.exists(path)) return found;
+      if (this.#disk.exists(path)) return { path, clusterId };
       const head = { clusterId, serverId, position: { index, term }, takenMs, hashSeed, version };
       const assembly = new BackupAssembly(head);
       const file = createDurableFile(path);
@@ -143,13 +149,12 @@ class ScheduledBackups {
           // A copy: the next call may be somebody else's, while this one is written.
           await file.write(piece.slice());
         }
-        found.bytes = assembly.bytes;
         await file.write(assembly.finish());
         await file.finish();
       } finally {
         file.close();
       }
-      return { ...found, keys: assembly.keys ?? 0 };
+      return { path, clusterId };
     } finally {
       source.end(id);
     }
@@ -172,12 +177,16 @@ class ScheduledBackups {
     }
   }
 
-  /** Reads all of it, a section at a time, so that commands don't wait. What is damaged is removed. */
-  async #verify(path: string): Promise<void> {
+  /**
+   * Reads all of it, a section at a time, so that commands don't wait; how long it is, and how many keys
+   * are in it. What is damaged is removed.
+   */
+  async #verify(path: string): Promise<{ keys: number; bytes: number }> {
     try {
       const backup = openBackup(this.#disk, path);
       try {
         while (backup.nextSection() !== null) await pause(0);
+        return { keys: backup.head.keys, bytes: backup.bytes };
       } finally {
         backup.close();
       }
@@ -188,9 +197,22 @@ class ScheduledBackups {
   }
 
   #removeOld(clusterId: string): number {
-    const old = this.#names(clusterId).slice(this.#options.schedule.keep);
+    const old = this.#names(clusterId, SUFFIX).slice(this.#options.schedule.keep);
     for (const name of old) this.#remove(`${this.#directory}/${name}`);
+    this.#removeParts(clusterId);
     return old.length;
+  }
+
+  /**
+   * What a process that was killed has left: each may be as long as a backup. Another server, with the same
+   * directory, may be writing one just now.
+   */
+  #removeParts(clusterId: string): void {
+    for (const name of this.#names(clusterId, UNFINISHED_SUFFIX)) {
+      const path = `${this.#directory}/${name}`;
+      const age = ageMs(path, this.#options.clock.wallMs());
+      if (age !== null && age > PART_STALE_MS) this.#remove(path);
+    }
   }
 
   /** Off the event loop: large files take their time. */
@@ -205,18 +227,18 @@ class ScheduledBackups {
     this.#options.log({ level: "warning", message, fields });
   }
 
-  /** Of this cluster, the newest first. */
-  #names(clusterId: string): string[] {
+  /** Files of this cluster whose names end like that, the newest first. */
+  #names(clusterId: string, suffix: string): string[] {
     const known = nameOf(clusterId, 0).slice(0, -16 - SUFFIX.length);
     return this.#disk.list(this.#directory)
-      .filter((name) => name.startsWith(known) && name.endsWith(SUFFIX))
+      .filter((name) => name.startsWith(known) && name.endsWith(suffix))
       .sort()
       .reverse();
   }
 
   /** When the newest one in the directory was taken; 0 where there is none that is sound so far. */
   #newestMs(clusterId: string): number {
-    for (const name of this.#names(clusterId)) {
+    for (const name of this.#names(clusterId, SUFFIX)) {
       try {
         const backup = openBackup(this.#disk, `${this.#directory}/${name}`);
         backup.close();
@@ -236,10 +258,12 @@ class ScheduledBackups {
   #failed(error: unknown): void {
     if (this.#isStopped) return;
     const { clock, log, server, schedule } = this.#options;
-    server.meters().failed++;
+    const meters = server.meters();
+    meters.failed++;
     const waitMs = Math.min(schedule.everyMs, RETRY_MIN_MS * 2 ** Math.min(this.#failures++, 20));
     this.#dueMs = clock.wallMs() + waitMs;
     const reason = error instanceof Error ? error.message : String(error);
+    meters.failure = reason;
     const fields = { reason, failures: this.#failures, nextTryMs: waitMs };
     log({ level: "error", message: "The scheduled backup failed", fields });
   }

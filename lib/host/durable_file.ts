@@ -4,12 +4,15 @@
  */
 import { type OutputStream, StreamError } from "./console.ts";
 import { reasonOf } from "./system_errors.ts";
+import { SystemRng } from "./system_rng.ts";
 
 /**
  * So many bytes are synced together while it is written, and as many more may wait: where a server's log is
  * on the same disk, its own syncs would stand behind a longer one.
  */
 const SYNC_BYTES = 1_048_576;
+/** What its name ends in until it is whole. */
+export const UNFINISHED_SUFFIX = ".part";
 
 export interface DurableFile extends OutputStream {
   /** Makes it durable and gives it its name. @throws {StreamError} in words; nothing is left then. */
@@ -24,7 +27,8 @@ export interface DurableFile extends OutputStream {
  */
 export function createDurableFile(path: string): DurableFile {
   checkFree(path);
-  const temporary = `${path}.${Deno.pid}.part`;
+  // A number of a process comes again, in containers each time: what was left is never in the way.
+  const temporary = `${path}.${new SystemRng().u32().toString(16)}${UNFINISHED_SUFFIX}`;
   try {
     return new NewDurableFile(path, temporary);
   } catch (error) {
@@ -117,15 +121,28 @@ class NewDurableFile implements DurableFile {
 }
 
 function checkFree(path: string): void {
+  let isDirectory: boolean;
   try {
-    Deno.lstatSync(path);
+    isDirectory = Deno.lstatSync(path).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw new Error(`Cannot create ${path}: ${reasonOf(path, error)}`, { cause: error });
   }
   throw new Error(
-    `Cannot create ${path}: there is such a file already; name another, or remove it first`,
+    isDirectory
+      ? `Cannot create ${path}: it is a directory; name a file in it`
+      : `Cannot create ${path}: there is such a file already; name another, or remove it first`,
   );
+}
+
+/** How long ago anything was written to the file at `path`; null where that can't be told. */
+export function ageMs(path: string, nowMs: number): number | null {
+  try {
+    const { mtime } = Deno.statSync(path);
+    return mtime === null ? null : nowMs - mtime.getTime();
+  } catch {
+    return null;
+  }
 }
 
 /** Standard output as such a file: what was written to it can't be taken back. */

@@ -134,6 +134,7 @@ export const PROBLEM_KINDS = [
   "peerSilent",
   "peerLost",
   "descriptors",
+  "backupFailed",
 ] as const;
 export type ProblemKind = typeof PROBLEM_KINDS[number];
 

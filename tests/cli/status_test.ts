@@ -97,7 +97,7 @@ Deno.test("status: two names of one server are one row; servers of two clusters 
   const twice = clusterView([...all(), { ...all()[0]!, server: { hostname: "other", port: 1 } }]);
   assertEquals(twice.rows.map(({ id }) => id), [1, 2, 3]);
   const mixed = clusterView([all()[0]!, answer(2, HEALTHY, { clusterId: "d".repeat(32) })]);
-  assertMatch(mixed.findings.join(), /different clusters: c+, d+/);
+  assertMatch(mixed.findings.join(), /different clusters: server 1 to c+; server 2 to d+/);
 });
 
 Deno.test("status: what servers say is shown as text, whatever it holds", () => {
@@ -190,6 +190,11 @@ Deno.test("check: each probe finds its fault and no other, and says what to do",
     ["elections: warning", second({ leaderChangesTotal: 20 })],
     ["reports: fault", second({ problems: [{ kind: "clock", text: "behind" }] })],
     ["leader: warning", second({ leaderId: 3 })],
+    ["cluster: fault", [
+      all()[0]!,
+      all()[1]!,
+      answer(3, HEALTHY, { clusterId: "d".repeat(32) }),
+    ]],
     ["lag: warning", all({ ...HEALTHY, 1: { ...late, followers: [lagging, late.followers[1]!] } })],
     ["clocks: warning", [all()[0]!, all()[1]!, answer(3, HEALTHY, { wallMs: 1_003_000 })]],
   ];

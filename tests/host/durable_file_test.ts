@@ -45,11 +45,27 @@ Deno.test("a durable file that is given up leaves nothing", async () => {
   }
 });
 
+Deno.test("what a process that was killed has left of a durable file is not in the way", async () => {
+  await inDirectory(async (directory) => {
+    const path = `${directory}/a`;
+    // As it is while the first is open: the same process, the same name.
+    const left = createDurableFile(path);
+    const file = createDurableFile(path);
+    await file.write(new Uint8Array(10));
+    await file.finish();
+    left.close();
+    assertEquals(namesIn(directory), ["a"]);
+    assertEquals(Deno.statSync(path).size, 10);
+  });
+});
+
 Deno.test("a durable file never takes the place of another", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/a`;
     Deno.writeTextFileSync(path, "mine");
     assertThrows(() => createDurableFile(path), Error, "there is such a file already");
+    const why = "it is a directory; name a file in it";
+    assertThrows(() => createDurableFile(directory), Error, why);
     Deno.removeSync(path);
     const file = createDurableFile(path);
     await file.write(new Uint8Array(10));

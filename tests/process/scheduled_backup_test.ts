@@ -1,5 +1,5 @@
 /** Backups that the cluster file asks for: who writes them, what stays, what is said where they fail. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { cli } from "./cli_process.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { Load } from "./load.ts";
@@ -64,6 +64,33 @@ clusterTest(
 );
 
 clusterTest(
+  "scheduled backups: what a killed server has left of one goes, what is being written stays",
+  { size: 1 },
+  async (cluster) => {
+    const path = `${cluster.directory}/backups`;
+    cluster.writeConfig({ backup: { every: "1s", path, keep: 1 } });
+    const server = cluster.server(1);
+    server.start();
+    await cluster.waitForLeader();
+    await eventually("a backup", () => Promise.resolve(backupsIn(path).length > 0), 60_000);
+    const parts = ["old", "new"].map((one) => `${path}/${backupsIn(path)[0]}.${one}.part`);
+    for (const part of parts) Deno.writeTextFileSync(part, "half of one");
+    const strange = `${path}/notes.part`;
+    Deno.writeTextFileSync(strange, "somebody's");
+    const hoursAgo = new Date(Date.now() - 2 * 3_600_000);
+    for (const one of [parts[0]!, strange]) Deno.utimeSync(one, hoursAgo, hoursAgo);
+    const before = await counted(server, "taken");
+    await eventually("two more", async () => await counted(server, "taken") >= before + 2, 60_000);
+    await server.terminate();
+    const names = [...Deno.readDirSync(path)].map(({ name }) => `${path}/${name}`);
+    assertEquals(
+      names.filter((name) => name.endsWith(".part")).sort(),
+      [strange, parts[1]!].sort(),
+    );
+  },
+);
+
+clusterTest(
   "scheduled backups that fail are said as errors, counted, and tried again",
   { size: 1 },
   async (cluster) => {
@@ -78,9 +105,21 @@ clusterTest(
       one.includes("The scheduled backup failed")
     );
     assert(line !== undefined && line.includes('"level":"error"') && line.includes("in-the-way"));
+    const check = await cli(cluster, ["check"]);
+    assertEquals(check.code, 5, check.out);
+    assertMatch(
+      check.out,
+      /FAULT +reports: server 1: The last scheduled backup failed: .*in-the-way/,
+    );
     Deno.removeSync(`${cluster.directory}/in-the-way`);
     await eventually("a backup", async () => await counted(server, "taken") >= 1, 60_000);
     assertEquals(backupsIn(path).length, 1);
+    assert(!(await cli(cluster, ["status"])).out.includes("scheduled backup"), "it is well again");
+    const taken = server.process.logTail(50, 500).split("\n").find((one) =>
+      one.includes("Backup taken and verified")
+    );
+    const bytes = Deno.statSync(`${path}/${backupsIn(path)[0]}`).size;
+    assert(taken?.includes(`"bytes":${bytes},`), `${bytes}: ${taken}`);
     await server.terminate();
     assertEquals(
       [...Deno.readDirSync(path)].map(({ name }) => name),

@@ -43,6 +43,7 @@ export async function runBackup(this: CliContext, flags: ClientFlags, path: stri
     if (isPipe && tool.console.outIsTerminal) {
       throw new UsageError("a backup is no text for a terminal: name a file, or send it elsewhere");
     }
+    if (path === "") throw new UsageError("the name of the file is empty");
     const startMs = performance.now();
     const file = isPipe
       ? asDurable(tool.console.out)

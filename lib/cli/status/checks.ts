@@ -27,6 +27,7 @@ export function checks(now: Now): Finding[] {
   return [
     ...servers(now),
     ...leader(now),
+    ...oneCluster(now),
     ...clusterFile(now),
     ...reported(answering),
     ...versions(answering),
@@ -98,6 +99,13 @@ function leader({ view }: Now): Finding[] {
   }];
 }
 
+function oneCluster({ view: { mixedClusters } }: Now): Finding[] {
+  if (mixedClusters === null) return [];
+  const advice = "ask each cluster by a list of its own; were they made by raftkv restore, make " +
+    "those that differ anew, with the same file, --servers, --gap and --token as the others";
+  return [{ probe: "cluster", verdict: "fault", found: mixedClusters, advice }];
+}
+
 /** Whether this machine's list of servers is the one that the servers have. */
 function clusterFile({ answers, choice }: Now): Finding[] {
   const probe = "list of servers";
@@ -140,6 +148,8 @@ const REPORTED: Readonly<Record<string, string>> = {
   diskFull: "make room on its disk; deletes still work",
   setsRefused: "make room: delete keys, free the disk, or raise storage.dataBytesMax",
   clock: "set the clocks right: chronyc tracking, timedatectl",
+  backupFailed:
+    "look after backup.path on that server's machine: room, rights, whether it is mounted",
 };
 
 function versions(rows: readonly ServerRow[]): Finding[] {

@@ -25,6 +25,8 @@ export interface ServerRow {
 export interface ClusterView {
   /** Null where nobody says, or it is not formed. */
   readonly clusterId: string | null;
+  /** Which server is of which, as a sentence, where they are of different ones. */
+  readonly mixedClusters: string | null;
   readonly rows: readonly ServerRow[];
   /** The server that leads and answers; null where none does. */
   readonly leaderId: number | null;
@@ -40,13 +42,15 @@ export function clusterView(answers: readonly Answer[]): ClusterView {
     ...row,
     follower: leader?.facts?.followers.find(({ id }) => id === row.id) ?? null,
   }));
-  const ids = clusterIds(answers);
+  const clusters = clustersOf(answers);
+  const mixedClusters = mixedText(clusters);
   return {
-    clusterId: ids.length === 1 ? ids[0]! : null,
+    clusterId: clusters.size === 1 ? [...clusters.keys()][0]! : null,
+    mixedClusters,
     rows: placed,
     leaderId: leader?.id ?? null,
     leaderTerm: leader?.facts?.term ?? null,
-    findings: findings(placed, leader, ids, answers),
+    findings: findings(placed, leader, mixedClusters, answers),
   };
 }
 
@@ -108,9 +112,22 @@ function leaderOf(rows: readonly ServerRow[]): ServerRow | null {
 
 const UNFORMED = /^0*$/;
 
-function clusterIds(answers: readonly Answer[]): string[] {
-  const ids = answers.flatMap(({ status }) => status === null ? [] : [status.clusterId]);
-  return [...new Set(ids)].filter((id) => !UNFORMED.test(id));
+/** Whoever answers, by cluster. */
+function clustersOf(answers: readonly Answer[]): Map<string, Set<string>> {
+  const clusters = new Map<string, Set<string>>();
+  for (const { status } of answers) {
+    if (status === null || UNFORMED.test(status.clusterId)) continue;
+    const names = clusters.get(status.clusterId) ?? new Set();
+    clusters.set(status.clusterId, names.add(`server ${status.serverId}`));
+  }
+  return clusters;
+}
+
+/** Servers of different clusters refuse each other. */
+function mixedText(clusters: ReadonlyMap<string, ReadonlySet<string>>): string | null {
+  if (clusters.size < 2) return null;
+  const each = [...clusters].map(([id, names]) => `${[...names].join(", ")} to ${visibleText(id)}`);
+  return `the servers belong to different clusters: ${each.join("; ")}`;
 }
 
 /**
@@ -129,16 +146,14 @@ export function nameOf({ id, address }: Pick<ServerRow, "id" | "address">): stri
 function findings(
   rows: readonly ServerRow[],
   leader: ServerRow | null,
-  clusterIds: readonly string[],
+  mixedClusters: string | null,
   answers: readonly Answer[],
 ): string[] {
   const answering = rows.filter(({ failure }) => failure === null);
   const found: string[] = [];
   if (answering.length === 0) found.push("no server answers");
   else if (leader === null) found.push(withoutLeader(rows, answering, answers));
-  if (clusterIds.length > 1) {
-    found.push(`the servers belong to different clusters: ${clusterIds.join(", ")}`);
-  }
+  if (mixedClusters !== null) found.push(mixedClusters);
   for (const row of rows) {
     if (row.failure !== null) found.push(`${nameOf(row)} does not answer: ${row.failure}`);
   }

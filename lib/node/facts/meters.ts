@@ -15,6 +15,8 @@ export interface BackupMeters {
   everyMs: number;
   taken: number;
   failed: number;
+  /** Why the last one failed; null where it was sound, none was tried, or another server writes them. */
+  failure: string | null;
   /** When the last one was found sound, by the wall clock; 0: none is known. */
   lastMs: number;
 }
@@ -33,7 +35,14 @@ export class Meters {
   /** Making one snapshot, from its beginning until it is durable. */
   readonly snapshot = new TimeHistogram();
   readonly catchUp = { givenUp: 0, writeBytesPerSecond: 0, followerBytesPerSecond: 0 };
-  readonly backups: BackupMeters = { isWriter: false, everyMs: 0, taken: 0, failed: 0, lastMs: 0 };
+  readonly backups: BackupMeters = {
+    isWriter: false,
+    everyMs: 0,
+    taken: 0,
+    failed: 0,
+    failure: null,
+    lastMs: 0,
+  };
   /** How often this server stood for election, pre-votes left out. */
   elections = 0;
   /** How often it came to know another leader than before. */

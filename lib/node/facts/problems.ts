@@ -22,6 +22,7 @@ export function problemsOf(state: NodeState, facts: BareFacts): ProblemFacts[] {
     ...ofLog(state),
     ...ofDisk(state, facts),
     ...ofMachine(facts),
+    ...ofBackups(state),
     ...ofPeers(state),
   ];
 }
@@ -59,8 +60,8 @@ function* ofLog({ replica }: NodeState): Generator<ProblemFacts> {
     yield problem("loading", "Nothing is here yet that could be read: it is being caught up");
   }
   if (replica.raft.state.suspect) {
-    const text = "It lost the end of its log: its vote counts only with all others' until it " +
-      "has caught up";
+    const text = "It may have forgotten what it acknowledged (the end of its log was torn, or it " +
+      "was made by restore): its vote counts only with all others' until it has caught up";
     yield problem("suspect", text);
   }
 }
@@ -95,6 +96,11 @@ function* ofMachine({ clockAheadMs, freeDescriptors }: BareFacts): Generator<Pro
       "are refused; raise the limit on open files (LimitNOFILE, ulimit -n)";
     yield problem("descriptors", text);
   }
+}
+
+function* ofBackups({ meters: { backups: { failure } } }: NodeState): Generator<ProblemFacts> {
+  if (failure === null) return;
+  yield problem("backupFailed", `The last scheduled backup failed: ${failure}`);
 }
 
 function* ofPeers({ links }: NodeState): Generator<ProblemFacts> {
