@@ -13,16 +13,19 @@ export interface ReadDirectory {
 }
 
 /**
- * Inspects the directory at `directory`, relative to the working directory or absolute.
+ * Inspects the directory at `directory`, relative to the working directory or absolute. `what`: what it
+ * may be, where that is more than a directory.
  * @throws {Error} where there is no such directory.
  * @throws {CliError} where it is no server's.
  */
 export async function readDirectory(
   directory: string,
-  options: { readonly records?: boolean } = {},
+  options: { readonly records?: boolean; readonly what?: string } = {},
 ): Promise<ReadDirectory> {
   const { disk, path } = openRoot(directory);
-  if (path === "" || !disk.exists(path)) throw new Error(`There is no directory ${directory}`);
+  if (path === "" || !disk.exists(path)) {
+    throw new Error(`There is no ${options.what ?? "directory"} ${directory}`);
+  }
   const why = whyNoDataDirectory(disk, path);
   if (why !== null) throw new CliError(EXIT.refused, why);
   const isServerRunning = await isLocked(disk, `${path}/${LOCK_FILE}`);

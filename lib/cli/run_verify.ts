@@ -11,7 +11,7 @@ export async function runVerify(
 ): Promise<void> {
   const out = (line: string) => this.process.stdout.write(`${escapeUnseen(line)}\n`);
   if (isFile(path)) return (await import("./verify_backup.ts")).verifyBackup(path, out);
-  const { report, isServerRunning } = await readDirectory(path);
+  const { report, isServerRunning } = await readDirectory(path, { what: "file or directory" });
   if (isServerRunning) out("A server is running here: what it writes now may look torn.");
   for (const note of report.notes) out(`note: ${note}`);
   for (const { path: file, offset, message } of report.problems) {

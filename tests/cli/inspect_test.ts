@@ -172,7 +172,8 @@ Deno.test("a directory that is not there is one sentence, and none is made", asy
   for (const verb of ["inspect", "verify"]) {
     const { code, error } = await command(verb, path);
     assertEquals(code, 1);
-    assertEquals(error.trim(), `raftkv: There is no directory ${path}`);
+    const what = verb === "verify" ? "file or directory" : "directory";
+    assertEquals(error.trim(), `raftkv: There is no ${what} ${path}`);
   }
   assertEquals((await command("inspect")).code, 2);
   let found = true;
