@@ -112,3 +112,17 @@ Deno.test("pace: writes wait as long as makes the share, and never longer than 1
   pace.limit(1, 2_030);
   assertEquals(pace.nextMs, 0);
 });
+
+Deno.test("pace: a share of what is written while something is, not of a pause before it", () => {
+  const pace = new WritePace();
+  for (let ms = 0; ms <= 2_000; ms += 10) pace.proposed(1_000, ms);
+  pace.limit(0.5, 60_000);
+  pace.proposed(1_000, 60_000);
+  assertEquals(Math.round(pace.nextMs - 60_000), 20);
+  pace.limit(1, 61_000);
+  // The same where the pause ends with a write.
+  pace.proposed(10, 120_000);
+  pace.limit(0.5, 120_010);
+  pace.proposed(1_000, 120_010);
+  assertEquals(Math.round(pace.nextMs - 120_010), 20);
+});

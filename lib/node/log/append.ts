@@ -55,7 +55,7 @@ export class Appender {
   readonly #groupCommit: GroupCommit;
   /** Asked before a command is appended. */
   readonly rewrites: RewriteLimit = new RewriteLimit();
-  /** Slows writes down for a follower that could not catch up else. */
+  /** Slows writes down for a follower that could not catch up otherwise. */
   readonly pace: WritePace = new WritePace();
   readonly #sealed: Sealed[] = [];
   /** Sealed entries' bytes are copied to here, and live on in the log. */

@@ -7,6 +7,7 @@
 const DELAY_MS_MAX = 100;
 /** The rate that is taken as a measure is that of so long. */
 const MEASURE_MS = 1_000;
+
 export class WritePace {
   #share = 1;
   /** The next entries may go into the log then. */
@@ -16,7 +17,7 @@ export class WritePace {
   #bytes = 0;
   #sinceMs = 0;
 
-  /** Of the writes there were, such a share may go on; 1: all. */
+  /** Of the writes there were, such a share continues; 1: all. */
   limit(share: number, nowMs: number): void {
     if (share < 1 && this.#share === 1) this.#measure(nowMs);
     if (share === 1 && this.#share < 1) this.#begin(nowMs);
@@ -48,8 +49,9 @@ export class WritePace {
 
   #measure(nowMs: number): void {
     const lastedMs = nowMs - this.#sinceMs;
-    // A moment's rate says little, unless there is no other.
-    if (lastedMs < MEASURE_MS / 10 && this.#bytesPerMs > 0) return;
+    // A moment's rate says little, and so does that of a pause between writes, unless there is no other.
+    const saysLittle = lastedMs < MEASURE_MS / 10 || lastedMs > MEASURE_MS * 2;
+    if (saysLittle && this.#bytesPerMs > 0) return;
     this.#bytesPerMs = Math.max(1, this.#bytes / Math.max(1, lastedMs));
   }
 

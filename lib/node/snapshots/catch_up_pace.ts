@@ -19,7 +19,7 @@ const NEARER_MS = 1_000;
 const STUCK_MS = 30_000;
 /** A follower that was given up gets its next snapshot after this long. */
 const GIVEN_UP_MS = 10_000;
-/** Never less than this share of the writes goes on. */
+/** Never less than this share of the writes continues. */
 const WRITE_SHARE_MIN = 0.5;
 
 /** The follower that needs the oldest part of the log. */
@@ -33,7 +33,7 @@ export interface Laggard {
 
 /** Where writes are slowed down. */
 export interface WriteLimit {
-  /** Of the writes there were, such a share may go on; 1: all. */
+  /** Of the writes there were, such a share continues; 1: all. */
   limit(share: number, nowMs: number): void;
 }
 
