@@ -182,6 +182,24 @@ clusterTest(
 );
 
 clusterTest(
+  "a backup that Ctrl-C ends takes none of the places of the next ones",
+  { size: 1 },
+  async (cluster) => {
+    await cluster.startAll();
+    await fill(cluster.server(1), 100);
+    const path = `${cluster.directory}/cut.backup`;
+    for (let i = 1; i <= 2; i++) {
+      const interrupted = await stoppedBackup(cluster, path);
+      interrupted.kill("SIGINT");
+      interrupted.kill("SIGCONT");
+      assertEquals((await within(60_000, "the end", interrupted.output())).code, 130);
+    }
+    const { code, error } = await cli(cluster, ["backup", path]);
+    assertEquals(code, 0, error);
+  },
+);
+
+clusterTest(
   "a reader that stands still holds up nobody, and gets all of it",
   {},
   async (cluster) => {

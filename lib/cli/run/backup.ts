@@ -84,13 +84,15 @@ async function begin(
   let failure: unknown = null;
   for (const server of [...followers, leader]) {
     const link = new BackupLink(server, options);
+    let id: number | null = null;
     try {
       const facts = await link.facts();
-      const id = await link.begin(indexMin);
+      id = await link.begin(indexMin);
       await awaitContents(tool, link, id, progress);
       return { link, id, facts };
     } catch (error) {
-      link.close();
+      if (id === null) link.close();
+      else await link.end(id);
       tool.signal.throwIfAborted();
       if (!(error instanceof RaftkvError || error instanceof StillError)) throw error;
       failure = error;
@@ -217,7 +219,7 @@ async function fetch(
     throw new CliError(EXIT.refused, visibleText(why), { cause: error });
   } finally {
     clearInterval(sign);
-    link.end(id);
+    await link.end(id);
   }
 }
 

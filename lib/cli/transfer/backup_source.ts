@@ -1,11 +1,13 @@
 /** One server as `raftkv backup` uses it: `RAFTKV.BACKUP` by a connection of its own. */
-import { Link, type Reply } from "../../../client/mod.ts";
+import { type Argument, Link, type Reply } from "../../../client/mod.ts";
 import { type BackupFacts, type BackupState, LATER } from "../../wire/backup.ts";
 
 /** So many pieces are asked for ahead: what this process holds of them at most. */
 const PIECES_AHEAD = 8;
 /** How long to wait where the server has not written more yet. */
 const EARLY_PAUSE_MS = 4;
+/** How long to wait for a server to hear that a backup is not needed any more: it may be down. */
+const END_MS = 500;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 
 export interface SourceOptions {
@@ -16,10 +18,13 @@ export interface SourceOptions {
 export class BackupLink {
   readonly server: string;
   readonly #link: Link;
+  readonly #signal: AbortSignal;
 
-  constructor(server: string, options: SourceOptions) {
+  constructor(server: string, { timeoutMs, signal }: SourceOptions) {
     this.server = server;
-    this.#link = new Link(server, options);
+    // Once the signal is given, the server still has to hear that the backup is not needed any more.
+    this.#link = new Link(server, { timeoutMs });
+    this.#signal = signal;
   }
 
   /**
@@ -28,26 +33,26 @@ export class BackupLink {
    */
   async confirmedFacts(): Promise<BackupFacts> {
     // Answered in their order: so the second speaks of a moment after the round.
-    const round = this.#link.request(["DBSIZE"]);
-    const facts = this.#link.request(["RAFTKV.BACKUP", "INDEX"]);
+    const round = this.#ask(["DBSIZE"]);
+    const facts = this.#ask(["RAFTKV.BACKUP", "INDEX"]);
     const [, reply] = await Promise.all([round, facts]);
     return readFacts(this.server, reply);
   }
 
   async facts(): Promise<BackupFacts> {
-    return readFacts(this.server, await this.#link.request(["RAFTKV.BACKUP", "INDEX"]));
+    return readFacts(this.server, await this.#ask(["RAFTKV.BACKUP", "INDEX"]));
   }
 
   /** @throws {RaftkvError} `Refused` with TRYAGAIN where others take as many as may be. */
   async begin(indexMin: number): Promise<number> {
     return numberOf(
       this.server,
-      await this.#link.request(["RAFTKV.BACKUP", "BEGIN", `${indexMin}`]),
+      await this.#ask(["RAFTKV.BACKUP", "BEGIN", `${indexMin}`]),
     );
   }
 
   async state(id: number): Promise<BackupState> {
-    const reply = await this.#link.request(["RAFTKV.BACKUP", "STATE", `${id}`]);
+    const reply = await this.#ask(["RAFTKV.BACKUP", "STATE", `${id}`]);
     const [word, ...numbers] = listOf(this.server, reply, 6);
     const [index, term, takenMs, bytes, madeBytes] = numbers.map((one) =>
       numberOf(this.server, one)
@@ -59,7 +64,7 @@ export class BackupLink {
   /** All of the contents, piece by piece. */
   async *pieces(id: number): AsyncGenerator<Uint8Array, void, undefined> {
     const ask = () => {
-      const piece = this.#link.request(["RAFTKV.BACKUP", "READ", `${id}`]);
+      const piece = this.#ask(["RAFTKV.BACKUP", "READ", `${id}`]);
       // It is looked at when its turn comes; until then a failure is nobody's fault.
       piece.catch(() => {});
       return piece;
@@ -82,15 +87,33 @@ export class BackupLink {
     }
   }
 
-  /** Tells the server that the backup is not needed any more, if it still hears. */
-  end(id: number): void {
-    this.#link.request(["RAFTKV.BACKUP", "END", `${id}`]).catch(() => {}).finally(() =>
-      this.close()
-    );
+  /**
+   * Tells the server that the backup is not needed any more, if it still hears, and closes: else it would
+   * be one of the few that the server gives at a time until nobody has asked for it for a while.
+   */
+  async end(id: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined = undefined;
+    const told = this.#link.request(["RAFTKV.BACKUP", "END", `${id}`]).catch(() => {});
+    const late = new Promise((resolve) => timer = setTimeout(resolve, END_MS));
+    await Promise.race([told, late]);
+    clearTimeout(timer);
+    this.close();
   }
 
   close(): void {
     this.#link.close();
+  }
+
+  /** As `Link.request`; ends at once with the signal's reason. */
+  #ask(args: readonly Argument[]): Promise<Reply> {
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#link.request(args).then(resolve, reject)
+        .finally(() => signal.removeEventListener("abort", onAbort));
+    });
   }
 }
 
