@@ -26,10 +26,14 @@ export function noteRounds(state: RaftState, leader: LeaderRole): void {
   }
 }
 
-/** True for a learner that could vote without holding anybody up. */
+/**
+ * True for a learner that could vote without holding anybody up. While it is suspect it acknowledges nothing
+ * but what is committed, and as a voter it would count for more to be reached, and for nothing.
+ */
 export function keepsUp(state: RaftState, leader: LeaderRole, id: ServerId): boolean {
   const catchUp = leader.catchUps.get(id);
-  return catchUp !== undefined && catchUp.wasFast && isReachable(state, leader.progress.get(id)) &&
+  if (catchUp === undefined || leader.progress.get(id)?.isSuspect === true) return false;
+  return catchUp.wasFast && isReachable(state, leader.progress.get(id)) &&
     state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;
 }
 

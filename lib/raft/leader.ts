@@ -114,6 +114,7 @@ function hearFollower(
   if (message.kind === "snapshotChunkResponse") return progress;
   if (message.readRound > progress.readRound && message.readRound <= leader.reads.started) {
     progress.readRound = message.readRound;
+    progress.isSuspect = false;
     confirmRound(state, leader);
   }
   return progress;
@@ -137,6 +138,8 @@ export function snapshotFailed(state: RaftState, id: ServerId): void {
 
 /** A follower says that it may have lost what it acknowledged: nothing of it counts any more. */
 export function handleSuspicion(state: RaftState, message: VoteResponse): void {
+  const progress = leaderOf(state)?.progress.get(message.from);
+  if (progress !== undefined) progress.isSuspect = true;
   forgetFollower(state, message.from);
 }
 

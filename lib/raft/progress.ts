@@ -41,6 +41,8 @@ export interface Progress {
   recentlyActive: boolean;
   /** It answered in this term, since its connection broke last. */
   isHeard: boolean;
+  /** It has told that it is suspect, and has confirmed no read round since: that only a sound server does. */
+  isSuspect: boolean;
   /** Periodic heartbeats that left since its last answer: 0 or 1 for who lives nearby. */
   silentHeartbeats: number;
   /** The newest read round that it confirmed in this term. */
@@ -68,6 +70,7 @@ export function makeProgress(id: ServerId, nextIndex: number): Progress {
     inFlightBytes: 0,
     recentlyActive: false,
     isHeard: false,
+    isSuspect: false,
     silentHeartbeats: 0,
     readRound: 0,
     matchAtHeartbeat: -1,

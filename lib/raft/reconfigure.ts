@@ -11,7 +11,7 @@ import { changeConfiguration, describeFounders, leaveJoint } from "./configurati
 import { encodeConfiguration } from "./configuration_codec.ts";
 import { appendProposal } from "./proposals.ts";
 import { hasQuorum } from "./quorum.ts";
-import { confirmRound } from "./read_index.ts";
+import { confirmRound, requestRead } from "./read_index.ts";
 import { becomeFollower } from "./roles.ts";
 import type { LeaderRole, RaftState } from "./state.ts";
 import { continueTransfer, transferLeadership } from "./transfer.ts";
@@ -105,7 +105,18 @@ export function continueReconfiguring(state: RaftState, leader: LeaderRole): voi
   if (isJoint(current)) {
     if (leader.transfer === null) appendConfiguration(state, leader, leaveJoint(current));
   } else if (!isVoter(current, state.id)) handOver(state, leader);
-  else if (leader.transfer === null) promoteLearners(state, leader, current);
+  else if (leader.transfer === null) {
+    askSuspects(state, leader);
+    promoteLearners(state, leader, current);
+  }
+}
+
+/** A learner that was suspect is known to be sound once it confirms a read round: one is begun for it. */
+function askSuspects(state: RaftState, { catchUps, progress, heartbeatDueMs }: LeaderRole): void {
+  if (state.nowMs < heartbeatDueMs) return;
+  for (const id of catchUps.keys()) {
+    if (progress.get(id)?.isSuspect === true) return void requestRead(state);
+  }
 }
 
 /**

@@ -121,13 +121,27 @@ export const MEMBERSHIP: readonly Mutant[] = [
       "isReachable(state, leader.progress.get(id));",
     ],
   ),
+  mutant("promoted-suspect", "A suspect learner is made a voter, though it can't be counted on", [
+    "raft/leader.ts",
+    "  if (progress !== undefined) progress.isSuspect = true;\n",
+    "",
+  ]),
+  mutant(
+    "suspect-reads",
+    "A suspect server confirms reads once it has heard all that it knows of",
+    [
+      "raft/suspicion.ts",
+      "  return state.suspect ? 0 : readRound;",
+      "  return hasHeardAll(state) ? readRound : 0;",
+    ],
+  ),
   mutant("rounds-unfinished", "A read round waits for servers that are members no more", [
     "raft/reconfigure.ts",
     "  confirmRound(state, leader);\n",
     "",
   ], [
     "raft/reconfigure.ts",
-    'import { confirmRound } from "./read_index.ts";\n',
-    "",
+    "import { confirmRound, requestRead }",
+    "import { requestRead }",
   ]),
 ];

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describeConfiguration } from "../../lib/raft/describe.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
 import type { MemberChange } from "../../lib/raft/types.ts";
-import { Cluster, TICKS } from "./cluster.ts";
+import { Cluster, textOf, TICKS } from "./cluster.ts";
 import { member } from "./members.ts";
 
 const add = (id: number, staysLearner = false): MemberChange => ({
@@ -137,4 +137,27 @@ Deno.test("where a voter is down, no learner is made one that would leave too fe
   cluster.heal();
   // 1, 2 and 4 are three of four: that is a majority, so it may.
   cluster.runUntil(() => current(cluster) === "voters 1 2 3 4", 2 * TICKS);
+});
+
+Deno.test("one that is suspect is made a voter once it is sound, and nobody has to read for that", () => {
+  const cluster = withJoining(4);
+  cluster.crash(3);
+  cluster.isolate(4);
+  cluster.change([add(4)]);
+  cluster.settle();
+  cluster.heal();
+  cluster.crash(4);
+  cluster.restart(4, true);
+  // It can't hear 3, so it acknowledges only what is committed: by its vote nothing would be.
+  cluster.run(10 * TICKS);
+  cluster.propose("x", 1);
+  cluster.run(10 * TICKS);
+  assertEquals([current(cluster), cluster.raft(4).state.suspect], [
+    "voters 1 2 3 learners 4",
+    true,
+  ]);
+  assertEquals(cluster.at(1).applied.map(textOf).at(-1), "x");
+  cluster.restart(3);
+  cluster.runUntil(() => current(cluster) === "voters 1 2 3 4", 4 * TICKS);
+  assertEquals(cluster.raft(4).state.suspect, false);
 });
