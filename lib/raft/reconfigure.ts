@@ -26,7 +26,10 @@ export type ChangeRefusal =
   | { readonly reason: "invalid"; readonly problem: string }
   /** These learners, which are to vote now, don't keep up yet. */
   | { readonly reason: "behind"; readonly learners: readonly ServerId[] }
-  /** Without these voters of the new configuration there would be no majority, and they don't answer. */
+  /**
+   * Without these voters of the new configuration there would be no majority, and they don't answer, or
+   * are not known to be sound yet.
+   */
   | { readonly reason: "unreachable"; readonly missing: readonly ServerId[] };
 
 /** `index`: of the entry that begins the change. */
@@ -61,21 +64,27 @@ export function proposeChange(
   ).map(({ id }) => id);
   if (learners.length > 0) return { accepted: false, reason: "behind", learners };
   const missing = missingVoters(state, leader, changed);
-  if (missing.length > 0) return { accepted: false, reason: "unreachable", missing };
+  if (missing.length > 0) {
+    // Who was suspect, and is sound by now, shows that before the change is asked for again.
+    requestRead(state);
+    return { accepted: false, reason: "unreachable", missing };
+  }
   if (leader.uncommittedBytes >= state.options.uncommittedBytesMax) {
     return { accepted: false, reason: "busy" };
   }
   return { accepted: true, index: appendConfiguration(state, leader, changed), term: state.term };
 }
 
-/** The voters that don't answer, where too few of `changed` do for it to commit anything without them. */
+/** The voters that can't be counted on, where too few of `changed` can for it to commit anything. */
 function missingVoters(
   state: RaftState,
   { progress }: LeaderRole,
   changed: Configuration,
 ): readonly ServerId[] {
-  const answers = (id: ServerId) => id === state.id || isReachable(state, progress.get(id));
-  return hasQuorum(changed, answers) ? [] : allVoters(changed).filter((id) => !answers(id));
+  const counts = (id: ServerId) =>
+    id === state.id ||
+    (isReachable(state, progress.get(id)) && progress.get(id)?.isSuspect === false);
+  return hasQuorum(changed, counts) ? [] : allVoters(changed).filter((id) => !counts(id));
 }
 
 function appendConfiguration(
@@ -111,12 +120,10 @@ export function continueReconfiguring(state: RaftState, leader: LeaderRole): voi
   }
 }
 
-/** A learner that was suspect is known to be sound once it confirms a read round: one is begun for it. */
-function askSuspects(state: RaftState, { catchUps, progress, heartbeatDueMs }: LeaderRole): void {
+/** Who was suspect is known to be sound once it confirms a read round: one is begun for that. */
+function askSuspects(state: RaftState, { progress, heartbeatDueMs }: LeaderRole): void {
   if (state.nowMs < heartbeatDueMs) return;
-  for (const id of catchUps.keys()) {
-    if (progress.get(id)?.isSuspect === true) return void requestRead(state);
-  }
+  for (const { isSuspect } of progress.values()) if (isSuspect) return void requestRead(state);
 }
 
 /**

@@ -371,3 +371,19 @@ Deno.test("a read round under way ends by whoever is left when members go", () =
   assertEquals(currentOf(cluster, 1), "voters 1");
   assertEquals(cluster.at(1).reads.map((read) => read.round), [round]);
 });
+
+Deno.test("a suspect voter is none that a change can rest on, before it is known to be sound", () => {
+  const cluster = new Cluster({ voters: [1, 2, 3, 4, 5] });
+  cluster.elect(1);
+  cluster.run(4);
+  for (const id of [4, 5]) cluster.crash(id);
+  cluster.restart(4, true);
+  cluster.run(4 * TICKS);
+  // 4 can't hear 5. With 1 and 2 alone nothing would be committed, the change included.
+  assertEquals(refusalOf(cluster, 1, [remove(3)]), "unreachable 4,5");
+  assertEquals(refusalOf(cluster, 1, [remove(5)]), "accepted");
+  expectCommitted(cluster, 1, "voters 1 2 3 4");
+  cluster.runUntil(() => !cluster.raft(4).state.suspect, 4 * TICKS);
+  assertEquals(refusalOf(cluster, 1, [remove(3)]), "accepted");
+  expectCommitted(cluster, 1, "voters 1 2 4");
+});
