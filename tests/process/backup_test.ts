@@ -178,6 +178,15 @@ clusterTest(
     assertEquals(code, 3, error);
     assertMatch(error, /there is no backup, and no file is left/);
     assertEquals(left(), []);
+    // Who is missing is said, not that nobody leads alone.
+    await eventually("the leader to give up", async () => {
+      return (await cli(cluster, ["status"])).out.includes("no leader, for");
+    });
+    const alone = await cli(cluster, ["backup", path, "--timeout", "1s"]);
+    assertEquals(alone.code, 3, alone.error);
+    for (const { id } of cluster.others(leader)) {
+      assertMatch(alone.error, new RegExp(`server ${id} does not answer: .*refused`));
+    }
   },
 );
 

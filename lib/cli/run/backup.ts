@@ -14,6 +14,7 @@ import { visibleText } from "../output/escape.ts";
 import type { Progress } from "../output/progress.ts";
 import { bytesText, counted, secondsText } from "../output/units.ts";
 import { askServers } from "../status/ask_all.ts";
+import { clusterView } from "../status/cluster_view.ts";
 import { runTool, type Tool, withFile } from "../tool.ts";
 import { BackupLink, type SourceOptions } from "../transfer/backup_source.ts";
 import { UsageError } from "../usage_error.ts";
@@ -176,7 +177,9 @@ async function askLeader(
     if (performance.now() < untilMs) await pause(RETRY_MS, tool.signal);
     else if (failure !== null) throw failure;
     else if (here.length > 0) {
-      throw new CliError(EXIT.connection, "gave up while waiting for a leader: none is known");
+      const silent = clusterView(answers).findings.filter((one) => /does not answer/.test(one));
+      const why = silent.length === 0 ? "none is known" : silent.join("; ");
+      throw new CliError(EXIT.connection, `gave up while waiting for a leader: ${why}`);
     } else {
       const reasons = answers.map(({ server, failure }) => `${serverText(server)}: ${failure}`);
       const why = `no server could be reached (${reasons.join("; ")})`;
