@@ -154,7 +154,9 @@ clusterTest("import: a password, a database, what is no Redis, a value that is t
   const closed = await cli(cluster, ["import", "redis://127.0.0.1:1"]);
   assertEquals(closed.code, 3);
   assertMatch(closed.error, /127\.0\.0\.1:1/);
-  for (const url of ["127.0.0.1:6379", "rediss://a:1", "redis://a/x", "redis://"]) {
+  for (
+    const url of ["127.0.0.1:6379", "rediss://a:1", "redis://a/x", "redis://", "redis://:p%zz@a:1"]
+  ) {
     assertEquals((await cli(cluster, ["import", url])).code, 2, url);
   }
 });

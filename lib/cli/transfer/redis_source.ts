@@ -40,10 +40,18 @@ export function parseRedisUrl(text: string): RedisPlace {
   }
   return {
     server: `${url.hostname}:${url.port === "" ? DEFAULT_PORT : url.port}`,
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    user: decoded(url.username),
+    password: decoded(url.password),
     database: Number(database),
   };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new UsageError("a % in the user or the password of the address is written as %25");
+  }
 }
 
 /** One string of the source. */
