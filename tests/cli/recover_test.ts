@@ -265,9 +265,12 @@ Deno.test("recover --compare takes the later term before the longer log, and sou
   assertStringIncludes(said.out, `Take ${late.path}: it ends with entry 9 of term 5`);
   assertMatch(said.out, /nowhere +- +- +- +- +- +There is no directory/);
   Deno.writeTextFileSync(`${root}/file`, "no directory");
-  const strange = await command(["recover", "--compare", `${root}/file`, late.path]);
+  const strange = await command(
+    ["recover", "--compare", `${root}/file`, `${root}/file/1`, late.path],
+  );
   assertEquals(strange.code, 0, strange.error);
   assertMatch(strange.out, /file +- .*is a file/);
+  assertMatch(strange.out, /file\/1 +- .*Could not look for /);
   const none = await command(["recover", "--compare", `${root}/file`, `${root}/nowhere`]);
   assertEquals(none.code, 1);
   assertStringIncludes(none.out, "None of these can be taken: STATE says why not.");

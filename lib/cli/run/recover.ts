@@ -1,4 +1,5 @@
 /** `raftkv recover`, once its flags are parsed. */
+import { DiskError } from "../../host/ports.ts";
 import { escapeUnseen } from "../../util/unseen.ts";
 import { shellWord } from "../output/escape.ts";
 import type { CliContext } from "../context.ts";
@@ -68,7 +69,8 @@ async function candidateAt(directory: string): Promise<Candidate> {
       held.release();
     }
   } catch (error) {
-    if (!(error instanceof CliError)) throw error;
+    // Of several, one that can't be read is no reason to say nothing of the others.
+    if (!(error instanceof CliError || error instanceof DiskError)) throw error;
     return { directory, copy: null, why: error.message };
   }
 }

@@ -1,4 +1,5 @@
 /** `raftkv restore`, once its flags are parsed. */
+import { DiskError } from "../../host/ports.ts";
 import type { FoundingMember } from "../../storage/types.ts";
 import { escapeUnseen } from "../../util/unseen.ts";
 import { shellWord } from "../output/escape.ts";
@@ -102,5 +103,10 @@ function openFile(file: string): BackupContents {
     const why = path !== "" && disk.exists(path) ? "it is a directory" : "there is no such file";
     throw new CliError(EXIT.file, `${file}: ${why}; a backup is one file`);
   }
-  return backupContents(disk, path);
+  try {
+    return backupContents(disk, path);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    throw new CliError(EXIT.file, error.message, { cause: error });
+  }
 }
