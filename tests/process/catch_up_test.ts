@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { eventually } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
+import { segmentSequence } from "../../lib/storage/segments/segment_head.ts";
 
 const WRITES = Number(Deno.env.get("RAFTKV_CATCH_UP_WRITES") ?? 1_000_000);
 const WRITERS = 4;
@@ -129,15 +130,33 @@ async function untilLevel(leader: Server, follower: Server): Promise<void> {
   }, CATCH_UP_DEADLINE_MS);
 }
 
+/** The numbers of the segments that a server's log has. */
+function segmentsOf({ dataDirectory }: Server): number[] {
+  const names = [...Deno.readDirSync(`${dataDirectory}/wal`)].map(({ name }) => segmentSequence(name));
+  return names.filter((sequence) => sequence !== null);
+}
+
+/** Until the leader has none of these files any more: a follower that needs them needs a snapshot. */
+async function untilGone(leader: Server, segments: readonly number[], writers: Writers) {
+  const last = Math.max(...segments);
+  while (Math.min(...segmentsOf(leader)) <= last) await writers.more(10_000);
+}
+
 /** Returns how many snapshots the leader has sent. */
-async function awayAndBack(cluster: Cluster, writes: number): Promise<number> {
+async function awayAndBack(
+  cluster: Cluster,
+  writes: number,
+  until: "back at once" | "files are gone" = "back at once",
+): Promise<number> {
   await cluster.startAll();
   const leader = await cluster.waitForLeader();
   const follower = cluster.others(leader)[0]!;
   const writers = new Writers(leader);
   await writers.more(1_000);
   await follower.kill();
+  const segments = segmentsOf(leader);
   await writers.more(writes);
+  if (until === "files are gone") await untilGone(leader, segments, writers);
   follower.start();
   (await follower.connectEventually()).close();
   await untilLevel(leader, follower);
@@ -170,7 +189,7 @@ clusterTest(
     },
   },
   async (cluster) => {
-    const sent = await awayAndBack(cluster, WRITES / 10);
+    const sent = await awayAndBack(cluster, WRITES / 10, "files are gone");
     assert(sent >= 1, "a snapshot was needed");
   },
 );
