@@ -49,7 +49,7 @@ async function proposals(
 /** What the stubs take for: names of files, which the shell knows best. */
 const FILES = ":files";
 const FILE_FLAGS = ["--file", "--config", "--data"];
-const FILE_COMMANDS = ["load", "inspect", "verify", "recover", "restore"];
+const FILE_COMMANDS = ["load", "backup", "inspect", "verify", "recover", "restore"];
 /** Flags without a value, of those commands: a file's name may follow. */
 const BARE_FLAGS = ["--compare", "--yes", "--accept-loss", "--records", "--json"];
 
