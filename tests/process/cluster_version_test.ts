@@ -3,7 +3,7 @@
  * raised once all can, and no way back then. Under load; every acknowledged write is read back.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { seen } from "./admin_client.ts";
+import { answers, seen } from "./admin_client.ts";
 import { BuildBefore, needsBuildBefore } from "./build_before.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { assertHolds, Load } from "./load.ts";
@@ -33,9 +33,11 @@ async function exchange(server: Server, checkout: string | undefined, flags: rea
   await begin(server);
 }
 
+/** Its admin port is the last that a server opens; the build before has none. */
 async function begin(server: Server): Promise<void> {
   server.start();
   using _socket = await server.connectEventually();
+  if (server.checkout === undefined) await answers(server, "/livez", 200);
 }
 
 /** All hold what was acknowledged so far. */
