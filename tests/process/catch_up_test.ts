@@ -132,7 +132,9 @@ async function untilLevel(leader: Server, follower: Server): Promise<void> {
 
 /** The numbers of the segments that a server's log has. */
 function segmentsOf({ dataDirectory }: Server): number[] {
-  const names = [...Deno.readDirSync(`${dataDirectory}/wal`)].map(({ name }) => segmentSequence(name));
+  const names = [...Deno.readDirSync(`${dataDirectory}/wal`)].map(({ name }) =>
+    segmentSequence(name)
+  );
   return names.filter((sequence) => sequence !== null);
 }
 
