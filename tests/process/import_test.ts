@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { cli } from "./cli_process.ts";
 import { type Cluster, clusterTest } from "./harness.ts";
 import { missing, RedisServer } from "./redis_tools.ts";
+import { eventually } from "./patience.ts";
 import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 
 const KEYS = 3_000;
@@ -76,6 +77,30 @@ clusterTest("import copies strings with their deadlines, and says what is left",
     assertEquals(await here.ask("GET", "key:1"), "another value");
     assertEquals(await here.ask("GET", "own"), "stays");
   });
+});
+
+clusterTest("import: a node of a Redis Cluster has a part of the keys, and that is said", {
+  size: 1,
+  notRun: NOT_RUN,
+}, async (cluster) => {
+  await cluster.startAll();
+  await cluster.waitForLeader();
+  const source = await RedisServer.start(["--cluster-enabled", "yes"], cluster.directory);
+  try {
+    using redis = await RedisSocket.connect(source.port);
+    await redis.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+    await eventually("its slots", async () => await redis.ask("SET", "a", "1") === "OK");
+    const url = `redis://127.0.0.1:${source.port}`;
+    const { code, error } = await cli(cluster, ["import", url]);
+    assertEquals(code, 0, error);
+    assertMatch(error, /1 string copied/);
+    assertMatch(error, /a node of a Redis Cluster.*once for each of its masters/);
+    // raftkv speaks as a node of one does, and has all of them.
+    const own = `redis://127.0.0.1:${cluster.server(1).clientPort}`;
+    assert(!(await cli(cluster, ["import", own])).error.includes("Cluster"));
+  } finally {
+    await source.stop();
+  }
 });
 
 /** Answers as a Redis with one key does, and ends where it is asked for more. */

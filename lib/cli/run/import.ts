@@ -21,6 +21,9 @@ const SAMPLE_KEYS = 1_000;
 /** Deadlines may differ by what the clocks of two machines do, and the way between them. */
 const DEADLINE_SLACK_MS = 5_000;
 const NAMES_SHOWN = 3;
+const PART_OF_CLUSTER =
+  "the source is a node of a Redis Cluster, and has a part of the keys: give " +
+  "the command once for each of its masters";
 /** So many keys that were not taken are known again; of more, the comparison says that they differ. */
 const NOT_TAKEN_KNOWN = 100_000;
 
@@ -74,6 +77,7 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
           : await compare(tool, source, session, progress, account, strings);
         progress.clear();
         await sayCounts(tool, source, session);
+        if (await source.isPartOfCluster()) tool.say(PART_OF_CLUSTER);
         judge(account, differing);
       });
     } catch (error) {

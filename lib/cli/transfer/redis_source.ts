@@ -89,6 +89,15 @@ export class RedisSource {
     if (database > 0) await this.#link.request(["SELECT", `${database}`]);
   }
 
+  /** It is one of several nodes that have a part of the keys each. */
+  async isPartOfCluster(): Promise<boolean> {
+    const reply = await orRefusal(this.#link.request(["INFO", "server"]), "");
+    if (!(reply instanceof Uint8Array)) return false;
+    const text = new TextDecoder().decode(reply);
+    // raftkv speaks as such a node does, and each has all keys.
+    return /^redis_mode:cluster\r?$/m.test(text) && !/^raftkv:/m.test(text);
+  }
+
   async count(): Promise<number> {
     const reply = await this.#link.request(["DBSIZE"]);
     return typeof reply === "number" ? reply : 0;
@@ -154,10 +163,10 @@ export class RedisSource {
   }
 }
 
-/** What the source refuses, such as the wrong kind of key, is an answer too. */
-function orRefusal(reply: Promise<Reply>): Promise<Reply | Refused> {
+/** What the source refuses, such as the wrong kind of key, is an answer too. `code`: "" for any. */
+function orRefusal(reply: Promise<Reply>, code = "WRONGTYPE"): Promise<Reply | Refused> {
   return reply.catch((error) => {
-    if (error instanceof Refused && error.code === "WRONGTYPE") return error;
+    if (error instanceof Refused && (code === "" || error.code === code)) return error;
     throw error;
   });
 }
