@@ -366,6 +366,14 @@ Deno.test("restore with --servers makes the same cluster by a command each, of s
   assert(token !== "", first.out);
   const shared = ["--servers", "1,2,3", "--token", token];
   for (const id of [2, 3]) assertEquals((await restore(id, ...shared)).code, 0);
+  // Nothing was torn there.
+  const plan = await command(["recover", `${root}/1/1`]);
+  assertStringIncludes(
+    plan.out,
+    "suspect: a crash tore the end of its log once, or it was made by",
+  );
+  const compared = await command(["recover", "--compare", `${root}/1/1`]);
+  assertStringIncludes(compared.out, "suspect: torn by a crash once, or made by restore");
   const made = await Promise.all([1, 2, 3].map((id) => openMade(`${root}/${id}/${id}`, id)));
   for (const { clusterId, members, recovered } of made) {
     assertEquals(clusterId, made[0]!.clusterId);

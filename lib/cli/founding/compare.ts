@@ -59,7 +59,8 @@ function stateOf(copy: Copy): string {
   const damage = damageOf(copy);
   if (damage !== null) return `damaged: ${damage}`;
   const { hardState, tornBytes } = copy.state;
-  return hardState.suspect || tornBytes > 0 ? "suspect: its end was torn by a crash" : "sound";
+  if (tornBytes > 0) return "suspect: its end was torn by a crash";
+  return hardState.suspect ? "suspect: torn by a crash once, or made by restore" : "sound";
 }
 
 /** Negative where `a` is better. */

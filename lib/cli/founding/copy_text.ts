@@ -43,16 +43,21 @@ export function heldText({ copy, contents }: { copy: Copy; contents: Contents })
       "contents",
       `${counted(contents.keys, "key")}; the log's time is ${timeText(contents.clockMs)}`,
     ],
-    [
-      "vote",
-      state.hardState.suspect || state.tornBytes > 0
-        ? "suspect: a crash tore the end of its log, so it may have lost what it had acknowledged"
-        : "sound: nothing says that it lost anything",
-    ],
+    ["vote", voteText(state)],
   ];
   if (damage !== null) lines.push(["damage", damage]);
   for (const note of state.notes) lines.push(["note", note]);
   return lines.map(([name, text]) => `${name.padEnd(13)}${text}\n`).join("");
+}
+
+function voteText({ hardState, tornBytes }: Copy["state"]): string {
+  if (tornBytes > 0) {
+    return "suspect: a crash tore the end of its log, so it may have lost what it had acknowledged";
+  }
+  return hardState.suspect
+    ? "suspect: a crash tore the end of its log once, or it was made by restore, and it has not " +
+      "caught up with the others since: it may have lost what it had acknowledged"
+    : "sound: nothing says that it lost anything";
 }
 
 function committedText({ voters, last, state }: Copy): string {
