@@ -78,9 +78,15 @@ export function isDeferred(
   { thrifty }: LeaderRole,
   progress: Progress,
 ): boolean {
-  return progress.mode === "replicate" &&
-    progress.nextIndex > Math.max(thrifty.broadcastIndex, log.snapshot.index) &&
-    !thrifty.fastVoters.includes(progress.id);
+  return waitsForBroadcast(thrifty, progress) && progress.nextIndex > log.snapshot.index;
+}
+
+/** As `isDeferred`, but also where what was deferred has left memory since: that is still to be sent. */
+function waitsForBroadcast(
+  { broadcastIndex, fastVoters }: ThriftyAppends,
+  { mode, nextIndex, id }: Progress,
+): boolean {
+  return mode === "replicate" && nextIndex > broadcastIndex && !fastVoters.includes(id);
 }
 
 /** What was deferred waits for an entry to share the message with, for one more moment. */
@@ -94,8 +100,10 @@ export function nextOverdueMs(state: RaftState, leader: LeaderRole): number {
   const { options, log } = state;
   if (!options.thriftyAppends || leader.thrifty.broadcastIndex >= log.lastIndex) return Infinity;
   for (const progress of leader.progress.values()) {
-    if (progress.nextIndex > log.lastIndex || !isDeferred(state, leader, progress)) continue;
-    return leader.thrifty.broadcastDueMs + options.broadcastIntervalMs;
+    if (progress.nextIndex > log.lastIndex) continue;
+    if (waitsForBroadcast(leader.thrifty, progress)) {
+      return leader.thrifty.broadcastDueMs + options.broadcastIntervalMs;
+    }
   }
   return Infinity;
 }

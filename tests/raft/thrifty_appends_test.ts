@@ -139,3 +139,18 @@ Deno.test("a follower that catches up is sent the next window with each answer, 
   bench.raft.step(message({ kind: "appendResponse", from: 2, index: 3 }));
   assertEquals(sent(bench.take()), [[2, 4], [2, 5]], "it was not sent what all were due");
 });
+
+Deno.test("what was deferred and has left memory since is asked of the files, without a new entry", () => {
+  const bench = underLoad();
+  propose(bench);
+  bench.step({ kind: "appendResponse", from: 2, index: 2 });
+  bench.step({ kind: "appendResponse", from: 3, index: 3 });
+  bench.raft.compact(3);
+  const modeOf2 = () => leaderOf(bench.state)!.progress.get(2)!.mode;
+  tick(bench.raft);
+  bench.take();
+  assertEquals(modeOf2(), "replicate");
+  tick(bench.raft);
+  bench.take();
+  assertEquals(modeOf2(), "snapshot", "there are no files here, which was found by asking");
+});
