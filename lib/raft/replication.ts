@@ -128,8 +128,10 @@ export function entriesRead(
     entries === null || entries[0]?.index === request.fromIndex,
     `The files gave other entries than from ${request.fromIndex} on`,
   );
+  // It may have accepted meanwhile what was sent before: what memory has is not kept twice.
+  if (progress.nextIndex > state.log.snapshot.index) return;
   if (entries !== null) progress.ahead = entries;
-  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);
+  else needSnapshot(state, progress);
 }
 
 /** No file has what this follower gets next, so nothing could be appended. */

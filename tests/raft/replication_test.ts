@@ -223,3 +223,21 @@ Deno.test("where the leader's terms are in files alone, a long tail that differs
   assertEquals(texts[0], texts[1]);
   assert(refusals >= 2 && refusals <= 12, `${refusals} refusals`);
 });
+
+Deno.test("what was read for a follower that has accepted it meanwhile is not kept", () => {
+  const bench = new Bench([]);
+  bench.hasFiles = true;
+  bench.lead();
+  for (const text of ["x", "y"]) bench.raft.propose(bytes(text));
+  bench.step({ kind: "appendResponse", from: 3, index: 3 });
+  const entries = bench.state.log.slice(1, 2, Infinity);
+  bench.raft.compact(2);
+  bench.raft.step(message({ kind: "appendResponse", from: 2, index: 1 }));
+  const [request] = bench.takeReady().entriesNeeded;
+  assertEquals([request?.fromIndex, request?.toIndex], [1, 2]);
+  bench.step({ kind: "appendResponse", from: 2, index: 3 });
+  bench.raft.entriesRead(request!, entries);
+  bench.take();
+  const { matchIndex, ahead, reading } = leaderOf(bench.state)!.progress.get(2)!;
+  assertEquals([matchIndex, ahead.length, reading], [3, 0, null]);
+});
