@@ -263,7 +263,7 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("read-nothing", "A follower that no file has entries for gets no snapshot", [
     "raft/replication.ts",
-    "  else if (progress.nextIndex <= state.log.snapshot.index) needSnapshot(state, progress);",
+    "  else needSnapshot(state, progress);",
     "  else if (progress.nextIndex < 0) needSnapshot(state, progress);",
   ]),
   mutant("read-skips", "What is left of a read beyond the window is taken for sent", [
