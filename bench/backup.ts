@@ -10,7 +10,7 @@ import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import { median } from "./median.ts";
 import { EtcdMemory, fillCluster } from "./memory_subjects.ts";
 import { OpenLoop } from "./open_loop.ts";
-import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
+import { formatCount, formatLatencies, formatTable, writeJson } from "./table.ts";
 import { loadOnce } from "./writes.ts";
 
 const HELP = `deno task bench:backup [flags]
@@ -196,15 +196,10 @@ function report(options: BackupOptions, result: BackupResult): void {
   console.log(
     `${formatCount(perSecond)} sets/s, ${result.backupsMeanwhile} backups; latency in ms:\n`,
   );
-  console.log(formatTable(
-    ["", "sets", "p50", "p99", "p99.9", "max"],
-    ([["without", result.without], ["while backups are taken", result.meanwhile]] as const)
-      .map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
-        name,
-        formatCount(count),
-        ...[p50Ms, p99Ms, p999Ms, maxMs].map(formatMs),
-      ]),
-  ));
+  console.log(formatLatencies([
+    ["without", result.without],
+    ["while backups are taken", result.meanwhile],
+  ]));
 }
 
 async function main(): Promise<number> {

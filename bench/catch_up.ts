@@ -13,7 +13,7 @@ import { type Address, LineClient } from "./line_client.ts";
 import { closedLoopRate } from "./closed_loop.ts";
 import { fillCluster } from "./memory_subjects.ts";
 import { OpenLoop } from "./open_loop.ts";
-import { formatCount, formatMs, formatTable, writeJson } from "./table.ts";
+import { formatCount, formatLatencies, formatTable, writeJson } from "./table.ts";
 import { loadOnce } from "./writes.ts";
 
 const HELP = `deno task bench:catch-up [flags]
@@ -213,15 +213,10 @@ function report(options: CatchUpOptions, result: CatchUpResult): void {
     ["level: acknowledges with the leader alone", s(levelMs, "never")],
   ]));
   console.log(`\n${snapshotsSent} snapshots were sent. Latency of the clients in ms:\n`);
-  console.log(formatTable(
-    ["", "sets", "p50", "p99", "p99.9", "max"],
-    ([["before it returns", result.without], ["until it was level", result.meanwhile]] as const)
-      .map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
-        name,
-        formatCount(count),
-        ...[p50Ms, p99Ms, p999Ms, maxMs].map(formatMs),
-      ]),
-  ));
+  console.log(formatLatencies([
+    ["before it returns", result.without],
+    ["until it was level", result.meanwhile],
+  ]));
 }
 
 async function main(): Promise<number> {

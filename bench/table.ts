@@ -1,4 +1,5 @@
 /** Tables for a terminal, and results as JSON files. */
+import type { LatencySummary } from "../lib/util/histogram.ts";
 
 /** Columns as wide as their widest cell; the first is aligned left, the others right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -11,6 +12,18 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
     }).join("  ").trimEnd();
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
   return [line(head), rule, ...rows.map(line)].join("\n");
+}
+
+/** How long sets took, a row for each time that is compared; in ms. */
+export function formatLatencies(rows: readonly (readonly [string, LatencySummary])[]): string {
+  return formatTable(
+    ["", "sets", "p50", "p99", "p99.9", "max"],
+    rows.map(([name, { count, p50Ms, p99Ms, p999Ms, maxMs }]) => [
+      name,
+      formatCount(count),
+      ...[p50Ms, p99Ms, p999Ms, maxMs].map(formatMs),
+    ]),
+  );
 }
 
 /** Three significant digits for small times, whole milliseconds for long ones. */

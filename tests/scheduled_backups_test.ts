@@ -1,7 +1,7 @@
 /** When a scheduled backup is due. What becomes of it: process/scheduled_backup_test.ts. */
 import { assertEquals } from "@std/assert";
 import type { LogEvent } from "../lib/node/api.ts";
-import type { BackupMeters } from "../lib/node/facts/meters.ts";
+import { makeBackupMeters } from "../lib/node/facts/meters.ts";
 import { schedule } from "../lib/scheduled_backups.ts";
 import type { BackupSource } from "../lib/wire/backup.ts";
 import { eventually } from "./process/patience.ts";
@@ -13,14 +13,7 @@ Deno.test("a backup from a time when the clock was ahead does not put the next o
   const name = `raftkv-${HEAD.clusterId.slice(0, 8)}-${`${HEAD.position.index}`.padStart(16, "0")}`;
   const wallMs = HEAD.takenMs - 10 * 365 * 86_400_000;
   Deno.writeFileSync(`${path}/${name}.backup`, assemble(makeBody(), 1_000));
-  const meters: BackupMeters = {
-    isWriter: false,
-    everyMs: 0,
-    taken: 0,
-    failed: 0,
-    failure: null,
-    lastMs: 0,
-  };
+  const meters = makeBackupMeters();
   // It has no room for a backup, so each attempt is a failure that can be counted.
   const source: Pick<BackupSource, "facts" | "begin"> = {
     facts: () => ({ ...HEAD, appliedIndex: HEAD.position.index, keys: 12 }),

@@ -1,9 +1,9 @@
 /**
  * The records of a snapshot (snapshot.ts has their bytes) for a new cluster that continues an older one:
- * every version is raised by a gap. The old cluster may have given later versions to values that nobody
- * has any more; were the new one to give them again, a `cas` by a client of before would take another
- * value for the one that it read. The floor, which new keys start above, is raised by whoever writes
- * the snapshot's head.
+ * every version is raised by a gap. The old cluster may have given later versions to values that are
+ * lost. If the new one gave them again, a `cas` with a version that a client read in the old cluster
+ * could take another value for the one that it read. The floor, which new keys start above, is raised by
+ * whoever writes the snapshot's head.
  *
  * A digest rests on the cluster's hash seed and on the versions, so it is added up anew.
  */

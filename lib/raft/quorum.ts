@@ -26,6 +26,25 @@ function hasMajority(voters: readonly ServerId[], test: (id: ServerId) => boolea
   return count >= majority(voters);
 }
 
+/** One half of a configuration that lacks a majority. */
+export interface ShortHalf {
+  readonly count: number;
+  readonly of: number;
+  readonly needed: number;
+}
+
+/** The first half in which the voters for which `test` holds are no majority; null where each has one. */
+export function shortHalf(
+  { voters, votersOutgoing }: Configuration,
+  test: (id: ServerId) => boolean,
+): ShortHalf | null {
+  for (const half of [voters, votersOutgoing]) {
+    if (half.length === 0 || hasMajority(half, test)) continue;
+    return { count: half.filter(test).length, of: half.length, needed: majority(half) };
+  }
+  return null;
+}
+
 /** The same, where `self` counts in any case: a leader needs no answer of its own. */
 export function hasQuorumWith(
   configuration: Configuration,

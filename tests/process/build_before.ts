@@ -8,6 +8,16 @@ import { needsProgram } from "./requirements.ts";
  */
 export const BUILD_BEFORE = "4a5e0f7cec941df1a4422e3b5129919758783752";
 
+/** So small that snapshots are taken, and go from one build to the other, all the time. */
+export const SMALL_STORAGE = {
+  segmentBytesMax: 65_536,
+  reserveBytes: 65_536,
+  snapshotLogBytesMin: 49_152,
+  snapshotSliceBytes: 8_192,
+  snapshotChunkBytes: 16_384,
+  logMemoryBytes: 16_384,
+};
+
 /** Null where this clone can give the build before; else why not: a shallow one has no history. */
 export function needsBuildBefore(): string | null {
   const git = needsProgram("git", "--version");

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { seen } from "./admin_client.ts";
-import { BuildBefore, needsBuildBefore } from "./build_before.ts";
+import { BuildBefore, needsBuildBefore, SMALL_STORAGE } from "./build_before.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { assertHolds, Load } from "./load.ts";
 import { eventually, sleep } from "./patience.ts";
@@ -12,15 +12,6 @@ import { RedisSocket } from "./redis_socket.ts";
 import { needsProgram, unmet } from "./requirements.ts";
 import type { LogLine } from "./server_process.ts";
 
-/** So small that snapshots go from one build to the other all the time. */
-const STORAGE = {
-  segmentBytesMax: 65_536,
-  reserveBytes: 65_536,
-  snapshotLogBytesMin: 49_152,
-  snapshotSliceBytes: 8_192,
-  snapshotChunkBytes: 16_384,
-  logMemoryBytes: 16_384,
-};
 const WRITES = 200;
 const LEADER_TRIES = 30;
 /** How often a server may say the same of the same peer in one life: each restart is worth one. */
@@ -29,7 +20,7 @@ const COMPLAINTS_MAX = 3;
 const OF_THE_MACHINE = /^(Slow disk|This server stood still)/;
 
 const notRun = unmet(needsBuildBefore(), needsProgram("tar", "--version"));
-const options = { storage: STORAGE, notRun, deadlineMs: 900_000 };
+const options = { storage: SMALL_STORAGE, notRun, deadlineMs: 900_000 };
 
 /** What all servers complained of, over all their lives. */
 class Complaints {

@@ -4,26 +4,17 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { answers, seen } from "./admin_client.ts";
-import { BuildBefore, needsBuildBefore } from "./build_before.ts";
+import { BuildBefore, needsBuildBefore, SMALL_STORAGE } from "./build_before.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { assertHolds, Load } from "./load.ts";
 import { eventually } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 import { needsProgram, unmet } from "./requirements.ts";
 
-/** So small that snapshots are taken and sent all the time. */
-const STORAGE = {
-  segmentBytesMax: 65_536,
-  reserveBytes: 65_536,
-  snapshotLogBytesMin: 49_152,
-  snapshotSliceBytes: 8_192,
-  snapshotChunkBytes: 16_384,
-  logMemoryBytes: 16_384,
-};
 const HOLD = "--hold-cluster-version";
 const WRITES = 200;
 const notRun = unmet(needsBuildBefore(), needsProgram("cp", "--version"));
-const options = { storage: STORAGE, notRun, deadlineMs: 600_000 };
+const options = { storage: SMALL_STORAGE, notRun, deadlineMs: 600_000 };
 
 /** Stops a server in order, and starts it as it is to be from now on. */
 async function exchange(server: Server, checkout: string | undefined, flags: readonly string[]) {
@@ -135,7 +126,7 @@ async function assertRefuses(server: Server, checkout: string, reason: RegExp): 
 
 clusterTest(
   "process: once the cluster version is raised, the build before is refused in words and breaks nothing",
-  { ...options, storage: { ...STORAGE, snapshotLogBytesMin: 1_048_576 } },
+  { ...options, storage: { ...SMALL_STORAGE, snapshotLogBytesMin: 1_048_576 } },
   async (cluster) => {
     using before = new BuildBefore();
     for (const server of cluster.servers) server.flags = [HOLD];

@@ -14,6 +14,7 @@ import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
 import { JointQuorums } from "./joint_quorums.ts";
 import { incarnation, member } from "./members.ts";
 import { setElapsed } from "./time.ts";
+import { deliverUnreliably, type NetworkRates } from "./unreliable.ts";
 
 const IDS = [1, 2, 3, 4, 5, 6, 7];
 
@@ -21,7 +22,7 @@ class MembershipWalk {
   readonly random: Random;
   readonly cluster: Cluster;
   readonly quorums = new JointQuorums();
-  readonly rates: { readonly loss: number; readonly copy: number; readonly reorder: number };
+  readonly rates: NetworkRates;
   readonly lives = new Map<number, number>();
   proposals = 0;
   changes = 0;
@@ -101,12 +102,7 @@ class MembershipWalk {
   }
 
   deliver(): void {
-    const { cluster, random, rates } = this;
-    const at = random.chance(rates.reorder) ? random.between(0, cluster.queue.length - 1) : 0;
-    const message = cluster.queue[at]!;
-    if (random.chance(rates.copy) && cluster.queue.length < 200) cluster.queue.push(message);
-    if (random.chance(rates.loss)) cluster.queue.splice(at, 1);
-    else cluster.deliverAt(at);
+    deliverUnreliably(this.cluster, this.random, this.rates);
   }
 
   propose(): void {

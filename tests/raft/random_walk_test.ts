@@ -10,11 +10,9 @@ import { assert } from "../../lib/util/assert.ts";
 import { Random } from "../../lib/util/random.ts";
 import { bytes, Cluster, textOf, TICKS, WALK_OVERRIDES } from "./cluster.ts";
 import { setElapsed } from "./time.ts";
+import { deliverUnreliably, type NetworkRates } from "./unreliable.ts";
 
-interface Rates {
-  readonly loss: number;
-  readonly copy: number;
-  readonly reorder: number;
+interface Rates extends NetworkRates {
   readonly crash: number;
   readonly hold: number;
   readonly partition: number;
@@ -133,12 +131,7 @@ class Walk {
   }
 
   deliver(): void {
-    const { cluster, random, rates } = this;
-    const at = random.chance(rates.reorder) ? random.between(0, cluster.queue.length - 1) : 0;
-    const message = cluster.queue[at]!;
-    if (random.chance(rates.copy) && cluster.queue.length < 200) cluster.queue.push(message);
-    if (random.chance(rates.loss)) cluster.queue.splice(at, 1);
-    else cluster.deliverAt(at);
+    deliverUnreliably(this.cluster, this.random, this.rates);
   }
 
   propose(): void {

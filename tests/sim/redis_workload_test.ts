@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ClientConnection } from "./client_connection.ts";
 import { checkCounter, checkSum, type CounterOperation } from "./redis_checks.ts";
 import { demandWrites, leaderOf, runFor, scenario } from "./scenarios.ts";
+import type { Simulation } from "./simulation.ts";
 import { timeProblem } from "./version_task.ts";
 
 type Written = [
@@ -96,28 +97,37 @@ Deno.test("a time to live that is not that of the write is refused", () => {
   }
 });
 
+/** By turns the leader crashes, stands still or loses its clients; returns what ends that. */
+function disturbLeader(simulation: Simulation, round: number): () => void {
+  const leader = leaderOf(simulation);
+  if (round % 3 === 0) {
+    leader.crash("the scenario");
+    return () => leader.restartIn(100_000);
+  }
+  if (round % 3 === 1) {
+    leader.pause();
+    return () => leader.resume();
+  }
+  for (const connection of [...leader.clients]) {
+    if (connection instanceof ClientConnection) connection.reset();
+  }
+  return () => {};
+}
+
 Deno.test("versions by the Redis protocol and by lines are one history while leaders come and go", () => {
   for (let seed = 1; seed <= 2; seed++) {
     scenario(
       (simulation) => {
         let held = 0;
         for (let round = 0; round < 6; round++) {
-          const leader = leaderOf(simulation);
-          if (round % 3 === 0) leader.crash("the scenario");
-          else if (round % 3 === 1) leader.pause();
-          else {
-            for (const connection of [...leader.clients]) {
-              if (connection instanceof ClientConnection) connection.reset();
-            }
-          }
+          const end = disturbLeader(simulation, round);
           for (let i = 0; i < 10; i++) {
             runFor(simulation, 50);
             for (const { probe } of simulation.servers) held += probe?.heldCommands() ?? 0;
           }
           demandWrites(simulation, 12);
           runFor(simulation, 500);
-          if (round % 3 === 0) leader.restartIn(100_000);
-          else if (round % 3 === 1) leader.resume();
+          end();
           runFor(simulation, 1_500);
         }
         assert(held > 0, "no command waited for a leader");
@@ -157,18 +167,10 @@ Deno.test("increments and transfers by the Redis protocol hold while leaders com
     scenario(
       (simulation) => {
         for (let round = 0; round < 6; round++) {
-          const leader = leaderOf(simulation);
-          if (round % 3 === 0) leader.crash("the scenario");
-          else if (round % 3 === 1) leader.pause();
-          else {
-            for (const connection of [...leader.clients]) {
-              if (connection instanceof ClientConnection) connection.reset();
-            }
-          }
+          const end = disturbLeader(simulation, round);
           demandWrites(simulation, 12);
           runFor(simulation, 500);
-          if (round % 3 === 0) leader.restartIn(100_000);
-          else if (round % 3 === 1) leader.resume();
+          end();
           runFor(simulation, 1_500);
         }
         const { history } = simulation.redis!;

@@ -117,7 +117,7 @@ export function planText(copy: Copy, { serverId, gap, path, data }: Plan): strin
     `- Revisions and versions jump by ${
       countText(gap)
     }, so that none is given twice: no cas with a`,
-    "  version of before can take another value for the one that it knew.",
+    "  version from the old cluster can take another value for the one that it knew.",
     `- ${copy.directory} stays as it is.`,
     `Then: raftkv serve --id ${serverId} --data ${shellWord(data)}`,
   ].map((line) => `${line}\n`).join("");

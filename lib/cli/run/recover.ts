@@ -105,10 +105,8 @@ function refuseDamaged(copy: Copy): CliError {
   const { directory, voters } = copy;
   const others = voters.length === 1
     ? "This server was its whole cluster: only a copy of this directory has what can't be read."
-    : `A copy of the directory of ${
-      othersOf(copy)
-    } may have what can't be read here: see which one ` +
-      `to take by raftkv recover --compare ${shellWord(directory)} OTHER...`;
+    : `A copy of the directory of ${othersOf(copy)} may have what can't be read here: ` +
+      `see which one to take by raftkv recover --compare ${shellWord(directory)} OTHER...`;
   return new CliError(
     EXIT.refused,
     `${directory} is damaged. ${others} If there is no other copy at all, --accept-loss takes ` +

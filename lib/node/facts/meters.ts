@@ -21,6 +21,11 @@ export interface BackupMeters {
   lastMs: number;
 }
 
+/** None are scheduled, and none is known. */
+export function makeBackupMeters(): BackupMeters {
+  return { isWriter: false, everyMs: 0, taken: 0, failed: 0, failure: null, lastMs: 0 };
+}
+
 const ROTATE_EVERY_MS = 1_000;
 
 export class Meters {
@@ -35,14 +40,7 @@ export class Meters {
   /** Making one snapshot, from its beginning until it is durable. */
   readonly snapshot = new TimeHistogram();
   readonly catchUp = { givenUp: 0, writeBytesPerSecond: 0, followerBytesPerSecond: 0 };
-  readonly backups: BackupMeters = {
-    isWriter: false,
-    everyMs: 0,
-    taken: 0,
-    failed: 0,
-    failure: null,
-    lastMs: 0,
-  };
+  readonly backups: BackupMeters = makeBackupMeters();
   /** How often this server stood for election, pre-votes left out. */
   elections = 0;
   /** How often it came to know another leader than before. */

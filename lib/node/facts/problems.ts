@@ -1,4 +1,5 @@
 /** What an operator should look at on this server, a sentence each, from what it knows for sure. */
+import { shortHalf } from "../../raft/quorum.ts";
 import { isLoading } from "../replica.ts";
 import { peerViews } from "../peers/peer_views.ts";
 import type { NodeState } from "../state.ts";
@@ -41,15 +42,11 @@ function* ofCluster(state: NodeState, facts: BareFacts): Generator<ProblemFacts>
   const { configurations, id } = state.replica.raft.state;
   const heard = peerViews(links, undefined).filter(({ reach }) => reach === "heard");
   const isHeard = new Set([id, ...heard.map((peer) => peer.id)]);
-  // Each half of a joint configuration needs a majority of its own.
-  for (const voters of [configurations.current.voters, configurations.current.votersOutgoing]) {
-    const count = voters.filter((voter) => isHeard.has(voter)).length;
-    const majority = Math.floor(voters.length / 2) + 1;
-    if (voters.length === 0 || count >= majority) continue;
-    const text = `${count} of ${voters.length} servers, this one included, are heard here: ` +
-      `a leader needs ${majority}`;
-    return yield problem("noMajority", text);
-  }
+  const short = shortHalf(configurations.current, (voter) => isHeard.has(voter));
+  if (short === null) return;
+  const text = `${short.count} of ${short.of} servers, this one included, are heard here: ` +
+    `a leader needs ${short.needed}`;
+  yield problem("noMajority", text);
 }
 
 function* ofLog({ replica }: NodeState): Generator<ProblemFacts> {
