@@ -1,0 +1,219 @@
+/**
+ * What a script sees while it runs: the applied state, with what it has written itself on top. A store of its
+ * own holds the keys that it has touched, copied when they are first touched, and does all its commands: so
+ * they come to just what clients get. What was read is remembered by its version.
+ */
+import {
+  COMMAND_HEAD_BYTES,
+  commandLength,
+  encodeKeyOnly,
+  encodeSet,
+  endCommand,
+  ExpiryKind,
+  innerOf,
+  keyLength,
+  keyOffset,
+  Op,
+} from "../../kv/commands/command.ts";
+import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
+import { Result, Status } from "../../kv/commands/result.ts";
+import { Rewriting } from "../../kv/commands/rewriting.ts";
+import { Store } from "../../kv/store.ts";
+import { encodeByUser } from "../../kv/users/operations.ts";
+import { latin1, latin1Bytes } from "../../kv/users/user.ts";
+import { ByteWriter, writeU32 } from "../../util/bytes.ts";
+import type { LogTime } from "../../wire/codec.ts";
+import type { CalledOperation } from "../../wire/resp/resp_script_calls.ts";
+
+const GROUPS: ReadonlySet<number> = new Set([
+  Op.group,
+  Op.deleteGroup,
+  Op.readGroup,
+  Op.setAll,
+]);
+/** Of keys and values that one run may copy. */
+const COPIED_BYTES_MAX = 16_777_216;
+/** Of values that its commands rewrite: a larger transaction would be refused (rewrite_limit.ts). */
+const REWRITTEN_BYTES_MAX = 67_108_864;
+/** Of values that one of its commands shows. */
+const SHOWN_BYTES_MAX = 8_388_608;
+/** What its reads may take beyond that, in ns. */
+const READ_NS_MAX = 10_000_000;
+/** What copying a byte takes, in ns. */
+const NS_A_BYTE = 2;
+const COPY_NS = 1_000;
+
+/** What ends a run from within one of its commands: nothing of it is done. */
+export class ScriptStop {
+  /** The reply; null: it has to wait until `key` is free. */
+  readonly reply: string | null;
+  readonly key: string;
+
+  constructor(reply: string | null, key = "") {
+    this.reply = reply;
+    this.key = key;
+  }
+}
+
+export class ScriptStore {
+  readonly #real: Store;
+  readonly #scratch: Store;
+  readonly #isHeld: (key: string) => boolean;
+  readonly #result = new Result();
+  /** The keys that were touched, each with the version that it was found with; 0: absent. */
+  readonly touched = new Map<string, number>();
+  readonly #writes = new ByteWriter();
+  #writeCount = 0;
+  readonly #time: LogTime;
+  #copiedBytes = 0;
+  readonly #rewriting = new Rewriting();
+  #rewrittenBytes = 0;
+  #readNs = 0;
+  /** What it took beyond the script's own steps, in ns. */
+  work = 0;
+  /** A key's time has come on this leader, and that is not applied yet. */
+  hasSeenDue = false;
+
+  /** `time`: what it is for all of the run. `scratch` holds nothing; give it back by `end`. */
+  constructor(
+    real: Store,
+    scratch: Store,
+    time: LogTime,
+    isHeld: (key: string) => boolean,
+  ) {
+    this.#real = real;
+    this.#scratch = scratch;
+    this.#time = time;
+    this.#isHeld = isHeld;
+    scratch.beginEntry(scratch.appliedIndex + 1, time.nowMs());
+  }
+
+  get hasWritten(): boolean {
+    return this.#writeCount > 0;
+  }
+
+  /** Does an operation of the script. @throws {ScriptStop} */
+  run({ bytes, start, end, isWrite, replyMode }: CalledOperation): Result {
+    this.#touchAll(bytes, innerOf(bytes, start));
+    if (!isWrite) return this.#read(bytes, innerOf(bytes, start));
+    this.#countRewriting(bytes, start);
+    this.#writes.u8(replyMode);
+    this.#writes.slice(bytes, start, end);
+    this.#writeCount++;
+    const own = bytes.slice(innerOf(bytes, start), end);
+    const places: number[] = [];
+    findAbsoluteTimes(own, 0, own.length, 0, places);
+    moveAbsoluteTimes(own, places, this.#time.aheadOfWallMs());
+    this.#scratch.applyCommand(own, 0, this.#result);
+    return this.#result;
+  }
+
+  #read(bytes: Uint8Array, at: number): Result {
+    const result = this.#result;
+    const before = this.#scratch.readWork;
+    this.#scratch.read(bytes, at, result);
+    const ns = this.#scratch.readWork - before;
+    this.work += ns;
+    this.#readNs += ns;
+    if (shownBytes(result) > SHOWN_BYTES_MAX) throw stopped("a command shows more than 8 MiB");
+    if (this.#readNs > READ_NS_MAX) throw stopped("its commands read more than those of one may");
+    return result;
+  }
+
+  /** Before a command rewrites a value, or makes a long one of a short command. */
+  #countRewriting(bytes: Uint8Array, at: number): void {
+    const count = this.#rewriting.bytesOf(this.#scratch, bytes, at);
+    this.#rewrittenBytes += count;
+    this.work += NS_A_BYTE * count;
+    if (this.#rewrittenBytes > REWRITTEN_BYTES_MAX) {
+      throw stopped("its commands rewrite more than 64 MiB of values");
+    }
+  }
+
+  /** Appends the writes as one transaction that depends on all that was touched. */
+  encode(out: ByteWriter, userId: number, command: number): void {
+    const start = out.length;
+    if (userId !== 0) encodeByUser(out, userId, command);
+    const at = out.length;
+    out.raw(new Uint8Array(COMMAND_HEAD_BYTES + 8));
+    out.bytes[at + 4] = Op.transaction;
+    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);
+    writeU32(out.bytes, at + COMMAND_HEAD_BYTES + 4, this.#writeCount);
+    for (const [key, version] of this.touched) {
+      out.u64(version);
+      out.u16(key.length);
+      out.raw(latin1Bytes(key));
+    }
+    out.raw(this.#writes.view());
+    endCommand(out, at);
+    if (userId !== 0) endCommand(out, start);
+  }
+
+  /** Empties the scratch store again. */
+  end(): void {
+    const one = new ByteWriter(64);
+    for (const key of this.touched.keys()) {
+      one.clear();
+      encodeKeyOnly(one, Op.delete, latin1Bytes(key), 0, key.length);
+      this.#scratch.applyCommand(one.bytes, 0, this.#result);
+    }
+    this.#scratch.endEntry();
+  }
+
+  #touchAll(bytes: Uint8Array, at: number): void {
+    if (!GROUPS.has(bytes[at + 4]!)) return this.#touch(bytes, at);
+    const end = at + commandLength(bytes, at);
+    let one = keyOffset(bytes, at);
+    for (; one < end; one += commandLength(bytes, one)) this.#touch(bytes, one);
+  }
+
+  #touch(bytes: Uint8Array, at: number): void {
+    const length = keyLength(bytes, at);
+    if (length === 0) return;
+    const start = keyOffset(bytes, at);
+    const key = latin1(bytes.subarray(start, start + length));
+    if (this.touched.has(key)) return;
+    if (this.#isHeld(key)) throw new ScriptStop(null, key);
+    const result = this.#result;
+    this.work += COPY_NS;
+    if (!this.#real.look(bytes, start, length, result)) {
+      this.touched.set(key, 0);
+      return;
+    }
+    const { deadlineMs } = result;
+    if (deadlineMs !== 0 && deadlineMs <= this.#time.nowMs()) {
+      this.hasSeenDue = true;
+      this.touched.set(key, 0);
+      return;
+    }
+    this.#copiedBytes += length + result.length;
+    this.work += NS_A_BYTE * result.length;
+    if (this.#copiedBytes > COPIED_BYTES_MAX) {
+      throw stopped("it touched more than 16 MiB of keys and values");
+    }
+    this.touched.set(key, result.version);
+    this.#copy(latin1Bytes(key), result, deadlineMs);
+  }
+
+  #copy(key: Uint8Array, { bytes, offset, length }: Result, deadlineMs: number): void {
+    const source = new Uint8Array(key.length + length);
+    source.set(key);
+    source.set(bytes.subarray(offset, offset + length), key.length);
+    const out = new ByteWriter(source.length + 32);
+    const kind = deadlineMs === 0 ? ExpiryKind.never : ExpiryKind.absolute;
+    encodeSet(out, kind, deadlineMs, source, 0, key.length, key.length, source.length);
+    this.#scratch.applyCommand(out.bytes, 0, this.#result);
+  }
+}
+
+function stopped(why: string): ScriptStop {
+  return new ScriptStop(`-ERR the script was stopped: ${why}, nothing was done\r\n`);
+}
+
+function shownBytes({ status, length, list, listLength }: Result): number {
+  if (status === Status.found) return length;
+  if (status !== Status.list) return 0;
+  let total = 0;
+  for (let i = 0; i < listLength; i++) total += shownBytes(list[i]!);
+  return total;
+}

@@ -1,0 +1,105 @@
+/** Between replies of the Redis protocol and values of Lua, as Redis 7.0 converts them. */
+import { STRING_BYTES_MAX } from "./lua/meter.ts";
+import type { Machine } from "./lua/machine.ts";
+import { generalText, LuaTable, type Value } from "./lua/values.ts";
+
+/** Of tables within tables in a reply. */
+const DEPTH_MAX = 100;
+const LEAST = -(2 ** 63);
+
+/** What `redis.call` gives for a reply (version 2). An error becomes a table with `err`. */
+export function replyToValue(machine: Machine, reply: string): Value {
+  return new ReplyReader(machine, reply).value();
+}
+
+class ReplyReader {
+  readonly #machine: Machine;
+  readonly #reply: string;
+  #at = 0;
+
+  constructor(machine: Machine, reply: string) {
+    this.#machine = machine;
+    this.#reply = reply;
+  }
+
+  value(): Value {
+    const kind = this.#reply[this.#at];
+    const end = this.#reply.indexOf("\r\n", this.#at);
+    const line = this.#reply.slice(this.#at + 1, end);
+    this.#at = end + 2;
+    switch (kind) {
+      case ":":
+        return Number(line);
+      case "$": {
+        const length = Number(line);
+        if (length < 0) return false;
+        const text = this.#reply.slice(this.#at, this.#at + length);
+        this.#machine.meter.string(length);
+        this.#at += length + 2;
+        return text;
+      }
+      case "*": {
+        const count = Number(line);
+        if (count < 0) return false;
+        const table = this.#machine.table();
+        for (let i = 1; i <= count; i++) this.#machine.rawSet(table, i, this.value(), 0);
+        return table;
+      }
+      default:
+        return fieldTable(this.#machine, kind === "-" ? "err" : "ok", line);
+    }
+  }
+}
+
+export function fieldTable(machine: Machine, name: string, text: string): LuaTable {
+  const table = machine.table();
+  machine.rawSet(table, name, text, 0);
+  return table;
+}
+
+/** The reply for what a script returns. */
+export function valueToReply(machine: Machine, value: Value, isResp3: boolean): string {
+  const parts: string[] = [];
+  const nothing = isResp3 ? "_\r\n" : "$-1\r\n";
+  let bytes = 0;
+  const add = (part: string) => {
+    bytes += part.length;
+    machine.meter.make(part.length);
+    if (bytes > STRING_BYTES_MAX) machine.meter.string(bytes);
+    parts.push(part);
+  };
+  const put = (one: Value, depth: number): void => {
+    machine.meter.step(1);
+    if (typeof one === "string") return add(`$${one.length}\r\n${one}\r\n`);
+    if (typeof one === "number") return add(`:${wholeText(one)}\r\n`);
+    if (typeof one === "boolean") return add(one ? ":1\r\n" : nothing);
+    if (!(one instanceof LuaTable)) return add(nothing);
+    if (depth >= DEPTH_MAX) return add("-ERR reached lua stack limit\r\n");
+    const error = one.get("err");
+    if (typeof error === "string") return add(`-${oneLine(error)}\r\n`);
+    const ok = one.get("ok");
+    if (typeof ok === "string") return add(`+${oneLine(ok)}\r\n`);
+    const double = one.get("double");
+    if (typeof double === "number") {
+      const text = generalText(double, 17, false);
+      return add(isResp3 ? `,${text}\r\n` : `$${text.length}\r\n${text}\r\n`);
+    }
+    let count = 0;
+    while (one.get(count + 1) !== undefined) count++;
+    add(`*${count}\r\n`);
+    for (let i = 1; i <= count; i++) put(one.get(i), depth + 1);
+  };
+  put(value, 0);
+  return parts.join("");
+}
+
+export function oneLine(text: string): string {
+  return text.replace(/[\r\n]/g, " ");
+}
+
+/** A number without its fraction, as C makes a `long long` of it. */
+function wholeText(value: number): string {
+  const whole = Math.trunc(value);
+  if (Number.isSafeInteger(whole)) return String(whole === 0 ? 0 : whole);
+  return BigInt(whole >= LEAST && whole < -LEAST ? whole : LEAST).toString();
+}

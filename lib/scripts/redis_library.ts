@@ -1,0 +1,127 @@
+/** The library `redis` of scripts. */
+import { addAll, type Arguments, type Native } from "./lua/arguments.ts";
+import type { Machine } from "./lua/machine.ts";
+import { generalText, LuaError, LuaTable, typeName, type Value } from "./lua/values.ts";
+import type { ScriptCalls } from "../wire/scripts.ts";
+import { fieldTable, replyToValue } from "./conversions.ts";
+import { sha1Hex } from "./sha1.ts";
+
+/** What a command takes at least, in steps. */
+const CALL_STEPS = 50;
+const LEVELS = { LOG_DEBUG: 0, LOG_VERBOSE: 1, LOG_NOTICE: 2, LOG_WARNING: 3 } as const;
+
+/** `calls`: those of the run that is under way. */
+export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
+  const library = new LuaTable();
+  const call = (args: Arguments): Value => {
+    const words = wordsOf(machine, args);
+    machine.meter.step(CALL_STEPS);
+    if (words.length === 1 && words[0]!.toLowerCase() === "time") {
+      const table = machine.table();
+      for (const [i, part] of calls().time().entries()) table.set(i + 1, String(part));
+      return table;
+    }
+    return replyToValue(machine, calls().call(words));
+  };
+  const safely = (args: Arguments): Value => {
+    try {
+      return call(args);
+    } catch (error) {
+      if (error instanceof LuaError && error.value instanceof LuaTable) return error.value;
+      throw error;
+    }
+  };
+  addAll(machine, library, {
+    call: (args) => {
+      const value = call(args);
+      if (value instanceof LuaTable && typeof value.get("err") === "string") {
+        throw new LuaError(value, machine.lines.at(-1) ?? 0);
+      }
+      return [value];
+    },
+    pcall: (args) => [safely(args)],
+    error_reply: (args) => {
+      const text = args.values[0];
+      if (args.count !== 1 || typeof text !== "string") {
+        return [fieldTable(machine, "err", "ERR wrong number or type of arguments")];
+      }
+      machine.meter.look(text.length);
+      return [fieldTable(machine, "err", errorText(text))];
+    },
+    log: (args) => log(machine, args, calls),
+    setresp: (args) => {
+      if (args.count !== 1) raise(machine, "redis.setresp() requires one argument.");
+      if (args.number(0) !== 2) raise(machine, "RESP version must be 2 here.");
+      return [];
+    },
+    sha1hex: (args) => {
+      if (args.count !== 1) raise(machine, "wrong number of arguments");
+      const text = args.string(0);
+      // Each letter takes about as long as an operator does.
+      machine.meter.step(20 + text.length);
+      return [sha1Hex(text)];
+    },
+    status_reply: (args) => {
+      const text = args.values[0];
+      if (args.count !== 1 || typeof text !== "string") {
+        return [fieldTable(machine, "err", "ERR wrong number or type of arguments")];
+      }
+      return [fieldTable(machine, "ok", text)];
+    },
+    ...replication(),
+  });
+  for (const [name, level] of Object.entries(LEVELS)) library.set(name, level);
+  library.isReadOnly = true;
+  machine.globals.set("redis", library);
+}
+
+/** What scripts for older versions say about replication, which has no such choices here. */
+function replication(): Readonly<Record<string, Native>> {
+  return { replicate_commands: () => [true], set_repl: () => [] };
+}
+
+/** An error's first word is its code; ERR where it is one word in all. */
+function errorText(text: string): string {
+  const error = text.startsWith("-") ? text.slice(1) : text;
+  return error.includes(" ") ? error : `ERR ${error}`;
+}
+
+function wordsOf(machine: Machine, args: Arguments): string[] {
+  if (args.count === 0) {
+    raise(machine, "Please specify at least one argument for this redis lib call");
+  }
+  const words = args.values.map((value) => {
+    if (typeof value === "string") return value;
+    if (typeof value === "number") return generalText(value, 17, false);
+    raise(machine, "Lua redis lib command arguments must be strings or integers");
+  });
+  // They are copied for the command, and again if it is put into the log.
+  machine.meter.step(words.length);
+  machine.meter.make(words.reduce((sum, word) => sum + word.length, 0));
+  return words;
+}
+
+/** An error of Redis's, as a script catches it. */
+function raise(machine: Machine, text: string): never {
+  throw new LuaError(fieldTable(machine, "err", `ERR ${text}`), machine.lines.at(-1) ?? 0);
+}
+
+function log(machine: Machine, args: Arguments, calls: () => ScriptCalls): Value[] {
+  const level = args.values[0];
+  if (args.count < 2) raise(machine, "redis.log() requires two arguments or more.");
+  if (typeof level !== "number") {
+    raise(machine, "First argument must be a number (log level).");
+  }
+  if (level < LEVELS.LOG_DEBUG || level > LEVELS.LOG_WARNING) {
+    raise(machine, "Invalid debug level.");
+  }
+  const words = args.values.slice(1).map((value) => {
+    return typeof value === "string" || typeof value === "number"
+      ? machine.text(value)
+      : typeName(value);
+  });
+  machine.meter.step(CALL_STEPS);
+  machine.meter.make(words.reduce((sum, word) => sum + word.length, 0));
+  calls().log(level, words.join(" "));
+  return [];
+}

@@ -1,0 +1,138 @@
+/**
+ * What `redis.call` of a script means: the same commands as clients send, read by the same code, into an
+ * operation of the store. Errors have the words of Redis 7.0 where it has them.
+ */
+import { COMMAND_HEAD_BYTES, commandLength } from "../../kv/commands/command.ts";
+import { latin1, latin1Bytes } from "../../kv/users/user.ts";
+import type { ClientAccess } from "../client_access.ts";
+import { Action, ClientError, CommandBatch } from "../command_batch.ts";
+import { ERROR_LINES } from "./resp_error_lines.ts";
+import { type RespLimits, RespRequest } from "./resp_request.ts";
+import { findCommand, type RespCommand } from "./resp_table.ts";
+
+/** Whose keys nobody can know before they run, and what walks over all of them. */
+const OF_ALL_KEYS = new Set(["keys", "scan", "dbsize", "randomkey", "flushall", "flushdb"]);
+/** What is answered without the store, and may be called. */
+const OF_NO_KEYS = new Set(["ping", "echo"]);
+const WORD_BYTES_MAX = 64;
+
+/** An operation, encoded: `bytes[start, end)`. Valid until the next call. */
+export interface CalledOperation {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  /** How its result is shown. */
+  readonly replyMode: number;
+  readonly isWrite: boolean;
+}
+
+export class ScriptCommands {
+  readonly #limits: RespLimits;
+  readonly #batch = new CommandBatch();
+
+  constructor(limits: RespLimits) {
+    this.#limits = limits;
+  }
+
+  /** What one run of a script calls, for the client that has this access. */
+  caller(access: ClientAccess, isReadOnly: boolean): ScriptCaller {
+    return new ScriptCaller(this.#limits, this.#batch, access, isReadOnly);
+  }
+}
+
+class ScriptCaller {
+  readonly #request: RespRequest;
+  readonly #isReadOnly: boolean;
+
+  constructor(
+    limits: RespLimits,
+    batch: CommandBatch,
+    access: ClientAccess,
+    isReadOnly: boolean,
+  ) {
+    this.#request = new RespRequest(limits, { clientId: 0, remote: "" }, access);
+    this.#request.batch = batch;
+    this.#isReadOnly = isReadOnly;
+  }
+
+  /** The operation that the words come to; or the reply, where they come to none. */
+  parse(words: readonly string[]): CalledOperation | string {
+    const r = this.#request;
+    this.#put(words);
+    const command = findCommand(r);
+    if (command === null) return "-ERR Unknown Redis command called from script\r\n";
+    const problem = this.#problem(command);
+    if (problem !== null) return `-${problem}\r\n`;
+    r.command = command.number;
+    r.batch.clear();
+    command.run(r);
+    return this.#made();
+  }
+
+  #put(words: readonly string[]): void {
+    const r = this.#request;
+    const text = words.join("");
+    r.bytes = latin1Bytes(text);
+    r.count = words.length;
+    r.starts = new Int32Array(words.length);
+    r.ends = new Int32Array(words.length);
+    let at = 0;
+    for (const [i, word] of words.entries()) {
+      r.starts[i] = at;
+      at += word.length;
+      r.ends[i] = at;
+    }
+  }
+
+  #problem({ name, arity, flags, number, isJudgedLater }: RespCommand): string | null {
+    const r = this.#request;
+    if (arity > 0 ? r.count !== arity : r.count < -arity) {
+      return "ERR Wrong number of args calling Redis command from script";
+    }
+    if (name.startsWith("raftkv.")) {
+      return "ERR RAFTKV commands are not allowed in a script: what they show is not decided yet";
+    }
+    if (OF_ALL_KEYS.has(name)) {
+      return `ERR ${r.shortText(0, WORD_BYTES_MAX)} is not allowed in a script here: nobody can ` +
+        "tell which keys it depends on";
+    }
+    const isOfStore = flags.includes("readonly") || flags.includes("write");
+    if (flags.includes("noscript") || !(isOfStore || OF_NO_KEYS.has(name))) {
+      return "ERR This Redis command is not allowed from script";
+    }
+    if (this.#isReadOnly && flags.includes("write")) {
+      return "ERR Write commands are not allowed from read-only scripts.";
+    }
+    return isJudgedLater || r.access.mayRun(number) ? null : CANT_RUN;
+  }
+
+  /** What the handler has put into the batch. */
+  #made(): CalledOperation | string {
+    const { batch, access } = this.#request;
+    const [action, replyMode, start, end] = [
+      batch.actions[0],
+      batch.replies[0]!,
+      batch.starts[0]!,
+      batch.ends[0]!,
+    ];
+    const { bytes } = batch.bytes;
+    if (action === Action.local) {
+      return latin1(
+        bytes.subarray(start + COMMAND_HEAD_BYTES, start + commandLength(bytes, start)),
+      );
+    }
+    if (action !== Action.write && action !== Action.read) {
+      return latin1(ERROR_LINES.get(replyMode) ?? ERROR_LINES.get(ClientError.command)!);
+    }
+    const denial = access.denial(bytes, start);
+    if (denial !== 0) {
+      return `-${denial === ClientError.notPermittedKey ? CANT_TOUCH : CANT_RUN}\r\n`;
+    }
+    return { bytes, start, end, replyMode, isWrite: action === Action.write };
+  }
+}
+
+const CANT_RUN = "ERR The user executing the script can't run this command or subcommand";
+const CANT_TOUCH =
+  "ERR The user executing the script can't access at least one of the keys mentioned in the " +
+  "command arguments";
