@@ -5,9 +5,11 @@
  */
 import { readU32, readU64, writeU64 } from "../../util/bytes.ts";
 import {
+  BY_USER_BYTES,
   commandLength,
   ExpiryKind,
   GROUP_COMMANDS_OFFSET,
+  IN_SESSION_BYTES,
   Op,
   TRANSACTION_WATCHES_OFFSET,
   WATCH_HEAD_BYTES,
@@ -18,10 +20,14 @@ const EXPIRY_OFFSET = 8;
 
 /** Operations that have an expiry. */
 const WITH_EXPIRY = new Uint8Array(256);
-for (const op of [Op.set, Op.cas, Op.setWith, Op.expire, Op.getExpire]) WITH_EXPIRY[op] = 1;
+for (const op of [Op.set, Op.cas, Op.setWith, Op.expire, Op.getExpire, Op.setIf]) {
+  WITH_EXPIRY[op] = 1;
+}
 /** Operations that other commands stand in. */
 const WITH_COMMANDS = new Uint8Array(256);
-for (const op of [Op.group, Op.transaction]) WITH_COMMANDS[op] = 1;
+for (const op of [Op.group, Op.setAll, Op.transaction, Op.byUser, Op.inSession]) {
+  WITH_COMMANDS[op] = 1;
+}
 
 /**
  * Adds the places of all absolute times in the commands `bytes[start, end)` to `places`, each less
@@ -46,12 +52,18 @@ export function findAbsoluteTimes(
 }
 
 /**
- * The same for the commands in the group or transaction at `at`, whose place is `base`. A closure would
- * cost every command a context of its own, also where there is no group.
+ * The same for the commands in the group, transaction, byUser or inSession at `at`, whose place is `base`.
+ * A closure would cost every command a context of its own, also where there is no group.
  */
 function findInside(bytes: Uint8Array, at: number, base: number, places: number[]): void {
   const end = at + commandLength(bytes, at);
-  const isGroup = bytes[at + 4] === Op.group;
+  const op = bytes[at + 4];
+  if (op === Op.byUser || op === Op.inSession) {
+    const headBytes = op === Op.byUser ? BY_USER_BYTES : IN_SESSION_BYTES;
+    findAbsoluteTimes(bytes, at + headBytes, end, base + headBytes, places);
+    return;
+  }
+  const isGroup = op !== Op.transaction;
   let inner = at + (isGroup ? GROUP_COMMANDS_OFFSET : TRANSACTION_WATCHES_OFFSET);
   if (!isGroup) {
     for (let watches = readU32(bytes, at + 8); watches > 0; watches--) {

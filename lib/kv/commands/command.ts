@@ -4,7 +4,7 @@
  *
  *   0  u32  length of the whole command, these 4 bytes included
  *   4  u8   operation (Op)
- *   5  u8   flags: zero (bit 0 is kept for a client session: u64 session, u64 sequence after byte 8)
+ *   5  u8   flags: zero
  *   6  u16  length of the key, 0 where there is none
  *   8  operation's own fields, then the key, then the value up to the end
  *
@@ -27,6 +27,16 @@
  *               version (0 for absent), u16 length, key; then the commands, each
  *               after a u8 tag that its result carries: writes and reads, but no transaction
  *   deleteIfEqual 8 key, value: what it has to have; from cluster version 2 on (kv/cluster_version.ts)
+ *   changeUser, deleteUser, byUser: from cluster version 3 on (kv/users/operations.ts)
+ *   openSession, closeSession, inSession, keepSessions: from cluster version 4 on (kv/sessions/operations.ts)
+ *
+ * From cluster version 4 on; what the old value is compared with is a value, or a digest of 8 bytes (0 bytes:
+ * one that no value has):
+ *
+ *   setIf       8 u8 expiry kind, 9 u64 expiry ms, 17 u8 SetFlag (returnOld, keepExpiry), 18 u8 Comparison,
+ *               19 u32 length of what it is compared with, 23 key, value, what it is compared with
+ *   deleteIf    8 u8 Comparison, 9 key, what its value is compared with
+ *   setAll      8 u8 GroupFlag, 9 u32 how many, 13 that many commands: setWith (keepExpiry at most)
  *
  * Reads are in the log within a transaction only:
  *
@@ -38,6 +48,9 @@
  *   randomKey   8 u32 where to look first
  *   size        8
  *   constant    8 value: bytes for the reply
+ *   digest      8 key; from cluster version 4 on
+ *   range       8 u8 RangeFlag, 9 u32 how many keys, 13 u32 length of the first key, 17 the first key that is
+ *               shown, then the first one that is not, empty for none; from cluster version 4 on in the log
  */
 import { type ByteWriter, readU32, writeU32, writeU64 } from "../../util/bytes.ts";
 
@@ -59,6 +72,16 @@ export const Op = {
   deleteGroup: 15,
   transaction: 16,
   deleteIfEqual: 17,
+  changeUser: 18,
+  deleteUser: 19,
+  byUser: 20,
+  openSession: 21,
+  closeSession: 22,
+  inSession: 23,
+  keepSessions: 24,
+  setIf: 26,
+  deleteIf: 27,
+  setAll: 28,
   get: 64,
   getm: 65,
   getRange: 66,
@@ -68,6 +91,9 @@ export const Op = {
   randomKey: 70,
   size: 71,
   constant: 72,
+  range: 73,
+  digest: 74,
+  pingSession: 75,
 } as const;
 export type Op = typeof Op[keyof typeof Op];
 
@@ -89,14 +115,28 @@ export const SetFlag = { ifAbsent: 1, ifPresent: 2, returnOld: 4, keepExpiry: 8 
 /** What has to hold for an expire. */
 export const ExpireFlag = { ifNone: 1, ifAny: 2, ifLater: 4, ifSooner: 8 } as const;
 
-/** What has to hold for a group. */
-export const GroupFlag = { ifAllAbsent: 1 } as const;
+/** What has to hold for a group; the second for a setAll alone. */
+export const GroupFlag = { ifAllAbsent: 1, ifAllPresent: 2 } as const;
+
+/** What has to hold for a setIf or deleteIf. A key that is not there differs from every value and digest. */
+export const Comparison = { equal: 1, differs: 2, digestEqual: 3, digestDiffers: 4 } as const;
+export type Comparison = typeof Comparison[keyof typeof Comparison];
+
+/** What a range shows. */
+export const RangeFlag = { keysOnly: 1 } as const;
 
 export const COMMAND_HEAD_BYTES = 8;
 export const SET_KEY_OFFSET = 17;
 export const CAS_KEY_OFFSET = 25;
+export const SET_IF_KEY_OFFSET = 23;
+export const DELETE_IF_KEY_OFFSET = 9;
 export const GROUP_COMMANDS_OFFSET = 13;
 export const TRANSACTION_WATCHES_OFFSET = 16;
+export const RANGE_START_OFFSET = 17;
+/** Of a byUser, before the command that is in it. */
+export const BY_USER_BYTES = 14;
+/** Of an inSession, before the command that is in it. */
+export const IN_SESSION_BYTES = 33;
 /** A watched key's version and length, before the key. */
 export const WATCH_HEAD_BYTES = 10;
 
@@ -155,6 +195,25 @@ export function commandLength(bytes: Uint8Array, offset: number): number {
   return readU32(bytes, offset);
 }
 
+/** Where the command begins that the one at `offset` is without its client session: a byUser, perhaps. */
+export function withoutSession(bytes: Uint8Array, offset: number): number {
+  return bytes[offset + 4] === Op.inSession ? offset + IN_SESSION_BYTES : offset;
+}
+
+/**
+ * Where the command begins that is done for the one at `offset`: what is in an inSession, in a byUser, or
+ * itself. Whoever asks what a command does, and not whose it is, asks this one.
+ */
+export function innerOf(bytes: Uint8Array, offset: number): number {
+  const at = withoutSession(bytes, offset);
+  return bytes[at + 4] === Op.byUser ? at + BY_USER_BYTES : at;
+}
+
+/** How many commands the group at `offset` has. */
+export function groupCount(bytes: Uint8Array, offset: number): number {
+  return readU32(bytes, offset + COMMAND_HEAD_BYTES + 1);
+}
+
 /** Where the key of the command at `offset` begins; if it has none, what comes after its fields. */
 export function keyOffset(bytes: Uint8Array, offset: number): number {
   return offset + KEY_OFFSETS[bytes[offset + 4]!]!;
@@ -186,6 +245,16 @@ for (
     [Op.deleteGroup, GROUP_COMMANDS_OFFSET],
     [Op.transaction, TRANSACTION_WATCHES_OFFSET],
     [Op.deleteIfEqual, COMMAND_HEAD_BYTES],
+    [Op.changeUser, 9],
+    [Op.deleteUser, 10],
+    [Op.byUser, BY_USER_BYTES],
+    [Op.openSession, 16],
+    [Op.closeSession, 16],
+    [Op.inSession, IN_SESSION_BYTES],
+    [Op.keepSessions, 12],
+    [Op.setIf, SET_IF_KEY_OFFSET],
+    [Op.deleteIf, DELETE_IF_KEY_OFFSET],
+    [Op.setAll, GROUP_COMMANDS_OFFSET],
     [Op.get, COMMAND_HEAD_BYTES],
     [Op.getm, COMMAND_HEAD_BYTES],
     [Op.getRange, 24],
@@ -195,6 +264,9 @@ for (
     [Op.randomKey, 12],
     [Op.size, COMMAND_HEAD_BYTES],
     [Op.constant, COMMAND_HEAD_BYTES],
+    [Op.digest, COMMAND_HEAD_BYTES],
+    [Op.pingSession, 16],
+    [Op.range, RANGE_START_OFFSET],
   ] as const
 ) KEY_OFFSETS[op] = at;
 

@@ -6,6 +6,7 @@ import {
   FIRST_READ_OP,
   GROUP_COMMANDS_OFFSET,
   GroupFlag,
+  innerOf,
   keyLength,
   keyOffset,
   TRANSACTION_WATCHES_OFFSET,
@@ -16,14 +17,21 @@ import { REPLY_VALUE_BYTES_MAX } from "./reads.ts";
 import { Result, Status } from "./result.ts";
 
 /** Applies, or answers, one command that is no transaction. */
-export type RunCommand = (bytes: Uint8Array, offset: number, result: Result) => void;
+type RunCommand = (bytes: Uint8Array, offset: number, result: Result) => void;
+
+export interface RunCommands {
+  /** The group was judged with all that is in it. */
+  readonly inGroup: RunCommand;
+  /** Judges each command by itself. */
+  readonly inTransaction: RunCommand;
+}
 
 export class Groups {
   readonly #keys: Keyspace;
-  readonly #run: RunCommand;
+  readonly #run: RunCommands;
   readonly #inner = new Result();
 
-  constructor(keys: Keyspace, run: RunCommand) {
+  constructor(keys: Keyspace, run: RunCommands) {
     this.#keys = keys;
     this.#run = run;
   }
@@ -33,16 +41,15 @@ export class Groups {
     const end = offset + commandLength(bytes, offset);
     const first = offset + GROUP_COMMANDS_OFFSET;
     const flags = bytes[offset + COMMAND_HEAD_BYTES]!;
-    if ((flags & GroupFlag.ifAllAbsent) !== 0) {
-      for (let at = first; at < end; at += commandLength(bytes, at)) {
-        if (!this.#keys.find(bytes, keyOffset(bytes, at), keyLength(bytes, at))) continue;
-        result.status = Status.notDone;
-        return;
-      }
+    for (let at = first; flags !== 0 && at < end; at += commandLength(bytes, at)) {
+      const isThere = this.#keys.find(bytes, keyOffset(bytes, at), keyLength(bytes, at));
+      if ((flags & (isThere ? GroupFlag.ifAllAbsent : GroupFlag.ifAllPresent)) === 0) continue;
+      result.status = Status.notDone;
+      return;
     }
     let count = 0;
     for (let at = first; at < end; at += commandLength(bytes, at)) {
-      this.#run(bytes, at, this.#inner);
+      this.#run.inGroup(bytes, at, this.#inner);
       const { status } = this.#inner;
       if (status === Status.stored || status === Status.deleted) count++;
     }
@@ -68,9 +75,9 @@ export class Groups {
     for (; at < end; at += 1 + commandLength(bytes, at + 1)) {
       const part = result.addPart();
       part.tag = bytes[at]!;
-      this.#run(bytes, at + 1, part);
+      this.#run.inTransaction(bytes, at + 1, part);
       // What was read must not change when a later operation writes. Writes have copies of their own.
-      if (bytes[at + 5]! >= FIRST_READ_OP) keptBytes = keep(part, keptBytes);
+      if (bytes[innerOf(bytes, at + 1) + 4]! >= FIRST_READ_OP) keptBytes = keep(part, keptBytes);
       else if (part.status === Status.found) keptBytes = keepOwn(part, keptBytes);
     }
   }

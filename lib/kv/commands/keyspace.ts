@@ -4,6 +4,7 @@
  */
 import { Contents, type WriteFields } from "../memory/contents.ts";
 import { RecordHead } from "../memory/record.ts";
+import { ChangeKind, type ChangeSink } from "./changes.ts";
 import type { Result } from "./result.ts";
 import { NO_REF } from "../memory/slabs.ts";
 
@@ -15,6 +16,8 @@ export class Keyspace {
   clockMs = 0;
   /** The highest version that any deleted or expired key ever had. */
   floor = 0;
+  /** Hears of every change; null where nobody keeps them. */
+  changes: ChangeSink | null = null;
   /** What the last `find` found; its values are the record's, due or not. */
   isPresent = false;
   deadlineMs = 0;
@@ -66,6 +69,13 @@ export class Keyspace {
     result.deadlineMs = this.deadlineMs;
   }
 
+  /** Looks for a key, and puts it into `result`, as a read shows it. */
+  look(bytes: Uint8Array, start: number, length: number, result: Result): boolean {
+    const isPresent = this.find(bytes, start, length);
+    if (isPresent) this.show(result);
+    return isPresent;
+  }
+
   /**
    * Writes the key that `find` just looked for, and gives it its next version, which is returned.
    * The key and, directly after it, the value are `bytes[keyStart, end)`.
@@ -79,17 +89,28 @@ export class Keyspace {
   ): number {
     const held = this.#ref === NO_REF ? 0 : this.head.version;
     // A due key that is created again ends here, as if it had been swept first.
-    if (!this.isPresent && held !== 0) this.raiseFloor(held);
+    const isRecreated = !this.isPresent && held !== 0;
+    if (isRecreated) this.raiseFloor(held);
     const fields = this.#fields;
     fields.version = (this.isPresent ? held : this.floor) + 1;
     fields.index = this.index;
     fields.deadlineMs = deadlineMs;
     this.contents.put(this.#ref, this.#hash, bytes, keyStart, keyLength, end, fields);
+    const { changes } = this;
+    if (changes !== null) {
+      const { index } = this;
+      const keyEnd = keyStart + keyLength;
+      if (isRecreated) {
+        changes.changed(ChangeKind.expire, index, held, bytes, keyStart, keyLength, keyEnd);
+      }
+      changes.changed(ChangeKind.set, index, fields.version, bytes, keyStart, keyLength, end);
+    }
     return fields.version;
   }
 
   /** Removes the key that `find` just found. */
   remove(): void {
+    if (this.changes !== null) this.#tellRemoved(this.#ref, ChangeKind.delete);
     this.raiseFloor(this.contents.removeHere(this.#hash, this.#ref));
   }
 
@@ -99,10 +120,24 @@ export class Keyspace {
     this.contents = empty;
     this.#ref = NO_REF;
     this.isPresent = false;
+    this.changes?.flushed(this.index);
   }
 
-  /** Removes the record at `ref`, whatever it is. */
-  removeRecord(ref: number): void {
+  /** True while keys are due, and held. */
+  get hasDue(): boolean {
+    const { expiry } = this.contents;
+    return expiry.length > 0 && expiry.deadlineAt(0) <= this.clockMs;
+  }
+
+  /** Removes due keys, at most so many. */
+  sweep(keysMax: number): void {
+    for (let swept = 0; swept < keysMax && this.hasDue; swept++) {
+      this.#expire(this.contents.expiry.refAt(0));
+    }
+  }
+
+  #expire(ref: number): void {
+    if (this.changes !== null) this.#tellRemoved(ref, ChangeKind.expire);
     const hash = this.contents.hashOf(ref);
     this.contents.table.seekRef(hash, ref);
     this.raiseFloor(this.contents.removeHere(hash, ref));
@@ -115,5 +150,23 @@ export class Keyspace {
 
   raiseFloor(version: number): void {
     if (version > this.floor) this.floor = version;
+  }
+
+  /** Before the record at `ref` goes: its key is told from where it still is. */
+  #tellRemoved(ref: number, kind: ChangeKind): void {
+    const { head, contents: { slabs } } = this;
+    const bytes = slabs.bytesOf(ref);
+    head.read(bytes, slabs.offsetOf(ref));
+    const { version, keyLength } = head;
+    const keyStart = slabs.offsetOf(ref) + head.keyAt;
+    this.changes!.changed(
+      kind,
+      this.index,
+      version,
+      bytes,
+      keyStart,
+      keyLength,
+      keyStart + keyLength,
+    );
   }
 }

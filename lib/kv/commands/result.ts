@@ -33,11 +33,25 @@ export const Status = {
   tooMuch: 15,
   /** It was done, and what it shows is left out: too much waits to be taken by this client already. */
   leftOut: 16,
+  /** The user may not run the command, is off, or is gone: nothing was done. */
+  notPermittedCommand: 17,
+  /** The user may not do this with one of the keys: nothing was done. */
+  notPermittedKey: 18,
+  /** There are users, and the command has none: nothing was done. */
+  notAuthenticated: 19,
+  /** Users don't change like that: `version` is the `UserProblem`, `cursor` the modification's place. */
+  userProblem: 20,
+  /** The client session is unknown or over, or the write was acknowledged: nothing was done now. */
+  noSession: 21,
+  /** There are as many client sessions, or replies kept for them, as there may be: nothing was done. */
+  sessionsFull: 22,
+  /** It was done, once; its reply was too long to be kept for whoever asks again. */
+  notKept: 23,
 } as const;
 export type Status = typeof Status[keyof typeof Status];
 
 /** A list's results are kept for the next one up to this many. */
-const PARTS_KEPT = 64;
+const PARTS_KEPT = 256;
 
 export class Result {
   status: Status = Status.notFound;
@@ -111,6 +125,7 @@ export class Result {
     const at = this.listLength++;
     const part = this.list[at];
     if (part !== undefined) {
+      part.version = 0;
       part.deadlineMs = 0;
       part.listLength = 0;
       return part;

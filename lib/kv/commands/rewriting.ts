@@ -7,6 +7,7 @@ import { readU32 } from "../../util/bytes.ts";
 import {
   commandLength,
   GROUP_COMMANDS_OFFSET,
+  innerOf,
   KEY_OFFSETS,
   keyLength,
   keyOffset,
@@ -38,11 +39,14 @@ for (
     Op.persist,
     Op.getDelete,
     Op.getExpire,
+    // These go through it, for a digest, or copy it.
+    Op.setIf,
+    Op.deleteIf,
   ]
 ) REWRITES[op] = 1;
 /** Operations that bring a value along. */
 const SETS = new Uint8Array(256);
-for (const op of [Op.set, Op.cas, Op.setWith, Op.append, Op.setRange]) SETS[op] = 1;
+for (const op of [Op.set, Op.cas, Op.setWith, Op.append, Op.setRange, Op.setIf]) SETS[op] = 1;
 
 export class Rewriting {
   /** By hash of the key: large values that are on their way into the store. */
@@ -54,12 +58,14 @@ export class Rewriting {
   }
 
   /**
-   * Bytes of values that the command at `bytes[at]` will copy, those shorter than `LARGE_VALUE_BYTES`
+   * Bytes of values that the command at `bytes[from]` will copy, those shorter than `LARGE_VALUE_BYTES`
    * left out. Remembers what the command will leave in the store.
    */
-  bytesOf(store: ValueLengths, bytes: Uint8Array, at: number): number {
+  bytesOf(store: ValueLengths, bytes: Uint8Array, from: number): number {
+    const at = innerOf(bytes, from);
     const op = bytes[at + 4]!;
-    if (op !== Op.transaction && op !== Op.group) return this.#one(store, bytes, at, op);
+    const isOne = op !== Op.transaction && op !== Op.group && op !== Op.setAll;
+    if (isOne) return this.#one(store, bytes, at, op);
     const end = at + commandLength(bytes, at);
     let inner = at + GROUP_COMMANDS_OFFSET;
     let tagBytes = 0;

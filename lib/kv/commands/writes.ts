@@ -14,6 +14,7 @@ import {
   Op,
   SetFlag,
 } from "./command.ts";
+import { deleteIf, hasValue, setIf } from "./conditions.ts";
 import { addDecimals, DecimalProblem } from "./decimal_sum.ts";
 import { deadlineOf } from "./expiry_time.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -39,6 +40,8 @@ export class Writes {
     this.#keys.find(bytes, keyStart, keyLength(bytes, offset));
     const op = bytes[offset + 4] as Op;
     switch (op) {
+      case Op.delete:
+        return this.#delete(result);
       case Op.setWith:
         return this.#setWith(bytes, offset, keyStart, result);
       case Op.append:
@@ -59,9 +62,19 @@ export class Writes {
         return this.#getExpire(bytes, offset, keyStart, result);
       case Op.deleteIfEqual:
         return this.#deleteIfEqual(bytes, offset, keyStart, result);
+      case Op.setIf:
+        return setIf(this.#keys, bytes, offset, result);
+      case Op.deleteIf:
+        return deleteIf(this.#keys, bytes, offset, result);
       default:
         assert(false, `Operation ${op} changes no single key`);
     }
+  }
+
+  #delete(result: Result): void {
+    const { isPresent } = this.#keys;
+    result.status = isPresent ? Status.deleted : Status.notFound;
+    if (isPresent) this.#keys.remove();
   }
 
   #setWith(bytes: Uint8Array, offset: number, keyStart: number, result: Result): void {
@@ -227,13 +240,7 @@ export class Writes {
     if (!keys.isPresent) return;
     result.status = Status.notDone;
     const valueStart = keyStart + keyLength(bytes, offset);
-    const length = offset + commandLength(bytes, offset) - valueStart;
-    if (length !== keys.head.valueLength) return;
-    const held = keys.bytes;
-    const heldAt = keys.valueOffset;
-    for (let i = 0; i < length; i++) {
-      if (held[heldAt + i] !== bytes[valueStart + i]) return;
-    }
+    if (!hasValue(keys, bytes, valueStart, offset + commandLength(bytes, offset))) return;
     keys.remove();
     result.status = Status.deleted;
   }

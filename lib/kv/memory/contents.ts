@@ -1,11 +1,12 @@
 /**
- * The records and all that is kept about them: table, slabs, expiry heap, digest, sizes. It knows
- * no commands and no time; each operation leaves all parts consistent with each other.
+ * The records and all that is kept about them: table, order of the keys, slabs, expiry heap, digest, sizes.
+ * It knows no commands and no time; each operation leaves all parts consistent with each other.
  */
 import { SHORT_BYTES_MAX, shortChecksum, viewChecksum } from "./content_checksum.ts";
 import { Digest } from "./digest.ts";
 import { ExpiryHeap } from "./expiry.ts";
 import { hashBytes, HashKey } from "./hash.ts";
+import { OrderedKeys } from "./ordered_keys.ts";
 import {
   compareKeys,
   recordHasDeadline,
@@ -34,6 +35,7 @@ export interface WriteFields {
 export class Contents {
   readonly slabs: Slabs = new Slabs();
   readonly table: Table;
+  readonly order: OrderedKeys;
   readonly expiry: ExpiryHeap;
   readonly digest: Digest = new Digest();
   /** Bytes of all keys and values. */
@@ -50,6 +52,7 @@ export class Contents {
   constructor(hashSeed: number, keysHint: number) {
     this.#hashKey = new HashKey(hashSeed);
     this.table = new Table(keysHint);
+    this.order = new OrderedKeys(this.table, this.slabs);
     this.expiry = new ExpiryHeap(this.slabs);
   }
 
@@ -117,6 +120,9 @@ export class Contents {
     let oldPlace = -1;
     let release = 0;
     if (found === NO_REF) {
+      if (this.order.add(hash, bytes, keyStart, keyLength)) {
+        this.find(hash, bytes, keyStart, keyLength);
+      }
       while (this.table.isFull()) {
         this.table.grow();
         this.find(hash, bytes, keyStart, keyLength);
@@ -155,7 +161,12 @@ export class Contents {
     if (old.hasDeadline) {
       this.expiry.remove(recordHeapPlace(this.slabs.bytesOf(ref), this.slabs.offsetOf(ref)));
     }
+    const slab = this.slabs.bytesOf(ref);
+    const keyStart = this.slabs.offsetOf(ref) + old.keyAt;
+    const place = this.order.placeOf(slab, keyStart, old.keyLength);
+    if (this.order.settle(place)) this.table.seekRef(hash, ref);
     this.table.removeHere();
+    this.order.remove(place, hash, slab, keyStart, old.keyLength);
     this.bytes -= old.keyLength + old.valueLength;
     this.#release(ref, old.recordBytes);
     return version;

@@ -14,6 +14,12 @@ const TWO_32 = 0x1_0000_0000;
 /** How many indexes back `DigestHistory` remembers. */
 const DIGESTS_REMEMBERED = 512;
 
+/** Both halves of another sum, signed. */
+export interface DigestPart {
+  readonly digestLow: number;
+  readonly digestHigh: number;
+}
+
 export class Digest {
   /** Both halves as signed 32-bit numbers, which the engine keeps unboxed. */
   low = 0;
@@ -34,6 +40,12 @@ export class Digest {
     const borrow = (this.low >>> 0) < (mixedLow >>> 0) ? 1 : 0;
     this.low = (this.low - mixedLow) | 0;
     this.high = (this.high - mixedHigh - borrow) | 0;
+  }
+
+  /** Becomes the digest of contents together with users and client sessions. */
+  setSum(contents: Digest, users: DigestPart, sessions: DigestPart): void {
+    this.low = (contents.low + users.digestLow + sessions.digestLow) | 0;
+    this.high = (contents.high + users.digestHigh + sessions.digestHigh) | 0;
   }
 
   /** 16 hexadecimal digits. */
