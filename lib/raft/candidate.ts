@@ -1,5 +1,5 @@
 /** Campaigning: first a pre-vote that changes nothing anywhere (thesis §9.6), then the election. */
-import { allVoters, isVoter } from "./configuration.ts";
+import { allVoters } from "./configuration.ts";
 import { becomeLeader } from "./leader.ts";
 import { send, sendAfterSync, setTerm } from "./output.ts";
 import { tally, type VoteAnswer } from "./quorum.ts";
@@ -12,6 +12,7 @@ import {
   type RaftState,
   restartElectionTimer,
 } from "./state.ts";
+import { isOtherLifeMeant, votesHere } from "./own_life.ts";
 import { NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
 
 /** True where this server may run for a term of its own accord. */
@@ -22,11 +23,17 @@ export function mayCampaign(state: RaftState): boolean {
 /**
  * True for a voter, and for one that is none by an entry that may not be committed: the others may need it,
  * as its log may be the only one that can win (thesis §4.2.2, figure 4.6). Its own vote counts for nothing.
+ *
+ * Not where the configuration in effect gives its id to another life. Then nobody needs it: there is one
+ * change at a time, so whoever appended that entry knew the removal of this life to be committed. And here
+ * its vote would count: for the voter of that id, which may vote for somebody else meanwhile.
  */
-function isNeeded({ configurations, commitIndex, id }: RaftState): boolean {
-  if (isVoter(configurations.current, id)) return true;
+function isNeeded(state: RaftState): boolean {
+  const { configurations, commitIndex } = state;
+  if (isOtherLifeMeant(state)) return false;
+  if (votesHere(state, configurations.newest)) return true;
   if (configurations.currentIndex <= commitIndex) return false;
-  return configurations.from(commitIndex).some(({ configuration }) => isVoter(configuration, id));
+  return configurations.from(commitIndex).some((version) => votesHere(state, version));
 }
 
 /** The election timer ran out, or the leader's connection broke. */

@@ -9,7 +9,7 @@
  */
 import type { Progress } from "./progress.ts";
 import type { CatchUp, LeaderRole, RaftState } from "./state.ts";
-import type { ServerId } from "./types.ts";
+import type { DiskRoom, ServerId } from "./types.ts";
 
 export function makeCatchUp({ nowMs, log }: RaftState): CatchUp {
   return { rounds: 0, wasFast: false, startedMs: nowMs, targetIndex: log.lastIndex };
@@ -28,13 +28,29 @@ export function noteRounds(state: RaftState, leader: LeaderRole): void {
 
 /**
  * True for a learner that could vote without holding anybody up. While it is suspect it acknowledges nothing
- * but what is committed, and as a voter it would count for more to be reached, and for nothing.
+ * but what is committed, and as a voter it would count for more to be reached, and for nothing. That it has
+ * not told of it is not enough: what a process that has just started says is lost where it has no connection
+ * yet, and meanwhile its acks of what is committed end rounds. Room on its disk is looked at apart from that,
+ * see `hasRoom`.
  */
 export function keepsUp(state: RaftState, leader: LeaderRole, id: ServerId): boolean {
   const catchUp = leader.catchUps.get(id);
-  if (catchUp === undefined || leader.progress.get(id)?.isSuspect === true) return false;
+  if (catchUp === undefined || leader.progress.get(id)?.isKnownSound !== true) return false;
   return catchUp.wasFast && isReachable(state, leader.progress.get(id)) &&
     state.nowMs - catchUp.startedMs < state.options.electionTimeoutMs;
+}
+
+/** See RaftOptions.roomOf. */
+export function roomOf({ options }: RaftState, id: ServerId): DiskRoom {
+  return options.roomOf?.(id) ?? "free";
+}
+
+/**
+ * True for a server whose disk takes any entries. One without room may be reached, and keep up while
+ * little is written; as a voter it would hold up the first large set.
+ */
+export function hasRoom(state: RaftState, id: ServerId): boolean {
+  return roomOf(state, id) === "free";
 }
 
 /**

@@ -42,6 +42,12 @@ function changeProblem(from: Configuration, change: MemberChange): string | null
       : `Server ${id} is a member with an earlier data directory: remove that first`;
   }
   if (member === null) return `Server ${id} is no member`;
+  if (change.kind === "replace") {
+    // A voter's end has to be committed first. A learner of either life has no vote that could be counted
+    // for the other, and the later one gets one only by a change after this one.
+    if (isVoter(from, id)) return `Server ${id} votes: remove it first`;
+    return member.incarnation === change.incarnation ? `Server ${id} is a member already` : null;
+  }
   if (change.kind === "promote" && isVoter(from, id)) return `Server ${id} votes already`;
   if (change.kind === "demote" && !isVoter(from, id)) return `Server ${id} is a learner already`;
   return null;
@@ -59,6 +65,9 @@ function applyChanges(from: Configuration, changes: readonly MemberChange[]): Co
       const { incarnation, addresses, staysLearner } = change;
       members.set(id, { id, incarnation, addresses, staysLearner });
       learners.add(id);
+    } else if (kind === "replace") {
+      const { incarnation, addresses } = change;
+      members.set(id, { ...member, incarnation, addresses });
     } else if (kind === "move") {
       members.set(id, { ...member, addresses: change.addresses });
     } else if (kind === "promote") {

@@ -3,6 +3,7 @@
  * are kept so that a truncation brings them back and a snapshot can be given the one of its position;
  * compaction drops those that it covers but the newest of them.
  */
+import { isVoter } from "./configuration.ts";
 import { decodeConfiguration } from "./configuration_codec.ts";
 import { ENVELOPE_BYTES } from "./envelope.ts";
 import { assert } from "../util/assert.ts";
@@ -15,7 +16,7 @@ import {
   type ServerId,
 } from "./types.ts";
 
-interface ConfigurationVersion {
+export interface ConfigurationVersion {
   /** The index of its entry; for the first one that of the snapshot. */
   readonly index: number;
   readonly configuration: Configuration;
@@ -23,31 +24,52 @@ interface ConfigurationVersion {
   readonly incarnations: ReadonlyMap<ServerId, Incarnation>;
 }
 
+/** True where `id` votes by that configuration, and no other life of it is meant. */
+export function votesBy(
+  version: ConfigurationVersion,
+  id: ServerId,
+  incarnation: Incarnation | null,
+): boolean {
+  return isVoter(version.configuration, id) && !meansOtherLife(version, id, incarnation);
+}
+
+/** True where that configuration means another life of `id` (null: its life is not known, nor doubted). */
+function meansOtherLife(
+  { incarnations }: ConfigurationVersion,
+  id: ServerId,
+  incarnation: Incarnation | null,
+): boolean {
+  const meant = incarnations.get(id);
+  return incarnation !== null && meant !== undefined && meant !== incarnation;
+}
+
 export class ConfigurationHistory {
-  readonly versions: ConfigurationVersion[];
+  readonly versions: ConfigurationVersion[] = [];
+  /** The one in effect. A field, as it is asked for with every message and in every turn. */
+  newest!: ConfigurationVersion;
 
   readonly #founders: readonly Member[];
 
   /** `founders`: who the members are of a configuration that does not describe them. */
   constructor(index: number, configuration: Configuration, founders: readonly Member[] = []) {
     this.#founders = founders;
-    this.versions = [];
     this.#push(index, configuration);
   }
 
   #push(index: number, configuration: Configuration): void {
     const members = configuration.members.length > 0 ? configuration.members : this.#founders;
     const incarnations = new Map(members.map((member) => [member.id, member.incarnation]));
-    this.versions.push({ index, configuration, incarnations });
+    this.newest = { index, configuration, incarnations };
+    this.versions.push(this.newest);
   }
 
   get current(): Configuration {
-    return this.versions[this.versions.length - 1]!.configuration;
+    return this.newest.configuration;
   }
 
   /** The index of the entry of the current configuration. */
   get currentIndex(): number {
-    return this.versions[this.versions.length - 1]!.index;
+    return this.newest.index;
   }
 
   /**
@@ -55,8 +77,7 @@ export class ConfigurationHistory {
    * says counts for nothing (null: its life is not known, nor doubted).
    */
   isOtherLife(id: ServerId, incarnation: Incarnation | null): boolean {
-    const meant = this.versions[this.versions.length - 1]!.incarnations.get(id);
-    return incarnation !== null && meant !== undefined && meant !== incarnation;
+    return meansOtherLife(this.newest, id, incarnation);
   }
 
   /** The configuration in effect at `index`, and all after it, oldest first. */
@@ -100,5 +121,6 @@ export class ConfigurationHistory {
     while (this.versions.length > 1 && this.versions[this.versions.length - 1]!.index >= from) {
       this.versions.pop();
     }
+    this.newest = this.versions[this.versions.length - 1]!;
   }
 }

@@ -67,7 +67,7 @@ export function describeMessage(message: Message): string {
       return `${head} timeout now ${term}`;
     case "snapshotChunk": {
       const { index, snapshotTerm, offset, data, totalBytes } = message;
-      const range = `bytes ${offset}..${offset + data.length} of ${totalBytes}`;
+      const range = `bytes ${offset}..${offset + data.length} of ${totalBytes ?? "?"}`;
       return `${head} snapshot ${term} at ${index}/t${snapshotTerm} ${range}`;
     }
     case "snapshotChunkResponse": {

@@ -3,7 +3,8 @@ import { broken } from "../util/assert.ts";
 import { appendToLog, commitTo, truncateLog } from "./commit.ts";
 import { acknowledge, answerHeartbeat, send } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
-import { configurationOf, type RaftState, startElectionTimer } from "./state.ts";
+import { type RaftState, startElectionTimer } from "./state.ts";
+import { votesHere } from "./own_life.ts";
 import {
   ackableIndex,
   ackableRound,
@@ -11,7 +12,6 @@ import {
   tellSuspicionOnce,
   tryClearSuspect,
 } from "./suspicion.ts";
-import { isVoter } from "./configuration.ts";
 import { campaign } from "./candidate.ts";
 import {
   type AppendRequest,
@@ -100,7 +100,7 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
 
 /** The leader orders this server to take over (thesis §3.10); without a pre-vote, since it agrees. */
 export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
-  const able = isVoter(configurationOf(state), state.id) && !state.suspect;
+  const able = votesHere(state, state.configurations.newest) && !state.suspect;
   if (state.role.kind !== "follower" || message.from !== state.leaderId || !able) return;
   campaign(state, true, `leader ${message.from} hands over`);
 }

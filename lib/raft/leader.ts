@@ -14,7 +14,15 @@ import {
 } from "./progress.ts";
 import { appendProposal } from "./proposals.ts";
 import { hasQuorumWith } from "./quorum.ts";
-import { askAllWhenDue, confirmRound, makeReadIndexState, nextAskAllMs } from "./read_index.ts";
+import {
+  askAllWhenDue,
+  confirmRound,
+  makeReadIndexState,
+  nextAskAllMs,
+  requestRead,
+  roundIsDue,
+  startRound,
+} from "./read_index.ts";
 import { resendStalled, sendHeartbeats } from "./replication.ts";
 import { continueReconfiguring } from "./reconfigure.ts";
 import { becomeFollower, changeRole } from "./roles.ts";
@@ -30,7 +38,7 @@ import {
   startElectionTimer,
 } from "./state.ts";
 import { makeThriftyAppends, nextOverdueMs, noteOverdue } from "./thrifty_appends.ts";
-import { continueTransfer, elapseTransfer, nextTransferMs } from "./transfer.ts";
+import { continueTransfer, elapseTransfer, giveUpTransferTo, nextTransferMs } from "./transfer.ts";
 import {
   type AppendResponse,
   type HeartbeatResponse,
@@ -39,6 +47,9 @@ import {
   type SnapshotChunkResponse,
   type VoteResponse,
 } from "./types.ts";
+
+/** A check of the quorum waits so long for the heartbeats, if these are due: one waking does for both. */
+const SHARED_WAKING_MS = 10;
 
 /** Takes over the current term, and begins it with an entry that commits what came before it. */
 export function becomeLeader(state: RaftState): void {
@@ -111,10 +122,16 @@ function hearFollower(
   progress.recentlyActive = true;
   progress.isHeard = true;
   progress.silentHeartbeats = 0;
+  if (leader.catchUps.has(message.from) && !progress.isSoundAsked) {
+    // Now, so that no learner waits for a heartbeat; what is lost of it, heartbeats ask for again.
+    progress.isSoundAsked = true;
+    requestRead(state);
+  }
   if (message.kind === "snapshotChunkResponse") return progress;
   if (message.readRound > progress.readRound && message.readRound <= leader.reads.started) {
     progress.readRound = message.readRound;
     progress.isSuspect = false;
+    progress.isKnownSound = true;
     confirmRound(state, leader);
   }
   return progress;
@@ -138,15 +155,22 @@ export function snapshotFailed(state: RaftState, id: ServerId): void {
 
 /** A follower says that it may have lost what it acknowledged: nothing of it counts any more. */
 export function handleSuspicion(state: RaftState, message: VoteResponse): void {
-  const progress = leaderOf(state)?.progress.get(message.from);
-  if (progress !== undefined) progress.isSuspect = true;
+  const leader = leaderOf(state);
+  const progress = leader?.progress.get(message.from);
+  if (leader !== null && progress !== undefined) {
+    progress.isSuspect = true;
+    progress.isKnownSound = false;
+    giveUpTransferTo(leader, message.from);
+  }
   forgetFollower(state, message.from);
 }
 
 /** The connection to a follower broke, and a snapshot's stream with it: its process may have died. */
 export function handleFollowerDisconnect(state: RaftState, id: ServerId): void {
   const progress = leaderOf(state)?.progress.get(id);
-  if (progress !== undefined) progress.isHeard = false;
+  if (progress !== undefined) {
+    progress.isHeard = progress.isKnownSound = progress.isSoundAsked = false;
+  }
   forgetFollower(state, id);
   snapshotFailed(state, id);
 }
@@ -186,14 +210,32 @@ export function elapseLeader(state: RaftState, leader: LeaderRole): void {
   if (state.nowMs < leader.heartbeatDueMs) return;
   leader.heartbeatDueMs = state.nowMs + state.options.heartbeatIntervalMs;
   for (const progress of leader.progress.values()) noteHeartbeat(progress);
-  sendHeartbeats(state, leader);
+  if (!asksSuspects(state, leader)) sendHeartbeats(state, leader);
+}
+
+/**
+ * Who was suspect is known to be sound once it confirms a read round, and so is a learner, which is made a
+ * voter only then. It may be that nobody reads, and neither a handover nor a change of members counts on who
+ * is suspect: so the heartbeats of this moment are a round's. True where they left.
+ */
+function asksSuspects(state: RaftState, leader: LeaderRole): boolean {
+  const { progress, reads, catchUps } = leader;
+  const isToShow = ({ id, isSuspect, isHeard, isKnownSound }: Progress) =>
+    isSuspect || (isHeard && !isKnownSound && catchUps.has(id));
+  if (![...progress.values()].some(isToShow)) return false;
+  requestRead(state);
+  if (!roundIsDue(state)) return false;
+  startRound(state, leader);
+  return reads.allAsked;
 }
 
 /** When `elapseLeader` has something to do. */
 export function nextLeaderDeadlineMs(state: RaftState, leader: LeaderRole): number {
+  const { heartbeatDueMs } = leader;
+  const isShared = heartbeatDueMs - state.electionDeadlineMs <= SHARED_WAKING_MS;
   return Math.min(
-    leader.heartbeatDueMs,
-    state.electionDeadlineMs,
+    heartbeatDueMs,
+    isShared ? heartbeatDueMs : state.electionDeadlineMs,
     diskStallsMs(state),
     nextTransferMs(state, leader),
     nextAskAllMs(state, leader),

@@ -6,23 +6,35 @@ import { makeCatchUp } from "./catch_up.ts";
 import { isJoint, isVoter, memberIds } from "./configuration.ts";
 import { makeProgress } from "./progress.ts";
 import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
+import type { ServerId } from "./types.ts";
 
 export function syncProgress(state: RaftState): void {
   if (state.role.kind !== "leader") return;
   const { progress } = state.role;
   const ids = memberIds(configurationOf(state));
+  const isReplaced = replacedLives(state);
   for (const id of progress.keys()) {
-    if (!ids.includes(id)) progress.delete(id);
+    if (!ids.includes(id) || isReplaced(id)) progress.delete(id);
   }
   const { output } = state;
-  output.snapshotsNeeded = output.snapshotsNeeded.filter((id) => ids.includes(id));
+  output.snapshotsNeeded = output.snapshotsNeeded.filter((id) => progress.has(id));
   for (const id of ids) {
     if (id === state.id || progress.has(id)) continue;
     progress.set(id, makeProgress(id, state.log.lastIndex + 1));
   }
+  for (const id of ids) if (isReplaced(id)) state.role.catchUps.delete(id);
   syncCatchUps(state, state.role);
   state.role.isReconfiguring = needsReconfiguring(state);
   state.output.appendsDue = true;
+}
+
+/** Whether the newest configuration means another life of a member than the one before: it has nothing. */
+function replacedLives({ configurations: { versions } }: RaftState): (id: ServerId) => boolean {
+  const [before, now] = [versions.at(-2), versions.at(-1)!];
+  return (id) => {
+    const life = before?.incarnations.get(id);
+    return life !== undefined && now.incarnations.has(id) && now.incarnations.get(id) !== life;
+  };
 }
 
 /** Each learner has its rounds, and nobody else. */

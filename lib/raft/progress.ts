@@ -43,6 +43,10 @@ export interface Progress {
   isHeard: boolean;
   /** It has told that it is suspect, and has confirmed no read round since: that only a sound server does. */
   isSuspect: boolean;
+  /** It confirmed a read round since its connection broke last, and has not told that it is suspect since. */
+  isKnownSound: boolean;
+  /** A read round was asked for since its connection broke last, to know whether it is sound. */
+  isSoundAsked: boolean;
   /** Periodic heartbeats that left since its last answer: 0 or 1 for who lives nearby. */
   silentHeartbeats: number;
   /** The newest read round that it confirmed in this term. */
@@ -71,6 +75,8 @@ export function makeProgress(id: ServerId, nextIndex: number): Progress {
     recentlyActive: false,
     isHeard: false,
     isSuspect: false,
+    isKnownSound: false,
+    isSoundAsked: false,
     silentHeartbeats: 0,
     readRound: 0,
     matchAtHeartbeat: -1,

@@ -26,7 +26,8 @@ import { FOLLOWER } from "./roles.ts";
 import { compact, restore } from "./snapshot.ts";
 import { step } from "./step.ts";
 import { elapse, nextDeadlineMs, noteStandstill, noteTime } from "./time.ts";
-import { transferLeadership } from "./transfer.ts";
+import { moveLeadership, type MoveResult, transferLeadership } from "./transfer.ts";
+import { noteRemoved } from "./votes.ts";
 import {
   type Configuration,
   type EntriesRequest,
@@ -43,6 +44,7 @@ import {
 
 export type { ProposeResult } from "./proposals.ts";
 export type { ChangeRefusal, ChangeResult } from "./reconfigure.ts";
+export type { MoveResult, UnfitServer } from "./transfer.ts";
 export type { LeaderRole, RaftEvent, RaftOptions, RaftState, Role } from "./state.ts";
 
 export class Raft {
@@ -76,10 +78,12 @@ export class Raft {
       votedFor: hardState.votedFor,
       leaderId: NOBODY,
       removed: false,
+      successorId: NOBODY,
       suspect: hardState.suspect || options.repair === true,
       repairing: options.repair === true,
       repairEnd: null,
       suspectToldTerm: -1,
+      suspectToldMs: options.nowMs,
       heardSinceStart: new Map(),
       suspectAskMs: options.nowMs,
       log: new RaftLog(snapshot, entries),
@@ -135,6 +139,12 @@ export class Raft {
     return nextDeadlineMs(this.state);
   }
 
+  /** A leader's next heartbeats, which say what is committed, leave within `ms`. */
+  heartbeatWithin(ms: number): void {
+    const { leader, state: { nowMs } } = this;
+    if (leader !== null) leader.heartbeatDueMs = Math.min(leader.heartbeatDueMs, nowMs + ms);
+  }
+
   /**
    * A message of another server has arrived; it was checked for form only. `incarnation`: which life of
    * that server it comes from, as its connection said; null where that is not known.
@@ -142,6 +152,16 @@ export class Raft {
   step(message: Message, incarnation: Incarnation | null = null): void {
     const before = this.#before();
     step(this.state, message, incarnation);
+    this.#check(before);
+  }
+
+  /**
+   * Another server has refused this one's connection because it was removed: it does not campaign before
+   * it hears a leader again.
+   */
+  noteRemoved(by: ServerId): void {
+    const before = this.#before();
+    noteRemoved(this.state, by);
     this.#check(before);
   }
 
@@ -169,12 +189,27 @@ export class Raft {
     return requestRead(this.state);
   }
 
-  /** Hands over to `to`, or to the most up-to-date voter; false where there is none. */
+  /**
+   * Hands over to `to`, or to the most up-to-date voter; false where there is none that can take over, see
+   * transfer.ts.
+   */
   transferLeadership(to?: ServerId): boolean {
     const before = this.#before();
     const begun = transferLeadership(this.state, to);
     this.#check(before);
     return begun;
+  }
+
+  /**
+   * Hands over to `to`, or to the best voter (null), because somebody asked for it: only where that one
+   * answers, keeps up, is sound and has room. It is over when `leader.transfer` is
+   * null again: this server leads no more, or does so still, an election timeout later.
+   */
+  moveLeadership(to: ServerId | null): MoveResult {
+    const before = this.#before();
+    const result = moveLeadership(this.state, to);
+    this.#check(before);
+    return result;
   }
 
   /**
@@ -224,8 +259,8 @@ export class Raft {
   /**
    * What the files have of the entries that were asked for (`Ready.entriesNeeded`): contiguous from
    * `fromIndex` on, at least two, checked; never changed afterwards. Null: one of the first two is in no
-   * file any more, or can't be read; the follower gets a snapshot. An answer that comes too late changes
-   * nothing: in another leadership, or when the follower needs other entries by now.
+   * file any more, or can't be read, or a snapshot is there sooner; the follower gets that. An answer that
+   * comes too late changes nothing: in another leadership, or when the follower needs other entries by now.
    */
   entriesRead(request: EntriesRequest, entries: readonly Entry[] | null): void {
     const before = this.#before();

@@ -53,7 +53,7 @@ export function takeReady(state: RaftState): Ready {
   const persist = output.batch === null ? takeBatch(state) : null;
   const messages = output.messages.length > 0 ? output.messages : NO_MESSAGES;
   if (messages.length > 0) output.messages = [];
-  const committed = takeCommitted(state);
+  const committed = takeCommitted(state, persist !== null);
   const reads = takeReads(state);
   const entriesNeeded = output.entriesNeeded.length > 0 ? output.entriesNeeded : NO_REQUESTS;
   if (entriesNeeded.length > 0) output.entriesNeeded = [];
@@ -88,12 +88,15 @@ function takeReads({ output }: RaftState): readonly ReadState[] {
 /**
  * Committed entries are handed out even where the own disk does not hold them yet: a majority does.
  * A snapshot must not be taken beyond durableIndex, though. A leader gets a piece at a time: it
- * answers the clients of one while it applies the next.
+ * answers the clients of one while it applies the next. Nobody waits for a follower to apply, but
+ * somebody does for what its batch holds: that is handed out first (`hasBatch`), and this after it.
  */
-function takeCommitted(state: RaftState): readonly Entry[] {
+function takeCommitted(state: RaftState, hasBatch: boolean): readonly Entry[] {
   const { output } = state;
   if (state.commitIndex === output.applyingIndex) return NO_ENTRIES;
-  const bytesMax = state.role.kind === "leader" ? state.options.committedBytesMax : Infinity;
+  const leads = state.role.kind === "leader";
+  if (hasBatch && !leads) return NO_ENTRIES;
+  const bytesMax = leads ? state.options.committedBytesMax : Infinity;
   const committed = state.log.slice(output.applyingIndex + 1, state.commitIndex, bytesMax);
   output.applyingIndex += committed.length;
   return committed;

@@ -5,7 +5,7 @@
  * appends the second, whether it began the change or not.
  */
 import { broken } from "../util/assert.ts";
-import { isReachable, keepsUp, noteRounds } from "./catch_up.ts";
+import { hasRoom, isReachable, keepsUp, noteRounds, roomOf } from "./catch_up.ts";
 import { allVoters, isJoint, isVoter } from "./configuration.ts";
 import { changeConfiguration, describeFounders, leaveJoint } from "./configuration_change.ts";
 import { encodeConfiguration } from "./configuration_codec.ts";
@@ -13,7 +13,7 @@ import { appendProposal } from "./proposals.ts";
 import { hasQuorum } from "./quorum.ts";
 import { confirmRound, requestRead } from "./read_index.ts";
 import { becomeFollower } from "./roles.ts";
-import type { LeaderRole, RaftState } from "./state.ts";
+import { configurationOf, type LeaderRole, type RaftState } from "./state.ts";
 import { continueTransfer, transferLeadership } from "./transfer.ts";
 import { type Configuration, type MemberChange, NOBODY, type ServerId } from "./types.ts";
 
@@ -30,7 +30,12 @@ export type ChangeRefusal =
    * Without these voters of the new configuration there would be no majority, and they don't answer, or
    * are not known to be sound yet.
    */
-  | { readonly reason: "unreachable"; readonly missing: readonly ServerId[] };
+  | { readonly reason: "unreachable"; readonly missing: readonly ServerId[] }
+  /**
+   * The disks of these have no room: of learners, which are to vote now, or of voters without which the new
+   * configuration would have no majority with room, though the one before has.
+   */
+  | { readonly reason: "full"; readonly servers: readonly ServerId[] };
 
 /** `index`: of the entry that begins the change. */
 export type ChangeResult =
@@ -59,9 +64,8 @@ export function proposeChange(
     ? described
     : changeConfiguration(described, changes);
   if (typeof changed === "string") return { accepted: false, reason: "invalid", problem: changed };
-  const learners = changes.filter(({ kind, id }) =>
-    kind === "promote" && !keepsUp(state, leader, id)
-  ).map(({ id }) => id);
+  const promoted = changes.filter(({ kind }) => kind === "promote").map(({ id }) => id);
+  const learners = promoted.filter((id) => !keepsUp(state, leader, id));
   if (learners.length > 0) return { accepted: false, reason: "behind", learners };
   const missing = missingVoters(state, leader, changed);
   if (missing.length > 0) {
@@ -69,6 +73,8 @@ export function proposeChange(
     requestRead(state);
     return { accepted: false, reason: "unreachable", missing };
   }
+  const servers = fullVoters(state, changed, promoted);
+  if (servers.length > 0) return { accepted: false, reason: "full", servers };
   if (leader.uncommittedBytes >= state.options.uncommittedBytesMax) {
     return { accepted: false, reason: "busy" };
   }
@@ -84,6 +90,28 @@ function missingVoters(
   const counts = (id: ServerId) =>
     id === state.id ||
     (isReachable(state, progress.get(id)) && progress.get(id)?.isSuspect === false);
+  return hasQuorum(changed, counts) ? [] : allVoters(changed).filter((id) => !counts(id));
+}
+
+/**
+ * The voters without room that stand in the way of `changed`: those of `promoted`, and where others with room
+ * are no majority of it, all of them.
+ *
+ * Entries of the kind of this change's fit into a reserve, so servers without room can commit it. But sets
+ * need a majority with room: a change must not end that. Where there is none before either, it may be the
+ * way out, such as one that takes the full servers away; then a majority must be able to take the change's
+ * entries at least.
+ */
+function fullVoters(
+  state: RaftState,
+  changed: Configuration,
+  promoted: readonly ServerId[],
+): readonly ServerId[] {
+  const full = promoted.filter((id) => !hasRoom(state, id));
+  if (full.length > 0) return full;
+  const isFree = (id: ServerId) => hasRoom(state, id);
+  const takesEntries = (id: ServerId) => roomOf(state, id) !== "none";
+  const counts = hasQuorum(configurationOf(state), isFree) ? isFree : takesEntries;
   return hasQuorum(changed, counts) ? [] : allVoters(changed).filter((id) => !counts(id));
 }
 
@@ -114,16 +142,7 @@ export function continueReconfiguring(state: RaftState, leader: LeaderRole): voi
   if (isJoint(current)) {
     if (leader.transfer === null) appendConfiguration(state, leader, leaveJoint(current));
   } else if (!isVoter(current, state.id)) handOver(state, leader);
-  else if (leader.transfer === null) {
-    askSuspects(state, leader);
-    promoteLearners(state, leader, current);
-  }
-}
-
-/** Who was suspect is known to be sound once it confirms a read round: one is begun for that. */
-function askSuspects(state: RaftState, { progress, heartbeatDueMs }: LeaderRole): void {
-  if (state.nowMs < heartbeatDueMs) return;
-  for (const { isSuspect } of progress.values()) if (isSuspect) return void requestRead(state);
+  else if (leader.transfer === null) promoteLearners(state, leader, current);
 }
 
 /**
@@ -132,12 +151,14 @@ function askSuspects(state: RaftState, { progress, heartbeatDueMs }: LeaderRole)
  */
 function promoteLearners(state: RaftState, leader: LeaderRole, current: Configuration): void {
   const ready = current.members.filter(({ id, staysLearner }) =>
-    !staysLearner && current.learners.includes(id) && keepsUp(state, leader, id)
+    !staysLearner && current.learners.includes(id) && keepsUp(state, leader, id) &&
+    hasRoom(state, id)
   );
   if (ready.length === 0) return;
   const changed = changeConfiguration(current, ready.map(({ id }) => ({ kind: "promote", id })));
   if (typeof changed === "string") broken(`Learners can't be made voters: ${changed}`);
   if (missingVoters(state, leader, changed).length > 0) return;
+  if (fullVoters(state, changed, []).length > 0) return;
   appendConfiguration(state, leader, changed);
 }
 
@@ -146,5 +167,6 @@ function handOver(state: RaftState, leader: LeaderRole): void {
   if (!leader.isHandingOver) leader.isHandingOver = transferLeadership(state);
   else if (leader.transfer !== null) continueTransfer(state, leader);
   if (leader.transfer !== null && !leader.transfer.isOrdered) return;
+  state.successorId = leader.transfer?.target ?? NOBODY;
   becomeFollower(state, state.term, NOBODY, "this server is no voter any more");
 }

@@ -20,6 +20,7 @@ export function changeRole(
   }
   state.role = role;
   state.leaderId = leaderId;
+  if (leaderId !== NOBODY || role.kind !== "follower") state.successorId = NOBODY;
   state.options.onEvent?.({ from: left.kind, to: role.kind, term: state.term, leaderId, reason });
 }
 

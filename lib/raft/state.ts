@@ -3,12 +3,13 @@
  * belongs to a role is in the role, so it ends with it: what each does is in follower.ts, candidate.ts
  * and leader.ts.
  */
-import type { ConfigurationHistory } from "./configuration_history.ts";
+import { type ConfigurationHistory, votesBy } from "./configuration_history.ts";
 import type { RaftLog } from "./log.ts";
 import type { Progress } from "./progress.ts";
 import type { VoteAnswer } from "./quorum.ts";
 import {
   type Configuration,
+  type DiskRoom,
   type EntriesRequest,
   type Entry,
   type HardState,
@@ -164,6 +165,8 @@ export interface RaftEvent {
 
 export interface RaftOptions {
   readonly id: ServerId;
+  /** Which life of `id` this is; undefined: the one that is meant. It is no voter where another is. */
+  readonly incarnation?: Incarnation;
   /**
    * The first configuration or the snapshot's; configuration entries after that override it. Without
    * voters for a server that is to join a cluster, and learns from its log who they are.
@@ -201,6 +204,11 @@ export interface RaftOptions {
   readonly makeNoop: () => Uint8Array;
   /** The envelope of a configuration's entry, with this payload; asked for while this server leads. */
   readonly makeConfigurationEntry: (payload: Uint8Array) => Uint8Array;
+  /**
+   * What is known of a server's disk, this one's included: asked by a leader before a change of members
+   * rests on it. Who reports nothing has room; everybody has unless this is given.
+   */
+  readonly roomOf?: (id: ServerId) => DiskRoom;
   /** Bytes of entries in one AppendEntries; a single larger entry goes alone. */
   readonly appendBytesMax: number;
   /** AppendEntries in flight to one follower: how many, and how many bytes of entries. */
@@ -236,18 +244,20 @@ export interface RaftState {
   leaderId: ServerId;
   /** A server has told this one that it is no member any more, and no leader was heard since. */
   removed: boolean;
+  /** To whom it handed over as it is no voter any more: nobody need tell it who leads. Else NOBODY. */
+  successorId: ServerId;
   /** See HardState.suspect. */
   suspect: boolean;
   /** See RaftOptions.repair; then suspect as well, until the repair has settled. */
   repairing: boolean;
   /** What has to be durable before the repair is over; null before it has settled. */
   repairEnd: { readonly hardStateVersion: number; readonly logIndex: number } | null;
-  /** The leader and term that a suspect server has told of its state, so that it says it once. */
+  /** The term whose leader was told that this server is suspect, and when it was told last. */
   suspectToldTerm: number;
+  suspectToldMs: number;
   /**
-   * While suspect: the members that answered since this process started, so that this server's term
-   * is at least theirs, each with its life (null: not known). A vote that it forgot was for one of them,
-   * in a term that this one knows.
+   * While suspect: the members that answered since this process started, so that its term is at least
+   * theirs, each with its life (null: not known). A vote that it forgot was in a term that it knows.
    */
   readonly heardSinceStart: Map<ServerId, Incarnation | null>;
   /** While suspect: when it next asks those that it has not heard. */
@@ -290,7 +300,8 @@ export function configurationOf(state: RaftState): Configuration {
 /** True where this server is the only voter: it needs nobody's answer. */
 export function isOnlyVoter(state: RaftState): boolean {
   const { voters, votersOutgoing } = configurationOf(state);
-  return voters.length === 1 && voters[0] === state.id && votersOutgoing.length === 0;
+  if (voters.length !== 1 || votersOutgoing.length > 0) return false;
+  return votesBy(state.configurations.newest, state.id, state.options.incarnation ?? null);
 }
 
 /** Restarts the election timer, with a random end in [T, 2T) (paper §5.2). */
@@ -316,8 +327,8 @@ export function missesLeader({ heardMs, options }: RaftState, nowMs: number): bo
 }
 
 /**
- * True where one sync has taken longer than an election timeout. Such a server must not lead: it
- * would keep its followers quiet with heartbeats while nothing it proposes gets any further.
+ * True where one sync has taken longer than an election timeout. Such a server must not lead: it would
+ * keep its followers quiet with heartbeats while nothing it proposes gets any further.
  */
 export function isDiskStalled(state: RaftState): boolean {
   return state.nowMs >= diskStallsMs(state);

@@ -22,7 +22,7 @@ export function step(state: RaftState, message: Message, incarnation: Incarnatio
   // An answer counts for one life of its server: an earlier one's vote, ack or term is not the later one's.
   // Requests don't count for anything, so they are taken from whoever sends them (thesis §4.1).
   if (isAnswer(message) && state.configurations.isOtherLife(from, incarnation)) return;
-  if (message.kind === "voteResponse" && message.removed) return noteRemoved(state, message);
+  if (message.kind === "voteResponse" && message.removed) return noteRemoved(state, from);
   // After any message except a granted pre-vote, our term is at least the sender's.
   if (state.suspect && !isGrantedPreVote(message)) state.heardSinceStart.set(from, incarnation);
   if (message.term < state.term) return answerOldTerm(state, message);

@@ -94,15 +94,19 @@ export function tellSuspicionOnce(state: RaftState): void {
 
 /**
  * A heartbeat came. A suspect server says so again where it lacks nothing but a look at its log: it
- * gets an append that shows whether it is sound by now.
+ * gets an append that shows whether it is sound by now. It also does once an election timeout: a process that
+ * has just started is often reached before it reaches the others, and what it says then is lost. Its leader
+ * would take it for sound and build on it, such as by making a voter of it.
  */
 export function requestProbe(state: RaftState): void {
-  if (state.suspectToldTerm !== state.term || hasHeardAll(state)) tellSuspicion(state);
+  const isLongAgo = state.nowMs - state.suspectToldMs >= state.options.electionTimeoutMs;
+  if (state.suspectToldTerm !== state.term || hasHeardAll(state) || isLongAgo) tellSuspicion(state);
 }
 
 /** By a vote response that grants nothing. */
 function tellSuspicion(state: RaftState): void {
   state.suspectToldTerm = state.term;
+  state.suspectToldMs = state.nowMs;
   send(state, {
     kind: "voteResponse",
     from: state.id,

@@ -5,6 +5,7 @@
  * Beyond the thesis, the order waits for what is in the log to be committed here: whoever asked for it
  * gets an answer, and would have to be told that the outcome is unknown once this server does not lead.
  */
+import { hasRoom, isReachable } from "./catch_up.ts";
 import { send } from "./output.ts";
 import type { Progress } from "./progress.ts";
 import { configurationOf, type LeaderRole, type RaftState, type Transfer } from "./state.ts";
@@ -16,14 +17,94 @@ const WAITS_HEARTBEATS = 3;
 
 /**
  * Begins to hand over to `to`, or to the voter that holds the most among those that answered most
- * recently. False where this server does not lead or there is no such voter.
+ * recently. False where this server does not lead or there is no such voter, none that can take over:
+ * who is suspect ignores the order (paper §5.2: it may have voted in the next term), and of a server that
+ * is named but does not answer, such as an earlier life of it, nothing can be expected. Proposals would be
+ * refused for an election timeout, and for nothing.
  */
 export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   const leader = state.role;
   if (leader.kind !== "leader") return false;
   const target = chooseTarget(state, leader, to);
   if (target === undefined) return false;
-  if (leader.transfer?.target === target.id) return true;
+  beginTransfer(state, leader, target);
+  return true;
+}
+
+/** Why a server can't take the leadership now: see `moveLeadership`. */
+export type UnfitReason =
+  | "noVoter"
+  | "unreachable"
+  | "suspect"
+  /** What its log has is not known yet: that takes an answer or two. */
+  | "probed"
+  | "behind"
+  | "noRoom";
+
+export interface UnfitServer {
+  readonly id: ServerId;
+  readonly reason: UnfitReason;
+}
+
+/** `unfit`: the server that was asked for; else all other voters. */
+export type MoveResult =
+  | { readonly accepted: true; readonly target: ServerId }
+  | { readonly accepted: false; readonly reason: "notLeader" }
+  | { readonly accepted: false; readonly reason: "transferring"; readonly target: ServerId }
+  | { readonly accepted: false; readonly reason: "unfit"; readonly unfit: readonly UnfitServer[] };
+
+/**
+ * Begins to hand over because somebody wants that, not because this server has to: to `to`, or to the best
+ * voter (null), and only where that will do. Proposals wait meanwhile, so for a server that does not
+ * answer, or lacks much, clients would stand still for an election timeout, and for nothing; a suspect one
+ * acknowledges nothing but what is committed; one without room could not write down its own term.
+ */
+export function moveLeadership(
+  state: RaftState,
+  to: ServerId | null,
+): MoveResult {
+  const leader = state.role;
+  if (leader.kind !== "leader") return { accepted: false, reason: "notLeader" };
+  if (leader.transfer !== null) {
+    const { target } = leader.transfer;
+    return { accepted: false, reason: "transferring", target };
+  }
+  const { voters } = configurationOf(state);
+  const unfit: UnfitServer[] = [];
+  let best: Progress | undefined;
+  for (const id of to === null ? voters.filter((one) => one !== state.id) : [to]) {
+    const progress = voters.includes(id) ? leader.progress.get(id) : undefined;
+    const reason = unfitReason(state, progress);
+    if (reason !== null) unfit.push({ id, reason });
+    else if (best === undefined || isBetter(progress!, best)) best = progress;
+  }
+  if (best === undefined) return { accepted: false, reason: "unfit", unfit };
+  beginTransfer(state, leader, best);
+  return { accepted: true, target: best.id };
+}
+
+function unfitReason(state: RaftState, progress: Progress | undefined): UnfitReason | null {
+  if (progress === undefined) return "noVoter";
+  if (!isReachable(state, progress)) return "unreachable";
+  if (progress.isSuspect) return "suspect";
+  if (progress.mode === "probe") return "probed";
+  if (!lacksLittle(state, progress)) return "behind";
+  return hasRoom(state, progress.id) ? null : "noRoom";
+}
+
+/** What it lacks can all be on its way at once, without an answer in between. */
+function lacksLittle({ log, options }: RaftState, { mode, matchIndex }: Progress): boolean {
+  if (mode !== "replicate" || matchIndex < log.firstIndex - 1) return false;
+  let bytes = 0;
+  for (let index = matchIndex + 1; index <= log.lastIndex; index++) {
+    bytes += log.at(index).data.length;
+    if (bytes > options.appendBytesInFlightMax) return false;
+  }
+  return true;
+}
+
+function beginTransfer(state: RaftState, leader: LeaderRole, target: Progress): void {
+  if (leader.transfer?.target === target.id) return;
   leader.transfer = {
     target: target.id,
     deadlineMs: state.nowMs + state.options.electionTimeoutMs,
@@ -31,7 +112,6 @@ export function transferLeadership(state: RaftState, to?: ServerId): boolean {
   };
   state.output.appendsDue = true; // also what was deferred: it needs the whole log
   continueTransfer(state, leader);
-  return true;
 }
 
 function chooseTarget(
@@ -42,7 +122,8 @@ function chooseTarget(
   let best: Progress | undefined;
   for (const id of configurationOf(state).voters) {
     const progress = leader.progress.get(id);
-    if (progress === undefined || (to !== undefined && id !== to)) continue;
+    if (progress === undefined || progress.isSuspect) continue;
+    if (to !== undefined && (id !== to || !isReachable(state, progress))) continue;
     if (best === undefined || isBetter(progress, best)) best = progress;
   }
   return best;
@@ -61,6 +142,11 @@ function isBetter(a: Progress, b: Progress): boolean {
 /** The answer to the last heartbeat may be on its way: that is no silence yet. */
 function silence(progress: Progress): number {
   return Math.max(1, progress.silentHeartbeats);
+}
+
+/** That server can't take over after all: proposals are taken again. */
+export function giveUpTransferTo(leader: LeaderRole, id: ServerId): void {
+  if (leader.transfer?.target === id) leader.transfer = null;
 }
 
 /** Orders the target to campaign, once, where it has caught up. Call it where that may have changed. */

@@ -72,6 +72,12 @@ export interface Configuration {
   readonly members: readonly Member[];
 }
 
+/**
+ * What a server's disk has room for: any entries; only what its reserve takes, such as deletes and changes of
+ * members; or nothing.
+ */
+export type DiskRoom = "free" | "reserve" | "none";
+
 /** One server's part in a change of members: each server is named once in a change. */
 export type MemberChange =
   /** It gets the log, and is made a voter once it keeps up, unless it is to stay a learner. */
@@ -81,6 +87,8 @@ export type MemberChange =
   /** A voter becomes a learner, and stays one. */
   | { readonly kind: "demote"; readonly id: ServerId }
   | { readonly kind: "remove"; readonly id: ServerId }
+  /** A learner's data is lost: another life of it takes its place, and is the same kind of learner. */
+  | ({ readonly kind: "replace" } & Pick<Member, "id" | "incarnation" | "addresses">)
   /** It is reached elsewhere. */
   | { readonly kind: "move"; readonly id: ServerId; readonly addresses: Uint8Array };
 
@@ -165,8 +173,8 @@ export interface SnapshotChunk extends MessageHeader {
   readonly snapshotTerm: number;
   /** Where `data` begins in the snapshot's body. */
   readonly offset: number;
-  /** Of the whole body; `offset + data.length` never exceeds it. */
-  readonly totalBytes: number;
+  /** Of the whole body; `offset + data.length` never exceeds it. Null while the body is being made. */
+  readonly totalBytes: number | null;
   readonly data: Uint8Array;
 }
 

@@ -3,7 +3,8 @@ import { isMember } from "./configuration.ts";
 import { send, sendAfterSync, setTerm } from "./output.ts";
 import { becomeFollower } from "./roles.ts";
 import { type RaftState, startElectionTimer } from "./state.ts";
-import { type Incarnation, NOBODY, type VoteRequest, type VoteResponse } from "./types.ts";
+import { isOtherLifeMeant } from "./own_life.ts";
+import { type Incarnation, NOBODY, type ServerId, type VoteRequest } from "./types.ts";
 
 /**
  * True while this server leads or has heard from a leader within the least election timeout: then
@@ -38,7 +39,8 @@ export function handleVoteRequest(
   }
   const free = state.votedFor === request.from ||
     (state.votedFor === NOBODY && state.leaderId === NOBODY);
-  const granted = free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
+  const granted = free && !isOtherLifeMeant(state) &&
+    state.log.isUpToDate(request.lastIndex, request.lastTerm);
   if (granted) {
     if (state.votedFor === NOBODY) setTerm(state, state.term, request.from);
     startElectionTimer(state);
@@ -71,7 +73,7 @@ function tellRemoved(state: RaftState, request: VoteRequest): void {
 }
 
 /** Another server knows that this one was removed: it has nothing to campaign for, and is quiet. */
-export function noteRemoved(state: RaftState, { from }: VoteResponse): void {
+export function noteRemoved(state: RaftState, from: ServerId): void {
   if (state.removed || state.role.kind === "leader") return;
   state.removed = true;
   becomeFollower(state, state.term, NOBODY, `server ${from} knows that this one was removed`);
@@ -101,7 +103,8 @@ function canGrantPreVote(state: RaftState, request: VoteRequest): boolean {
   if (winsTie(state, request)) return false;
   const free = request.term > state.term || state.votedFor === request.from ||
     (state.votedFor === NOBODY && state.leaderId === NOBODY);
-  return free && state.log.isUpToDate(request.lastIndex, request.lastTerm);
+  return free && !isOtherLifeMeant(state) &&
+    state.log.isUpToDate(request.lastIndex, request.lastTerm);
 }
 
 function respond(state: RaftState, request: VoteRequest, granted: boolean): void {

@@ -11,6 +11,9 @@
  * while others form with the old one. A list is formed only if each of its incarnations prepared it,
  * and an incarnation prepares one list only; so two different lists of one configuration are both
  * formed only where no incarnation is in both, that is, where all servers were wiped.
+ *
+ * A server that is added to a cluster later takes over the founders' list as it is: nothing is formed
+ * with it, and it votes only by what it gets from the log.
  */
 import type { ServerId } from "../../raft/types.ts";
 import type {
@@ -41,6 +44,8 @@ export interface FormationOwner {
 
 export class Formation {
   record: FormationRecord | null;
+  /** The cluster that this server is to be added to; null where it founds one. */
+  readonly joins: ClusterId | null;
   readonly #identity: Identity;
   readonly #ids: readonly ServerId[];
   readonly #owner: FormationOwner;
@@ -53,7 +58,9 @@ export class Formation {
     record: FormationRecord | null,
     ids: readonly ServerId[],
     owner: FormationOwner,
+    joins: ClusterId | null = null,
   ) {
+    this.joins = joins;
     this.#identity = identity;
     this.record = record;
     this.#ids = [...ids].sort((a, b) => a - b);
@@ -76,7 +83,7 @@ export class Formation {
 
   /** Whom this server still waits for before it can form. */
   waitingFor(): ServerId[] {
-    if (this.isFormed) return [];
+    if (this.isFormed || this.joins !== null) return [];
     const wanted = this.record === null
       ? (heard: Heard | undefined) => heard !== undefined
       : (heard: Heard | undefined) => heard?.clusterId === this.record?.clusterId;
@@ -97,7 +104,9 @@ export class Formation {
 
   /** Takes in the notice of another server; may prepare or form. */
   hear(from: ServerId, notice: FormationNotice): void {
-    if (this.isFormed || !this.#ids.includes(from)) return;
+    if (this.isFormed) return;
+    if (this.joins !== null) return this.#hearFounders(from, notice, this.joins);
+    if (!this.#ids.includes(from)) return;
     if (notice.stage !== FormationStage.unformed && !this.#isForUs(from, notice)) return;
     const listed = this.listedIncarnation(from);
     if (listed !== null && listed !== notice.incarnation) {
@@ -116,6 +125,8 @@ export class Formation {
 
   /** Prepares and forms as far as the notices allow; a single server forms at once. */
   advance(): void {
+    if (this.joins !== null) return;
+    if (this.record?.joined === true) return this.#joined(this.record);
     if (this.record === null && this.waitingFor().length === 0) {
       this.#prepare(this.#ids.map((id) => ({
         serverId: id,
@@ -135,16 +146,32 @@ export class Formation {
     this.#save({ ...record, stage: "formed" });
   }
 
+  /**
+   * A member tells a server that is to be added who founded the cluster: the log begins with them, and the
+   * store's hash is seeded with their incarnations, which clients must not know.
+   */
+  #hearFounders(from: ServerId, { stage, clusterId, members }: FormationNotice, joins: ClusterId) {
+    if (stage !== FormationStage.formed || clusterId !== joins) return;
+    if (clusterIdOf(members) !== clusterId) {
+      return this.#warnOnce(
+        `Server ${from} names other founders than those of cluster ${clusterId}: not joining it.`,
+      );
+    }
+    // The record comes before the log that it makes: a log of no cluster would be what is left of a lost one.
+    this.#save({ stage: "prepared", clusterId, members, joined: true });
+    this.#joined(this.record!);
+  }
+
+  /** What it was told is durable: where it ended before it had a log, it makes one at its next start. */
+  #joined(record: FormationRecord): void {
+    if (record.stage === "prepared") this.#save({ ...record, stage: "formed" });
+  }
+
   /** Checks a list that another server prepared: it must be of our ids, our incarnation, and one. */
   #isForUs(from: ServerId, notice: FormationNotice): boolean {
     const own = notice.members.find((member) => member.serverId === this.#identity.serverId);
     if (own?.incarnation !== this.#identity.incarnation) {
-      this.#warnOnce(
-        `Server ${from} belongs to a cluster that does not know this data directory: it formed ` +
-          `with another one under id ${this.#identity.serverId}. If that one was moved, ` +
-          `put it back; if it is lost, leave this server stopped, for no build can take a lost ` +
-          `server back yet (see docs/operating.md).`,
-      );
+      this.#warnOnce(strangerText(from, this.#identity.serverId, own !== undefined));
       return false;
     }
     const ids = notice.members.map((member) => member.serverId);
@@ -179,4 +206,15 @@ export class Formation {
     this.#warned.add(sentence);
     this.#owner.warnOfFormation(sentence);
   }
+}
+
+/** Server `from` has formed a cluster without the data directory of server `id`. */
+function strangerText(from: ServerId, id: ServerId, hadOther: boolean): string {
+  const join = `with raftkv serve --id ${id} --join HOST:PORT, then raftkv member`;
+  const knows = `Server ${from} belongs to a cluster that does not know this data directory`;
+  return hadOther
+    ? `${knows}: it formed with another one under id ${id}. If that one was moved, put it back; ` +
+      `if it is lost, start this server on an empty directory ${join} replace ${id}.`
+    : `${knows}, and that formed without a server ${id}: start it on an empty directory ${join} ` +
+      `add ${id}.`;
 }

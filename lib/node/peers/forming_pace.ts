@@ -18,7 +18,7 @@ export class FormingPace {
 
   elapse(
     nowMs: number,
-    formation: Pick<Formation, "notice" | "waitingFor">,
+    formation: Pick<Formation, "notice" | "waitingFor" | "joins">,
     outbound: readonly PeerOutbound[],
     host: Pick<NodeHost, "log">,
   ): void {
@@ -26,8 +26,11 @@ export class FormingPace {
     this.#noticeMs = nowMs;
     const notice = formation.notice();
     for (const link of outbound) link.sendNotice(notice);
-    if (nowMs - this.#logMs < WAITING_LOG_INTERVAL_MS) return;
+    // Whom a server waits for that is to be added, whoever starts it says.
+    if (formation.joins !== null || nowMs - this.#logMs < WAITING_LOG_INTERVAL_MS) return;
     this.#logMs = nowMs;
+    // A cluster is there already, and what it refuses was said: there is no first start to wait for.
+    if (outbound.some(({ isRefusedLife }) => isRefusedLife)) return;
     host.log({
       level: "info",
       message: "First start: waiting for every server of the cluster file once",

@@ -29,6 +29,8 @@ export class PeerFacts {
   readonly #validMs: number;
   readonly #byId = new Map<ServerId, Heard>();
   #toldMs = -PAUSE_MS;
+  /** One of them has said, in this process's life, that it keeps changes for watches. */
+  othersKeepChanges = false;
 
   constructor(electionTimeoutMs: number) {
     this.#validMs = Math.max(VALID_MS, VALID_ELECTION_TIMEOUTS * electionTimeoutMs);
@@ -44,6 +46,7 @@ export class PeerFacts {
   receive(from: ServerId, { facts, events }: FactsNotice, receivedMs: number): void {
     const heard = this.#byId.get(from) ?? { facts, receivedMs, events: [] };
     this.#byId.set(from, heard);
+    this.othersKeepChanges ||= facts.keepsChanges;
     // Another process begins to count anew.
     const isRestarted = facts.uptimeMs < heard.facts.uptimeMs;
     const lastNumber = isRestarted ? 0 : heard.events.at(-1)?.number ?? 0;
@@ -53,6 +56,11 @@ export class PeerFacts {
     heard.events = [...heard.events, ...news].slice(-EVENTS_MAX);
     heard.facts = facts;
     heard.receivedMs = receivedMs;
+  }
+
+  /** That server is gone, or another one has its id. */
+  forget(id: ServerId): void {
+    this.#byId.delete(id);
   }
 
   /** Null where it has said nothing lately. */

@@ -1,5 +1,5 @@
 /** One accepted connection from another server: a handshake, then its messages. */
-import type { ServerId } from "../../raft/types.ts";
+import type { Incarnation, ServerId } from "../../raft/types.ts";
 import { OutputBuffer } from "../../util/output_buffer.ts";
 import {
   encodePong,
@@ -7,55 +7,54 @@ import {
   encodeProbeResponse,
   encodeRefusal,
   encodeWelcome,
-  featureOfFrame,
   type Frame,
   FrameDecoder,
-  FrameType,
   HANDSHAKE_BYTES_MAX,
   type Hello,
-  PROTOCOL_VERSION_MIN,
   RefusalReason,
 } from "../../wire/rpc/rpc.ts";
+import { certificateRefusal } from "./certificate_check.ts";
+import { InboundWatch } from "./inbound_watch.ts";
+import { AcceptorProof, secretDoubted } from "./link_proof.ts";
 import { type AcceptedLink, type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
-import { peerVersionOf, versionRefusal } from "./peer_version.ts";
+import { otherVersionText, peerVersionOf, unnamedFeature, versionRefusal } from "./peer_version.ts";
+import type { Refused } from "./refused.ts";
 import type { InboundLink } from "../api.ts";
 
-/** Without a handshake by then a connection is closed: strangers must not use up the connections. */
-const HANDSHAKE_MAX_MS = 5_000;
-/**
- * The end that made a connection gives it up after one silent period; the other end waits for several.
- * A connection that its maker gave up is replaced by the next one: this is for makers that died.
- */
-const SILENT_PERIODS = 4;
 /** A peer that asks without reading the answers gets no more of them. */
 const ANSWER_BYTES_MAX = 4_096;
 
-type FeatureFrame = Extract<Frame, { type: "status" | "facts" | "probe" | "probeResponse" }>;
+type FeatureFrame = Extract<
+  Frame,
+  { type: "status" | "facts" | "probe" | "probeResponse" | "addresses" }
+>;
 
 export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, FrameTaker {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   readonly #remote: string;
+  /** Of the certificate at the other end; undefined without TLS. */
+  readonly #peerNames: readonly string[] | undefined;
   readonly #links: LinkOwner;
   readonly #output = new OutputBuffer();
   /** Until the handshake has passed, nothing larger than a hello is held for anybody. */
   #decoder = new FrameDecoder(HANDSHAKE_BYTES_MAX);
   /** The hello of the other end; null until it is found good. */
   #hello: Hello | null = null;
+  readonly #proof: AcceptorProof;
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
   #isLost = false;
-  /** In listening time: when something came in last, and when it was answered last. */
-  #heardMs: number;
-  readonly #acceptedMs: number;
-  #pongMs: number;
+  readonly #watch: InboundWatch;
 
-  constructor(remote: string, links: LinkOwner) {
+  constructor(remote: string, links: LinkOwner, peerNames?: readonly string[]) {
     this.#remote = remote;
+    this.#peerNames = peerNames;
     this.#links = links;
-    this.#acceptedMs = this.#heardMs = links.time.nowMs();
-    this.#pongMs = links.time.clockMs();
+    this.#proof = new AcceptorProof(links.secret);
+    const { pace, time } = links;
+    this.#watch = new InboundWatch(pace, time.nowMs(), time.clockMs());
   }
 
   get address(): string {
@@ -70,6 +69,10 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     return this.#from !== null;
   }
 
+  isFrom(peer: ServerId, incarnation: Incarnation): boolean {
+    return this.#from === peer && this.#hello!.incarnation === incarnation;
+  }
+
   /** True where the handshake has passed with this server, in this version. */
   speaks(peer: ServerId, protocolVersion: number): boolean {
     return this.#from === peer && this.#hello!.protocolVersion === protocolVersion;
@@ -82,8 +85,9 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
 
   receive(bytes: Uint8Array): void {
     if (this.closing !== null) return;
-    this.#links.linkActive();
-    const nowMs = this.#heardMs = this.#links.time.nowMs();
+    this.#links.input.inputBegins();
+    const nowMs = this.#links.time.nowMs();
+    this.#watch.heard(nowMs);
     // From the handshake on silence ends it, which is sooner.
     if (this.#from === null) this.#links.dueEarlier();
     const malformed = takeFrames(this.#decoder, bytes, this);
@@ -91,9 +95,11 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
       this.#end(`a malformed frame from ${this.#remote}: ${malformed}`);
       if (this.#from !== null) this.#links.log.malformed(this.#from, malformed);
     }
-    if (this.#from === null) return;
-    this.#links.silence.heard(this.#from, nowMs);
-    this.#answer();
+    if (this.#from !== null) {
+      this.#links.silence.heard(this.#from, nowMs);
+      this.#answer();
+    }
+    this.#links.input.inputEnds();
   }
 
   disconnected(): void {
@@ -106,20 +112,13 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
 
   /** When there is something to do, in listening time. */
   nextDeadlineMs(): number {
-    if (this.#isLost) return Infinity;
-    if (this.#from === null) return this.#acceptedMs + HANDSHAKE_MAX_MS;
-    return this.#heardMs + SILENT_PERIODS * this.#links.pace.silenceMaxMs;
+    return this.#isLost ? Infinity : this.#watch.nextDeadlineMs(this.isKnown);
   }
 
   /** Lets time pass: ends a connection that stays silent. */
   elapse(nowMs: number): void {
-    if (this.#isLost) return;
-    if (this.#from === null) {
-      if (nowMs - this.#acceptedMs < HANDSHAKE_MAX_MS) return;
-      return this.#lose(`no handshake within ${HANDSHAKE_MAX_MS} ms`);
-    }
-    const silenceMaxMs = SILENT_PERIODS * this.#links.pace.silenceMaxMs;
-    if (nowMs - this.#heardMs >= silenceMaxMs) this.#lose(`nothing came in for ${silenceMaxMs} ms`);
+    const reason = this.#isLost ? null : this.#watch.lostReason(this.isKnown, nowMs);
+    if (reason !== null) this.#lose(reason);
   }
 
   /**
@@ -127,18 +126,16 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
    * or with what comes next, which the other end sees to: nobody has to be woken for it.
    */
   #answer(): void {
-    // By the clock: the other end waits while this process stands still.
-    const clockMs = this.#links.time.clockMs();
-    if (clockMs - this.#pongMs < this.#links.pace.pongPauseMs) return;
     if (this.closing !== null || this.#output.pendingBytes > 0) return;
-    this.#pongMs = clockMs;
+    if (!this.#watch.mayAnswer(this.#links.time.clockMs())) return;
     encodePong(this.#output.writer);
     this.onActivity?.();
   }
 
   /** The same server has made a newer connection: it does not use this one any more. */
   replaceBy(newer: AcceptedLink): void {
-    if (newer === this || newer.from === null || newer.from !== this.#from) return;
+    const from = this.#from;
+    if (newer === this || from === null || !newer.isFrom(from, this.#hello!.incarnation)) return;
     this.#forget();
     this.#lose("its server has made a newer connection");
   }
@@ -147,12 +144,23 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   #forget(): void {
     const from = this.#from;
     this.#from = null;
-    if (from !== null) this.#links.inboundLost(from);
+    if (from !== null) this.#links.inboundLost(from, this.#hello!.incarnation);
+  }
+
+  reconsider(): void {
+    const refused = this.#from === null ? null : this.#links.check(this.#hello!);
+    if (refused !== null) this.#refuse(refused);
   }
 
   /** Ends this connection so that the other end makes a fresh handshake. */
   reconnect(reason: string): void {
     this.#end(reason);
+  }
+
+  secretExchanged(): void {
+    // A proof that is still to come is judged when it does.
+    if (this.#hello === null || this.#proof.isAwaited || this.#proof.isCurrent) return;
+    this.#end("the secret was exchanged");
   }
 
   versionRaised(version: number): void {
@@ -170,12 +178,17 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   }
 
   frameReceived(frame: Frame): void {
+    if (frame.type !== "ping" && frame.type !== "message") this.#links.linkActive();
     if (this.#from === null) {
       if (frame.type === "hello" && this.#hello === null) this.#onHello(frame.hello);
+      else if (frame.type === "proof" && this.#proof.isAwaited) this.#onProof(frame.mac);
+      else if (frame.type === "refusal") this.#onRefusal(frame.reason);
       else if (frame.type === "otherVersion") this.#onOtherVersion(frame.protocolVersion);
       else this.#end(`a ${frame.type} frame before the handshake`);
       return;
     }
+    const unnamed = unnamedFeature(frame, this.#hello!.features);
+    if (unnamed !== null) return this.#end(unnamed);
     switch (frame.type) {
       case "message":
         if (frame.message.from !== this.#from || frame.message.to !== this.#links.serverId) {
@@ -196,24 +209,26 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
       case "facts":
       case "probe":
       case "probeResponse":
-        this.#onFeatureFrame(frame, this.#from);
-        return;
+      case "addresses":
+        return this.#onFeatureFrame(frame, this.#from);
+      case "refusal":
+        return this.#onRefusal(frame.reason);
       default:
         this.#end(`a second ${frame.type} frame`);
     }
   }
 
-  /** A frame that came after version 1: the other end must have named its feature. */
+  /** A frame that came after version 1. */
   #onFeatureFrame(frame: FeatureFrame, from: ServerId): void {
-    const feature = featureOfFrame(FrameType[frame.type]);
-    if (feature !== null && !this.#hello!.features.has(feature)) {
-      return this.#end(`a ${frame.type} frame, and the handshake did not name ${feature}`);
-    }
     switch (frame.type) {
       case "status":
         return this.#links.receiveStatus(from, frame.status);
       case "facts":
         return this.#links.receiveFacts(from, frame.notice);
+      case "addresses": {
+        const wrong = this.#links.receiveAddresses(from, this.#hello!.incarnation, frame.notice);
+        return wrong === null ? undefined : this.#end(wrong);
+      }
       case "probeResponse":
         return this.#links.processes.answered(this, frame.number);
       case "probe":
@@ -228,22 +243,53 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     if (hello.protocolVersion > this.#links.protocolVersionMax) {
       return this.#onOtherVersion(hello.protocolVersion);
     }
-    const refused = this.#links.check(hello);
-    if (refused !== null) {
-      encodeRefusal(this.#output.writer, refused.reason, refused.text);
-      if (refused.reason !== RefusalReason.wrongServer) {
-        this.#links.log.refused(hello.from, refused);
-      }
-      this.#end(refused.text);
-      return;
-    }
+    const stranger = certificateRefusal(hello.from, this.#peerNames) ?? this.#proof.refusal(hello);
+    if (stranger !== null) return this.#refuseAloud(hello.from, stranger);
+    const challenge = this.#proof.challenge(hello, () => this.#answerTo(hello));
+    if (challenge === null) return this.#judge(hello);
     this.#hello = hello;
-    this.#links.processes.present(
-      this,
-      hello.from,
-      startIdOf(hello.features),
-      hello.incarnation,
-    );
+    encodeWelcome(this.#output.writer, challenge);
+    this.onActivity?.();
+  }
+
+  #answerTo({ from, protocolVersion, incarnation }: Hello): Hello {
+    return this.#links.hello(from, protocolVersion, incarnation);
+  }
+
+  #onProof(mac: Uint8Array): void {
+    const hello = this.#hello!;
+    const refused = this.#proof.take(hello, mac);
+    if (refused === null) this.#judge(hello);
+    else this.#refuseAloud(hello.from, refused);
+  }
+
+  /** Nothing stands against believing what this hello says. */
+  #judge(hello: Hello): void {
+    const { from, incarnation, features } = hello;
+    const refused = this.#links.check(hello);
+    if (refused !== null) return this.#refuseAloud(from, refused);
+    this.#hello = hello;
+    this.#links.processes.present(this, from, startIdOf(features), incarnation);
+  }
+
+  #refuseAloud(from: ServerId, refused: Refused): void {
+    if (refused.reason !== RefusalReason.wrongServer) this.#links.log.refused(from, refused);
+    this.#refuse(refused);
+  }
+
+  /** Whoever connected refuses this end: it has not said what it claims to know. */
+  #onRefusal(reason: number): void {
+    if (this.#hello !== null && reason === RefusalReason.secret) {
+      const { from } = this.#hello;
+      this.#links.log.doubted(from, secretDoubted(from, this.#proof.isAwaited));
+    }
+    this.#end(`it is refused by whoever connected, with reason ${reason}`);
+  }
+
+  #refuse({ reason, text }: Refused): void {
+    if (this.closing !== null) return;
+    encodeRefusal(this.#output.writer, reason, text);
+    this.#end(text);
   }
 
   // What PeerProcesses decides about this connection, see ProcessLink.
@@ -251,9 +297,12 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   admitted(): void {
     const { from, protocolVersion } = this.#hello!;
     this.#from = from;
-    this.#links.handshakePassed(this);
+    this.#links.handshakePassed(this, this.#hello!);
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
-    encodeWelcome(this.#output.writer, this.#links.hello(from, protocolVersion));
+    const { writer } = this.#output;
+    // Who was asked for a proof has the welcome; a pong is the word that it was good.
+    if (this.#proof.wasAsked) encodePong(writer);
+    else encodeWelcome(writer, this.#answerTo(this.#hello!));
     this.onActivity?.();
     this.#links.heardVersion(from, protocolVersion);
   }
@@ -277,11 +326,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   }
 
   #onOtherVersion(theirs: number): void {
-    const { protocolVersionMax } = this.#links;
-    const ours = protocolVersionMax === PROTOCOL_VERSION_MIN
-      ? `protocol ${protocolVersionMax}`
-      : `protocols ${PROTOCOL_VERSION_MIN} to ${protocolVersionMax}`;
-    const text = `this server speaks ${ours}, not ${theirs}`;
+    const text = otherVersionText(theirs, this.#links.protocolVersionMax);
     encodeRefusal(this.#output.writer, RefusalReason.otherVersion, text);
     this.#end(text);
   }

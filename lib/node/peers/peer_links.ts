@@ -3,101 +3,67 @@
  * A link is one-way: messages leave over `outbound`, which this server connects, and come in over
  * inbound links, which the others connect. Frames are whole or the connection ends.
  */
-import type { Clock } from "../../host/ports.ts";
 import type { Incarnation, Message, ServerId } from "../../raft/types.ts";
-import type { DataDirectory } from "../../storage/data_directory.ts";
-import { hexToBytes } from "../../storage/files/hex.ts";
-import type { FormationRecord } from "../../storage/types.ts";
+import { type FormationRecord, UNFORMED } from "../../storage/types.ts";
 import {
+  type AddressNotice,
   type DigestNotice,
+  encodeDigest,
+  encodeFacts,
+  encodeStatus,
   factsBytes,
   type FactsNotice,
   Feature,
-  type Features,
   type FormationNotice,
   type Hello,
-  NO_FEATURES,
   PROTOCOL_VERSION,
-  PROTOCOL_VERSION_MIN,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import { claimOf } from "../members/claim.ts";
+import type { KnownMembers } from "../members/known_members.ts";
+import type { ClusterSecret } from "./cluster_secret.ts";
+import { OwnHello } from "./own_hello.ts";
 import { checkHello } from "./hello_check.ts";
 import { PeerFacts } from "./peer_facts.ts";
 import { Formation, type FormationOwner, FormationStage } from "./formation.ts";
 import { FormingPace } from "./forming_pace.ts";
 import { PeerInbound } from "./peer_inbound.ts";
 import { type LinkPace, linkPace } from "./link_pace.ts";
-import type { AcceptedLink, LinkOwner } from "./peer_link.ts";
+import type { AcceptedLink, LinkOwner, WelcomedLink } from "./peer_link.ts";
 import type { Refused } from "./refused.ts";
-import { PeerOutbound } from "./peer_outbound.ts";
+import { OutboundLinks } from "./outbound_links.ts";
+import type { PeerOutbound } from "./peer_outbound.ts";
 import { ListeningTime } from "./listening_time.ts";
 import { PeerLog } from "./peer_log.ts";
-import { PeerProcesses, type StartId } from "./peer_processes.ts";
+import { PeerProcesses } from "./peer_processes.ts";
 import { PeerSilence } from "./peer_silence.ts";
 import { PeerStatuses, type StatusLinks } from "./peer_status.ts";
-import { encodePeerVersion, type PeerVersion } from "./peer_version.ts";
-import type { InboundLink, NodeHost } from "../api.ts";
-
-export interface PeerLinksOptions {
-  readonly serverId: ServerId;
-  /** All servers of the cluster, this one included. */
-  readonly servers: readonly ServerId[];
-  /** Those whose address is known; the others can only connect to this one. */
-  readonly reachable: readonly ServerId[];
-  readonly directory: DataDirectory;
-  /** Tells this process from others that start on the same data directory. */
-  readonly startId: StartId;
-  /** Where each server's log port is, for people. */
-  readonly logAddresses: ReadonlyMap<ServerId, string>;
-  readonly host: Pick<NodeHost, "log">;
-  /** The clock whose time `elapse` is called with. */
-  readonly clock: Pick<Clock, "monotonicMs">;
-  readonly events: PeerEvents;
-  readonly outboxBytesMax: number;
-  readonly frameBytesMax: number;
-  readonly electionTimeoutMs: number;
-  /** Which cluster versions this server can read, and whether it holds the raise back. */
-  readonly version: PeerVersion;
-  /** The latest version of the handshake that is spoken: lower than this build's only in tests. */
-  readonly protocolVersionMax?: number;
-}
-
-/** The node, as its links see it: what it tells the others, and what it hears of them once formed. */
-export interface PeerEvents {
-  /** Something has come in over a link, or a link has changed: `nextDeadlineMs` is to be asked soon. */
-  linkActive(): void;
-  /** What to tell the others of this server; null while there is nothing to tell. */
-  ownStatus(): StatusNotice | null;
-  ownFacts(): FactsNotice | null;
-  /** The cluster version that another server has to know. */
-  neededVersion(): number;
-  /** `incarnation`: of the server that it comes from, by its handshake. */
-  messageReceived(message: Message, incarnation: Incarnation): void;
-  digestReceived(from: ServerId, notice: DigestNotice): void;
-  /** The cluster is formed, and its record durable. */
-  formed(): void;
-  /** A connection with a server ended: what was on its way is lost. */
-  peerLost(id: ServerId): void;
-}
+import type { PeerVersion } from "./peer_version.ts";
+import { ToldAddresses } from "./told_addresses.ts";
+import type { InboundLink } from "../api.ts";
+import type { InputMoment, PeerLinksOptions } from "./peer_events.ts";
 
 /** The longest step while a process is asked whether it answers: what it said may not be read yet. */
 const PROCESSES_STEP_MAX_MS = 50;
 
 export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly formation: Formation;
-  readonly outbound: readonly PeerOutbound[];
+  readonly members: KnownMembers;
   readonly pace: LinkPace;
   readonly protocolVersionMax: number;
   readonly statuses: PeerStatuses;
   readonly facts: PeerFacts;
   readonly time: ListeningTime;
+  readonly input: InputMoment;
   readonly silence: PeerSilence;
-  readonly processes = new PeerProcesses();
+  readonly processes = new PeerProcesses(() => this.formation.isFormed);
   readonly log: PeerLog;
   readonly ownVersion: PeerVersion;
-  readonly #features: Features;
+  readonly secret: ClusterSecret | null;
+  readonly #hello: OwnHello;
   readonly #options: PeerLinksOptions;
-  readonly #byId = new Map<ServerId, PeerOutbound>();
+  readonly #addresses: ToldAddresses;
+  readonly #outbound: OutboundLinks;
   readonly #inbound = new Set<AcceptedLink>();
   /** No link has anything to do before; or -1: they have to be asked. In listening time. */
   linksDueMs = -1;
@@ -107,26 +73,43 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
-    const { directory, serverId, servers, host, electionTimeoutMs } = options;
+    const { directory, members, host, electionTimeoutMs } = options;
+    this.members = members;
+    const servers = members.all.map(({ id }) => id);
     this.pace = linkPace(electionTimeoutMs);
     this.ownVersion = options.version;
+    this.secret = options.secret ?? null;
+    this.#addresses = new ToldAddresses(members, () => this.outbound);
+    this.input = options.clock;
     this.time = new ListeningTime(options.clock, this.pace.stepMaxMs);
-    this.log = new PeerLog(host, servers, options.clock);
-    this.#features = new Map([
-      [Feature.status, new Uint8Array(0)],
-      [Feature.start, hexToBytes(options.startId)],
-      [Feature.facts, new Uint8Array(0)],
-      [Feature.clusterVersion, encodePeerVersion(options.version)],
-    ]);
+    this.log = new PeerLog(host, members, options.clock);
+    this.#hello = new OwnHello(options);
     this.protocolVersionMax = options.protocolVersionMax ?? PROTOCOL_VERSION;
     this.statuses = new PeerStatuses(electionTimeoutMs, options.clock, this);
     this.facts = new PeerFacts(electionTimeoutMs);
-    this.formation = new Formation(directory.identity, directory.formation, servers, this);
-    const others = options.reachable.filter((id) => id !== serverId);
-    this.silence = new PeerSilence(others, this.time);
-    this.outbound = others.map((id) => new PeerOutbound(id, this, options.outboxBytesMax));
-    for (const link of this.outbound) this.#byId.set(link.peerId, link);
+    this.formation = new Formation(
+      directory.identity,
+      directory.formation,
+      servers,
+      this,
+      options.joins ?? null,
+    );
+    this.silence = new PeerSilence(this.time);
+    this.#outbound = new OutboundLinks(this, options.outboxBytesMax, [this.statuses, this.facts]);
     this.formation.advance();
+    this.#outbound.sync(members.linked);
+    members.watch(() => this.#membersChanged());
+  }
+
+  /** One to each server that this one is to be in touch with; another list whenever they change. */
+  get outbound(): readonly PeerOutbound[] {
+    return this.#outbound.all;
+  }
+
+  #membersChanged(): void {
+    this.#outbound.sync(this.members.linked);
+    for (const link of this.#inbound) link.reconsider();
+    this.dueEarlier();
   }
 
   /** The cluster version is `version` now: whoever can't read it is refused from here on. */
@@ -135,20 +118,26 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     for (const link of this.#inbound) link.versionRaised(version);
   }
 
+  /** The secret was exchanged: what was proven by one that counts no more, or by none, ends. */
+  secretExchanged(): void {
+    for (const link of this.outbound) link.secretExchanged();
+    for (const link of this.#inbound) link.secretExchanged();
+  }
+
   get serverId(): ServerId {
     return this.#options.serverId;
   }
 
   logAddressOf(id: ServerId): string {
-    return this.#options.logAddresses.get(id) ?? `server ${id}`;
+    return this.members.logAddressOf(id);
   }
 
   get frameBytesMax(): number {
     return this.#options.frameBytesMax;
   }
 
-  openInbound(remote: string): InboundLink {
-    const link = new PeerInbound(remote, this);
+  openInbound(remote: string, peerNames?: readonly string[]): InboundLink {
+    const link = new PeerInbound(remote, this, peerNames);
     this.#inbound.add(link);
     this.dueEarlier();
     return link;
@@ -156,7 +145,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
   send(message: Message): void {
-    this.#byId.get(message.to)?.send(message);
+    this.#outbound.of(message.to)?.send(message);
     this.statuses.sendEarly();
   }
 
@@ -166,9 +155,9 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   /** When `elapse` has something to do, by the monotonic clock. */
-  nextDeadlineMs(): number {
-    // Asked after each turn. What comes in and leaves moves these times on: it is not asked about.
-    if (this.linksDueMs < 0) this.linksDueMs = this.nextLinkMs();
+  nextDeadlineMs(isWoken = false): number {
+    // Asked after each turn. What comes in and leaves moves these times on: that is asked when woken.
+    if (isWoken || this.linksDueMs < 0) this.linksDueMs = this.nextLinkMs();
     return Math.min(
       this.time.clockAt(this.linksDueMs),
       this.#processesMs(),
@@ -208,22 +197,14 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   // What the links ask.
 
-  /** What this server says of itself at the start of a connection, in a version of the handshake. */
-  hello(to: ServerId, protocolVersion: number): Hello {
-    return {
-      protocolVersion,
-      clusterId: this.formation.clusterId,
-      from: this.#options.serverId,
-      to,
-      incarnation: this.#options.directory.identity.incarnation,
-      features: protocolVersion === PROTOCOL_VERSION_MIN ? NO_FEATURES : this.#features,
-    };
+  hello(to: ServerId, protocolVersion: number, asking: Incarnation | null = null): Hello {
+    return this.#hello.to(to, protocolVersion, this.formation.clusterId, asking);
   }
 
   check(hello: Hello): Refused | null {
-    const { serverId, servers } = this.#options;
-    const needed = this.#options.events.neededVersion();
-    return checkHello(hello, serverId, servers, this.formation, needed);
+    const { members, events, directory: { identity: { incarnation } } } = this.#options;
+    const clusterVersion = events.neededVersion();
+    return checkHello(hello, { incarnation, members, formation: this.formation, clusterVersion });
   }
 
   linkActive(): void {
@@ -240,29 +221,37 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     if (this.formation.isFormed) this.#options.events.messageReceived(message, incarnation);
   }
 
+  receiveAddresses(from: ServerId, incarnation: Incarnation, notice: AddressNotice): string | null {
+    return this.#addresses.receive(from, incarnation, notice);
+  }
+
+  toldRemoved(by: ServerId): void {
+    if (this.formation.isFormed) this.#options.events.toldRemoved(by);
+  }
+
   /** A server names the digest of its contents. */
   receiveDigest(from: ServerId, notice: DigestNotice): void {
     if (this.formation.isFormed) this.#options.events.digestReceived(from, notice);
   }
 
-  /** A server tells how it is. */
+  /** A server tells how it is: kept where a link is made to it, and forgotten with that. */
   receiveStatus(from: ServerId, status: StatusNotice): void {
-    if (this.formation.isFormed) {
-      this.statuses.receive(from, status, this.#options.clock.monotonicMs());
-    }
+    if (!this.formation.isFormed || this.#outbound.of(from) === null) return;
+    this.statuses.receive(from, status, this.#options.clock.monotonicMs());
   }
 
   /** And what it says of itself. */
   receiveFacts(from: ServerId, notice: FactsNotice): void {
+    if (this.#outbound.of(from) === null) return;
     this.facts.receive(from, notice, this.#options.clock.monotonicMs());
   }
 
   sendDigest(to: ServerId, notice: DigestNotice): void {
-    this.#byId.get(to)?.sendDigest(notice);
+    this.#outbound.of(to)?.sendOf(null, (out) => encodeDigest(out, notice));
   }
 
   sendDigestToAll(notice: DigestNotice): void {
-    for (const link of this.outbound) link.sendDigest(notice);
+    for (const link of this.outbound) link.sendOf(null, (out) => encodeDigest(out, notice));
   }
 
   // What the parts of this file's folder ask.
@@ -273,16 +262,19 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** With what this server says of itself, now and then: so that travels without waking anybody. */
   sendStatusToAll(status: StatusNotice, nowMs: number): void {
-    for (const link of this.outbound) link.sendStatus(status);
+    for (const link of this.outbound) {
+      link.sendOf(Feature.status, (out) => encodeStatus(out, status));
+    }
     if (!this.facts.isDue(nowMs)) return;
     const notice = this.#options.events.ownFacts();
     if (notice === null || this.outbound.length === 0) return;
     const body = factsBytes(notice);
-    for (const link of this.outbound) link.sendFacts(body);
+    for (const link of this.outbound) link.sendOf(Feature.facts, (out) => encodeFacts(out, body));
   }
 
   saveFormation(record: FormationRecord): void {
     this.#options.directory.saveFormation(record);
+    this.members.recorded(record);
   }
 
   warnOfFormation(message: string): void {
@@ -293,10 +285,10 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   /** A server tells how far its forming has come. */
   receiveNotice(from: ServerId, notice: FormationNotice): void {
     if (this.formation.isFormed) {
-      if (notice.stage !== FormationStage.formed) {
-        this.#byId.get(from)?.sendNotice(this.formation.notice());
-      }
-      return;
+      if (notice.stage === FormationStage.formed) return;
+      // The founders' lives are no business of whoever claims to be one that is not known here.
+      if (this.members.of(from)?.incarnation !== notice.incarnation) return;
+      return this.#outbound.of(from)?.sendNotice(this.formation.notice());
     }
     this.formation.hear(from, notice);
     if (!this.formation.isFormed) return;
@@ -308,15 +300,18 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     for (const link of this.#inbound) link.reconnect("the cluster is formed");
     this.#options.host.log({
       level: "info",
-      message: "Cluster formed",
+      message: this.formation.joins === null ? "Cluster formed" : "Joined the cluster",
       fields: { clusterId: this.formation.clusterId },
     });
     this.#options.events.formed();
   }
 
-  peerUp(id: ServerId): void {
+  peerUp(link: WelcomedLink, { clusterId }: Hello): void {
+    this.#addresses.tellAll(link);
+    // It is to be added, and waits to be told who founded the cluster.
+    if (this.formation.isFormed && clusterId === UNFORMED) link.sendNotice(this.formation.notice());
     this.statuses.linkUp();
-    this.log.up(id);
+    this.log.up(link.peerId);
   }
 
   peerDown(id: ServerId, reason: string): void {
@@ -326,7 +321,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** A peer has sent a good hello, in a version that it can be spoken to in. */
   heardVersion(from: ServerId, protocolVersion: number): void {
-    this.#byId.get(from)?.heardVersion(protocolVersion);
+    this.#outbound.of(from)?.heardVersion(protocolVersion);
   }
 
   /** True where a server speaks this version over a connection that it has made. */
@@ -336,11 +331,14 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   }
 
   /** A handshake has passed: an older connection of the same server is dead, or will be. */
-  handshakePassed(newer: AcceptedLink): void {
+  handshakePassed(newer: AcceptedLink, { from, incarnation, features }: Hello): void {
     for (const link of this.#inbound) link.replaceBy(newer);
+    this.members.welcomed(from, incarnation, claimOf(features));
   }
 
-  inboundLost(from: ServerId): void {
+  inboundLost(from: ServerId, incarnation: Incarnation): void {
+    const isThere = [...this.#inbound].some((link) => link.isFrom(from, incarnation));
+    if (!isThere) this.members.left(from, incarnation);
     this.#options.events.peerLost(from);
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../host/ports.ts";
 import { NOBODY, type ServerId } from "../../raft/types.ts";
+import type { KnownMembers } from "../members/known_members.ts";
 import { PacedLog } from "../reports/paced_log.ts";
 import { RefusalReason } from "../../wire/rpc/rpc.ts";
 import type { Refused } from "./refused.ts";
@@ -17,7 +18,7 @@ const WARNING_PAUSE_MS = 1_000;
 
 export class PeerLog {
   readonly #host: Pick<NodeHost, "log">;
-  readonly #servers: readonly ServerId[];
+  readonly #members: Pick<KnownMembers, "of">;
   /** The last warning, by kind and server; those about strangers under NOBODY. */
   readonly #warnings = new Map<string, { readonly about: string; readonly atMs: number }>();
   readonly #paced: PacedLog;
@@ -25,12 +26,12 @@ export class PeerLog {
 
   constructor(
     host: Pick<NodeHost, "log">,
-    servers: readonly ServerId[],
+    members: Pick<KnownMembers, "of">,
     clock: Pick<Clock, "monotonicMs">,
   ) {
     this.#clock = clock;
     this.#host = host;
-    this.#servers = servers;
+    this.#members = members;
     this.#paced = new PacedLog(host);
   }
 
@@ -70,7 +71,7 @@ export class PeerLog {
     level: LogEvent["level"] = "warning",
   ): void {
     this.#paced.log(
-      `${id} problem`,
+      `${this.#who(id)} problem`,
       { level, message, fields: { peer: id, reason } },
       this.#clock.monotonicMs(),
     );
@@ -80,6 +81,11 @@ export class PeerLog {
   refused(id: ServerId, { reason, text }: Refused): void {
     const isEarly = reason === RefusalReason.clusterVersion;
     this.#warnOnce(id, isEarly ? "A server's build is too early" : "A server is refused", text);
+  }
+
+  /** A server that has connected to this one refuses it. */
+  doubted(id: ServerId, text: string): void {
+    this.#warnOnce(id, "A peer refuses this server", text);
   }
 
   /** What came over a link whose handshake passed can't be read. */
@@ -112,7 +118,7 @@ export class PeerLog {
     level: LogEvent["level"] = "warning",
     about = text,
   ): void {
-    const who = this.#servers.includes(id) ? id : NOBODY;
+    const who = this.#who(id);
     const key = `${message}/${who}`;
     const last = this.#warnings.get(key);
     const nowMs = this.#clock.monotonicMs();
@@ -125,8 +131,13 @@ export class PeerLog {
     this.#host.log({ level, message, fields: { peer: id, reason: text } });
   }
 
+  /** Those that are no members are one, as there may be any number of them. */
+  #who(id: ServerId): ServerId {
+    return this.#members.of(id) !== null ? id : NOBODY;
+  }
+
   #paceLog(message: string, id: ServerId, fields: LogEvent["fields"]): void {
     const event = { level: "info", message, fields: { peer: id, ...fields } } as const;
-    this.#paced.log(`${id}`, event, this.#clock.monotonicMs());
+    this.#paced.log(`${this.#who(id)}`, event, this.#clock.monotonicMs());
   }
 }

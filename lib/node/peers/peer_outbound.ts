@@ -4,18 +4,14 @@
  * given, the outbox fills up to its bound and then drops: Raft sends again what matters.
  */
 import type { Message, ServerId } from "../../raft/types.ts";
+import type { ByteWriter } from "../../util/bytes.ts";
 import { CLUSTER_VERSION_MAX } from "../../kv/cluster_version.ts";
 import {
-  type DigestNotice,
-  encodeDigest,
-  encodeFacts,
   encodeFormation,
-  encodeHello,
   encodeMessage,
   encodePing,
   encodeProbe,
   encodeProbeResponse,
-  encodeStatus,
   Feature,
   featureOfFrame,
   type FormationNotice,
@@ -24,11 +20,11 @@ import {
   FrameType,
   type Hello,
   NO_FEATURES,
-  PROTOCOL_VERSION_MIN,
   RefusalReason,
-  type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
 import { LinkOutput } from "./link_output.ts";
+import { LinkWatch } from "./link_watch.ts";
+import { OutboundHandshake } from "./outbound_handshake.ts";
 import { type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import {
@@ -38,13 +34,16 @@ import {
   refusalMessage,
   versionRefusal,
 } from "./peer_version.ts";
-import type { LogEvent, OutboundLink } from "../api.ts";
+import type { LogEvent, OutboundLink, PeerAddress } from "../api.ts";
+import { logPlaces } from "../members/addresses.ts";
+import type { LinkTarget } from "../members/known_member.ts";
 
 /** A welcome, a refusal and a pong are small; the other end sends nothing else. */
 const ANSWER_BYTES_MAX = 4_096;
 
 export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   readonly peerId: ServerId;
+  isOver = false;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   retriesAtOnce = false;
@@ -54,44 +53,44 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   readonly #outboxBytesMax: number;
   readonly #output = new LinkOutput();
   #decoder = new FrameDecoder(ANSWER_BYTES_MAX);
-  /** The version of the next hello: the latest, until the peer refuses it. */
-  #protocolVersion: number;
-  /** The welcome of the other end; null until it is found good. */
-  #welcome: Hello | null = null;
+  readonly #handshake: OutboundHandshake;
   /** True once the handshake has passed. */
   isUp = false;
   #isConnected = false;
+  /** The peer knows no such life of this server: it was refused, and not welcomed since. */
+  isRefusedLife = false;
   /** True where nothing came back for too long: what waits to be written will never leave. */
   isLost = false;
-  /** In listening time: when something came back last, and when something was last asked for. */
-  #heardMs = 0;
-  #pingMs = 0;
+  readonly #watch: LinkWatch;
   #lastProblem = "";
   /** This end wants another connection, and nothing is wrong with the present one. */
   #isPlannedEnd = false;
   #hasNews = false;
-  /** Something was sent since the last ping, or since one was due. */
-  #hasSent = false;
 
-  constructor(peerId: ServerId, links: LinkOwner, outboxBytesMax: number) {
-    this.peerId = peerId;
+  target: LinkTarget;
+  addresses: readonly PeerAddress[];
+
+  constructor(target: LinkTarget, links: LinkOwner, outboxBytesMax: number) {
+    this.peerId = target.id;
+    this.target = target;
+    this.addresses = logPlaces(target.places);
     this.#links = links;
+    this.#handshake = new OutboundHandshake(links);
+    this.#watch = new LinkWatch(links.pace);
     this.#outboxBytesMax = outboxBytesMax;
-    this.#protocolVersion = links.protocolVersionMax;
   }
 
   get address(): string {
     return this.#links.logAddressOf(this.peerId);
   }
 
-  /** What waits to be written. */
   get pendingBytes(): number {
     return this.#output.pendingBytes;
   }
 
   /** True where the peer named a feature: its frames and fields may be sent. */
   supports(feature: Feature): boolean {
-    return this.isUp && this.#welcome!.features.has(feature);
+    return this.isUp && this.#handshake.welcome!.features.has(feature);
   }
 
   /**
@@ -99,31 +98,48 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
    * now. An earlier version proves nothing: the peer may remember an earlier build of this server.
    */
   heardVersion(protocolVersion: number): void {
-    if (protocolVersion <= this.#protocolVersion) return;
-    this.#protocolVersion = protocolVersion;
+    if (protocolVersion <= this.#handshake.protocolVersion) return;
+    this.#handshake.protocolVersion = protocolVersion;
     this.connectAfresh("the peer is of a later build now");
   }
 
-  connected(): void {
+  /** It is somewhere else by now, or another life is meant: nothing for the one reaches the other. */
+  retarget(target: LinkTarget): void {
+    this.target = target;
+    this.addresses = logPlaces(target.places);
+    const { incarnation } = target;
+    const { welcome } = this.#handshake;
+    if (welcome === null || incarnation === null || welcome.incarnation === incarnation) return;
+    this.connectAfresh("its server was replaced by one with another data directory");
+  }
+
+  /** There is nothing to be said to that server any more. */
+  finish(reason: string): void {
+    this.isOver = true;
+    this.connectAfresh(reason);
+  }
+
+  connected(peerNames?: readonly string[]): void {
     this.retriesAtOnce = false;
     this.#isPlannedEnd = false;
     this.#isConnected = true;
     this.isLost = false;
-    this.#heardMs = this.#pingMs = this.#links.time.nowMs();
+    const nowMs = this.#links.time.nowMs();
+    this.#watch.begin(nowMs);
     this.closing = null;
-    this.#output.restart(this.#heardMs);
+    this.#output.restart(nowMs);
     this.#decoder = new FrameDecoder(ANSWER_BYTES_MAX);
-    encodeHello(this.#output.writer, this.#links.hello(this.peerId, this.#protocolVersion));
+    const refused = this.#handshake.begin(this.peerId, this.#output.writer, peerNames);
     this.#links.dueEarlier();
-    this.#hasNews = true;
-    this.wake();
+    if (refused !== null) return this.#refusedBy(refusalMessage(refused), refused.text);
+    this.#said();
   }
 
   receive(bytes: Uint8Array): void {
     // Nothing after the frame that ended the connection is an answer to anything.
     if (this.closing !== null) return;
-    this.#links.linkActive();
-    const nowMs = this.#heardMs = this.#links.time.nowMs();
+    const nowMs = this.#links.time.nowMs();
+    this.#watch.heard(nowMs);
     const malformed = takeFrames(this.#decoder, bytes, this);
     if (malformed !== null) this.#refusedBy("A peer's answer makes no sense", malformed);
     if (this.isUp) this.#links.silence.heard(this.peerId, nowMs);
@@ -132,40 +148,27 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   /** When there is something to do, in listening time. */
   nextDeadlineMs(): number {
     if (!this.#isConnected || this.isLost) return Infinity;
-    const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
-    const lostMs = this.#heardMs + silenceMaxMs;
-    return this.isUp ? Math.min(lostMs, this.#pingMs + pingIntervalMs) : lostMs;
+    return this.#watch.nextDeadlineMs(this.isUp);
   }
 
-  /**
-   * Lets time pass. A network that silently drops packets leaves a connection that looks alive until TCP
-   * gives up, minutes later, and that recovers late once the network works again: TCP waits longer and
-   * longer between its tries. So whatever is written has to be answered; otherwise the connection is
-   * given up and made again.
-   */
+  /** Lets time pass: asks whether the connection still carries, and gives it up where nothing comes back. */
   elapse(nowMs: number): void {
     if (!this.#isConnected || this.isLost) return;
-    const { silenceMaxMs, pingIntervalMs } = this.#links.pace;
-    if (nowMs - this.#heardMs >= silenceMaxMs) {
+    if (this.#watch.isLost(nowMs)) {
       this.isLost = true;
-      return this.reconnect(`nothing came back for ${silenceMaxMs} ms`);
+      return this.reconnect(`nothing came back for ${this.#links.pace.silenceMaxMs} ms`);
     }
     this.#output.rest(nowMs);
-    if (!this.isUp || nowMs - this.#pingMs < pingIntervalMs) return;
-    this.#pingMs = nowMs;
-    // Whatever was sent since asks as well as a ping does.
-    if (!this.#hasSent && !this.#isCrowded) {
-      encodePing(this.#output.writer);
-      this.#hasNews = true;
-    }
-    this.#hasSent = false;
+    if (!this.isUp || !this.#watch.wantsPing(nowMs) || this.#isCrowded) return;
+    encodePing(this.#output.writer);
+    this.#hasNews = true;
   }
 
   disconnected(reason: string): void {
     this.#links.dueEarlier();
     const wasUp = this.isUp;
     this.isUp = false;
-    this.#welcome = null;
+    this.#handshake.welcome = null;
     this.#links.processes.closed(this);
     this.#isConnected = false;
     this.closing = null;
@@ -183,16 +186,22 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   send(message: Message): void {
-    if (!this.isUp || this.#isCrowded) return;
+    // What comes after the reason for its end may be meant for whoever comes next.
+    if (!this.isUp || this.closing !== null || this.#isCrowded) return;
     if (this.version.max < CLUSTER_VERSION_MAX) {
       // Its build may stop on it: then the connection ends instead, and its handshake says why.
-      if (this.closing === null) this.versionRaised(neededBy(message));
+      this.versionRaised(neededBy(message));
       if (this.closing !== null) return;
     }
     encodeMessage(this.#output.writer, message);
-    this.#hasSent = true;
+    this.#watch.sent(this.#links.time.nowMs());
     if (this.#output.isBusy) this.#output.noteBusy(this.#links.time.nowMs());
     this.#hasNews = true;
+  }
+
+  secretExchanged(): void {
+    const { welcome, isProofCurrent } = this.#handshake;
+    if (welcome !== null && !isProofCurrent) this.connectAfresh("the secret was exchanged");
   }
 
   /** The cluster version is, or is about to be, `version`. */
@@ -204,27 +213,15 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   sendNotice(notice: FormationNotice): void {
     if (!this.isUp) return;
     encodeFormation(this.#output.writer, notice);
-    this.#hasNews = true;
-    this.wake();
+    this.#said();
   }
 
-  sendDigest(notice: DigestNotice): void {
+  /** Sends the frame that `encode` appends, where the peer named `feature` (null: it needs none). */
+  sendOf(feature: Feature | null, encode: (out: ByteWriter) => void): void {
     if (!this.isUp || this.#isCrowded) return;
-    encodeDigest(this.#output.writer, notice);
-    this.#hasNews = true;
-  }
-
-  sendStatus(status: StatusNotice): void {
-    if (!this.supports(Feature.status) || this.#isCrowded) return;
-    encodeStatus(this.#output.writer, status);
-    this.#hasSent = true;
-    this.#hasNews = true;
-  }
-
-  /** `body`: of `factsBytes`. */
-  sendFacts(body: Uint8Array): void {
-    if (!this.supports(Feature.facts) || this.#isCrowded) return;
-    encodeFacts(this.#output.writer, body);
+    if (feature !== null && !this.supports(feature)) return;
+    encode(this.#output.writer);
+    this.#watch.sent(this.#links.time.nowMs());
     this.#hasNews = true;
   }
 
@@ -232,8 +229,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   reconnect(reason: string): void {
     if (!this.#isConnected) return;
     this.closing = reason;
-    this.#hasNews = true;
-    this.wake();
+    this.#said();
   }
 
   /** The same where nothing is wrong: the handshake has something else to say. */
@@ -251,6 +247,11 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
     if (this.#output.pendingBytes > 0) this.onActivity?.();
   }
 
+  #said(): void {
+    this.#hasNews = true;
+    this.wake();
+  }
+
   wake(): void {
     if (!this.#hasNews) return;
     this.#hasNews = false;
@@ -258,13 +259,18 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   frameReceived(frame: Frame): void {
-    if (this.#welcome === null) {
+    if (frame.type !== "pong" || !this.isUp) this.#links.linkActive();
+    const { welcome } = this.#handshake;
+    if (welcome === null) {
       if (frame.type === "welcome") return this.#onWelcome(frame.hello);
-    } else if (frame.type === "pong") return;
+    } else if (frame.type === "pong") {
+      if (this.#handshake.isAwaitingEntry) this.#enter(welcome);
+      return;
+    }
     if (frame.type === "refusal") return this.#onRefusal(frame.reason, frame.text);
     const isProbe = frame.type === "probe" || frame.type === "probeResponse";
     const feature = isProbe ? featureOfFrame(FrameType[frame.type]) : null;
-    if (!isProbe || feature === null || this.#welcome?.features.has(feature) !== true) {
+    if (!isProbe || feature === null || welcome?.features.has(feature) !== true) {
       return this.#refusedBy("A peer's answer makes no sense", `an unexpected ${frame.type} frame`);
     }
     if (frame.type === "probeResponse") this.#links.processes.answered(this, frame.number);
@@ -274,34 +280,31 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   #answerProbe(number: number): void {
     if (this.#isCrowded) return;
     encodeProbeResponse(this.#output.writer, number);
-    this.#hasNews = true;
-    this.wake();
+    this.#said();
   }
 
   #onWelcome(hello: Hello): void {
-    if (hello.protocolVersion !== this.#protocolVersion) {
-      const reason = `a welcome in protocol ${hello.protocolVersion} to a hello in another`;
-      return this.#refusedBy("A peer's answer makes no sense", reason);
-    }
-    const refused = this.#links.check(hello);
+    const refused = this.#handshake.take(hello, this.target, this.#output.writer);
     if (refused !== null) return this.#refusedBy(refusalMessage(refused), refused.text);
-    this.#welcome = hello;
-    this.version = peerVersionOf(hello.features);
-    this.#links.processes.present(
-      this,
-      this.peerId,
-      startIdOf(hello.features),
-      hello.incarnation,
-    );
+    if (!this.#handshake.isAwaitingEntry) return this.#enter(hello);
+    this.#said();
+  }
+
+  /** The other end has let this one in. */
+  #enter({ features, incarnation }: Hello): void {
+    this.#handshake.entered();
+    this.version = peerVersionOf(features);
+    this.#links.processes.present(this, this.peerId, startIdOf(features), incarnation);
   }
 
   // What PeerProcesses decides about this connection, see ProcessLink.
 
   admitted(): void {
     this.isUp = true;
+    this.isRefusedLife = false;
     this.#links.dueEarlier();
     this.#lastProblem = "";
-    this.#links.peerUp(this.peerId);
+    this.#links.peerUp(this, this.#handshake.welcome!);
   }
 
   refusedFor(twin: Twin): void {
@@ -312,8 +315,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
 
   probe(number: number): void {
     encodeProbe(this.#output.writer, number);
-    this.#hasNews = true;
-    this.wake();
+    this.#said();
   }
 
   givesWay(): void {
@@ -322,16 +324,16 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
   }
 
   #onRefusal(reason: number, text: string): void {
-    // A peer that speaks this version to this server now knows it: somebody else answers here.
-    const mayBeOlder = reason === RefusalReason.otherVersion && !this.isUp &&
-      !this.#links.hears(this.peerId, this.#protocolVersion);
-    if (!mayBeOlder || this.#protocolVersion === PROTOCOL_VERSION_MIN) {
+    const isBelieved = reason === RefusalReason.removed && this.#handshake.isTrusted;
+    if (isBelieved) this.#links.toldRemoved(this.peerId);
+    this.isRefusedLife = reason === RefusalReason.wrongIncarnation;
+    const hears = this.#links.hears(this.peerId, this.#handshake.protocolVersion);
+    if (this.isUp || !this.#handshake.fallsBack(reason, hears)) {
       const isTwin = reason === RefusalReason.secondProcess;
       return this.#refusedBy("A peer refuses this server", text, isTwin ? "error" : "warning");
     }
-    this.#protocolVersion = PROTOCOL_VERSION_MIN;
     this.retriesAtOnce = true;
-    this.#links.log.isOlder(this.peerId, this.#protocolVersion, text);
+    this.#links.log.isOlder(this.peerId, this.#handshake.protocolVersion, text);
     this.reconnect(text);
   }
 

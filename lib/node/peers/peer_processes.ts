@@ -12,6 +12,9 @@
  * and trying: one mistaken judge must not end a rightful server, and one that ended would be started
  * again by its supervisor, with an id that nobody remembers. Which of the two is the copy can't be known
  * here: only which came later.
+ *
+ * Two data directories under one id are two servers, as soon as there is a cluster that tells them apart:
+ * one that was removed and the one that has its place. Whoever is behind may have to do with both.
  */
 import type { Rng } from "../../host/ports.ts";
 import type { ServerId } from "../../raft/types.ts";
@@ -48,6 +51,8 @@ export interface ProcessLink {
 const ANSWER_MAX_MS = 500;
 /** How many processes of one server are remembered that must not come back. */
 const BARRED_MAX = 16;
+/** Of so many servers, which are more than a cluster has: the latest. */
+const BARRED_SERVERS_MAX = 64;
 
 interface Party {
   readonly link: ProcessLink;
@@ -64,12 +69,19 @@ interface Challenge extends Party {
 }
 
 export class PeerProcesses {
+  /** Another data directory under an id is another server. */
+  readonly #tellsLives: () => boolean;
   /** Connections whose handshake has passed. */
   readonly #admitted = new Map<ProcessLink, Party>();
   readonly #challenges = new Map<ProcessLink, Challenge>();
   /** Those that were refused or gave way; of each server the latest, in the order of their last tries. */
   readonly #barred = new Map<ServerId, StartId[]>();
   #lastProbe = 0;
+
+  /** `tellsLives`: whether the cluster is formed, so that each handshake was judged by its incarnation. */
+  constructor(tellsLives: () => boolean) {
+    this.#tellsLives = tellsLives;
+  }
 
   /**
    * A connection's handshake is good so far. Answers by `link.admitted()` or `link.refusedFor()`: at
@@ -96,7 +108,7 @@ export class PeerProcesses {
     const earlier = this.#admitted.get(link);
     if (earlier === undefined) return;
     for (const later of [...this.#challenges.values()]) {
-      if (!isTwin(earlier, later) || number < later.probeNumber) continue;
+      if (!this.#isTwin(earlier, later) || number < later.probeNumber) continue;
       if (this.#challenges.get(later.link) === later) this.#refuse(later, earlier);
     }
   }
@@ -108,7 +120,7 @@ export class PeerProcesses {
     if (gone === undefined) return;
     this.#admitted.delete(link);
     for (const later of [...this.#challenges.values()]) {
-      if (isTwin(gone, later) && this.#twinsOf(later).length === 0) this.#admit(later);
+      if (this.#isTwin(gone, later) && this.#twinsOf(later).length === 0) this.#admit(later);
     }
   }
 
@@ -150,7 +162,7 @@ export class PeerProcesses {
     party.link.admitted();
     // Those that wait have this one against them now: that takes a third process.
     for (const later of [...this.#challenges.values()]) {
-      if (isTwin(party, later)) this.#challengeOrAdmit(later);
+      if (this.#isTwin(party, later)) this.#challengeOrAdmit(later);
     }
   }
 
@@ -169,7 +181,10 @@ export class PeerProcesses {
 
   #bar({ peer, startId }: Party): void {
     const others = (this.#barred.get(peer) ?? []).filter((other) => other !== startId);
+    this.#barred.delete(peer);
     this.#barred.set(peer, [...others, startId].slice(-BARRED_MAX));
+    if (this.#barred.size <= BARRED_SERVERS_MAX) return;
+    for (const earliest of this.#barred.keys()) return void this.#barred.delete(earliest);
   }
 
   /** The oldest connection of a process: whichever of them answers, the same one is named. */
@@ -178,9 +193,14 @@ export class PeerProcesses {
     return [...this.#admitted.values()].find(isSame)!;
   }
 
+  #isTwin(a: Party, b: Party): boolean {
+    return a.peer === b.peer && a.startId !== b.startId &&
+      (a.incarnation === b.incarnation || !this.#tellsLives());
+  }
+
   /** The admitted connections of the same server's other processes. */
   #twinsOf(party: Party): Party[] {
-    return [...this.#admitted.values()].filter((other) => isTwin(other, party));
+    return [...this.#admitted.values()].filter((other) => this.#isTwin(other, party));
   }
 }
 
@@ -206,8 +226,4 @@ export function drawStartId(rng: Rng): StartId {
 export function startIdOf(features: Features): StartId | null {
   const value = features.get(Feature.start);
   return value === undefined ? null : bytesToHex(value, 0, value.length);
-}
-
-function isTwin(a: Party, b: Party): boolean {
-  return a.peer === b.peer && a.startId !== b.startId;
 }

@@ -6,7 +6,7 @@ import type { ServerId } from "../../raft/types.ts";
 import type { ListeningTime } from "./listening_time.ts";
 
 export interface Silence {
-  /** Since the last byte came, or, before the first, since this process began; in ms. */
+  /** Since the last byte came, or, before the first, since this server listens for it; in ms. */
   readonly silentMs: number;
   /** Something has come in this process's life. */
   readonly wasHeard: boolean;
@@ -15,12 +15,21 @@ export interface Silence {
 const NEVER: Silence = { silentMs: Infinity, wasHeard: false };
 
 export class PeerSilence {
-  readonly #byId: ReadonlyMap<ServerId, { sinceMs: number; wasHeard: boolean }>;
+  readonly #byId = new Map<ServerId, { sinceMs: number; wasHeard: boolean }>();
   readonly #time: ListeningTime;
 
-  constructor(ids: readonly ServerId[], time: ListeningTime) {
+  constructor(time: ListeningTime) {
     this.#time = time;
-    this.#byId = new Map(ids.map((id) => [id, { sinceMs: time.nowMs(), wasHeard: false }]));
+  }
+
+  /** From now on this server listens for that one, unless it does so already. */
+  begin(id: ServerId): void {
+    if (this.#byId.has(id)) return;
+    this.#byId.set(id, { sinceMs: this.#time.nowMs(), wasHeard: false });
+  }
+
+  forget(id: ServerId): void {
+    this.#byId.delete(id);
   }
 
   /** Bytes have come from a server whose handshake has passed; it is `nowMs`, in listening time. */

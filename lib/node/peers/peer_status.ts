@@ -64,6 +64,11 @@ export class PeerStatuses {
     this.#byId.set(from, { ...notice, receivedMs });
   }
 
+  /** That server is gone, or another one has its id. */
+  forget(id: ServerId): void {
+    this.#byId.delete(id);
+  }
+
   /** When this server's own report is due again: soon, where it says something else by now. */
   nextDeadlineMs(): number {
     const sent = this.#sent;

@@ -14,7 +14,14 @@ import {
 import { isDescribed } from "../../raft/configuration_codec.ts";
 import { ENVELOPE_BYTES } from "../../raft/envelope.ts";
 import { type Entry, EntryKind, type Message, type ServerId } from "../../raft/types.ts";
-import { Feature, type Features, RefusalReason } from "../../wire/rpc/rpc.ts";
+import {
+  Feature,
+  featureOf,
+  type Features,
+  type Frame,
+  PROTOCOL_VERSION_MIN,
+  RefusalReason,
+} from "../../wire/rpc/rpc.ts";
 import type { Refused } from "./refused.ts";
 
 export interface PeerVersion {
@@ -46,11 +53,35 @@ export function versionRefusal(id: ServerId, { max }: PeerVersion, needed: numbe
   return { reason: RefusalReason.clusterVersion, text };
 }
 
+/** Why a frame may not come from a peer that has named `features`; null where it may. */
+export function unnamedFeature(frame: Frame, features: Features): string | null {
+  const feature = featureOf(frame);
+  if (feature === null || features.has(feature)) return null;
+  return `a ${frame.type} frame, and the handshake did not name ${feature}`;
+}
+
+/** What a peer is told that speaks protocol version `theirs`, where the versions up to `max` are spoken. */
+export function otherVersionText(theirs: number, max: number): string {
+  const ours = max === PROTOCOL_VERSION_MIN
+    ? `protocol ${max}`
+    : `protocols ${PROTOCOL_VERSION_MIN} to ${max}`;
+  return `this server speaks ${ours}, not ${theirs}`;
+}
+
 /** What the log calls it where a peer that this server has connected to is refused. */
 export function refusalMessage({ reason }: Refused): string {
-  return reason === RefusalReason.clusterVersion
-    ? "A peer runs too early a build, and gets nothing until it has a later one"
-    : "A peer is not the server that the cluster file names";
+  switch (reason) {
+    case RefusalReason.otherVersion:
+      return "A peer's answer makes no sense";
+    case RefusalReason.secret:
+      return "A peer does not prove the cluster's secret";
+    case RefusalReason.certificate:
+      return "A peer shows a certificate that is not its own";
+    case RefusalReason.clusterVersion:
+      return "A peer runs too early a build, and gets nothing until it has a later one";
+    default:
+      return "A peer is not the server that the cluster file names";
+  }
 }
 
 /**

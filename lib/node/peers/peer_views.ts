@@ -13,7 +13,9 @@ export function peerViews(
   links: PeerLinks,
   progress: ReadonlyMap<ServerId, Progress> | undefined,
 ): PeerView[] {
-  return links.outbound.map((link) => peerView(links, link, progress?.get(link.peerId)));
+  // A guest, or who was just removed, is none of them.
+  return links.outbound.filter(({ peerId }) => links.members.of(peerId) !== null)
+    .map((link) => peerView(links, link, progress?.get(link.peerId)));
 }
 
 function peerView(

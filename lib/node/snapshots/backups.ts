@@ -7,22 +7,35 @@
 import type { Clock } from "../../host/ports.ts";
 import type { Store } from "../../kv/store.ts";
 import type { SnapshotPosition } from "../../raft/types.ts";
-import type { SnapshotFile, SnapshotFiles, WrittenBody } from "../../storage/types.ts";
+import { DataDirectoryError } from "../../storage/errors.ts";
+import { BodyChecker } from "../../storage/snapshots/body_checker.ts";
+import type { SnapshotFile, WrittenBody } from "../../storage/types.ts";
+import { ByteFormatError } from "../../util/bytes.ts";
 import { type BackupState, LATER } from "../../wire/backup.ts";
-import type { SnapshotMaker } from "./snapshot_maker.ts";
+import type { ReadableSnapshots } from "./readable_snapshots.ts";
+import type { MakerLoad, SnapshotMaker } from "./snapshot_maker.ts";
 
 /** So many are under way at a time. */
 const BACKUPS_MAX = 2;
 /** One that nobody has asked anything of for this long is given up. */
 const IDLE_MS = 15_000;
-const PIECE_BYTES = 262_144;
+/** Of a piece: each costs both ends something. */
+const PIECE_BYTES = 1_048_576;
+/** The same while clients write: no command waits for more than that to be read and copied. */
+const BUSY_PIECE_BYTES = 262_144;
+const NOTHING = new Uint8Array(0);
 
 interface Backup {
   readonly indexMin: number;
-  /** A snapshot of at least that index while it is written; null before, and once it is durable. */
+  /**
+   * A spool of at least that index, or a snapshot while it is written; null before, and once that one is
+   * durable.
+   */
   written: { readonly position: SnapshotPosition; readonly body: WrittenBody } | null;
   /** Null until such a snapshot is durable. */
   file: SnapshotFile | null;
+  /** Of a snapshot that was there before: this disk may have spoiled it since. */
+  checker: BodyChecker | null;
   takenMs: number;
   /** Handed out. */
   bytes: number;
@@ -31,20 +44,23 @@ interface Backup {
 }
 
 export class Backups {
-  readonly #files: SnapshotFiles;
+  readonly #files: ReadableSnapshots;
   readonly #clock: Clock;
   readonly #backups = new Map<number, Backup>();
-  readonly #piece = new Uint8Array(PIECE_BYTES);
+  readonly #load: Pick<MakerLoad, "isBusy">;
+  /** Held while there are backups. */
+  #piece = NOTHING;
   #lastId = 0;
 
-  constructor(files: SnapshotFiles, clock: Clock) {
+  constructor(files: ReadableSnapshots, clock: Clock, load: Pick<MakerLoad, "isBusy">) {
     this.#files = files;
     this.#clock = clock;
+    this.#load = load;
   }
 
   /** True while one waits for its snapshot. */
   get isWaiting(): boolean {
-    for (const { file } of this.#backups.values()) if (file === null) return true;
+    for (const backup of this.#backups.values()) if (!isThere(backup)) return true;
     return false;
   }
 
@@ -52,7 +68,7 @@ export class Backups {
   begin(indexMin: number): number | null {
     if (this.#backups.size === BACKUPS_MAX) return null;
     const askedMs = this.#clock.monotonicMs();
-    const nothing = { written: null, file: null, takenMs: 0, bytes: 0 };
+    const nothing = { written: null, file: null, checker: null, takenMs: 0, bytes: 0 };
     this.#backups.set(++this.#lastId, { indexMin, askedMs, ...nothing });
     return this.#lastId;
   }
@@ -64,23 +80,35 @@ export class Backups {
     const { file, written, takenMs } = backup;
     const { index, term } = file?.position ?? written?.position ?? { index: 0, term: 0 };
     const isReady = file !== null || written !== null;
-    const bytes = file?.bodyBytes ?? made.of;
-    const madeBytes = file?.bodyBytes ?? made.bytes;
+    const whole = file?.bodyBytes ?? (isThere(backup) ? written!.body.bytes : null);
+    const bytes = whole ?? made.of;
+    const madeBytes = whole ?? made.bytes;
     return { isReady, index, term, takenMs, bytes, madeBytes };
   }
 
   /**
    * The next piece, good until the next call; an empty one at the end; `LATER` where it is not written
-   * yet. Null where there is no such backup.
+   * yet. Null where there is no such backup, or its file can't be read on.
    */
   next(id: number): Uint8Array | typeof LATER | null {
     const backup = this.#asked(id);
     if (backup === null) return null;
     const body = backup.file ?? backup.written?.body ?? null;
-    const isThere = backup.file !== null ||
-      (backup.written !== null && backup.written.body.bytes - backup.bytes >= PIECE_BYTES);
-    if (body === null || !isThere) return LATER;
-    const count = body.readBody(backup.bytes, this.#piece);
+    const { written } = backup;
+    const pieceBytes = this.#load.isBusy ? BUSY_PIECE_BYTES : PIECE_BYTES;
+    // What there is will do, where it is no less than the smallest piece.
+    const thereBytes = written === null ? 0 : written.body.bytes - backup.bytes;
+    if (body === null || (!isThere(backup) && thereBytes < BUSY_PIECE_BYTES)) return LATER;
+    if (this.#piece.length === 0) this.#piece = new Uint8Array(PIECE_BYTES);
+    let count: number;
+    try {
+      count = body.readBody(backup.bytes, this.#piece.subarray(0, pieceBytes));
+      backup.checker?.add(this.#piece.subarray(0, count));
+    } catch (error) {
+      this.#files.gaveError((backup.file ?? backup.written)!.position, damageOf(error));
+      this.end(id);
+      return null;
+    }
     backup.bytes += count;
     return this.#piece.subarray(0, count);
   }
@@ -90,13 +118,18 @@ export class Backups {
     backup?.file?.close();
     backup?.written?.body.close();
     this.#backups.delete(id);
+    if (this.#backups.size === 0) this.#piece = NOTHING;
   }
 
-  /** Gives up what nobody asks for, and sees to it that there are snapshots for the others. */
-  elapse(nowMs: number, { appliedIndex }: Store, maker: SnapshotMaker): void {
+  /**
+   * Gives up what nobody asks for, and sees to it that there are snapshots for the others. Spools end where
+   * there is no room: the log needs what they take.
+   */
+  elapse(nowMs: number, { appliedIndex }: Store, maker: SnapshotMaker, hasRoom: boolean): void {
     for (const [id, backup] of this.#backups) {
-      if (nowMs - backup.askedMs >= IDLE_MS) this.end(id);
-      else if (backup.file === null) this.#serve(id, backup, appliedIndex, maker);
+      const isSpool = backup.file === null && isThere(backup);
+      if (nowMs - backup.askedMs >= IDLE_MS || (isSpool && !hasRoom)) this.end(id);
+      else if (!isThere(backup)) this.#serve(id, backup, appliedIndex, maker);
     }
   }
 
@@ -120,11 +153,14 @@ export class Backups {
       written.body.close();
       backup.written = null;
       backup.file = this.#files.open(newest);
+      if (backup.file === null) this.end(id);
     } else if (newest !== undefined && newest.index >= backup.indexMin) {
+      // Where it can't be read, the next look finds another one.
       backup.file = this.#files.open(newest);
+      if (backup.file !== null) backup.checker = new BodyChecker(backup.file.bodyBytes);
       backup.takenMs = this.#clock.wallMs();
     } else if (appliedIndex >= backup.indexMin) {
-      maker.want();
+      maker.wantSpool();
       if (maker.runningIndex === Infinity || maker.runningIndex < backup.indexMin) return;
       backup.written = maker.openRunning();
       backup.takenMs = this.#clock.wallMs();
@@ -136,4 +172,15 @@ export class Backups {
     if (backup !== null) backup.askedMs = this.#clock.monotonicMs();
     return backup;
   }
+}
+
+/** What came of a file that is no snapshot is damage of that file. */
+function damageOf(error: unknown): unknown {
+  if (!(error instanceof ByteFormatError)) return error;
+  return new DataDirectoryError(`its records are damaged: ${error.message}`, { cause: error });
+}
+
+/** All of its contents can be read. */
+function isThere({ file, written }: Backup): boolean {
+  return file !== null || (written !== null && written.body.isWhole);
 }

@@ -172,7 +172,7 @@ export function laggardOf(
     const sender = senders.get(id);
     const isAway = silentHeartbeats > SILENT_HEARTBEATS_MAX || mode === "probe";
     if (isAway || (mode === "snapshot" && sender === undefined)) continue;
-    const index = mode === "snapshot" ? sender!.file.position.index : matchIndex;
+    const index = mode === "snapshot" ? sender!.body.position.index : matchIndex;
     const streamedBytes = mode === "snapshot" ? sender!.acknowledgedBytes : 0;
     if (found === null || index < found.index) found = { id, index, streamedBytes };
   }

@@ -5,7 +5,7 @@
  */
 import type { LeaderRole, Raft } from "../../raft/raft.ts";
 import type { EntriesRequest } from "../../raft/types.ts";
-import { DataDirectoryError } from "../../storage/errors.ts";
+import type { DataDirectoryError } from "../../storage/errors.ts";
 import type { EntriesReader, FollowerNeeds } from "../../storage/types.ts";
 import { catchUpBytesMax, type StorageLimits } from "../limits.ts";
 import type { NodeHost } from "../api.ts";
@@ -52,7 +52,6 @@ export class FollowerFiles {
   read(request: EntriesRequest): void {
     const { raft, reader, host, clock } = this.#options;
     reader.read(request, (error, entries) => {
-      if (error !== null && !(error instanceof DataDirectoryError)) return host.fatal(error);
       if (error !== null) this.#logDamage(request, error);
       raft.noteTime(clock.monotonicMs());
       raft.entriesRead(request, entries);
@@ -60,7 +59,10 @@ export class FollowerFiles {
     });
   }
 
-  #logDamage({ follower, fromIndex }: EntriesRequest, { message }: Error): void {
+  #logDamage(
+    { follower, fromIndex }: EntriesRequest,
+    { message }: DataDirectoryError,
+  ): void {
     this.#options.host.log({
       level: "error",
       message:

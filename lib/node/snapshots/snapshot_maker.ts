@@ -19,6 +19,8 @@ const FLUSH_BYTES = 1_048_576;
 const SLICE_MS = 1.5;
 /** A slice has no more pieces than this while a follower waits. */
 const URGENT_PIECES = 8;
+/** The same where a backup does, and clients write: these are not to feel it. */
+const BACKUP_PIECES = 2;
 /** How long to wait after a full or a far too slow disk before the next try. */
 const FULL_PAUSE_MS = 5_000;
 /** A snapshot is given up once more than this was overwritten while it waited for the disk. */
@@ -30,12 +32,28 @@ export interface SnapshotMakerOptions {
   readonly host: NodeHost;
   readonly logBytesMin: number;
   readonly sliceBytes: number;
+  readonly load: MakerLoad;
   readonly events: SnapshotTaken;
+}
+
+/** What this server has to do besides. */
+export interface MakerLoad {
+  /** Clients write. */
+  readonly isBusy: boolean;
+  readonly isLeader: boolean;
 }
 
 export interface SnapshotTaken {
   /** A snapshot of this server's own is durable. */
   snapshotTaken(position: SnapshotPosition, tookMs: number): void;
+  /** More of the one that is being taken is in its file. */
+  snapshotWritten(): void;
+}
+
+/** A snapshot that is being written, open for reading. */
+export interface RunningSnapshot {
+  readonly position: SnapshotPosition;
+  readonly body: WrittenBody;
 }
 
 interface Running {
@@ -44,6 +62,8 @@ interface Running {
   readonly startedMs: number;
   /** Followers wait for it. */
   isUrgent: boolean;
+  /** Backups do. */
+  isForBackup: boolean;
   bytes: number;
   /** Bytes that are not on their way to the disk yet. */
   bytesSinceFlush: number;
@@ -60,6 +80,7 @@ export class SnapshotMaker {
   /** What runs off the event loop. */
   #writing: "nothing" | "flush" | "finish" = "nothing";
   #isWanted = false;
+  #isSpoolWanted = false;
   #pauseUntilMs = 0;
   #lastBytes = 0;
   /** Bytes of entries applied since the last snapshot. */
@@ -86,22 +107,24 @@ export class SnapshotMaker {
     this.#logBytes += bytes;
   }
 
-  /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one, or a backup. */
+  /** Takes a snapshot as soon as may be, whatever the log's length: a follower needs one. */
   want(): void {
     if (this.#running === null) this.#isWanted = true;
     else this.#running.isUrgent = true;
   }
 
-  /** Opens what is written of the one that is being taken; null where none is. */
-  openRunning(): { readonly position: SnapshotPosition; readonly body: WrittenBody } | null {
-    if (this.#running === null) return null;
-    const { writer } = this.#running;
-    return { position: writer.position, body: writer.openBody() };
+  /** The same for a backup, to which a spool is as good: a snapshot that is not made durable. */
+  wantSpool(): void {
+    if (this.#running === null) this.#isSpoolWanted = true;
+    else this.#running.isForBackup = true;
   }
 
-  /** Somebody waits for the one that is being taken. */
-  get isUrgent(): boolean {
-    return this.#running?.isUrgent ?? false;
+  /** Opens what is written of the one that is being taken; null where none is, or it is about to be there. */
+  openRunning(): RunningSnapshot | null {
+    if (this.#running === null) return null;
+    const { writer } = this.#running;
+    const body = writer.openBody();
+    return body && { position: writer.position, body };
   }
 
   /** True where what is being taken needs no room but its own; also where nothing is. */
@@ -117,6 +140,7 @@ export class SnapshotMaker {
   /** Gives up what is being taken or wanted: the store is about to be replaced. */
   abort(): void {
     this.#isWanted = false;
+    this.#isSpoolWanted = false;
     this.#running?.snapshot.close();
     this.#running?.writer.abort();
     this.#running = null;
@@ -137,8 +161,10 @@ export class SnapshotMaker {
    */
   giveWay(): void {
     if (this.#running === null) return;
+    // Who needs a spool gives it up as well, and asks again.
+    const { isSpool } = this.#running.writer;
     this.abort();
-    this.#isWanted = true;
+    this.#isWanted = !isSpool;
   }
 
   /** Begins a snapshot where one is due and nothing is against it, or writes the next slice. */
@@ -161,6 +187,10 @@ export class SnapshotMaker {
   }
 
   #isDue(): boolean {
+    return this.#isSpoolWanted || this.#isDurableDue();
+  }
+
+  #isDurableDue(): boolean {
     const { logBytesMin } = this.#options;
     return this.#isWanted || this.#logBytes > Math.max(logBytesMin, this.#lastBytes);
   }
@@ -168,9 +198,13 @@ export class SnapshotMaker {
   #begin(nowMs: number, raft: Raft, store: Store): void {
     const index = store.appliedIndex;
     const position = { index, term: raft.state.log.termAt(index) };
+    const configuration = raft.configurationAt(index);
+    const { files } = this.#options;
     let writer: SnapshotWriter;
     try {
-      writer = this.#options.files.begin(position, raft.configurationAt(index));
+      writer = this.#isDurableDue()
+        ? files.begin(position, configuration)
+        : files.beginSpool(position, configuration);
     } catch (error) {
       if (!(error instanceof DiskFullError)) throw error;
       return this.#noteFull(nowMs, error);
@@ -178,7 +212,17 @@ export class SnapshotMaker {
     const snapshot = store.beginSnapshot();
     writer.head(snapshot.head);
     const counters = { bytes: 0, bytesSinceFlush: 0, slices: 0, longestSliceMs: 0, isWhole: false };
-    this.#running = { snapshot, writer, startedMs: nowMs, isUrgent: false, ...counters };
+    const isForBackup = writer.isSpool;
+    this.#running = {
+      snapshot,
+      writer,
+      startedMs: nowMs,
+      isUrgent: false,
+      isForBackup,
+      ...counters,
+    };
+    this.#isSpoolWanted = false;
+    if (writer.isSpool) return;
     this.#isWanted = false;
     this.#logBytes = 0;
   }
@@ -200,7 +244,7 @@ export class SnapshotMaker {
     const startMs = clock.monotonicMs();
     let isMore = true;
     let tookMs = 0;
-    const pieces = running.isUrgent ? URGENT_PIECES : 1;
+    const pieces = this.#pieces(running);
     for (let i = 0; i < pieces && isMore && tookMs < SLICE_MS; i++) {
       isMore = this.#nextPiece(running);
       tookMs = clock.monotonicMs() - startMs;
@@ -221,17 +265,42 @@ export class SnapshotMaker {
     return isMore;
   }
 
+  #pieces({ isUrgent, isForBackup }: Running): number {
+    if (isUrgent) return URGENT_PIECES;
+    if (!isForBackup) return 1;
+    return this.#options.load.isBusy ? BACKUP_PIECES : URGENT_PIECES;
+  }
+
+  /**
+   * The next slice is made as soon as the disk has the one before, and not once a tick: where nobody waits
+   * for this server meanwhile, as all clients do for a leader.
+   */
+  #hurries({ isForBackup, isUrgent }: Running): boolean {
+    const { isBusy, isLeader } = this.#options.load;
+    return isUrgent || (isForBackup && !isBusy && !isLeader);
+  }
+
+  /** What was made meanwhile goes to the disk, and while that is written the next slice is made. */
+  #hurry(running: Running): void {
+    if (running.bytesSinceFlush === 0 && !running.isWhole) this.#next(running);
+    this.#write(running);
+    if (!running.isWhole) this.#next(running);
+  }
+
   /** Writes what there is, once that is enough and nothing else is being written. */
   #write(running: Running): void {
     if (this.#writing !== "nothing") return;
     if (running.isWhole) return this.#finish(running);
-    if (running.bytesSinceFlush < FLUSH_BYTES) return;
+    const hurries = this.#hurries(running);
+    if (running.bytesSinceFlush < (hurries ? 1 : FLUSH_BYTES)) return;
     this.#writing = "flush";
     running.bytesSinceFlush = 0;
     running.writer.flush((error) => {
       this.#writing = "nothing";
-      if (error === null) this.#write(running);
-      else this.#failed(running, error);
+      if (error !== null) return this.#failed(running, error);
+      this.#options.events.snapshotWritten();
+      if (this.#hurries(running)) this.#hurry(running);
+      else this.#write(running);
     });
   }
 
@@ -243,14 +312,17 @@ export class SnapshotMaker {
       this.#writing = "nothing";
       if (error !== null) return this.#failed(running, error);
       this.#running = null;
-      this.#lastBytes = running.bytes;
+      const { isSpool } = running.writer;
+      if (!isSpool) this.#lastBytes = running.bytes;
       const { index, keys } = running.snapshot.head;
       const { bytes, slices, startedMs } = running;
       const tookMs = Math.round(clock.monotonicMs() - startedMs);
       const longestSliceMs = Math.round(running.longestSliceMs * 100) / 100;
       const fields = { index, keys, bytes, tookMs, slices, longestSliceMs };
-      host.log({ level: "info", message: "Snapshot taken", fields });
-      events.snapshotTaken(running.writer.position, tookMs);
+      const message = isSpool ? "Contents written for a backup" : "Snapshot taken";
+      host.log({ level: "info", message, fields });
+      events.snapshotWritten();
+      if (!isSpool) events.snapshotTaken(running.writer.position, tookMs);
     });
   }
 

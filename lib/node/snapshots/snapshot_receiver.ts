@@ -1,7 +1,7 @@
 /**
- * Receives a snapshot from the leader while this server keeps its own state: chunk by chunk into a file,
- * then, once that is durable, section by section into a new store. Only a whole snapshot is handed over,
- * by `takeReady()`; until then nothing of the old state has changed.
+ * Receives a snapshot from the leader while this server keeps its own state: chunk by chunk into a file, and
+ * from there, section by section while more comes, into a new store. Only a whole snapshot that is durable
+ * is handed over, by `takeReady()`; until then nothing of the old state has changed.
  */
 import { ByteFormatError } from "../../util/bytes.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
@@ -10,11 +10,18 @@ import type { Store, StoreOptions } from "../../kv/store.ts";
 import type { RaftState } from "../../raft/state.ts";
 import type { Configuration, SnapshotChunk, SnapshotPosition } from "../../raft/types.ts";
 import { DataDirectoryError } from "../../storage/errors.ts";
-import type { SnapshotFile, SnapshotFiles, SnapshotPart } from "../../storage/types.ts";
+import type {
+  ComingRecords,
+  SnapshotFile,
+  SnapshotFiles,
+  SnapshotPart,
+} from "../../storage/types.ts";
 import type { NodeHost } from "../api.ts";
 
 /** How long sections are loaded at a time; checked between two of them. */
 const LOAD_SLICE_MS = 4;
+/** With each chunk that comes, so many times its length is loaded: so loading keeps up. */
+const LOADED_WITH_CHUNK = 2;
 
 /** After so long without a piece a snapshot is not being sent any more: senders try each second. */
 const SILENCE_MS = 10_000;
@@ -42,9 +49,45 @@ export interface ChunkAnswers {
 /** Which server a chunk came from, and which snapshot it is of. */
 export type ChunkOrigin = Pick<SnapshotChunk, "from" | "index" | "snapshotTerm">;
 
-interface Loading {
-  readonly file: SnapshotFile;
-  readonly reader: SnapshotReader;
+/** A byte of users takes about as long as so many bytes of records: rules are read again, and compiled. */
+const HEAD_WEIGHT = 32;
+
+/** What is loaded of a snapshot, and from where. */
+class Loading {
+  readonly records: ComingRecords;
+  /** Null before its head is there. */
+  #reader: SnapshotReader | null = null;
+  readonly #options: StoreOptions;
+
+  constructor(part: SnapshotPart, options: StoreOptions) {
+    this.records = part.openRecords();
+    this.#options = options;
+  }
+
+  /**
+   * Loads a piece of the users and client sessions, and once all are there the next section, where it is in
+   * the file; how long its records are (of users, how long records would be that take as long), or null where
+   * it is not. Throws what is wrong with it.
+   */
+  next(): number | null {
+    const { records } = this;
+    if (this.#reader === null) {
+      const head = records.head();
+      if (head === null) return null;
+      this.#reader = new SnapshotReader({ ...this.#options, capacityHint: head.keys }, head);
+    }
+    const headBytes = this.#reader.addHead();
+    if (headBytes > 0) return HEAD_WEIGHT * headBytes;
+    if (!records.hasNext) return null;
+    const section = records.next();
+    this.#reader.add(section);
+    return section.length;
+  }
+
+  /** The store, once all is loaded. Throws where records are missing or differ. */
+  finish(): Store {
+    return this.#reader!.finish();
+  }
 }
 
 export class SnapshotReceiver {
@@ -57,7 +100,10 @@ export class SnapshotReceiver {
   /** What was received is being made durable. */
   #isStoring = false;
   #isFinishing = false;
+  /** Of the part, or of a snapshot that is durable. */
   #loading: Loading | null = null;
+  /** Durable, and not all loaded; it has the configuration. */
+  #whole: SnapshotFile | null = null;
   #ready: ReceivedSnapshot | null = null;
 
   constructor(options: SnapshotReceiverOptions) {
@@ -66,9 +112,11 @@ export class SnapshotReceiver {
 
   /** A piece of a snapshot that the core wants. */
   receive(chunk: SnapshotChunk): void {
-    if (this.#isFinishing || this.#loading !== null || this.#ready !== null) {
-      // All of it is here already; the core tells the leader once it is restored from it.
-      return this.#options.answers.answerChunk(chunk, chunk.totalBytes);
+    if (this.#isFinishing || this.#whole !== null || this.#ready !== null) {
+      // All of it is here already; the core tells the leader once it is restored from it. A piece is of
+      // another one.
+      const { totalBytes } = chunk;
+      return totalBytes === null ? undefined : this.#options.answers.answerChunk(chunk, totalBytes);
     }
     this.#heardMs = this.#options.clock.monotonicMs();
     try {
@@ -77,18 +125,19 @@ export class SnapshotReceiver {
       const { from, index, snapshotTerm } = chunk;
       this.#origin = { from, index, snapshotTerm };
       // New bytes are acknowledged once they are stored: that bounds what waits for the disk.
-      if (part.write(chunk.offset, chunk.data) === held) {
-        this.#options.answers.answerChunk(chunk, held);
-      } else if (!this.#isStoring) this.#store(part);
+      const isNews = part.write(chunk.offset, chunk.data) > held;
+      if (!isNews && held !== part.bodyBytes) this.#options.answers.answerChunk(chunk, held);
+      else if (!this.#isStoring) this.#store(part);
     } catch (error) {
       this.#drop();
-      this.#warn(error);
+      return this.#warn(error);
     }
+    this.#loadWithChunk(chunk.data.length);
   }
 
-  /** True while what came is loaded, section by section. */
+  /** True while there is nothing to wait for but that what came is loaded, section by section. */
   get isLoading(): boolean {
-    return this.#loading !== null;
+    return this.#whole !== null;
   }
 
   /**
@@ -96,21 +145,40 @@ export class SnapshotReceiver {
    * next keep the runtime from its sockets, and a server that loads would be taken for dead.
    */
   elapse(): void {
+    const whole = this.#whole;
     const loading = this.#loading;
-    if (loading === null) return;
+    if (whole === null || loading === null) return;
     const { files, clock } = this.#options;
-    const { file, reader } = loading;
     const untilMs = clock.monotonicMs() + LOAD_SLICE_MS;
     try {
-      do {
-        const records = file.nextSection();
-        if (records === null) return this.#loaded(file, reader);
-        reader.add(records);
-      } while (clock.monotonicMs() < untilMs);
+      while (loading.next() !== null) {
+        if (loading.records.isAtEnd) return this.#loaded(whole, loading);
+        if (clock.monotonicMs() >= untilMs) return;
+      }
+      throw new DataDirectoryError("It can't be read whole");
     } catch (error) {
-      this.#loading = null;
-      file.close();
-      files.remove(file.position);
+      this.#stopLoading();
+      this.#whole = null;
+      whole.close();
+      files.remove(whole.position);
+      this.#warn(error);
+    }
+  }
+
+  /** Loads a little while more comes: most of the time is the network's and the disk's. */
+  #loadWithChunk(chunkBytes: number): void {
+    const part = this.#part;
+    if (part === null) return;
+    try {
+      this.#loading ??= new Loading(part, this.#options.storeOptions);
+      for (let left = LOADED_WITH_CHUNK * chunkBytes; left > 0;) {
+        const bytes = this.#loading.next();
+        if (bytes === null) break;
+        left -= bytes;
+      }
+    } catch (error) {
+      this.#drop();
+      part.abort();
       this.#warn(error);
     }
   }
@@ -138,17 +206,18 @@ export class SnapshotReceiver {
 
   /** True while a snapshot comes in or is being loaded. */
   get isReceiving(): boolean {
-    return this.#part !== null || this.#isFinishing || this.#loading !== null;
+    return this.#part !== null || this.#isFinishing || this.#whole !== null;
   }
 
   get isReady(): boolean {
     return this.#ready !== null;
   }
 
-  #loaded(file: SnapshotFile, reader: SnapshotReader): void {
+  #loaded(file: SnapshotFile, loading: Loading): void {
     const { position, configuration } = file;
-    this.#ready = { position, configuration, store: reader.finish() };
-    this.#loading = null;
+    this.#ready = { position, configuration, store: loading.finish() };
+    this.#stopLoading();
+    this.#whole = null;
     file.close();
     const fields = { index: position.index, keys: this.#ready.store.keys };
     const message = "Snapshot received from the leader";
@@ -158,16 +227,23 @@ export class SnapshotReceiver {
   #partFor({ index, snapshotTerm: term, totalBytes }: SnapshotChunk): SnapshotPart {
     const part = this.#part;
     const isSame = part !== null && part.position.index === index &&
-      part.position.term === term && part.bodyBytes === totalBytes;
+      part.position.term === term && part.continuesWith(totalBytes);
     if (isSame) return part;
     this.#drop();
     part?.abort();
     return this.#part = this.#options.files.receive({ index, term }, totalBytes);
   }
 
+  /** The part is not received any further, and nothing of it is needed. */
   #drop(): void {
     this.#part = null;
     this.#isStoring = false;
+    this.#stopLoading();
+  }
+
+  #stopLoading(): void {
+    this.#loading?.records.close();
+    this.#loading = null;
   }
 
   /** Makes durable what was received, and acknowledges it; then what came meanwhile. */
@@ -183,24 +259,26 @@ export class SnapshotReceiver {
         return error instanceof DiskFullError ? this.#warn(error) : host.fatal(error);
       }
       this.#answer(held);
-      if (part.heldBytes > held) this.#store(part);
+      if (part.heldBytes > held || part.heldBytes === part.bodyBytes) this.#store(part);
     });
   }
 
   #finish(part: SnapshotPart): void {
     const { files, storeOptions, host } = this.#options;
-    this.#drop();
+    this.#part = null;
+    this.#isStoring = false;
     this.#isFinishing = true;
+    // While it has the name that it is open by.
+    this.#loading ??= new Loading(part, storeOptions);
     part.finish((error) => {
       this.#isFinishing = false;
       if (error !== null && !(error instanceof DiskFullError)) return host.fatal(error);
       try {
         if (error !== null) throw error;
-        const file = files.open(part.position);
-        const options = { ...storeOptions, capacityHint: file.head.keys };
-        this.#loading = { file, reader: new SnapshotReader(options, file.head) };
-        this.#answer(part.bodyBytes);
+        this.#whole = files.open(part.position);
+        this.#answer(part.heldBytes);
       } catch (error) {
+        this.#stopLoading();
         this.#warn(error);
       }
     });

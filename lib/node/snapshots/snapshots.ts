@@ -12,13 +12,9 @@ import type { StorageLimits } from "../limits.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { Backups } from "./backups.ts";
 import { CatchUpPace, type CatchUpPaceOptions, laggardOf, PACE_LOOK_MS } from "./catch_up_pace.ts";
-import {
-  type Compaction,
-  FollowerFiles,
-  neededByLive,
-  SILENT_HEARTBEATS_MAX,
-} from "./follower_files.ts";
+import { type Compaction, FollowerFiles, neededByLive } from "./follower_files.ts";
 import { LogTrimmer } from "./log_trimmer.ts";
+import { ReadableSnapshots } from "./readable_snapshots.ts";
 import type { MessageSender, NodeHost } from "../api.ts";
 import { SnapshotMaker, type SnapshotTaken } from "./snapshot_maker.ts";
 import {
@@ -27,7 +23,8 @@ import {
   type ReceivedSnapshot,
   SnapshotReceiver,
 } from "./snapshot_receiver.ts";
-import { SnapshotSender } from "./snapshot_sender.ts";
+import { SnapshotStreams } from "./snapshot_streams.ts";
+import { WriteLoad } from "./write_load.ts";
 
 export interface SnapshotsOptions {
   readonly raft: Raft;
@@ -41,6 +38,8 @@ export interface SnapshotsOptions {
   readonly reader: EntriesReader;
   readonly compaction: Compaction;
   readonly catchUp: CatchUpPaceOptions;
+  /** See SnapshotStreamsOptions. */
+  readonly takesPieces: (id: ServerId) => boolean;
   /** How long each of its own snapshots took. */
   readonly taken: TimeHistogram;
 }
@@ -50,8 +49,8 @@ export interface SnapshotsOptions {
  * between, and commands are answered.
  */
 const PIECE_PAUSE_MS = 10;
-/** The same for a follower's snapshot that a backup waits for. */
-const HASTY_PAUSE_MS = 2;
+/** The same where a snapshot was received and is loaded: until that is over this server is of no use. */
+const LOAD_PAUSE_MS = 6;
 /** How often it is checked whether a stream has ended. */
 const LOOK_MS = 100;
 const FULL_BEFORE_SNAPSHOT_MS = 1_000;
@@ -71,15 +70,14 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
   readonly backups: Backups;
   /** Of the digest of the contents. */
   readonly hashSeed: number;
-  readonly #senders = new Map<ServerId, SnapshotSender>();
-  /** Followers that need a newer snapshot than there is yet. */
-  readonly #waiting = new Set<ServerId>();
+  readonly #streams: SnapshotStreams;
   /** The log's end at startup; 0 once the store has it. */
   #recoveredIndex: number;
   /** Infinity while there is room. */
   #fullSinceMs = Infinity;
   readonly #files: FollowerFiles;
   readonly #pace: CatchUpPace;
+  readonly #load: WriteLoad;
   #elapsedMs = 0;
 
   constructor(options: SnapshotsOptions) {
@@ -95,19 +93,28 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
       else bytesBehind += entry.data.length + ENTRY_OVERHEAD_BYTES;
     }
     this.#trimmer = new LogTrimmer(limits.logMemoryBytes, bytesInFront);
+    this.#load = new WriteLoad(raft, clock);
     this.#maker = new SnapshotMaker({
       files,
       clock,
       host,
       logBytesMin: limits.snapshotLogBytesMin,
       sliceBytes: limits.snapshotSliceBytes,
+      load: this.#load,
       events: this,
     }, bytesBehind);
-    this.backups = new Backups(files, clock);
+    const readable = new ReadableSnapshots(files, host);
+    this.backups = new Backups(readable, clock, this.#load);
     this.hashSeed = storeOptions.hashSeed;
     this.#receiver = new SnapshotReceiver({ files, storeOptions, clock, host, answers: this });
     this.#files = new FollowerFiles({ ...options, keepFromIndex: newest + 1 });
     this.#pace = new CatchUpPace(options.catchUp);
+    this.#streams = new SnapshotStreams({
+      ...options,
+      readable,
+      maker: this.#maker,
+      pace: this.#pace,
+    });
   }
 
   snapshotTaken(position: SnapshotPosition, tookMs: number): void {
@@ -115,38 +122,45 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.#files.compact(position.index + 1);
   }
 
+  snapshotWritten(): void {
+    if (this.#streams.senders.size === 0) return;
+    this.#streams.grown(this.#options.clock.monotonicMs());
+    this.#options.host.scheduleTurn(); // what was sent leaves with it
+  }
+
   answerChunk({ from: to, index, snapshotTerm }: ChunkOrigin, offset: number): void {
     const { id: from, term } = this.#raft.state;
     const kind = "snapshotChunkResponse";
     this.#options.links.send({ kind, from, to, term, index, snapshotTerm, offset });
+    // It may be the disk that has this sent: the answer leaves, and what is due by now is asked, with a turn.
+    this.#options.host.scheduleTurn();
   }
 
   noteApplied(entry: Entry): void {
+    this.#load.noteApplied();
     this.#maker.noteApplied(entry.data.length + ENTRY_OVERHEAD_BYTES);
     this.#trimmer.noteApplied(entry.data.length);
   }
 
   /** Takes what the core hands out. */
   take(ready: Ready, nowMs: number): void {
-    for (const request of ready.entriesNeeded) this.#files.read(request);
+    for (const request of ready.entriesNeeded) {
+      const prefers = this.#streams.prefersSnapshot(request, nowMs);
+      if (prefers) this.#raft.entriesRead(request, null);
+      else this.#files.read(request);
+    }
     for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
-    for (const id of ready.snapshotsNeeded) {
-      // The leadership that needed it may be over: the core hands needs out with whatever comes next.
-      if (this.#raft.needsSnapshot(id)) this.#waiting.add(id);
-    }
-    for (const answer of ready.snapshotAnswers) {
-      this.#senders.get(answer.from)?.answered(this.#raft, answer, nowMs);
-    }
+    for (const id of ready.snapshotsNeeded) this.#streams.need(id);
+    for (const answer of ready.snapshotAnswers) this.#streams.answered(answer, nowMs);
   }
 
   /** When `elapse` has something to do, by the monotonic clock. */
   nextDeadlineMs(store: Store, log: LogStorage): number {
+    if (this.#receiver.isLoading) return this.#elapsedMs + LOAD_PAUSE_MS;
     // On a full disk a snapshot that frees some of it can't wait: the reserve does not last long.
-    const isBusy = this.#receiver.isLoading || this.#waiting.size > 0 || this.#trimmer.isDue ||
+    const isBusy = this.#streams.isAwaited || this.#trimmer.isDue ||
       this.backups.isWaiting || !log.hasRoom();
-    const isHasty = this.backups.isWaiting && this.#maker.isUrgent &&
-      this.#raft.state.role.kind !== "leader";
-    const pieceMs = this.#elapsedMs + (isHasty ? HASTY_PAUSE_MS : PIECE_PAUSE_MS);
+    const pieceMs = this.#elapsedMs + PIECE_PAUSE_MS;
     if (isBusy) return pieceMs;
     const lookMs = this.#elapsedMs + LOOK_MS;
     const { files } = this.#options;
@@ -155,11 +169,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     const ownMs = Math.min(this.backups.nextDeadlineMs(), this.#files.nextDeadlineMs(), paceMs);
     let earliestMs = Math.min(Math.max(pieceMs, workMs), ownMs);
     if (this.#receiver.isReceiving) earliestMs = Math.min(earliestMs, lookMs);
-    if (this.#senders.size === 0) return earliestMs;
-    for (const sender of this.#senders.values()) {
-      earliestMs = Math.min(earliestMs, lookMs, sender.nextDeadlineMs());
-    }
-    return earliestMs;
+    const streamMs = this.#streams.nextDeadlineMs();
+    return streamMs < Infinity ? Math.min(earliestMs, lookMs, streamMs) : earliestMs;
   }
 
   elapse(nowMs: number, store: Store, log: LogStorage): void {
@@ -169,10 +180,8 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
     this.#receiver.giveUpStale(nowMs, this.#raft.state);
     this.#fullSinceMs = log.hasRoom() ? Infinity : Math.min(this.#fullSinceMs, nowMs);
     const mayBegin = log.hasRoom() || this.#freesRoom(nowMs, recordBytes(store), log);
-    this.#leaveSilent();
-    this.#elapseSenders(nowMs);
-    this.#serveWaiting(nowMs);
-    this.backups.elapse(nowMs, store, this.#maker);
+    this.#streams.elapse(nowMs, recordBytes(store));
+    this.backups.elapse(nowMs, store, this.#maker, log.hasRoom());
     if (this.#receiver.isReceiving) this.#maker.giveWay();
     else this.#maker.elapse(nowMs, this.#raft, store, mayBegin);
     this.#files.elapse(nowMs, this.#pinnedIndex(), store.bytes, log.hasRoom());
@@ -223,7 +232,7 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
 
   /** True while followers get a snapshot, or wait for one. */
   get isSending(): boolean {
-    return this.#senders.size > 0 || this.#waiting.size > 0;
+    return this.#streams.isSending;
   }
 
   get isReceiving(): boolean {
@@ -251,95 +260,28 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
 
   /** The link to a follower broke: what is on its way is lost. */
   peerLost(id: ServerId): void {
-    this.#closeSender(id);
-    this.#waiting.delete(id);
+    this.#streams.peerLost(id);
   }
 
   /** Only a leader streams snapshots. */
   leadershipLost(): void {
-    for (const id of [...this.#senders.keys()]) this.#closeSender(id);
-    this.#waiting.clear();
-  }
-
-  /**
-   * Gives up on followers that answer nothing: they get their snapshot once they are heard again. One
-   * that never returns would otherwise keep the log in memory from being cut, and its snapshot open.
-   */
-  #leaveSilent(): void {
-    for (const { id, silentHeartbeats } of this.#raft.leader?.progress.values() ?? []) {
-      if (silentHeartbeats <= SILENT_HEARTBEATS_MAX) continue;
-      if (!this.#senders.has(id) && !this.#waiting.has(id)) continue;
-      this.peerLost(id);
-      this.#raft.snapshotFailed(id);
-    }
-  }
-
-  #elapseSenders(nowMs: number): void {
-    for (const [id, sender] of this.#senders) {
-      if (!this.#raft.needsSnapshot(id)) this.#closeSender(id);
-      else sender.elapse(this.#raft, nowMs);
-    }
-  }
-
-  #serveWaiting(nowMs: number): void {
-    if (this.#waiting.size === 0) return;
-    const { limits, links, files, host } = this.#options;
-    const newest = this.#newest();
-    for (const id of this.#waiting) {
-      if (!this.#pace.mayServe(id, nowMs)) continue;
-      const matchIndex = this.#raft.leader?.progress.get(id)?.matchIndex ?? Infinity;
-      if (!this.#raft.needsSnapshot(id)) {
-        this.#waiting.delete(id);
-      } else if (newest !== null && newest.index > matchIndex && this.#isEnough(newest)) {
-        this.#waiting.delete(id);
-        this.#closeSender(id);
-        const file = files.open(newest);
-        const sender = new SnapshotSender(id, file, limits.snapshotChunkBytes, nowMs, links);
-        this.#senders.set(id, sender);
-        const fields = { peer: id, index: newest.index, bytes: file.bodyBytes };
-        host.log({ level: "info", message: "Sending a snapshot", fields });
-        sender.begin(this.#raft);
-      } else this.#maker.want();
-    }
-  }
-
-  /** True where the log continues after the snapshot without a gap, in memory or in files. */
-  #isEnough({ index }: SnapshotPosition): boolean {
-    return index >= this.#raft.state.log.firstIndex - 1 || this.#options.reader.reaches(index);
-  }
-
-  #newest(): SnapshotPosition | null {
-    return this.#options.files.list()[0] ?? null;
+    this.#streams.leadershipLost();
   }
 
   /** Live followers need the log after this index; Infinity where none needs more than the others. */
   #pinnedIndex(): number {
-    let index = Infinity;
-    if (this.#waiting.size > 0) {
-      const { runningIndex } = this.#maker;
-      index = runningIndex < Infinity ? runningIndex : this.#newest()?.index ?? 0;
-    }
-    index = Math.min(index, neededByLive(this.#raft.leader));
-    for (const sender of this.#senders.values()) {
-      index = Math.min(index, sender.file.position.index);
-    }
-    return index;
+    return Math.min(this.#streams.pinnedIndex(), neededByLive(this.#raft.leader));
   }
 
   /** Slows writes down for the follower that lags most, or gives it up. */
   #keepPace(nowMs: number): void {
-    const laggard = laggardOf(this.#raft.leader, this.#senders);
-    const newestIndex = this.#newest()?.index ?? 0;
+    const laggard = laggardOf(this.#raft.leader, this.#streams.senders);
+    const { newestIndex } = this.#streams;
     if (!this.#pace.look(nowMs, laggard, newestIndex, this.#files.bytesMax)) return;
     const { id } = laggard!;
     if (!this.#raft.needsSnapshot(id)) return; // it asks for what is gone, and needs one then
     this.peerLost(id);
     this.#raft.snapshotFailed(id);
-  }
-
-  #closeSender(id: ServerId): void {
-    this.#senders.get(id)?.close();
-    this.#senders.delete(id);
   }
 }
 

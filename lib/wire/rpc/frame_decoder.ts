@@ -10,11 +10,13 @@ import { ByteFormatError, ByteReader, readU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { type Keep, keepView } from "./entries.ts";
 import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
+import { decodeAddressNotice } from "./rpc_addresses.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFacts } from "./rpc_facts.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { decodeProbe } from "./rpc_probe.ts";
+import { decodeProof } from "./rpc_proof.ts";
 import { decodeStatus } from "./rpc_status.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
@@ -186,10 +188,14 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodeStatus(reader);
     case FrameType.facts:
       return decodeFacts(reader);
+    case FrameType.addresses:
+      return decodeAddressNotice(reader);
     case FrameType.probe:
       return decodeProbe(reader, "probe");
     case FrameType.probeResponse:
       return decodeProbe(reader, "probeResponse");
+    case FrameType.proof:
+      return decodeProof(reader);
     case FrameType.ping:
       return { type: "ping" };
     case FrameType.pong:

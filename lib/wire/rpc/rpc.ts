@@ -1,9 +1,10 @@
 /** All that the links between servers need of the frames on the log port, in one place. */
 export { appendFrameBytesMax } from "./entries.ts";
 export { FrameDecoder } from "./frame_decoder.ts";
+export { encodeAddressNotice } from "./rpc_addresses.ts";
 export { encodeDigest } from "./rpc_digest.ts";
 export { encodeFacts, factsBytes } from "./rpc_facts.ts";
-export { featureOfFrame } from "./rpc_features.ts";
+export { featureOf, featureOfFrame } from "./rpc_features.ts";
 export {
   encodeFormation,
   encodeHello,
@@ -14,8 +15,10 @@ export {
 export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export { encodePing, encodePong } from "./rpc_ping.ts";
 export { encodeProbe, encodeProbeResponse } from "./rpc_probe.ts";
+export { encodeProof } from "./rpc_proof.ts";
 export { encodeStatus } from "./rpc_status.ts";
 export {
+  type AddressNotice,
   type DigestNotice,
   type FactsNotice,
   Feature,
@@ -28,6 +31,7 @@ export {
   type Hello,
   HELLO_BYTES_MAX,
   NO_FEATURES,
+  NONCE_BYTES,
   PROTOCOL_VERSION,
   PROTOCOL_VERSION_MIN,
   ProtocolError,

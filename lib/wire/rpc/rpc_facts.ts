@@ -169,6 +169,8 @@ const FACTS: Checks<ServerFacts> = {
   electionsTotal: count,
   leaderChangesTotal: count,
   clockAheadMs: signed,
+  // Builds before have no watches.
+  keepsChanges: otherwise(flag, false),
   problems: list((value, name) => record(PROBLEM, value, name)),
 };
 

@@ -12,14 +12,31 @@
  */
 import { assert } from "../../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../../util/bytes.ts";
-import { Feature, type Features, FrameType, ProtocolError } from "./rpc_types.ts";
+import { isPiece } from "./rpc_messages.ts";
+import {
+  Feature,
+  type Features,
+  type Frame,
+  FrameType,
+  NONCE_BYTES,
+  ProtocolError,
+  SECRET_MAC_BYTES,
+} from "./rpc_types.ts";
 
-/** How many bytes of its value a feature needs; more are skipped. */
+/** How many bytes of its value a feature needs; more are skipped, but for those below. */
 const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   status: 0,
   start: 8,
   facts: 0,
   clusterVersion: 3,
+  claim: 24,
+  secret: NONCE_BYTES,
+  pieces: 0,
+};
+
+/** And how many are kept, where there may be more. */
+const VALUE_BYTES_KEPT: Readonly<Partial<Record<Feature, number>>> = {
+  secret: NONCE_BYTES + SECRET_MAC_BYTES,
 };
 
 /** The frames that belong to a feature; all others are part of version 1. */
@@ -28,6 +45,9 @@ const FEATURE_OF_FRAME: Readonly<Partial<Record<number, Feature>>> = {
   [FrameType.probe]: Feature.start,
   [FrameType.probeResponse]: Feature.start,
   [FrameType.facts]: Feature.facts,
+  [FrameType.addresses]: Feature.claim,
+  [FrameType.proof]: Feature.secret,
+  [FrameType.snapshotPiece]: Feature.pieces,
 };
 
 const NAME_BYTES_MAX = 32;
@@ -37,6 +57,13 @@ const FEATURE_BYTES_MIN = 1 + 1 + 2;
 /** The feature that both ends must have named before a frame of this type may be sent; null for none. */
 export function featureOfFrame(type: number): Feature | null {
   return FEATURE_OF_FRAME[type] ?? null;
+}
+
+/** The same of a frame that came. */
+export function featureOf(frame: Frame): Feature | null {
+  if (frame.type === "otherVersion") return null;
+  if (frame.type !== "message") return featureOfFrame(FrameType[frame.type]);
+  return isPiece(frame.message) ? featureOfFrame(FrameType.snapshotPiece) : null;
 }
 
 export function encodeFeatures(out: ByteWriter, features: Features): void {
@@ -70,7 +97,7 @@ export function decodeFeatures(reader: ByteReader): Features {
         `the feature ${name} has a value of ${value.length} bytes, of at least ${wanted}`,
       );
     }
-    features.set(name, value.slice(0, wanted));
+    features.set(name, value.slice(0, VALUE_BYTES_KEPT[name] ?? wanted));
   }
   return features;
 }

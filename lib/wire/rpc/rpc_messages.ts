@@ -22,12 +22,18 @@ interface Envelope {
 
 /** Appends a message as one frame. Entries have to follow `prevIndex` without a gap. */
 export function encodeMessage(out: ByteWriter, message: Message): void {
-  const at = beginFrame(out, FrameType[message.kind]);
+  const type = isPiece(message) ? FrameType.snapshotPiece : FrameType[message.kind];
+  const at = beginFrame(out, type);
   out.u64(message.from);
   out.u64(message.to);
   out.u64(message.term);
   encodeBody(out, message);
   endFrame(out, at);
+}
+
+/** True for a chunk of a snapshot that is still being made: it has a frame of its own. */
+export function isPiece(message: Message): boolean {
+  return message.kind === "snapshotChunk" && message.totalBytes === null;
 }
 
 function encodeBody(out: ByteWriter, message: Message): void {
@@ -71,7 +77,7 @@ function encodeBody(out: ByteWriter, message: Message): void {
       out.u64(message.index);
       out.u64(message.snapshotTerm);
       out.u64(message.offset);
-      out.u64(message.totalBytes);
+      if (message.totalBytes !== null) out.u64(message.totalBytes);
       out.u32(message.data.length);
       out.raw(message.data);
       return;
@@ -88,7 +94,8 @@ function encodeBody(out: ByteWriter, message: Message): void {
 /** True for the types that carry a message. */
 export function isMessageType(type: number): boolean {
   return (type >= FrameType.voteRequest && type <= FrameType.timeoutNow) ||
-    type === FrameType.snapshotChunk || type === FrameType.snapshotChunkResponse;
+    type === FrameType.snapshotChunk || type === FrameType.snapshotPiece ||
+    type === FrameType.snapshotChunkResponse;
 }
 
 /** All of a snapshotChunk's frame that its length field counts, but the data: type, numbers, checksum. */
@@ -154,6 +161,8 @@ export function decodeMessage(type: number, reader: ByteReader, keep: Keep): Mes
       return { kind: "heartbeatResponse", ...envelope, readRound: reader.u64() };
     case FrameType.snapshotChunk:
       return decodeSnapshotChunk(reader, envelope, keep);
+    case FrameType.snapshotPiece:
+      return decodeSnapshotPiece(reader, envelope, keep);
     case FrameType.snapshotChunkResponse:
       return {
         kind: "snapshotChunkResponse",
@@ -197,6 +206,21 @@ function decodeSnapshotChunk(
   }
   const data = keep(reader, length);
   return { kind: "snapshotChunk", ...envelope, ...position, offset, totalBytes, data };
+}
+
+function decodeSnapshotPiece(
+  reader: ByteReader,
+  envelope: Envelope,
+  keep: Keep,
+): SnapshotChunk {
+  const position = readSnapshotPosition(reader, envelope);
+  const offset = reader.u64();
+  const length = reader.u32();
+  if (length > Number.MAX_SAFE_INTEGER - offset) {
+    throw new ProtocolError(`${length} bytes at ${offset} do not fit into any snapshot`);
+  }
+  const data = keep(reader, length);
+  return { kind: "snapshotChunk", ...envelope, ...position, offset, totalBytes: null, data };
 }
 
 function decodeAppendRequest(

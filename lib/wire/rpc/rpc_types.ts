@@ -19,6 +19,11 @@ export const HELLO_BYTES_MAX = 256;
 /** And what this build takes before a handshake has passed: room for later builds' features. */
 export const HANDSHAKE_BYTES_MAX = 1_024;
 
+/** In a handshake: what one end drew for this connection alone (the feature `secret`). */
+export const NONCE_BYTES = 16;
+/** Of the proof of the cluster's secret, in a welcome and in the frame `proof`: HMAC-SHA256. */
+export const SECRET_MAC_BYTES = 32;
+
 /** The first four bytes of a handshake: "RKVL". */
 export const HANDSHAKE_MAGIC = 0x524b564c;
 
@@ -43,8 +48,11 @@ export const FrameType = {
   timeoutNow: 22,
   snapshotChunk: 32,
   snapshotChunkResponse: 33,
+  snapshotPiece: 34,
   digest: 48,
-  // Reserved: 64 to 67 for changes of membership. Refused until a version of ours speaks them.
+  addresses: 64,
+  proof: 65,
+  // Reserved: 66 and 67 for changes of membership. Refused until a version of ours speaks them.
 } as const;
 export type FrameType = typeof FrameType[keyof typeof FrameType];
 
@@ -61,6 +69,15 @@ export const Feature = {
   facts: "facts",
   /** Value: which cluster versions this server can read (node/peers/peer_version.ts). No frames. */
   clusterVersion: "clusterVersion",
+  /** Value: by which configuration the sender has a part (node/peers/claim.ts). The frame `addresses`. */
+  claim: "claim",
+  /**
+   * Named where a secret is configured. Value: a nonce; in a welcome also a proof of the secret
+   * (node/peers/cluster_secret.ts). The frame `proof`.
+   */
+  secret: "secret",
+  /** The frame `snapshotPiece`: a chunk of a snapshot that is sent while it is made. */
+  pieces: "pieces",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -85,6 +102,12 @@ export const RefusalReason = {
   secondProcess: 8,
   /** The one who connects runs a build that can't read what this cluster has in its log. */
   clusterVersion: 9,
+  /** The one who connects was a member, and is none any more. */
+  removed: 10,
+  /** One of the two does not prove the cluster's secret. Whoever connected may say this, too. */
+  secret: 11,
+  /** Its certificate is not that of the server that it says it is. */
+  certificate: 12,
 } as const;
 export type RefusalReason = typeof RefusalReason[keyof typeof RefusalReason];
 
@@ -136,6 +159,14 @@ export interface StatusNotice {
   readonly logTimeMs: number;
 }
 
+/** Where a server is: the sender, or one that has told the sender. */
+export interface AddressNotice {
+  readonly id: ServerId;
+  readonly incarnation: Incarnation;
+  /** Of node/members/addresses.ts. */
+  readonly addresses: Uint8Array;
+}
+
 /** What a server says of itself, and its last log lines. */
 export interface FactsNotice {
   readonly facts: ServerFacts;
@@ -163,6 +194,8 @@ export type Frame =
   | { readonly type: "pong" }
   | { readonly type: "status"; readonly status: StatusNotice }
   | { readonly type: "facts"; readonly notice: FactsNotice }
+  | { readonly type: "addresses"; readonly notice: AddressNotice }
+  | { readonly type: "proof"; readonly mac: Uint8Array }
   /** Asks the other end's process whether it is there; the answer has the same number. */
   | { readonly type: "probe" | "probeResponse"; readonly number: number }
   | { readonly type: "message"; readonly message: Message };
