@@ -4,9 +4,15 @@
  */
 import { formatAddress, isAddress } from "./address.ts";
 import { Call } from "./call.ts";
-import { Connection, type ConnectionEvents, type End } from "./connection.ts";
+import {
+  Connection,
+  type ConnectionEvents,
+  type ConnectionSettings,
+  type End,
+} from "./connection.ts";
 import { ProtocolProblem } from "./errors.ts";
-import { type Reply, ReplyError, type ReplyLimits, textOf } from "./reply_parser.ts";
+import { mayLetInLater } from "./refusals.ts";
+import { type Reply, ReplyError, textOf } from "./reply_parser.ts";
 
 export type Outcome =
   /** It says that it leads; the connection is open and nothing is under way on it. */
@@ -18,14 +24,22 @@ export type Outcome =
     readonly knows: boolean;
     readonly servers: string[];
   }
-  /** `answered`: it is there, and knows no leader. */
-  | { readonly kind: "failed"; readonly why: string; readonly answered: boolean };
+  /**
+   * `answered`: it is there, and knows no leader. `denial`: in its words, why it answers nothing to this
+   * client; null for any other reason.
+   */
+  | {
+    readonly kind: "failed";
+    readonly why: string;
+    readonly answered: boolean;
+    readonly denial: string | null;
+  };
 
 /**
  * A layout names the last leader that was known, for as long as there is no other, and a server may wait
  * for one before it answers: INFO, after it, tells.
  */
-const REQUESTS = [["HELLO", "3"], ["CLUSTER", "SLOTS"], ["CLUSTER", "INFO"]] as const;
+const REQUESTS = [["CLUSTER", "SLOTS"], ["CLUSTER", "INFO"]] as const;
 export const KNOWS_NONE = "it knows no leader now";
 /** A layout names no more servers than this, whatever it says. */
 const SERVERS_MAX = 64;
@@ -43,15 +57,17 @@ export class Attempt implements ConnectionEvents {
 
   constructor(
     server: string,
-    limits: ReplyLimits,
+    settings: ConnectionSettings,
     timeoutMs: number,
     done: (attempt: Attempt, outcome: Outcome) => void,
   ) {
     this.server = server;
     this.#done = done;
-    this.#connection = new Connection(server, limits, this, () => {
+    this.#connection = new Connection(server, settings, this, () => {
       this.#isOpen = true;
-      for (const request of REQUESTS) this.#connection.send(question(request));
+      for (const request of [settings.greeting, ...REQUESTS]) {
+        this.#connection.send(question(request));
+      }
     });
     this.#timer = setTimeout(() => {
       const what = this.#leads === false
@@ -77,7 +93,10 @@ export class Attempt implements ConnectionEvents {
   answered(_call: Call, reply: Reply): void {
     if (this.#isDone) return;
     if (this.#leads === null) {
-      if (reply instanceof ReplyError) return this.#fail(`it refused HELLO 3: ${reply.text}`, true);
+      if (reply instanceof ReplyError) {
+        const why = `it refused HELLO 3: ${reply.text}`;
+        return this.#fail(why, true, mayLetInLater(reply) ? null : reply.text);
+      }
       if (!(reply instanceof Map)) throw new ProtocolProblem("it answered HELLO 3 with no map");
       this.#leads = textOf(reply.get("role")) === "master";
       return;
@@ -113,9 +132,9 @@ export class Attempt implements ConnectionEvents {
     if (!this.#isDone) this.#fail(why, false);
   }
 
-  #fail(why: string, answered: boolean): void {
+  #fail(why: string, answered: boolean, denial: string | null = null): void {
     this.cancel();
-    this.#done(this, { kind: "failed", why, answered });
+    this.#done(this, { kind: "failed", why, answered, denial });
   }
 
   #succeed(outcome: Outcome): void {

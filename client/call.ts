@@ -1,5 +1,5 @@
 /** One call of the client, from the moment it is made until its promise is settled. */
-import { NotDone, type Phase, Refused, Unknown } from "./errors.ts";
+import { NotDone, type Phase, ProtocolProblem, Refused, Unknown } from "./errors.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import { type Argument, requestBytes } from "./request_writer.ts";
 
@@ -18,6 +18,8 @@ export interface CallSettings {
   /** What the call is called in errors. */
   readonly name: string;
   readonly isWrite: boolean;
+  /** A write that the server can keep account of in a client session (write_ledger.ts). */
+  readonly isSessionWrite?: boolean;
   /** When it is given up, by performance.now(). */
   readonly deadlineMs: number;
   readonly timeoutMs: number;
@@ -28,10 +30,20 @@ export interface CallSettings {
   readonly reject: (error: unknown) => void;
 }
 
+/** Which write of which client session a call is. */
+export interface SessionPlace {
+  readonly id: number;
+  readonly sequence: number;
+}
+
+/** By these a server refuses before anything is decided: what was sent before may be done all the same. */
+const BEFORE_DECIDED = /^(MISCONF|NOAUTH|NOPERM|SESSION|ERR not before)\b/;
+
 export class Call {
   readonly requests: readonly (readonly Argument[])[];
   readonly name: string;
   readonly isWrite: boolean;
+  readonly isSessionWrite: boolean;
   readonly deadlineMs: number;
   readonly timeoutMs: number;
   readonly decode: (reply: Reply) => unknown;
@@ -41,8 +53,16 @@ export class Call {
   server: string | null = null;
   /** Replies that are still to come, of its requests. */
   repliesLeft = 0;
+  /** What the server said that refused it for the moment; null where it did not come to that. */
+  delay: string | null = null;
   /** The first error among the replies before the last. */
   problem: ReplyError | null = null;
+  /** Given once it is first sent in a client session; and what stands before its last request then. */
+  place: SessionPlace | null = null;
+  prefix: readonly string[] | null = null;
+  /** It was sent, is not answered, and may be sent again: what comes of that says what it came to. */
+  mayBeDone = false;
+  onSettled: (() => void) | null = null;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
@@ -52,6 +72,7 @@ export class Call {
     this.requests = settings.requests;
     this.name = settings.name;
     this.isWrite = settings.isWrite;
+    this.isSessionWrite = settings.isSessionWrite === true;
     this.deadlineMs = settings.deadlineMs;
     this.timeoutMs = settings.timeoutMs;
     this.decode = settings.decode;
@@ -96,6 +117,22 @@ export class Call {
     if (!this.isSettled) this.state = CallState.waiting;
   }
 
+  /**
+   * Settles it by its last reply, which is no error.
+   * @throws {ProtocolProblem} where that is no reply to it.
+   */
+  take(reply: Reply): void {
+    try {
+      this.resolve(this.decode(reply));
+    } catch (error) {
+      if (error instanceof ProtocolProblem) {
+        this.giveUp("protocol", `${this.server} sent ${error.message}`, "reply");
+        throw error;
+      }
+      this.reject(error);
+    }
+  }
+
   resolve(value: unknown): void {
     if (this.#settle()) this.#resolve(value);
   }
@@ -104,12 +141,15 @@ export class Call {
     if (this.#settle()) this.#reject(error);
   }
 
-  /** Refuses it in the server's own words. */
-  refuse(text: string): void {
+  /** Refuses it in the words of `server`. */
+  refuse(text: string, server: string | null = this.server): void {
     const space = text.indexOf(" ");
     const code = space < 0 ? text : text.slice(0, space);
-    const message = `${this.name} was refused by ${this.server}: ${text}`;
-    this.reject(new Refused(message, { code, server: this.server, phase: "reply" }));
+    if (this.mayBeDone && BEFORE_DECIDED.test(text)) {
+      return this.giveUp(code, `sent again, it was refused by ${server}: ${text}`, "reply");
+    }
+    const message = `${this.name} was refused by ${server}: ${text}`;
+    this.reject(new Refused(message, { code, server, phase: "reply" }));
   }
 
   /**
@@ -118,7 +158,7 @@ export class Call {
    */
   giveUp(code: string, why: string, phase: Phase, cause?: unknown): void {
     if (this.isSettled) return;
-    const wasSent = this.state === CallState.sent;
+    const wasSent = this.state === CallState.sent || this.mayBeDone;
     const failure = { code, server: this.server, phase: wasSent ? "reply" : phase, cause } as const;
     if (wasSent && this.isWrite) {
       const advice = "it may have been done, or be done yet: read before you call again";
@@ -144,6 +184,7 @@ export class Call {
   #settle(): boolean {
     if (this.isSettled) return false;
     this.state = CallState.settled;
+    this.onSettled?.();
     if (this.#onAbort !== null) this.#signal!.removeEventListener("abort", this.#onAbort);
     return true;
   }

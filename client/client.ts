@@ -1,32 +1,48 @@
 /** What a program holds: the calls, for values of one kind, and the client itself. */
 import { kept, keptRequest } from "./arguments.ts";
-import { Call } from "./call.ts";
 import type {
+  AddMemberOptions,
   CallOptions,
   CasOutcome,
   CommandOptions,
+  Entry,
   Key,
   KeysOptions,
+  MemberList,
+  MoveLeaderOptions,
+  Page,
+  RangeOptions,
+  ReplaceStep,
+  ScanOptions,
   SetOptions,
   Versioned,
+  WatchGroup,
+  WatchOptions,
 } from "./calls.ts";
-import type { Cluster } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
+import { serverId, toMemberList, toNothing, toReplaceStep } from "./members.ts";
+import { bound, endOfPrefix, pageReplies, rangeRequest, startAfter } from "./ranges.ts";
 import { textOf } from "./reply_parser.ts";
 import type { Reply } from "./reply_parser.ts";
 import * as replies from "./replies.ts";
 import * as requests from "./requests.ts";
 import {
+  ADD_MEMBER_OPTIONS,
   CALL_OPTIONS,
   checkFlag,
   checkNames,
-  checkSignal,
   COMMAND_OPTIONS,
   KEYS_OPTIONS,
+  MOVE_LEADER_OPTIONS,
+  RANGE_OPTIONS,
+  SCAN_OPTIONS,
   SET_OPTIONS,
 } from "./options.ts";
 import type { Argument } from "./request_writer.ts";
-import { checkCount, checkTimeout, type Settings } from "./settings.ts";
+import { checkCount, type Settings } from "./settings.ts";
+import { submitOne } from "./submit.ts";
 import { type Transaction, Transactor } from "./transaction.ts";
+import { watchGroups } from "./watch.ts";
 import { asBytes, asJson, asText, toText, type ValueKind } from "./values.ts";
 
 /** The calls, with values that are shown as `Out` and given as `In`. */
@@ -117,6 +133,45 @@ export class Values<Out, In> {
   }
 
   /**
+   * The keys from `start` on, up to `end`, which is left out, in the order of their bytes: a page of them, as
+   * they are at one moment. No bound where one is empty.
+   */
+  range(start: Key, end: Key, options?: RangeOptions): Promise<Page<Out>> {
+    const limit = checkCount("limit", options?.limit, 1_000);
+    const request = rangeRequest(bound("start", start), bound("end", end), limit);
+    return this.call(request, false, pageReplies(this.#replies.versioned), options, RANGE_OPTIONS);
+  }
+
+  /**
+   * All keys that begin with `prefix`, in the order of their bytes, with their values. Each page is asked for
+   * as it is needed, and is a moment of its own: a key that is there all the while comes exactly once.
+   */
+  async *scan(prefix: Key, options?: ScanOptions): AsyncGenerator<Entry<Out>, void, undefined> {
+    checkNames(options, SCAN_OPTIONS);
+    const limit = checkCount("keysAtATime", options?.keysAtATime, 1_000);
+    const first = bound("a prefix", prefix);
+    const end = endOfPrefix(first);
+    const decode = pageReplies(this.#replies.versioned);
+    for (let start: Uint8Array | null = startAfter(first, options?.after); start !== null;) {
+      const request = rangeRequest(start, end, limit);
+      const page: Page<Out> = await this.call(request, false, decode, options, SCAN_OPTIONS);
+      yield* page.entries;
+      start = page.next;
+    }
+  }
+
+  /**
+   * What happens to a key, or with a star at the end to all keys that begin so, in groups of one entry of
+   * the log: once and in order, over reconnects, changes of leader and of server. It goes on until the loop
+   * is left, `signal` is aborted or the client is closed.
+   * @throws {Refused} code COMPACTED: changes that it would have to tell are kept nowhere any more.
+   * @throws {NotDone} where no server can be watched within `timeoutMs` at first, or it was ended.
+   */
+  watch(what: Key, options?: WatchOptions): AsyncGenerator<WatchGroup<Out>, void, undefined> {
+    return watchGroups(this.#cluster, this.#settings, this.#kind, what, options);
+  }
+
+  /**
    * Runs `body`, which reads and gathers writes, and does all writes at one moment, if nothing that was
    * read has changed meanwhile; else `body` runs again, until the deadline. Gives what `body` gave.
    */
@@ -137,28 +192,17 @@ export class Values<Out, In> {
     known: ReadonlySet<string> = CALL_OPTIONS,
   ): Promise<T> {
     checkNames(options, known);
-    const signal = checkSignal(options?.signal);
-    const timeoutMs = checkTimeout("timeoutMs", options?.timeoutMs, this.#settings.timeoutMs);
-    return new Promise<unknown>((resolve, reject) => {
-      const call = new Call({
-        requests: [request],
-        name: nameOf(request),
-        isWrite,
-        deadlineMs: performance.now() + timeoutMs,
-        timeoutMs,
-        signal,
-        decode,
-        resolve,
-        reject,
-      });
-      this.#cluster.submit(call);
-    }) as Promise<T>;
+    const name = nameOf(request);
+    const what = { request, name, isWrite, isSessionWrite: isWrite, decode };
+    return submitOne(this.#cluster, this.#settings, what, options);
   }
 }
 
 /** A client of one cluster, and the calls for values as bytes (or text, where it is given). */
 export class Client extends Values<Uint8Array, Uint8Array | string> {
   readonly #cluster: Cluster;
+  /** With a connection of its own: nothing else waits until a change of members is committed. */
+  readonly #apart: Cluster;
   readonly #settings: Settings;
   /** The same calls, for values as text. */
   readonly text: Values<string, string>;
@@ -167,6 +211,7 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   constructor(cluster: Cluster, settings: Settings) {
     super(cluster, settings, asBytes);
     this.#cluster = cluster;
+    this.#apart = new Cluster(settings);
     this.#settings = settings;
     this.text = new Values(cluster, settings, asText);
   }
@@ -186,7 +231,65 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
     const own = keptRequest(request);
     requests.checkShared(own);
     const isWrite = checkFlag("isWrite", options?.isWrite) !== false;
-    return this.call(own, isWrite, (reply) => reply, options, COMMAND_OPTIONS);
+    checkNames(options, COMMAND_OPTIONS);
+    // What it does is not known here: in a session goes what surely is a write.
+    const what = { request: own, name: nameOf(own), isWrite, isSessionWrite: false };
+    const decode = (reply: Reply) => reply;
+    return submitOne(this.#cluster, this.#settings, { ...what, decode }, options);
+  }
+
+  /** Who the members are, and how each of them is, as the leader knows it. */
+  members(options?: CallOptions): Promise<MemberList> {
+    return this.#ask(["MEMBER", "LIST"], false, toMemberList, options);
+  }
+
+  /**
+   * Takes in the server that waits to join under that id; ends when that is committed. It begins as a
+   * learner, and the leader makes it a voter once it keeps up.
+   */
+  addMember(id: number, options?: AddMemberOptions): Promise<void> {
+    const learner = checkFlag("learner", options?.learner) === true ? ["LEARNER"] : [];
+    const words = ["MEMBER", "ADD", serverId(id), ...learner];
+    return this.#ask(words, true, toNothing, options, ADD_MEMBER_OPTIONS);
+  }
+
+  /**
+   * Puts the server that waits to join in the place of the member with its id, whose data is lost. Once it
+   * is added, another call says how far it is.
+   * @throws {Refused} while the member still answers.
+   */
+  replaceMember(id: number, options?: CallOptions): Promise<ReplaceStep> {
+    return this.#ask(["MEMBER", "REPLACE", serverId(id)], true, toReplaceStep, options);
+  }
+
+  /**
+   * Takes a server out of the cluster, the leader too; ends when that is committed.
+   * @throws {Refused} with what is in the way, and what to do.
+   */
+  removeMember(id: number, options?: CallOptions): Promise<void> {
+    return this.#ask(["MEMBER", "REMOVE", serverId(id)], true, toNothing, options);
+  }
+
+  /** Makes a learner a voter now, as the leader does by itself once it keeps up. */
+  promoteMember(id: number, options?: CallOptions): Promise<void> {
+    return this.#ask(["MEMBER", "PROMOTE", serverId(id)], true, toNothing, options);
+  }
+
+  /** Makes a voter a learner, which it stays: it has all data and counts for no majority. */
+  demoteMember(id: number, options?: CallOptions): Promise<void> {
+    return this.#ask(["MEMBER", "DEMOTE", serverId(id)], true, toNothing, options);
+  }
+
+  /** Hands the leadership to another voter; gives the id of the one that leads then. */
+  moveLeader(options?: MoveLeaderOptions): Promise<number> {
+    const to = options?.to === undefined ? [] : ["TO", serverId(options.to)];
+    return this.#ask(
+      ["LEADER", "MOVE", ...to],
+      true,
+      replies.toNumber,
+      options,
+      MOVE_LEADER_OPTIONS,
+    );
   }
 
   /** HOST:PORT of the server that leads, as far as this client knows; null while it is looking. */
@@ -202,6 +305,22 @@ export class Client extends Values<Uint8Array, Uint8Array | string> {
   /** Ends all connections at once. Calls that are not settled are: `NotDone`, or `Unknown` if sent. */
   close(): void {
     this.#cluster.close();
+    this.#apart.close();
+  }
+
+  #ask<T>(
+    words: readonly string[],
+    isWrite: boolean,
+    decode: (reply: Reply) => T,
+    options: CallOptions | undefined,
+    known: ReadonlySet<string> = CALL_OPTIONS,
+  ): Promise<T> {
+    checkNames(options, known);
+    const [command, ...rest] = words;
+    const request = [`RAFTKV.${command}`, ...rest];
+    const name = `${request[0]} ${rest[0]}`;
+    const what = { request, name, isWrite, isSessionWrite: false, decode };
+    return submitOne(this.#apart, this.#settings, what, options);
   }
 
   [Symbol.dispose](): void {

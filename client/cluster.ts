@@ -7,14 +7,14 @@ import { KNOWS_NONE } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import { CallQueue } from "./call_queue.ts";
 import type { Connection, ConnectionEvents, End } from "./connection.ts";
-import { ProtocolProblem } from "./errors.ts";
 import { LanePool } from "./lane_pool.ts";
 import { expireSent, expireWaiting, type SearchFailure } from "./lateness.ts";
 import { Pauses } from "./pauses.ts";
 import { judge } from "./refusals.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
-import { Search, type SearchEvents } from "./search.ts";
+import { type Denial, inOrder, Search, type SearchEvents } from "./search.ts";
 import type { Settings } from "./settings.ts";
+import { WriteLedger } from "./write_ledger.ts";
 
 const SERVERS_MAX = 64;
 /** A leader that was silent and is still the leader is asked about half as often, this many times. */
@@ -41,14 +41,17 @@ export class Cluster implements ConnectionEvents, SearchEvents {
   readonly #returned = new CallQueue();
   readonly #waiting = new CallQueue();
   readonly #pauses = new Pauses();
+  readonly #ledger: WriteLedger;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #isPaused = false;
   readonly #alarm = new Alarm(() => this.#wake());
-  #isClosed = false;
+  /** Aborted when it is closed: watches have connections of their own. */
+  readonly closing: AbortController = new AbortController();
 
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#servers = [...settings.servers];
+    this.#ledger = new WriteLedger(!settings.sessions);
     this.lanes = new LanePool(settings, (server, leader) => this.#lostLeader(server, leader));
   }
 
@@ -63,10 +66,10 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   submit(call: Call): void {
     if (call.isSettled) return;
-    if (this.#isClosed) return call.giveUp("closed", "the client is closed", "queue");
+    if (this.closing.signal.aborted) return call.giveUp("closed", "the client is closed", "queue");
     const { callsWaitingMax, bytesWaitingMax, silenceMs } = this.#settings;
     this.#alarm.by(Math.min(call.deadlineMs, performance.now() + silenceMs));
-    if (this.#mayGoNow(call)) return this.#connection!.send(call);
+    if (this.#mayGoNow(call)) return this.#send(this.#connection!, call);
     const { length, bytes } = this.#waiting;
     if (length >= callsWaitingMax || (length > 0 && bytes + call.bytes > bytesWaitingMax)) {
       return call.giveUp("busy", `${length} calls of this client wait already`, "queue");
@@ -77,8 +80,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   /** Ends all connections and settles all calls. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.closing.signal.aborted) return;
+    this.closing.abort();
     clearTimeout(this.#pauseTimer);
     this.#alarm.stop();
     this.#search?.cancel();
@@ -86,9 +89,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     for (const queue of [this.#returned, this.#waiting]) {
       for (const call of queue) call.giveUp("closed", "the client was closed", "queue");
     }
-    for (const connection of [this.#connection, ...this.#retired]) {
-      connection?.close("the client was closed");
-    }
+    for (const one of [this.#connection, ...this.#retired]) one?.close("the client was closed");
     this.#connection = null;
     this.#retired.clear();
     this.lanes.close();
@@ -102,15 +103,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
       this.#pauses.wentWell();
       this.#silences = 0;
       this.#failure = null;
-      try {
-        call.resolve(call.decode(reply));
-      } catch (error) {
-        if (error instanceof ProtocolProblem) {
-          call.giveUp("protocol", `${call.server} sent ${error.message}`, "reply");
-          throw error;
-        }
-        call.reject(error);
-      }
+      call.take(reply);
     }
     if (this.#retired.has(connection)) this.#endIfIdle(connection);
     if (this.#waiting.length > 0 || this.#returned.length > 0) this.#pump();
@@ -126,11 +119,13 @@ export class Cluster implements ConnectionEvents, SearchEvents {
       // Who is cut off twice in a row waits before it connects again.
       if (!this.#pauses.isFirst()) this.#pause();
     }
+    const isClosed = this.closing.signal.aborted;
     for (const call of unanswered) {
       // What its reply broke is not asked for again: that would break the next connection.
-      if (call !== culprit && !call.isWrite && !this.#isClosed) this.#giveBack(call);
+      const mayResend = !call.isWrite || this.#ledger.mayResend(call);
+      if (call !== culprit && mayResend && !isClosed) this.#sendAgain(call);
       else {
-        const code = this.#isClosed ? "closed" : call === culprit ? "protocol" : "lost";
+        const code = isClosed ? "closed" : call === culprit ? "protocol" : "lost";
         call.giveUp(code, `${connection.server}: ${why}`, "reply", cause ?? undefined);
       }
     }
@@ -173,15 +168,17 @@ export class Cluster implements ConnectionEvents, SearchEvents {
       // It may be slow, or a connection that leads nowhere by now: what is new goes over this one.
       this.#silences = Math.min(this.#silences + 1, DOUBLINGS_MAX);
       this.#retired.add(old);
-      for (const call of old.takeReads()) this.#giveBack(call);
+      for (const call of old.takeAway(this.#ledger)) this.#sendAgain(call);
       this.#endIfIdle(old);
     }
     this.lanes.keepOnly(connection.server);
     this.#pump();
   }
 
-  failed(reasons: ReadonlyMap<string, string>, answered: boolean): void {
+  failed(reasons: ReadonlyMap<string, string>, answered: boolean, denial: Denial | null): void {
     this.#search = null;
+    // To ask again would get the same answer, and count as another failure.
+    if (denial !== null && this.#connection === null) this.#denied(denial);
     this.#failure = { reasons, answered, isOver: true };
     this.#hint = null;
     if (this.#connection === null) return this.#pause();
@@ -189,10 +186,18 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     this.#alarm.by(performance.now() + this.#settings.silenceMs / 4);
   }
 
+  /** Nothing of what waits was done, and nothing of it will be. */
+  #denied({ server, text }: Denial): void {
+    for (const queue of [this.#returned, this.#waiting]) {
+      for (const call of queue) call.refuse(text, server);
+    }
+  }
+
   #mayGoNow(call: Call): boolean {
     const connection = this.#connection;
     return connection !== null && this.#waiting.length === 0 && this.#returned.length === 0 &&
-      !this.#isPaused && this.#hasRoom(connection, call);
+      !this.#isPaused && this.#hasRoom(connection, call) &&
+      !this.#ledger.awaits(call, performance.now());
   }
 
   #hasRoom(connection: Connection, call: Call): boolean {
@@ -204,7 +209,7 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   /** Sends what may go, or sees to it that there is a connection. */
   #pump(): void {
-    if (this.#isClosed || this.#isPaused) return;
+    if (this.closing.signal.aborted || this.#isPaused) return;
     const connection = this.#connection;
     if (connection === null) {
       if (this.#hasWork()) this.#look();
@@ -213,10 +218,24 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     for (const queue of [this.#returned, this.#waiting]) {
       for (let call = queue.peek(); call !== null; call = queue.peek()) {
         if (!this.#hasRoom(connection, call)) return;
+        if (this.#ledger.awaits(call, performance.now())) return this.#openSession(connection);
         queue.shift();
-        connection.send(call);
+        this.#send(connection, call);
       }
     }
+  }
+
+  #send(connection: Connection, call: Call): void {
+    this.#ledger.stamp(call, performance.now());
+    connection.send(call);
+  }
+
+  /** What waits for a session is sent once there is one, or none to be had. */
+  #openSession(connection: Connection): void {
+    if (!this.#ledger.mustOpen) return;
+    const { timeoutMs, silenceMs } = this.#settings;
+    this.#alarm.by(performance.now() + Math.min(timeoutMs, silenceMs));
+    connection.send(this.#ledger.openCall(timeoutMs, () => this.#pump()));
   }
 
   #hasWork(): boolean {
@@ -225,34 +244,33 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   #look(): void {
     if (this.#search !== null) return;
-    const hint = this.#hint;
-    const rest = this.#servers.filter((one) => one !== hint && one !== this.#suspect);
-    const first = hint === null ? [] : [hint];
-    const last = this.#suspect === null || this.#suspect === hint ? [] : [this.#suspect];
-    const { replyBytesMax, attemptTimeoutMs, silenceMs } = this.#settings;
+    const order = inOrder(this.#servers, this.#hint, this.#suspect);
+    const { attemptTimeoutMs, silenceMs } = this.#settings;
     // Who has been silent all the while gets less: until it is given up, no other can be asked again.
     const silent = this.#connection?.server;
     const shortMs = Math.min(attemptTimeoutMs, silenceMs / 2);
     const timeoutMsOf = (server: string) => server === silent ? shortMs : attemptTimeoutMs;
-    const options = { limits: { replyBytesMax }, timeoutMsOf };
-    this.#search = new Search([...first, ...rest, ...last], options, this);
+    const options = { settings: this.#settings, timeoutMsOf };
+    this.#search = new Search(order, options, this);
   }
 
   /** What a server refused. */
   #refused(call: Call, reply: ReplyError, connection: Connection): void {
     const retry = judge(call, reply);
     if (retry === null) return;
+    if (retry.why === "session") this.#ledger.lostBy(call, reply.text);
     this.#giveBack(call);
+    if (retry.why === "session") return;
     if (retry.why === "busy") {
       this.#failure = null;
+      call.delay = reply.text;
       return this.#pause();
     }
     if (connection !== this.#connection) return;
     this.#retire(connection);
     this.#hint = retry.why === "moved" ? retry.leader : null;
-    const why = retry.why === "noLeader"
-      ? KNOWS_NONE
-      : `it says that ${retry.leader ?? "another server"} leads`;
+    const leads = `it says that ${this.#hint ?? "another server"} leads`;
+    const why = retry.why === "noLeader" ? KNOWS_NONE : leads;
     this.#failure = { reasons: new Map([[connection.server, why]]), answered: true, isOver: true };
     // Who was sent on twice in a row waits before it follows again.
     if (retry.why === "noLeader" || !this.#pauses.isFirst()) this.#pause();
@@ -266,18 +284,24 @@ export class Cluster implements ConnectionEvents, SearchEvents {
 
   #endIfIdle(connection: Connection): void {
     if (connection.hasOpenCalls) return;
-    this.#retired.delete(connection);
-    connection.close("");
+    if (this.#retired.delete(connection)) connection.close("");
   }
 
-  /** It surely was not done, or changes nothing: it is to be sent again. */
+  /** It was sent and not answered: it changes nothing, or the cluster knows it by its sequence. */
+  #sendAgain(call: Call): void {
+    call.mayBeDone = call.isWrite;
+    this.#giveBack(call);
+  }
+
+  /** It surely was not done, or is not done twice: it is to be sent again. */
   #giveBack(call: Call): void {
     call.wasNotDone();
+    if (call.place !== null && !this.#ledger.mayResend(call)) this.#ledger.lostBy(call, "");
     if (!call.isSettled) this.#returned.push(call);
   }
 
   #pause(): void {
-    if (this.#isPaused || this.#isClosed) return;
+    if (this.#isPaused || this.closing.signal.aborted) return;
     this.#isPaused = true;
     this.#pauseTimer = setTimeout(() => {
       this.#isPaused = false;
@@ -300,11 +324,8 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     }
     for (const connection of [this.#connection, ...this.#retired, ...this.lanes.connections]) {
       if (connection === null) continue;
-      next = Math.min(
-        next,
-        connection.expire(nowMs, expireSent),
-        this.#listenFor(connection, nowMs),
-      );
+      next = Math.min(next, connection.expire(nowMs, expireSent));
+      next = Math.min(next, this.#listenFor(connection, nowMs));
     }
     for (const connection of this.#retired) this.#endIfIdle(connection);
     if (next < Infinity) this.#alarm.by(next);

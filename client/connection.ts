@@ -3,16 +3,25 @@
  * microtask goes out in one write.
  */
 import { type Call, CallState } from "./call.ts";
+import type { TlsOptions } from "./calls.ts";
 import { ProtocolProblem } from "./errors.ts";
-import { type Reply, type ReplyLimits, ReplyParser } from "./reply_parser.ts";
+import { type Reply, ReplyError, type ReplyLimits, ReplyParser } from "./reply_parser.ts";
 import { RequestWriter } from "./request_writer.ts";
 import { Socket } from "./socket.ts";
+import { tlsWords } from "./tls.ts";
 
 export interface ConnectionEvents {
   /** The call's last reply. Called for calls that are settled by now too. */
   answered(call: Call, reply: Reply, connection: Connection): void;
   /** Once. */
   ended(connection: Connection, end: End): void;
+}
+
+/** What a connection is made with. */
+export interface ConnectionSettings extends ReplyLimits {
+  /** The first request: HELLO 3, with the user and password where there are some. */
+  readonly greeting: readonly string[];
+  readonly tls: TlsOptions | undefined;
 }
 
 /** How a connection ended. */
@@ -27,6 +36,8 @@ export interface End {
 
 /** Of the calls under way, so many are passed before those that are over are let go. */
 const SPARE_MAX = 1024;
+/** What a port that speaks TLS answers to bytes that are none begins with; no reply does. */
+const TLS_ALERT = 0x15;
 
 export class Connection {
   readonly server: string;
@@ -41,6 +52,7 @@ export class Connection {
   #isFlushing = false;
   #isOpen = false;
   #hasEnded = false;
+  #hasHeard = false;
   /** A reply is being handed on. */
   #hasTaken = false;
   bytesUnderWay = 0;
@@ -52,13 +64,13 @@ export class Connection {
   /** Begins to connect; `opened` is called when requests can go out. */
   constructor(
     server: string,
-    limits: ReplyLimits,
+    settings: ConnectionSettings,
     events: ConnectionEvents,
     opened: () => void,
   ) {
     this.server = server;
     this.events = events;
-    this.#parser = new ReplyParser(limits);
+    this.#parser = new ReplyParser(settings);
     this.#take = (reply) => this.#replied(reply);
     this.#flush = () => this.#write();
     this.#socket = new Socket(server, {
@@ -71,21 +83,24 @@ export class Connection {
       drained: () => {},
       ended: (error) => {
         const verb = this.#isOpen ? "the connection was lost" : "it can't be reached";
-        this.#end(error === null ? "it closed the connection" : `${verb}: ${said(error)}`, error);
+        this.#end(error === null ? this.#closedBy(settings) : `${verb}: ${said(error)}`, error);
       },
-    });
+    }, settings.tls);
   }
 
   get callsUnderWay(): number {
     return this.#calls.length - this.#first;
   }
 
-  /** The reads under way, to be sent elsewhere; their replies are passed over if they come. */
-  takeReads(): Call[] {
+  /**
+   * The reads under way, and the writes that may be sent again, to be sent elsewhere; their replies are
+   * passed over if they come.
+   */
+  takeAway(ledger: { mayResend(call: Call): boolean }): Call[] {
     const taken: Call[] = [];
     for (let i = this.#first; i < this.#calls.length; i++) {
       const call = this.#calls[i]!;
-      if (call.isWrite || call.state !== CallState.sent) continue;
+      if ((call.isWrite && !ledger.mayResend(call)) || call.state !== CallState.sent) continue;
       taken.push(call);
       this.#calls[i] = call.ghost();
     }
@@ -108,7 +123,10 @@ export class Connection {
   send(call: Call): void {
     if (this.callsUnderWay === 0) this.heardMs = performance.now();
     call.sentTo(this.server);
-    for (const request of call.requests) this.#writer.request(request);
+    const { requests, prefix } = call;
+    const last = requests.length - 1;
+    for (let i = 0; i < last; i++) this.#writer.request(requests[i]!);
+    this.#writer.request(prefix === null ? requests[last]! : [...prefix, ...requests[last]!]);
     this.#calls.push(call);
     this.bytesUnderWay += call.bytes;
     if (this.#isFlushing) return;
@@ -121,6 +139,13 @@ export class Connection {
     this.#end(why, null);
   }
 
+  /** A server's word about a certificate may be lost, where it resets the connection right after it. */
+  #closedBy({ tls }: ConnectionSettings): string {
+    const isStranger = tls !== undefined && tls.cert === undefined && !this.#hasHeard;
+    const why = isStranger ? ": it may ask for a client's certificate" : "";
+    return `it closed the connection${why}`;
+  }
+
   #write(): void {
     this.#isFlushing = false;
     if (this.#hasEnded || this.#writer.length === 0) return;
@@ -128,7 +153,11 @@ export class Connection {
   }
 
   #received(bytes: Uint8Array): void {
+    if (bytes[0] === TLS_ALERT && !this.#parser.isInside) {
+      return this.#end("it speaks TLS there, and this client does not (--tls-ca, tls)", null);
+    }
     this.heardMs = performance.now();
+    this.#hasHeard = true;
     try {
       this.#parser.push(bytes, this.#take);
     } catch (error) {
@@ -140,7 +169,11 @@ export class Connection {
   #replied(reply: Reply): void {
     if (this.#hasEnded) return;
     const call = this.#calls[this.#first];
-    if (call === undefined) throw new ProtocolProblem("a reply came that nothing asked for");
+    if (call === undefined) {
+      // So a server says why it lets nobody in.
+      if (reply instanceof ReplyError) return this.#end(`it says: ${reply.text}`, null);
+      throw new ProtocolProblem("a reply came that nothing asked for");
+    }
     if (--call.repliesLeft > 0) {
       call.noteReply(reply);
       return;
@@ -197,5 +230,5 @@ function said(error: Error & { code?: unknown }): string {
     EPIPE: "connection reset",
   };
   const known = typeof error.code === "string" ? words[error.code] : undefined;
-  return known ?? error.message;
+  return tlsWords(error) ?? known ?? error.message;
 }

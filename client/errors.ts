@@ -54,9 +54,9 @@ export class Refused extends NotDone {
 }
 
 /**
- * It may have been done, or be done yet: it was sent, and no reply came. Read before calling again, or
- * write so that twice is as good as once: with a version (`cas`), or a value that does not depend on
- * the one before. It is never sent again by itself.
+ * It may have been done, or be done yet: it was sent, and no reply came in time. Read before calling again,
+ * or write so that twice is as good as once: with a version (`cas`), or a value that does not depend on
+ * the one before. Sent again by itself is only what goes in a client session, where it is done once.
  */
 export class Unknown extends RaftkvError {
   override readonly name: string = "Unknown";

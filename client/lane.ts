@@ -4,7 +4,6 @@
  */
 import { Call } from "./call.ts";
 import type { Connection, ConnectionEvents, End } from "./connection.ts";
-import { ProtocolProblem } from "./errors.ts";
 import { judge } from "./refusals.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import type { Argument } from "./request_writer.ts";
@@ -62,15 +61,7 @@ export class Lane implements ConnectionEvents {
   answered(call: Call, reply: Reply): void {
     const error = reply instanceof ReplyError ? reply : call.problem;
     if (error !== null) return this.#refused(call, error);
-    try {
-      call.resolve(call.decode(reply));
-    } catch (caught) {
-      if (caught instanceof ProtocolProblem) {
-        call.giveUp("protocol", `${call.server} sent ${caught.message}`, "reply");
-        throw caught;
-      }
-      call.reject(caught);
-    }
+    call.take(reply);
   }
 
   ended(_connection: Connection, { why, cause, culprit, unanswered }: End): void {

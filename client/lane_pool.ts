@@ -73,9 +73,9 @@ export class LanePool implements LaneEvents {
       this.#idle.splice(this.#idle.indexOf(idle), 1);
       return Promise.resolve(idle);
     }
-    const { replyBytesMax, attemptTimeoutMs } = this.#settings;
+    const settings = this.#settings;
     return new Promise((resolve) => {
-      const attempt = new Attempt(server, { replyBytesMax }, attemptTimeoutMs, (_, outcome) => {
+      const attempt = new Attempt(server, settings, settings.attemptTimeoutMs, (_, outcome) => {
         this.#attempts.delete(attempt);
         if (outcome.kind !== "leads") {
           this.#lostLeader(server, outcome.kind === "follows" ? outcome.leader : null);

@@ -23,7 +23,9 @@ export function expireWaiting(
   failure: SearchFailure | null,
 ): void {
   if (server !== null) {
-    const why = `${server} is busy: it was not sent ${within(call)}`;
+    const why = call.delay === null
+      ? `${server} is busy: it was not sent ${within(call)}`
+      : `${server} said again and again ${within(call)}: ${call.delay}`;
     return call.giveUp("deadline", why, "queue");
   }
   if (failure === null) {

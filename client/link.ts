@@ -1,21 +1,27 @@
 /** Many requests to one server, whoever leads: over one connection, answered in their order. */
 import { keptRequest } from "./arguments.ts";
 import { Call } from "./call.ts";
+import type { TlsOptions } from "./calls.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
+import { type CredentialOptions, type Credentials, toCredentials } from "./credentials.ts";
 import { type Reply, ReplyError } from "./reply_parser.ts";
 import type { Argument } from "./request_writer.ts";
 import { toSettings } from "./settings.ts";
 
-export interface LinkOptions {
+export interface LinkOptions extends CredentialOptions {
   /** For each request: until the connection is there, and from being sent to its reply. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** As of `ConnectOptions`. */
+  readonly tls?: TlsOptions | boolean | undefined;
 }
 
 export class Link {
   readonly server: string;
   readonly #options: LinkOptions;
   readonly #connection: Connection;
+  /** Until they were sent. */
+  #credentials: Credentials | null;
   /** Made before the connection was there. */
   #early: Call[] = [];
   #isOpen = false;
@@ -27,21 +33,27 @@ export class Link {
    * @throws {TypeError} where the address is none.
    */
   constructor(server: string, options: LinkOptions) {
-    const { servers: [address], replyBytesMax } = toSettings({ servers: [server] });
-    this.server = address!;
+    const settings = toSettings({ servers: [server], tls: options.tls });
+    this.#credentials = toCredentials(options);
+    this.server = settings.servers[0]!;
     this.#options = options;
     const events: ConnectionEvents = {
       answered(call, reply) {
-        if (reply instanceof ReplyError) call.refuse(reply.text);
+        const error = call.problem ?? (reply instanceof ReplyError ? reply : null);
+        if (error !== null) call.refuse(error.text);
         else call.resolve(reply);
       },
       ended: (_connection, { why, cause, unanswered }) => {
         this.#end = { why, cause };
+        for (const call of unanswered) {
+          // Where it lets nobody in, its word stands in the place of the first answer.
+          if (call.problem !== null) call.refuse(call.problem.text);
+        }
         for (const call of [...unanswered, ...this.#early]) this.#giveUp(call);
         this.#early = [];
       },
     };
-    this.#connection = new Connection(this.server, { replyBytesMax }, events, () => {
+    this.#connection = new Connection(this.server, settings, events, () => {
       this.#isOpen = true;
       for (const call of this.#early) this.#connection.send(call);
       this.#early = [];
@@ -58,7 +70,7 @@ export class Link {
     return new Promise((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined = undefined;
       const call = new Call({
-        requests: [keptRequest(args)],
+        requests: [...this.#greet(), keptRequest(args)],
         name: String(args[0]),
         isWrite: false,
         deadlineMs: Infinity,
@@ -88,6 +100,13 @@ export class Link {
   /** Ends it; what is not answered is given up. */
   close(): void {
     this.#connection.close("this end closed the connection");
+  }
+
+  /** What goes before the first request: who the client is, where the server has users. */
+  #greet(): readonly (readonly string[])[] {
+    const credentials = this.#credentials;
+    this.#credentials = null;
+    return credentials === null ? [] : [["AUTH", credentials.user, credentials.password]];
   }
 
   #giveUp(call: Call): void {

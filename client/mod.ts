@@ -11,13 +11,28 @@ import { submit } from "./submit.ts";
 
 export { ask } from "./ask.ts";
 export type {
+  AddMemberOptions,
+  AskOptions,
   CallOptions,
   CasOutcome,
   CommandOptions,
+  Entry,
   Key,
   KeysOptions,
+  MemberInfo,
+  MemberList,
+  MoveLeaderOptions,
+  Page,
+  RangeOptions,
+  ReplaceStep,
+  ScanOptions,
   SetOptions,
+  TlsOptions,
   Versioned,
+  WaitingInfo,
+  WatchEvent,
+  WatchGroup,
+  WatchOptions,
 } from "./calls.ts";
 export type { Values } from "./client.ts";
 export type { Failure, Phase } from "./errors.ts";
@@ -48,7 +63,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   const cluster = new Cluster(settings);
   try {
     await submit(cluster, {
-      requests: [["PING"]],
+      requests: [["HELLO", "3"]],
       name: "connect",
       isWrite: false,
       deadlineMs: performance.now() + settings.timeoutMs,

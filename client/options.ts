@@ -3,7 +3,18 @@
  * wrongly would be as good as not given: a deadline or a time to live that nobody keeps.
  */
 import { wrongKind } from "./arguments.ts";
-import type { CallOptions, CommandOptions, KeysOptions, SetOptions } from "./calls.ts";
+import type {
+  AddMemberOptions,
+  AskOptions,
+  CallOptions,
+  CommandOptions,
+  KeysOptions,
+  MoveLeaderOptions,
+  RangeOptions,
+  ScanOptions,
+  SetOptions,
+  WatchOptions,
+} from "./calls.ts";
 
 /** Names of options, from an object, so that the compiler tells where one is missing. */
 export function optionNames<Options>(
@@ -15,6 +26,13 @@ export function optionNames<Options>(
 const ALL = { timeoutMs: true, signal: true } as const;
 
 export const CALL_OPTIONS: ReadonlySet<string> = optionNames<CallOptions>(ALL);
+/** Of `ask`, which makes a connection of its own. */
+export const ASK_OPTIONS: ReadonlySet<string> = optionNames<AskOptions>({
+  ...ALL,
+  tls: true,
+  user: true,
+  password: true,
+});
 export const SET_OPTIONS: ReadonlySet<string> = optionNames<SetOptions>({
   ...ALL,
   timeToLiveMs: true,
@@ -23,6 +41,29 @@ export const KEYS_OPTIONS: ReadonlySet<string> = optionNames<KeysOptions>({
   ...ALL,
   match: true,
   keysAtATime: true,
+});
+export const RANGE_OPTIONS: ReadonlySet<string> = optionNames<RangeOptions>({
+  ...ALL,
+  limit: true,
+});
+export const SCAN_OPTIONS: ReadonlySet<string> = optionNames<ScanOptions>({
+  ...ALL,
+  after: true,
+  keysAtATime: true,
+});
+export const ADD_MEMBER_OPTIONS: ReadonlySet<string> = optionNames<AddMemberOptions>({
+  ...ALL,
+  learner: true,
+});
+export const MOVE_LEADER_OPTIONS: ReadonlySet<string> = optionNames<MoveLeaderOptions>({
+  ...ALL,
+  to: true,
+});
+export const WATCH_OPTIONS: ReadonlySet<string> = optionNames<WatchOptions>({
+  after: true,
+  values: true,
+  marks: true,
+  signal: true,
 });
 export const COMMAND_OPTIONS: ReadonlySet<string> = optionNames<CommandOptions>({
   ...ALL,

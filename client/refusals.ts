@@ -10,7 +10,9 @@ export type Retry =
   /** No leader is known there. */
   | { readonly why: "noLeader" }
   /** The server has too much to do, or nothing to show yet. */
-  | { readonly why: "busy" };
+  | { readonly why: "busy" }
+  /** Its client session is not known any more: it was not done now. */
+  | { readonly why: "session" };
 
 /**
  * Settles the call with the error that its last request was answered with, or says why it may be sent
@@ -25,17 +27,34 @@ export function judge(call: Call, reply: ReplyError): Retry | null {
       return { why: "moved", leader: leaderOf(text) };
     case "CLUSTERDOWN":
       return { why: "noLeader" };
+    case "SESSION":
+      if (call.place !== null) return { why: "session" };
+      break;
     case "TRYAGAIN":
+      // Whoever asks for a session does without.
+      if (!call.isWrite && text.startsWith("TRYAGAIN too many client sessions")) break;
+      return { why: "busy" };
+    case "BUSY":
     case "LOADING":
       return { why: "busy" };
   }
   if (text.startsWith("ERR outcome unknown")) {
-    if (!call.isWrite) return { why: "busy" };
+    if (call.place !== null) call.mayBeDone = true;
+    if (!call.isWrite || call.place !== null) return { why: "busy" };
     call.giveUp("unknown", `${call.server} says: ${text}`, "reply");
   } else if (text.startsWith("ERR this was done")) {
     call.giveUp("leftOut", `${call.server} says: ${text}`, "reply");
   } else call.refuse(text);
   return null;
+}
+
+/**
+ * Whether a server that answers so to the first request of a connection may let in the next one: it has too
+ * much to do or too many connections, knows no leader, or stops.
+ */
+export function mayLetInLater({ code, text }: ReplyError): boolean {
+  return ["TRYAGAIN", "BUSY", "LOADING", "CLUSTERDOWN"].includes(code) ||
+    /^ERR (max number of clients reached|this server is stopping)/.test(text);
 }
 
 /** `MOVED 0 HOST:PORT`; the host may be an IPv6 address, without brackets. */

@@ -1,7 +1,8 @@
 /**
  * Replies of the Redis protocol, version 3, out of bytes that come in any pieces. What comes from a
  * server is not trusted: lengths are bounded before anything is allocated, memory grows with what has
- * arrived and not with what was announced, and anything that is no reply ends the connection.
+ * arrived and not with what was announced (beyond a MiB), and anything that is no reply ends the
+ * connection.
  */
 import { ProtocolProblem } from "./errors.ts";
 
@@ -43,6 +44,8 @@ export interface ReplyLimits {
 const ITEMS_MAX = 2_000_000;
 const DEPTH_MAX = 8;
 const LINE_BYTES_MAX = 65_536;
+/** Of what was announced, so much has room made at once; beyond it room grows with what has arrived. */
+const AT_ONCE_BYTES = 1_048_576 + 64;
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -115,7 +118,8 @@ export class ReplyParser {
   #append(chunk: Uint8Array): void {
     const length = this.#keptLength + chunk.length;
     if (length > this.#kept.length) {
-      const grown = new Uint8Array(Math.max(length, Math.min(this.#needed, 2 * length)));
+      const room = Math.min(this.#needed, Math.max(2 * length, AT_ONCE_BYTES));
+      const grown = new Uint8Array(Math.max(length, room));
       grown.set(this.#kept.subarray(0, this.#keptLength));
       this.#kept = grown;
     }
@@ -189,7 +193,11 @@ export class ReplyParser {
         this.#value = Number(decoder.decode(bytes.subarray(from, to)));
         return Outcome.value;
       default:
-        throw new ProtocolProblem(`a reply begins with byte ${bytes[at]}`);
+        throw new ProtocolProblem(
+          isHttp(bytes, at)
+            ? "it answers in HTTP: an admin port, where a client port belongs"
+            : `a reply begins with byte ${bytes[at]}`,
+        );
     }
   }
 
@@ -235,6 +243,10 @@ export class ReplyParser {
     this.#frames.push({ items: [], left, isMap });
     return Outcome.opened;
   }
+}
+
+function isHttp(bytes: Uint8Array, at: number): boolean {
+  return decoder.decode(bytes.subarray(at, at + 5)) === "HTTP/";
 }
 
 const Outcome = { value: 0, opened: 1, more: 2 } as const;

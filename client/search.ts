@@ -3,12 +3,11 @@
  * for a moment: a server that is frozen, or cut off, costs no more than that.
  */
 import { Attempt, KNOWS_NONE, type Outcome } from "./attempt.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectionSettings } from "./connection.ts";
 import type { SearchFailure } from "./lateness.ts";
-import type { ReplyLimits } from "./reply_parser.ts";
 
 export interface SearchOptions {
-  readonly limits: ReplyLimits;
+  readonly settings: ConnectionSettings;
   /** How long a server may take for the connection and its answers. */
   readonly timeoutMsOf: (server: string) => number;
 }
@@ -17,11 +16,30 @@ export interface SearchEvents {
   /** A layout was seen: these servers are there. */
   learned(servers: readonly string[]): void;
   found(connection: Connection): void;
-  /** No server leads: what each of them said. `answered`: one of them was there. */
-  failed(reasons: ReadonlyMap<string, string>, answered: boolean): void;
+  /**
+   * No server leads: what each of them said. `answered`: one of them was there. `denial`: one of them
+   * answers nothing to this client, in its words.
+   */
+  failed(reasons: ReadonlyMap<string, string>, answered: boolean, denial: Denial | null): void;
+}
+
+export interface Denial {
+  readonly server: string;
+  readonly text: string;
 }
 
 const STAGGER_MS = 150;
+
+/** `first` and `last` are asked so, where they are given, whether they are among `servers` or not. */
+export function inOrder(
+  servers: readonly string[],
+  first: string | null,
+  last: string | null,
+): string[] {
+  const rest = servers.filter((one) => one !== first && one !== last);
+  const end = last === null || last === first ? [] : [last];
+  return [...first === null ? [] : [first], ...rest, ...end];
+}
 
 export class Search {
   readonly #options: SearchOptions;
@@ -32,6 +50,7 @@ export class Search {
   readonly #reasons = new Map<string, string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #answered = false;
+  #denial: Denial | null = null;
   #isOver = false;
 
   /** Asks `servers` in this order. */
@@ -78,13 +97,13 @@ export class Search {
     if (next === undefined) {
       if (this.#attempts.size > 0) return;
       this.cancel();
-      this.#events.failed(this.#reasons, this.#answered);
+      this.#events.failed(this.#reasons, this.#answered, this.#denial);
       return;
     }
     this.#asked.add(next);
-    const { limits, timeoutMsOf } = this.#options;
+    const { settings, timeoutMsOf } = this.#options;
     this.#attempts.add(
-      new Attempt(next, limits, timeoutMsOf(next), (attempt, outcome) => {
+      new Attempt(next, settings, timeoutMsOf(next), (attempt, outcome) => {
         this.#done(attempt, outcome);
       }),
     );
@@ -100,6 +119,8 @@ export class Search {
     if (outcome.kind === "failed") {
       this.#reasons.set(attempt.server, outcome.why);
       if (outcome.answered) this.#answered = true;
+      const { denial } = outcome;
+      if (denial !== null) this.#denial = { server: attempt.server, text: denial };
       return this.#askNext();
     }
     this.#answered = true;

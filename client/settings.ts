@@ -1,14 +1,24 @@
 /** What a client can be told when it is made, and what it takes where it is not told. */
 import { formatAddress, parseAddress } from "./address.ts";
 import { wrongKind } from "./arguments.ts";
-import { checkNames, checkSignal, optionNames } from "./options.ts";
+import type { TlsOptions } from "./calls.ts";
+import { type CredentialOptions, greetingOf, toCredentials } from "./credentials.ts";
+import { checkFlag, checkNames, checkSignal, optionNames } from "./options.ts";
+import { checkTls } from "./tls.ts";
 
-export interface ConnectOptions {
+export interface ConnectOptions extends CredentialOptions {
   /**
    * Servers of the cluster, `HOST:PORT` each: at least one; better all, so that a client can begin while
    * some are down. The others are learned from them.
    */
   readonly servers: readonly string[];
+  /** TLS to all servers; `true`: with certificates of CAs that the runtime trusts. None unless given. */
+  readonly tls?: TlsOptions | boolean | undefined;
+  /**
+   * Whether writes go in a client session where the cluster has them: then one whose reply was lost is sent
+   * again, and done once. True, unless given.
+   */
+  readonly sessions?: boolean;
   /** How long a call may take unless it says otherwise, retries included: 5,000 ms. */
   readonly timeoutMs?: number;
   /** Gives up connecting. What is called later has signals of its own. */
@@ -31,6 +41,10 @@ export interface ConnectOptions {
 
 export interface Settings {
   readonly servers: readonly string[];
+  /** The first request of each connection. */
+  readonly greeting: readonly string[];
+  readonly tls: TlsOptions | undefined;
+  readonly sessions: boolean;
   readonly timeoutMs: number;
   readonly attemptTimeoutMs: number;
   readonly silenceMs: number;
@@ -47,6 +61,10 @@ const TIMEOUT_MS_MAX = 2_147_483_647;
 
 const CONNECT_OPTIONS = optionNames<ConnectOptions>({
   servers: true,
+  user: true,
+  password: true,
+  tls: true,
+  sessions: true,
   timeoutMs: true,
   signal: true,
   attemptTimeoutMs: true,
@@ -71,6 +89,9 @@ export function toSettings(options: ConnectOptions): Settings {
   const addresses = Array.from(options.servers, parseAddress);
   return {
     servers: [...new Set(addresses.map((one) => formatAddress(one.hostname, one.port)))],
+    greeting: greetingOf(toCredentials(options)),
+    tls: checkTls(options.tls),
+    sessions: checkFlag("sessions", options.sessions) !== false,
     timeoutMs: checkTimeout("timeoutMs", options.timeoutMs, 5_000),
     attemptTimeoutMs: checkTimeout("attemptTimeoutMs", options.attemptTimeoutMs, 1_000),
     silenceMs: checkTimeout("silenceMs", options.silenceMs, 500),

@@ -195,6 +195,7 @@ export class Transactor<Out, In> {
       requests: all,
       name: "transact",
       isWrite: true,
+      isSessionWrite: true,
       decode,
       ...limit,
     });

@@ -4,17 +4,28 @@
  * refused with one sentence that names the key and what was meant.
  */
 import * as v from "valibot";
-import { addressFaults, backupFaults, limitsFaults, timingFaults } from "./config_checks.ts";
+import { BACKUP_KEYS, type BackupSchedule, type FileBackup, scheduleOf } from "./config_backup.ts";
+import { AUDIT, AUDIT_KNOWN_KEYS, type AuditConfig } from "./config_audit.ts";
+import { addressFaults, limitsFaults, placeFaults, timingFaults } from "./config_checks.ts";
 import {
-  BACKUP_EVERY_RANGE_MS,
+  CLIENT_BOUND_RANGES,
   LIMIT_RANGES,
-  type Ranges,
   STORAGE_RANGES,
   TICK_RANGE_MS,
   TIMING_RANGES,
 } from "./config_ranges.ts";
+import { numbers, pathOf, section, unitOf, wholeNumber } from "./config_sections.ts";
 import { describeIssue, parseJson, unknownKeys } from "./config_text.ts";
 import {
+  type FileTls,
+  TLS,
+  TLS_KNOWN_KEYS,
+  type TlsConfig,
+  tlsFaults,
+  tlsOfPorts,
+} from "./config_tls.ts";
+import {
+  DEFAULT_CLIENT_BOUNDS,
   DEFAULT_LIMITS,
   DEFAULT_STORAGE_LIMITS,
   DEFAULT_TIMING,
@@ -22,16 +33,8 @@ import {
   type StorageLimits,
   type Timing,
 } from "./node/limits.ts";
-import { parseSomeDurationMs } from "./util/duration.ts";
-
-/** Backups that servers take by themselves: scheduled_backups.ts. */
-export interface BackupSchedule {
-  readonly everyMs: number;
-  /** The directory of the files. Relative to the working directory. */
-  readonly path: string;
-  /** So many files of this cluster stay in it. */
-  readonly keep: number;
-}
+import { PORT_NAMES, type PortName } from "./port_names.ts";
+import { isHostname } from "./util/address.ts";
 
 /** One server of the cluster: where clients and the other servers reach it, and where it listens. */
 export interface ServerConfig {
@@ -48,6 +51,10 @@ export interface ServerConfig {
   readonly adminPort?: number | undefined;
   /** The name or address that the admin port is opened on; this machine's loopback where it is left out. */
   readonly adminListen?: string | undefined;
+  /** Where it answers probes by HTTP, and nothing else; none where it is left out. */
+  readonly probePort?: number | undefined;
+  /** The name or address that this port is opened on; that of the client port where it is left out. */
+  readonly probeListen?: string | undefined;
 }
 
 export interface Config {
@@ -59,8 +66,20 @@ export interface Config {
   readonly storage: StorageLimits;
   /** The cluster version is not raised while a server runs with this (docs/versions.md). */
   readonly holdClusterVersion?: boolean | undefined;
+  /** The file of the secret that the servers prove to each other. Relative to the working directory. */
+  readonly secretFile?: string | undefined;
+  /** Servers that know nothing of the secret are let in as well. */
+  readonly secretOptional?: boolean | undefined;
+  /** The file of the token that the admin port wants. Relative to the working directory. */
+  readonly adminTokenFile?: string | undefined;
+  /** Ports that may be open to the network without protection (open_ports.ts). */
+  readonly insecure?: readonly PortName[] | undefined;
   /** Absent: no backups are scheduled. */
   readonly backup?: BackupSchedule;
+  /** Absent: no account is kept of what clients do. */
+  readonly audit?: AuditConfig;
+  /** The ports that speak TLS. Absent: none does. */
+  readonly tls?: TlsConfig;
   /** Keys of the file that earlier builds knew and this one has no use for. */
   readonly withoutEffect?: readonly string[];
 }
@@ -73,44 +92,6 @@ export class ConfigError extends Error {
 /** Votes of more servers cost every write more than they add to its safety. */
 const SERVERS_MAX = 15;
 
-function wholeNumber(low: number, high: number, what: string) {
-  const meant = `is no ${what} (${low} to ${high})`;
-  return v.pipe(
-    v.number(meant),
-    v.check((n) => Number.isSafeInteger(n) && n >= low && n <= high, meant),
-  );
-}
-
-function unitOf(key: string): string {
-  if (key.endsWith("Ms")) return "whole number of milliseconds";
-  return /Bytes/.test(key) ? "whole number of bytes" : "whole number";
-}
-
-/** An object that knows exactly `entries`. Valibot lets a list pass for an object: refused first. */
-function section<T extends v.ObjectEntries>(entries: T, what: string) {
-  const meant = `is no ${what} (an object with ${Object.keys(entries).join(", ")})`;
-  return v.pipe(
-    v.unknown(),
-    v.check((input) => typeof input === "object" && input !== null && !Array.isArray(input), meant),
-    v.strictObject(entries),
-  );
-}
-
-/** A section of numbers, each optional with its default; `more`: further keys, without one. */
-function numbers<T extends object>(
-  ranges: Ranges<T>,
-  defaults: T,
-  what: string,
-  more: v.ObjectEntries = {},
-) {
-  const entries: v.ObjectEntries = { ...more };
-  for (const key of Object.keys(ranges) as (keyof T & string)[]) {
-    const [low, high] = ranges[key];
-    entries[key] = v.optional(wholeNumber(low, high, unitOf(key)), defaults[key] as number);
-  }
-  return v.optional(section(entries, what), {});
-}
-
 /** Where a file gives a short election timeout alone, heartbeats come as often as that needs. */
 function withHeartbeat(timing: unknown): unknown {
   if (!isObject(timing) || "heartbeatIntervalMs" in (timing as object)) return timing;
@@ -121,13 +102,10 @@ function withHeartbeat(timing: unknown): unknown {
 }
 
 const PORT = wholeNumber(1, 65_535, "port");
-const HOSTNAME = "is no hostname or address (letters, digits, and . _ - : only)";
+const HOSTNAME =
+  "is no hostname or address (letters, digits, and . _ -, or an IPv6 address; without a port)";
 
-// The name travels in a reply line, so it must not carry a space or a line end.
-const HOST = v.pipe(
-  v.string(HOSTNAME),
-  v.check((name) => /^[A-Za-z0-9._:-]{1,253}$/.test(name), HOSTNAME),
-);
+const HOST = v.pipe(v.string(HOSTNAME), v.check(isHostname, HOSTNAME));
 
 const SERVER_KEYS = {
   id: wholeNumber(1, Number.MAX_SAFE_INTEGER, "server id: a positive whole number"),
@@ -138,34 +116,18 @@ const SERVER_KEYS = {
   logListen: v.optional(HOST),
   adminPort: v.optional(wholeNumber(0, 65_535, "port, or 0 for none")),
   adminListen: v.optional(HOST),
+  probePort: v.optional(PORT),
+  probeListen: v.optional(HOST),
 };
 const SERVER = section(SERVER_KEYS, "server");
 
 const SERVERS = `is no list of 1 to ${SERVERS_MAX} servers`;
 const PATH = "is no directory (a name of 1 to 4096 characters)";
 
-const DIRECTORY = v.pipe(
-  v.string(PATH),
-  v.check((path) => path.length > 0 && path.length <= 4_096 && !path.includes("\0"), PATH),
-);
+const DIRECTORY = pathOf(PATH);
+const FILE = pathOf("is no file (a name of 1 to 4096 characters)");
 
-const EVERY = 'is no time between backups (a text such as "90m", "6h" or "1d", from 1s to 366d)';
-const KEPT = 7;
-
-function isEvery(text: string): boolean {
-  try {
-    const ms = parseSomeDurationMs(text);
-    return ms >= BACKUP_EVERY_RANGE_MS[0] && ms <= BACKUP_EVERY_RANGE_MS[1];
-  } catch {
-    return false;
-  }
-}
-
-const BACKUP_KEYS = {
-  every: v.pipe(v.string(EVERY), v.check(isEvery, EVERY)),
-  path: DIRECTORY,
-  keep: v.optional(wholeNumber(1, 10_000, "number of backups to keep"), KEPT),
-};
+const INSECURE = `is neither true nor a list of ports (${PORT_NAMES.join(", ")})`;
 
 const SECTIONS = {
   path: DIRECTORY,
@@ -183,10 +145,25 @@ const SECTIONS = {
     ),
     {},
   ),
-  limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits"),
+  limits: numbers(LIMIT_RANGES, DEFAULT_LIMITS, "set of limits", {
+    perAddress: numbers(CLIENT_BOUND_RANGES, DEFAULT_CLIENT_BOUNDS, "set of bounds"),
+    perUser: numbers(CLIENT_BOUND_RANGES, DEFAULT_CLIENT_BOUNDS, "set of bounds"),
+  }),
   storage: numbers(STORAGE_RANGES, DEFAULT_STORAGE_LIMITS, "set of storage limits"),
   holdClusterVersion: v.optional(v.boolean("is neither true nor false")),
+  secretFile: v.optional(FILE),
+  secretOptional: v.optional(v.boolean("is neither true nor false")),
+  adminTokenFile: v.optional(FILE),
+  insecure: v.optional(
+    v.pipe(
+      v.unknown(),
+      v.transform((given) => given === true ? [...PORT_NAMES] : given === false ? [] : given),
+      v.array(v.picklist(PORT_NAMES, INSECURE), INSECURE),
+    ),
+  ),
   backup: v.optional(section(BACKUP_KEYS, "backup schedule")),
+  audit: v.optional(AUDIT),
+  tls: v.optional(TLS),
 };
 const CONFIG = section(SECTIONS, "cluster file");
 
@@ -195,9 +172,13 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(SECTIONS),
   servers: Object.keys(SERVER_KEYS),
   timing: Object.keys(TIMING_RANGES),
-  limits: Object.keys(LIMIT_RANGES),
+  limits: [...Object.keys(LIMIT_RANGES), "perAddress", "perUser"],
+  "limits.perAddress": Object.keys(CLIENT_BOUND_RANGES),
+  "limits.perUser": Object.keys(CLIENT_BOUND_RANGES),
   storage: Object.keys(STORAGE_RANGES),
   backup: Object.keys(BACKUP_KEYS),
+  ...AUDIT_KNOWN_KEYS,
+  ...TLS_KNOWN_KEYS,
 };
 
 /** And what is accepted, though nobody needs it any more: no hint names it. */
@@ -207,12 +188,11 @@ const ACCEPTED_KEYS: typeof KNOWN_KEYS = {
 };
 
 /** The cluster file as earlier builds know it, too. */
-type FileContents = Omit<Config, "backup"> & {
+type FileContents = Omit<Config, "backup" | "tls"> & {
   readonly timing: { readonly tickMs?: number };
   readonly backup?: FileBackup;
+  readonly tls?: FileTls;
 };
-type FileBackup = Omit<BackupSchedule, "everyMs"> & { readonly every: string };
-
 /** The cluster that is used where no file is there: three servers on this machine. */
 export function defaultConfig(): Config {
   const server = (id: number, clientPort: number): ServerConfig => ({
@@ -246,28 +226,32 @@ export function parseConfig(text: string, source: string): Config {
     throw new ConfigError(`${source}: ${describeIssue(result.issues[0], KNOWN_KEYS)}`);
   }
   // The sections are built from tables with exactly these keys, which the types can't follow.
-  const { timing: { tickMs, ...timing }, backup, ...rest } = result
+  const { timing: { tickMs, ...timing }, backup, tls, ...rest } = result
     .output as unknown as FileContents;
   const unused = tickMs === undefined ? {} : { withoutEffect: ["timing.tickMs"] };
-  const config: Config = { ...rest, timing, ...unused, ...scheduleOf(backup) };
-  const fault = contradictions(config)[0] ?? null;
+  const config: Config = {
+    ...rest,
+    timing,
+    ...unused,
+    ...(backup !== undefined && { backup: scheduleOf(backup) }),
+  };
+  const fault = contradictions(config, tls)[0] ?? null;
   if (fault !== null) throw new ConfigError(`${source}: ${fault}`);
-  return config;
-}
-
-function scheduleOf(backup: FileBackup | undefined): Pick<Config, "backup"> {
-  if (backup === undefined) return {};
-  const { every, path, keep } = backup;
-  return { backup: { everyMs: parseSomeDurationMs(every), path, keep } };
+  return tls === undefined ? config : { ...config, tls: tlsOfPorts(tls) };
 }
 
 /** Parts that are right by themselves and don't fit together; those that are absent are not looked at. */
-function contradictions({ path, servers, timing, limits, backup }: Partial<Config>): string[] {
+function contradictions(
+  { path = "", servers, timing, limits, backup, audit }: Partial<Config>,
+  tls?: FileTls,
+): string[] {
   return [
     ...(servers === undefined ? [] : addressFaults(servers)),
     ...(timing === undefined ? [] : timingFaults(timing)),
     ...(limits === undefined ? [] : limitsFaults(limits)),
-    ...(backup === undefined ? [] : backupFaults(backup.path, path ?? "", servers ?? [])),
+    ...(backup === undefined ? [] : placeFaults("backup", backup.path, path, servers ?? [])),
+    ...(audit === undefined ? [] : placeFaults("audit", audit.path, path, servers ?? [])),
+    ...(tls === undefined ? [] : tlsFaults(tls)),
   ];
 }
 
@@ -297,7 +281,8 @@ export function configFaults(text: string): string[] {
     if (part.success) sound[key] = part.output;
   }
   // Built from the same tables as in parseConfig.
-  return [...new Set([...faults, ...contradictions(sound as Partial<Config>)])];
+  const { tls, ...rest } = sound as Partial<Config> & { readonly tls?: FileTls };
+  return [...new Set([...faults, ...contradictions(rest, tls)])];
 }
 
 /** A section, or a list of them, with the keys that are known there. */
@@ -317,6 +302,17 @@ function withoutUnused(json: unknown): unknown {
 
 function isObject(json: unknown): boolean {
   return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+/**
+ * The same settings for a server that is in no list, or in one that does not count: it is the only one.
+ * @throws {ConfigError} where its ports don't fit together.
+ */
+export function soleServer(config: Config, server: ServerConfig): Config {
+  const sole = { ...config, servers: [server] };
+  const fault = contradictions(sole)[0];
+  if (fault === undefined) return sole;
+  throw new ConfigError(`Where server ${server.id} is: ${fault.replaceAll("servers[0].", "")}`);
 }
 
 /** The entry of server `id`. @throws {ConfigError} where the file does not list it. */

@@ -1,11 +1,14 @@
 /** Whether the cluster file's parts fit together; each of them alone has been checked by then. */
 import type { Limits, Timing } from "./node/limits.ts";
 import type { ServerAddress } from "./node/node.ts";
-import { addressText } from "./util/address.ts";
+import { addressText, ANY_ADDRESS, isLoopback } from "./util/address.ts";
 
 const KIB = 1024;
 
-type ServerPorts = ServerAddress & { readonly adminPort?: number | undefined };
+type ServerPorts = ServerAddress & {
+  readonly adminPort?: number | undefined;
+  readonly probePort?: number | undefined;
+};
 
 /** Ids and addresses that are given twice. */
 export function* addressFaults(servers: readonly ServerPorts[]): Generator<string> {
@@ -18,7 +21,7 @@ export function* addressFaults(servers: readonly ServerPorts[]): Generator<strin
     } else ids.set(server.id, `servers[${at}]`);
     const name = server.hostname.toLowerCase();
     const hostnames = name === "localhost" ? ["127.0.0.1", "::1"] : [name];
-    for (const key of ["clientPort", "logPort", "adminPort"] as const) {
+    for (const key of ["clientPort", "logPort", "adminPort", "probePort"] as const) {
       const port = server[key] ?? 0;
       if (port === 0) continue;
       const all = hostnames.map((hostname) => addressText(hostname, port));
@@ -66,9 +69,10 @@ export function* limitsFaults(limits: Limits): Generator<string> {
   }
 }
 
-/** Backups in a directory whose files are a server's own. */
-export function* backupFaults(
-  backupPath: string,
+/** Backups, or an audit log, in a directory whose files are a server's own. */
+export function* placeFaults(
+  section: "backup" | "audit",
+  place: string,
   path: string,
   servers: readonly Pick<ServerAddress, "id">[],
 ): Generator<string> {
@@ -76,16 +80,13 @@ export function* backupFaults(
     text.replace(/^(\.\/+)+/, "").replace(/\/+/g, "/").replace(/\/$/, "");
   for (const { id } of servers) {
     const data = `${plain(path)}/${id}`;
-    if (`${plain(backupPath)}/`.startsWith(`${data}/`)) {
-      yield `backup.path: ${backupPath} is in the data directory of server ${id}: backups belong ` +
+    if (`${plain(place)}/`.startsWith(`${data}/`)) {
+      const what = section === "backup" ? "backups belong" : "the audit log belongs";
+      yield `${section}.path: ${place} is in the data directory of server ${id}: ${what} ` +
         "elsewhere, on another disk at best";
     }
   }
 }
-
-/** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
-const ANY_ADDRESS = /^[0:.]+$/;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
 
 type ListeningServer = ServerPorts & {
   readonly clientListen?: string | undefined;
@@ -109,9 +110,9 @@ function* anyHostnames(servers: readonly ListeningServer[]): Generator<string> {
 
 /** What leads to the machine that asks: another one comes to itself. */
 function* loopbackNames(servers: readonly ListeningServer[]): Generator<string> {
-  const other = servers.find(({ hostname }) => !LOOPBACK.test(hostname));
+  const other = servers.find(({ hostname }) => !isLoopback(hostname));
   for (const { id, hostname, clientListen, logListen } of servers) {
-    if (LOOPBACK.test(hostname)) {
+    if (isLoopback(hostname)) {
       if (other === undefined) continue;
       yield `Server ${id} has hostname ${hostname}, which only its own machine can reach, and ` +
         `server ${other.id} has ${other.hostname}: give an address or name that all reach`;
@@ -123,7 +124,7 @@ function* loopbackNames(servers: readonly ListeningServer[]): Generator<string> 
         ["logListen", logListen, "the other servers"],
       ] as const
     ) {
-      if (address === undefined || !LOOPBACK.test(address)) continue;
+      if (address === undefined || !isLoopback(address)) continue;
       yield `Server ${id} has ${key} ${address}, which only its own machine can reach, and ` +
         `${who} are told to connect to ${hostname}: leave ${key} out, unless something there ` +
         "leads on";
@@ -154,11 +155,11 @@ function* sharedPorts(servers: readonly ListeningServer[]): Generator<string> {
 
 function isOneMachine(a: ListeningServer, b: ListeningServer): boolean {
   return a.hostname.toLowerCase() === b.hostname.toLowerCase() ||
-    (LOOPBACK.test(a.hostname) && LOOPBACK.test(b.hostname));
+    (isLoopback(a.hostname) && isLoopback(b.hostname));
 }
 
 /** Every machine has its loopback and its wildcard: those are one only on one machine. */
 function areOne(a: string, b: string, isOneMachine: boolean): boolean {
   const isEvery = ANY_ADDRESS.test(a) || ANY_ADDRESS.test(b);
-  return isOneMachine ? isEvery || a === b : a === b && !isEvery && !LOOPBACK.test(a);
+  return isOneMachine ? isEvery || a === b : a === b && !isEvery && !isLoopback(a);
 }

@@ -1,7 +1,8 @@
 /** How small and how great each number of the cluster file may be. */
 import {
+  type ClientBounds,
   ENTRY_BYTES_CEILING,
-  type Limits,
+  type NumericLimits,
   REDIS_KEY_BYTES_CEILING,
   type StorageLimits,
   type Timing,
@@ -28,9 +29,10 @@ export const TIMING_RANGES: Ranges<Timing> = {
   halfCommandTimeoutMs: [100, HOUR_MS],
   writeTimeoutMs: [100, HOUR_MS],
   slowSyncMs: [1, HOUR_MS],
+  watchMarkMs: [100, HOUR_MS],
 };
 
-export const LIMIT_RANGES: Ranges<Limits> = {
+export const LIMIT_RANGES: Ranges<NumericLimits> = {
   valueBytesMax: [1, VALUE_BYTES_CEILING],
   redisKeyBytesMax: [1, REDIS_KEY_BYTES_CEILING],
   connectionsMax: [1, 1_000_000],
@@ -43,6 +45,15 @@ export const LIMIT_RANGES: Ranges<Limits> = {
   appendsInFlightMax: [1, 4_096],
   appendBytesInFlightMax: [KIB, GIB],
   outboxBytesMax: [64 * KIB, GIB],
+  historyBytes: [64 * KIB, 16 * GIB],
+  watchesMax: [0, 1_000_000],
+  watchesPerConnectionMax: [1, 1_000_000],
+};
+
+export const CLIENT_BOUND_RANGES: Ranges<ClientBounds> = {
+  connectionsMax: [0, 1_000_000],
+  commandsPerSecond: [0, 1_000_000_000],
+  bytesPerSecond: [0, 1024 * GIB],
 };
 
 export const STORAGE_RANGES: Ranges<StorageLimits> = {

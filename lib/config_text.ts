@@ -1,4 +1,5 @@
 /** The cluster file as text: reading it, and describing what is wrong with it so that it can be fixed. */
+import { isContents } from "./util/file_names.ts";
 import type * as v from "valibot";
 import { isNear, nearest } from "./util/near_words.ts";
 
@@ -50,7 +51,7 @@ export function describeIssue(
     }
     return `${path}: missing; known here: ${known.join(", ")}`;
   }
-  return `${path === "" ? "" : `${path}: `}${shorten(issue.input)} ${issue.message}`;
+  return `${path === "" ? "" : `${path}: `}${shown(issue.input)} ${issue.message}`;
 }
 
 function unknownKey(
@@ -101,6 +102,12 @@ function formatPath(keys: readonly (string | number)[]): string {
     }
   }
   return path;
+}
+
+/** What was given, for whoever mends it. */
+function shown(input: unknown): string {
+  const isSecret = typeof input === "string" && isContents(input);
+  return isSecret ? "a text of several lines, or in PEM," : shorten(input);
 }
 
 function shorten(input: unknown): string {

@@ -4,13 +4,16 @@
  */
 import { adminAddress } from "./admin_address.ts";
 import type { AdminPort } from "./admin/admin_port.ts";
+import type { AdminToken } from "./admin/guard.ts";
 import { type Config, findServer } from "./config.ts";
+import type { TlsPort } from "./config_tls.ts";
 import type { Clock, Listener, ProcessUse, Rng, Transport } from "./host/ports.ts";
 import { acceptAdmin } from "./net/accept_admin.ts";
 import { acceptConnections } from "./net/accept_connections.ts";
 import { acceptRpc } from "./net/accept_rpc.ts";
 import { connectToServers, type ServerLinks } from "./net/connect_to_servers.ts";
 import { ConnectionWatch } from "./net/connection_watch.ts";
+import { ProbePort } from "./probe_port.ts";
 import type { NodeView } from "./node/facts/node_view.ts";
 import type { LogEvent, MachineFacts, ServerNode, WakingHost } from "./node/api.ts";
 
@@ -18,9 +21,13 @@ export interface NodeRunnerOptions {
   readonly config: Config;
   readonly serverId: number;
   readonly transport: Transport;
+  /** In its place, for the ports that speak TLS. */
+  readonly secured?: { readonly [Port in TlsPort]?: Transport };
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: (event: LogEvent) => void;
+  /** What whoever asks the admin port has to know; absent: nothing. */
+  readonly adminToken?: AdminToken | undefined;
   /** What this process has used, for telling why it stood still. */
   readonly use?: () => ProcessUse;
   /** How much memory it has, and how many files it may still open. */
@@ -53,7 +60,13 @@ const ADMIN_LIMITS = { idleTimeoutMs: 120_000, writeTimeoutMs: 10_000 };
 /** The longest that a timer of the runtime takes. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
-const NO_MACHINE = { memoryBytes: null, freeDescriptors: null, cpuMs: null, diskMs: null };
+const NO_MACHINE = {
+  memoryBytes: null,
+  freeDescriptors: null,
+  cpuMs: null,
+  diskMs: null,
+  certificates: [],
+};
 const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 
 export class NodeRunner implements WakingHost {
@@ -61,6 +74,7 @@ export class NodeRunner implements WakingHost {
   readonly #clients: ConnectionWatch;
   readonly #peers: ConnectionWatch;
   readonly #adminClients: ConnectionWatch;
+  readonly #probes: ProbePort;
   #node: ServerNode | null = null;
   #isTurnScheduled = false;
   #hopsLeft = 0;
@@ -78,6 +92,7 @@ export class NodeRunner implements WakingHost {
     this.#clients = new ConnectionWatch(options.clock, { idleTimeoutMs, writeTimeoutMs });
     this.#peers = new ConnectionWatch(options.clock, { idleTimeoutMs: 0, writeTimeoutMs });
     this.#adminClients = new ConnectionWatch(options.clock, ADMIN_LIMITS);
+    this.#probes = new ProbePort(options);
   }
 
   // What the node asks of its host.
@@ -101,7 +116,10 @@ export class NodeRunner implements WakingHost {
       return;
     }
     this.#isTurnScheduled = false;
-    this.#guard((node) => node.turn());
+    this.#guard((node) => {
+      node.turn();
+      this.#links?.keep(node.outboundLinks);
+    });
   };
 
   /**
@@ -141,25 +159,38 @@ export class NodeRunner implements WakingHost {
   // What the server asks.
 
   /**
-   * Opens the ports and starts the node; the admin port only where there is a view to show. The node may
-   * have called the host before.
+   * Opens the ports, where that is to be sure before there is a node; the admin port only where a view
+   * will be shown. Whoever connects waits until `start`.
    * @throws {Error} where a port can't be had, with nothing left open.
    */
-  async start(node: ServerNode, view: NodeView | null = null): Promise<void> {
-    const { config, serverId, transport, clock, rng, log } = this.#options;
+  async openPorts(hasView: boolean): Promise<void> {
+    const { config, serverId } = this.#options;
     const { hostname, clientPort, logPort, ...listen } = findServer(config, serverId);
     const { clientListen = hostname, logListen = hostname } = listen;
     try {
-      this.#clientListeners = await transport.listen(
-        clientListen,
-        clientPort,
-        SPARE_BESIDE_CLIENTS,
-      );
-      this.#logListeners = await transport.listen(logListen, logPort, SPARE_BESIDE_PEERS);
-      if (view !== null) await this.#openAdmin(view);
+      this.#clientListeners = await this.#transportOf("client")
+        .listen(clientListen, clientPort, SPARE_BESIDE_CLIENTS);
+      this.#logListeners = await this.#transportOf("log")
+        .listen(logListen, logPort, SPARE_BESIDE_PEERS);
+      if (hasView) await this.#openAdmin();
+      if (hasView) await this.#probes.open();
     } catch (error) {
       this.#closeListeners();
       throw error;
+    }
+  }
+
+  /**
+   * Starts the node, and opens the ports where that is not done yet. The node may have called the host
+   * before.
+   * @throws {Error} where a port can't be had, with nothing left open.
+   */
+  async start(node: ServerNode, view: NodeView | null = null): Promise<void> {
+    const { clock, rng, log } = this.#options;
+    if (this.#clientListeners.length === 0) await this.openPorts(view !== null);
+    if (view !== null) await this.#serveAdmin(view);
+    for (const probing of view === null ? [] : await this.#probes.serve(view)) {
+      this.#essential(probing);
     }
     this.#node = node;
     for (const listener of this.#clientListeners) {
@@ -169,13 +200,9 @@ export class NodeRunner implements WakingHost {
     for (const listener of this.#logListeners) {
       this.#essential(acceptRpc(listener, node, this.#peers, log, retry));
     }
-    const addressOf = (peerId: number) => {
-      const peer = findServer(config, peerId);
-      return { hostname: peer.hostname, port: peer.logPort };
-    };
     const watch = new ConnectionWatch(clock, this.#peerLimits());
-    const around = { transport, rng, watch, host: this };
-    this.#links = connectToServers(node.outboundLinks, addressOf, around);
+    const around = { transport: this.#transportOf("log"), rng, watch, host: this };
+    this.#links = connectToServers(node.outboundLinks, around);
     this.#essential(this.#links.ended);
     this.scheduleTurn();
   }
@@ -188,6 +215,11 @@ export class NodeRunner implements WakingHost {
   /** Where HTTP is answered; empty without an admin port. */
   get adminAddresses(): string[] {
     return this.#adminListeners.map((listener) => listener.address);
+  }
+
+  /** Where probes are answered; empty without such a port. */
+  get probeAddresses(): string[] {
+    return this.#probes.addresses;
   }
 
   /** Where the other servers are accepted. */
@@ -205,7 +237,8 @@ export class NodeRunner implements WakingHost {
 
   async #stop(): Promise<void> {
     for (const listener of this.#clientListeners) listener.close();
-    await this.#shutDownNode();
+    // It may have waited to be told its cluster, with its ports open.
+    if (this.#node !== null) await this.#shutDownNode();
     const flushUntilMs = this.#options.clock.monotonicMs() + FLUSH_MAX_MS;
     while (this.#clients.size > 0 && this.#options.clock.monotonicMs() < flushUntilMs) {
       await new Promise((resolve) => setTimeout(resolve, FLUSH_LOOK_MS));
@@ -217,12 +250,13 @@ export class NodeRunner implements WakingHost {
     this.#peers.closeAll("this server is shutting down");
     this.#admin?.close();
     this.#adminClients.closeAll("this server is shutting down");
+    this.#probes.closeAll("this server is shutting down");
     await this.#links?.stop();
   }
 
   /** @throws {Error} where the port that the cluster file asks for can't be had. */
-  async #openAdmin(view: NodeView): Promise<void> {
-    const { config, serverId, transport, clock, log } = this.#options;
+  async #openAdmin(): Promise<void> {
+    const { config, serverId, log } = this.#options;
     const wanted = adminAddress(config, serverId);
     const without = (message: string) => log({ level: "warning", message, fields: {} });
     if ("absentBecause" in wanted) {
@@ -231,18 +265,25 @@ export class NodeRunner implements WakingHost {
     }
     const { hostname, port } = wanted;
     try {
-      this.#adminListeners = await transport.listen(hostname, port, SPARE_BESIDE_ADMIN);
+      this.#adminListeners = await this.#transportOf("admin")
+        .listen(hostname, port, SPARE_BESIDE_ADMIN);
     } catch (error) {
       if (!wanted.isDefault) throw error;
       return without(
         `There is no admin port, as its default can't be had: ${(error as Error).message}. ` +
-          "adminPort in the cluster file gives it another one; 0: none",
+          "adminPort in the cluster file gives it another one, or --admin-port beside --join; " +
+          "0: none",
       );
     }
+  }
+
+  async #serveAdmin(view: NodeView): Promise<void> {
+    if (this.#adminListeners.length === 0) return;
+    const { config, clock, log } = this.#options;
     // Loaded only where it is used.
     const { makeAdminPort } = await import("./admin/admin_port.ts");
     const names = config.servers.flatMap((one) => [one.hostname, one.adminListen ?? []]).flat();
-    const admin = makeAdminPort({ view, clock, names });
+    const admin = makeAdminPort({ view, clock, names, token: this.#options.adminToken ?? null });
     this.#admin = admin;
     for (const listener of this.#adminListeners) {
       this.#essential(acceptAdmin(listener, admin.openConnection, this.#adminClients, log));
@@ -268,6 +309,11 @@ export class NodeRunner implements WakingHost {
     const all = [...this.#clientListeners, ...this.#logListeners, ...this.#adminListeners];
     for (const listener of all) listener.close();
     this.#clientListeners = this.#logListeners = this.#adminListeners = [];
+    this.#probes.closeListeners();
+  }
+
+  #transportOf(port: TlsPort): Transport {
+    return this.#options.secured?.[port] ?? this.#options.transport;
   }
 
   #peerLimits() {

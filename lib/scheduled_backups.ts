@@ -2,7 +2,7 @@
  * Backups that the cluster file asks for: `backup.every`, `backup.path`, `backup.keep`. One server writes
  * them (`isBackupWriter`), off its own store; each is read back and checked, and only then older ones go.
  */
-import type { BackupSchedule } from "./config.ts";
+import type { BackupSchedule } from "./config_backup.ts";
 import { ageMs, createDurableFile, UNFINISHED_SUFFIX } from "./host/durable_file.ts";
 import { DenoDisk } from "./host/deno_disk.ts";
 import type { Clock } from "./host/ports.ts";
@@ -27,6 +27,8 @@ const RETRY_MIN_MS = 60_000;
 /** How often it is looked whether the contents are there, and for how long with nothing new. */
 const STATE_MS = 50;
 const STILL_MS = 60_000;
+/** How long a stop waits for what is being written to be taken away. */
+const STOP_MAX_MS = 1_500;
 const SUFFIX = ".backup";
 /** Whoever writes one adds to it all the while: what is older was left. */
 const PART_STALE_MS = 3_600_000;
@@ -36,8 +38,8 @@ function nameOf(clusterId: string, index: number): string {
   return `raftkv-${clusterId.slice(0, 8)}-${String(index).padStart(16, "0")}${SUFFIX}`;
 }
 
-/** Begins to take them; `stop` ends that. */
-export function schedule(options: ScheduledBackupsOptions): { stop(): void } {
+/** Begins to take them; `stop` ends that, and resolves when nothing is being written any more. */
+export function schedule(options: ScheduledBackupsOptions): { stop(): Promise<void> } {
   return new ScheduledBackups(options);
 }
 
@@ -47,6 +49,8 @@ class ScheduledBackups {
   readonly #directory: string;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isStopped = false;
+  /** The look that is under way, or the last one. */
+  #looking: Promise<void> = Promise.resolve();
   /** Since when this server has been the writer, by the monotonic clock; Infinity while it is not. */
   #writerSinceMs = Infinity;
   /** When the next one is due, by the wall clock; null until the directory was looked at. */
@@ -63,14 +67,22 @@ class ScheduledBackups {
     this.#lookLater();
   }
 
-  /** Ends it: what is being written is left as a `.part`, and removed. */
-  stop(): void {
+  /**
+   * Ends it. Of what is being written nothing is left, as its removal is awaited; but on a disk that does not
+   * answer no longer than a stop may take.
+   */
+  async stop(): Promise<void> {
     this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MAX_MS));
+    await Promise.race([this.#looking, deadline]);
+    clearTimeout(timer);
   }
 
   #lookLater(): void {
-    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => this.#looking = this.#look(), LOOK_MS);
   }
 
   async #look(): Promise<void> {
@@ -108,6 +120,7 @@ class ScheduledBackups {
     this.#makeDirectory();
     const { path, clusterId } = await this.#write(source);
     const { keys, bytes } = await this.#verify(path);
+    if (this.#isStopped) return;
     const removed = this.#removeOld(clusterId);
     const takenMs = clock.wallMs();
     const meters = server.meters();
@@ -137,6 +150,7 @@ class ScheduledBackups {
       try {
         await file.write(assembly.headBytes);
         for (;;) {
+          if (this.#isStopped) throw new Error("the server is being stopped");
           const piece = source.next(id);
           if (piece === null) throw new Error("the server has given the backup up");
           if (piece === LATER) {
@@ -144,7 +158,6 @@ class ScheduledBackups {
             continue;
           }
           if (piece.length === 0) break;
-          if (this.#isStopped) throw new Error("the server is being stopped");
           assembly.add(piece);
           // A copy: the next call may be somebody else's, while this one is written.
           await file.write(piece.slice());
@@ -179,13 +192,14 @@ class ScheduledBackups {
 
   /**
    * Reads all of it, a section at a time, so that commands don't wait; how long it is, and how many keys
-   * are in it. What is damaged is removed.
+   * are in it. What is damaged is removed. A stop leaves it as it is: whole, durable, and read again before
+   * it counts as taken.
    */
   async #verify(path: string): Promise<{ keys: number; bytes: number }> {
     try {
       const backup = openBackup(this.#disk, path);
       try {
-        while (backup.nextSection() !== null) await pause(0);
+        while (!this.#isStopped && backup.nextSection() !== null) await pause(0);
         return { keys: backup.head.keys, bytes: backup.bytes };
       } finally {
         backup.close();

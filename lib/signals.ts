@@ -15,20 +15,37 @@ export interface SignalSurroundings {
   readonly log: (event: LogEvent) => void;
 }
 
+/** Something that SIGHUP reads again. */
+export interface Reload {
+  /** For the log. */
+  readonly what: string;
+  run(): void;
+}
+
 /**
- * SIGHUP asks for the configuration to be read again, and comes where a terminal is closed: neither may
- * end a server. The others would, unless they are handled. To be called before anything else starts.
+ * SIGHUP asks for files to be read again, and comes where a terminal is closed: neither may end a server.
+ * The others would, unless they are handled. To be called before anything else starts; `reloads` may be
+ * filled later.
  */
-export function keepRunningOnSignals({ process, log }: SignalSurroundings): void {
+export function keepRunningOnSignals(
+  { process, log }: SignalSurroundings,
+  reloads: readonly Reload[],
+): void {
   process.onSignal(["SIGHUP", "SIGUSR1", "SIGUSR2"], (signal) => {
-    log({ ...MEANINGS[signal as keyof typeof MEANINGS], fields: {} });
+    if (signal !== "SIGHUP" || reloads.length === 0) {
+      log({ ...MEANINGS[signal as keyof typeof MEANINGS], fields: {} });
+      return;
+    }
+    const message = "SIGHUP: reading again what can be; the cluster file is read at startup alone";
+    log({ level: "info", message, fields: { what: reloads.map(({ what }) => what).join(", ") } });
+    for (const { run } of reloads) run();
   });
 }
 
 const MEANINGS = {
   SIGHUP: {
     level: "info",
-    message: "SIGHUP: nothing can be reloaded yet; the cluster file is read at startup alone",
+    message: "SIGHUP: nothing can be reloaded here; the cluster file is read at startup alone",
   },
   SIGUSR1: {
     level: "warning",

@@ -12,6 +12,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wire: ["util", "raft", "kv", "storage/types.ts"],
   storage: ["util", "raft", "kv", "host/ports.ts"],
   node: ["util", "raft", "kv", "wire", "storage", "host/ports.ts"],
+  // The engine for scripts: it runs them with nothing but what it is given.
+  scripts: ["util", "wire/scripts.ts"],
   net: ["util", "wire", "node", "host/ports.ts"],
   admin: ["util", "wire", "node", "host/ports.ts"],
   host: ["util"],
@@ -40,9 +42,50 @@ const STORAGE_ROWS = [
 
 const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
   admin: { shared: ["http_response.ts"], folders: { page: [] } },
-  kv: { shared: [], folders: { memory: [], commands: ["memory"] } },
+  host: {
+    shared: [
+      "ports.ts",
+      "descriptors.ts",
+      "dialing.ts",
+      "listening.ts",
+      "resolver.ts",
+      "system_errors.ts",
+      "tcp_connection.ts",
+    ],
+    folders: { tls: [] },
+  },
+  kv: {
+    shared: [],
+    folders: {
+      memory: [],
+      // What commands are as bytes and what they come to, not what they do.
+      users: ["commands/command.ts", "commands/result.ts"],
+      // The same, and the keys that go with a session.
+      sessions: [
+        "users",
+        "commands/command.ts",
+        "commands/result.ts",
+        "commands/keyspace.ts",
+      ],
+      commands: ["memory", "users", "sessions/operations.ts"],
+    },
+  },
   wire: {
-    shared: ["codec.ts", "backup.ts", "command_batch.ts", "decimal.ts", "status.ts"],
+    shared: [
+      "codec.ts",
+      "backup.ts",
+      "command_batch.ts",
+      "decimal.ts",
+      "clients.ts",
+      "members.ts",
+      "status.ts",
+      "acl.ts",
+      "client_access.ts",
+      "questions.ts",
+      "watching.ts",
+      "watch_events.ts",
+      "scripts.ts",
+    ],
     folders: { line: [], resp: [], rpc: [] },
   },
   storage: {
@@ -55,6 +98,8 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
   },
   cli: {
     shared: [
+      "client_ports.ts",
+      "client_tls.ts",
       "context.ts",
       "exit_codes.ts",
       "usage_error.ts",
@@ -62,6 +107,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       "read_directory.ts",
       "tool.ts",
       "server_id.ts",
+      "own_entry.ts",
     ],
     folders: {
       output: [],
@@ -70,8 +116,13 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       transfer: ["output", "connect"],
       status: ["output", "connect"],
       founding: ["output"],
-      completion: ["commands", "connect", "output", "routes.ts"],
-      run: ["commands", "connect", "output", "transfer", "status", "completion", "founding"],
+      members: ["output", "connect"],
+      join: ["output", "connect"],
+      completion: ["commands", "connect", "output", "members", "routes.ts"],
+      run: [
+        ...["commands", "connect", "output", "transfer", "status", "completion", "founding"],
+        "members",
+      ],
     },
   },
   node: {
@@ -79,11 +130,23 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
     folders: {
       time: [],
       reports: [],
-      session: [],
+      watches: [],
+      session: ["watches"],
+      security: ["reports"],
       log: ["session", "reports"],
-      peers: ["reports"],
+      scripts: ["session"],
+      members: [],
+      peers: ["reports", "members"],
       snapshots: ["reports"],
-      facts: ["session", "peers", "reports", "state.ts", "replica.ts", "version_raise.ts"],
+      facts: [
+        "session",
+        "watches",
+        "peers",
+        "reports",
+        "state.ts",
+        "replica.ts",
+        "version_raise.ts",
+      ],
     },
   },
 };

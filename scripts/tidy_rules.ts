@@ -172,8 +172,8 @@ function* checkImports(path: string, text: string): Generator<Finding> {
 function clientFault(path: string, specifier: string): string | null {
   const target = specifier.startsWith(".") ? resolve(path, specifier) : specifier;
   if (path.startsWith("client/")) {
-    if (target.startsWith("client/") || target === "node:net") return null;
-    return `client must not import ${target}: it may import itself and node:net`;
+    if (target.startsWith("client/") || /^node:(net|tls)$/.test(target)) return null;
+    return `client must not import ${target}: it may import itself, node:net and node:tls`;
   }
   if (!target.startsWith("client/") || path.startsWith("tests/")) return null;
   if (path.startsWith("lib/") && !path.startsWith("lib/cli/")) {

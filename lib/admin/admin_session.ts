@@ -14,14 +14,18 @@ const PENDING_BYTES_MAX = 1_048_576;
 const WAITING_BYTES_MAX = 65_536;
 
 export interface AdminParts {
-  readonly routes: Routes;
+  readonly routes: Pick<Routes, "answer">;
   readonly streams: EventStreams;
   readonly wallMs: () => number;
+  /** Whoever was answered without a refusal keeps its connection, however many come. */
+  readonly keepsAnswered: boolean;
 }
 
 export class AdminSession implements PeerLink, StreamSink {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
+  /** It gives way to nobody. */
+  isKnown = false;
   #isLost = false;
   readonly #parts: AdminParts;
   readonly #parser = new RequestParser();
@@ -119,7 +123,8 @@ export class AdminSession implements PeerLink, StreamSink {
 
   #answer(response: HttpResponse, isPersistent: boolean, hasBody: boolean): void {
     const isStream = response.isStream === true && hasBody;
-    const { streams, wallMs } = this.#parts;
+    const { streams, wallMs, keepsAnswered } = this.#parts;
+    this.isKnown ||= keepsAnswered && response.status < 400;
     this.#pending.push(encodeResponse(response, wallMs(), isPersistent, hasBody));
     if (isStream) {
       this.#isStream = true;

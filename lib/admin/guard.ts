@@ -8,11 +8,21 @@ import { isAddress } from "../util/address.ts";
 import type { HttpRequest } from "./http_request.ts";
 import { type HttpResponse, text } from "./http_response.ts";
 
+/** What whoever asks has to know; it may be another one from one request to the next. */
+export interface AdminToken {
+  readonly text: string;
+}
+
 export class Guard {
   readonly #names: ReadonlySet<string>;
+  readonly #token: AdminToken | null;
 
-  /** `names`: by which this server is called, beside localhost and its addresses. */
-  constructor(names: readonly string[]) {
+  /**
+   * `names`: by which this server is called, beside localhost and its addresses. `token`: null where
+   * nothing has to be known.
+   */
+  constructor(names: readonly string[], token: AdminToken | null = null) {
+    this.#token = token;
     this.#names = new Set(["localhost", ...names.map((name) => name.toLowerCase())]);
   }
 
@@ -32,7 +42,11 @@ export class Guard {
     if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
       return text(403, "Another site's page may not read this\n");
     }
-    return null;
+    if (this.#token === null || knows(headers.get("authorization") ?? "", this.#token)) return null;
+    const how = 'Basic realm="raftkv", charset="UTF-8"';
+    return text(401, "The admin token is needed, as a bearer token or as a password\n", {
+      "WWW-Authenticate": how,
+    });
   }
 
   #knows(host: string): boolean {
@@ -47,4 +61,26 @@ export class Guard {
 function isVisit({ path, headers }: HttpRequest): boolean {
   return path === "/" && headers.get("sec-fetch-mode") === "navigate" &&
     headers.get("sec-fetch-dest") === "document";
+}
+
+/** `Bearer TOKEN`; or `Basic`, with any user and the token as the password: so browsers ask for it. */
+function knows(authorization: string, { text: token }: AdminToken): boolean {
+  const [, scheme = "", value = ""] = /^(\w+) +([!-~]+)$/.exec(authorization) ?? [];
+  if (scheme.toLowerCase() === "bearer") return isSame(value, token);
+  if (scheme.toLowerCase() !== "basic" || !/^[\w+/-]*={0,2}$/.test(value)) return false;
+  try {
+    const pair = atob(value);
+    return isSame(pair.slice(pair.indexOf(":") + 1), token);
+  } catch {
+    return false;
+  }
+}
+
+/** How long it takes tells nothing but the lengths. */
+function isSame(given: string, token: string): boolean {
+  let difference = given.length ^ token.length;
+  for (let at = 0; at < given.length; at++) {
+    difference |= given.charCodeAt(at) ^ token.charCodeAt(at % token.length);
+  }
+  return difference === 0;
 }

@@ -12,6 +12,7 @@ export interface HttpResponse {
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
+  401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",

@@ -1,12 +1,11 @@
-/**
- * What `/metrics` shows, a family a row: docs/admin.md has this table, and a test compares the two. The
- * page is made when somebody asks; until then all of it is plain counters.
- */
+/** What `/metrics` shows, a family a row, when somebody asks: a test compares docs/admin.md with it. */
 import type { NodeCounts } from "../node/facts/node_view.ts";
 import type { FollowerFacts } from "../wire/status.ts";
 import { PROBLEM_KINDS } from "../wire/status.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { type Family, pageOf, type Samples } from "./metrics_text.ts";
+import { TLS } from "./tls_metrics.ts";
+import { WATCHES } from "./watch_metrics.ts";
 
 export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -81,6 +80,7 @@ const PROCESS: readonly Family<Counts>[] = [
     "How far the log's time is ahead of this server's wall clock; below 0: behind.",
     (c) => seconds(c.facts.clockAheadMs),
   ),
+  ...TLS,
   gauge("raftkv_problem", "1 where RAFTKV.STATUS shows a problem of this kind, else 0.", (c) => {
     const kinds = new Set(c.facts.problems.map(({ kind }) => kind));
     return PROBLEM_LABELS.map(([label, kind]) => [label, kinds.has(kind) ? 1 : 0]);
@@ -261,6 +261,18 @@ const BACKUPS: readonly Family<Counts>[] = [
   }),
 ];
 
+const AUDIT: readonly Family<Counts>[] = [
+  counter("raftkv_audit_written_total", "Lines of the audit log that were written.", (c) => {
+    return c.machine.audit?.written ?? 0;
+  }),
+  counter("raftkv_audit_dropped_total", "Lines that the disk did not take in time.", (c) => {
+    return c.machine.audit?.dropped ?? 0;
+  }),
+  gauge("raftkv_audit_is_failing", "1 while the audit log can't be written.", (c) => {
+    return Number(c.machine.audit?.isFailing ?? false);
+  }),
+];
+
 const CLIENTS: readonly Family<Counts>[] = [
   gauge("raftkv_client_connections", "Open connections of clients.", (c) => c.facts.connections),
   {
@@ -272,6 +284,27 @@ const CLIENTS: readonly Family<Counts>[] = [
   },
   counter("raftkv_client_refused_total", "Commands that were refused, by error.", (c) => {
     return ERROR_LABELS.map(([label, error]) => [label, c.meters.requests.refused[error]!]);
+  }),
+  counter(
+    "raftkv_client_turned_away_total",
+    "Connections that were not let in, by the bound that was reached.",
+    (c) => [
+      ['by="connections_max"', c.meters.connections.turnedAway],
+      ['by="per_address"', c.meters.connections.turnedAwayAddress],
+    ],
+  ),
+  counter(
+    "raftkv_client_held_back_total",
+    "How often a connection had to wait, as limits.perAddress or limits.perUser were used up.",
+    (c) => c.heldBack,
+  ),
+  gauge(
+    "raftkv_client_bounded_addresses",
+    "Addresses of clients that are remembered for limits.perAddress and limits.perUser.",
+    (c) => c.boundedAddresses,
+  ),
+  counter("raftkv_client_killed_total", "Connections that CLIENT KILL ended.", (c) => {
+    return c.meters.connections.killed;
   }),
   gauge("raftkv_client_buffer_bytes", "What all connections hold in buffers.", (c) => {
     return c.clientBufferBytes;
@@ -303,5 +336,7 @@ export const FAMILIES: readonly Family<Counts>[] = [
   ...CATCH_UP,
   ...DISK,
   ...BACKUPS,
+  ...AUDIT,
   ...CLIENTS,
+  ...WATCHES,
 ];

@@ -27,6 +27,11 @@ const READY: readonly Check[] = [
       isFormed ? null : "the cluster is not formed: it waits for other servers",
   },
   {
+    name: "member",
+    fault: ({ isRemoved }) =>
+      isRemoved ? "this server was removed from its cluster: stop it" : null,
+  },
+  {
     name: "log",
     fault: ({ isRepairing }) =>
       isRepairing ? "the log was damaged and is being fetched again" : null,
@@ -61,7 +66,7 @@ export const CHECK_NAMES = {
 } as const;
 
 /** `/livez`, `/readyz`, and one check of them: `/readyz/leader`. Null where there is no such check. */
-export function probe(request: HttpRequest, health: NodeHealth): HttpResponse | null {
+function probe(request: HttpRequest, health: NodeHealth): HttpResponse | null {
   const [, kind, only, ...rest] = request.path.split("/");
   const all = kind === "livez" ? LIVE : READY;
   const checks = only === undefined ? all : all.filter(({ name }) => name === only);
@@ -88,14 +93,24 @@ export function probe(request: HttpRequest, health: NodeHealth): HttpResponse | 
 
 const EXCLUDED = "excluded";
 
+/** Paths that say nothing but how this server is. */
+export const PROBE_PATHS = ["/livez", "/readyz", "/leader", "/replica"];
+
+/** The answer of whichever probe is asked for; null where it is none. */
+export function probeAnswer(request: HttpRequest, health: () => NodeHealth): HttpResponse | null {
+  if (request.path === "/leader") return leaderProbe(health());
+  if (request.path === "/replica") return replicaProbe(health());
+  return /^\/(livez|readyz)(\/|$)/.test(request.path) ? probe(request, health()) : null;
+}
+
 /** 200 on the server that leads, and goes on leading. */
-export function leaderProbe({ keepsLeading, leads }: NodeHealth): HttpResponse {
+function leaderProbe({ keepsLeading, leads }: NodeHealth): HttpResponse {
   const role = leads ? "leader" : "other";
   return json(`${JSON.stringify({ role, isReady: keepsLeading })}\n`, keepsLeading ? 200 : 503);
 }
 
 /** 200 on a server that follows a leader which it hears: READONLY connections read there. */
-export function replicaProbe(health: NodeHealth): HttpResponse {
+function replicaProbe(health: NodeHealth): HttpResponse {
   const { leads, hasLeader, isLoading, isStopping } = health;
   const isReady = !leads && hasLeader && !isLoading && !isStopping;
   const role = leads ? "leader" : hasLeader ? "replica" : "other";

@@ -6,12 +6,12 @@ import type { HttpRequest } from "./http_request.ts";
 import { type HttpResponse, json, text } from "./http_response.ts";
 import { METRICS_CONTENT_TYPE, metricsText } from "./metrics.ts";
 import { pageResponse } from "./page/page.ts";
-import { leaderProbe, probe, replicaProbe } from "./probes.ts";
+import { PROBE_PATHS, probeAnswer } from "./probes.ts";
 
 /** A page is made no more often than this, however often it is asked for. */
 const PAGE_AGE_MAX_MS = 50;
 
-const PATHS = ["/", "/livez", "/readyz", "/leader", "/replica", "/status", "/metrics", "/events"];
+const PATHS = ["/", ...PROBE_PATHS, "/status", "/metrics", "/events"];
 
 export class Routes {
   readonly #view: NodeView;
@@ -38,14 +38,9 @@ export class Routes {
   }
 
   #find(request: HttpRequest): HttpResponse | Promise<HttpResponse> | null {
-    const { path } = request;
-    switch (path) {
+    switch (request.path) {
       case "/":
         return pageResponse();
-      case "/leader":
-        return leaderProbe(this.#view.health());
-      case "/replica":
-        return replicaProbe(this.#view.health());
       case "/status":
         return json(this.#status.at(this.#nowMs()));
       case "/metrics":
@@ -56,7 +51,7 @@ export class Routes {
       case "/events":
         return this.#eventStream();
     }
-    return /^\/(livez|readyz)(\/|$)/.test(path) ? probe(request, this.#view.health()) : null;
+    return probeAnswer(request, this.#view.health);
   }
 
   #eventStream(): HttpResponse {

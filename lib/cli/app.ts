@@ -40,7 +40,12 @@ const serverRoutes = buildRouteMap<"serve", CliContext>({
 /** The application that knows the command of `args`. */
 async function applicationFor(args: readonly string[]): Promise<Application<CliContext>> {
   const routes = isServer(args) ? serverRoutes : (await import("./routes.ts")).allRoutes;
-  const commands = routes.getAllEntries().map(({ name }) => name.original);
+  const commands = new Map(
+    routes.getAllEntries().map(({ name, target }) => {
+      const inGroup = "getAllEntries" in target ? target.getAllEntries() : [];
+      return [name.original, inGroup.map((one) => one.name.original)] as const;
+    }),
+  );
   const line: CommandLine = { args, commands };
   return buildApplication<CliContext>(routes, {
     name: "raftkv",

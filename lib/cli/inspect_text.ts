@@ -40,7 +40,8 @@ function headLines(
   else {
     const members = formation.members.map((one) => `${one.serverId} (${one.incarnation})`);
     lines.push(`cluster         ${formation.clusterId}, ${formation.stage}`);
-    lines.push(`formed with     ${members.join(", ")}`);
+    const what = formation.joined === true ? "joined, of     " : "formed with    ";
+    lines.push(`${what} ${members.join(", ")}`);
   }
   if (repairing !== null) {
     const { fromIndex, lastIndexSeen, reason } = repairing;
@@ -58,7 +59,9 @@ function snapshotLines({ snapshots }: DirectoryReport): string[] {
       const at = `up to entry ${position.index} of term ${position.term}, ${bytes} bytes`;
       const keys = head === null
         ? ""
-        : `, ${head.keys} keys, digest ${head.digest}, cluster version ${head.clusterVersion}`;
+        : `, ${head.keys} keys, digest ${head.digest}, cluster version ${head.clusterVersion}` +
+          (head.users === 0 ? "" : `, ${head.users} users`) +
+          (head.clientSessions === 0 ? "" : `, ${head.clientSessions} client sessions`);
       const voters = configuration === null ? "" : `, ${describeConfiguration(configuration)}`;
       return `${path}  ${at}${keys}${voters}${problem === null ? "" : ", DAMAGED"}`;
     }),

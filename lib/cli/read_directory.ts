@@ -15,8 +15,7 @@ export interface ReadDirectory {
 /**
  * Inspects the directory at `directory`, relative to the working directory or absolute. `what`: what it
  * may be, where that is more than a directory.
- * @throws {Error} where there is no such directory.
- * @throws {CliError} where it is no server's.
+ * @throws {CliError} where there is no such directory, or it is no server's.
  */
 export async function readDirectory(
   directory: string,
@@ -24,7 +23,7 @@ export async function readDirectory(
 ): Promise<ReadDirectory> {
   const { disk, path } = openRoot(directory);
   if (path === "" || !disk.exists(path)) {
-    throw new Error(`There is no ${options.what ?? "directory"} ${directory}`);
+    throw new CliError(EXIT.file, `There is no ${options.what ?? "directory"} ${directory}`);
   }
   const why = whyNoDataDirectory(disk, path);
   if (why !== null) throw new CliError(EXIT.refused, why);

@@ -4,6 +4,7 @@ import { backupCommand } from "./commands/backup.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { casCommand } from "./commands/cas.ts";
 import { checkCommand } from "./commands/check.ts";
+import { clientsRoutes } from "./commands/clients.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configRoutes } from "./commands/config.ts";
 import { deleteCommand } from "./commands/delete.ts";
@@ -13,16 +14,21 @@ import { getmCommand } from "./commands/getm.ts";
 import { importCommand } from "./commands/import.ts";
 import { incrCommand } from "./commands/incr.ts";
 import { keysCommand } from "./commands/keys.ts";
+import { leaderRoutes } from "./commands/leader.ts";
 import { loadCommand } from "./commands/load.ts";
+import { memberRoutes } from "./commands/member.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { restoreCommand } from "./commands/restore.ts";
+import { scanCommand } from "./commands/scan.ts";
 import { setCommand } from "./commands/set.ts";
 import { statusCommand } from "./commands/status.ts";
+import { userRoutes } from "./commands/user.ts";
 import { topCommand } from "./commands/top.ts";
 import type { CliContext } from "./context.ts";
 import { inspectCommand } from "./inspect.ts";
 import { serveCommand } from "./serve.ts";
 import { verifyCommand } from "./verify.ts";
+import { watchCommand } from "./commands/watch.ts";
 
 const FULL_DESCRIPTION = [
   "A replicated, strongly consistent key-value store. Each server is one process:",
@@ -52,6 +58,8 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     getm: getmCommand,
     incr: incrCommand,
     keys: keysCommand,
+    scan: scanCommand,
+    watch: watchCommand,
     load: loadCommand,
     dump: dumpCommand,
     backup: backupCommand,
@@ -59,7 +67,11 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     status: statusCommand,
     top: topCommand,
     check: checkCommand,
+    clients: clientsRoutes,
     bench: benchCommand,
+    member: memberRoutes,
+    leader: leaderRoutes,
+    user: userRoutes,
     config: configRoutes,
     inspect: inspectCommand,
     verify: verifyCommand,

@@ -15,8 +15,8 @@ import { escapeUnseen } from "../util/unseen.ts";
 
 export interface CommandLine {
   readonly args: readonly string[];
-  /** The names of the commands that are known here. */
-  readonly commands: readonly string[];
+  /** The names of the commands that are known here, each with those of its group: `config` has `check`. */
+  readonly commands: ReadonlyMap<string, readonly string[]>;
 }
 
 /** What other programs call it. */
@@ -27,7 +27,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   rm: "delete",
   remove: "delete",
   unlink: "delete",
-  scan: "keys",
+  range: "scan",
   list: "keys",
   ls: "keys",
   mget: "getm",
@@ -39,7 +39,11 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   health: "check",
   doctor: "check",
   info: "status",
-  members: "status",
+  members: "member list",
+  promote: "member promote",
+  demote: "member demote",
+  replace: "member replace",
+  transfer: "leader move",
   benchmark: "bench",
   run: "serve",
   start: "serve",
@@ -99,9 +103,10 @@ function argumentFault(error: unknown): string | null {
 
 /** The command of the line, or serve where none is named. */
 function commandOf({ args, commands }: CommandLine): string {
-  const first = args[0] ?? "";
-  if (!commands.includes(first)) return "serve";
-  return first === "config" && args[1] === "check" ? "config check" : first;
+  const [first = "", second = ""] = args;
+  const group = commands.get(first);
+  if (group === undefined) return "serve";
+  return group.includes(second) ? `${first} ${second}` : first;
 }
 
 function helpOf(line: CommandLine): string {
@@ -113,7 +118,7 @@ function tooMany(line: CommandLine, error: UnexpectedPositionalError): string {
   if (command !== line.args[0] && command === "serve") {
     const meant = Object.hasOwn(SYNONYMS, error.input)
       ? SYNONYMS[error.input]!
-      : nearest(error.input, line.commands);
+      : nearest(error.input, [...line.commands.keys()]);
     return unknownCommand("", error.input, meant);
   }
   return `raftkv: ${command}: ${JSON.stringify(error.input)} is one argument too many. Try ${

@@ -19,7 +19,7 @@ export const verifyCommand = buildCommand<Record<never, never>, [string], CliCon
     fullDescription: [
       "Checks every checksum in a server's data directory, and that no file is missing; or all of",
       "a backup. Prints the file, the bytes and the meaning of each fault. Exit code 0 where all",
-      "is well, otherwise 1. It changes nothing.",
+      "is well, 1 where anything is wrong, 6 where there is no such file. It changes nothing.",
     ].join("\n"),
   },
 });

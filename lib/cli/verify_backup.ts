@@ -1,7 +1,9 @@
 /** `raftkv verify FILE`: reads a backup whole, and says what it is or which bytes of it are wrong. */
 import { DenoDisk } from "../host/deno_disk.ts";
+import { DiskError } from "../host/ports.ts";
 import { openBackup } from "../storage/backups/backup_reader.ts";
 import { BackupDamageError } from "../storage/errors.ts";
+import { CliError, EXIT } from "./exit_codes.ts";
 import { counted } from "./output/units.ts";
 
 /**
@@ -26,6 +28,7 @@ export function verifyBackup(path: string, out: (line: string) => void): void {
       backup.close();
     }
   } catch (error) {
+    if (error instanceof DiskError) throw new CliError(EXIT.file, error.message, { cause: error });
     if (!(error instanceof BackupDamageError)) throw error;
     out(error.message);
     throw new Error(`${path}: 1 fault found`);

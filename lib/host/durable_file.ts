@@ -75,7 +75,8 @@ class NewDurableFile implements DurableFile {
       checkFree(path);
       Deno.renameSync(this.#name, path);
       this.#name = path;
-      const parent = await Deno.open(path.slice(0, path.lastIndexOf("/") + 1) || ".");
+      // Not by a thread: a trial of descriptors, which takes all for a moment, can't come between.
+      const parent = Deno.openSync(path.slice(0, path.lastIndexOf("/") + 1) || ".");
       try {
         await parent.sync();
       } finally {

@@ -17,6 +17,37 @@ export interface Rng {
   u32(): number;
 }
 
+/** What scrypt takes (RFC 7914): cost, block size, parallelization. */
+export interface ScryptParameters {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** What passwords need of the system. */
+export interface Passwords {
+  /**
+   * The scrypt hash of a password, 32 bytes, or null where the system can't make it. Runs off the event
+   * loop; `done` is called from the event loop, never from within the call.
+   */
+  hashPassword(
+    password: Uint8Array,
+    salt: Uint8Array,
+    parameters: ScryptParameters,
+    done: (hash: Uint8Array | null) => void,
+  ): void;
+  /** A digest of `bytes` as a text, under a key that was drawn for this process and never leaves it. */
+  keyedDigest(bytes: Uint8Array): string;
+}
+
+/** Secrets for those who lost every administrator's password: proof of access to the data directory. */
+export interface UserResets {
+  /** Why `secret` (a byte a letter) is not good for a change of a user, half a sentence; null: it is. */
+  problem(secret: string): string | null;
+  /** As `problem`; where it is null the secret is used up by now, whatever happens next. Blocking. */
+  take(secret: string): string | null;
+}
+
 /** What a process has used since it started. */
 export interface ProcessUse {
   /** Time of the processor, over all threads. */
@@ -123,6 +154,13 @@ export interface Disk {
 export interface Connection {
   /** A name for logs: the other end's address. */
   readonly remote: string;
+  /** And this end's; absent where it is unknown. */
+  readonly local?: string;
+  /**
+   * The DNS names of the other end's certificate, in lower case, where one was asked for and is of the CA.
+   * Absent: nothing is known of who is there.
+   */
+  readonly peerNames?: readonly string[] | undefined;
   /** Reads some bytes; null at the end of the stream. May reject once `close()` was called. */
   read(into: Uint8Array): Promise<number | null>;
   /** Writes some of `bytes`, as a rule all; returns how many. */

@@ -2,18 +2,19 @@ import { addressText } from "../util/address.ts";
 import type { Connection } from "./ports.ts";
 
 /** How an IPv4 address looks to a listener on all addresses of both families. */
-const MAPPED = /^::ffff:(?=[\d.]+$)/;
+export const MAPPED = /^::ffff:(?=[\d.]+$)/;
 
 /** One TCP connection, without Nagle's delay: replies are gathered before they get here. */
 export class TcpConnection implements Connection {
   readonly remote: string;
+  readonly local: string;
   readonly #conn: Deno.Conn;
   #closed = false;
 
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
-    const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
-    this.remote = addressText(hostname.replace(MAPPED, ""), port);
+    this.remote = textOf(conn.remoteAddr);
+    this.local = textOf(conn.localAddr);
     const tcp = conn as Partial<Deno.TcpConn>;
     try {
       tcp.setNoDelay?.(true);
@@ -45,4 +46,9 @@ export class TcpConnection implements Connection {
       // Closed by the runtime after an error.
     }
   }
+}
+
+function textOf(address: Deno.Addr): string {
+  const { hostname, port } = address as Deno.NetAddr;
+  return addressText(hostname.replace(MAPPED, ""), port);
 }

@@ -9,6 +9,7 @@
  */
 import {
   commandLength,
+  innerOf,
   Op,
   TRANSACTION_WATCHES_OFFSET,
   WATCH_HEAD_BYTES,
@@ -18,18 +19,36 @@ import { ByteWriter, readU32 } from "../util/bytes.ts";
 /** Of a cluster whose version was never raised: what the builds before have in their logs. */
 export const CLUSTER_VERSION_FIRST = 1;
 /** The highest that this build can read. */
-export const CLUSTER_VERSION_MAX = 2;
+export const CLUSTER_VERSION_MAX = 4;
 
 /** What came after the first version, and the cluster version that lets it into the log. */
 export const NEEDED_VERSION = {
   deleteIfEqual: 2,
   /** Configurations that describe their members (raft/configuration_codec.ts). */
   describedConfiguration: 2,
+  /** Users, and whose a command is (kv/users/operations.ts). */
+  users: 3,
+  /** Client sessions (kv/sessions/operations.ts). */
+  sessions: 4,
+  /** Writes that depend on the value that is there, and its digest (kv/commands/conditions.ts). */
+  conditions: 4,
+  /** Ranges, in transactions (kv/commands/ranges.ts). */
+  ranges: 4,
+  /** EVAL and its kin: replicas judge their writes by these commands' numbers. */
+  scripts: 4,
 } as const;
 
 /** The same by operation; 0: any. */
 const NEEDED_BY_OP = new Uint8Array(256);
 NEEDED_BY_OP[Op.deleteIfEqual] = NEEDED_VERSION.deleteIfEqual;
+for (const op of [Op.changeUser, Op.deleteUser, Op.byUser]) NEEDED_BY_OP[op] = NEEDED_VERSION.users;
+for (const op of [Op.openSession, Op.closeSession, Op.inSession, Op.keepSessions]) {
+  NEEDED_BY_OP[op] = NEEDED_VERSION.sessions;
+}
+for (const op of [Op.setIf, Op.deleteIf, Op.setAll, Op.digest]) {
+  NEEDED_BY_OP[op] = NEEDED_VERSION.conditions;
+}
+NEEDED_BY_OP[Op.range] = NEEDED_VERSION.ranges;
 
 const PAYLOAD_BYTES = 2;
 
@@ -59,19 +78,24 @@ export function unknownVersion(version: number): string | null {
     `${CLUSTER_VERSION_MAX}`;
 }
 
-/** The cluster version that the write at `bytes[at]` needs; a transaction needs all that is in it. */
+/** The cluster version that the write at `bytes[at]` needs, with all that is in it. */
 export function neededVersion(bytes: Uint8Array, at: number): number {
-  const op = bytes[at + 4]!;
-  if (op !== Op.transaction) return NEEDED_BY_OP[op]!;
+  const inner = innerOf(bytes, at);
+  const needed = Math.max(NEEDED_BY_OP[bytes[at + 4]!]!, NEEDED_BY_OP[bytes[inner + 4]!]!);
+  return bytes[inner + 4] === Op.transaction ? neededInside(bytes, inner, needed) : needed;
+}
+
+/** What the commands of the transaction at `bytes[at]` need, `least` at the least. */
+function neededInside(bytes: Uint8Array, at: number, least: number): number {
   const end = at + commandLength(bytes, at);
   const watches = readU32(bytes, at + 8);
-  let inner = at + TRANSACTION_WATCHES_OFFSET;
+  let one = at + TRANSACTION_WATCHES_OFFSET;
   for (let i = 0; i < watches; i++) {
-    inner += WATCH_HEAD_BYTES + ((bytes[inner + 8]! << 8) | bytes[inner + 9]!);
+    one += WATCH_HEAD_BYTES + ((bytes[one + 8]! << 8) | bytes[one + 9]!);
   }
-  let needed = 0;
-  for (; inner < end; inner += 1 + commandLength(bytes, inner + 1)) {
-    needed = Math.max(needed, NEEDED_BY_OP[bytes[inner + 5]!]!);
+  let needed = least;
+  for (; one < end; one += 1 + commandLength(bytes, one + 1)) {
+    needed = Math.max(needed, neededVersion(bytes, one + 1));
   }
   return needed;
 }

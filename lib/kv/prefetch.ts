@@ -4,7 +4,7 @@
  * applied one by one wait for each cache miss in turn. Here each step is done for many commands before
  * the next step, so that the processor waits for their cache misses together. Changes nothing.
  */
-import { commandLength, keyLength, keyOffset } from "./commands/command.ts";
+import { commandLength, innerOf, keyLength, keyOffset } from "./commands/command.ts";
 import type { Contents } from "./memory/contents.ts";
 import type { RecordHead } from "./memory/record.ts";
 import type { Slabs } from "./memory/slabs.ts";
@@ -34,11 +34,12 @@ export class LookAhead {
     let count = 0;
     let at = offset;
     for (let seen = 0; seen < AT_ONCE_MAX && at < end; seen++) {
-      const length = keyLength(bytes, at);
+      const inner = innerOf(bytes, at);
+      const length = keyLength(bytes, inner);
       const commandBytes = commandLength(bytes, at);
       if (length > 0) {
         lines[count] = Math.min(Math.ceil(commandBytes / CACHE_LINE_BYTES), LINES_MAX);
-        hashes[count++] = contents.hash(bytes, keyOffset(bytes, at), length);
+        hashes[count++] = contents.hash(bytes, keyOffset(bytes, inner), length);
       }
       at += commandBytes;
     }

@@ -8,6 +8,8 @@
  * A digest rests on the cluster's hash seed and on the versions, so it is added up anew.
  */
 import { ByteReader, writeU64 } from "../util/bytes.ts";
+import type { ClientSessions } from "./sessions/client_sessions.ts";
+import type { Users } from "./users/users.ts";
 import { readRecord, RecordDigest, type RecordFields } from "./record_check.ts";
 
 const VERSION_OFFSET = 2;
@@ -30,9 +32,9 @@ export class RaisedRecords {
     return this.#digest.keys;
   }
 
-  /** The digest of all records so far: 16 hexadecimal digits. */
-  get digest(): string {
-    return this.#digest.toString();
+  /** The digest of all records so far, with these users and client sessions: 16 hexadecimal digits. */
+  digestWith(users: Users, sessions: ClientSessions): string {
+    return this.#digest.textWith(users, sessions);
   }
 
   /**

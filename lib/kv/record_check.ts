@@ -8,7 +8,9 @@ import type { WriteFields } from "./memory/contents.ts";
 import { Digest } from "./memory/digest.ts";
 import { hashBytes, HashKey } from "./memory/hash.ts";
 import { RecordHead } from "./memory/record.ts";
+import { ClientSessions } from "./sessions/client_sessions.ts";
 import type { SnapshotHead } from "./snapshot.ts";
+import { Users } from "./users/users.ts";
 
 export interface RecordFields extends WriteFields {
   /** Where the key begins; the value follows it, up to where the reader stands. */
@@ -59,9 +61,11 @@ export class RecordDigest {
     this.keys++;
   }
 
-  /** 16 hexadecimal digits. */
-  toString(): string {
-    return this.#digest.toString();
+  /** With these users and client sessions, 16 hexadecimal digits. */
+  textWith(users: Users, sessions: ClientSessions): string {
+    const sum = new Digest();
+    sum.setSum(this.#digest, users, sessions);
+    return sum.toString();
   }
 }
 
@@ -86,13 +90,18 @@ export class RecordCheck {
     }
   }
 
-  /** Throws `ByteFormatError` where records are missing or differ from what the head names. */
+  /**
+   * Throws `ByteFormatError` where records, users or client sessions are missing or differ from what the head
+   * names.
+   */
   finish(): void {
-    const { keys, digest } = this.#head;
+    const { keys, digest, index } = this.#head;
+    const users = Users.decode(this.#head.users, index);
+    const sessions = ClientSessions.decode(this.#head.clientSessions);
     if (this.#digest.keys !== keys) {
       throw new ByteFormatError(`it has ${this.#digest.keys} keys, and its head names ${keys}`);
     }
-    if (this.#digest.toString() !== digest) {
+    if (this.#digest.textWith(users, sessions) !== digest) {
       throw new ByteFormatError("its records don't have the digest that its head names");
     }
   }

@@ -40,6 +40,10 @@ export interface SnapshotHead {
   readonly digest: string;
   /** See cluster_version.ts. */
   readonly clusterVersion: number;
+  /** As users/users.ts encodes them; null while there was never one. */
+  readonly users: Uint8Array | null;
+  /** As sessions/client_sessions.ts encodes them; null while none was ever opened. */
+  readonly clientSessions: Uint8Array | null;
 }
 
 export class Snapshot implements ChangeWatcher {

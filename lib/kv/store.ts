@@ -2,9 +2,8 @@
  * The store: the state that the log's entries make. Deterministic: servers that applied the same
  * entries hold the same records and have the same digest, whatever the sizes of their tables.
  *
- * Time is the highest stamp applied. A key whose deadline is not later is due: absent to every
- * command, but held, counted and part of the digest until it is swept; each entry sweeps a bounded
- * number, in the order of deadline and key.
+ * Time is the highest stamp applied. A key whose deadline is not later is due: absent to every command, but
+ * held, counted and part of the digest until an entry sweeps it: so many, in the order of deadline and key.
  *
  * Versions never repeat for a key: the floor is the highest version that any deleted or expired key
  * ever had, and a new key starts above it.
@@ -12,9 +11,9 @@
 import { assert, broken } from "../util/assert.ts";
 import {
   CAS_KEY_OFFSET,
-  COMMAND_HEAD_BYTES,
   commandLength,
   FIRST_READ_OP,
+  innerOf,
   keyLength,
   Op,
   SET_KEY_OFFSET,
@@ -22,7 +21,8 @@ import {
 import { readU64 } from "../util/bytes.ts";
 import { CLUSTER_VERSION_FIRST } from "./cluster_version.ts";
 import { Contents } from "./memory/contents.ts";
-import { DigestHistory } from "./memory/digest.ts";
+import { Digest, DigestHistory } from "./memory/digest.ts";
+import type { ChangeSink } from "./commands/changes.ts";
 import { Writes } from "./commands/writes.ts";
 import { deadlineOf } from "./commands/expiry_time.ts";
 import { Groups } from "./commands/groups.ts";
@@ -32,34 +32,28 @@ import { Reads } from "./commands/reads.ts";
 import { type Result, Status } from "./commands/result.ts";
 import { LARGE_VALUE_BYTES } from "./commands/rewriting.ts";
 import { type KeyVisitor, scanKeys } from "./commands/scan.ts";
+import { type MemoryFigures, memoryFigures } from "./memory/memory_figures.ts";
+import { ClientSessions } from "./sessions/client_sessions.ts";
+import { SessionCommands } from "./sessions/session_commands.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
-
-export interface StoreOptions {
-  /** A secret u32 of the cluster, the same on all its servers. */
-  readonly hashSeed: number;
-  /** The most due keys that one entry sweeps. All servers of a cluster must agree. */
-  readonly sweepKeysMax?: number;
-  /** For about how many keys the table has room when it is made. */
-  readonly capacityHint?: number;
-}
+import type { RestoredState, StoreOptions } from "./store_options.ts";
+import { applyToUsers } from "./users/operations.ts";
+import { Permissions } from "./users/permissions.ts";
+import { Users } from "./users/users.ts";
 
 const SWEEP_KEYS_MAX_DEFAULT = 100;
 
-/** Where the store's memory goes, in bytes. */
-export interface MemoryFigures {
-  readonly tableBytes: number;
-  /** Slabs and large buffers as they came from the system. */
-  readonly slabBytes: number;
-  /** Of these, what records take, rounded up to their slots. */
-  readonly slotBytes: number;
-  readonly expiryBytes: number;
-  /** Keys and values alone. */
-  readonly contentBytes: number;
-}
-
-export type { KeyVisitor };
+export type { KeyVisitor, RestoredState, StoreOptions };
 
 export class Store {
+  /** Who may do what; while there is nobody, everybody may do everything. Changed by entries alone. */
+  readonly users: Users;
+  /** Which writes of which client were done, so that none is done twice. */
+  readonly clientSessions: ClientSessions;
+  readonly #sessionCommands: SessionCommands;
+  readonly #permissions: Permissions;
+  /** The sum of all digests, where there are users or client sessions. */
+  readonly #digest = new Digest();
   readonly #hashSeed: number;
   readonly #keys: Keyspace;
   readonly #writes: Writes;
@@ -72,7 +66,10 @@ export class Store {
   #clusterVersion = CLUSTER_VERSION_FIRST;
 
   /** `restored`: contents and position to begin with, from `SnapshotReader`. */
-  constructor(options: StoreOptions, restored?: { contents: Contents; head: SnapshotHead }) {
+  constructor(options: StoreOptions, restored?: RestoredState) {
+    this.users = restored?.users ?? new Users();
+    this.clientSessions = restored?.clientSessions ?? new ClientSessions();
+    this.#permissions = new Permissions(this.users);
     this.#sweepKeysMax = options.sweepKeysMax ?? SWEEP_KEYS_MAX_DEFAULT;
     this.#hashSeed = options.hashSeed;
     const contents = restored?.contents ??
@@ -80,7 +77,13 @@ export class Store {
     const keys = new Keyspace(contents);
     this.#keys = keys;
     this.#writes = new Writes(keys);
-    this.#groups = new Groups(keys, (bytes, offset, result) => this.#run(bytes, offset, result));
+    this.#sessionCommands = new SessionCommands(this.clientSessions, keys, (bytes, at, result) => {
+      this.#apply(bytes, at, result);
+    });
+    this.#groups = new Groups(keys, {
+      inGroup: (bytes, offset, result) => this.#run(bytes, offset, result),
+      inTransaction: (bytes, offset, result) => this.#judgeAndRun(bytes, offset, result),
+    });
     this.#reads = new Reads(keys, (cursor, keysMax, visit) => {
       return scanKeys(keys, cursor, keysMax, visit);
     });
@@ -89,7 +92,7 @@ export class Store {
     keys.clockMs = restored.head.clockMs;
     keys.floor = restored.head.floor;
     this.#clusterVersion = restored.head.clusterVersion;
-    this.#digests.remember(keys.index, contents.digest);
+    this.#digests.remember(keys.index, this.#digestNow());
   }
 
   /** The last entry applied. */
@@ -122,9 +125,14 @@ export class Store {
     return this.#keys.contents.expiry.length;
   }
 
-  /** Bytes of the keys and values held. */
+  /** Bytes of the keys, values, users and replies held. */
   get bytes(): number {
-    return this.#keys.contents.bytes;
+    return this.#keys.contents.bytes + this.users.bytes + this.clientSessions.bytes;
+  }
+
+  /** Has `sink` told of every change from now on, or nobody. */
+  tellChanges(sink: ChangeSink | null): void {
+    this.#keys.changes = sink;
   }
 
   /** The hash of a key. */
@@ -134,10 +142,14 @@ export class Store {
 
   /** How long the value of a key is, due or not; 0 where there is none. */
   lengthOf(bytes: Uint8Array, start: number, length: number): number {
-    const { contents } = this.#keys;
-    if (contents.longestValueBytes < LARGE_VALUE_BYTES) return 0;
+    if (this.#keys.contents.longestValueBytes < LARGE_VALUE_BYTES) return 0;
     this.#keys.find(bytes, start, length);
     return this.#keys.isHeld ? this.#keys.head.valueLength : 0;
+  }
+
+  /** As `Keyspace.look`: whoever asks, and whatever users there are. */
+  look(bytes: Uint8Array, start: number, length: number, result: Result): boolean {
+    return this.#keys.look(bytes, start, length, result);
   }
 
   /** Begins the entry after the last one applied. Every entry of the log has to pass here. */
@@ -162,11 +174,19 @@ export class Store {
   /** Applies the write at `bytes[offset]`, which `commandsProblem` has passed. */
   applyCommand(bytes: Uint8Array, offset: number, result: Result): void {
     assert(this.#isInEntry, "Cannot apply a command outside an entry: call beginEntry first");
-    const op = bytes[offset + 4]!;
+    const inner = innerOf(bytes, offset);
+    const op = bytes[inner + 4]!;
     if (op >= FIRST_READ_OP) broken(`Cannot apply operation ${op}: reads are not in the log`);
-    if (op !== Op.transaction) return this.#run(bytes, offset, result);
+    if (bytes[offset + 4] !== Op.inSession) this.#apply(bytes, offset, result);
+    else this.#sessionCommands.runOnce(bytes, offset, result);
+  }
+
+  #apply(bytes: Uint8Array, offset: number, result: Result): void {
+    const inner = innerOf(bytes, offset);
+    if (bytes[inner + 4] !== Op.transaction) return this.#judgeAndRun(bytes, offset, result);
+    if (!this.#permissions.allow(bytes, offset, result)) return;
     this.#reads.beginTransaction(this.#keys.index);
-    this.#groups.transact(bytes, offset, result);
+    this.#groups.transact(bytes, inner, result);
     this.#reads.endTransaction();
   }
 
@@ -179,41 +199,46 @@ export class Store {
   /** Sweeps due keys, at most so many, and remembers the digest. */
   endEntry(): void {
     assert(this.#isInEntry, "Cannot end an entry: none was begun");
-    const contents = this.#keys.contents;
-    for (let swept = 0; swept < this.#sweepKeysMax && this.hasDueKeys(); swept++) {
-      this.#keys.removeRecord(contents.expiry.refAt(0));
-    }
-    this.#digests.remember(this.#keys.index, contents.digest);
+    this.#sessionCommands.endDue();
+    this.#keys.sweep(this.#sweepKeysMax);
+    this.#digests.remember(this.#keys.index, this.#digestNow());
     this.#isInEntry = false;
   }
 
-  /** Answers the read at `bytes[offset]` from the present state. */
+  /** Answers the read at `bytes[offset]`, which may be in a byUser, from the present state. */
   read(bytes: Uint8Array, offset: number, result: Result): void {
-    this.#reads.read(bytes, offset, result);
+    result.deadlineMs = 0;
+    if (!this.#permissions.allowRead(bytes, offset, result)) return;
+    const { user } = this.#permissions;
+    const at = innerOf(bytes, offset);
+    if (bytes[at + 4] !== Op.pingSession) this.#reads.read(bytes, at, result, user);
+    else this.#sessionCommands.ping(bytes, at, user, result);
   }
 
   /** What reads have taken so far, in steps of about a nanosecond: the difference of two counts. */
   get readWork(): number {
-    return this.#reads.work;
+    return this.#reads.work + this.#permissions.readWork;
   }
 
   /**
-   * The earliest deadline later than the clock, or Infinity. While hundreds of due keys wait to be
-   * swept, it may be a lower bound of that.
+   * The earliest deadline of a key or client session later than the clock, or Infinity. It may be a lower
+   * bound of that: while hundreds of due keys wait to be swept, and where sessions were used since.
    */
   nextDeadlineMs(): number {
-    return this.#keys.contents.expiry.nextDeadlineMs(this.#keys.clockMs);
+    const { clockMs, contents } = this.#keys;
+    const { earliestMs } = this.clientSessions;
+    const keysMs = contents.expiry.nextDeadlineMs(clockMs);
+    return earliestMs > clockMs ? Math.min(keysMs, earliestMs) : keysMs;
   }
 
-  /** True while keys are due but not swept: more entries are needed until there are none. */
+  /** True while keys are due but not swept, or sessions not ended: that takes more entries. */
   hasDueKeys(): boolean {
-    const { expiry } = this.#keys.contents;
-    return expiry.length > 0 && expiry.deadlineAt(0) <= this.#keys.clockMs;
+    return this.clientSessions.earliestMs <= this.#keys.clockMs || this.#keys.hasDue;
   }
 
-  /** The digest of the contents: 16 hexadecimal digits. */
+  /** The digest of the contents, users and client sessions: 16 hexadecimal digits. */
   digest(): string {
-    return this.#keys.contents.digest.toString();
+    return this.#digestNow().toString();
   }
 
   /** The digest after entry `index`; null where that is not among the last hundreds. */
@@ -221,20 +246,12 @@ export class Store {
     return this.#digests.at(index);
   }
 
-  /**
-   * Visits keys in the order of their hashes, from `cursor` (0 to begin) on. Returns the cursor to
-   * continue with, or 0 at the end. Cursors mean the same on all servers with the same hash seed. A key
-   * that is there from the first call to the last is visited exactly once. Visits `keysMax` keys or
-   * slightly more: those of equal hash are not parted. Looks at up to twice as many due ones.
-   */
+  /** As `scanKeys`. Cursors mean the same on all servers with the same hash seed. */
   scan(cursor: number, keysMax: number, visit: KeyVisitor): number {
     return scanKeys(this.#keys, cursor, keysMax, visit);
   }
 
-  /**
-   * Begins a snapshot of the present state; writes may continue while it is read. One at a time, and
-   * between entries: close it before the next.
-   */
+  /** A snapshot of what there is now, between entries: close it before the next. Writes may continue. */
   beginSnapshot(): Snapshot {
     assert(!this.#isInEntry, "Cannot begin a snapshot within an entry");
     const head: SnapshotHead = {
@@ -244,39 +261,58 @@ export class Store {
       keys: this.keys,
       digest: this.digest(),
       clusterVersion: this.#clusterVersion,
+      users: this.users.encode(),
+      clientSessions: this.clientSessions.encode(),
     };
     return new Snapshot(this.#keys.contents, head);
   }
 
   memory(): MemoryFigures {
-    const { table, slabs, expiry, bytes } = this.#keys.contents;
-    return {
-      tableBytes: table.heldBytes(),
-      slabBytes: slabs.heldBytes(),
-      slotBytes: slabs.usedBytes(),
-      expiryBytes: expiry.heldBytes(),
-      contentBytes: bytes,
-    };
+    return memoryFigures(this.#keys.contents);
   }
 
-  /** Any command but a transaction. */
+  /** Any command but a transaction, if its user may do it. */
+  #judgeAndRun(bytes: Uint8Array, offset: number, result: Result): void {
+    if (!this.#permissions.allow(bytes, offset, result)) return;
+    this.#run(bytes, innerOf(bytes, offset), result);
+  }
+
+  /** Any command but a transaction, of whoever was just judged. */
   #run(bytes: Uint8Array, offset: number, result: Result): void {
     switch (bytes[offset + 4]) {
       case Op.set:
         return this.#set(bytes, offset, offset + SET_KEY_OFFSET, result);
       case Op.cas:
         return this.#set(bytes, offset, offset + CAS_KEY_OFFSET, result);
-      case Op.delete:
-        return this.#delete(bytes, offset, result);
       case Op.group:
       case Op.deleteGroup:
+      case Op.setAll:
         return this.#groups.apply(bytes, offset, result);
       case Op.flush:
         return this.#flush(result);
+      case Op.changeUser:
+      case Op.deleteUser:
+        return this.#changeUsers(bytes, offset, result);
+      case Op.openSession:
+      case Op.closeSession:
+      case Op.keepSessions:
+        return this.#sessionCommands.apply(bytes, offset, this.#permissions.user, result);
       default:
-        if (bytes[offset + 4]! >= FIRST_READ_OP) this.#reads.read(bytes, offset, result);
-        else this.#writes.apply(bytes, offset, result);
+        if (bytes[offset + 4]! < FIRST_READ_OP) return this.#writes.apply(bytes, offset, result);
+        this.#reads.read(bytes, offset, result, this.#permissions.user);
     }
+  }
+
+  #changeUsers(bytes: Uint8Array, offset: number, result: Result): void {
+    const isByUser = this.#permissions.user !== null;
+    applyToUsers(this.users, this.#keys.index, bytes, offset, isByUser, result);
+  }
+
+  #digestNow(): Digest {
+    const { digest } = this.#keys.contents;
+    if (this.users.count === 0 && this.clientSessions.areUnused) return digest;
+    this.#digest.setSum(digest, this.users, this.clientSessions);
+    return this.#digest;
   }
 
   /** A set, or a cas: they differ in what has to be there before. */
@@ -299,16 +335,6 @@ export class Store {
     const deadlineMs = deadlineOf(bytes, offset + 8, keys.clockMs);
     result.version = keys.put(bytes, keyStart, length, end, deadlineMs);
     result.status = Status.stored;
-  }
-
-  #delete(bytes: Uint8Array, offset: number, result: Result): void {
-    const keys = this.#keys;
-    if (!keys.find(bytes, offset + COMMAND_HEAD_BYTES, keyLength(bytes, offset))) {
-      result.status = Status.notFound;
-      return;
-    }
-    keys.remove();
-    result.status = Status.deleted;
   }
 
   /** Removes every key at once, whatever there is. */

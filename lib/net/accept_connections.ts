@@ -6,9 +6,13 @@ import { clientListener } from "./client_listener.ts";
 import type { ConnectionWatch, WatchedConnection } from "./connection_watch.ts";
 import { dataWriter } from "./data_writer.ts";
 import { evaluator } from "./evaluator.ts";
+import { linger } from "./linger.ts";
 import { activityOf } from "./signal.ts";
+import { TurningAway } from "./turning_away.ts";
 
 const TURNED_AWAY_LOG_PAUSE_MS = 1_000;
+const FEW_DESCRIPTORS = "almost no file descriptors are left (ulimit -n)";
+const NO_DESCRIPTORS = "-ERR max number of clients reached: this server has no descriptors left";
 
 /**
  * Serves every connection that comes, until the listener closes; then it resolves, with connections
@@ -18,39 +22,45 @@ const TURNED_AWAY_LOG_PAUSE_MS = 1_000;
  */
 export async function acceptConnections(
   listener: Listener,
-  node: Pick<ServerNode, "openSession">,
+  node: Pick<ServerNode, "openSession" | "turnedAwayWith" | "turnedAwayBecause">,
   watch: ConnectionWatch,
   log: (event: LogEvent) => void,
 ): Promise<void> {
-  let full = false;
-  let loggedAtMs = -Infinity;
+  const turningAway = new TurningAway();
+  /** Why, since one was let in last. */
+  let reason: string | null = null;
+  const loggedAtMs = new Map<string, number>();
   for await (const accepted of listener) {
     const hasRoom = listener.hasRoom?.() ?? true;
-    const session = hasRoom ? node.openSession(accepted.remote) : null;
+    const session = hasRoom ? node.openSession(accepted.remote, accepted.local) : null;
     if (session !== null) {
-      full = false;
+      reason = null;
       serve(watch.open(accepted), session).then((reason) => {
         const fields = { remote: accepted.remote, reason, open: watch.size };
         log({ level: "debug", message: "A client's connection ended", fields });
       });
       continue;
     }
-    accepted.close();
+    if (hasRoom) turningAway.turn(accepted, node.turnedAwayWith);
+    else turningAway.turnAtOnce(accepted, NO_DESCRIPTORS);
     // Clients that come and go at the bound must not fill the log.
-    if (!full && watch.nowMs - loggedAtMs >= TURNED_AWAY_LOG_PAUSE_MS) {
-      loggedAtMs = watch.nowMs;
-      const message = hasRoom
-        ? "Clients are turned away: limits.connectionsMax is reached, or this server stops"
-        : "Clients are turned away: almost no file descriptors are left (ulimit -n)";
-      log({ level: "warning", message, fields: { open: watch.size } });
-    }
-    full = true;
+    const last: string | null = reason;
+    reason = hasRoom ? node.turnedAwayBecause : FEW_DESCRIPTORS;
+    const pausedMs = watch.nowMs - (loggedAtMs.get(reason) ?? -Infinity);
+    if (reason === last || pausedMs < TURNED_AWAY_LOG_PAUSE_MS) continue;
+    loggedAtMs.set(reason, watch.nowMs);
+    const message = `Clients are turned away: ${reason}`;
+    log({ level: "warning", message, fields: { remote: accepted.remote, open: watch.size } });
   }
 }
 
 /** The stages of one connection; resolves with the reason of its end. */
 async function serve(connection: WatchedConnection, session: ClientSession): Promise<string> {
   const activity = activityOf(session);
+  // Its client may be taking nothing of a reply.
+  activity.onSet = () => {
+    if (session.isKilled) connection.close(session.closing ?? "killed");
+  };
   let reason = "";
   try {
     const batches = clientListener(connection, session, activity);
@@ -70,22 +80,4 @@ async function serve(connection: WatchedConnection, session: ClientSession): Pro
     session.disconnected();
   }
   return reason;
-}
-
-const LINGER_MS = 1_000;
-const discarded = new Uint8Array(65_536);
-
-/**
- * Takes what the client still sends, for a moment: closing with unread bytes makes the system reset
- * the connection, and a reset can overtake the last reply (the refusal of a value that is too large,
- * while the client still sends that value).
- */
-async function linger(connection: WatchedConnection): Promise<void> {
-  const deadline = setTimeout(() => connection.close("the client kept sending"), LINGER_MS);
-  try {
-    await connection.closeWrite();
-    while (await connection.read(discarded) !== null) { /* not wanted */ }
-  } finally {
-    clearTimeout(deadline);
-  }
 }

@@ -39,7 +39,7 @@ export async function acceptRpc(
       continue;
     }
     onConnection();
-    const link = node.openInboundLink(accepted.remote);
+    const link = node.openInboundLink(accepted.remote, accepted.peerNames);
     const one = { connection: watch.open(accepted), link };
     open.add(one);
     serve(one.connection, link).then((reason) => {

@@ -1,7 +1,7 @@
 /** ConnectToServers: the outgoing links to the other servers. */
 import type { Connection, Rng, Transport } from "../host/ports.ts";
 import { LogPace } from "../node/reports/log_pace.ts";
-import type { LogEvent, NodeHost, OutboundLink } from "../node/api.ts";
+import type { LogEvent, NodeHost, OutboundLink, PeerAddress } from "../node/api.ts";
 import { addressText } from "../util/address.ts";
 import type { ConnectionWatch } from "./connection_watch.ts";
 import { pumpLink } from "./pump_link.ts";
@@ -13,12 +13,6 @@ const BACKOFF_MAX_MS = 1_000;
 /** A connection that ends earlier is no success: the pauses keep growing. */
 const STEADY_MS = 1_000;
 
-/** Where another server listens for frames. */
-export interface PeerAddress {
-  readonly hostname: string;
-  readonly port: number;
-}
-
 export interface LinkSurroundings {
   readonly transport: Transport;
   readonly rng: Rng;
@@ -28,6 +22,8 @@ export interface LinkSurroundings {
 
 /** A running set of links. */
 export interface ServerLinks {
+  /** Has exactly these up from now on: those that are new are connected, those that are gone are left. */
+  keep(links: readonly OutboundLink[]): void;
   /** Another server is there (it just connected to us): links that pause try again at once. */
   retryNow(): void;
   /** Connects no more and closes what is open; resolves once every link has ended. */
@@ -39,29 +35,77 @@ export interface ServerLinks {
 /** Keeps one connection per link up: connect, pump, and again after a growing pause. */
 export function connectToServers(
   links: readonly OutboundLink[],
-  addressOf: (peerId: number) => PeerAddress,
   surroundings: LinkSurroundings,
 ): ServerLinks {
-  const loops = links.map((link) => new LinkLoop(link, addressOf(link.peerId), surroundings));
-  const ended = Promise.all(loops.map((loop) => loop.run())).then(() => {});
-  return {
-    ended,
-    retryNow() {
-      for (const loop of loops) loop.retryNow();
-    },
-    stop() {
-      for (const loop of loops) loop.stop();
-      return ended;
-    },
-  };
+  const running = new RunningLinks(surroundings);
+  running.keep(links);
+  return running;
+}
+
+class RunningLinks implements ServerLinks {
+  readonly ended: Promise<void>;
+  readonly #around: LinkSurroundings;
+  readonly #loops = new Map<OutboundLink, LinkLoop>();
+  /** Those that still run, the ones that are being left included. */
+  readonly #running = new Set<Promise<void>>();
+  #links: readonly OutboundLink[] = [];
+  #isStopped = false;
+  #end!: () => void;
+  #fail!: (error: Error) => void;
+
+  constructor(around: LinkSurroundings) {
+    this.#around = around;
+    this.ended = new Promise((resolve, reject) => {
+      this.#end = resolve;
+      this.#fail = reject;
+    });
+  }
+
+  keep(links: readonly OutboundLink[]): void {
+    if (links === this.#links || this.#isStopped) return;
+    this.#links = links;
+    for (const [link, loop] of this.#loops) {
+      if (links.includes(link)) continue;
+      this.#loops.delete(link);
+      loop.leave();
+    }
+    for (const link of links) {
+      const loop = this.#loops.get(link);
+      if (loop !== undefined) loop.look();
+      else this.#start(link);
+    }
+  }
+
+  #start(link: OutboundLink): void {
+    const loop = new LinkLoop(link, this.#around);
+    this.#loops.set(link, loop);
+    const run = loop.run().catch(this.#fail).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  retryNow(): void {
+    for (const loop of this.#loops.values()) loop.retryNow();
+  }
+
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const loop of this.#loops.values()) loop.stop();
+    Promise.all(this.#running).then(this.#end);
+    return this.ended;
+  }
 }
 
 class LinkLoop {
   readonly #link: OutboundLink;
-  readonly #address: PeerAddress;
+  /** The place of the try under way, or of the last one. */
+  #address: PeerAddress;
+  /** Which of the link's places is tried next: the first one, until nothing good comes of it. */
+  #place = 0;
   readonly #around: LinkSurroundings;
   readonly #stop = new AbortController();
   #backoffMs = BACKOFF_MIN_MS;
+  /** The first of the link's places as last seen. */
+  #first = "";
   /** When the try under way, or the last one, began. */
   #triedAtMs = 0;
   #pause: { timer: ReturnType<typeof setTimeout>; end: () => void } | null = null;
@@ -73,9 +117,10 @@ class LinkLoop {
   #downReason: string | null = null;
   readonly #pace = new LogPace();
 
-  constructor(link: OutboundLink, address: PeerAddress, around: LinkSurroundings) {
+  constructor(link: OutboundLink, around: LinkSurroundings) {
     this.#link = link;
-    this.#address = address;
+    this.#address = link.addresses[0]!;
+    this.#first = addressText(this.#address.hostname, this.#address.port);
     this.#around = around;
   }
 
@@ -90,7 +135,23 @@ class LinkLoop {
   }
 
   get #stopped(): boolean {
-    return this.#stop.signal.aborted;
+    return this.#stop.signal.aborted || this.#link.isOver;
+  }
+
+  /** Its link is over: what it still has to say goes out, and it is not connected again. */
+  leave(): void {
+    if (this.#connection === null || this.#pause !== null) this.stop();
+  }
+
+  /** Its server may be somewhere else by now: then that place is tried at once. */
+  look(): void {
+    const { hostname, port } = this.#link.addresses[0]!;
+    const wasFirst = this.#first;
+    this.#first = addressText(hostname, port);
+    if (this.#first === wasFirst) return;
+    this.#place = 0;
+    this.#backoffMs = BACKOFF_MIN_MS;
+    this.#endPause();
   }
 
   stop(): void {
@@ -121,6 +182,8 @@ class LinkLoop {
   async #once(): Promise<string> {
     const { transport, watch } = this.#around;
     const wasThere = this.#connection !== null;
+    const { addresses } = this.#link;
+    this.#address = addresses[this.#place % addresses.length]!;
     this.#connection = null;
     this.#triedAtMs = watch.nowMs;
     let accepted: Connection;
@@ -128,6 +191,7 @@ class LinkLoop {
       const { hostname, port } = this.#address;
       accepted = await transport.connect(hostname, port, CONNECT_TIMEOUT_MS, this.#stop.signal);
     } catch (error) {
+      this.#place++;
       return (error as Error).message;
     }
     // Its server was not there before, and is now: the pauses begin again with the shortest.
@@ -137,11 +201,13 @@ class LinkLoop {
     if (this.#stopped) connection.close();
     const link = this.#link;
     const activity = activityOf(link);
-    link.connected();
+    link.connected(accepted.peerNames);
     // Bytes that came back and did not make the link close are a welcome.
     const reason = await pumpLink(connection, link, activity, () => this.#logUp());
     link.onActivity = null;
     link.disconnected(reason);
+    // Whoever listens there is not the server that was meant, or wants nothing to do with this one.
+    if (!this.#isUp && link.retriesAtOnce !== true) this.#place++;
     if (this.#isUp && watch.nowMs - this.#upSinceMs >= STEADY_MS) this.#backoffMs = BACKOFF_MIN_MS;
     return reason;
   }

@@ -94,6 +94,7 @@ export interface ConnectionOwner {
 /** A connection that notes its traffic. Closing it twice is fine; the first reason stays. */
 export class WatchedConnection implements Connection {
   readonly remote: string;
+  readonly peerNames: readonly string[] | undefined;
   lastTrafficMs: number;
   /** Since when the piece being written waits to be taken; -1 while none is. */
   writingSinceMs = -1;
@@ -105,6 +106,7 @@ export class WatchedConnection implements Connection {
 
   constructor(connection: Connection, owner: ConnectionOwner) {
     this.remote = connection.remote;
+    this.peerNames = connection.peerNames;
     this.#connection = connection;
     this.#owner = owner;
     this.lastTrafficMs = owner.lookedMs;

@@ -25,6 +25,9 @@ export class Alarm {
   /** The span of time in which turns are counted, and how many there were. */
   #spanStartMs = -Infinity;
   #turns = 0;
+  /** It went off since the last turn; and whether it had before that one. */
+  #hasRung = false;
+  #isFirstTurn = false;
 
   constructor(host: Pick<WakingHost, "wakeAt">, standstill: Standstill) {
     this.#host = host;
@@ -57,7 +60,15 @@ export class Alarm {
       this.#turns = 0;
     }
     this.#turns++;
+    this.#isFirstTurn = this.#hasRung;
+    this.#hasRung = false;
     return this.#isBusy(nowMs);
+  }
+
+  /** It is set, for within a span from now, and not lost; and a turn has had its say since it went off. */
+  isNear(nowMs: number): boolean {
+    if (this.#isFirstTurn || this.#atMs > nowMs + SPAN_MS) return false;
+    return nowMs - Math.max(this.#atMs, this.#toldMs) < LOST_MS;
   }
 
   /** Not any more once the span is over without another turn. */
@@ -68,6 +79,7 @@ export class Alarm {
   /** It went off. Returns for how long this server stood still just before. */
   rang(nowMs: number): number {
     this.#atMs = Infinity;
+    this.#hasRung = true;
     return this.#standstill.woken(nowMs);
   }
 

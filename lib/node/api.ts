@@ -38,6 +38,8 @@ export interface ClientSession extends ByteSource {
   nextBatch(): CommandBatch | null;
   /** Answers, redirects or puts into the log every command of a batch, in order. */
   submit(batch: CommandBatch): void;
+  /** Close the connection at once, whatever waits to be written; `closing` says why. */
+  readonly isKilled?: boolean;
   /** The client sends no more: replies that are due still go out, then the connection closes. */
   inputEnded(): void;
   /** The connection is gone. */
@@ -51,17 +53,27 @@ export interface PeerLink extends ByteSource {
   readonly isLost?: boolean;
 }
 
+/** Where another server listens for frames. */
+export interface PeerAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** The outgoing link to one other server (connectToServers). It reconnects: many connections, one link. */
 export interface OutboundLink extends PeerLink {
   readonly peerId: number;
+  /** Where that server may be, the likeliest place first; never empty. They change as it moves. */
+  readonly addresses: readonly PeerAddress[];
+  /** True once there is nothing to be said to that server any more: it is not connected to again. */
+  readonly isOver: boolean;
   /**
    * True after a connection ended because the other end speaks an earlier version, until the next one is
    * there: that is to be made at once. At most once for each time that the other end was heard speaking
    * the later version.
    */
   readonly retriesAtOnce?: boolean;
-  /** A connection is there: the handshake is put into the output. */
-  connected(): void;
+  /** A connection is there: the handshake is put into the output. `peerNames`: see `Connection`. */
+  connected(peerNames?: readonly string[]): void;
   disconnected(reason: string): void;
 }
 
@@ -85,6 +97,21 @@ export interface MessageSender {
   send(message: Message): void;
 }
 
+/** The certificate of a port that speaks TLS. */
+export interface CertificateFacts {
+  /** `client`, `log` or `admin`. */
+  readonly port: string;
+  /** Below 0: it has expired. */
+  readonly expiresInMs: number;
+}
+
+/** What became of the lines of an audit log. */
+export interface AuditFacts {
+  readonly written: number;
+  readonly dropped: number;
+  readonly isFailing: boolean;
+}
+
 /** What the node says of its process and machine, and can't see itself. Null: unknown. */
 export interface MachineFacts {
   /** Memory of the process that is resident. */
@@ -96,6 +123,12 @@ export interface MachineFacts {
   /** Since the start: time of the processor, and time in calls to the disk that block. */
   readonly cpuMs: number | null;
   readonly diskMs: number | null;
+  /** Of the ports that speak TLS. */
+  readonly certificates: readonly CertificateFacts[];
+  /** Connections on the log port without TLS, where it is optional there; else absent. */
+  readonly plainLinks?: number | undefined;
+  /** Absent without an audit log. */
+  readonly audit?: AuditFacts | undefined;
 }
 
 /** What the node asks of whoever runs it. */
@@ -129,10 +162,16 @@ export interface ServerNode {
    */
   wake(): void;
   turn(): void;
-  /** Null where the bound on connections is reached. */
-  openSession(remote: string): ClientSession | null;
+  /** `local`: what the client connected to. Null where the bound on connections is reached. */
+  openSession(remote: string, local?: string): ClientSession | null;
+  /** The line for the client that `openSession` did not let in last, without its end. */
+  readonly turnedAwayWith: string;
+  /** And why that was, for the log; one of a few texts. */
+  readonly turnedAwayBecause: string;
+  /** Another list whenever a link came, went or moved: to be looked at after each turn. */
   readonly outboundLinks: readonly OutboundLink[];
-  openInboundLink(remote: string): InboundLink;
+  /** `peerNames`: see `Connection` of host/ports.ts. */
+  openInboundLink(remote: string, peerNames?: readonly string[]): InboundLink;
   /**
    * Hands the leadership over, finishes or refuses what is open; `done` is called once the process
    * may end, within about 1.5 s at most.

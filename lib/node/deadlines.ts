@@ -10,16 +10,24 @@ import { elapseRaise, nextRaiseMs } from "./version_raise.ts";
 
 /**
  * When `elapse` has something to do; it is `nowMs`. Asked after each turn: no part walks over anything
- * for it, and each may name an earlier time than is right, but no later one.
+ * for it, and each may name an earlier time than is right, but no later one. `isWoken`: the alarm went off,
+ * and what it was set for may have moved on.
  */
-export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: number): number {
+export function nextDeadlineMs(
+  state: NodeState,
+  evaluator: Evaluator,
+  nowMs: number,
+  isWoken = false,
+): number {
   const { links, sessions, standstill, shutdown, appender, digests, space, replica } = state;
+  const { boundedClients } = state;
   const nextMs = Math.min(
-    links.nextDeadlineMs(),
+    links.nextDeadlineMs(isWoken),
     sessions.nextDeadlineMs(),
     evaluator.nextDeadlineMs(),
     standstill.nextDeadlineMs(),
     shutdown === null ? Infinity : shutdown.nextDeadlineMs(),
+    boundedClients === null ? Infinity : boundedClients.nextDeadlineMs(),
   );
   if (replica === null) return nextMs;
   const { raft, persister, snapshots, store, log, roleLog } = replica;
@@ -33,8 +41,24 @@ export function nextDeadlineMs(state: NodeState, evaluator: Evaluator, nowMs: nu
     digests.nextDeadlineMs(raft.state.role.kind === "leader", store),
     nextTimeEntryMs(state, nowMs),
     nextRaiseMs(state),
+    state.members.nextDeadlineMs(),
+    state.removal.nextDeadlineMs(),
+    state.moves.nextDeadlineMs(state.ledTerm),
     appender.nextDeadlineMs(),
   );
+}
+
+/**
+ * A time for the alarm until the turn asks for all deadlines, which comes at once: of a leader's, the core's
+ * is the first as a rule.
+ */
+export function deadlineUntilTurnMs(
+  state: NodeState,
+  evaluator: Evaluator,
+  nowMs: number,
+): number {
+  const raft = state.ledTerm > 0 ? state.replica?.raft : undefined;
+  return raft?.nextDeadlineMs() ?? nextDeadlineMs(state, evaluator, nowMs);
 }
 
 /** Does what is due at `nowMs`. */
@@ -44,6 +68,7 @@ export function elapse(state: NodeState, evaluator: Evaluator, nowMs: number): v
   proposeTimeEntry(state);
   elapseRaise(state, nowMs);
   evaluator.elapse(nowMs);
+  state.boundedClients?.elapse(nowMs);
   state.sessions.checkDeadlines(nowMs, state.options.config.timing);
   state.shutdown?.elapse(nowMs, state.replica);
 }
@@ -54,7 +79,8 @@ function elapseReplica(state: NodeState, replica: Replica, nowMs: number): void 
   raft.elapse(nowMs);
   roleLog.elapse(nowMs);
   const { role, term, leaderId } = raft.state;
-  clocks.elapse(nowMs, term, role.kind === "leader", links.statuses.of(leaderId));
+  const report = links.statuses.of(leaderId);
+  clocks.elapse(nowMs, term, role.kind === "leader", report, state.seen.atMs);
   persister.elapse(nowMs);
   snapshots.elapse(nowMs, store, log);
   if (space.elapse(nowMs, replica)) {

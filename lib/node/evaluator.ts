@@ -1,32 +1,56 @@
 /** The Evaluator: whether this server takes a command now, and what it does with it. */
 import { assert } from "../util/assert.ts";
 import { CLUSTER_VERSION_MAX, neededVersion } from "../kv/cluster_version.ts";
-import { Op } from "../kv/commands/command.ts";
+import { commandLength, innerOf, Op } from "../kv/commands/command.ts";
 import { type Result, Status } from "../kv/commands/result.ts";
+import { firstNumberOf } from "../kv/sessions/operations.ts";
 import { missesLeader } from "../raft/state.ts";
-import { NOBODY, type ServerId } from "../raft/types.ts";
+import { NOBODY } from "../raft/types.ts";
 import type { BackupSource } from "../wire/backup.ts";
-import type { ClientAddress, LogTime, ServerPlace, ServerView } from "../wire/codec.ts";
+import type { ClientFilter, ClientView } from "../wire/clients.ts";
+import type { ClientAddress, LogTime, ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
+import { type Answer, isAboutScripts, isAboutUsers, type Question } from "../wire/questions.ts";
 import { backupSource } from "./backup_source.ts";
 import { statusText } from "./facts/cluster_status.ts";
 import { contentBytesMax } from "./limits.ts";
+import type { MemberChanges } from "./members/member_changes.ts";
+import type { MemberCommands } from "./members/member_commands.ts";
+import { memberCommandsOf } from "./node_members.ts";
+import { scriptQueueOf } from "./node_scripts.ts";
+import { NodeUsers } from "./node_users.ts";
+import { isTooMuchToJudge } from "./log/rewrite_limit.ts";
 import { proposeTimeEntry } from "./passing_time.ts";
 import { isLoading } from "./replica.ts";
-import { clientAddresses, serverView } from "./server_view.ts";
+import type { ScriptQueue } from "./scripts/script_queue.ts";
+import { serverView } from "./server_view.ts";
+import { SessionKeeper } from "./session_keeper.ts";
 import type { RequestMeters } from "./session/request_meters.ts";
 import {
   AWAIT_LEADER,
   type NodeSession,
+  type Proposer,
   type Refusal,
   type SessionHost,
 } from "./session/session_host.ts";
 import type { WorkBudget } from "./session/sessions.ts";
+import type { Watches } from "./watches/watches.ts";
 import { type NodeState, scheduleTurn } from "./state.ts";
 
 /** Writes that take nothing but what the reserve has room for. */
 const NEEDS_NO_SPACE = new Uint8Array(256);
-for (const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush, Op.deleteIfEqual]) {
+for (
+  const op of [
+    Op.delete,
+    Op.deleteGroup,
+    Op.getDelete,
+    Op.flush,
+    Op.deleteIfEqual,
+    Op.deleteIf,
+    Op.deleteUser,
+    Op.closeSession,
+  ]
+) {
   NEEDS_NO_SPACE[op] = 1;
 }
 
@@ -42,30 +66,50 @@ const SPAN_WORK_MAX = 8_000_000;
 const SPAN_WORK_MIN = SPAN_WORK_MAX / 8;
 /** Reads that take long and show little. */
 const WALKS: ReadonlySet<number> = new Set([Op.keys, Op.scan]);
+/** To look at one connection, for CLIENT LIST and KILL. */
+const LISTED_CLIENT_WORK = 2_000;
 /** What a write that needs no space takes at most, as a rule. */
 const COMMAND_BYTES = 1_024;
 
+/** A short change of a user needs none: whoever is to be kept out is kept out of a full server, too. */
+function needsSpace(bytes: Uint8Array, at: number): boolean {
+  const op = bytes[at + 4]!;
+  if (op === Op.changeUser) return commandLength(bytes, at) > COMMAND_BYTES;
+  return NEEDS_NO_SPACE[op] === 0;
+}
+
 export class Evaluator implements SessionHost, WorkBudget {
   readonly meters: RequestMeters;
+  readonly members: MemberCommands;
+  readonly users: NodeUsers;
+  readonly scripts: ScriptQueue;
+  readonly #keeper = new SessionKeeper();
   readonly #state: NodeState;
-  readonly #addresses: ReadonlyMap<ServerId, ServerPlace>;
   /** Sets are refused once keys and values take so much. */
   readonly #dataBytesMax: number;
   /** What had been worked when the present span began, and when that was. */
   #workBefore = 0;
+  /** And since then on lists of clients. */
+  #listWork = 0;
   #spanStartMs = -Infinity;
 
-  constructor(state: NodeState) {
+  constructor(state: NodeState, changes: MemberChanges) {
     this.#state = state;
+    this.members = memberCommandsOf(state, changes);
     this.meters = state.meters.requests;
-    this.#addresses = clientAddresses(state.addresses);
     this.#dataBytesMax = contentBytesMax(state.options.config.storage);
+    this.users = new NodeUsers(state);
+    this.scripts = scriptQueueOf(state, this);
   }
 
   monotonicMs(): number {
     const nowMs = this.#state.clock.monotonicMs();
     this.meters.at(nowMs);
     return nowMs;
+  }
+
+  get watches(): Watches {
+    return this.#state.watches;
   }
 
   get leaderTime(): LogTime {
@@ -89,6 +133,10 @@ export class Evaluator implements SessionHost, WorkBudget {
       const waitingBytes = appender.gatheredBytes + role.uncommittedBytes;
       return waitingBytes >= limits.uncommittedBytesMax ? ClientError.busy : 0;
     }
+    // It hears no more who leads, nor where: what it knew would send clients round in a circle one day.
+    if (this.#state.removal.isSure) return ClientError.removed;
+    // Until it is told that it was removed, whoever asks finds the leader where it handed over.
+    if (raft !== undefined && raft.successorId !== NOBODY) return ClientError.redirect;
     const isKnown = raft !== undefined && raft.leaderId !== NOBODY;
     if (isKnown && (leaderWaitMs === 0 || !missesLeader(raft, this.monotonicMs()))) {
       return ClientError.redirect;
@@ -103,8 +151,10 @@ export class Evaluator implements SessionHost, WorkBudget {
   }
 
   staleRefusal(): ClientError | 0 {
-    const { replica } = this.#state;
+    const { replica, removal } = this.#state;
     if (replica === null) return ClientError.noLeader;
+    // What it has is not only old: it will never be newer.
+    if (removal.isSure) return ClientError.removed;
     return isLoading(replica) ? ClientError.loading : 0;
   }
 
@@ -116,7 +166,7 @@ export class Evaluator implements SessionHost, WorkBudget {
       return ClientError.clusterVersion;
     }
     const hasRoom = replica.log.hasRoom();
-    if (NEEDS_NO_SPACE[bytes[at + 4]!] === 0) {
+    if (needsSpace(bytes, innerOf(bytes, at))) {
       const takesSets = space.takesSets(hasRoom) && replica.store.bytes < this.#dataBytesMax;
       if (!takesSets) return ClientError.noSpace;
     }
@@ -129,13 +179,15 @@ export class Evaluator implements SessionHost, WorkBudget {
   }
 
   leaderAddress(): ClientAddress | null {
-    const { replica, options } = this.#state;
-    const leaderId = replica?.raft.state.leaderId ?? NOBODY;
-    return leaderId === options.serverId ? null : this.#addresses.get(leaderId) ?? null;
+    const { replica, options, members } = this.#state;
+    const raft = replica?.raft.state;
+    const leaderId = raft === undefined ? NOBODY : raft.leaderId || raft.successorId;
+    const place = leaderId === options.serverId ? null : members.placeOf(leaderId);
+    return place === null ? null : { hostname: place.hostname, port: place.clientPort };
   }
 
   append(
-    session: NodeSession,
+    session: Proposer,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,
@@ -172,9 +224,41 @@ export class Evaluator implements SessionHost, WorkBudget {
   read(bytes: Uint8Array, offset: number, result: Result): void {
     const { replica } = this.#state;
     assert(replica !== null, "A read before the cluster is formed");
-    if (this.#workOfSpan() < 5 * SPAN_WORK_MAX || !WALKS.has(bytes[offset + 4]!)) {
+    const inner = innerOf(bytes, offset);
+    const op = bytes[inner + 4]!;
+    if (op === Op.readGroup && isTooMuchToJudge(replica.store.users, bytes, offset)) {
+      result.status = Status.tooMuch;
+    } else if (this.#workOfSpan() < 5 * SPAN_WORK_MAX || !WALKS.has(op)) {
       replica.store.read(bytes, offset, result);
+      if (op === Op.pingSession && result.status === Status.integer) {
+        this.#keeper.note(firstNumberOf(bytes, inner));
+        scheduleTurn(this.#state);
+      }
     } else result.status = Status.tooMuch; // a write after it is applied now and can't wait
+  }
+
+  ask(
+    session: NodeSession,
+    position: number,
+    question: Question,
+    command: number,
+  ): Answer | ClientError | null {
+    if (isAboutScripts(question)) return this.scripts.ask(session, position, command, question);
+    const answer = (answer: Answer | ClientError) => session.answered(position, answer);
+    if (!isAboutUsers(question)) return this.members.ask(question, answer);
+    return this.users.ask(session, position, question);
+  }
+
+  authenticate(session: NodeSession, position: number, name: string, password: Uint8Array): void {
+    this.users.authenticate(session, position, name, password);
+  }
+
+  randomHex(digits: number): string {
+    let text = "";
+    while (text.length < digits) {
+      text += this.#state.options.rng.u32().toString(16).padStart(8, "0");
+    }
+    return text.slice(0, digits);
   }
 
   mustRest(session: NodeSession): boolean {
@@ -183,17 +267,29 @@ export class Evaluator implements SessionHost, WorkBudget {
     return true;
   }
 
+  /** Once a turn: what is decided by now is answered; `leads`: that about members may be. */
+  note(leads: boolean): void {
+    if (leads) this.members.note();
+    if (this.scripts.isUsed) this.scripts.note();
+  }
+
   /** When `elapse` has something to do, by the monotonic clock. */
   nextDeadlineMs(): number {
-    const isUsed = this.#state.sessions.areResting || this.#workOfSpan() >= SPAN_WORK_MIN;
-    return isUsed ? this.#spanStartMs + SPAN_MS : Infinity;
+    const isWaiting = this.#state.sessions.areResting || this.scripts.isBehind;
+    const isUsed = isWaiting || this.#workOfSpan() >= SPAN_WORK_MIN;
+    const spanEndMs = isUsed ? this.#spanStartMs + SPAN_MS : Infinity;
+    return Math.min(spanEndMs, this.users.nextDeadlineMs(), this.#keeper.nextDeadlineMs());
   }
 
   /** Begins the next span where it is time: sessions that rest continue, as far as its work allows. */
   elapse(nowMs: number): void {
+    this.users.elapse(nowMs);
+    this.#keeper.elapse(this.#state, nowMs);
     if (nowMs - this.#spanStartMs < SPAN_MS) return;
     this.#spanStartMs = nowMs;
-    this.#workBefore = this.#state.replica?.store.readWork ?? 0;
+    this.#workBefore += this.#workOfSpan() - this.#listWork;
+    this.#listWork = 0;
+    this.scripts.note();
     this.#state.sessions.resumeRested(this);
   }
 
@@ -202,11 +298,12 @@ export class Evaluator implements SessionHost, WorkBudget {
   }
 
   #workOfSpan(): number {
-    return (this.#state.replica?.store.readWork ?? 0) - this.#workBefore;
+    const workSoFar = (this.#state.replica?.store.readWork ?? 0) + this.scripts.work;
+    return workSoFar - this.#workBefore + this.#listWork;
   }
 
   serverView(): ServerView {
-    return serverView(this.#state, this.#addresses, this.refusal());
+    return serverView(this.#state, this.refusal());
   }
 
   statusText(): string {
@@ -219,6 +316,27 @@ export class Evaluator implements SessionHost, WorkBudget {
     const { serverId, version = "" } = options;
     const { clusterId } = formation;
     return backupSource(replica, { clusterId, serverId, version }, () => scheduleTurn(this.#state));
+  }
+
+  clients(filter: ClientFilter): ClientView[] {
+    const nowMs = this.monotonicMs();
+    this.#listWork += LISTED_CLIENT_WORK * this.#state.sessions.count;
+    return this.#state.sessions.viewsOf(filter, nowMs).map(({ view }) => view);
+  }
+
+  killClients(filter: ClientFilter, clientId: number): number {
+    const { sessions } = this.#state;
+    this.#listWork += LISTED_CLIENT_WORK * sessions.count;
+    const found = sessions.viewsOf(filter, this.monotonicMs());
+    for (const { session, view } of found) sessions.kill(session, view.clientId === clientId);
+    this.#state.meters.connections.killed += found.length;
+    if (found.length > 0) scheduleTurn(this.#state);
+    return found.length;
+  }
+
+  knowsUser(name: string): boolean {
+    const { users } = this.users;
+    return users.count === 0 ? name === "default" : users.idOf(name) !== 0;
   }
 
   markActive(session: NodeSession): void {

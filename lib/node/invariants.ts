@@ -8,7 +8,7 @@ import { assert } from "../util/assert.ts";
 import type { RaftState } from "../raft/state.ts";
 import type { Proposal } from "./log/append.ts";
 import type { Replica } from "./replica.ts";
-import { PendingKind } from "./session/pending_commands.ts";
+import { PendingKind } from "./session/pending_kind.ts";
 import { checkSession } from "./session/session_invariants.ts";
 import type { NodeState } from "./state.ts";
 

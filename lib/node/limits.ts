@@ -18,9 +18,26 @@ export interface Timing {
   readonly writeTimeoutMs: number;
   /** A sync that takes longer is logged. */
   readonly slowSyncMs: number;
+  /** A watch with nothing to tell tells how far it has come this often. */
+  readonly watchMarkMs: number;
 }
 
-export interface Limits {
+/** What one of many may do at most; 0: as much as it likes. */
+export interface ClientBounds {
+  readonly connectionsMax: number;
+  /** Commands, and bytes received and sent, over all its connections; a second's worth at once. */
+  readonly commandsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+export interface Limits extends NumericLimits {
+  /** Of all clients of one IPv4 address, or of one IPv6 network of 64 bits. */
+  readonly perAddress: ClientBounds;
+  /** Of all clients of one user. */
+  readonly perUser: ClientBounds;
+}
+
+export interface NumericLimits {
   readonly valueBytesMax: number;
   /** The longest key of the Redis protocol; at most 65535. */
   readonly redisKeyBytesMax: number;
@@ -42,6 +59,11 @@ export interface Limits {
   readonly appendBytesInFlightMax: number;
   /** Frame bytes waiting for one peer's connection; more are dropped (Raft sends again). */
   readonly outboxBytesMax: number;
+  /** The last changes that are kept for watches, once there is one. */
+  readonly historyBytes: number;
+  /** Watches of all connections, and of one. */
+  readonly watchesMax: number;
+  readonly watchesPerConnectionMax: number;
 }
 
 export interface StorageLimits {
@@ -56,7 +78,7 @@ export interface StorageLimits {
   readonly snapshotLogBytesMin: number;
   /** Bytes of a snapshot that are made at a time, while commands wait: bounds the pause. */
   readonly snapshotSliceBytes: number;
-  /** Bytes of a snapshot in one frame to a follower; at most four frames are on their way. */
+  /** Bytes of a snapshot in one frame to a follower; at most eight frames are on their way. */
   readonly snapshotChunkBytes: number;
   /** Applied entries kept in memory, for followers that lag a little. */
   readonly logMemoryBytes: number;
@@ -104,6 +126,13 @@ export const DEFAULT_TIMING: Timing = {
   halfCommandTimeoutMs: 30_000,
   writeTimeoutMs: 30_000,
   slowSyncMs: 100,
+  watchMarkMs: 10_000,
+};
+
+export const DEFAULT_CLIENT_BOUNDS: ClientBounds = {
+  connectionsMax: 0,
+  commandsPerSecond: 0,
+  bytesPerSecond: 0,
 };
 
 export const DEFAULT_LIMITS: Limits = {
@@ -119,6 +148,11 @@ export const DEFAULT_LIMITS: Limits = {
   appendsInFlightMax: 64,
   appendBytesInFlightMax: 16_777_216,
   outboxBytesMax: 33_554_432,
+  historyBytes: 4_194_304,
+  watchesMax: 20_000,
+  watchesPerConnectionMax: 1_024,
+  perAddress: DEFAULT_CLIENT_BOUNDS,
+  perUser: DEFAULT_CLIENT_BOUNDS,
 };
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = {

@@ -8,55 +8,53 @@ import { assert } from "../util/assert.ts";
 import { Result } from "../kv/commands/result.ts";
 import type { Store } from "../kv/store.ts";
 import type { Raft } from "../raft/raft.ts";
-import {
-  type Incarnation,
-  type Message,
-  NOBODY,
-  type PersistBatch,
-  type Ready,
-  type ServerId,
-} from "../raft/types.ts";
+import type { Incarnation, Message, PersistBatch, Ready, ServerId } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
-import { ClientCodec } from "../wire/client_codec.ts";
 import type { DigestNotice, FactsNotice, StatusNotice } from "../wire/rpc/rpc.ts";
 import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api.ts";
-import { elapse, nextDeadlineMs } from "./deadlines.ts";
+import { deadlineUntilTurnMs, elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
 import { backedUpServer } from "./backup_source.ts";
 import { clusterStatus } from "./facts/cluster_status.ts";
-import { nodeCounts, nodeHealth } from "./facts/node_counts.ts";
+import { clientLoad, nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
-import { noticeLeadership } from "./leadership.ts";
+import { openSession } from "./open_session.ts";
+import { hearLeader, isOtherLeadership, noticeLeadership } from "./leadership.ts";
 import { applyEntry } from "./log/apply.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
-import { MemberChanges } from "./member_changes.ts";
+import { MemberChanges } from "./members/member_changes.ts";
+import { wantedMoves } from "./members/moves.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { timeEntryApplied } from "./passing_time.ts";
-import type { PeerEvents, PeerLinks } from "./peers/peer_links.ts";
-import { finishRepair, noteSound, openReplica, type Replica, statusOf } from "./replica.ts";
-import { Session } from "./session/session.ts";
+import type { PeerEvents } from "./peers/peer_events.ts";
+import type { PeerLinks } from "./peers/peer_links.ts";
+import { beginReplica } from "./begin_replica.ts";
+import { finishRepair, noteSound, type Replica, statusOf } from "./replica.ts";
 import type { ClientLoad } from "./session/sessions.ts";
 import { Shutdown } from "./shutdown.ts";
 import { makeNodeState, type NodeState, scheduleTurn } from "./state.ts";
-import { beginClusterVersion, neededVersion, noteClusterVersion } from "./version_raise.ts";
+import { neededVersion, noteClusterVersion, noteRaiseAhead } from "./version_raise.ts";
 
 export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
+
+/** Where there are watches, followers hear within this what is committed: they tell it, too. */
+const COMMIT_NEWS_MS = 5;
 
 export class Node implements ServerNode, PeerEvents, PersistEvents {
   readonly #state: NodeState;
   readonly #evaluator: Evaluator;
   readonly #result = new Result();
+  turnedAwayWith = "";
+  turnedAwayBecause = "";
   #lastClientId = 0;
-  /** When the present turn began, by the monotonic clock. */
-  #turnMs = 0;
-  /** Of the other servers' reports. */
-  #reportsHeard = 0;
+  /** The core took this server for removed, as of the last turn. */
+  #wasRemoved = false;
 
   constructor(options: NodeOptions) {
     this.#state = makeNodeState(options, this);
-    this.#evaluator = new Evaluator(this.#state);
+    this.#evaluator = new Evaluator(this.#state, this.members);
     if (this.links.formation.isFormed) this.formed();
     scheduleTurn(this.#state);
   }
@@ -80,20 +78,12 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   readonly members = new MemberChanges({
     raftNow: () => this.#raftNow(),
     clusterVersion: () => this.store?.clusterVersion ?? 0,
+    moves: () => wantedMoves(this.#state.members, true),
     scheduleTurn: () => scheduleTurn(this.#state),
   });
 
-  /** What clients have open here: nothing of it may be left after them. */
   get clientLoad(): ClientLoad {
-    const { sessions, sessionLimits, appender, readWaiters } = this.#state;
-    return {
-      connections: sessions.count,
-      bufferBytes: sessionLimits.budget.bytes,
-      waitingEntries: appender.proposals.length,
-      waitingRounds: readWaiters.length,
-      waitingCommands: sessions.waitingForLeader,
-      heldCommands: sessions.heldCommands,
-    };
+    return clientLoad(this.#state);
   }
 
   // What the shells call.
@@ -102,9 +92,9 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return this.links.outbound;
   }
 
-  openInboundLink(remote: string): InboundLink {
+  openInboundLink(remote: string, peerNames?: readonly string[]): InboundLink {
     scheduleTurn(this.#state);
-    return this.links.openInbound(remote);
+    return this.links.openInbound(remote, peerNames);
   }
 
   readonly view: NodeView = {
@@ -116,13 +106,14 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   readonly backedUp = backedUpServer(() => this.#state, () => this.#evaluator);
 
-  openSession(remote: string): ClientSession | null {
-    const { options: { config: { limits } }, sessions, sessionLimits, shutdown } = this.#state;
-    if (sessions.count >= limits.connectionsMax || shutdown !== null) return null;
-    const codec = new ClientCodec(limits, { clientId: ++this.#lastClientId, remote });
-    const session = new Session(remote, codec, this.#evaluator, sessionLimits);
-    sessions.add(session);
-    scheduleTurn(this.#state);
+  openSession(remote: string, local = ""): ClientSession | null {
+    const client = { clientId: this.#lastClientId + 1, remote, local };
+    const session = openSession(this.#state, this.#evaluator, client);
+    if ("line" in session) {
+      [this.turnedAwayWith, this.turnedAwayBecause] = [session.line, session.why];
+      return null;
+    }
+    this.#lastClientId++;
     return session;
   }
 
@@ -145,13 +136,14 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       return alarm.set(nowMs, nowMs);
     }
     state.isCatchingUp = false;
-    const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs);
+    state.meters.at(nowMs);
+    const nextMs = nextDeadlineMs(state, this.#evaluator, nowMs, true);
     if (nextMs > nowMs) return alarm.set(nextMs, nowMs);
     elapse(state, this.#evaluator, nowMs);
     alarm.done(nowMs);
     scheduleTurn(state);
     // Now already: should this process be stopped before the turn, it is to notice that.
-    alarm.set(nextDeadlineMs(state, this.#evaluator, nowMs), nowMs);
+    alarm.set(deadlineUntilTurnMs(state, this.#evaluator, nowMs), nowMs);
   }
 
   turn(): void {
@@ -160,17 +152,20 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     state.clock.turn();
     const nowMs = state.clock.monotonicMs();
     state.meters.rotate(nowMs);
-    state.meters.requests.at(nowMs);
-    this.#turnMs = nowMs;
     if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);
     if (state.options.checkInvariants === true) checkNode(state);
+    state.seen.atMs = nowMs;
+    state.watches.wake();
     state.sessions.wake();
     state.links.wake();
     if (state.isTurnScheduled) return state.clock.begin();
     state.clock.end();
     if (this.#isOver) return;
     const { alarm, appender } = state;
-    const nextMs = alarm.turned(nowMs)
+    const isBusy = alarm.turned(nowMs);
+    // Writes wait for others no longer than such a node sleeps, unless they are slowed down.
+    if (isBusy && alarm.isNear(nowMs) && appender.pace.nextMs === 0) return;
+    const nextMs = isBusy
       ? appender.nextDeadlineMs()
       : nextDeadlineMs(state, this.#evaluator, nowMs);
     alarm.set(nextMs, nowMs);
@@ -182,7 +177,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const { replica, sessions, clock, options: { host } } = state;
     const nowMs = clock.monotonicMs();
     replica?.raft.noteTime(nowMs);
-    state.shutdown = new Shutdown({ replica, sessions, host, nowMs, done });
+    const { members } = this.#evaluator;
+    state.shutdown = new Shutdown({ replica, sessions, members, host, nowMs, done });
     scheduleTurn(state);
   }
 
@@ -207,10 +203,19 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   }
 
   messageReceived(message: Message, incarnation: Incarnation): void {
-    const { replica, space } = this.#state;
+    const state = this.#state;
+    const { replica, space } = state;
     const admitted = replica === null ? null : space.admit(replica, message);
-    if (this.#isOver || admitted === null) return;
-    this.#raftNow()!.step(admitted, incarnation);
+    if (this.#isOver || replica === null || admitted === null) return;
+    const raft = this.#raftNow()!;
+    raft.step(admitted, incarnation);
+    // Most answers to heartbeats say no more than that a follower is there: that is noted, and no work.
+    const mayBeIdle = message.kind === "heartbeatResponse" && raft.leader !== null;
+    if (!mayBeIdle || raft.hasReady()) scheduleTurn(state);
+  }
+
+  toldRemoved(by: ServerId): void {
+    this.#raftNow()?.noteRemoved(by);
     scheduleTurn(this.#state);
   }
 
@@ -226,24 +231,9 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     scheduleTurn(this.#state);
   }
 
-  /** Opens what a formed server runs. */
   formed(): void {
-    const state = this.#state;
-    const { config, checkInvariants = false, ...options } = state.options;
-    state.replica = openReplica({
-      ...options,
-      ...config,
-      checkInvariants,
-      formation: state.links.formation.record!,
-      clocks: state.clocks,
-      standstill: state.standstill,
-      meters: state.meters,
-      pace: state.appender.pace,
-      links: state.links,
-      events: this,
-    });
-    beginClusterVersion(state, state.replica.store);
-    scheduleTurn(state);
+    beginReplica(this.#state, this);
+    scheduleTurn(this.#state);
   }
 
   // What the log calls.
@@ -271,30 +261,36 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     const state = this.#state;
     const { raft, persister, snapshots } = replica;
     raft.noteTime(nowMs);
+    // Before any message leaves that goes by the configuration.
+    state.members.note(raft.state, nowMs);
     persister.writeWaiting();
-    if (!state.appender.shouldLinger(raft.state, nowMs)) {
-      state.appender.flush(state.clocks.leader, raft, nowMs);
+    const leads = raft.state.role.kind === "leader";
+    // Nothing is gathered anywhere else, but what a leadership that is over has left, however short it was.
+    if (leads || state.appender.gatheredBytes > 0) {
+      state.meters.requests.at(nowMs);
+      if (!state.appender.shouldLinger(raft.state, nowMs)) {
+        state.appender.flush(state.clocks.leader, raft, nowMs);
+      }
     }
     if (snapshots.hasReceived && !persister.isBusy) this.#install(replica);
     // What is handed out may make the core ready again: a single voter commits at once.
     while (raft.hasReady() && !persister.isRestarting) {
-      this.#handleReady(replica, raft.ready());
+      this.#handleReady(replica, raft.ready(), nowMs);
       if (persister.isBusy || raft.hasCommitted) break;
     }
-    noticeLeadership(state, raft, nowMs);
-    this.members.note();
-    if (state.links.statuses.received !== this.#reportsHeard) this.#hearLeader(raft, nowMs);
+    const isOther = isOtherLeadership(state, raft.state);
+    if (isOther) noticeLeadership(state, raft, nowMs);
+    // What is asked of a leader ends with its leadership, or when another one is known.
+    if (leads || isOther) this.members.note();
+    this.#evaluator.note(leads || isOther);
+    if (state.links.statuses.received !== state.seen.reports) hearLeader(state, raft, nowMs);
+    const { removed } = raft.state;
+    if (removed || this.#wasRemoved) state.removal.note(raft.state, nowMs);
+    this.#wasRemoved = removed;
+    if (!state.raise.isSaid) noteRaiseAhead(state);
     if (state.sessions.isAwaitingLeader) this.#evaluator.resumeHeld();
-  }
-
-  /** A report has come: should this server lead next, however soon, it continues the leader's time. */
-  #hearLeader(raft: Raft, nowMs: number): void {
-    const { clocks, standstill, links: { statuses } } = this.#state;
-    const { role, term, leaderId } = raft.state;
-    if (leaderId === NOBODY) return;
-    this.#reportsHeard = statuses.received;
-    clocks.noteStandstill(nowMs, standstill.lateMs(nowMs));
-    clocks.elapse(nowMs, term, role.kind === "leader", statuses.of(leaderId));
+    state.members.note(raft.state, nowMs);
+    if (leads) state.moves.elapse(nowMs, state.ledTerm, raft.state, this.members);
   }
 
   /** A leader's snapshot replaces store and log; the core continues once that is durable. */
@@ -304,9 +300,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     replica.store = received.store;
     noteClusterVersion(this.#state, received.store.clusterVersion);
     replica.persister.restart(received.position);
+    this.#evaluator.users.note();
   }
 
-  #handleReady({ raft, store, persister, snapshots }: Replica, ready: Ready): void {
+  #handleReady(replica: Replica, ready: Ready, nowMs: number): void {
+    const { raft, store, persister, snapshots } = replica;
     const state = this.#state;
     const { appender, links, readWaiters, meters, clock } = state;
     for (const message of ready.messages) links.send(message);
@@ -318,7 +316,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       const proposal = appender.take(entry.index, entry.term);
       applyEntry(store, entry, proposal, this.#result);
       if (proposal !== null) {
-        meters.commit.observe(this.#turnMs - proposal.proposedMs);
+        meters.commit.observe(nowMs - proposal.proposedMs);
         appender.answered(proposal);
       }
       snapshots.noteApplied(entry);
@@ -334,6 +332,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (applies) {
       state.sessions.resumeAfterTime();
       noteClusterVersion(state, store.clusterVersion);
+      this.#evaluator.users.note();
+      if (state.watches.isKeeping) raft.heartbeatWithin(COMMIT_NEWS_MS);
     }
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = applies && appender.gatheredBytes > 0;

@@ -1,9 +1,13 @@
 /** What a node is given. */
-import type { Clock, Rng } from "../host/ports.ts";
+import type { Clock, Passwords, Rng, UserResets } from "../host/ports.ts";
 import type { ServerId } from "../raft/types.ts";
+import type { AuditCodec } from "../wire/audit.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
+import type { ClusterId } from "../storage/types.ts";
+import type { ScriptEngines } from "../wire/scripts.ts";
 import type { Limits, StorageLimits, Timing } from "./limits.ts";
 import type { WakingHost } from "./api.ts";
+import type { ClusterSecret } from "./peers/cluster_secret.ts";
 
 /** A server as the cluster file names it. */
 export interface ServerAddress {
@@ -28,7 +32,23 @@ export interface NodeOptions {
   readonly directory: DataDirectory;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly passwords: Passwords;
+  /** Absent: no scripts are run. */
+  readonly scripts?: ScriptEngines;
+  /** Absent: what clients do is noted nowhere. */
+  readonly audit?: AuditCodec | undefined;
+  /** Absent: none is ever good. */
+  readonly userResets?: UserResets;
   readonly host: WakingHost;
+  /**
+   * The cluster that this server is to be added to; absent where it founds one with the servers of the
+   * file. Without effect on a directory that belongs to a cluster already.
+   */
+  readonly join?: { readonly clusterId: ClusterId } | undefined;
+  /** What the servers prove to each other; absent where they prove nothing. */
+  readonly secret?: ClusterSecret | undefined;
+  /** Clients of other machines are not answered while there is no user. */
+  readonly needsUsers?: boolean;
   /** The build, as it tells others; "unknown" unless given. */
   readonly version?: string;
   /** The latest version of the handshake that is spoken; for tests of mixed clusters. */
@@ -37,9 +57,4 @@ export interface NodeOptions {
   readonly clusterVersionMax?: number;
   /** Checks invariants, the core's after each step and the node's after each turn: for tests. */
   readonly checkInvariants?: boolean;
-}
-
-/** Where each server's log port is, as people write it. */
-export function logAddresses(servers: readonly ServerAddress[]): Map<ServerId, string> {
-  return new Map(servers.map(({ id, hostname, logPort }) => [id, `${hostname}:${logPort}`]));
 }

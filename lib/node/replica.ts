@@ -5,13 +5,15 @@
 import type { Clock, Rng } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
 import { Store, type StoreOptions } from "../kv/store.ts";
+import { changesUsers } from "../kv/users/operations.ts";
 import { makeConfiguration } from "../raft/configuration.ts";
-import { entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
+import { entryKind, entryStampMs, ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
 import { Raft, type RaftEvent } from "../raft/raft.ts";
-import { EntryKind, type ServerId } from "../raft/types.ts";
+import { type DiskRoom, EntryKind, type ServerId } from "../raft/types.ts";
 import type { DataDirectory } from "../storage/data_directory.ts";
 import type { FormationRecord, LogStorage, RecoveredLog, SnapshotFile } from "../storage/types.ts";
 import type { StatusNotice } from "../wire/rpc/rpc.ts";
+import { NO_ADDRESSES } from "./members/addresses.ts";
 import { hashSeedOf } from "./peers/cluster_id.ts";
 import type { Meters } from "./facts/meters.ts";
 import type { Clocks } from "./time/clocks.ts";
@@ -36,6 +38,8 @@ export interface Replica {
   readonly log: LogStorage;
   readonly persister: Persister;
   readonly roleLog: RoleLog;
+  /** Entries of the log that were not in the snapshot when this process began change users. */
+  readonly beganWithUsers: boolean;
   /** True until what damage took from the log is here again, durable and verified. */
   isRepairing: boolean;
   /** True while this server's vote counts only with all others', see HardState.suspect. */
@@ -59,6 +63,10 @@ export interface ReplicaOptions {
   readonly links: MessageSender;
   readonly pace: WriteLimit;
   readonly events: PersistEvents;
+  /** See RaftOptions.roomOf. */
+  readonly roomOf: (id: ServerId) => DiskRoom;
+  /** True where that server takes a snapshot that is still being made. */
+  readonly takesPieces: (id: ServerId) => boolean;
 }
 
 /** Recovers snapshot and log; throws `DataDirectoryError` where they can't be trusted. */
@@ -69,8 +77,7 @@ export function openReplica(options: ReplicaOptions): Replica {
   const startedMs = clock.monotonicMs();
   const { log, recovered } = directory.openLog({
     load: (file) => replica.store = loadStore(storeOptions, file),
-    // Where there is only one server, nobody else has what it lost: it must refuse to start.
-    repair: formation.members.length > 1,
+    repair: true,
   });
   const tookMs = clock.monotonicMs() - startedMs;
   const roleLog = new RoleLog(host);
@@ -101,13 +108,27 @@ export function openReplica(options: ReplicaOptions): Replica {
     reader: log.reader,
     compaction: persister,
     catchUp: { reader: log.reader, pace: options.pace, host, meters: options.meters.catchUp },
+    takesPieces: options.takesPieces,
     taken: options.meters.snapshot,
   });
   logRecovered(options, recovered, log, tookMs);
   const isRepairing = recovered.damaged !== null;
   // A repair that is not over makes it so as well, whatever its hard state has come to.
   const isSuspect = raft.state.suspect;
-  const parts = { raft, snapshots, log, persister, roleLog, isRepairing, isSuspect };
+  const beganWithUsers = recovered.entries.some((entry) =>
+    entry.index > replica.store.appliedIndex && entryKind(entry) === EntryKind.commands &&
+    changesUsers(entry.data, ENVELOPE_BYTES)
+  );
+  const parts = {
+    raft,
+    snapshots,
+    log,
+    persister,
+    roleLog,
+    beganWithUsers,
+    isRepairing,
+    isSuspect,
+  };
   return Object.assign(replica, parts);
 }
 
@@ -156,9 +177,6 @@ export function finishRepair(replica: Replica, host: NodeHost): void {
   host.log({ level: "info", message: "The log is repaired", fields: {} });
 }
 
-/** Those of founders are in the cluster file. */
-const NO_ADDRESSES = new Uint8Array(0);
-
 /** Loads a snapshot whole; throws where it is damaged, and the one before it is tried. */
 export function loadStore(options: StoreOptions, file: SnapshotFile): Store {
   const reader = new SnapshotReader({ ...options, capacityHint: file.head.keys }, file.head);
@@ -174,15 +192,17 @@ function makeRaft(
   contents: { readonly store: Store },
   onEvent: (event: RaftEvent) => void,
 ): Raft {
-  const { timing, limits, formation, clocks, rng } = options;
+  const { timing, limits, formation, directory, clocks, rng } = options;
   const raft: Raft = new Raft({
     id: options.serverId,
+    incarnation: directory.identity.incarnation,
     configuration: recovered.snapshot?.configuration ??
       makeConfiguration(formation.members.map((member) => member.serverId)),
     founders: formation.members.map(({ serverId, incarnation }) => ({
       id: serverId,
       incarnation,
       staysLearner: false,
+      // The cluster file says where founders are.
       addresses: NO_ADDRESSES,
     })),
     hardState: recovered.hardState,
@@ -208,6 +228,7 @@ function makeRaft(
       data.set(payload, ENVELOPE_BYTES);
       return data;
     },
+    roomOf: options.roomOf,
     appendBytesMax: limits.appendBytesMax,
     appendsInFlightMax: limits.appendsInFlightMax,
     appendBytesInFlightMax: limits.appendBytesInFlightMax,

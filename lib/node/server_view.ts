@@ -1,20 +1,15 @@
 /** What a server tells of itself: for INFO and CLUSTER, and for the replies that name the leader. */
 import { missesLeader, type RaftState } from "../raft/state.ts";
-import { NOBODY, type ServerId } from "../raft/types.ts";
-import type { ServerPlace, ServerView } from "../wire/codec.ts";
+import { NOBODY } from "../raft/types.ts";
+import type { ServerView } from "../wire/codec.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import type { ServerAddress } from "./node_options.ts";
 import { peerViews } from "./peers/peer_views.ts";
 import { isLoading } from "./replica.ts";
 import { AWAIT_LEADER, type Refusal } from "./session/session_host.ts";
 import type { NodeState } from "./state.ts";
 
-/** `servers`: where clients find each of them; `refusal`: why this one takes no commands now. */
-export function serverView(
-  state: NodeState,
-  servers: ReadonlyMap<ServerId, ServerPlace>,
-  refusal: Refusal,
-): ServerView {
+/** `refusal`: why this server takes no commands now. */
+export function serverView(state: NodeState, refusal: Refusal): ServerView {
   const { options: { serverId, clock, config }, replica, sessions, knownLeader, links } = state;
   const raft = replica?.raft.state;
   const store = replica?.store;
@@ -31,13 +26,14 @@ export function serverView(
     leaderMissingMs: missingSinceMs < 0 ? 0 : nowMs - missingSinceMs,
     takesCommands: refusal === AWAIT_LEADER
       ? missingSinceMs < 0 || nowMs - missingSinceMs <= config.timing.leaderWaitMs
-      : refusal !== ClientError.noLeader,
+      : refusal !== ClientError.noLeader && refusal !== ClientError.removed,
+    isRemoved: state.removal.isSure,
     isLoading: isLoading(replica),
     isReceivingSnapshot: replica?.snapshots.isReceiving ?? false,
     isHandingOver: (replica?.raft.leader?.transfer ?? null) !== null,
     lastIndex: raft?.log.lastIndex ?? 0,
     peers: peerViews(links, progress),
-    servers: [...servers.values()],
+    servers: state.members.servers().map(({ clientPort: port, ...one }) => ({ ...one, port })),
     term: raft?.term ?? 0,
     commitIndex: raft?.commitIndex ?? 0,
     appliedIndex,
@@ -55,9 +51,4 @@ export function serverView(
 /** A leader is known, and was heard lately. */
 function isLeaderHeard(state: RaftState, nowMs: number): boolean {
   return state.role.kind === "leader" || (state.leaderId !== NOBODY && !missesLeader(state, nowMs));
-}
-
-/** By server: where its clients find it. */
-export function clientAddresses(servers: readonly ServerAddress[]): Map<ServerId, ServerPlace> {
-  return new Map(servers.map(({ clientPort: port, ...one }) => [one.id, { ...one, port }]));
 }

@@ -3,6 +3,7 @@
  * way is awaited, the log is closed. All of it takes a bounded time, whatever the other servers do.
  */
 import { ClientError } from "../wire/command_batch.ts";
+import type { MemberCommands } from "./members/member_commands.ts";
 import type { Replica } from "./replica.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { NodeHost } from "./api.ts";
@@ -18,6 +19,7 @@ export interface ShutdownOptions {
   /** Null where the cluster is not formed. */
   readonly replica: Replica | null;
   readonly sessions: Sessions;
+  readonly members: Pick<MemberCommands, "end">;
   readonly host: Pick<NodeHost, "log">;
   readonly nowMs: number;
   /** The process may end. */
@@ -54,13 +56,14 @@ export class Shutdown {
 
   /** `replica`: what this server runs now; the cluster may have formed since the stop began. */
   elapse(nowMs: number, replica: Replica | null): void {
-    const { sessions, done } = this.#options;
+    const { sessions, members, done } = this.#options;
     this.#lookedMs = nowMs;
     if (this.isOver) return;
     const passedMs = nowMs - this.#options.nowMs;
     const stillLeads = this.#handsOver && replica?.raft.state.role.kind === "leader";
     if (passedMs < HANDOVER_MS && (stillLeads || sessions.havePending)) return;
     this.#isEnding = true;
+    members.end();
     sessions.leadershipLost(ClientError.noLeader);
     sessions.endAll("this server is shutting down");
     const isWriting = replica?.persister.isBusy === true;

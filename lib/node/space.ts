@@ -8,7 +8,7 @@ import { allVoters } from "../raft/configuration.ts";
 import { hasQuorum, hasQuorumWith } from "../raft/quorum.ts";
 import type { LeaderRole, RaftState } from "../raft/state.ts";
 import { configurationOf } from "../raft/state.ts";
-import type { Message, ServerId } from "../raft/types.ts";
+import type { DiskRoom, Message, ServerId } from "../raft/types.ts";
 import type { LogStorage } from "../storage/types.ts";
 import type { Replica } from "./replica.ts";
 import type { StorageLimits, Timing } from "./limits.ts";
@@ -167,8 +167,10 @@ export class Space {
       : hasQuorum(configuration, (id) => id !== state.id && isOpen(id));
     const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;
     if (!log.hasRoom() && target !== null && mayHandOver && state.role.transfer === null) {
-      this.#handedOverMs = nowMs;
-      if (raft.transferLeadership(target)) this.#logHandover(target);
+      if (raft.transferLeadership(target)) {
+        this.#handedOverMs = nowMs;
+        this.#logHandover(target);
+      }
     }
     return this.#wantsEntry(nowMs, state);
   }
@@ -186,6 +188,16 @@ export class Space {
       message: "Handing the leadership over: this server's disk is full, and that one's is not",
       fields: { to },
     });
+  }
+
+  /** See RaftOptions.roomOf: by the last report of a server; `replica`: what this one runs. */
+  roomOf(id: ServerId, replica: Replica | null): DiskRoom {
+    const isOwn = replica !== null && id === replica.raft.state.id;
+    const { hasRoom, canWrite } = isOwn
+      ? { hasRoom: replica.log.hasRoom(), canWrite: this.takesEntries(replica) }
+      : this.#options.statuses.of(id) ?? { hasRoom: true, canWrite: true };
+    if (!canWrite) return "none";
+    return hasRoom ? "free" : "reserve";
   }
 
   /** A server whose state is unknown counts as having room, unless it does not answer. */

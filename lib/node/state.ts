@@ -9,21 +9,33 @@ import { Meters } from "./facts/meters.ts";
 import { ObservedHost } from "./facts/observed_host.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import { KnownLeader } from "./known_leader.ts";
-import { knownServers } from "./known_servers.ts";
 import { Appender } from "./log/append.ts";
 import { ReadWaiters } from "./log/read_waiters.ts";
-import { logAddresses, type NodeOptions, type ServerAddress } from "./node_options.ts";
+import { reportList } from "./members/file_report.ts";
+import { KnownMembers } from "./members/known_members.ts";
+import { Moves } from "./members/moves.ts";
+import { RemovalReport } from "./members/removal_report.ts";
+import type { NodeConfig, NodeOptions } from "./node_options.ts";
 import { DigestExchange } from "./peers/digest_exchange.ts";
-import { type PeerEvents, PeerLinks } from "./peers/peer_links.ts";
+import type { PeerEvents } from "./peers/peer_events.ts";
+import { PeerLinks } from "./peers/peer_links.ts";
 import { drawStartId } from "./peers/peer_processes.ts";
+import type { RoleState } from "../raft/state.ts";
+import { NOBODY, type ServerId } from "../raft/types.ts";
 import { Standstill } from "./reports/standstill.ts";
 import type { Replica } from "./replica.ts";
 import { type SessionLimits, sessionLimitsOf } from "./session/session_limits.ts";
+import { PacedLog } from "./reports/paced_log.ts";
+import { BoundedClients } from "./session/client_bounds.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { Space } from "./space.ts";
 import { Clocks } from "./time/clocks.ts";
 import { Moment } from "./time/moment.ts";
+import { Watches } from "./watches/watches.ts";
+
+/** Who was removed is talked to for so long: it may have to hand over, and is told when it asks. */
+const GRACE_ELECTION_TIMEOUTS = 2;
 
 export interface NodeState {
   /** As given, the host with an ear on it. */
@@ -32,8 +44,8 @@ export interface NodeState {
   readonly clock: Moment;
   /** By the monotonic clock. */
   readonly startedMs: number;
-  /** Those servers of the cluster whose addresses the cluster file tells. */
-  readonly addresses: readonly ServerAddress[];
+  /** Who the members are, and where. */
+  readonly members: KnownMembers;
   readonly clocks: Clocks;
   readonly standstill: Standstill;
   readonly alarm: Alarm;
@@ -44,16 +56,23 @@ export interface NodeState {
   readonly readWaiters: ReadWaiters;
   readonly sessions: Sessions;
   readonly sessionLimits: SessionLimits;
+  /** Null where no address and no user is bounded. */
+  readonly boundedClients: BoundedClients | null;
   readonly knownLeader: KnownLeader;
+  readonly removal: RemovalReport;
+  readonly moves: Moves;
+  readonly watches: Watches;
   readonly meters: Meters;
   /** What was logged lately. */
   readonly eventRing: EventRing;
-  /** Null until the cluster is formed. Set by node.ts, once. */
+  /** Null until the cluster is formed. Set by begin_replica.ts, once. */
   replica: Replica | null;
   /** Null while this server does not stop. Set by node.ts, once. */
   shutdown: Shutdown | null;
   /** The term that this node leads, as far as the sessions know; 0 where it does not. By node.ts. */
   ledTerm: number;
+  /** What the last turn has seen. By leadership.ts, but for the time: by node.ts. */
+  readonly seen: Seen;
   /** Index of the entry under way that only lets time pass; 0: none is. By passing_time.ts. */
   timeEntryIndex: number;
   /** Of raising the cluster version. By version_raise.ts. */
@@ -66,6 +85,18 @@ export interface NodeState {
   isCatchingUp: boolean;
 }
 
+/** What a turn has seen: most turns find it as it was, and leave alone what depends on it. */
+export interface Seen {
+  /** When the turn began, by the monotonic clock. */
+  atMs: number;
+  /** Of the core; null before the first turn. */
+  role: RoleState | null;
+  term: number;
+  leaderId: ServerId;
+  /** How many reports of the other servers had come. */
+  reports: number;
+}
+
 /** What a leader has seen on the way to raising the cluster version. */
 export interface RaiseState {
   /** When it looks next, by the monotonic clock. */
@@ -74,42 +105,55 @@ export interface RaiseState {
   looks: number;
   /** Index of the entry under way; 0: none is. */
   index: number;
+  /** What is to be told of it in the log at a start was told, or there is nothing. */
+  isSaid: boolean;
+  /** Who is not waited for while it is silent, as somebody removes it; and until when that holds. */
+  without: readonly ServerId[];
+  withoutUntilMs: number;
 }
 
 /** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
 export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState {
-  const { config, serverId, directory, rng } = given;
+  const { config, config: { limits, timing }, serverId, directory, rng } = given;
   const clock = new Moment(given.clock);
   const eventRing = new EventRing(serverId, clock);
   const host = new ObservedHost(given.host, eventRing);
   const options = { ...given, host };
-  const { limits, timing } = config;
   const clocks = new Clocks(clock, host, options.clock);
   const standstill = new Standstill({ clock, host, ...timing });
-  const known = knownServers(config.servers, directory.formation, host);
+  const { formation } = directory;
+  const joins = formation === null ? given.join?.clusterId : undefined;
+  const members = new KnownMembers({
+    serverId,
+    incarnation: directory.identity.incarnation,
+    listed: config.servers,
+    record: formation,
+    joins: joins !== undefined,
+    graceMs: GRACE_ELECTION_TIMEOUTS * timing.electionTimeoutMs,
+  });
+  // A formed server's members are those of its log.
+  if (formation?.stage === "prepared") reportList(config.servers, members, formation, host);
   const links = new PeerLinks({
     serverId,
-    ...known,
+    members,
     directory,
+    joins,
     startId: drawStartId(rng),
-    logAddresses: logAddresses(config.servers),
     host,
     clock,
     events,
     outboxBytesMax: limits.outboxBytesMax,
     frameBytesMax: frameBytesMax(),
     electionTimeoutMs: timing.electionTimeoutMs,
-    version: {
-      max: options.clusterVersionMax ?? CLUSTER_VERSION_MAX,
-      isHeld: config.holdClusterVersion === true,
-    },
+    secret: options.secret,
+    version: ownVersionOf(options),
     ...(options.protocolVersionMax && { protocolVersionMax: options.protocolVersionMax }),
   });
-  return {
+  const state: NodeState = {
     options,
     clock,
     startedMs: clock.monotonicMs(),
-    addresses: known.addresses,
+    members,
     clocks,
     standstill,
     alarm: new Alarm(host, standstill),
@@ -120,18 +164,41 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     readWaiters: new ReadWaiters(),
     sessions: new Sessions(),
     sessionLimits: sessionLimitsOf(limits),
+    boundedClients: BoundedClients.of(limits, new PacedLog(host)),
     knownLeader: new KnownLeader(clock),
+    moves: new Moves({ members, host, pauseMs: timing.electionTimeoutMs }),
+    removal: new RemovalReport(host, timing.electionTimeoutMs),
+    watches: watchesOf(config, links, () => state.replica),
     meters: new Meters(),
     eventRing,
     replica: null,
     shutdown: null,
     ledTerm: 0,
+    seen: { atMs: -Infinity, role: null, term: 0, leaderId: NOBODY, reports: 0 },
     timeEntryIndex: 0,
-    raise: { lookMs: 0, looks: 0, index: 0 },
+    raise: { lookMs: 0, looks: 0, index: 0, isSaid: false, without: [], withoutUntilMs: 0 },
     clusterVersion: CLUSTER_VERSION_FIRST,
     isTurnScheduled: false,
     isCatchingUp: false,
   };
+  return state;
+}
+
+function ownVersionOf({ clusterVersionMax, config }: NodeOptions) {
+  const isHeld = config.holdClusterVersion === true;
+  return { max: clusterVersionMax ?? CLUSTER_VERSION_MAX, isHeld };
+}
+
+function watchesOf(
+  { limits, timing }: NodeConfig,
+  { formation, facts }: PeerLinks,
+  replica: () => Replica | null,
+): Watches {
+  return new Watches({ limits, markMs: timing.watchMarkMs }, {
+    store: () => replica()?.store ?? null,
+    clusterId: () => formation.clusterId,
+    isAskedToKeep: () => facts.othersKeepChanges,
+  });
 }
 
 /** Asks the host for a turn, where none is coming. */

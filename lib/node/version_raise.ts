@@ -7,18 +7,23 @@
  * That is no promise for later: a server may be stopped after the last look and come back as an earlier
  * build before it has the entry. Whoever lacks the version is then refused by its handshake, and no
  * append that has the entry is sent to it (peers/peer_version.ts).
+ *
+ * One exception: members change from version 2 on, and a server that is lost for ever would hold that back
+ * for ever. So whoever is about to be removed is not waited for while it is silent: should it come back
+ * after all, as an earlier build and before it is removed, it is kept out as said above.
  */
 import { encodeClusterVersion } from "../kv/cluster_version.ts";
-import type { Store } from "../kv/store.ts";
 import { memberIds } from "../raft/configuration.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../raft/envelope.ts";
-import { EntryKind, type ServerId } from "../raft/types.ts";
+import { EntryKind, NOBODY, type ServerId } from "../raft/types.ts";
 import { neededByEntries, type PeerVersion } from "./peers/peer_version.ts";
 import type { Replica } from "./replica.ts";
 import { type NodeState, scheduleTurn } from "./state.ts";
 
 /** So many looks in a row have to find all members there, an election timeout apart. */
 const LOOKS = 3;
+/** For so many looks the raise does without whoever is being removed: who removes it asks on. */
+const WITHOUT_LOOKS = 3 * LOOKS;
 
 /** When `elapseRaise` has something to do, by the monotonic clock. */
 export function nextRaiseMs(state: NodeState): number {
@@ -49,6 +54,7 @@ export function elapseRaise(state: NodeState, nowMs: number): void {
   if (!result.accepted) return;
   raise.looks = 0;
   raise.index = result.index;
+  logWithout(state, replica);
   scheduleTurn(state);
 }
 
@@ -75,19 +81,41 @@ export function raiseWaits(state: NodeState): string[] {
   return replica.store.clusterVersion < ownVersion.max ? waitsFor(state, replica) : [];
 }
 
-/** A formed server begins, with what its data directory holds. */
-export function beginClusterVersion(state: NodeState, { clusterVersion }: Store): void {
-  const { options: { host }, links: { ownVersion } } = state;
-  state.clusterVersion = clusterVersion;
-  if (clusterVersion >= ownVersion.max) return;
-  host.log({
-    level: "info",
-    message: ownVersion.isHeld
-      ? "The cluster version is held back here: builds before this one can be started again"
-      : "The cluster version is raised once all servers can read the next one: builds before " +
-        "this one can't be started from then on",
-    fields: { clusterVersion, known: ownVersion.max },
-  });
+/**
+ * Somebody removes these servers: for some looks the raise does not wait for those of them that are silent.
+ * Where that is all that it waited for, the change can be asked for again a moment later.
+ */
+export function raiseWithout(state: NodeState, ids: readonly ServerId[]): void {
+  const { raise, clock, options: { config } } = state;
+  raise.without = ids;
+  raise.withoutUntilMs = clock.monotonicMs() + WITHOUT_LOOKS * config.timing.electionTimeoutMs;
+}
+
+/**
+ * Once a turn. Says, once, that a raise is ahead: not before this server has applied all that the leader
+ * says is committed, for a server that has just started does not know yet what was raised long ago. The
+ * first entry of the leader's term comes after all that earlier leaders have committed.
+ */
+export function noteRaiseAhead(state: NodeState): void {
+  const { raise, replica, links: { ownVersion, statuses }, options: { host } } = state;
+  if (raise.isSaid || replica === null) return;
+  const { store: { clusterVersion, appliedIndex }, raft: { state: raft } } = replica;
+  if (clusterVersion < ownVersion.max) {
+    if (raft.log.termAt(appliedIndex) !== raft.term) return;
+    if (raft.role.kind !== "leader") {
+      const report = raft.leaderId === NOBODY ? null : statuses.of(raft.leaderId);
+      if (report === null || report.appliedIndex > appliedIndex) return;
+    }
+    host.log({
+      level: "info",
+      message: ownVersion.isHeld
+        ? "The cluster version is held back here: builds before this one can be started again"
+        : "The cluster version is raised once all servers can read the next one: builds before " +
+          "this one can't be started from then on",
+      fields: { clusterVersion, known: ownVersion.max },
+    });
+  }
+  raise.isSaid = true;
 }
 
 /** The store has applied something, or is another one: logs where its cluster version is a new one. */
@@ -118,11 +146,29 @@ function waitsFor(state: NodeState, { raft, store }: Replica): string[] {
   for (const id of memberIds(raft.state.configurations.current)) {
     if (id === serverId) continue;
     const version = heardVersion(state, id);
-    if (version === null) found.push(`server ${id} is not heard`);
-    else if (version.max <= store.clusterVersion) found.push(lacks(id, version));
+    if (version === null) {
+      if (!doesWithout(state, id)) found.push(`server ${id} is not heard`);
+    } else if (version.max <= store.clusterVersion) found.push(lacks(id, version));
     else if (version.isHeld) found.push(holds(id));
   }
   return found;
+}
+
+function logWithout(state: NodeState, { raft }: Replica): void {
+  for (const id of memberIds(raft.state.configurations.current)) {
+    if (!doesWithout(state, id) || heardVersion(state, id) !== null) continue;
+    state.options.host.log({
+      level: "warning",
+      message:
+        "The cluster version is raised without a server that is silent, as it is removed: should " +
+        "it come back before, as an earlier build, it is kept out",
+      fields: { peer: id },
+    });
+  }
+}
+
+function doesWithout({ raise, clock }: NodeState, id: ServerId): boolean {
+  return raise.without.includes(id) && clock.monotonicMs() < raise.withoutUntilMs;
 }
 
 /** Which cluster versions a server can read; null where it was not heard for an election timeout. */
@@ -141,12 +187,13 @@ function lacks(id: ServerId, { max }: PeerVersion): string {
   return `server ${id} runs a build that can read ${max} at most`;
 }
 
-/** The highest that all can read; called where all are heard. */
+/** The highest that all who are heard can read. */
 function nextVersion(state: NodeState, { raft }: Replica): number {
   const { options: { serverId }, links } = state;
   let lowest = links.ownVersion.max;
   for (const id of memberIds(raft.state.configurations.current)) {
-    if (id !== serverId) lowest = Math.min(lowest, heardVersion(state, id)!.max);
+    const version = id === serverId ? null : heardVersion(state, id);
+    if (version !== null) lowest = Math.min(lowest, version.max);
   }
   return lowest;
 }

@@ -4,8 +4,15 @@
  * its directory is empty.
  */
 
+import type { FormationRecord } from "./types.ts";
+
 /** How many servers the cluster has; null where nothing that can be read says so. */
 export type ClusterSize = number | null;
+
+/** What a server's record tells of it: one that was added later does not know how many there are by now. */
+export function clusterSizeOf({ members, joined }: FormationRecord): ClusterSize {
+  return joined === true ? null : members.length;
+}
 
 /** The way back if a whole file is lost or damaged, and the server can't start without it. */
 export function restoreAdvice(size: ClusterSize, what = "the file"): string {
@@ -21,8 +28,9 @@ export function restoreAdvice(size: ClusterSize, what = "the file"): string {
   }
   return `${restore} Until then leave this server stopped: the others continue as long as ` +
     `they are a majority (${majorityOf(size)} of ${size}), and would refuse it with an empty ` +
-    "directory. Where a majority is lost for good, `raftkv recover` founds a new cluster from " +
-    "what is left of another server.";
+    "directory. Where there is no copy, `raftkv serve --join` on an empty directory and " +
+    "`raftkv member replace` put a new one in its place. Where a majority is lost for good, " +
+    "`raftkv recover` founds a new cluster from what is left of another server.";
 }
 
 /** The way back where a part of the log or of a snapshot is damaged, and the server can't repair it. */

@@ -15,7 +15,7 @@
 import { NOBODY, type ServerId } from "../raft/types.ts";
 import type { Disk } from "../host/ports.ts";
 import { assert } from "../util/assert.ts";
-import { type ClusterSize, restoreAdvice } from "./advice.ts";
+import { type ClusterSize, clusterSizeOf, restoreAdvice } from "./advice.ts";
 import { DataDirectoryError } from "./errors.ts";
 import { FORMATION_FILE, readFormation, writeFormation } from "./files/formation_file.ts";
 import { IDENTITY_FILE, readIdentity, writeIdentity } from "./files/identity_file.ts";
@@ -41,6 +41,7 @@ import {
   type FormationRecord,
   type Identity,
   type Incarnation,
+  isRecordOf,
   type LogStorage,
   type OpenLogOptions,
   type RecoveredLog,
@@ -142,7 +143,7 @@ export class DataDirectory {
     const owner = this.#owner(formation.clusterId);
     const directory = `${path}/${LOG_DIRECTORY}`;
     if (disk.exists(directory)) disk.syncDirectory(directory);
-    const repairing = readRepairRecord(disk, path, owner, formation.members.length);
+    const repairing = readRepairRecord(disk, path, owner, clusterSizeOf(formation));
     if (repairing !== null && options.repair !== true) refuseRepair(path, repairing);
     const reserve = new Reserve(disk, path, owner, reserveBytes);
     const spares = new SpareSegments(disk, directory, segmentLength(segmentBytesMax, 0));
@@ -157,7 +158,7 @@ export class DataDirectory {
       ...options,
       place,
       parent: path,
-      members: formation.members.length,
+      founders: formation.members,
       room,
       snapshots,
       repairing,
@@ -234,7 +235,7 @@ export class DataDirectory {
         `${path} has lost its log: the server took part in cluster ${formation.clusterId}, and ` +
           `${path}/${LOG_DIRECTORY} has no segments. It must not vote as if it were new. ` +
           restoreAdvice(
-            formation.members.length,
+            clusterSizeOf(formation),
             "the log, as it was when this server last stopped,",
           ),
       );
@@ -246,8 +247,8 @@ export class DataDirectory {
       );
     }
     const { serverId, incarnation } = this.identity;
-    const self = formation.members.find((member) => member.serverId === serverId);
-    if (self?.incarnation !== incarnation) {
+    if (!isRecordOf(formation, this.identity)) {
+      const self = formation.members.find((member) => member.serverId === serverId);
       throw new DataDirectoryError(
         `${path} mixes files of two lives of server ${serverId}: its identity has incarnation ` +
           `${incarnation}, its formation record ${self?.incarnation ?? "does not list it"}. ` +
@@ -257,16 +258,14 @@ export class DataDirectory {
   }
 
   #checkForward(record: FormationRecord): void {
-    const { serverId, incarnation } = this.identity;
     assert(/^[0-9a-f]{32}$/.test(record.clusterId), "A cluster id is 32 hexadecimal digits");
     assert(record.clusterId !== UNFORMED, "A formation record needs a cluster id");
     const ids = record.members.map((member) => member.serverId);
     assert(ids.every((id, i) => i === 0 || id > ids[i - 1]!), "Members are not sorted by id");
-    const self = record.members.find((member) => member.serverId === serverId);
-    assert(self?.incarnation === incarnation, "A formation record does not list this server");
+    assert(isRecordOf(record, this.identity), "A formation record does not list this server");
     const before = this.#formation;
     if (before === null) return;
-    const same = before.clusterId === record.clusterId &&
+    const same = before.clusterId === record.clusterId && before.joined === record.joined &&
       before.members.length === record.members.length &&
       before.members.every((member, i) =>
         member.serverId === record.members[i]!.serverId &&
@@ -312,7 +311,8 @@ function clusterSize(
   const { path, serverId } = options;
   const servers = options.servers ?? null;
   try {
-    return readFormation(disk, path, serverId, servers)?.members.length ?? servers;
+    const record = readFormation(disk, path, serverId, servers);
+    return record === null ? servers : clusterSizeOf(record);
   } catch (error) {
     if (!(error instanceof DataDirectoryError)) throw error;
     return servers;

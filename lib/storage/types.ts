@@ -10,6 +10,7 @@ import type {
   SnapshotPosition,
 } from "../raft/types.ts";
 import type { SnapshotHead } from "../kv/snapshot.ts";
+import type { DataDirectoryError } from "./errors.ts";
 
 /** 16 bytes as 32 hexadecimal digits; all zeroes while unformed. */
 export type ClusterId = string;
@@ -36,13 +37,27 @@ export interface FormationRecord {
   readonly clusterId: ClusterId;
   /** Sorted by id. */
   readonly members: readonly FoundingMember[];
+  /** This server was added later: it is none of the founders, though its id may be one's. */
+  readonly joined?: true;
+}
+
+/** True for a record that server `serverId` with this data directory can have. */
+export function isRecordOf(
+  { members, joined }: FormationRecord,
+  { serverId, incarnation }: Identity,
+): boolean {
+  const self = members.find((member) => member.serverId === serverId);
+  return (self?.incarnation === incarnation) === (joined !== true);
 }
 
 /** Called from the event loop once it is durable, or with what went wrong. */
 export type Done = (error: Error | null) => void;
 
 /** Called from the event loop with the entries that were read, or null where they are in no file. */
-export type EntriesRead = (error: Error | null, entries: readonly Entry[] | null) => void;
+export type EntriesRead = (
+  error: DataDirectoryError | null,
+  entries: readonly Entry[] | null,
+) => void;
 
 /** Which files are kept for followers that lag, besides those that this server itself needs. */
 export interface FollowerNeeds {
@@ -100,7 +115,10 @@ export interface OpenLogOptions {
    * the one before it, from its beginning. Without it snapshots are only read and checked.
    */
   readonly load?: (file: SnapshotFile) => void;
-  /** The node can fetch again what is damaged: start with `damaged` set instead of refusing. */
+  /**
+   * The node can fetch again what is damaged: start with `damaged` set instead of refusing, unless this
+   * server is the only voter (only_voter.ts).
+   */
   readonly repair?: boolean;
 }
 
@@ -129,13 +147,22 @@ export interface SnapshotFiles {
    * `DiskFullError` or `DiskError`. One at a time.
    */
   begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter;
+  /**
+   * The same contents for readers alone (`SnapshotWriter.openBody`): nothing of it is synced, it is never in
+   * `list()`, takes no reserve, and is gone with the last who has it open. Errors as above; not at the same
+   * time as another writer.
+   */
+  beginSpool(position: SnapshotPosition, configuration: Configuration): SnapshotWriter;
+  /** How long the file of one that `list()` has is. */
+  bytesOf(position: SnapshotPosition): number;
   /** Opens one that `list()` has; throws `DataDirectoryError` where its head is damaged. */
   open(position: SnapshotPosition): SnapshotFile;
   /**
-   * Receives the body of another server's snapshot. A part of the same position and size that was
-   * left by a broken link continues where it ended; any other part is removed. One at a time.
+   * Receives the body of another server's snapshot; `bodyBytes` null: it is still being made there. A part of
+   * the same position that `continuesWith` that length, and was left by a broken link, continues where it
+   * ended; any other part is removed. One at a time.
    */
-  receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart;
+  receive(position: SnapshotPosition, bodyBytes: number | null): SnapshotPart;
   /** Removes one that can't be loaded; blocking. */
   remove(position: SnapshotPosition): void;
 }
@@ -149,6 +176,8 @@ export interface SnapshotWriter {
   readonly position: SnapshotPosition;
   /** It recycles the reserve, and needs no other room. */
   readonly isReserved: boolean;
+  /** It is written for readers alone: where others are synced, this is only written. */
+  readonly isSpool: boolean;
   head(head: SnapshotHead): void;
   /** Whole records, about 128 KiB each time (`SECTION_BYTES_MAX` at most); copied. */
   records(bytes: Uint8Array): void;
@@ -162,8 +191,11 @@ export interface SnapshotWriter {
    * are on their way out. Errors as with `flush`.
    */
   finish(done: Done): void;
-  /** Opens what is in the file by now for reading, while more comes; it outlives the writer. */
-  openBody(): WrittenBody;
+  /**
+   * Opens what is in the file by now for reading, while more comes; it outlives the writer. Null where the
+   * file is on its way to its name: it is in `list()` soon.
+   */
+  openBody(): WrittenBody | null;
   /** Removes what was written. Allowed at any time; a `done` under way is not called any more. */
   abort(): void;
 }
@@ -172,6 +204,12 @@ export interface SnapshotWriter {
 export interface WrittenBody {
   /** How much of it is in the file by now. */
   readonly bytes: number;
+  /** How long it is; null before its last section was given. */
+  readonly bodyBytes: number | null;
+  /** All of it is: of a spool alone, as the others are in `SnapshotFiles.list()` then. */
+  readonly isWhole: boolean;
+  /** It was given up before it was whole: its file may become another one. */
+  readonly isLost: boolean;
   /** As `SnapshotFile.readBody`, of those bytes. */
   readBody(offset: number, into: Uint8Array): number;
   close(): void;
@@ -195,9 +233,12 @@ export interface SnapshotFile extends RecoveredSnapshot {
 /** A snapshot on its way here. Every byte is checked while it comes. */
 export interface SnapshotPart {
   readonly position: SnapshotPosition;
-  readonly bodyBytes: number;
+  /** How long the body is; null while that is not known. */
+  readonly bodyBytes: number | null;
   /** Bytes held without a gap: the next chunk begins here. */
   readonly heldBytes: number;
+  /** False where a body of this length is another one; where its length was not known, it is now. */
+  continuesWith(bodyBytes: number | null): boolean;
   /**
    * Checks and takes a chunk that begins at `heldBytes`; any other is dropped, and so is one for
    * which too much waits for a `flush`. Returns `heldBytes`. Throws `DataDirectoryError` where the
@@ -206,21 +247,40 @@ export interface SnapshotPart {
   write(offset: number, bytes: Uint8Array): number;
   /** See `SnapshotWriter.flush`. */
   flush(done: Done): void;
+  /** Opens it for reading what is in its file by now, while more comes; it outlives the part. */
+  openRecords(): ComingRecords;
   /**
-   * Makes the whole snapshot durable; then it is in `list()`. Only then load it; then
-   * `LogStorage.restart`; and only once that is done may anybody be told that it is here. Where it
-   * can't be loaded: `SnapshotFiles.remove`. Errors as with `SnapshotWriter.finish`.
+   * Makes the whole snapshot durable; then it is in `list()`. Only then may what was loaded of it take the
+   * place of anything; then `LogStorage.restart`; and only once that is done may anybody be told that it is
+   * here. Where it can't be loaded: `SnapshotFiles.remove`. Errors as with `SnapshotWriter.finish`.
    */
   finish(done: Done): void;
   abort(): void;
+}
+
+/** The records of a snapshot that is being received. */
+export interface ComingRecords {
+  /** What stands before the records; null while that is not in the file. */
+  head(): SnapshotHead | null;
+  /** True while `next` has more by now. */
+  readonly hasNext: boolean;
+  /** All of them were read. */
+  readonly isAtEnd: boolean;
+  /**
+   * The records of the next section, checked again as they are in the file, in a buffer that the next call
+   * uses again; empty at the end. Only while there are some. Throws `DataDirectoryError` where they are not
+   * what came.
+   */
+  next(): Uint8Array;
+  close(): void;
 }
 
 /** The entries that are in the log's files. */
 export interface EntriesReader {
   /**
    * Reads entries that are durable and committed, off the event loop, and checks them. The error is a
-   * `DataDirectoryError`, with file and byte, where a record is damaged: up to there nothing is read any
-   * more. Any other: the process must end.
+   * `DataDirectoryError`, with the file, where a record is damaged or the disk does not give it: up to there
+   * nothing is read any more.
    */
   read(request: EntriesRequest, done: EntriesRead): void;
   /** True where `read` finds all that follows `index`, and its term. */

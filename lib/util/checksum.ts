@@ -39,3 +39,38 @@ function makeTable(): Uint32Array {
   }
   return table;
 }
+
+/**
+ * What becomes of the difference (XOR) of two checksums once the same `count` bytes are added to what each
+ * is of: CRC is linear. So where the beginning of checked bytes changes, the checksums of all that follows
+ * are put right without reading it again.
+ */
+export function carriedDifference(difference: number, count: number): number {
+  let carried = difference >>> 0;
+  let power = 3; // x^8: one byte
+  for (let left = count; left > 0; left = Math.floor(left / 2), power++) {
+    if (left % 2 === 1) carried = multiplied(powerOfX(power), carried);
+  }
+  return carried;
+}
+
+/** x^(2^k) modulo the polynomial, by k; a polynomial's highest bit is that of x^0. */
+const POWERS = [0x4000_0000];
+
+function powerOfX(k: number): number {
+  for (let last = POWERS.length - 1; last < k; last++) {
+    POWERS.push(multiplied(POWERS[last]!, POWERS[last]!));
+  }
+  return POWERS[k]!;
+}
+
+/** The product of two polynomials, modulo the one of this checksum. */
+function multiplied(a: number, b: number): number {
+  let product = 0;
+  let shifted = b;
+  for (let bit = 31; bit >= 0; bit--) {
+    if ((a >>> bit) & 1) product ^= shifted;
+    shifted = (shifted >>> 1) ^ (shifted & 1 ? 0xedb8_8320 : 0);
+  }
+  return product >>> 0;
+}

@@ -5,10 +5,14 @@
  */
 import type { Result } from "../kv/commands/result.ts";
 import type { ByteWriter } from "../util/bytes.ts";
+import type { ClientFacts } from "./clients.ts";
 import type { ClientAddress, Codec, LogTime, ServerViewSource } from "./codec.ts";
+import { ClientAccess } from "./client_access.ts";
 import { BATCH_COMMANDS_MAX, type ClientError, type CommandBatch } from "./command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "./line/line_codec.ts";
 import { refuseWithHint } from "./line/line_hints.ts";
+import type { Answer } from "./questions.ts";
+import type { ClientWatches } from "./watching.ts";
 import { RespCodec } from "./resp/resp_codec.ts";
 import type { RespIdentity } from "./resp/resp_request.ts";
 
@@ -43,6 +47,7 @@ export function encodedRunBytesMax(inputBytesMax: number): number {
 export class ClientCodec implements Codec {
   readonly #limits: ClientLimits;
   readonly #identity: RespIdentity;
+  readonly #access: ClientAccess;
   #codec: Codec;
   #isChosen = false;
   /** Empty lines that came first, and are not answered. */
@@ -50,10 +55,16 @@ export class ClientCodec implements Codec {
   /** A carriage return came, and not yet what follows it. */
   #isInLineEnd = false;
 
-  constructor(limits: ClientLimits, identity: RespIdentity) {
+  /** `access`: who its client is; nobody, where there are no users, unless given. */
+  constructor(
+    limits: ClientLimits,
+    identity: RespIdentity,
+    access: ClientAccess = new ClientAccess(),
+  ) {
     this.#limits = limits;
     this.#identity = identity;
-    this.#codec = new LineCodec({ valueBytesMax: limits.valueBytesMax });
+    this.#access = access;
+    this.#codec = new LineCodec({ valueBytesMax: limits.valueBytesMax }, access);
   }
 
   parse(
@@ -87,7 +98,9 @@ export class ClientCodec implements Codec {
   }
 
   bytesNeeded(): number {
-    return this.#isInLineEnd ? 2 : this.#codec.bytesNeeded();
+    if (this.#isInLineEnd) return 2;
+    // Empty lines that are not answered yet are a command that was begun.
+    return this.#isChosen && this.#emptyLines > 0 ? 1 : this.#codec.bytesNeeded();
   }
 
   isMidCommand(): boolean {
@@ -96,6 +109,10 @@ export class ClientCodec implements Codec {
 
   heldBytes(): number {
     return this.#codec.heldBytes();
+  }
+
+  facts(): ClientFacts {
+    return { ...this.#codec.facts(), clientId: this.#identity.clientId };
   }
 
   isWaiting(): boolean {
@@ -112,8 +129,18 @@ export class ClientCodec implements Codec {
     bytes: Uint8Array,
     offset: number,
     source: ServerViewSource,
+    watches: ClientWatches,
+  ): ClientError | 0 {
+    return this.#codec.writeLocal(out, replyMode, bytes, offset, source, watches);
+  }
+
+  writeAnswer(
+    out: ByteWriter,
+    replyMode: number,
+    answer: Answer,
+    source: ServerViewSource,
   ): void {
-    this.#codec.writeLocal(out, replyMode, bytes, offset, source);
+    this.#codec.writeAnswer(out, replyMode, answer, source);
   }
 
   writeError(
@@ -122,8 +149,9 @@ export class ClientCodec implements Codec {
     error: ClientError,
     leader: ClientAddress | null,
     slot: number,
+    command: number,
   ): void {
-    this.#codec.writeError(out, replyMode, error, leader, slot);
+    this.#codec.writeError(out, replyMode, error, leader, slot, command);
   }
 
   noteRefused(replyMode: number, isRevoked: boolean): void {
@@ -162,6 +190,10 @@ export class ClientCodec implements Codec {
   #makeResp(): RespCodec {
     const { valueBytesMax, redisKeyBytesMax: keyBytesMax } = this.#limits;
     const commandBytesMax = clientCommandBytesMax(this.#limits);
-    return new RespCodec({ valueBytesMax, keyBytesMax, commandBytesMax }, this.#identity);
+    return new RespCodec(
+      { valueBytesMax, keyBytesMax, commandBytesMax },
+      this.#identity,
+      this.#access,
+    );
   }
 }

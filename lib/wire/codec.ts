@@ -2,7 +2,10 @@
 import type { ByteWriter } from "../util/bytes.ts";
 import type { Result } from "../kv/commands/result.ts";
 import type { BackupSource } from "./backup.ts";
+import type { ClientFacts, ClientFilter, ClientView } from "./clients.ts";
 import type { ClientError, CommandBatch } from "./command_batch.ts";
+import type { Answer } from "./questions.ts";
+import type { ClientWatches } from "./watching.ts";
 
 /** Where the leader's clients connect, for a redirect. */
 export interface ClientAddress {
@@ -34,6 +37,8 @@ export interface ServerView {
   readonly leaderMissingMs: number;
   /** Commands are answered, or wait for a leader: they are not refused for want of one. */
   readonly takesCommands: boolean;
+  /** It was removed from its cluster, and knows it. */
+  readonly isRemoved: boolean;
   /** Nothing is here yet that could be read: a first snapshot, or a repair, is under way. */
   readonly isLoading: boolean;
   readonly isReceivingSnapshot: boolean;
@@ -93,6 +98,17 @@ export interface ServerViewSource {
   statusText(): string;
   /** For backups of this server; null while it has nothing that could be taken. */
   backups(): BackupSource | null;
+  /** The client connections that are meant, in the order in which they came. */
+  clients(filter: ClientFilter): ClientView[];
+  /**
+   * Ends the client connections that are meant, soon, and returns how many those are: `clientId`, who asks,
+   * once its replies are out, all others at once.
+   */
+  killClients(filter: ClientFilter, clientId: number): number;
+  /** True where there is a user of that name. */
+  knowsUser(name: string): boolean;
+  /** So many hexadecimal digits that nobody can guess. */
+  randomHex(digits: number): string;
 }
 
 export interface Codec {
@@ -128,15 +144,21 @@ export interface Codec {
   /** Appends the reply to a command that was decided. `time` is for what time a key has left. */
   writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void;
 
+  /** Hears that the connection is over, where it keeps an account of that. */
+  gone?(): void;
+
   /** Bytes that it keeps from call to call. */
   heldBytes(): number;
+
+  /** For whoever asks who is connected. */
+  facts(): ClientFacts;
 
   /** True while nothing more is parsed before a reply that is due has been written. */
   isWaiting(): boolean;
 
   /**
    * Appends the reply to a local command: the constant command at `bytes[offset]` is what `parse`
-   * put into the batch.
+   * put into the batch. Or appends nothing, and returns why it is refused.
    */
   writeLocal(
     out: ByteWriter,
@@ -144,7 +166,11 @@ export interface Codec {
     bytes: Uint8Array,
     offset: number,
     source: ServerViewSource,
-  ): void;
+    watches: ClientWatches,
+  ): ClientError | 0;
+
+  /** Appends the answer to a question, or to a name and a password. */
+  writeAnswer(out: ByteWriter, replyMode: number, answer: Answer, source: ServerViewSource): void;
 
   /**
    * Hears that a command was refused before it was decided; `isRevoked` where its reply was written
@@ -152,12 +178,16 @@ export interface Codec {
    */
   noteRefused(replyMode: number, isRevoked: boolean): void;
 
-  /** Appends an error; `leader` is given for a redirect, `slot` as in the batch. Never echoes input. */
+  /**
+   * Appends an error; `leader` is given for a redirect, `slot` and `command` as in the batch. Never echoes
+   * input.
+   */
   writeError(
     out: ByteWriter,
     replyMode: number,
     error: ClientError,
     leader: ClientAddress | null,
     slot: number,
+    command: number,
   ): void;
 }

@@ -28,6 +28,10 @@ export const Action = {
   staleRead: 10,
   /** As local, about the cluster's layout: waits for the next leader, but not for ever. */
   layout: 11,
+  /** A question about the cluster's members (members.ts), which the leader answers, perhaps later. */
+  ask: 12,
+  /** Name and password: nothing after it is parsed before it is decided who the client is (acl.ts). */
+  authenticate: 13,
 } as const;
 export type Action = typeof Action[keyof typeof Action];
 
@@ -51,6 +55,24 @@ export const ClientError = {
   loading: 11,
   /** A command that the cluster's version does not allow yet, see kv/cluster_version.ts. */
   clusterVersion: 12,
+  /** This server was removed from its cluster, and knows it. */
+  removed: 13,
+  /** There are users, and the client has not said which of them it is. */
+  notAuthenticated: 14,
+  /** The user may not run this command. */
+  notPermitted: 15,
+  /** The user may not do this with one of its keys. */
+  notPermittedKey: 16,
+  /** It is beyond `limits.perAddress` or `limits.perUser`, and had to wait for too long. */
+  overRate: 17,
+  /** No user has this name and password. */
+  wrongPassword: 18,
+  /** There is nobody to authenticate as: there are no users. */
+  noUsers: 19,
+  /** The user has as many connections as `limits.perUser` lets it. */
+  tooManyOfUser: 20,
+  /** More keys than may be compared with so many patterns as its user has. */
+  tooMuchToJudge: 21,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 
@@ -64,6 +86,8 @@ export const ReplyMode = {
   withMeta: 2,
   /** A local reply that begins a transaction. */
   beginTransaction: 3,
+  /** Who the client is, from now on. */
+  authenticate: 4,
 } as const;
 
 /** The most commands that one batch carries; the rest of the chunk is parsed into the next. */
@@ -81,6 +105,8 @@ export class CommandBatch {
   readonly replies: Uint8Array = new Uint8Array(BATCH_COMMANDS_MAX);
   /** The hash slot of its first key, where the codec has such a thing; 0 elsewhere. */
   readonly slots: Uint16Array = new Uint16Array(BATCH_COMMANDS_MAX);
+  /** Its number (kv/users/command_numbers.ts), where permissions are asked later; 0 elsewhere. */
+  readonly commands: Uint16Array = new Uint16Array(BATCH_COMMANDS_MAX);
 
   clear(): void {
     this.count = 0;
@@ -88,13 +114,14 @@ export class CommandBatch {
   }
 
   /** Adds what was encoded into `bytes` since `start` (or nothing, for a refusal). */
-  add(action: Action, reply: number, start: number, slot = 0): void {
+  add(action: Action, reply: number, start: number, slot = 0, command = 0): void {
     const at = this.count++;
     this.actions[at] = action;
     this.replies[at] = reply;
     this.starts[at] = start;
     this.ends[at] = this.bytes.length;
     this.slots[at] = slot;
+    this.commands[at] = command;
   }
 }
 

@@ -99,6 +99,8 @@ export interface ServerFacts {
   readonly leaderChangesTotal: number;
   /** How far the log's time is ahead of its wall clock, in ms; negative where it is behind. */
   readonly clockAheadMs: number;
+  /** It keeps changes for watches: some server of the cluster has had one. */
+  readonly keepsChanges: boolean;
   /** What an operator should look at; empty where all is well. */
   readonly problems: readonly ProblemFacts[];
 }
@@ -122,6 +124,7 @@ export interface FollowerFacts {
 
 export const PROBLEM_KINDS = [
   "unformed",
+  "removed",
   "noLeader",
   "noMajority",
   "loading",
@@ -135,6 +138,8 @@ export const PROBLEM_KINDS = [
   "peerLost",
   "descriptors",
   "backupFailed",
+  "secretOptional",
+  "tlsOptional",
 ] as const;
 export type ProblemKind = typeof PROBLEM_KINDS[number];
 

@@ -1,5 +1,5 @@
 /** `raftkv __complete WORD…`: proposals for the last word, which the shells' stubs ask for. */
-import { type Application, proposeCompletions } from "@stricli/core";
+import { type Application, proposeCompletions, type RouteMap } from "@stricli/core";
 import type { CliContext } from "../context.ts";
 
 /** The whole of it, so that a shell never hangs on a tab. */
@@ -37,7 +37,7 @@ async function proposals(
   applicationFor: ApplicationFor,
 ): Promise<string[]> {
   const partial = words.at(-1) ?? "";
-  if (wantsFile(words)) return [FILES];
+  if (await wantsFile(words)) return [FILES];
   const found = words.length < 2 && !partial.startsWith("-")
     ? await commands()
     : await proposeCompletions(await applicationFor(words), [...words], context);
@@ -50,23 +50,35 @@ async function proposals(
 const FILES = ":files";
 const FILE_FLAGS = ["--file", "--config", "--data"];
 const FILE_COMMANDS = ["load", "backup", "inspect", "verify", "recover", "restore"];
-/** Flags without a value, of those commands: a file's name may follow. */
-const BARE_FLAGS = ["--compare", "--yes", "--accept-loss", "--records", "--json"];
 
 /** Whether the last word is, or becomes, the name of a file. */
-function wantsFile(words: readonly string[]): boolean {
+async function wantsFile(words: readonly string[]): Promise<boolean> {
   const partial = words.at(-1) ?? "";
   if (FILE_FLAGS.includes(words.at(-2) ?? "")) return true;
   if (partial.startsWith("-") || words.length < 2) return false;
+  const isOfConfigCheck = words[0] === "config" && words[1] === "check" && words.length > 2;
+  if (!isOfConfigCheck && !FILE_COMMANDS.includes(words[0]!)) return false;
   const before = words.at(-2)!;
-  if (before.startsWith("--") && !BARE_FLAGS.includes(before)) return false;
-  if (words[0] === "config") return words[1] === "check" && words.length > 2;
-  return FILE_COMMANDS.includes(words[0]!);
+  // After a flag that takes a value comes that value.
+  return !before.startsWith("--") || isBareFlag((await routes()).allRoutes, words[0]!, before);
+}
+
+/** Whether `flag` is one of that command's, and takes no value. */
+function isBareFlag(routes: RouteMap<CliContext>, command: string, flag: string): boolean {
+  const target = routes.getRoutingTargetForInput(command);
+  if (target === undefined || !("parameters" in target)) return false;
+  return Object.entries(target.parameters.flags ?? {}).some(([name, { kind }]) =>
+    kind === "boolean" && flag === `--${name.replace(/[A-Z]/g, (big) => `-${big.toLowerCase()}`)}`
+  );
+}
+
+function routes() {
+  return import("../routes.ts");
 }
 
 /** The first word may become any command; the engine would take it for an argument of serve. */
 async function commands(): Promise<{ completion: string; brief: string }[]> {
-  const { allRoutes } = await import("../routes.ts");
+  const { allRoutes } = await routes();
   return allRoutes.getAllEntries().map(({ name, target }) => ({
     completion: name.original,
     brief: target.brief,

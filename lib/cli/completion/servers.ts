@@ -1,5 +1,6 @@
 /** Servers for a shell's completion: those that the command line would use by itself. */
-import { chooseServers, serverText } from "../connect/servers.ts";
+import { serverText } from "../client_ports.ts";
+import { chooseServers } from "../connect/servers.ts";
 import type { CliContext } from "../context.ts";
 
 export async function knownServers({ host }: CliContext): Promise<string[]> {

@@ -17,12 +17,28 @@ const PHASES: Readonly<Record<Phase, (server: string | null) => string>> = {
 export function failureOf(error: unknown): unknown {
   if (!(error instanceof RaftkvError)) return error;
   // What the call was, the person has just typed.
-  const said = visibleText(error.message.replace(/^[A-Z.]+ failed: /, ""));
+  const said = visibleText(
+    error.message.replace(/^[A-Z.]+ failed: /, "")
+      // Why members are not changed is a sentence of its own.
+      .replace(/^RAFTKV\.(MEMBER|LEADER)( [A-Z]+)? was refused by \S+: ERR /, ""),
+  );
   if (error instanceof Unknown) return new CliError(EXIT.unknown, said, { cause: error });
-  if (error instanceof Refused) return new CliError(EXIT.refused, said, { cause: error });
+  if (error instanceof Refused) {
+    return new CliError(EXIT.refused, unknownThere(said, error) ?? said, { cause: error });
+  }
   const isResolving = error.phase === "connect" && allUnknownNames(said);
   const where = isResolving ? "resolving names" : PHASES[error.phase](error.server);
   return new CliError(EXIT.connection, `gave up while ${where}: ${said}`, { cause: error });
+}
+
+/** During an upgrade an earlier build may lead, which does not know what this command line sends. */
+function unknownThere(said: string, { server }: Refused): string | null {
+  const name = /unknown command '([\w.]{1,64})'/i.exec(said)?.[1];
+  if (name === undefined) return null;
+  return `${
+    server ?? "the server that leads"
+  } does not know ${name}, so it runs an earlier build: ` +
+    "finish the upgrade (raftkv check says where); nothing was done";
 }
 
 /** `no server could be reached within 5000 ms (a:9000: …: no such host; b:9000: …)`: for none of them. */

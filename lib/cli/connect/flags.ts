@@ -1,9 +1,10 @@
 /** The flags that the commands share. Each can also be given by the environment variable in brackets. */
+import { parseServers } from "../client_ports.ts";
+import { TLS_FLAGS } from "../client_tls.ts";
 import type { CliContext } from "../context.ts";
 import { parseSomeDurationMs } from "../../util/duration.ts";
 import { parseTimerMs } from "../output/units.ts";
 import { OUTPUT_FORMS } from "../tool.ts";
-import { parseServers } from "./servers.ts";
 
 async function proposeServers(this: CliContext): Promise<string[]> {
   return await (await import("../completion/servers.ts")).knownServers(this);
@@ -23,6 +24,14 @@ export const SERVER_FLAGS = {
     parse: String,
     brief: "The cluster file that names them; cluster.json by default [RAFTKV_CONFIG]",
     placeholder: "FILE",
+    optional: true,
+  },
+  ...TLS_FLAGS,
+  user: {
+    kind: "parsed",
+    parse: String,
+    brief: "Who asks; the password is in RAFTKV_PASSWORD_FILE or RAFTKV_PASSWORD [RAFTKV_USER]",
+    placeholder: "NAME",
     optional: true,
   },
 } as const;

@@ -11,7 +11,8 @@ import { parseTimerMs } from "../output/units.ts";
 import type { Tool } from "../tool.ts";
 import { failureOf } from "./failures.ts";
 import type { ClientFlags } from "./flag_types.ts";
-import { chooseServers, serverText } from "./servers.ts";
+import { serverText } from "../client_ports.ts";
+import { chooseServers } from "./servers.ts";
 import type { HostProcess } from "../../host/process.ts";
 
 const TIMEOUT_MS = 5_000;
@@ -45,11 +46,13 @@ export async function withClient<T>(
   run: (session: Session) => Promise<T>,
 ): Promise<T> {
   const timeoutMs = timeoutMsOf(flags, tool.host);
-  const { servers } = await chooseServers(flags, tool.host);
+  const { servers, tls, credentials } = await chooseServers(flags, tool.host);
   const { signal } = tool;
   const startMs = performance.now();
   // Made without asking first who leads: the first call finds that out, within its own time.
-  const client = open({ servers: servers.map(serverText), timeoutMs });
+  // One command is not worth a client session: that is an entry of the log more, and outlives it.
+  const given = { servers: servers.map(serverText), timeoutMs, tls, sessions: false };
+  const client = open({ ...given, ...credentials });
   try {
     return await run({
       client,

@@ -1,4 +1,4 @@
-/** Contents that a new cluster begins with: records that can be walked over twice. */
+/** Contents that a new cluster begins with. */
 import { ByteWriter } from "../../util/bytes.ts";
 import { applyEntry } from "../../node/log/apply.ts";
 import { hashSeedOf } from "../../node/peers/cluster_id.ts";
@@ -33,9 +33,13 @@ export interface Contents {
   readonly keys: number;
   /** Of the cluster: the new one begins with it. */
   readonly clusterVersion: number;
+  /** As kv/users/users.ts encodes them; null where there are none. */
+  readonly users: Uint8Array | null;
+  /** As kv/sessions/client_sessions.ts encodes them; null where there was never one. */
+  readonly clientSessions: Uint8Array | null;
   /**
-   * All records (kv/snapshot.ts), whole ones in each piece, each time the same and in the same order. A
-   * piece may be changed, and is gone with the next.
+   * All records (kv/snapshot.ts), whole ones in each piece. A piece may be changed, and is gone with the
+   * next.
    */
   walk(): Iterable<Uint8Array>;
 }
@@ -72,6 +76,8 @@ export function readContents(held: HeldDirectory): CopyContents {
       floor: filled.floor,
       keys: filled.keys,
       clusterVersion: filled.clusterVersion,
+      users: filled.users.encode(),
+      clientSessions: filled.clientSessions.encode(),
       walk: () => recordsOf(filled),
     },
   };
@@ -106,14 +112,14 @@ export interface BackupContents {
 }
 
 /**
- * The contents of a backup, read anew, and checked anew, by each walk.
+ * The contents of a backup, read and checked by the walk: what is wrong ends it, at its end at the latest.
  * @throws {BackupDamageError} where what comes before the records is damaged, or it is none.
  */
 export function backupContents(disk: Disk, path: string): BackupContents {
   const backup = openBackup(disk, path);
   backup.close();
   const { about, position, head } = backup;
-  const { clockMs, floor, keys, clusterVersion } = head;
+  const { clockMs, floor, keys, clusterVersion, users, clientSessions } = head;
   const unknown = clusterVersion === CLUSTER_VERSION_FIRST ? null : unknownVersion(clusterVersion);
   if (unknown !== null) {
     throw new CliError(
@@ -130,6 +136,8 @@ export function backupContents(disk: Disk, path: string): BackupContents {
       floor,
       keys,
       clusterVersion,
+      users,
+      clientSessions,
       walk: () => sectionsOf(disk, path),
     },
   };

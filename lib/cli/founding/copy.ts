@@ -2,9 +2,6 @@
 import type { DenoDisk } from "../../host/deno_disk.ts";
 import { type Disk, DiskError } from "../../host/ports.ts";
 import { allVoters } from "../../raft/configuration.ts";
-import { decodeConfiguration } from "../../raft/configuration_codec.ts";
-import { entryKind, ENVELOPE_BYTES } from "../../raft/envelope.ts";
-import { EntryKind } from "../../raft/types.ts";
 import { ByteFormatError } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../../storage/errors.ts";
 import { inspectDirectory } from "../../storage/inspection/inspect.ts";
@@ -12,7 +9,13 @@ import type { Problem } from "../../storage/inspection/inspect_snapshot.ts";
 import { whyNoDataDirectory } from "../../storage/inspection/recognize.ts";
 import { LOCK_FILE } from "../../storage/recovery/parts.ts";
 import { type HeldState, readState } from "../../storage/recovery/read_state.ts";
-import type { DamagedLog, FormationRecord, Identity, SnapshotFile } from "../../storage/types.ts";
+import {
+  type DamagedLog,
+  type FormationRecord,
+  type Identity,
+  isRecordOf,
+  type SnapshotFile,
+} from "../../storage/types.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { openRoot } from "../read_directory.ts";
 
@@ -44,7 +47,9 @@ export interface HeldDirectory {
 export async function holdDirectory(directory: string): Promise<HeldDirectory> {
   const { disk, path } = openRoot(directory);
   const refuse = (why: string) => new CliError(EXIT.refused, why);
-  if (path === "" || !disk.exists(path)) throw refuse(`There is no directory ${directory}`);
+  if (path === "" || !disk.exists(path)) {
+    throw new CliError(EXIT.file, `There is no directory ${directory}`);
+  }
   if (disk.isFile(path)) {
     throw refuse(
       `${directory} is a file, and no server's data directory; a backup is for raftkv restore`,
@@ -99,8 +104,7 @@ export function readCopy(
       `${path}: server ${identity.serverId} has not formed its cluster yet, so it holds nothing`,
     );
   }
-  const self = formation.members.find(({ serverId }) => serverId === identity.serverId);
-  if (self?.incarnation !== identity.incarnation) {
+  if (!isRecordOf(formation, identity)) {
     throw new CliError(EXIT.refused, `${path} mixes files of two lives of a server`);
   }
   const owner = { ...identity, clusterId: formation.clusterId };
@@ -119,16 +123,10 @@ export function readCopy(
 }
 
 /** The newest configuration in the log is in effect, committed or not (thesis §4.1). */
-function votersOf({ entries, snapshot }: HeldState, { members }: FormationRecord): number[] {
-  const last = entries.findLast((entry) => entryKind(entry) === EntryKind.configuration);
-  if (last !== undefined) {
-    return [...allVoters(decodeConfiguration(last.data.subarray(ENVELOPE_BYTES)))].sort(ascending);
-  }
-  if (snapshot !== null) return [...allVoters(snapshot.configuration)].sort(ascending);
-  return members.map(({ serverId }) => serverId);
+function votersOf({ configuration }: HeldState, { members }: FormationRecord): number[] {
+  if (configuration === null) return members.map(({ serverId }) => serverId);
+  return [...allVoters(configuration)].sort((a, b) => a - b);
 }
-
-const ascending = (a: number, b: number) => a - b;
 
 function whyNameless(problem: Problem | undefined): string {
   if (problem === undefined) {

@@ -13,6 +13,11 @@ export interface Plan {
   readonly data: string;
 }
 
+/** True where nobody else voted, so that nobody else has anything of it. */
+export function wasAlone({ identity, voters }: Copy): boolean {
+  return voters.every((id) => id === identity.serverId);
+}
+
 /** The old cluster's other servers, in words. */
 export function othersOf({ identity, voters }: Copy): string {
   return listed(voters.filter((id) => id !== identity.serverId), "server");
@@ -60,18 +65,20 @@ function voteText({ hardState, tornBytes }: Copy["state"]): string {
     : "sound: nothing says that it lost anything";
 }
 
-function committedText({ voters, last, state }: Copy): string {
+function committedText(copy: Copy): string {
+  const { last, state } = copy;
   const index = state.snapshot?.position.index ?? 0;
-  if (voters.length === 1) return "all of it: this server was its whole cluster";
+  if (wasAlone(copy)) return "all of it: this server was its whole cluster";
   if (index === 0) return "nothing is known to be: there is no snapshot, and the log does not say";
   const rest = last.index - index;
   return `up to entry ${countText(index)} for certain: a snapshot has them` +
     (rest === 0 ? "" : `; the ${counted(rest, "entry", "entries")} after it may be`);
 }
 
-function uncertainText({ voters, last, state }: Copy): string {
+function uncertainText(copy: Copy): string {
+  const { last, state } = copy;
   const rest = last.index - (state.snapshot?.position.index ?? 0);
-  if (rest === 0 || voters.length === 1) return "nothing";
+  if (rest === 0 || wasAlone(copy)) return "nothing";
   return `the last ${
     counted(rest, "entry", "entries")
   }: a majority had them or not. Writes among ` +
@@ -79,12 +86,12 @@ function uncertainText({ voters, last, state }: Copy): string {
 }
 
 function missingText(copy: Copy): string {
-  const { voters, last } = copy;
+  const { last } = copy;
   const seen = lastSeen(copy);
   const damaged = seen > last.index
     ? `entries ${countText(last.index + 1)} to ${countText(seen)}, which can't be read here; and `
     : "";
-  if (voters.length === 1) {
+  if (wasAlone(copy)) {
     return damaged === "" ? "nothing" : `${damaged}what came later`;
   }
   return `${damaged}whatever the others acknowledged after entry ${
@@ -109,7 +116,7 @@ export function planText(copy: Copy, { serverId, gap, path, data }: Plan): strin
     `With --yes this makes ${path}: server ${serverId} of a new cluster, which is its only server.`,
     ...taken,
     `- The new cluster has an id of its own. If ${
-      copy.voters.length === 1
+      wasAlone(copy)
         ? "the old server comes back, it does"
         : "servers of the old one come back, they do"
     } not join it`,

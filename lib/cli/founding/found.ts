@@ -12,6 +12,8 @@
  */
 import type { Disk } from "../../host/ports.ts";
 import { RaisedRecords } from "../../kv/raised_records.ts";
+import { ClientSessions } from "../../kv/sessions/client_sessions.ts";
+import { Users } from "../../kv/users/users.ts";
 import { clusterIdOf, hashSeedOf } from "../../node/peers/cluster_id.ts";
 import { DEFAULT_STORAGE_LIMITS } from "../../node/limits.ts";
 import type { SnapshotPosition } from "../../raft/types.ts";
@@ -82,42 +84,52 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   refuseTaken(disk, path);
   const { position, floor } = foundingPosition(contents, gap);
   const hashSeed = hashSeedOf(members);
-  const counted = new RaisedRecords(hashSeed, gap, RAISED_MAX);
-  const pass = async (records: RaisedRecords, from: number, use: (bytes: Uint8Array) => void) => {
-    let bytesInTurn = 0;
-    for (const piece of contents.walk()) {
-      raise(records, piece, gap);
-      use(piece);
-      bytesInTurn += piece.length;
-      if (bytesInTurn < TURN_BYTES) continue;
-      bytesInTurn = 0;
-      show(from + records.keys / Math.max(1, contents.keys) / 2);
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-  };
-  // The head comes before the records, and has the digest of all of them.
-  await pass(counted, 0, () => {});
-  const { keys, digest } = counted;
+  const { clockMs, clusterVersion, keys, users } = contents;
   const { segmentBytesMax } = DEFAULT_STORAGE_LIMITS;
   const place = { path, identity, clusterId, members, position, isSuspect, segmentBytesMax };
   await options.prepareLock(NewDirectory.lockFile(path));
   const directory = NewDirectory.begin(disk, place);
+  let syncing = Promise.resolve();
   try {
-    const { clockMs, clusterVersion } = contents;
-    directory.head({ index: position.index, clockMs, floor, keys, digest, clusterVersion });
-    const written = new RaisedRecords(hashSeed, gap, RAISED_MAX);
-    await pass(written, 0.5, (bytes) => directory.records(bytes));
-    if (written.digest !== digest || written.keys !== keys) {
+    const sessions = ClientSessions.decode(contents.clientSessions);
+    if (!sessions.areUnused) sessions.raise(gap);
+    const inHead = { clockMs, floor, keys, clusterVersion, users };
+    directory.head({ index: position.index, ...inHead, clientSessions: sessions.encode() });
+    const records = new RaisedRecords(hashSeed, gap, RAISED_MAX);
+    let bytesInTurn = 0;
+    for (const piece of contents.walk()) {
+      raise(records, piece, gap);
+      directory.records(piece);
+      bytesInTurn += piece.length;
+      if (bytesInTurn < TURN_BYTES) continue;
+      bytesInTurn = 0;
+      show(records.keys / Math.max(1, keys));
+      await syncing;
+      syncing = synced(directory);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    if (records.keys !== keys) {
       throw new DataDirectoryError(
-        "The contents were not the same when they were read a second time: nothing was founded. " +
-          "Is something writing to what they are read from?",
+        `The contents have ${countText(records.keys)} keys, and they name ${countText(keys)}: ` +
+          "nothing was founded.",
       );
     }
-    directory.finish();
+    await syncing;
+    directory.finish(records.digestWith(Users.decode(users, position.index), sessions));
   } finally {
+    await syncing.catch(() => {});
     directory.abort();
   }
   return { clusterId, position, floor, keys };
+}
+
+/** What is written by now is durable. Whoever awaits it hears of a failure. */
+function synced(directory: NewDirectory): Promise<void> {
+  const syncing = new Promise<void>((resolve, reject) => {
+    directory.sync((error) => error === null ? resolve() : reject(error));
+  });
+  syncing.catch(() => {});
+  return syncing;
 }
 
 function raise(records: RaisedRecords, piece: Uint8Array, gap: number): void {
@@ -139,6 +151,6 @@ function tooFar(what: string, value: number | null, gap: number): DataDirectoryE
   const is = value === null ? "" : ` is ${countText(value)}: it`;
   return new DataDirectoryError(
     `${what}${is} would be above 2^52 with a gap of ${countText(gap)}, and too few would be left ` +
-      "after it. Give a smaller one by --gap. Nothing was written.",
+      "after it. Give a smaller one by --gap. Nothing was founded.",
   );
 }

@@ -6,15 +6,18 @@ import { DataDirectoryError } from "../../storage/errors.ts";
 import type { BackupFacts } from "../../wire/backup.ts";
 import type { ClientFlags } from "../connect/flag_types.ts";
 import { failureOf } from "../connect/failures.ts";
-import { chooseServers, serverText } from "../connect/servers.ts";
+import { serverText } from "../client_ports.ts";
+import { chooseServers, type ServerChoice } from "../connect/servers.ts";
 import { timeoutMsOf } from "../connect/with_client.ts";
 import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { visibleText } from "../output/escape.ts";
+import { pause } from "../output/pause.ts";
 import type { Progress } from "../output/progress.ts";
 import { bytesText, counted, secondsText } from "../output/units.ts";
 import { askServers } from "../status/ask_all.ts";
 import { clusterView } from "../status/cluster_view.ts";
+import { followersOf } from "../status/followers.ts";
 import { runTool, type Tool, withFile } from "../tool.ts";
 import { BackupLink, type SourceOptions } from "../transfer/backup_source.ts";
 import { UsageError } from "../usage_error.ts";
@@ -51,8 +54,11 @@ export async function runBackup(this: CliContext, flags: ClientFlags, path: stri
       : await withFile(() => createDurableFile(path));
     const progress = progressOf(tool, "MiB");
     try {
-      const options = { timeoutMs: timeoutMsOf(flags, tool.host), signal: tool.signal };
-      const begun = await begin(tool, flags, options, progress);
+      const choice = await chooseServers(flags, tool.host);
+      const { tls, credentials } = choice;
+      const timeoutMs = timeoutMsOf(flags, tool.host);
+      const options = { timeoutMs, signal: tool.signal, tls, credentials };
+      const begun = await begin(tool, choice, options, progress);
       const said = await fetch(tool, begun, file, progress);
       progress.clear();
       const seconds = secondsText((performance.now() - startMs) / 1_000);
@@ -76,11 +82,11 @@ function backupFault(error: unknown, isPipe: boolean): unknown {
 /** Begins a backup on the best server that can give one, and waits until its contents are there. */
 async function begin(
   tool: Tool,
-  flags: ClientFlags,
+  choice: ServerChoice,
   options: SourceOptions,
   progress: Progress,
 ): Promise<Begun> {
-  const { indexMin, leader, followers } = await askLeader(tool, flags, options);
+  const { indexMin, leader, followers } = await askLeader(tool, choice, options);
   const failures: string[] = [];
   let failure: unknown = null;
   for (const server of [...followers, leader]) {
@@ -145,10 +151,9 @@ interface Leader {
 /** Finds the leader, and what is committed by now; again where it changes, for as long as may be. */
 async function askLeader(
   tool: Tool,
-  flags: ClientFlags,
+  choice: ServerChoice,
   options: SourceOptions,
 ): Promise<Leader> {
-  const choice = await chooseServers(flags, tool.host);
   const untilMs = performance.now() + options.timeoutMs;
   for (;;) {
     const { answers } = await askServers(tool, choice);
@@ -160,12 +165,8 @@ async function askLeader(
       const link = new BackupLink(leader, options);
       try {
         const { appliedIndex, clusterId } = await link.confirmedFacts();
-        const others = here.filter((one) => one !== leads && one.status!.clusterId === clusterId);
-        const lag = ({ status }: typeof leads) =>
-          -(status!.servers.find(({ id }) => id === status!.serverId)?.facts?.appliedIndex ?? 0);
-        others.sort((a, b) => lag(a) - lag(b));
-        const followers = others.map(({ server }) => serverText(server));
-        return { indexMin: appliedIndex, leader, followers };
+        const followers = followersOf(answers, clusterId, leads.status!.serverId);
+        return { indexMin: appliedIndex, leader, followers: followers.map(serverText) };
       } catch (error) {
         if (!(error instanceof RaftkvError)) throw error;
         tool.signal.throwIfAborted();
@@ -203,13 +204,18 @@ async function fetch(
     const assembly = new BackupAssembly(head);
     await withFile(() => file.write(assembly.headBytes));
     let count = 0;
+    // One is written while the next is awaited and checked.
+    let writing = Promise.resolve();
     for await (const piece of link.pieces(id)) {
       tool.signal.throwIfAborted();
       assembly.add(piece);
-      await withFile(() => file.write(piece));
+      await writing;
+      writing = withFile(() => file.write(piece));
+      writing.catch(() => {});
       count += piece.length;
       progress.show(count / MIB, Math.min(1, count / bytes));
     }
+    await writing;
     const end = assembly.finish();
     await withFile(() => file.write(end));
     await withFile(() => file.finish());
@@ -224,19 +230,4 @@ async function fetch(
     clearInterval(sign);
     await link.end(id);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
 }

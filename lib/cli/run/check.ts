@@ -5,9 +5,10 @@ import type { CliContext } from "../context.ts";
 import { CliError, EXIT } from "../exit_codes.ts";
 import { counted } from "../output/units.ts";
 import { askAll } from "../status/ask_all.ts";
-import { checks, type Finding, type Verdict } from "../status/checks.ts";
+import { checks } from "../status/checks.ts";
+import type { Finding, Verdict } from "../status/findings.ts";
 import { fileSystems } from "../status/local_checks.ts";
-import { outputForm, runTool } from "../tool.ts";
+import { type OutputForm, outputForm, runTool } from "../tool.ts";
 
 export type CheckFlags = ServerFlags & OutputFlags;
 
@@ -18,11 +19,9 @@ export async function runCheck(this: CliContext, flags: CheckFlags): Promise<voi
     const now = await askAll(tool, flags);
     const found = [
       ...checks(now),
-      ...fileSystems(tool.host, flags.config, (path) => tool.console.mountPoint(path)),
+      ...fileSystems(tool.host, flags.config, now, (path) => tool.console.mountPoint(path)),
     ];
-    await tool.print(
-      form === "table" ? found.map(lines).join("") : `${JSON.stringify(found, null, 2)}\n`,
-    );
+    await tool.print(textOf(found, form));
     const count = (verdict: Verdict) => found.filter((one) => one.verdict === verdict).length;
     const [faults, warnings] = [count("fault"), count("warning")];
     if (now.answers.every(({ status }) => status === null)) {
@@ -33,6 +32,13 @@ export async function runCheck(this: CliContext, flags: CheckFlags): Promise<voi
       throw new CliError(EXIT.unhealthy, message);
     }
   });
+}
+
+/** `raw`: a line each. */
+function textOf(found: readonly Finding[], form: OutputForm): string {
+  if (form === "table") return found.map(lines).join("");
+  if (form === "json") return `${JSON.stringify(found, null, 2)}\n`;
+  return found.map((one) => `${JSON.stringify(one)}\n`).join("");
 }
 
 const MARKS: Readonly<Record<Verdict, string>> = {

@@ -7,7 +7,7 @@ import { CliError, EXIT } from "../exit_codes.ts";
 import { type Candidate, compareCopies } from "../founding/compare.ts";
 import { type CopyContents, readContents } from "../founding/contents.ts";
 import { type Copy, damageOf, holdDirectory, readCopy } from "../founding/copy.ts";
-import { heldText, othersOf, type Plan, planText } from "../founding/copy_text.ts";
+import { heldText, othersOf, type Plan, planText, wasAlone } from "../founding/copy_text.ts";
 import { foundingPosition, GAP_DEFAULT } from "../founding/found.ts";
 import { runTool, type Tool } from "../tool.ts";
 import { UsageError } from "../usage_error.ts";
@@ -102,8 +102,8 @@ function planOf(flags: RecoverFlags, { directory, identity }: Copy): Plan {
 }
 
 function refuseDamaged(copy: Copy): CliError {
-  const { directory, voters } = copy;
-  const others = voters.length === 1
+  const { directory } = copy;
+  const others = wasAlone(copy)
     ? "This server was its whole cluster: only a copy of this directory has what can't be read."
     : `A copy of the directory of ${othersOf(copy)} may have what can't be read here: ` +
       `see which one to take by raftkv recover --compare ${shellWord(directory)} OTHER...`;

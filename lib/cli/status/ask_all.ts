@@ -16,9 +16,10 @@ export async function askAll(tool: Tool, flags: ServerFlags): Promise<ClusterNow
 }
 
 export async function askServers(tool: Tool, choice: ServerChoice): Promise<ClusterNow> {
+  const { tls, credentials } = choice;
   const answers = await gather(
     choice.servers,
-    (server, timeoutMs) => askStatus(server, timeoutMs, tool.signal),
+    (server, timeoutMs) => askStatus(server, { timeoutMs, tls, credentials, signal: tool.signal }),
     ANSWER_MS,
   );
   tool.signal.throwIfAborted();

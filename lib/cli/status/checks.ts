@@ -7,29 +7,23 @@ import { visibleText } from "../output/escape.ts";
 import { counted, msText, secondsText } from "../output/units.ts";
 import type { ClusterNow } from "./ask_all.ts";
 import { nameOf, type ServerRow } from "./cluster_view.ts";
-
-export type Verdict = "ok" | "warning" | "fault" | "unknown";
-
-export interface Finding {
-  readonly probe: string;
-  readonly verdict: Verdict;
-  readonly found: string;
-  /** What to do; empty where there is nothing to do. */
-  readonly advice: string;
-}
-
-type Now = Pick<ClusterNow, "view" | "answers" | "choice">;
+import { type Finding, type Now, ok, unknown } from "./findings.ts";
+import { clusterFile, leader, oneCluster, servers } from "./server_checks.ts";
 
 /** All of them, in the order in which one would look. */
 export function checks(now: Now): Finding[] {
-  const { rows } = now.view;
-  const answering = rows.filter(({ failure, facts }) => failure === null && facts !== null);
+  const { rows, removedIds } = now.view;
+  // What a server says of itself that is no member is nothing of the cluster's.
+  const answering = rows.filter(({ id, failure, facts }) =>
+    failure === null && facts !== null && !(id !== null && removedIds.includes(id))
+  );
   return [
     ...servers(now),
     ...leader(now),
     ...oneCluster(now),
     ...clusterFile(now),
-    ...reported(answering),
+    // Who was removed has its own probe.
+    ...reported(answering.filter(({ id }) => id === null || !now.view.removedIds.includes(id))),
     ...versions(answering),
     ...clusterVersion(now.view, answering),
     ...clocks(now),
@@ -41,90 +35,6 @@ export function checks(now: Now): Finding[] {
   ];
 }
 
-function ok(probe: string, found: string): Finding {
-  return { probe, verdict: "ok", found, advice: "" };
-}
-
-function unknown(probe: string, found: string): Finding {
-  return { probe, verdict: "unknown", found, advice: "" };
-}
-
-function servers({ view: { rows } }: Now): Finding[] {
-  const silent = rows.filter(({ failure }) => failure !== null);
-  const probe = "servers";
-  if (silent.length === 0) return [ok(probe, `all ${rows.length} answer`)];
-  return silent.map((row) => ({
-    probe,
-    verdict: "fault",
-    found: `${nameOf(row)} does not answer: ${row.failure}`,
-    advice: adviceFor(row.failure!),
-  }));
-}
-
-function adviceFor(failure: string): string {
-  if (/refused/.test(failure)) {
-    return "start it there, and read the last lines of its log: they say why it ended";
-  }
-  if (/frozen/.test(failure)) {
-    return "look at its process: state T is stopped (kill -CONT), D waits for the disk, R is busy";
-  }
-  if (/^the name /.test(failure)) return "mend the name, in the list of servers, /etc/hosts or DNS";
-  if (/RAFTKV\.STATUS/.test(failure)) return "give it this build, or mend its address";
-  return "look whether its machine runs and can be reached from here: route, firewall";
-}
-
-function leader({ view }: Now): Finding[] {
-  const probe = "leader";
-  const answering = view.rows.filter(({ failure }) => failure === null);
-  if (answering.length === 0) return [unknown(probe, "no server answers")];
-  if (view.leaderId === null) {
-    const found = view.findings.find((one) => one.startsWith("no leader")) ?? "no leader";
-    const advice = "bring servers back until a majority answers; where one does, look at their " +
-      "logs for what each waits for; where a majority is lost for good: raftkv recover --help";
-    return [{ probe, verdict: "fault", found, advice }];
-  }
-  const others = answering.filter(({ facts }) =>
-    facts !== null && facts.leaderId !== 0 && facts.leaderId !== view.leaderId
-  );
-  if (others.length === 0) {
-    return [ok(probe, `server ${view.leaderId}, term ${view.leaderTerm}, and nobody disagrees`)];
-  }
-  const found = others.map((row) => `${nameOf(row)} follows server ${row.facts!.leaderId}`)
-    .join(", ");
-  return [{
-    probe,
-    verdict: "warning",
-    found: `server ${view.leaderId} leads, but ${found}`,
-    advice: "ask again in a second; where it stays so, look at the connections between them",
-  }];
-}
-
-function oneCluster({ view: { mixedClusters } }: Now): Finding[] {
-  if (mixedClusters === null) return [];
-  const advice = "ask each cluster by a list of its own; were they made by raftkv restore, make " +
-    "those that differ anew, with the same file, --servers, --gap and --token as the others";
-  return [{ probe: "cluster", verdict: "fault", found: mixedClusters, advice }];
-}
-
-/** Whether this machine's list of servers is the one that the servers have. */
-function clusterFile({ answers, choice }: Now): Finding[] {
-  const probe = "list of servers";
-  const theirs = answers.flatMap(({ status }) => status?.servers ?? []);
-  if (theirs.length === 0) return [];
-  const known = new Set(theirs.map(({ hostname, clientPort }) => `${hostname}:${clientPort}`));
-  const strangers = answers.slice(0, choice.servers.length).filter(({ server, status }) =>
-    status === null && !known.has(`${server.hostname}:${server.port}`)
-  );
-  if (strangers.length === 0) return [ok(probe, `${choice.from} fits what the servers say`)];
-  const names = strangers.map(({ server }) => `${server.hostname}:${server.port}`).join(", ");
-  return [{
-    probe,
-    verdict: "warning",
-    found: `${names} from ${choice.from} is none of the cluster's servers`,
-    advice: `the cluster's are ${[...known].join(", ")}: mend ${choice.from}`,
-  }];
-}
-
 /** What servers say of themselves; what other probes look at closer is left to them. */
 function reported(rows: readonly ServerRow[]): Finding[] {
   const elsewhere = ["noLeader", "noMajority", "peerSilent", "peerLost", "slowDisk", "descriptors"];
@@ -133,15 +43,19 @@ function reported(rows: readonly ServerRow[]): Finding[] {
       { kind, text },
     ): Finding => ({
       probe: "reports",
-      verdict: "fault",
+      verdict: ROLLING.includes(kind) ? "warning" : "fault",
       found: `${nameOf(row)}: ${visibleText(text)}`,
       advice: REPORTED[kind] ?? "docs/operating.md has what its log says of it",
     }))
   );
 }
 
+/** An operator has said so, for a while. */
+const ROLLING: readonly string[] = ["secretOptional", "tlsOptional"];
+
 const REPORTED: Readonly<Record<string, string>> = {
   unformed: "start every server of the cluster file once",
+  removed: "stop it, and take it out of the lists that clients and commands have",
   loading: "wait: it reads its data",
   repairing: "wait until it has fetched its log from the others; keep those running",
   suspect: "start all other servers: it counts again once it has heard from them",
@@ -150,6 +64,8 @@ const REPORTED: Readonly<Record<string, string>> = {
   clock: "set the clocks right: chronyc tracking, timedatectl",
   backupFailed:
     "look after backup.path on that server's machine: room, rights, whether it is mounted",
+  secretOptional: "give all servers the secret, then take secretOptional out: docs/security.md",
+  tlsOptional: "give all servers TLS, then take tls.log.optional out: docs/security.md",
 };
 
 function versions(rows: readonly ServerRow[]): Finding[] {

@@ -3,7 +3,7 @@
  * nothing, what the others last heard of it, with its age. Pure.
  */
 import type { FollowerFacts, ServerFacts } from "../../wire/status.ts";
-import { serverText } from "../connect/servers.ts";
+import { serverText } from "../client_ports.ts";
 import { counted, msText } from "../output/units.ts";
 import { visibleText } from "../output/escape.ts";
 import type { Answer } from "./gather.ts";
@@ -28,6 +28,8 @@ export interface ClusterView {
   /** Which server is of which, as a sentence, where they are of different ones. */
   readonly mixedClusters: string | null;
   readonly rows: readonly ServerRow[];
+  /** Those of the rows that answer and that the leader does not have among the members (any more). */
+  readonly removedIds: readonly number[];
   /** The server that leads and answers; null where none does. */
   readonly leaderId: number | null;
   readonly leaderTerm: number | null;
@@ -42,16 +44,41 @@ export function clusterView(answers: readonly Answer[]): ClusterView {
     ...row,
     follower: leader?.facts?.followers.find(({ id }) => id === row.id) ?? null,
   }));
+  const removedIds = removedOf(placed, leader, answers);
   const clusters = clustersOf(answers);
   const mixedClusters = mixedText(clusters);
   return {
     clusterId: clusters.size === 1 ? [...clusters.keys()][0]! : null,
     mixedClusters,
     rows: placed,
+    removedIds,
     leaderId: leader?.id ?? null,
     leaderTerm: leader?.facts?.term ?? null,
-    findings: findings(placed, leader, mixedClusters, answers),
+    findings: findings(placed, leader, mixedClusters, removedIds, answers),
   };
+}
+
+/**
+ * Servers of the leader's cluster that nobody else lists: neither the leader nor another one. A leader
+ * that has just begun may not know yet where a member is.
+ */
+function removedOf(
+  rows: readonly ServerRow[],
+  leader: ServerRow | null,
+  answers: readonly Answer[],
+): number[] {
+  const statuses = answers.flatMap(({ status }) => status ?? []);
+  const its = statuses.find(({ serverId }) => serverId === leader?.id);
+  if (its === undefined) return [];
+  const ofIt = statuses.filter(({ clusterId }) => clusterId === its.clusterId);
+  return rows.flatMap(({ id }) => {
+    if (id === null || !ofIt.some(({ serverId }) => serverId === id)) return [];
+    const isListed = ofIt.some(({ serverId, servers }) =>
+      serverId !== id && servers.some((one) => one.id === id)
+    );
+    // A cluster of one has nobody else.
+    return isListed || id === its.serverId ? [] : [id];
+  });
 }
 
 function rowsOf(answers: readonly Answer[]): ServerRow[] {
@@ -110,13 +137,16 @@ function leaderOf(rows: readonly ServerRow[]): ServerRow | null {
   return leader;
 }
 
-const UNFORMED = /^0*$/;
+/** Of a server that has formed no cluster yet. */
+export function isUnformed(clusterId: string): boolean {
+  return /^0*$/.test(clusterId);
+}
 
 /** Whoever answers, by cluster. */
 function clustersOf(answers: readonly Answer[]): Map<string, Set<string>> {
   const clusters = new Map<string, Set<string>>();
   for (const { status } of answers) {
-    if (status === null || UNFORMED.test(status.clusterId)) continue;
+    if (status === null || isUnformed(status.clusterId)) continue;
     const names = clusters.get(status.clusterId) ?? new Set();
     clusters.set(status.clusterId, names.add(`server ${status.serverId}`));
   }
@@ -147,6 +177,7 @@ function findings(
   rows: readonly ServerRow[],
   leader: ServerRow | null,
   mixedClusters: string | null,
+  removedIds: readonly number[],
   answers: readonly Answer[],
 ): string[] {
   const answering = rows.filter(({ failure }) => failure === null);
@@ -157,12 +188,21 @@ function findings(
   for (const row of rows) {
     if (row.failure !== null) found.push(`${nameOf(row)} does not answer: ${row.failure}`);
   }
+  for (const id of removedIds) {
+    found.push(`server ${id} answers, and is no member any more: stop it`);
+  }
   for (const row of answering) {
+    if (row.id !== null && removedIds.includes(row.id)) continue;
     for (const { text } of row.facts?.problems ?? []) {
       found.push(`${nameOf(row)}: ${visibleText(text)}`);
     }
   }
   return [...new Set(found)];
+}
+
+/** It answers, and does not know the question: what it is doing only the others can tell. */
+export function isEarlierBuild({ failure }: Pick<ServerRow, "failure">): boolean {
+  return failure !== null && /RAFTKV\.STATUS/.test(failure);
 }
 
 /** By whom, and how long ago: the others follow a leader until it has been silent for too long. */
@@ -185,6 +225,10 @@ function withoutLeader(
 ): string {
   const followed = answering.find(({ facts }) => (facts?.leaderId ?? 0) !== 0)?.facts?.leaderId;
   const row = rows.find(({ id }) => id === followed);
+  if (row !== undefined && isEarlierBuild(row)) {
+    return `no leader says so of itself: ${nameOf(row)} is followed, and runs an earlier build, ` +
+      "which tells nothing";
+  }
   if (row !== undefined && row.failure !== null) {
     return `no leader answers: ${nameOf(row)} led until now and does not answer` +
       lastHeard(row, answers);
@@ -192,7 +236,9 @@ function withoutLeader(
   const missing = Math.max(0, ...answering.map(({ facts }) => facts?.leaderMissingMs ?? 0));
   const since = missing > 0 ? `, for ${msText(missing)} now` : "";
   const majority = Math.floor(rows.length / 2) + 1;
-  const few = answering.length < majority
+  // One of an earlier build is there all the same.
+  const there = answering.length + rows.filter(isEarlierBuild).length;
+  const few = there < majority
     ? `: ${counted(answering.length, "server answers", "servers answer")} of ${rows.length}, and ` +
       `${majority} are needed`
     : "";

@@ -1,5 +1,5 @@
 /** Asks all servers at the same time, those that were named and those that they name. */
-import { type ServerAddress, serverText } from "../connect/servers.ts";
+import { type ServerAddress, serverText } from "../client_ports.ts";
 import { readStatus, type StatusReply } from "./read_status.ts";
 
 /** What became of the question to one server. */

@@ -5,8 +5,10 @@
  */
 import type { HostProcess } from "../../host/process.ts";
 import { readClusterFile } from "../cluster_file.ts";
+import { DEFAULTS } from "../connect/servers.ts";
 import { visibleText } from "../output/escape.ts";
-import type { Finding } from "./checks.ts";
+import type { ClusterNow } from "./ask_all.ts";
+import type { Finding } from "./findings.ts";
 
 /** One line of /etc/fstab. */
 export interface Mount {
@@ -20,15 +22,24 @@ const TRIED = ["ext4", "xfs", "btrfs"];
 const IN_MEMORY = ["tmpfs", "ramfs", "devtmpfs"];
 const OVER_NETWORK = /^(nfs|cifs|smb|9p|fuse|ceph|gluster|afs)/;
 
-/** `mountPoint` gives the mount point that a path is on; null where there is no such path. */
+/**
+ * `now`: which servers there are, where no cluster file says so and they were named otherwise. `mountPoint`
+ * gives the mount point that a path is on; null where there is no such path.
+ */
 export function fileSystems(
   host: HostProcess,
   configFlag: string | undefined,
+  { choice, answers }: Pick<ClusterNow, "choice" | "answers">,
   mountPoint: (path: string) => string | null,
 ): Finding[] {
-  const { config } = readClusterFile(configFlag ?? host.environment("RAFTKV_CONFIG"), host);
+  const wanted = configFlag ?? host.environment("RAFTKV_CONFIG");
+  const { config, configFile } = readClusterFile(wanted, host);
   const root = host.environment("RAFTKV_DATA") ?? config.path;
-  const here = config.servers.flatMap(({ id }) => {
+  const areKnown = configFile !== null || choice.from === DEFAULTS;
+  const ids = areKnown
+    ? config.servers.map(({ id }) => id)
+    : answers.flatMap(({ status }) => status === null ? [] : [status.serverId]);
+  const here = ids.flatMap((id) => {
     const directory = `${root}/${id}`;
     const point = mountPoint(directory);
     return point === null ? [] : [{ id, directory, point }];

@@ -104,6 +104,7 @@ function readFacts(value: unknown): ServerFacts {
     role: oneOf(fields, "role", ["leader", "follower", "candidate", "preCandidate", "unformed"]),
     isDiskShort: fields.isDiskShort === true,
     refusesSets: fields.refusesSets === true,
+    keepsChanges: fields.keepsChanges === true,
     followers: list(fields, "followers").map(readFollower),
     problems: list(fields, "problems").map(readProblem),
   };

@@ -1,11 +1,12 @@
 /** One server as `raftkv backup` uses it: `RAFTKV.BACKUP` by a connection of its own. */
-import { type Argument, Link, type Reply } from "../../../client/mod.ts";
+import { type Argument, Link, type Reply, type TlsOptions } from "../../../client/mod.ts";
+import type { Credentials } from "../connect/credentials.ts";
 import { type BackupFacts, type BackupState, LATER } from "../../wire/backup.ts";
 
 /** So many pieces are asked for ahead: what this process holds of them at most. */
-const PIECES_AHEAD = 8;
+const PIECES_AHEAD = 4;
 /** How long to wait where the server has not written more yet. */
-const EARLY_PAUSE_MS = 4;
+const EARLY_PAUSE_MS = 8;
 /** How long to wait for a server to hear that a backup is not needed any more: it may be down. */
 const END_MS = 500;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
@@ -13,6 +14,8 @@ const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 export interface SourceOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  readonly tls: TlsOptions | undefined;
+  readonly credentials: Credentials | undefined;
 }
 
 export class BackupLink {
@@ -20,10 +23,10 @@ export class BackupLink {
   readonly #link: Link;
   readonly #signal: AbortSignal;
 
-  constructor(server: string, { timeoutMs, signal }: SourceOptions) {
+  constructor(server: string, { timeoutMs, signal, tls, credentials }: SourceOptions) {
     this.server = server;
     // Once the signal is given, the server still has to hear that the backup is not needed any more.
-    this.#link = new Link(server, { timeoutMs });
+    this.#link = new Link(server, { timeoutMs, tls, ...credentials });
     this.#signal = signal;
   }
 
@@ -69,21 +72,21 @@ export class BackupLink {
       piece.catch(() => {});
       return piece;
     };
-    let asked = Array.from({ length: PIECES_AHEAD }, ask);
-    let isEarly = false;
+    const asked: Promise<Reply>[] = [];
+    let ahead = PIECES_AHEAD;
     for (;;) {
+      while (asked.length < ahead) asked.push(ask());
       const piece = await asked.shift()!;
       if (piece instanceof Uint8Array) {
         if (piece.length === 0) return;
-        if (!isEarly) asked.push(ask());
+        ahead = Math.min(PIECES_AHEAD, 2 * Math.max(1, ahead));
         yield piece;
-      } else if (piece === LATER) isEarly = true;
+      } else if (piece === LATER) ahead = 0;
       else throw strange(this.server);
       // What was asked too early is answered first: else there would be a pause for each.
-      if (asked.length > 0) continue;
+      if (ahead > 0 || asked.length > 0) continue;
       await new Promise((resolve) => setTimeout(resolve, EARLY_PAUSE_MS));
-      isEarly = false;
-      asked = Array.from({ length: PIECES_AHEAD }, ask);
+      ahead = 1;
     }
   }
 

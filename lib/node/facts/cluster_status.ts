@@ -7,6 +7,7 @@ import type { ClusterStatus, EventFacts, ServerFacts, ServerStatus } from "../..
 import type { HeardFacts } from "../peers/peer_facts.ts";
 import type { PeerLinks } from "../peers/peer_links.ts";
 import { peerViews } from "../peers/peer_views.ts";
+import type { ServerAddress } from "../node_options.ts";
 import type { NodeState } from "../state.ts";
 import { ownFacts } from "./own_facts.ts";
 
@@ -32,7 +33,7 @@ export function clusterStatus(state: NodeState): ClusterStatus {
     serverId: options.serverId,
     wallMs: Math.floor(options.clock.wallMs()),
     leaderId: hasLeader ? raft.leaderId : NOBODY,
-    servers: state.addresses.map(({ id, hostname, clientPort, logPort }) => ({
+    servers: toldOf(state).map(({ id, hostname, clientPort, logPort }) => ({
       id,
       hostname,
       clientPort,
@@ -41,6 +42,13 @@ export function clusterStatus(state: NodeState): ClusterStatus {
     })),
     events: inOrder([...eventRing.last(), ...links.facts.events()]),
   };
+}
+
+/** The members; and this server itself where it is none any more, so that its own word of it is there. */
+function toldOf({ members, removal, options: { serverId, config } }: NodeState): ServerAddress[] {
+  const servers = members.servers();
+  if (!removal.isSure || servers.some(({ id }) => id === serverId)) return servers;
+  return [...servers, ...config.servers.filter(({ id }) => id === serverId)];
 }
 
 type Seen = Pick<ServerStatus, "reach" | "silentMs" | "facts" | "factsAgeMs" | "unknownBecause">;

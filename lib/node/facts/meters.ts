@@ -40,6 +40,8 @@ export class Meters {
   /** Making one snapshot, from its beginning until it is durable. */
   readonly snapshot = new TimeHistogram();
   readonly catchUp = { givenUp: 0, writeBytesPerSecond: 0, followerBytesPerSecond: 0 };
+  /** Connections of clients that were not let in, by the bound, and that were ended by CLIENT KILL. */
+  readonly connections = { turnedAway: 0, turnedAwayAddress: 0, killed: 0 };
   readonly backups: BackupMeters = makeBackupMeters();
   /** How often this server stood for election, pre-votes left out. */
   elections = 0;
@@ -53,6 +55,12 @@ export class Meters {
     if (leaderId === NOBODY || leaderId === this.#leaderId) return;
     this.#leaderId = leaderId;
     this.leaderChanges++;
+  }
+
+  /** It is so late: for all that is counted until the next look at the clock. */
+  at(nowMs: number): void {
+    this.rotate(nowMs);
+    this.requests.at(nowMs);
   }
 
   /**

@@ -3,6 +3,7 @@ import { missesLeader } from "../../raft/state.ts";
 import { NOBODY } from "../../raft/types.ts";
 import { peerViews } from "../peers/peer_views.ts";
 import { isLoading } from "../replica.ts";
+import type { ClientLoad } from "../session/sessions.ts";
 import type { NodeState } from "../state.ts";
 import type { NodeCounts, NodeHealth } from "./node_view.ts";
 import { ownFacts } from "./own_facts.ts";
@@ -31,6 +32,9 @@ export function nodeCounts(state: NodeState): NodeCounts {
     uncommittedBytes: leader?.uncommittedBytes ?? 0,
     heldCommands: sessions.heldCommands,
     clientBufferBytes: state.sessionLimits.budget.bytes,
+    boundedAddresses: state.boundedClients?.addressCount ?? 0,
+    watches: state.watches.figures(),
+    heldBack: state.boundedClients?.heldBack ?? 0,
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     stoodStillMs: state.standstill.totalMs(nowMs),
     machine: host.machine(),
@@ -47,6 +51,7 @@ export function nodeHealth(state: NodeState): NodeHealth {
   return {
     isStopping: shutdown !== null,
     isFormed: replica !== null,
+    isRemoved: state.removal.isSure,
     leads,
     keepsLeading: leads && transfer === null && shutdown === null,
     hasLeader: leads || isHeard,
@@ -57,5 +62,19 @@ export function nodeHealth(state: NodeState): NodeHealth {
     canWrite: replica !== null && space.takesEntries(replica),
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     electionTimeoutMs: config.timing.electionTimeoutMs,
+  };
+}
+
+/** What clients have open here: nothing of it may be left after them. */
+export function clientLoad(state: NodeState): ClientLoad {
+  const { sessions, sessionLimits, appender, readWaiters } = state;
+  return {
+    connections: sessions.count,
+    bufferBytes: sessionLimits.budget.bytes,
+    waitingEntries: appender.proposals.length,
+    waitingRounds: readWaiters.length,
+    waitingCommands: sessions.waitingForLeader,
+    watches: state.watches.count,
+    heldCommands: sessions.heldCommands,
   };
 }

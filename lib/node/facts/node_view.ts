@@ -6,6 +6,7 @@ import type { PeerView, ServerView } from "../../wire/codec.ts";
 import type { ClusterStatus, ServerFacts } from "../../wire/status.ts";
 import type { MachineFacts } from "../api.ts";
 import type { Meters } from "./meters.ts";
+import type { WatchFigures } from "../watches/watches.ts";
 
 export interface NodeView {
   serverView(): ServerView;
@@ -19,6 +20,8 @@ export interface NodeHealth {
   /** It was told to stop. */
   readonly isStopping: boolean;
   readonly isFormed: boolean;
+  /** It was removed from its cluster, and knows it. */
+  readonly isRemoved: boolean;
   readonly leads: boolean;
   /** Where it leads: it does not hand over, and is not stopping. */
   readonly keepsLeading: boolean;
@@ -59,6 +62,11 @@ export interface NodeCounts {
   /** Commands that wait until a leader is known. */
   readonly heldCommands: number;
   readonly clientBufferBytes: number;
+  /** Client addresses that are remembered, as long as any bound is set for addresses or users. */
+  readonly boundedAddresses: number;
+  /** How often one of their connections had to wait. */
+  readonly heldBack: number;
+  readonly watches: WatchFigures;
   /** See NodeHealth. */
   readonly syncingMs: number;
   /** In all, since the start. */

@@ -42,6 +42,7 @@ const NO_USE: ProcessUse = { cpuMs: 0, diskMs: 0, longestDiskCall: "" };
 const UNKNOWN: MachineFacts = {
   memoryBytes: null,
   freeDescriptors: null,
+  certificates: [],
   adminPort: 0,
   cpuMs: null,
   diskMs: null,

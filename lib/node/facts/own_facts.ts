@@ -33,6 +33,7 @@ function aboutProcess(state: NodeState) {
     memoryBytes,
     freeDescriptors,
     clockAheadMs: (leads ? clocks.leader : clocks.follower).aheadOfWallMs(),
+    keepsChanges: state.watches.isKeeping,
   };
 }
 

@@ -24,6 +24,7 @@ export function problemsOf(state: NodeState, facts: BareFacts): ProblemFacts[] {
     ...ofDisk(state, facts),
     ...ofMachine(facts),
     ...ofBackups(state),
+    ...ofLogPort(state),
     ...ofPeers(state),
   ];
 }
@@ -33,6 +34,13 @@ function* ofCluster(state: NodeState, facts: BareFacts): Generator<ProblemFacts>
   if (state.replica === null) {
     const missing = links.formation.waitingFor().join(", ");
     yield problem("unformed", `The cluster is not formed: waiting for server ${missing} once`);
+    return;
+  }
+  if (state.removal.isSure) {
+    yield problem(
+      "removed",
+      "It was removed from its cluster, and serves nothing any more: stop it",
+    );
     return;
   }
   const noLeaderMs = NO_LEADER_ELECTION_TIMEOUTS * timing.electionTimeoutMs;
@@ -98,6 +106,21 @@ function* ofMachine({ clockAheadMs, freeDescriptors }: BareFacts): Generator<Pro
 function* ofBackups({ meters: { backups: { failure } } }: NodeState): Generator<ProblemFacts> {
   if (failure === null) return;
   yield problem("backupFailed", `The last scheduled backup failed: ${failure}`);
+}
+
+/** Meant to last while the servers get one after the other what they prove themselves by. */
+function* ofLogPort({ options: { secret, host } }: NodeState): Generator<ProblemFacts> {
+  if (secret?.isOptional === true) {
+    const text = "Servers that know nothing of the cluster's secret are let in: take " +
+      "secretOptional out of the cluster file once all servers have the secret";
+    yield problem("secretOptional", text);
+  }
+  const { plainLinks } = host.machine?.() ?? {};
+  if (plainLinks === undefined) return;
+  const now = plainLinks === 0 ? "none is plain now" : `${plainLinks} are plain now`;
+  const text = `Connections between servers need no TLS (${now}): take tls.log.optional out of ` +
+    "the cluster file once all servers have it";
+  yield problem("tlsOptional", text);
 }
 
 function* ofPeers({ links }: NodeState): Generator<ProblemFacts> {

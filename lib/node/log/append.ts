@@ -16,7 +16,7 @@ import { ClientError } from "../../wire/command_batch.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { RewriteLimit } from "./rewrite_limit.ts";
 import { WritePace } from "./write_pace.ts";
-import type { NodeSession } from "../session/session_host.ts";
+import type { Proposer } from "../session/session_host.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
 export interface Proposal {
@@ -26,7 +26,7 @@ export interface Proposal {
   term: number;
   /** When it came into the log, by the monotonic clock at the beginning of that turn. */
   proposedMs: number;
-  readonly sessions: NodeSession[];
+  readonly sessions: Proposer[];
   readonly firstPositions: number[];
   readonly counts: number[];
 }
@@ -90,7 +90,7 @@ export class Appender {
 
   /** Adds a run of encoded commands; copies them. */
   append(
-    session: NodeSession,
+    session: Proposer,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,

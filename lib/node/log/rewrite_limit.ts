@@ -1,13 +1,17 @@
 /**
- * Bounds the bytes of values that commands in the log will copy when they are applied (their number is
- * known from kv/commands/rewriting.ts): all servers stand still meanwhile. Beyond the bound commands are
- * refused before they are appended, so nothing of them is done.
+ * Bounds the work that commands in the log will make when they are applied beyond what their own bytes make:
+ * all servers stand still meanwhile. That is bytes of values that they copy (kv/commands/rewriting.ts), and
+ * steps of comparing their keys with the patterns of their user's (kv/users/judging.ts); both take about as
+ * long, and are counted together. Beyond the bound commands are refused before they are appended, so nothing
+ * of them is done.
  */
-import { Op } from "../../kv/commands/command.ts";
+import { innerOf, Op } from "../../kv/commands/command.ts";
 import { Rewriting, type ValueLengths } from "../../kv/commands/rewriting.ts";
+import { judgingSteps } from "../../kv/users/judging.ts";
+import type { Users } from "../../kv/users/users.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 
-/** Some 10 to 30 ms of copying. */
+/** Some 10 to 30 ms of copying, and up to twice that of comparing. */
 const REWRITTEN_BYTES_MAX = 67_108_864;
 
 export class RewriteLimit {
@@ -29,10 +33,16 @@ export class RewriteLimit {
    * Why the command at `bytes[at]` is not accepted now; 0 where it is, and then it counts until its entry
    * is applied. A single command is always accepted where nothing else is under way.
    */
-  refusal(store: ValueLengths, bytes: Uint8Array, at: number): ClientError | 0 {
-    const rewrittenBytes = this.#rewriting.bytesOf(store, bytes, at);
+  refusal(
+    store: ValueLengths & { readonly users: Users },
+    bytes: Uint8Array,
+    at: number,
+  ): ClientError | 0 {
+    const steps = judgingSteps(store.users, bytes, at, REWRITTEN_BYTES_MAX);
+    if (steps > REWRITTEN_BYTES_MAX) return ClientError.tooMuchToJudge;
+    const rewrittenBytes = steps + this.#rewriting.bytesOf(store, bytes, at);
     if (rewrittenBytes === 0) return 0;
-    if (bytes[at + 4] === Op.transaction && rewrittenBytes > REWRITTEN_BYTES_MAX) {
+    if (bytes[innerOf(bytes, at) + 4] === Op.transaction && rewrittenBytes > REWRITTEN_BYTES_MAX) {
       return ClientError.tooMuch;
     }
     if (this.#bytes > 0 && this.#bytes + rewrittenBytes > REWRITTEN_BYTES_MAX) {
@@ -55,4 +65,9 @@ export class RewriteLimit {
     this.#bytes -= bytes;
     if (bytes > 0 && this.#bytes === 0) this.#rewriting.clear();
   }
+}
+
+/** Whether a read alone would take more than all writes under way may. */
+export function isTooMuchToJudge(users: Users, bytes: Uint8Array, at: number): boolean {
+  return judgingSteps(users, bytes, at, REWRITTEN_BYTES_MAX) > REWRITTEN_BYTES_MAX;
 }

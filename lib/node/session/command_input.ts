@@ -30,6 +30,20 @@ export class CommandInput {
     return this.#buffer.bytes.length + this.#codec.heldBytes();
   }
 
+  /** Bytes that came and are not parsed, and how many more there is room for. */
+  get unparsedBytes(): number {
+    return this.#buffer.length;
+  }
+
+  get freeBytes(): number {
+    return this.#buffer.bytes.length - this.#buffer.end;
+  }
+
+  /** A command is here in part, as far as that was looked at. */
+  get isInsideCommand(): boolean {
+    return this.#codec.bytesNeeded() > 0;
+  }
+
   space(): Uint8Array {
     const wanted = this.#codec.bytesNeeded() - (this.#buffer.end - this.#buffer.start);
     return this.#buffer.space(Math.max(wanted, INPUT_SPACE_BYTES));

@@ -1,32 +1,46 @@
 /** What becomes of a connection's commands that wait for too long, or whose leadership is gone. */
 import { ClientError } from "../../wire/command_batch.ts";
-import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { PendingCommands } from "./pending_commands.ts";
+import { PendingKind } from "./pending_kind.ts";
+
+/** Which commands are given up: writes, reads whose round is not confirmed, and some more. */
+export interface GiveUp {
+  /** Those that were submitted then or earlier. */
+  readonly cutoffMs: number;
+  /** What reads are refused with. */
+  readonly readError: ClientError;
+  /** Reads too whose round is confirmed: they wait for nothing but their client. */
+  readonly confirmedToo: boolean;
+  /** What the node was asked too, that it will answer: as to writes, the outcome is unknown. */
+  readonly askedToo: boolean;
+}
+
+/** What was submitted at `cutoffMs` or earlier has waited for too long, in a leadership that lasts. */
+export function overdueUntil(cutoffMs: number): GiveUp {
+  return { cutoffMs, readError: ClientError.noLeader, confirmedToo: false, askedToo: true };
+}
 
 /**
- * Refuses the commands that were submitted at or before `cutoffMs`: writes with an unknown outcome, reads
- * with `readError`. Reads whose round is confirmed, up to `confirmedRound`, wait for nothing but their
- * client: they are refused only where `confirmedToo` and not evaluated. Returns true where a reply that
- * was composed has to be composed again.
+ * Refuses what is given up. Rounds are confirmed up to `confirmedRound`. Returns true where a reply that was
+ * composed has to be composed again.
  */
 export function giveUpUntil(
   pending: PendingCommands,
-  cutoffMs: number,
-  readError: ClientError,
+  { cutoffMs, readError, confirmedToo, askedToo }: GiveUp,
   confirmedRound: number,
-  confirmedToo: boolean,
 ): boolean {
   let recompose = false;
   for (let p = pending.head; p < pending.tail && pending.submittedMs(p) <= cutoffMs; p++) {
     const kind = pending.kind(p);
-    const isConfirmed = kind === PendingKind.read && pending.round(p) <= confirmedRound;
+    const isRead = kind === PendingKind.read || kind === PendingKind.question;
+    const isConfirmed = isRead && pending.round(p) <= confirmedRound;
     if (p < pending.evaluated) {
-      if (kind !== PendingKind.read || isConfirmed) continue;
+      if (!isRead || isConfirmed) continue;
       pending.refuse(p, readError);
       recompose = true;
-    } else if (kind === PendingKind.write) pending.refuse(p, ClientError.timeout);
-    else if (kind === PendingKind.read && (confirmedToo || !isConfirmed)) {
-      pending.refuse(p, readError);
-    }
+    } else if (kind === PendingKind.write || (kind === PendingKind.asked && askedToo)) {
+      pending.refuse(p, ClientError.timeout);
+    } else if (isRead && (confirmedToo || !isConfirmed)) pending.refuse(p, readError);
   }
   return recompose;
 }

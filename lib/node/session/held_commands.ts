@@ -7,7 +7,8 @@
 import { commandLength } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
 import { AWAIT_LEADER, type NodeSession, type Refusal, type SessionHost } from "./session_host.ts";
-import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { PendingCommands } from "./pending_commands.ts";
+import { PendingKind } from "./pending_kind.ts";
 
 /** The session that holds them. */
 export interface HoldingSession extends NodeSession {
@@ -48,13 +49,18 @@ export class HeldCommands {
   hold(batch: CommandBatch, i: number, nowMs: number): void {
     const [start, end] = [batch.starts[i]!, batch.ends[i]!];
     const [action, reply, slot] = [batch.actions[i] as Action, batch.replies[i]!, batch.slots[i]!];
+    const command = batch.commands[i]!;
     // These take a few bytes whatever the client sent: the bound on its pipeline is enough.
     const isSmall = action === Action.queue || action === Action.layout;
     const pending = this.#pending;
     if (isSmall || this.#session.mayHold(end - start)) {
       const { bytes } = batch.bytes;
-      this.#noteHeld(pending.pushHeld(action, reply, nowMs, slot, bytes, start, end), 1);
-    } else pending.refuse(pending.push(PendingKind.refused, reply, nowMs, slot), ClientError.busy);
+      const position = pending.pushHeld(action, reply, nowMs, slot, command, bytes, start, end);
+      this.#noteHeld(position, 1);
+    } else {
+      const position = pending.push(PendingKind.refused, reply, nowMs, slot, command);
+      pending.refuse(position, ClientError.busy);
+    }
   }
 
   /** See PendingCommands.holdWrites. */
@@ -65,8 +71,9 @@ export class HeldCommands {
     this.#noteHeld(position, count);
   }
 
-  holdRead(position: number): void {
-    this.#pending.holdRead(position, Action.read, this.#host.monotonicMs());
+  /** `action`: of the read, or the question, there. */
+  holdRead(position: number, action: Action): void {
+    this.#pending.holdRead(position, action, this.#host.monotonicMs());
     this.#noteHeld(position, 1);
   }
 
@@ -106,6 +113,8 @@ export class HeldCommands {
       this.#refuse(p, refusal);
     } else if (action === Action.read) {
       this.#release(p, PendingKind.read, nowMs, this.#submission.roundForRead());
+    } else if (action === Action.ask) {
+      this.#release(p, PendingKind.question, nowMs, this.#submission.roundForRead());
     } else if (action === Action.queue) this.#release(p, PendingKind.local, nowMs);
     else return this.#write(p, action, nowMs);
     return p + 1;

@@ -9,33 +9,19 @@
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { ByteWriter } from "../../util/bytes.ts";
+import { hasBytes, PendingKind, waitsForLeader } from "./pending_kind.ts";
 import type { Action, ClientError } from "../../wire/command_batch.ts";
-
-export const PendingKind = {
-  /** In the log, or gathered for it. */
-  write: 1,
-  /** A read of the leader's store. */
-  read: 2,
-  /** Decided without the store: its error says how. */
-  refused: 3,
-  /** Answered by the codec, without the store. */
-  local: 4,
-  /** A read of the store as it is, which no round confirms. */
-  staleRead: 5,
-  /** Waiting for a leader to be known: its action says what becomes of it then. */
-  held: 6,
-} as const;
-export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 
 /** Most connections are idle, or have one command under way at a time. */
 const START_SIZE = 2;
-/** The words of one place: kind, reply mode, error (of a held command: action), hash slot. */
-const WORDS = 4;
+/** The words of one place: kind, reply mode, error (of a held command: action), hash slot, number. */
+const WORDS = 5;
 const KIND = 0;
 const REPLY = 1;
 const ERROR = 2;
 const ACTION = ERROR;
 const SLOT = 3;
+const COMMAND = 4;
 /**
  * The numbers of one place: the round that confirms it (reads); where its encoded command begins in
  * `readBytes` (reads, local and held commands); when it was submitted, and where its composed reply ends,
@@ -76,24 +62,31 @@ export class PendingCommands {
     return this.#withBytes;
   }
 
-  /** Reads and writes that are not answered, their replies composed or not. */
+  /** What only a leader can answer and has not, replies to reads composed or not. */
   get waitingForLeader(): number {
     let count = 0;
     for (let p = this.head; p < this.tail; p++) {
       const kind = this.kind(p);
-      if (kind === PendingKind.read || (kind === PendingKind.write && p >= this.evaluated)) count++;
+      if (kind === PendingKind.read || (p >= this.evaluated && waitsForLeader(kind))) count++;
     }
     return count;
   }
 
   /** Adds a command at the tail and returns its position. */
-  push(kind: PendingKind, replyMode: number, submittedMs: number, slot = 0): number {
+  push(
+    kind: PendingKind,
+    replyMode: number,
+    submittedMs: number,
+    slot: number,
+    command: number,
+  ): number {
     if (this.tail - this.head > this.#mask) this.#grow();
     const place = this.tail & this.#mask;
     const at = place * WORDS;
     this.#words[at + KIND] = kind;
     this.#words[at + REPLY] = replyMode;
     this.#words[at + SLOT] = slot;
+    this.#words[at + COMMAND] = command;
     this.#numbers[place * NUMBERS + SUBMITTED_MS] = submittedMs;
     return this.tail++;
   }
@@ -104,13 +97,14 @@ export class PendingCommands {
     replyMode: number,
     submittedMs: number,
     slot: number,
+    command: number,
     round: number,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
     if (this.#withBytes === 0) this.#clearBytes();
-    const at = (this.push(kind, replyMode, submittedMs, slot) & this.#mask) * NUMBERS;
+    const at = (this.push(kind, replyMode, submittedMs, slot, command) & this.#mask) * NUMBERS;
     this.#numbers[at + ROUND] = round;
     this.#numbers[at + READ_START] = this.readBytes.length;
     this.readBytes.slice(bytes, start, end);
@@ -123,12 +117,13 @@ export class PendingCommands {
     replyMode: number,
     submittedMs: number,
     slot: number,
+    command: number,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): number {
     const position = this.tail;
-    this.pushBytes(PendingKind.held, replyMode, submittedMs, slot, 0, bytes, start, end);
+    this.pushBytes(PendingKind.held, replyMode, submittedMs, slot, command, 0, bytes, start, end);
     this.#words[(position & this.#mask) * WORDS + ACTION] = action;
     return position;
   }
@@ -148,7 +143,7 @@ export class PendingCommands {
     this.#numbers[place * NUMBERS + SUBMITTED_MS] = submittedMs;
   }
 
-  /** Holds a read again that waited for its round, and is not evaluated. */
+  /** Holds a read, or a question, again that waited for its round, and is not evaluated. */
   holdRead(position: number, action: Action, nowMs: number): void {
     const place = position & this.#mask;
     this.#words[place * WORDS + KIND] = PendingKind.held;
@@ -210,6 +205,11 @@ export class PendingCommands {
     return this.#words[(position & this.#mask) * WORDS + SLOT]!;
   }
 
+  /** The command's number (kv/users/command_numbers.ts), where permissions are asked; 0 elsewhere. */
+  command(position: number): number {
+    return this.#words[(position & this.#mask) * WORDS + COMMAND]!;
+  }
+
   round(position: number): number {
     return this.#numbers[(position & this.#mask) * NUMBERS + ROUND]!;
   }
@@ -222,12 +222,32 @@ export class PendingCommands {
     return this.#numbers[(position & this.#mask) * NUMBERS + SUBMITTED_MS]!;
   }
 
+  /** When the last command came, answered or not; null where none has. Its place is not used again yet. */
+  lastSubmittedMs(): number | null {
+    return this.tail === 0 ? null : this.submittedMs(this.tail - 1);
+  }
+
   replyEnd(position: number): number {
     return this.#numbers[(position & this.#mask) * NUMBERS + REPLY_END]!;
   }
 
   setReplyEnd(position: number, outputPosition: number): void {
     this.#numbers[(position & this.#mask) * NUMBERS + REPLY_END] = outputPosition;
+  }
+
+  /** The question there, or name and password, the next command of all, was put to the node. */
+  noteAsked(position: number): void {
+    const at = (position & this.#mask) * WORDS + KIND;
+    const isQuestion = this.#words[at] === PendingKind.question;
+    this.#forgetBytes(this.#words[at]!);
+    this.#words[at] = isQuestion ? PendingKind.asked : PendingKind.authenticating;
+  }
+
+  /** What the node was asked there came to a write, which the log has now. */
+  noteWritten(position: number, nowMs: number): void {
+    const place = position & this.#mask;
+    this.#words[place * WORDS + KIND] = PendingKind.write;
+    this.#numbers[place * NUMBERS + SUBMITTED_MS] = nowMs;
   }
 
   /** Turns a command into a refusal; its reply is composed when its turn comes. */
@@ -296,10 +316,4 @@ export class PendingCommands {
     this.#words = words;
     this.#numbers = numbers;
   }
-}
-
-/** True where a command of this kind, until it is evaluated, has its bytes in `readBytes`. */
-export function hasBytes(kind: number): boolean {
-  return kind === PendingKind.read || kind === PendingKind.local ||
-    kind === PendingKind.staleRead || kind === PendingKind.held;
 }

@@ -1,11 +1,25 @@
 /** Composes the replies of one connection, in the order of its commands, and keeps them in order. */
+import { assert } from "../../util/assert.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { Result, Status } from "../../kv/commands/result.ts";
+import { type ClientAccess, denialOf } from "../../wire/client_access.ts";
 import type { Codec, LogTime } from "../../wire/codec.ts";
 import { ClientError, ReplyMode } from "../../wire/command_batch.ts";
+import type { Answer } from "../../wire/questions.ts";
+import type { ClientWatches } from "../../wire/watching.ts";
 import type { SessionHost } from "./session_host.ts";
-import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { PendingCommands } from "./pending_commands.ts";
+import { isDecidedByNode, PendingKind, waitsForOthers } from "./pending_kind.ts";
 import { ReplyStream } from "./reply_stream.ts";
+
+/** What replies are made of, of one connection. */
+export interface ReplyParts {
+  readonly codec: Codec;
+  readonly host: SessionHost;
+  readonly pending: PendingCommands;
+  readonly access: ClientAccess;
+  readonly watches: ClientWatches;
+}
 
 export class ReplyComposer {
   readonly stream = new ReplyStream();
@@ -13,15 +27,14 @@ export class ReplyComposer {
   readonly #host: SessionHost;
   readonly #pending: PendingCommands;
   readonly #outputBytesMax: number;
+  readonly #access: ClientAccess;
+  readonly #watches: ClientWatches;
   readonly #readResult = new Result();
 
-  constructor(
-    codec: Codec,
-    host: SessionHost,
-    pending: PendingCommands,
-    outputBytesMax: number,
-  ) {
+  constructor({ codec, host, pending, access, watches }: ReplyParts, outputBytesMax: number) {
     this.#codec = codec;
+    this.#access = access;
+    this.#watches = watches;
     this.#host = host;
     this.#pending = pending;
     this.#outputBytesMax = outputBytesMax;
@@ -30,6 +43,11 @@ export class ReplyComposer {
   /** True while the client takes its replies more slowly than it asks. */
   get isFull(): boolean {
     return this.stream.pendingBytes >= this.#outputBytesMax;
+  }
+
+  /** The client has to take replies first; to a user that is gone or off nothing is due but refusals. */
+  get isBlocked(): boolean {
+    return this.isFull && !this.#access.isRevoked;
   }
 
   /** Composes the reply to the next command, a write, from its `result`. */
@@ -45,13 +63,52 @@ export class ReplyComposer {
     else this.composeRead(false);
   }
 
-  /** Composes the reply to the next command, a local one. */
+  /**
+   * Composes the reply to the next command, which is no write, as a write after it is applied now. That can't
+   * wait: where there is no room for the reply, and it may be long, the command is refused.
+   */
+  composeBeforeWrite(): void {
+    const pending = this.#pending;
+    const kind = pending.kind(pending.evaluated);
+    assert(
+      !waitsForOthers(kind) && !isDecidedByNode(kind),
+      "A write was applied before an earlier command",
+    );
+    if (this.isFull && mayBeLong(kind, pending.replyMode(pending.evaluated))) {
+      pending.refuse(pending.evaluated, ClientError.busy);
+      this.composeRefusal();
+    } else this.composeNow(kind);
+  }
+
+  /**
+   * Composes the reply to the next command, a local one. It was permitted when it came; but it may have
+   * waited for its client for as long as that liked.
+   */
   composeLocal(): void {
     const pending = this.#pending;
-    const replyMode = pending.replyMode(pending.evaluated);
-    const start = pending.readStart(pending.evaluated);
+    const position = pending.evaluated;
+    const replyMode = pending.replyMode(position);
+    const start = pending.readStart(position);
     const bytes = pending.readBytes.bytes;
-    this.#codec.writeLocal(this.stream.writer, replyMode, bytes, start, this.#host);
+    let denial: ClientError | 0 = 0;
+    if (replyMode > ReplyMode.beginTransaction) {
+      denial = this.#access.denialOf(pending.command(position));
+    }
+    if (denial === 0) {
+      const { writer } = this.stream;
+      denial = this.#codec.writeLocal(
+        writer,
+        replyMode,
+        bytes,
+        start,
+        this.#host,
+        this.#watches,
+      );
+    }
+    if (denial !== 0) {
+      pending.refuse(position, denial);
+      return this.composeRefusal();
+    }
     pending.passEvaluated(this.stream.composed);
   }
 
@@ -61,6 +118,18 @@ export class ReplyComposer {
     const start = pending.readStart(pending.evaluated);
     this.#host.read(pending.readBytes.bytes, start, this.#readResult);
     this.#compose(this.#readResult, this.#host.followerTime);
+  }
+
+  /** Composes the reply to the next command, which the node was asked; a number says why it was refused. */
+  composeAnswer(answer: Answer | ClientError): void {
+    const pending = this.#pending;
+    if (typeof answer === "number") {
+      pending.refuse(pending.evaluated, answer);
+      return this.composeRefusal();
+    }
+    const replyMode = pending.replyMode(pending.evaluated);
+    this.#codec.writeAnswer(this.stream.writer, replyMode, answer, this.#host);
+    pending.passEvaluated(this.stream.composed);
   }
 
   composeRefusal(): void {
@@ -104,6 +173,11 @@ export class ReplyComposer {
   }
 
   #compose(result: Result, time: LogTime): void {
+    const denial = denialOf(result.status);
+    if (denial !== 0) {
+      this.#pending.refuse(this.#pending.evaluated, denial);
+      return this.composeRefusal();
+    }
     const replyMode = this.#pending.replyMode(this.#pending.evaluated);
     this.#codec.writeResult(this.stream.writer, replyMode, result, time);
     this.#pending.passEvaluated(this.stream.composed);
@@ -115,12 +189,13 @@ export class ReplyComposer {
     const leader = error === ClientError.redirect ? this.#host.leaderAddress() : null;
     if (error === ClientError.redirect && leader === null) error = ClientError.noLeader;
     this.#host.meters.refusedFor(error);
-    this.#codec.writeError(out, pending.replyMode(position), error, leader, pending.slot(position));
+    const [slot, command] = [pending.slot(position), pending.command(position)];
+    this.#codec.writeError(out, pending.replyMode(position), error, leader, slot, command);
   }
 }
 
 /** True where a reply may take more than a few bytes, and more than its command did. */
-export function mayBeLong(kind: PendingKind, replyMode: number): boolean {
+function mayBeLong(kind: PendingKind, replyMode: number): boolean {
   if (kind === PendingKind.local) return replyMode > ReplyMode.beginTransaction;
   return kind === PendingKind.read || kind === PendingKind.staleRead;
 }

@@ -61,6 +61,16 @@ export class ReplyStream {
     this.#output.written();
   }
 
+  /** Gives up memory that is not in use. */
+  giveBack(): void {
+    this.#output.giveBack();
+  }
+
+  /** True where a reply is composed that may not leave yet. */
+  get isHeldUp(): boolean {
+    return this.composed > this.#released;
+  }
+
   /**
    * Composes again what is not released. `compose` gets a writer that holds the bytes that are released
    * and not taken, and `copy(from, to)`, which appends the old bytes between two positions.

@@ -5,7 +5,7 @@
  */
 import { bucketOf, TimeHistogram } from "../../util/time_histogram.ts";
 import { ClientError } from "../../wire/command_batch.ts";
-import { PendingKind } from "./pending_commands.ts";
+import { PendingKind } from "./pending_kind.ts";
 
 /** `stale`: reads of what this server has, for READONLY connections. `local`: answered without data. */
 export type RequestKind = "write" | "read" | "stale" | "local";
@@ -27,7 +27,11 @@ export class RequestMeters {
     this.#histograms[PendingKind.read] = this.byKind.read;
     this.#histograms[PendingKind.staleRead] = this.byKind.stale;
     this.#histograms[PendingKind.local] = this.byKind.local;
-    for (const kind of [PendingKind.refused, PendingKind.held]) this.#histograms[kind] = null;
+    // A change of members is no request like the others.
+    const { refused, held, question, asked, authenticate, authenticating } = PendingKind;
+    for (const kind of [refused, held, question, asked, authenticate, authenticating]) {
+      this.#histograms[kind] = null;
+    }
   }
 
   /** It is so late. */

@@ -8,28 +8,41 @@
  * its read index and nothing after it. Its reply is kept until the round confirms, and becomes a refusal
  * where the leadership is lost first.
  */
-import { assert } from "../../util/assert.ts";
 import { type Result, Status } from "../../kv/commands/result.ts";
+import type { ClientView } from "../../wire/clients.ts";
 import type { Codec } from "../../wire/codec.ts";
+import { ClientAccess } from "../../wire/client_access.ts";
 import { ClientError, type CommandBatch } from "../../wire/command_batch.ts";
+import type { Answer } from "../../wire/questions.ts";
+import { Asking } from "./asking.ts";
 import { CommandInput } from "./command_input.ts";
 import { ClientPace } from "./client_pace.ts";
-import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
-import { giveUpUntil } from "./give_up.ts";
+import { AWAIT_LEADER, type Refusal, type SessionHost, type UserGate } from "./session_host.ts";
+import { type GiveUp, giveUpUntil, overdueUntil } from "./give_up.ts";
 import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
-import { PendingCommands, PendingKind } from "./pending_commands.ts";
-import { mayBeLong, ReplyComposer } from "./reply_composer.ts";
+import { PendingCommands } from "./pending_commands.ts";
+import { isDecidedByNode, PendingKind, waitsForOthers } from "./pending_kind.ts";
+import { releaseReplies } from "./release.ts";
+import { ReplyComposer } from "./reply_composer.ts";
 import type { CheckedSession } from "./session_invariants.ts";
+import { SessionEnd } from "./session_end.ts";
+import { checkedSession, sessionView } from "./session_view.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { ClientSession } from "../api.ts";
 import { Submission } from "./submission.ts";
+import { WatchOutput } from "./watch_output.ts";
 
 /** A client that has sent nothing more for this long waits for an answer to what it sent. */
 const SILENCE_MS = 200;
 
 export class Session implements ClientSession, HoldingSession {
   readonly remote: string;
+  readonly access: ClientAccess;
+  gate: UserGate | null = null;
+  /** What the client connected to; set by the node, where it is known. */
+  local = "";
+  readonly openedMs: number;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   /** Set by the node while this session waits for the end of the turn or for time to pass. */
@@ -41,55 +54,70 @@ export class Session implements ClientSession, HoldingSession {
   readonly #codec: Codec;
   readonly #host: SessionHost;
   readonly #limits: SessionLimits;
-  readonly #input: CommandInput;
+  readonly input: CommandInput;
   readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
   readonly #submission: Submission;
+  readonly #asking: Asking;
+  readonly #watching: WatchOutput;
   #confirmedRound = 0;
   /** It was disconnected. */
   isGone = false;
-  /** Nothing is parsed any more; close once the commands up to here are answered. */
-  #lastPosition = Infinity;
-  #lastReason = "";
+  isDying = false;
+  isKilled = false;
+  readonly #end = new SessionEnd();
   readonly #share: BudgetShare;
 
-  constructor(remote: string, codec: Codec, host: SessionHost, limits: SessionLimits) {
+  /** `access`: the one that the codec has; nobody's, where there are no users, unless given. */
+  constructor(
+    remote: string,
+    codec: Codec,
+    host: SessionHost,
+    limits: SessionLimits,
+    access: ClientAccess = new ClientAccess(),
+  ) {
     this.remote = remote;
+    this.openedMs = host.monotonicMs();
     this.#codec = codec;
+    this.access = access;
     this.#host = host;
     this.#limits = limits;
     this.#share = new BudgetShare(limits.budget);
-    this.#replies = new ReplyComposer(codec, host, this.#pending, limits.outputBytesMax);
+    this.#watching = new WatchOutput(this, host, () => !this.#checkBudget());
+    const parts = { codec, host, pending: this.#pending, access, watches: this.#watching };
+    this.#replies = new ReplyComposer(parts, limits.outputBytesMax);
     this.#submission = new Submission(this, this.#pending, host);
-    this.#input = new CommandInput(codec, limits.batches, limits.commandBytesMax);
+    this.#asking = new Asking(this, this.#pending, this.#replies, host, access);
+    this.input = new CommandInput(codec, limits.batches, limits.commandBytesMax);
   }
 
   // Input.
 
   inputSpace(): Uint8Array {
-    return this.#input.space();
+    return this.input.space();
   }
 
   received(count: number): void {
-    this.#input.received(count);
+    this.input.received(count);
   }
 
   get wantsInput(): boolean {
     return this.#isReading() && !this.#codec.isWaiting() && !this.#checkBudget();
   }
 
-  nextBatch(): CommandBatch | null {
-    if (this.closing !== null || this.#lastPosition !== Infinity || !this.#hasRoom()) return null;
+  nextBatch(commandsMax = Infinity): CommandBatch | null {
+    if (this.closing !== null || this.#end.isSet || !this.#hasRoom()) return null;
     const room = this.#limits.pipelineCommandsMax - this.#pending.length;
-    return this.#input.nextBatch(room, this.#host);
+    return this.input.nextBatch(Math.min(room, commandsMax), this.#host);
   }
 
-  submit(batch: CommandBatch): void {
+  /** `refused`: why this batch is, whatever else this server would do with it. */
+  submit(batch: CommandBatch, refused: ClientError | null = null): void {
     const refusal = this.#host.refusal();
     if (refusal !== AWAIT_LEADER) this.#resumeHeld(refusal, 0);
-    const end = this.#submission.submit(batch, refusal);
-    this.#input.giveBack(batch);
-    if (end !== null) this.#endAfter(this.#pending.tail - 1, end);
+    const end = this.#submission.submit(batch, refused ?? refusal);
+    this.input.giveBack(batch);
+    if (end !== null) this.#end.after(this.#pending.tail - 1, end);
     if (this.#submission.isHolding) this.#checkBudget();
     this.#proceed();
   }
@@ -99,7 +127,7 @@ export class Session implements ClientSession, HoldingSession {
     // It may have left, and must not find done what it has given up: it waits for no leader.
     const refusal = this.#host.refusal();
     this.#resumeHeld(refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, 0);
-    this.#endAfter(this.#pending.tail - 1, "the client ended the connection");
+    this.#end.after(this.#pending.tail - 1, "the client ended the connection");
     this.advance();
   }
 
@@ -107,18 +135,20 @@ export class Session implements ClientSession, HoldingSession {
     this.isGone = true;
     this.onActivity = null;
     this.#host.forget(this);
+    this.#codec.gone?.();
+    this.#watching.close(null);
     this.#share.giveBack();
   }
 
   // Output.
 
   takeOutput(): Uint8Array | null {
-    return this.#replies.stream.take();
+    return this.isKilled ? null : this.#watching.take(this.#replies);
   }
 
   outputWritten(): void {
     const wasFull = !this.#hasRoom();
-    this.#replies.stream.written();
+    this.#watching.written(this.#replies.stream);
     if (wasFull) this.advance();
     if (wasFull || this.#replies.stream.hasReleased) this.#host.markActive(this);
   }
@@ -147,18 +177,7 @@ export class Session implements ClientSession, HoldingSession {
   beforeApply(position: number): void {
     const pending = this.#pending;
     if (this.isGone || pending.evaluated >= position) return;
-    while (pending.evaluated < position) {
-      const kind = pending.kind(pending.evaluated);
-      assert(
-        kind !== PendingKind.write && kind !== PendingKind.held,
-        "A write was applied before an earlier one",
-      );
-      if (this.#replies.isFull && mayBeLong(kind, pending.replyMode(pending.evaluated))) {
-        // The write can't wait, and there is no room for the read's reply: the read is refused.
-        pending.refuse(pending.evaluated, ClientError.busy);
-        this.#replies.composeRefusal();
-      } else this.#replies.composeNow(kind);
-    }
+    while (pending.evaluated < position) this.#replies.composeBeforeWrite();
   }
 
   /** Composes the reply to the write at `position`, which was just applied. */
@@ -180,15 +199,18 @@ export class Session implements ClientSession, HoldingSession {
     const pending = this.#pending;
     while (pending.evaluated < pending.tail) {
       const kind = pending.kind(pending.evaluated);
-      if (kind === PendingKind.write || kind === PendingKind.held) break;
-      if (this.#host.mustRest(this)) break;
+      if (waitsForOthers(kind) || this.#host.mustRest(this)) break;
       if (kind === PendingKind.refused) this.#replies.composeRefusal();
-      else if (kind !== PendingKind.read) {
-        if (this.#replies.isFull) break;
+      else if (kind !== PendingKind.read && !isDecidedByNode(kind)) {
+        if (this.#replies.isBlocked) break;
         this.#replies.composeNow(kind);
       } else {
         if (pending.round(pending.evaluated) > this.#confirmedRound) break;
-        if (this.#replies.isFull) break; // outputWritten() continues from here
+        if (this.#replies.isBlocked) break; // outputWritten() continues from here
+        if (isDecidedByNode(kind)) {
+          this.#asking.ask();
+          continue;
+        }
         if (this.#checkBudget()) break; // checkDeadlines() continues from here
         if (!this.#replies.composeRead(true)) {
           this.#host.waitForExpiry(this);
@@ -197,6 +219,10 @@ export class Session implements ClientSession, HoldingSession {
       }
     }
     this.#release();
+  }
+
+  answered(position: number, answer: Answer | ClientError): void {
+    if (!this.isGone && this.#asking.answered(position, answer)) this.advance();
   }
 
   /** Writes did not come into the log. Those that only lack a leader wait for the next one. */
@@ -215,30 +241,18 @@ export class Session implements ClientSession, HoldingSession {
     this.advance();
   }
 
-  /**
-   * Gives up on all commands submitted at or before `cutoffMs`: a write may be in the log, so its
-   * outcome is unknown; of a read nothing was done. Reads whose round is confirmed wait for nothing
-   * but their client, and may be left to it.
-   */
-  giveUp(cutoffMs: number, readError: ClientError, confirmedToo = true): void {
+  /** A write may be in the log, so its outcome is unknown; of a read nothing was done. */
+  giveUp(what: GiveUp): void {
     const pending = this.#pending;
     if (this.isGone || pending.length === 0) return;
-    const confirmed = this.#confirmedRound;
-    if (giveUpUntil(pending, cutoffMs, readError, confirmed, confirmedToo)) {
-      this.#replies.recompose();
-    }
+    if (giveUpUntil(pending, what, this.#confirmedRound)) this.#replies.recompose();
     this.advance();
   }
 
-  /**
-   * The leadership that gave out read rounds is gone; a later one counts its own. Writes in the log have
-   * an unknown outcome. Reads after the last of those wait for the next leader. A read before it must not
-   * see it, but a later leader may have applied it by the time it is asked: such a read is refused.
-   */
   leadershipLost(readError: ClientError): void {
     if (this.isGone) return;
     if (this.#mayHoldAgain()) this.#submission.holdReadsAgain();
-    this.giveUp(Infinity, readError);
+    this.giveUp({ cutoffMs: Infinity, readError, confirmedToo: true, askedToo: false });
     this.#confirmedRound = 0;
   }
 
@@ -247,28 +261,39 @@ export class Session implements ClientSession, HoldingSession {
   }
 
   end(reason: string): void {
-    this.#endAfter(this.#pending.tail - 1, reason);
+    this.#end.after(this.#pending.tail - 1, reason);
     this.advance();
   }
 
-  inspect(): CheckedSession {
-    const { remote, isAwaitingLeader, heldCommands } = this;
-    const confirmedRound = this.#confirmedRound;
+  kill(reason: string): void {
+    this.isKilled = true;
+    this.closing ??= reason;
+    this.#host.markActive(this);
+  }
+
+  view(nowMs: number): ClientView {
     const [pending, replies] = [this.#pending, this.#replies.stream];
-    const shareBytes = this.#share.bytes;
-    return { remote, isAwaitingLeader, heldCommands, confirmedRound, pending, replies, shareBytes };
+    const [facts, user] = [this.#codec.facts(), this.access.name];
+    return sessionView(this, { facts, user, pending, replies }, nowMs);
+  }
+
+  inspect(): CheckedSession {
+    const parts = { pending: this.#pending, replies: this.#replies.stream };
+    return checkedSession(this, parts, this.#confirmedRound, this.#share.bytes);
   }
 
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void {
     const pending = this.#pending;
-    if (pending.length > 0 && pending.submittedMs(pending.head) <= nowMs - commandTimeoutMs) {
-      this.giveUp(nowMs - commandTimeoutMs, ClientError.noLeader, false);
+    const cutoffMs = nowMs - commandTimeoutMs;
+    if (pending.length > 0 && pending.submittedMs(pending.head) <= cutoffMs) {
+      this.giveUp(overdueUntil(cutoffMs));
     }
-    const since = this.#input.midCommandSinceMs;
+    const since = this.input.midCommandSinceMs;
     if (since >= 0 && nowMs - since >= SILENCE_MS) this.#decideInSilence();
     if (since >= 0 && nowMs - since >= halfCommandTimeoutMs && this.#isReading()) {
       this.end("half a command, and no more of it in time");
     }
+    this.closing ??= this.#watching.elapse(nowMs);
     if (this.#share.isHeldBack && !this.#checkBudget()) {
       this.advance();
       this.#host.markActive(this);
@@ -277,7 +302,7 @@ export class Session implements ClientSession, HoldingSession {
 
   /** Decides what empty lines meant, now that nothing follows them, and answers them. */
   #decideInSilence(): void {
-    const batch = this.#isReading() ? this.#input.silentBatch() : null;
+    const batch = this.#isReading() ? this.input.silentBatch() : null;
     if (batch !== null) this.submit(batch);
   }
 
@@ -296,17 +321,17 @@ export class Session implements ClientSession, HoldingSession {
 
   /** True where commands of which nothing was done may wait for the next leader. */
   #mayHoldAgain(): boolean {
-    return this.#lastPosition === Infinity && this.#host.refusal() === AWAIT_LEADER;
+    return !this.#end.isSet && this.#host.refusal() === AWAIT_LEADER;
   }
 
   #isReading(): boolean {
-    return this.closing === null && this.#lastPosition === Infinity && this.#hasRoom();
+    return this.closing === null && !this.#end.isSet && this.#hasRoom();
   }
 
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
     if (this.isGone) return true;
-    const heldBytes = this.#input.heldBytes + this.#replies.stream.heldBytes;
+    const heldBytes = this.input.heldBytes + this.#replies.stream.heldBytes;
     return this.#share.hold(heldBytes + this.#pending.readBytes.bytes.length);
   }
 
@@ -318,33 +343,8 @@ export class Session implements ClientSession, HoldingSession {
   #release(): void {
     const pending = this.#pending;
     const before = pending.head;
-    const { meters } = this.#host;
-    let [runMs, count] = [0, 0];
-    let runKind: PendingKind = PendingKind.refused;
-    while (pending.head < pending.evaluated) {
-      const kind = pending.kind(pending.head);
-      if (kind === PendingKind.read && pending.round(pending.head) > this.#confirmedRound) break;
-      this.#replies.stream.release(pending.replyEnd(pending.head));
-      const submittedMs = pending.submittedMs(pending.head);
-      if (kind !== runKind || submittedMs !== runMs) {
-        meters.answered(runKind, runMs, count);
-        runKind = kind;
-        runMs = submittedMs;
-        count = 0;
-      }
-      count++;
-      pending.head++;
-    }
-    meters.answered(runKind, runMs, count);
-    if (pending.head > this.#lastPosition && this.closing === null) {
-      this.closing = this.#lastReason;
-    }
+    releaseReplies(pending, this.#replies.stream, this.#host.meters, this.#confirmedRound);
+    this.closing ??= this.#end.reasonAt(pending.head);
     if (pending.head !== before || this.closing !== null) this.#host.markActive(this);
-  }
-
-  #endAfter(position: number, reason: string): void {
-    if (this.#lastPosition !== Infinity) return;
-    this.#lastPosition = position;
-    this.#lastReason = reason;
   }
 }

@@ -4,9 +4,13 @@
  * reason. `NodeSession` is a connection, seen from the node. Each side knows the other by these alone.
  */
 import type { Result } from "../../kv/commands/result.ts";
+import type { ClientView } from "../../wire/clients.ts";
 import type { ClientAddress, LogTime, ServerViewSource } from "../../wire/codec.ts";
+import type { ClientAccess } from "../../wire/client_access.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
+import type { Answer, Question } from "../../wire/questions.ts";
 import type { ClientPace } from "./client_pace.ts";
+import type { Watches } from "../watches/watches.ts";
 import type { RequestMeters } from "./request_meters.ts";
 import type { CheckedSession } from "./session_invariants.ts";
 
@@ -15,15 +19,27 @@ export const AWAIT_LEADER = -1;
 /** Why a server takes no commands now; 0 where it does. */
 export type Refusal = ClientError | 0 | typeof AWAIT_LEADER;
 
+/** Bounds how many connections a user has. */
+export interface UserGate {
+  /** The connection becomes that of this user; false where the user has as many as it may. */
+  admits(userId: number): boolean;
+}
+
 /** One client connection, as the node sees it. */
 export interface NodeSession {
   /** Notes of the node's lists (sessions.ts): this session is in one of them already. */
   isMarkedActive: boolean;
   isWaitingForTime: boolean;
   isAwaitingLeader: boolean;
+  /** It is to be closed at the end of this turn. */
+  isDying: boolean;
   /** It was disconnected: nothing is to be told to it any more. */
   readonly isGone: boolean;
   readonly pace: ClientPace;
+  readonly remote: string;
+  readonly access: ClientAccess;
+  /** Null where nothing is bounded. */
+  readonly gate: UserGate | null;
   /** See ByteSource. */
   readonly onActivity: (() => void) | null;
   /** True while any command is not answered. */
@@ -36,6 +52,8 @@ export interface NodeSession {
   beforeApply(position: number): void;
   /** The write at `position` was applied, with this result. */
   applied(position: number, result: Result): void;
+  /** The node answers what it was asked at `position`, unless that was given up. */
+  answered(position: number, answer: Answer | ClientError): void;
   /** A read round was confirmed, and the store holds all up to its read index. */
   confirmed(round: number): void;
   /** Something that replies may have waited for has happened. */
@@ -53,17 +71,32 @@ export interface NodeSession {
    * those submitted at or before `cutoffMs`.
    */
   resumeHeld(cutoffMs: number): void;
-  /** The leadership that gave out read rounds is gone. */
+  /**
+   * The leadership that gave out read rounds is gone; a later one counts its own. Writes in the log have
+   * an unknown outcome. Reads after the last of those wait for the next leader. A read before it must not
+   * see it, but a later leader may have applied it by the time it is asked: such a read is refused.
+   */
   leadershipLost(readError: ClientError): void;
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void;
   /** Closes once what is due has gone out. */
   end(reason: string): void;
+  /** Closes at once, whatever is due: it is not answered. */
+  kill(reason: string): void;
+  /** As CLIENT LIST shows it. */
+  view(nowMs: number): ClientView;
   /** What `checkSession` reads; for tests and the simulator. */
   inspect(): CheckedSession;
 }
 
+/** Whose commands an entry carries: a connection, or a script of one. */
+export type Proposer = Pick<
+  NodeSession,
+  "isGone" | "pace" | "beforeApply" | "applied" | "advance" | "refuseWrites"
+>;
+
 export interface SessionHost extends ServerViewSource {
   readonly meters: RequestMeters;
+  readonly watches: Watches;
   monotonicMs(): number;
   /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
   readonly leaderTime: LogTime;
@@ -87,7 +120,7 @@ export interface SessionHost extends ServerViewSource {
    * the session are `firstPosition` and on. The bytes are copied.
    */
   append(
-    session: NodeSession,
+    session: Proposer,
     firstPosition: number,
     bytes: Uint8Array,
     start: number,
@@ -106,6 +139,18 @@ export interface SessionHost extends ServerViewSource {
    */
   mustRest(session: NodeSession): boolean;
   read(bytes: Uint8Array, offset: number, result: Result): void;
+  /**
+   * Puts a question about members or users, or a script, once its round is confirmed. The answer, or why
+   * there is none; null: it comes by `session.answered(position, …)`. `command`: the number of what asks.
+   */
+  ask(
+    session: NodeSession,
+    position: number,
+    request: Question,
+    command: number,
+  ): Answer | ClientError | null;
+  /** Asks whether this is a user's name and password; the answer comes by `session.answered(position, …)`. */
+  authenticate(session: NodeSession, position: number, name: string, password: Uint8Array): void;
   /** Calls `session.resumeHeld()` once a leader is known, and for each command that waits too long. */
   awaitLeader(session: NodeSession): void;
   /** Wakes the session's shell at the end of the turn. */

@@ -4,7 +4,7 @@
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { assert } from "../../util/assert.ts";
-import { hasBytes, PendingKind } from "./pending_commands.ts";
+import { hasBytes, PendingKind } from "./pending_kind.ts";
 
 /** The ring of commands, as far as the check reads it (pending_commands.ts). */
 export interface CheckedRing {

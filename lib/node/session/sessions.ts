@@ -1,4 +1,5 @@
 /** All client sessions of a server: which have output, which wait for time, which are late. */
+import { type ClientFilter, type ClientView, isMeant } from "../../wire/clients.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { NodeSession } from "./session_host.ts";
 
@@ -6,6 +7,8 @@ import type { NodeSession } from "./session_host.ts";
 const CHECK_INTERVAL_MS = 100;
 /** The same for commands that wait for a leader. */
 const HELD_CHECK_INTERVAL_MS = 10;
+
+const KILLED = "it was killed: CLIENT KILL, or raftkv clients kill";
 
 export interface SessionTimes {
   readonly commandTimeoutMs: number;
@@ -29,6 +32,7 @@ export interface ClientLoad {
   readonly waitingCommands: number;
   /** Commands that wait until a leader is known. */
   readonly heldCommands: number;
+  readonly watches: number;
 }
 
 export class Sessions {
@@ -38,6 +42,8 @@ export class Sessions {
   /** Those whose reads were enough work for a span of time; the one that waits longest is first. */
   readonly #resting = new Set<NodeSession>();
   #awaitingLeader: NodeSession[] = [];
+  /** To be closed at the end of the turn: whoever asked for it is in the midst of a reply. */
+  readonly #dying: { readonly session: NodeSession; readonly isGently: boolean }[] = [];
   #lastCheckMs = 0;
   #lastHeldCheckMs = 0;
 
@@ -80,6 +86,17 @@ export class Sessions {
     this.#resting.delete(session);
   }
 
+  /** Those that are meant, as CLIENT LIST shows them, in the order in which they came. */
+  viewsOf(filter: ClientFilter, nowMs: number): { session: NodeSession; view: ClientView }[] {
+    const found: { session: NodeSession; view: ClientView }[] = [];
+    for (const session of this.#all) {
+      if (session.isDying) continue;
+      const view = session.view(nowMs);
+      if (isMeant(filter, view)) found.push({ session, view });
+    }
+    return found;
+  }
+
   /** Remembers to wake the session's shell at the end of the turn; false where that was so already. */
   markActive(session: NodeSession): boolean {
     if (session.isMarkedActive) return false;
@@ -88,8 +105,15 @@ export class Sessions {
     return true;
   }
 
+  /** Closes the session at the end of the turn: `isGently` once its replies are out, else at once. */
+  kill(session: NodeSession, isGently: boolean): void {
+    session.isDying = true;
+    this.#dying.push({ session, isGently });
+  }
+
   /** Wakes the shells of all marked sessions, and of those that are marked meanwhile. */
   wake(): void {
+    if (this.#dying.length > 0) this.#endDying();
     while (this.#active.length > 0) {
       const active = this.#active;
       this.#active = [];
@@ -97,6 +121,13 @@ export class Sessions {
         session.isMarkedActive = false;
         session.onActivity?.();
       }
+    }
+  }
+
+  #endDying(): void {
+    for (const { session, isGently } of this.#dying.splice(0)) {
+      if (isGently) session.end(KILLED);
+      else session.kill(KILLED);
     }
   }
 

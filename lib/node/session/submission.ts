@@ -1,9 +1,11 @@
 /** Decides what each command of a batch does on this server now: it is appended, read or refused. */
+import { commandNumbered } from "../../kv/users/command_numbers.ts";
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
 import { HeldCommands, type HoldingSession } from "./held_commands.ts";
-import { type PendingCommands, PendingKind } from "./pending_commands.ts";
+import type { PendingCommands } from "./pending_commands.ts";
+import { PendingKind } from "./pending_kind.ts";
 
 export class Submission {
   readonly #session: HoldingSession;
@@ -44,6 +46,10 @@ export class Submission {
     const nowMs = this.#host.monotonicMs();
     for (let i = 0; i < batch.count;) {
       const action = batch.actions[i] as Action;
+      if (refusal === ClientError.overRate && isWorkOfOurs(batch, i)) {
+        this.#refuse(batch, i++, refusal, nowMs);
+        continue;
+      }
       switch (action) {
         case Action.write:
         case Action.transaction:
@@ -58,6 +64,14 @@ export class Submission {
         case Action.read:
           if (refusal === 0) this.#read(batch, i, nowMs);
           else this.#holdOrRefuse(batch, i, refusal, nowMs);
+          break;
+        case Action.ask:
+          if (refusal === 0) {
+            this.#bytes(PendingKind.question, batch, i, nowMs, this.roundForRead());
+          } else this.#holdOrRefuse(batch, i, refusal, nowMs);
+          break;
+        case Action.authenticate:
+          this.#bytes(PendingKind.authenticate, batch, i, nowMs, 0);
           break;
         case Action.staleRead:
           this.#staleRead(batch, i, refusal, nowMs);
@@ -75,17 +89,13 @@ export class Submission {
           } else this.#bytes(PendingKind.local, batch, i, nowMs, 0);
           break;
         case Action.local:
-          // After held commands, `resume` comes to it in its turn.
-          if (batch.replies[i] === ReplyMode.beginTransaction && !this.isHolding) {
-            this.isDiscarded = false;
-          }
-          this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          this.#local(batch, i, nowMs);
           break;
         case Action.localAndClose:
           this.#bytes(PendingKind.local, batch, i, nowMs, 0);
           return "the client, or its error, asks for the end";
         case Action.refuse:
-          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
+          this.#refusePlainly(batch.replies[i] as ClientError, nowMs, batch.commands[i]!);
           break;
         case Action.refuseAndClose:
           this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
@@ -121,7 +131,9 @@ export class Submission {
     let p = pending.tail;
     while (p > pending.evaluated && pending.kind(p - 1) !== PendingKind.write) p--;
     for (; p < pending.tail; p++) {
-      if (pending.kind(p) === PendingKind.read) this.#forHolding().holdRead(p);
+      const kind = pending.kind(p);
+      if (kind === PendingKind.read) this.#forHolding().holdRead(p, Action.read);
+      else if (kind === PendingKind.question) this.#forHolding().holdRead(p, Action.ask);
     }
   }
 
@@ -131,9 +143,18 @@ export class Submission {
     return this.#round;
   }
 
+  #local(batch: CommandBatch, i: number, nowMs: number): void {
+    // After held commands, `resume` comes to it in its turn.
+    if (batch.replies[i] === ReplyMode.beginTransaction && !this.isHolding) {
+      this.isDiscarded = false;
+    }
+    this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+  }
+
   #staleRead(batch: CommandBatch, i: number, refusal: Refusal, nowMs: number): void {
     if (refusal === 0) return this.#read(batch, i, nowMs);
-    const error = refusal === ClientError.busy ? refusal : this.#host.staleRefusal();
+    const isMeant = refusal === ClientError.busy || refusal === ClientError.overRate;
+    const error = isMeant ? refusal : this.#host.staleRefusal();
     if (error === 0) this.#bytes(PendingKind.staleRead, batch, i, nowMs, 0);
     else this.#refuse(batch, i, error, nowMs);
   }
@@ -167,7 +188,8 @@ export class Submission {
     for (; i < batch.count && batch.actions[i] === action; i++) {
       if (refusal === 0) error = host.writeRefusal(bytes, batch.starts[i]!);
       if (error !== 0) break;
-      this.#pending.push(PendingKind.write, batch.replies[i]!, nowMs, batch.slots[i]!);
+      const [replyMode, slot] = [batch.replies[i]!, batch.slots[i]!];
+      this.#pending.push(PendingKind.write, replyMode, nowMs, slot, batch.commands[i]!);
     }
     if (i > from) {
       const [start, end] = [batch.starts[from]!, batch.ends[i - 1]!];
@@ -189,6 +211,7 @@ export class Submission {
       batch.replies[i]!,
       nowMs,
       batch.slots[i]!,
+      batch.commands[i]!,
       round,
       batch.bytes.bytes,
       batch.starts[i]!,
@@ -199,12 +222,23 @@ export class Submission {
   #refuse(batch: CommandBatch, i: number, error: ClientError, nowMs: number): void {
     const pending = this.#pending;
     const replyMode = batch.replies[i]!;
-    const position = pending.push(PendingKind.refused, replyMode, nowMs, batch.slots[i]!);
-    pending.refuse(position, error);
+    const [slot, command] = [batch.slots[i]!, batch.commands[i]!];
+    pending.refuse(pending.push(PendingKind.refused, replyMode, nowMs, slot, command), error);
   }
 
-  #refusePlainly(error: ClientError, nowMs: number): void {
-    const position = this.#pending.push(PendingKind.refused, ReplyMode.plain, nowMs);
-    this.#pending.refuse(position, error);
+  #refusePlainly(error: ClientError, nowMs: number, command = 0): void {
+    const pending = this.#pending;
+    pending.refuse(
+      pending.push(PendingKind.refused, ReplyMode.plain, nowMs, 0, command),
+      error,
+    );
   }
+}
+
+/** It needs no leader, and is more than a reply that is there already or a matter of its connection. */
+function isWorkOfOurs({ actions, replies, commands }: CommandBatch, i: number): boolean {
+  const action = actions[i];
+  if (action === Action.authenticate || action === Action.layout) return true;
+  return action === Action.local && replies[i]! > ReplyMode.beginTransaction &&
+    commandNumbered(commands[i]!)?.isFree !== true;
 }

@@ -40,11 +40,14 @@ export class Clocks {
     this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
   }
 
-  /** It is `nowMs`, and the term is this: to be told often, for nobody notes when a term begins. */
-  noteTerm(nowMs: number, term: number): void {
+  /**
+   * It is `nowMs`, and the term is this. At `lookedMs`, which is to be soon before that, for nobody notes
+   * when a term begins, it was the one that was noted last.
+   */
+  noteTerm(nowMs: number, term: number, lookedMs: number): void {
     if (term !== this.#term) {
       this.#term = term;
-      this.#termSinceMs = this.#lookedMs;
+      this.#termSinceMs = Math.max(this.#lookedMs, lookedMs);
     }
     this.#lookedMs = nowMs;
   }
@@ -61,10 +64,16 @@ export class Clocks {
 
   /**
    * `leads`: whether this server leads `term`; `report`: what its leader last said of its time, null
-   * where it said nothing, or long ago.
+   * where it said nothing, or long ago; `lookedMs`: see `noteTerm`.
    */
-  elapse(nowMs: number, term: number, leads: boolean, report: TimeReport | null): void {
-    this.noteTerm(nowMs, term);
+  elapse(
+    nowMs: number,
+    term: number,
+    leads: boolean,
+    report: TimeReport | null,
+    lookedMs = -Infinity,
+  ): void {
+    this.noteTerm(nowMs, term, lookedMs);
     if (leads) {
       // Should another lead for a while and say nothing of its time, it continues by this.
       const receivedMs = this.#clock.monotonicMs();

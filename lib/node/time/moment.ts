@@ -12,6 +12,8 @@ export class Moment implements Clock {
   /** From when a turn is asked for until its end: the first reading serves all. */
   #isHeld = false;
   #isRead = false;
+  /** Something comes in: whether a turn will be asked for is not known yet, or it was. */
+  #input: "none" | "open" | "withTurn" = "none";
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,8 +42,24 @@ export class Moment implements Clock {
 
   /** A turn was asked for: what comes in until its end happens at one moment, which begins now. */
   begin(): void {
+    if (this.#input !== "none") {
+      this.#input = "withTurn"; // its moment has begun with the input
+      return;
+    }
     this.#isHeld = true;
     this.#isRead = false;
+  }
+
+  /** Bytes come in: what they bring, and the turn that they ask for, is one moment. */
+  inputBegins(): void {
+    if (this.#isHeld) return; // a turn was asked for before
+    this.begin();
+    this.#input = "open";
+  }
+
+  inputEnds(): void {
+    if (this.#input === "open") this.end();
+    this.#input = "none";
   }
 
   /** A turn runs, asked for or not. */

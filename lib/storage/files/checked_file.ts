@@ -51,9 +51,10 @@ export function writeCheckedFile(
   { name, kind }: CheckedFile,
   owner: FileOwner,
   body: ByteWriter,
+  version?: number,
 ): void {
   const head = new Uint8Array(FILE_HEAD_BYTES);
-  writeFileHead(head, kind, owner);
+  writeFileHead(head, kind, owner, version);
   const out = new ByteWriter(FILE_HEAD_BYTES + body.length + CHECKSUM_BYTES);
   out.raw(head);
   out.raw(body.view());

@@ -3,10 +3,13 @@
  *
  *   0  40  head (file_head.ts, kind "FO", with the cluster id)
  *  40   1  stage: 1 prepared, 2 formed
- *  41   1  zero
+ *  41   1  1 where the server was added later, and is none of the members; else zero
  *  42   2  number of members, n
  *  44 16n  each member: server id u64, incarnation 8 bytes; ascending by id
  *      4  checksum of everything before it
+ *
+ * The format version is 1 or, for a server that was added later, 2: a build that knows 1 alone would take
+ * it for one that mixes files of two lives.
  */
 import type { ServerId } from "../../raft/types.ts";
 import type { Disk } from "../../host/ports.ts";
@@ -18,6 +21,8 @@ import type { FormationRecord, FoundingMember } from "../types.ts";
 
 export const FORMATION_FILE = "formation";
 const STAGES = ["prepared", "formed"] as const;
+const JOINED = 1;
+const JOINED_VERSION = 2;
 
 const FILE: CheckedFile = {
   name: FORMATION_FILE,
@@ -31,17 +36,18 @@ export function writeFormation(
   disk: Disk,
   directory: string,
   serverId: ServerId,
-  { stage, clusterId, members }: FormationRecord,
+  { stage, clusterId, members, joined }: FormationRecord,
 ): void {
   const body = new ByteWriter(256);
   body.u8(STAGES.indexOf(stage) + 1);
-  body.u8(0);
+  body.u8(joined === true ? JOINED : 0);
   body.u16(members.length);
   for (const member of members) {
     body.u64(member.serverId);
     body.raw(hexToBytes(member.incarnation));
   }
-  writeCheckedFile(disk, directory, FILE, { clusterId, serverId }, body);
+  const version = joined === true ? JOINED_VERSION : undefined;
+  writeCheckedFile(disk, directory, FILE, { clusterId, serverId }, body, version);
 }
 
 /** The record in `directory`, or null; `DataDirectoryError` where it is damaged or another's. */
@@ -57,9 +63,10 @@ export function readFormation(
   });
 }
 
-function decodeMembers(body: ByteReader): Pick<FormationRecord, "stage" | "members"> {
+function decodeMembers(body: ByteReader): Omit<FormationRecord, "clusterId"> {
   const stage = STAGES[body.u8() - 1];
-  if (stage === undefined || body.u8() !== 0) throw new ByteFormatError("its stage is unknown");
+  const flags = body.u8();
+  if (stage === undefined || flags > JOINED) throw new ByteFormatError("its stage is unknown");
   const count = body.u16();
   const members: FoundingMember[] = [];
   for (let i = 0; i < count; i++) {
@@ -69,5 +76,5 @@ function decodeMembers(body: ByteReader): Pick<FormationRecord, "stage" | "membe
     }
     members.push({ serverId, incarnation: bytesToHex(body.view(8), 0, 8) });
   }
-  return { stage, members };
+  return { stage, members, ...(flags === JOINED && { joined: true }) };
 }

@@ -70,6 +70,11 @@ export class NewFile {
     return this.#presentLength;
   }
 
+  /** It can be opened by its temporary name: it is not on its way to its name, nor given up. */
+  get hasTemporaryName(): boolean {
+    return this.#state === "open" || this.#state === "flushing";
+  }
+
   /** Bytes that wait for a flush. */
   get waitingBytes(): number {
     return this.#filling.length;
@@ -98,6 +103,24 @@ export class NewFile {
    */
   flush(done: Done): void {
     this.#write((then) => this.#file.sync(then), done);
+  }
+
+  /** Writes what is there, and does not sync it: nobody needs it after a crash. Errors as above. */
+  write(done: Done): void {
+    this.#write((then) => then(null), done);
+  }
+
+  /**
+   * Writes the rest, and takes the file's name away: who has it open reads on, and it is gone with the last
+   * of them. Nothing may be appended any more.
+   */
+  finishNameless(done: Done): void {
+    assert(this.#over === null, "A recycled file has to be given back under its name");
+    this.#isFinishing = true;
+    this.write((error) => {
+      if (error === null) this.abort();
+      done(error);
+    });
   }
 
   /** Writes what waits; `sync` is called then. */

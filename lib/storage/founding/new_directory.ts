@@ -10,14 +10,14 @@
  *   wal/…1.log            empty; the first entry will be the one after the snapshot
  *   lock                  held meanwhile, so that no two attempts meet
  *
- * All calls block. They throw what the disk throws, and `DataDirectoryError` in words.
+ * All calls but `sync` block. They throw what the disk throws, and `DataDirectoryError` in words.
  */
 import type { Disk, DiskFile } from "../../host/ports.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { makeConfiguration } from "../../raft/configuration.ts";
 import { NOBODY, type SnapshotPosition } from "../../raft/types.ts";
 import { assert } from "../../util/assert.ts";
-import { ByteWriter } from "../../util/bytes.ts";
+import { ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../errors.ts";
 import { FILE_HEAD_BYTES, writeFileHead } from "../files/file_head.ts";
 import { FORMATION_FILE, writeFormation } from "../files/formation_file.ts";
@@ -27,6 +27,7 @@ import { inspectDirectory } from "../inspection/inspect.ts";
 import { LOCK_FILE, LOG_DIRECTORY } from "../recovery/parts.ts";
 import { makeSegment, newSegmentHead } from "../segments/make_segment.ts";
 import { type LogOwner, segmentSequence } from "../segments/segment_head.ts";
+import { SectionSums } from "../snapshots/section_sums.ts";
 import { SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_directory.ts";
 import {
   encodeConfiguration,
@@ -40,14 +41,14 @@ import {
   snapshotPosition,
   writeSectionHead,
 } from "../snapshots/snapshot_format.ts";
-import type { ClusterId, FoundingMember, Identity } from "../types.ts";
+import type { ClusterId, Done, FoundingMember, Identity } from "../types.ts";
 
 /** What the directory is called until it is whole. */
 const FOUNDING_SUFFIX = ".founding";
 /** Bytes that are written at once. */
 const WRITE_BYTES = 1_048_576;
-/** Bytes that are synced at once, so that the last sync has little left to do. */
-const SYNC_BYTES = 33_554_432;
+/** Stands for the digest of the contents until it is known; as long. */
+const NO_DIGEST = "0".repeat(16);
 
 export interface NewDirectoryOptions {
   /** Where it will be, relative to the disk's root; what is above it is there. */
@@ -63,6 +64,9 @@ export interface NewDirectoryOptions {
   readonly segmentBytesMax: number;
 }
 
+/** What the snapshot begins with, but for what is known only once all records came. */
+export type NewDirectoryHead = Omit<SnapshotHead, "digest">;
+
 export class NewDirectory {
   /** Where it is made. */
   readonly workPath: string;
@@ -73,9 +77,16 @@ export class NewDirectory {
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
   readonly #waiting = new ByteWriter(WRITE_BYTES);
   readonly #file: DiskFile;
+  /** The same, to sync it while more is written. */
+  readonly #syncer: DiskFile;
   #chain = 0;
+  #head: NewDirectoryHead | null = null;
+  /** Where the head's section is, and the checksum that it continues. */
+  #headAt = 0;
+  #headSeed = 0;
+  /** Of that section, and of all after it. */
+  readonly #sums = new SectionSums();
   #offset = 0;
-  #syncedTo = 0;
   #isFileClosed = false;
   #isEnded = false;
 
@@ -89,6 +100,7 @@ export class NewDirectory {
     disk.syncDirectory(this.workPath);
     const path = `${directory}/${snapshotName(options.position)}`;
     this.#file = disk.open(path, { create: true });
+    this.#syncer = disk.open(path);
   }
 
   /**
@@ -126,32 +138,44 @@ export class NewDirectory {
   }
 
   /** What the snapshot begins with; once, and before the records. */
-  head(head: SnapshotHead): void {
-    assert(this.#order.head === null, "A snapshot has one head");
+  head(head: NewDirectoryHead): void {
+    assert(this.#head === null, "A snapshot has one head");
     const { clusterId, members, position } = this.#options;
     assert(head.index === position.index, "The head is of another position");
     const fileHead = new Uint8Array(FILE_HEAD_BYTES);
-    writeFileHead(fileHead, "SN", this.#owner, snapshotFileVersion(head.clusterVersion));
+    writeFileHead(fileHead, "SN", this.#owner, snapshotFileVersion(head));
     this.#waiting.raw(fileHead);
     const configuration = makeConfiguration(members.map(({ serverId }) => serverId));
     this.#section(SectionTag.position, encodePosition(clusterId, position));
     this.#section(SectionTag.configuration, encodeConfiguration(configuration));
-    this.#section(SectionTag.store, encodeStoreHead(head));
+    this.#head = head;
+    this.#headAt = this.#offset + this.#waiting.length;
+    this.#headSeed = this.#chain;
+    this.#section(SectionTag.store, encodeStoreHead({ ...head, digest: NO_DIGEST }));
   }
 
   /** Whole records; copied. */
   records(bytes: Uint8Array): void {
-    assert(this.#order.head !== null, "A snapshot's records come after its head");
+    assert(this.#head !== null, "A snapshot's records come after its head");
     if (bytes.length > 0) this.#section(SectionTag.records, bytes);
   }
 
-  /** Makes all of it durable, reads it back, and gives it its name. */
-  finish(): void {
+  /**
+   * Makes what is written durable, off the event loop, while more may come: so little is left for the end.
+   * One at a time; `done` comes before `finish` or `abort`.
+   */
+  sync(done: Done): void {
+    this.#syncer.sync(done);
+  }
+
+  /** Makes all of it durable, reads it back, and gives it its name. `digest`: of records and users. */
+  finish(digest: string): void {
     const disk = this.#disk;
     const { path, identity, clusterId, members } = this.#options;
     const work = this.workPath;
     this.#section(SectionTag.end, this.#order.encodeEnd());
     this.#write();
+    this.#putDigest(digest);
     this.#file.syncNow();
     this.#closeFile();
     disk.syncDirectory(`${work}/${SNAPSHOT_DIRECTORY}`);
@@ -189,7 +213,10 @@ export class NewDirectory {
   }
 
   #closeFile(): void {
-    if (!this.#isFileClosed) this.#file.close();
+    if (!this.#isFileClosed) {
+      this.#file.close();
+      this.#syncer.close();
+    }
     this.#isFileClosed = true;
   }
 
@@ -212,6 +239,9 @@ export class NewDirectory {
 
   #section(tag: number, content: Uint8Array): void {
     this.#chain = writeSectionHead(this.#sectionHead, tag, content, this.#chain);
+    if (this.#head !== null) {
+      this.#sums.add(this.#offset + this.#waiting.length, content.length, this.#chain);
+    }
     this.#waiting.raw(this.#sectionHead);
     this.#waiting.raw(content);
     this.#order.end(tag, content);
@@ -222,9 +252,20 @@ export class NewDirectory {
     this.#file.write(this.#offset, this.#waiting.view());
     this.#offset += this.#waiting.length;
     this.#waiting.clear();
-    if (this.#offset - this.#syncedTo < SYNC_BYTES) return;
-    this.#file.syncNow();
-    this.#syncedTo = this.#offset;
+  }
+
+  /** Completes the head in the file, and with it the checksums of all sections after it. */
+  #putDigest(digest: string): void {
+    assert(digest.length === NO_DIGEST.length, `A digest of ${digest.length} letters does not fit`);
+    const content = encodeStoreHead({ ...this.#head!, digest });
+    const sum = writeSectionHead(this.#sectionHead, SectionTag.store, content, this.#headSeed);
+    this.#file.write(this.#headAt, this.#sectionHead);
+    this.#file.write(this.#headAt + SECTION_HEAD_BYTES, content);
+    const bytes = new Uint8Array(4);
+    this.#sums.replaceFirst(sum, (offset, sum) => {
+      writeU32(bytes, 0, sum);
+      this.#file.write(offset, bytes);
+    });
   }
 }
 

@@ -20,7 +20,7 @@ import { SNAPSHOT_RESERVE_FILES } from "../reserves/snapshot_reserves.ts";
 import { keepsUnused, SPARE_SUFFIX } from "../segments/spare_segments.ts";
 import { readSmallFile, sizeOf, TEMPORARY_SUFFIX } from "../files/small_file.ts";
 import { listSnapshots, SNAPSHOT_DIRECTORY } from "../snapshots/snapshot_directory.ts";
-import type { DamagedLog, FormationRecord, Identity } from "../types.ts";
+import { type DamagedLog, type FormationRecord, type Identity, isRecordOf } from "../types.ts";
 
 export interface SegmentReport {
   readonly path: string;
@@ -178,8 +178,8 @@ function checkMember(
   formation: FormationRecord,
 ): void {
   const { serverId, incarnation } = identity;
+  if (isRecordOf(formation, identity)) return;
   const self = formation.members.find((member) => member.serverId === serverId);
-  if (self?.incarnation === incarnation) return;
   const listed = self === undefined ? "does not list it" : `has ${self.incarnation}`;
   problem(
     report,

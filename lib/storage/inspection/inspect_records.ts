@@ -1,5 +1,9 @@
 /** The log record by record, damage and torn tails included. */
 import type { Disk } from "../../host/ports.ts";
+import { memberIds } from "../../raft/configuration.ts";
+import { decodeConfiguration } from "../../raft/configuration_codec.ts";
+import { entryKind, ENVELOPE_BYTES } from "../../raft/envelope.ts";
+import { type Configuration, type Entry, EntryKind } from "../../raft/types.ts";
 import { ByteReader, readU32 } from "../../util/bytes.ts";
 import {
   checkRecord,
@@ -27,6 +31,28 @@ export interface RecordReport {
   readonly kind: "entries" | "hardState" | "marker" | "unknown" | "damaged";
   /** In words and numbers. */
   readonly text: string;
+  /** Of entries: the index of the first, and what the last configuration among them says. */
+  readonly firstIndex?: number;
+  readonly configuration?: ConfigurationAt;
+}
+
+/** What one entry of the log says of the members. */
+interface ConfigurationAt {
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
+/**
+ * The newest configuration in the log; null where the log has none. Records that later ones replaced don't
+ * count.
+ */
+export function newestConfigurationIn(records: readonly RecordReport[]): Configuration | null {
+  let found: ConfigurationAt[] = [];
+  for (const { firstIndex = Infinity, configuration } of records) {
+    found = found.filter(({ index }) => index < firstIndex);
+    if (configuration !== undefined) found.push(configuration);
+  }
+  return found.at(-1)?.configuration ?? null;
 }
 
 export function inspectRecords(disk: Disk, directory: string, owner: LogOwner): RecordReport[] {
@@ -104,7 +130,15 @@ function describe(
     const terms = first?.term === last?.term
       ? `term ${first?.term}`
       : `terms ${first?.term} to ${last?.term}`;
-    return { ...at, kind: "entries", text: `${first?.index} to ${last?.index}, ${terms}` };
+    const text = `${first?.index} to ${last?.index}, ${terms}`;
+    const configuration = configurationIn(entries);
+    return {
+      ...at,
+      kind: "entries",
+      text: configuration === null ? text : `${text}, members ${membersText(configuration)}`,
+      ...(first !== undefined && { firstIndex: first.index }),
+      ...(configuration !== null && { configuration }),
+    };
   }
   if (type === RecordType.hardState) {
     const { term, votedFor, suspect } = decodeHardState(body);
@@ -116,4 +150,15 @@ function describe(
   const what = marker.endOfSegment ? ", the last here" : "";
   const text = marker.endOfLog ? "the log's end" : `synced up to byte ${marker.synced}${what}`;
   return { ...at, kind: "marker", text };
+}
+
+function membersText({ configuration }: ConfigurationAt): string {
+  return memberIds(configuration).sort((a, b) => a - b).join(", ");
+}
+
+function configurationIn(entries: readonly Entry[]): ConfigurationAt | null {
+  const entry = entries.findLast((one) => entryKind(one) === EntryKind.configuration);
+  if (entry === undefined) return null;
+  const configuration = decodeConfiguration(entry.data.subarray(ENVELOPE_BYTES));
+  return { index: entry.index, configuration };
 }

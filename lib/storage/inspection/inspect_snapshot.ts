@@ -4,6 +4,8 @@ import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { type Disk, DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, SnapshotDamageError } from "../errors.ts";
 import type { FileOwner } from "../files/file_head.ts";
+import { encodedSessionCount } from "../../kv/sessions/client_sessions.ts";
+import { encodedUserCount } from "../../kv/users/users.ts";
 import { SnapshotFileReader } from "../snapshots/snapshot_file.ts";
 import { snapshotName } from "../snapshots/snapshot_format.ts";
 import type { SnapshotFile } from "../types.ts";
@@ -15,6 +17,15 @@ export interface Problem {
   readonly message: string;
 }
 
+/**
+ * Of users and client sessions no more than how many there are: passwords' hashes and values in replies are
+ * for nobody to see.
+ */
+export type SnapshotReportHead = Omit<SnapshotHead, "users" | "clientSessions"> & {
+  readonly users: number;
+  readonly clientSessions: number;
+};
+
 export interface SnapshotReport {
   readonly path: string;
   readonly position: SnapshotPosition;
@@ -22,7 +33,7 @@ export interface SnapshotReport {
   readonly bytes: number;
   /** Null where that part is damaged. */
   readonly configuration: Configuration | null;
-  readonly head: SnapshotHead | null;
+  readonly head: SnapshotReportHead | null;
   readonly problem: Problem | null;
 }
 
@@ -50,7 +61,16 @@ export function inspectSnapshot(
     position,
     bytes: file === null ? 0 : file.bodyBytes + SnapshotFileReader.BODY_OFFSET,
     configuration: file?.configuration ?? null,
-    head: file?.head ?? null,
+    head: file === null ? null : reportHead(file.head),
     problem,
+  };
+}
+
+function reportHead(head: SnapshotHead): SnapshotReportHead {
+  const { users, clientSessions } = head;
+  return {
+    ...head,
+    users: users === null ? 0 : encodedUserCount(users),
+    clientSessions: clientSessions === null ? 0 : encodedSessionCount(clientSessions),
   };
 }

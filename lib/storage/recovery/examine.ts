@@ -8,11 +8,17 @@
  */
 import { clusterVersionProblem } from "../../kv/cluster_version.ts";
 import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
-import { type Entry, EntryKind, type SnapshotPosition } from "../../raft/types.ts";
+import {
+  type Configuration,
+  type Entry,
+  EntryKind,
+  type SnapshotPosition,
+} from "../../raft/types.ts";
 import { ByteFormatError } from "../../util/bytes.ts";
 import { DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, ForeignFileError } from "../errors.ts";
 import { damageSentence, needlessDamageSentence } from "./damage.ts";
+import { type KnownConfiguration, newestConfiguration } from "./only_voter.ts";
 import {
   listSegments,
   type LogScan,
@@ -38,6 +44,8 @@ export interface RecoveryPlan {
   readonly notes: readonly string[];
   /** What is wrong if the log can't be continued; else null. */
   readonly damage: string | null;
+  /** The newest that can be read anywhere, after damage too; null where there is none. */
+  readonly configuration: Configuration | null;
 }
 
 const NONE: SnapshotPosition = { index: 0, term: 0 };
@@ -93,7 +101,8 @@ export function examine(
     scan = scanLog(disk, directory, owner, newest, { ...options, keepFromIndex });
     checkEnvelopes(scan, directory);
   }
-  return { scan, snapshot, bad, notes, damage };
+  const configuration = newestConfiguration(scan.seen.configurations, loader.configurations);
+  return { scan, snapshot, bad, notes, damage, configuration };
 }
 
 /** Loads snapshots until one is good; each is tried once. */
@@ -102,6 +111,8 @@ class Loader {
   readonly #load: (file: SnapshotFile) => void;
   readonly bad: SnapshotPosition[] = [];
   readonly problems: string[] = [];
+  /** Of all that were opened. */
+  readonly configurations: KnownConfiguration[] = [];
   snapshot: RecoveredSnapshot | null = null;
 
   constructor(snapshots: SnapshotDirectory, load: (file: SnapshotFile) => void) {
@@ -114,6 +125,8 @@ class Loader {
     if (this.bad.some((one) => samePosition(one, position))) return false;
     try {
       const file = this.#snapshots.open(position);
+      const { configuration, head } = file;
+      this.configurations.push({ index: position.index, configuration });
       try {
         this.#load(file);
         // The caller may stop reading early, but damage after the last record is damage too.
@@ -121,7 +134,6 @@ class Loader {
       } finally {
         file.close();
       }
-      const { configuration, head } = file;
       this.snapshot = { position, configuration, head };
       return true;
     } catch (error) {

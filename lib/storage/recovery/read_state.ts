@@ -2,7 +2,7 @@
  * Reads what a server's directory holds, for whoever founds a new cluster with it: the newest snapshot
  * that can be loaded, and the entries after it. Changes nothing on the disk.
  */
-import type { Entry, HardState } from "../../raft/types.ts";
+import type { Configuration, Entry, HardState } from "../../raft/types.ts";
 import type { Disk } from "../../host/ports.ts";
 import type { LogOwner } from "../segments/segment_head.ts";
 import { SnapshotDirectory } from "../snapshots/snapshot_directory.ts";
@@ -23,6 +23,8 @@ export interface HeldState {
   readonly tornBytes: number;
   /** What can't be read and would have to be repaired; null where all is sound. */
   readonly damage: string | null;
+  /** The newest that can be read anywhere, after damage too; null where the founders are the members. */
+  readonly configuration: Configuration | null;
   /** What was found and is harmless. */
   readonly notes: readonly string[];
 }
@@ -40,7 +42,7 @@ export function readState(
   const snapshots = new SnapshotDirectory(disk, path, owner, 0, () => false);
   snapshots.find();
   const place = { disk, directory: `${path}/${LOG_DIRECTORY}`, owner };
-  const { scan, snapshot, damage, notes, bad } = examine(place, snapshots, load);
+  const { scan, snapshot, damage, notes, bad, configuration } = examine(place, snapshots, load);
   const { replay, seen } = scan;
   const { index, term } = snapshot?.position ?? { index: 0, term: 0 };
   // Entries that don't follow the snapshot are of a log that it replaced.
@@ -57,6 +59,7 @@ export function readState(
     },
     tornBytes: damage === null && tail !== undefined ? tail.usedEnd - tail.end : 0,
     damage: damage ?? damagedSnapshot(bad[0]?.index ?? 0, replay.nextIndex),
+    configuration,
     notes,
   };
 }

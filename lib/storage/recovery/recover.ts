@@ -21,6 +21,7 @@ import { makeSegment, newSegmentHead } from "../segments/make_segment.ts";
 import { MARKER_BYTES, RecordWriter } from "../segments/records.ts";
 import { beginRepair, type RepairOptions } from "./repair.ts";
 import { removeAside, setSegmentsAside } from "./repair_record.ts";
+import { votersOf } from "./only_voter.ts";
 import type { Room } from "../reserves/room.ts";
 import { listSegments, type UnusedSegment } from "./scan_log.ts";
 import type { SegmentScan } from "./scan_records.ts";
@@ -35,15 +36,15 @@ import { LogIndex } from "../wal/log_index.ts";
 import { SegmentedLog } from "../wal/segmented_log.ts";
 import { removeTemporaries } from "../files/small_file.ts";
 import { keepsUnused, removeSpares } from "../segments/spare_segments.ts";
-import type { OpenLogOptions, RecoveredLog } from "../types.ts";
+import type { FoundingMember, OpenLogOptions, RecoveredLog } from "../types.ts";
 
 const COPY_BYTES = 1_048_576;
 
 export interface RecoveryOptions extends OpenLogOptions, RepairOptions {
   readonly room: Room;
   readonly surroundings: LogSurroundings;
-  /** How many servers formed the cluster. */
-  readonly members: number;
+  /** Who formed the cluster. */
+  readonly founders: readonly FoundingMember[];
 }
 
 export interface Recovery {
@@ -53,7 +54,7 @@ export interface Recovery {
 
 /** Blocking. Throws `DataDirectoryError` where the log is damaged or can't be understood. */
 export function recoverLog(options: RecoveryOptions): Recovery {
-  const { place, snapshots, repair, load } = options;
+  const { place, snapshots, repair, repairing, load } = options;
   const found = examine(place, snapshots, load ?? (() => {}));
   if (found.damage === null) {
     removeTemporaries(place.disk, place.directory);
@@ -62,10 +63,10 @@ export function recoverLog(options: RecoveryOptions): Recovery {
     options.room.reserve.open(place.directory);
     return resume(options, found);
   }
-  if (repair !== true) {
-    throw new DataDirectoryError(
-      `${found.damage} ${damagedLogAdvice(options.members)}`,
-    );
+  const voters = votersOf(found.configuration, options.founders, place.owner);
+  // A repair that was begun is continued: what it has set aside is not looked at any more.
+  if (repair !== true || (voters.isOnlySelf && repairing === null)) {
+    throw new DataDirectoryError(`${found.damage} ${damagedLogAdvice(voters.count)}`);
   }
   const { room } = options;
   room.reserve.open(place.directory);

@@ -233,7 +233,7 @@ function readRecord(
       else if (open.lastIndex === null && entries.length > 0) closeRange(open, entries[0]!.index);
       const last = entries.at(-1);
       if (problem === null && last !== undefined) {
-        seen.entry(last.index, last.term);
+        seen.entries(entries);
         return last.index;
       }
     } else {

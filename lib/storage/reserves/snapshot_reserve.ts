@@ -28,6 +28,11 @@ const TRIAL_BYTES = 4_096;
 /** So long what was given up for it takes to be free. */
 const FREED_MS = 100;
 
+/** How many of several reserves have found no room to grow: asked with each write, of one object for all. */
+export interface FullReserves {
+  count: number;
+}
+
 export class SnapshotReserve {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -45,6 +50,7 @@ export class SnapshotReserve {
   #retryAtMs = 0;
   readonly #makeDirectory: () => void;
   readonly #makeRoom: () => boolean;
+  readonly #full: FullReserves;
   #isClosed = false;
 
   /**
@@ -58,7 +64,9 @@ export class SnapshotReserve {
     reserveBytes: number,
     makeDirectory: () => void,
     makeRoom: () => boolean,
+    full: FullReserves,
   ) {
+    this.#full = full;
     this.#disk = disk;
     this.#directory = directory;
     this.#path = `${directory}/${name}`;
@@ -251,6 +259,7 @@ export class SnapshotReserve {
   /** It has all of its slack, as that was when it was last made longer. */
   #reached(): void {
     this.#isGrowing = false;
+    if (this.#isFull) this.#full.count--;
     this.#isFull = false;
   }
 
@@ -263,6 +272,7 @@ export class SnapshotReserve {
   }
 
   #noteFull(nowMs: number): void {
+    if (!this.#isFull) this.#full.count++;
     this.#isFull = true;
     this.#retryAtMs = nowMs + RETRY_MS;
   }

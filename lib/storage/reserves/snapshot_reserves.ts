@@ -5,7 +5,12 @@
  */
 import type { Disk } from "../../host/ports.ts";
 import type { RecycledFile } from "../files/new_file.ts";
-import { MORE_RESERVE_FILES, SNAPSHOT_RESERVE_FILE, SnapshotReserve } from "./snapshot_reserve.ts";
+import {
+  type FullReserves,
+  MORE_RESERVE_FILES,
+  SNAPSHOT_RESERVE_FILE,
+  SnapshotReserve,
+} from "./snapshot_reserve.ts";
 
 export const SNAPSHOT_RESERVE_FILES = [SNAPSHOT_RESERVE_FILE, ...MORE_RESERVE_FILES];
 
@@ -17,6 +22,7 @@ export interface TakenReserve extends RecycledFile {
 export class SnapshotReserves {
   readonly #reserves: readonly SnapshotReserve[];
   #needed: readonly SnapshotReserve[];
+  readonly #full: FullReserves = { count: 0 };
 
   /** See `SnapshotReserve`. */
   constructor(
@@ -27,7 +33,7 @@ export class SnapshotReserves {
     makeRoom: () => boolean,
   ) {
     this.#reserves = SNAPSHOT_RESERVE_FILES.map((name) =>
-      new SnapshotReserve(disk, directory, name, reserveBytes, makeDirectory, makeRoom)
+      new SnapshotReserve(disk, directory, name, reserveBytes, makeDirectory, makeRoom, this.#full)
     );
     this.#needed = this.#reserves;
   }
@@ -53,7 +59,8 @@ export class SnapshotReserves {
 
   /** True where one that is needed is too short, and the disk has no room for more. */
   get isShort(): boolean {
-    // Asked with every write: no closure.
+    // Asked with every write: no closure, and as a rule none of them is looked at.
+    if (this.#full.count === 0) return false;
     for (let i = 0; i < this.#needed.length; i++) if (this.#needed[i]!.isShort) return true;
     return false;
   }

@@ -9,7 +9,7 @@ import {
   SECTION_HEAD_BYTES,
   SectionOrder,
   SectionTag,
-  SMALL_SECTION_BYTES_MAX,
+  STORE_SECTION_BYTES_MAX,
 } from "./snapshot_format.ts";
 
 export class BodyChecker {
@@ -69,7 +69,7 @@ export class BodyChecker {
     this.#held = 0;
     this.#sum = checksum(this.#head.subarray(4), this.#chain);
     if (this.#head[8] !== SectionTag.records) {
-      assert(this.#length <= SMALL_SECTION_BYTES_MAX, "A small section's length was not checked");
+      assert(this.#length <= STORE_SECTION_BYTES_MAX, "A small section's length was not checked");
       this.#small = new Uint8Array(this.#length);
     }
     if (this.#length === 0) this.#end();

@@ -1,12 +1,14 @@
 /** A snapshot on its way to its name: where it is written, and what every one begins with. */
 import { CLUSTER_VERSION_FIRST } from "../../kv/cluster_version.ts";
-import type { SnapshotHead } from "../../kv/snapshot.ts";
 import type { SnapshotPosition } from "../../raft/types.ts";
 import type { Disk } from "../../host/ports.ts";
 import { FILE_HEAD_BYTES, type FileOwner, writeFileHead } from "../files/file_head.ts";
 import { NewFile, type NewFileEnd, type RecycledFile } from "../files/new_file.ts";
 import type { Done } from "../types.ts";
-import { snapshotFileVersion } from "./snapshot_format.ts";
+import { snapshotFileVersion, type VersionedHead } from "./snapshot_format.ts";
+
+/** What it begins as. */
+const FIRST: VersionedHead = { clusterVersion: CLUSTER_VERSION_FIRST, users: null };
 
 export interface NewSnapshot {
   readonly disk: Disk;
@@ -25,7 +27,7 @@ export interface NewSnapshot {
 export function beginSnapshotFile(snapshot: NewSnapshot): NewFile {
   const { disk, path, temporary, owner, over } = snapshot;
   const file = new NewFile(disk, path, temporary, (end) => snapshot.onEnd(end), over);
-  file.append(headOf(owner, CLUSTER_VERSION_FIRST));
+  file.append(headOf(owner, FIRST));
   return file;
 }
 
@@ -33,15 +35,15 @@ export function beginSnapshotFile(snapshot: NewSnapshot): NewFile {
 export function finishSnapshotFile(
   file: NewFile,
   owner: FileOwner,
-  { clusterVersion }: Pick<SnapshotHead, "clusterVersion">,
+  head: VersionedHead,
   done: Done,
 ): void {
-  if (snapshotFileVersion(clusterVersion) > 1) file.replaceStart(headOf(owner, clusterVersion));
+  if (snapshotFileVersion(head) > 1) file.replaceStart(headOf(owner, head));
   file.finish(done);
 }
 
-function headOf(owner: FileOwner, clusterVersion: number): Uint8Array {
-  const head = new Uint8Array(FILE_HEAD_BYTES);
-  writeFileHead(head, "SN", owner, snapshotFileVersion(clusterVersion));
-  return head;
+function headOf(owner: FileOwner, head: VersionedHead): Uint8Array {
+  const bytes = new Uint8Array(FILE_HEAD_BYTES);
+  writeFileHead(bytes, "SN", owner, snapshotFileVersion(head));
+  return bytes;
 }

@@ -23,7 +23,7 @@ export class SectionReader {
   #length = 0;
   #chain = 0;
 
-  /** The body is bytes `start` to `end` (exclusive) of `file`. */
+  /** The body is bytes `start` to `end` (exclusive) of `file`; Infinity: its last section tells. */
   constructor(file: DiskFile, start: number, end: number, damage: DamageMaker) {
     this.#file = file;
     this.#offset = start;
@@ -39,6 +39,15 @@ export class SectionReader {
   /** The section that was read last, with its head, in the buffer that the next call uses again. */
   get section(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Where the next section ends in the file, by its head; Infinity where that is not before `present`. */
+  endOfNext(present: number): number {
+    const contentAt = this.#offset + SECTION_HEAD_BYTES;
+    if (contentAt > present) return Infinity;
+    this.#file.read(this.#offset, this.#buffer.subarray(0, SECTION_HEAD_BYTES));
+    const end = contentAt + readU32(this.#buffer, 4);
+    return end > present ? Infinity : end;
   }
 
   /** The content of the next section, in a buffer that the next call uses again. Throws the damage. */
@@ -63,7 +72,7 @@ export class SectionReader {
       this.#chain = sum;
       this.#length = end;
       this.#offset += end;
-      if (this.order.ended && this.#offset !== this.#end) {
+      if (this.order.ended && this.#end < Infinity && this.#offset !== this.#end) {
         badBytes = this.#end - this.#offset;
         throw new ByteFormatError("bytes follow its last section");
       }

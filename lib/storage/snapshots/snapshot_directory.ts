@@ -95,6 +95,10 @@ export class SnapshotDirectory implements SnapshotFiles {
     return this.#positions;
   }
 
+  bytesOf(position: SnapshotPosition): number {
+    return this.#sizes.get(snapshotName(position)) ?? 0;
+  }
+
   bytes(): number {
     let total = (this.#writer?.bytes ?? 0) + (this.#part?.bytes ?? 0) + this.reserves.bytes;
     for (const size of this.#sizes.values()) total += size;
@@ -125,12 +129,25 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   begin(position: SnapshotPosition, configuration: Configuration): SnapshotWriter {
+    return this.#begin(position, configuration, false);
+  }
+
+  beginSpool(position: SnapshotPosition, configuration: Configuration): SnapshotWriter {
+    return this.#begin(position, configuration, true);
+  }
+
+  #begin(
+    position: SnapshotPosition,
+    configuration: Configuration,
+    isSpool: boolean,
+  ): SnapshotWriter {
     assert(this.#writer === null, "Two snapshots were begun at once");
     const newest = this.#positions[0]?.index ?? 0;
     assert(position.index > newest, `Snapshot ${position.index} is not newer than ${newest}`);
     const ended = () => this.#writer = null;
-    const create = (snapshot: NewSnapshot) => new SnapshotFileWriter(snapshot, configuration);
-    return this.#writer = this.#create(position, TEMPORARY_SUFFIX, ended, create);
+    const create = (snapshot: NewSnapshot) =>
+      new SnapshotFileWriter(snapshot, configuration, isSpool);
+    return this.#writer = this.#create(position, TEMPORARY_SUFFIX, !isSpool, ended, create);
   }
 
   open(position: SnapshotPosition): SnapshotFile {
@@ -146,15 +163,15 @@ export class SnapshotDirectory implements SnapshotFiles {
     return file;
   }
 
-  receive(position: SnapshotPosition, bodyBytes: number): SnapshotPart {
+  receive(position: SnapshotPosition, bodyBytes: number | null): SnapshotPart {
     const held = this.#part;
     if (held !== null) {
-      if (samePosition(held.position, position) && held.bodyBytes === bodyBytes) return held;
+      if (samePosition(held.position, position) && held.continuesWith(bodyBytes)) return held;
       held.abort();
     }
     const ended = () => this.#part = null;
     const create = (snapshot: NewSnapshot) => new SnapshotFilePart(snapshot, bodyBytes);
-    return this.#part = this.#create(position, PART_SUFFIX, ended, create);
+    return this.#part = this.#create(position, PART_SUFFIX, true, ended, create);
   }
 
   remove(position: SnapshotPosition): void {
@@ -189,18 +206,19 @@ export class SnapshotDirectory implements SnapshotFiles {
   }
 
   /**
-   * Begins a snapshot by `create`, made of a reserve where there is one. `ended` is called once it is
-   * durable or given up.
+   * Begins a snapshot by `create`, made of a reserve where it `recycles` and there is one. `ended` is called
+   * once it is durable or given up.
    */
   #create<T>(
     position: SnapshotPosition,
     suffix: string,
+    recycles: boolean,
     ended: () => void,
     create: (snapshot: NewSnapshot) => T,
   ): T {
     this.#makeDirectory();
     const path = this.pathOf(position);
-    const over = this.reserves.take();
+    const over = recycles ? this.reserves.take() : null;
     try {
       return create({
         disk: this.#disk,

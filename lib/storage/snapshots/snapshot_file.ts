@@ -66,8 +66,11 @@ export class SnapshotFileReader implements SnapshotFile {
             "or a newer one.",
         );
       }
-      if (fileHead[8] !== snapshotFileVersion(clusterVersion)) {
-        throw damage(0, `its head is not that of cluster version ${clusterVersion}`);
+      if (fileHead[8] !== snapshotFileVersion(order.head!)) {
+        throw damage(
+          0,
+          `its head is not that of cluster version ${clusterVersion}, or of its users`,
+        );
       }
       this.#sections = sections;
       this.position = position;

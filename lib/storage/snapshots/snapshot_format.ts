@@ -17,19 +17,26 @@
  *
  *   1 position       cluster id (16 bytes), index u64, term u64
  *   2 configuration  as raft/configuration.ts encodes it
- *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text); in a
- *                    file of version 2: cluster version u16, which is 2 or more
+ *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text); from
+ *                    file version 2 on: cluster version u16, which is 2 or more; in a file of version 3:
+ *                    the users, up to the end, as kv/users/users.ts encodes them; in one of version 4,
+ *                    whose cluster version is 4 or more, in place of that parts up to the end, each
+ *                    u8 tag, u32 length, content, in the order of their tags and each at most once:
+ *                    1 the users, 2 the client sessions (kv/sessions/client_sessions.ts)
  *   4 records        whole records of kv/snapshot.ts; any number of these sections
  *  15 end            how many sections came before u64, how many bytes they have u64
  *
  * The file's version is 1 as long as the cluster's is: builds that know no other read it. A later one
- * makes it 2. It must: to a build that does not know a section, or what stands at its end, a snapshot of
- * version 1 is damaged, and it would go back to an older one and repair what is whole.
+ * makes it 2, users make it 3, and cluster version 4 makes it 4. It must: to a build that does not know a
+ * section, or what stands at its end, a snapshot of version 1 is damaged, and it would go back to an older
+ * one and repair what is whole.
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration_codec.ts";
 import { CLUSTER_VERSION_FIRST } from "../../kv/cluster_version.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
+import { CLIENT_SESSIONS_ENCODED_BYTES_MAX } from "../../kv/sessions/client_sessions.ts";
+import { USERS_ENCODED_BYTES_MAX } from "../../kv/users/users.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, ByteReader, ByteWriter, readU32, writeU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
@@ -40,8 +47,16 @@ export const SECTION_HEAD_BYTES = 12;
 /** The most that one section holds; a record is never split over two. */
 export const SECTION_BYTES_MAX = 0x1000_0000;
 /** The most that any other section than one of records holds. */
-export const SMALL_SECTION_BYTES_MAX = 65_536;
+const SMALL_SECTION_BYTES_MAX = 65_536;
+/** The most that the store's section holds: with its users and client sessions. */
+export const STORE_SECTION_BYTES_MAX = SMALL_SECTION_BYTES_MAX + USERS_ENCODED_BYTES_MAX +
+  CLIENT_SESSIONS_ENCODED_BYTES_MAX;
 const DIGEST_LETTERS_MAX = 128;
+
+/** What stands at the end of the store's section in a file of version 4. */
+const PartTag = { users: 1, clientSessions: 2 } as const;
+/** From this cluster version on there may be parts: none is written before. */
+const PARTS_FROM_VERSION = 4;
 
 export const SectionTag = { position: 1, configuration: 2, store: 3, records: 4, end: 15 } as const;
 
@@ -105,7 +120,7 @@ export class SectionOrder {
     }
     const expected = this.#count < 3 ? tag === this.#count + 1 : tag >= SectionTag.records;
     if (!expected) throw new ByteFormatError(`a section of tag ${tag} is out of its place`);
-    const most = tag === SectionTag.records ? SECTION_BYTES_MAX : SMALL_SECTION_BYTES_MAX;
+    const most = sectionBytesMax(tag);
     if (length > most) throw new ByteFormatError(`a section's length is ${length}, above ${most}`);
     if (length > left) {
       throw new ByteFormatError(`a section of ${length} bytes begins where ${left} are left`);
@@ -170,18 +185,64 @@ export function encodeStoreHead(head: SnapshotHead): Uint8Array {
   out.u16(digest.length);
   out.raw(digest);
   if (head.clusterVersion > CLUSTER_VERSION_FIRST) out.u16(head.clusterVersion);
+  if (head.clusterVersion < PARTS_FROM_VERSION) {
+    assert(head.clientSessions === null, "There are client sessions before their cluster version");
+    if (head.users !== null) out.raw(head.users);
+    return out.copy();
+  }
+  if (head.users !== null) encodePart(out, PartTag.users, head.users);
+  if (head.clientSessions !== null) encodePart(out, PartTag.clientSessions, head.clientSessions);
   return out.copy();
 }
 
-/** The version of the file that a snapshot of this cluster version is in. */
-export function snapshotFileVersion(clusterVersion: number): number {
+function encodePart(out: ByteWriter, tag: number, content: Uint8Array): void {
+  out.u8(tag);
+  out.u32(content.length);
+  out.raw(content);
+}
+
+/** What of its head a snapshot's file version depends on. */
+export type VersionedHead = Pick<SnapshotHead, "clusterVersion" | "users">;
+
+/** The version of the file that a snapshot is in. */
+export function snapshotFileVersion({ clusterVersion, users }: VersionedHead): number {
+  if (clusterVersion >= PARTS_FROM_VERSION) return 4;
+  if (users !== null) return 3;
   return clusterVersion > CLUSTER_VERSION_FIRST ? 2 : 1;
+}
+
+function sectionBytesMax(tag: number): number {
+  if (tag === SectionTag.records) return SECTION_BYTES_MAX;
+  return tag === SectionTag.store ? STORE_SECTION_BYTES_MAX : SMALL_SECTION_BYTES_MAX;
 }
 
 function decodeStoreHead(reader: ByteReader): SnapshotHead {
   const [index, clockMs, floor, keys] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()];
   const digest = new TextDecoder().decode(reader.view(reader.u16()));
   const clusterVersion = reader.remaining === 0 ? CLUSTER_VERSION_FIRST : reader.u16();
-  reader.finish();
-  return { index, clockMs, floor, keys, digest, clusterVersion };
+  const fields = { index, clockMs, floor, keys, digest, clusterVersion };
+  return { ...fields, ...decodeParts(reader, clusterVersion) };
+}
+
+function decodeParts(
+  reader: ByteReader,
+  clusterVersion: number,
+): Pick<SnapshotHead, "users" | "clientSessions"> {
+  const parts = new Map<number, Uint8Array>();
+  if (clusterVersion < PARTS_FROM_VERSION) {
+    if (reader.remaining > 0) parts.set(PartTag.users, reader.copy(reader.remaining));
+  } else {
+    for (let before = 0; reader.remaining > 0;) {
+      const tag = reader.u8();
+      if (tag <= before || !Object.values<number>(PartTag).includes(tag)) {
+        throw new ByteFormatError(`a part of its store head has tag ${tag} after ${before}`);
+      }
+      before = tag;
+      parts.set(tag, reader.copy(reader.u32()));
+    }
+  }
+  return {
+    users: parts.get(PartTag.users) ?? null,
+    clientSessions: parts.get(PartTag.clientSessions) ?? null,
+  };
 }

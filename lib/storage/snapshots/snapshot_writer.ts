@@ -1,4 +1,4 @@
-/** Writes one snapshot under a temporary name. */
+/** Writes one snapshot under a temporary name; or a spool, which gets no other. */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { assert } from "../../util/assert.ts";
@@ -20,6 +20,7 @@ import type { Done, SnapshotWriter, WrittenBody } from "../types.ts";
 export class SnapshotFileWriter implements SnapshotWriter {
   readonly position: SnapshotPosition;
   readonly isReserved: boolean;
+  readonly isSpool: boolean;
   readonly #owner: FileOwner;
   readonly #disk: Disk;
   readonly #temporary: string;
@@ -27,12 +28,17 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #order = new SectionOrder();
   readonly #sectionHead = new Uint8Array(SECTION_HEAD_BYTES);
   #chain = 0;
+  /** Null before the last section. */
+  #bodyBytes: number | null = null;
+  #isWhole = false;
+  #isLost = false;
 
   /** Throws what the disk throws. */
-  constructor(snapshot: NewSnapshot, configuration: Configuration) {
+  constructor(snapshot: NewSnapshot, configuration: Configuration, isSpool: boolean) {
     const { owner, position, over } = snapshot;
     this.position = position;
     this.isReserved = over !== null;
+    this.isSpool = isSpool;
     this.#owner = owner;
     this.#disk = snapshot.disk;
     this.#temporary = snapshot.temporary;
@@ -57,20 +63,50 @@ export class SnapshotFileWriter implements SnapshotWriter {
   }
 
   flush(done: Done): void {
-    this.#file.flush(done);
+    if (this.isSpool) this.#file.write(this.#noting(done));
+    else this.#file.flush(this.#noting(done));
   }
 
   finish(done: Done): void {
     const { head } = this.#order;
     assert(head !== null, "A snapshot without a head can't be finished");
     this.#section(SectionTag.end, this.#order.encodeEnd());
-    finishSnapshotFile(this.#file, this.#owner, head, done);
+    this.#bodyBytes = this.#file.length - FILE_HEAD_BYTES;
+    const noted = this.#noting(done);
+    if (!this.isSpool) return finishSnapshotFile(this.#file, this.#owner, head, noted);
+    this.#file.finishNameless((error) => {
+      this.#isWhole = error === null;
+      noted(error);
+    });
   }
 
-  openBody(): WrittenBody {
+  /** Where the disk has no room for the file, nothing of it is good any more. */
+  #noting(done: Done): Done {
+    return (error) => {
+      if (error !== null) this.#isLost = true;
+      done(error);
+    };
+  }
+
+  openBody(): WrittenBody | null {
     const written = this.#file;
+    if (!written.hasTemporaryName) return null;
+    const state = () => ({
+      isWhole: this.#isWhole,
+      isLost: this.#isLost,
+      bodyBytes: this.#bodyBytes,
+    });
     const file = this.#disk.open(this.#temporary, { readOnly: true });
     return {
+      get isWhole() {
+        return state().isWhole;
+      },
+      get isLost() {
+        return state().isLost;
+      },
+      get bodyBytes() {
+        return state().bodyBytes;
+      },
       get bytes() {
         return Math.max(0, written.presentLength - FILE_HEAD_BYTES);
       },
@@ -84,6 +120,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   }
 
   abort(): void {
+    this.#isLost = true;
     this.#file.abort();
   }
 

@@ -1,8 +1,9 @@
 /**
  * Reads entries that left memory, off the event loop, from the segments that still have them. Every byte
- * is checked: a record counts only where its checksum continues that of the record before it.
+ * is checked: a record counts only where its checksum continues that of the record before it. A file that the
+ * disk can't give is as good as damaged: this server itself has what was in it, and others get a snapshot.
  */
-import type { Disk } from "../../host/ports.ts";
+import { type Disk, type DiskFile, isDiskProblem } from "../../host/ports.ts";
 import type { EntriesRequest, Entry } from "../../raft/types.ts";
 import { broken } from "../../util/assert.ts";
 import { ByteReader, readU32 } from "../../util/bytes.ts";
@@ -58,14 +59,19 @@ export class LogReader implements EntriesReader {
     const runs = this.index.find(nextIndex, toIndex, bytesMax);
     const first = runs[0];
     if (first === undefined) return this.#disk.defer(() => this.#end(null, null, done));
-    const file = this.#disk.open(first.path, { readOnly: true });
+    let file: DiskFile;
+    try {
+      file = this.#disk.open(first.path, { readOnly: true });
+    } catch (error) {
+      return this.#disk.defer(() => this.#failed(error, first, runs, done));
+    }
     const bytes = new Uint8Array(runs.at(-1)!.end - first.offset);
     const read = runs.map(({ offset, end, chain, lastIndex }) => ({
       ...{ offset, end, chain, lastIndex },
     }));
     file.readLater(first.offset, bytes, (error) => {
       file.close();
-      if (error !== null) return this.#end(error, null, done);
+      if (error !== null) return this.#failed(error, first, runs, done);
       // Its segment left the log: somebody else may write there by now.
       if (first.isGone) return this.#end(null, null, done);
       const damagedAt = decodeRuns(bytes, read, nextIndex, toIndex, entries);
@@ -75,6 +81,15 @@ export class LogReader implements EntriesReader {
     });
   }
 
+  /** The disk did not give what was to be read. */
+  #failed(error: unknown, first: Run, runs: readonly Run[], done: EntriesRead): void {
+    // Its segment left the log, and so it did not have to be there any more.
+    if (first.isGone) return this.#end(null, null, done);
+    if (!isDiskProblem(error)) throw error;
+    this.index.dropUpTo(runs.at(-1)!.lastIndex);
+    this.#end(new DataDirectoryError(error.message, { cause: error }), null, done);
+  }
+
   #damaged({ path }: Run, offset: number, read: readonly ReadRun[]): DataDirectoryError {
     this.index.dropUpTo(read.at(-1)!.lastIndex);
     return new DataDirectoryError(
@@ -82,7 +97,11 @@ export class LogReader implements EntriesReader {
     );
   }
 
-  #end(error: Error | null, entries: readonly Entry[] | null, done: EntriesRead): void {
+  #end(
+    error: DataDirectoryError | null,
+    entries: readonly Entry[] | null,
+    done: EntriesRead,
+  ): void {
     if (!this.#isClosed) done(error, entries);
   }
 }

@@ -24,6 +24,8 @@ export class OpenSegment {
   #head: SegmentHead;
   #generation: number;
   #file: DiskFile;
+  /** A text that is made once: each batch's place in the log's index names it. */
+  #path: string;
   #offset: number;
   #chain: number;
   /** The last record is a marker, so there is nothing that still needs one. */
@@ -35,6 +37,7 @@ export class OpenSegment {
     this.#head = head;
     this.#generation = segmentGeneration(place.owner, head.sequence);
     this.#file = file;
+    this.#path = pathOf(place, head);
     this.#offset = offset;
     this.#chain = chain;
     this.endsWithMarker = endsWithMarker;
@@ -64,7 +67,7 @@ export class OpenSegment {
   }
 
   get path(): string {
-    return `${this.#place.directory}/${segmentName(this.#head.sequence)}`;
+    return this.#path;
   }
 
   /** Begins a write; what is given to the writer is written by `write`. */
@@ -126,13 +129,29 @@ export class OpenSegment {
     return bytes;
   }
 
+  /** The log is closed, `idle` where nothing is being written. */
+  close(idle: boolean): void {
+    try {
+      if (idle && !this.endsWithMarker) {
+        this.writeMarker();
+        this.file.syncNow();
+      }
+    } catch (error) {
+      // Without the marker the next startup has less proof of what was durable; nothing is lost.
+      if (!(error instanceof DiskFullError)) throw error;
+    } finally {
+      this.file.close();
+    }
+  }
+
   /** Continues in the new, empty segment with `head`. The file before was closed. */
   continueIn(head: SegmentHead): void {
     const { disk, owner } = this.#place;
     this.#preallocation.begin();
     this.#head = head;
     this.#generation = segmentGeneration(owner, head.sequence);
-    this.#file = disk.open(this.path);
+    this.#path = pathOf(this.#place, head);
+    this.#file = disk.open(this.#path);
     this.#offset = SEGMENT_HEAD_BYTES;
     this.#chain = headChecksum(owner, head);
     this.endsWithMarker = true;
@@ -159,4 +178,8 @@ export class OpenSegment {
       if (!(error instanceof DiskFullError)) throw error;
     }
   }
+}
+
+function pathOf({ directory }: LogPlace, { sequence }: SegmentHead): string {
+  return `${directory}/${segmentName(sequence)}`;
 }

@@ -9,7 +9,7 @@
  * nothing of the batch is kept. room.ts decides when `hasRoom()` is false.
  */
 import type { HardState, PersistBatch, SnapshotPosition } from "../../raft/types.ts";
-import { mayBlockSync } from "./sync_policy.ts";
+import { mayBlockSync, type Persisting } from "./sync_policy.ts";
 import { DiskFullError, isDiskProblem } from "../../host/ports.ts";
 import { assert } from "../../util/assert.ts";
 import {
@@ -40,8 +40,10 @@ export class SegmentedLog implements LogStorage {
   readonly reader: LogReader;
   #state: "idle" | "syncing" | "failed" | "closed" = "idle";
   readonly #freeRoom = (again: () => void) => this.#closedSegments.giveUpNeeded(again);
-  /** Who wants to know of each sync of a batch that takes several. */
-  #onSync: () => void = () => {};
+  /** Who wants to know of each sync of a batch that takes several, and of each write. */
+  #onSync = () => {};
+  #onWrite: (isOver: boolean) => void = () => {};
+  #persisting: Persisting | null = null;
 
   constructor(
     place: LogPlace,
@@ -69,31 +71,44 @@ export class SegmentedLog implements LogStorage {
   ): void {
     this.#expectIdle();
     this.#onSync = onSync;
+    this.#onWrite = onWrite;
     this.#room.beginBatch();
     const { entries } = batch;
     expectNoGap(entries, this.#nextIndex);
     const size = batchBytesMax(entries);
     const { offset, head } = this.#openSegment;
-    const write = () => {
-      onWrite(false);
-      const bytes = this.#writeBatch(batch);
-      onWrite(true);
-      return bytes;
-    };
-    const end: Done = (error) => {
-      if (error instanceof DiskFullError) this.#room.refused();
-      done(error);
-    };
-    const onFull = (error: Error) => this.#onFull(batch, size, error, run, end);
-    const run = () => this.#run(write, end, (bytes) => mayBlockSync(batch, bytes), onFull);
-    if (offset + size + TAIL_BYTES <= head.length) return run();
-    const rotate = () =>
-      this.#rotate(size, false, (error) => {
-        if (error === null) return run();
-        if (error instanceof DiskFullError && this.#giveUpPiece(batch)) return rotate();
-        end(error);
-      });
-    rotate();
+    const persisting = this.#persisting = { batch, size, done };
+    if (offset + size + TAIL_BYTES <= head.length) this.#persist(persisting);
+    else this.#rotateFor(persisting);
+  }
+
+  /** Writes the batch and syncs: for each set of one client, so without a closure. */
+  #persist(persisting: Persisting): void {
+    let bytes = 0;
+    try {
+      this.#onWrite(false);
+      bytes = this.#writeBatch(persisting.batch);
+      this.#onWrite(true);
+    } catch (error) {
+      if (error instanceof DiskFullError) return this.#onFull(persisting, error);
+      return this.#notWritten(error, this.#persisted);
+    }
+    this.#state = "syncing";
+    this.#openSegment.file.sync(this.#synced, mayBlockSync(persisting.batch, bytes));
+  }
+
+  readonly #synced: Done = (error) => this.#end(error, this.#persisted);
+  readonly #persisted: Done = (error) => {
+    if (error instanceof DiskFullError) this.#room.refused();
+    this.#persisting!.done(error);
+  };
+
+  #rotateFor(persisting: Persisting): void {
+    this.#rotate(persisting.size, false, (error) => {
+      if (error === null) return this.#persist(persisting);
+      const mayFit = error instanceof DiskFullError && this.#giveUpPiece(persisting.batch);
+      return mayFit ? this.#rotateFor(persisting) : this.#persisted(error);
+    });
   }
 
   /** A batch of less may take what is not whole as it is. */
@@ -102,7 +117,13 @@ export class SegmentedLog implements LogStorage {
   markSynced(done: Done): void {
     this.#expectIdle();
     if (this.#openSegment.endsWithMarker) return this.#later(null, done);
-    this.#run(() => this.#openSegment.writeMarker(), done);
+    try {
+      this.#openSegment.writeMarker();
+    } catch (error) {
+      return this.#notWritten(error, done);
+    }
+    this.#state = "syncing";
+    this.#openSegment.file.sync((error) => this.#end(error, done));
     this.#openSegment.giveBack();
   }
 
@@ -167,17 +188,7 @@ export class SegmentedLog implements LogStorage {
     this.#closedSegments.close();
     this.reader.close();
     this.#room.close();
-    try {
-      if (idle && !this.#openSegment.endsWithMarker) {
-        this.#openSegment.writeMarker();
-        this.#openSegment.file.syncNow();
-      }
-    } catch (error) {
-      // Without the marker the next startup has less proof of what was durable; nothing is lost.
-      if (!(error instanceof DiskFullError)) throw error;
-    } finally {
-      this.#openSegment.file.close();
-    }
+    this.#openSegment.close(idle);
   }
 
   #expectUsable(): void {
@@ -190,30 +201,11 @@ export class SegmentedLog implements LogStorage {
     assert(this.#state !== "syncing", "The log was used while a sync is under way");
   }
 
-  /** Writes and syncs; `mayBlock` hears how much was written, `onFull` that there was no room. */
-  #run(
-    write: () => number,
-    done: Done,
-    mayBlock: (bytes: number) => boolean = () => false,
-    onFull: (error: DiskFullError) => void = (error) => this.#later(error, done),
-  ): void {
-    let bytes = 0;
-    try {
-      bytes = write();
-    } catch (error) {
-      if (!isDiskProblem(error)) throw error;
-      return error instanceof DiskFullError ? onFull(error) : this.#later(error, done);
-    }
+  /** The disk is full: tries again where a recycled file, or a piece of the reserve, may have room. */
+  #onFull(persisting: Persisting, error: Error): void {
     this.#state = "syncing";
-    this.#openSegment.file.sync((error) => this.#end(error, done), mayBlock(bytes));
-  }
-
-  /**
-   * The disk is full: calls `again` if `batch`, of `size` bytes, may find room after all, in a recycled
-   * file, or because a piece of the reserve was cut off.
-   */
-  #onFull(batch: PersistBatch, size: number, error: Error, again: () => void, done: Done): void {
-    this.#state = "syncing";
+    const { batch, size } = persisting;
+    const again = () => this.#persist(persisting);
     if (this.#freeRoom(again)) return;
     const { reserve, spares } = this.#room;
     const lengthMin = segmentLengthMin(size);
@@ -221,13 +213,18 @@ export class SegmentedLog implements LogStorage {
       if (this.#giveUpPiece(batch)) return again();
       // Too long for every file, and no batch of less can be made of it: their room may do for the next try.
       if (reserve.held && batch.entries.length <= 1) spares.giveUpOne();
-      return this.#later(error, done);
+      return this.#later(error, this.#persisted);
     }
     this.#rotate(size, true, (failure) => {
       if (failure === null) return again();
       if (failure instanceof DiskFullError && this.#giveUpPiece(batch)) return again();
-      done(failure);
+      this.#persisted(failure);
     });
+  }
+
+  #notWritten(error: unknown, done: Done): void {
+    if (!isDiskProblem(error)) throw error;
+    this.#later(error, done);
   }
 
   /** Calls `done` from the event loop; any error but a full disk ends this log's life. */
@@ -250,7 +247,8 @@ export class SegmentedLog implements LogStorage {
     const writer = tail.begin();
     if (!tail.endsWithMarker) tail.mark();
     if (hardState !== null) writer.hardState(hardState);
-    const place = { path: tail.path, offset: tail.offset + writer.length, chain: writer.chain };
+    const offset = tail.offset + writer.length;
+    const { chain } = writer;
     if (entries.length > 0) writer.entries(entries);
     if (writer.length === 0) return 0;
     const bytes = tail.write(TAIL_BYTES);
@@ -262,7 +260,8 @@ export class SegmentedLog implements LogStorage {
       this.#lastIndex = Math.max(this.#lastIndex, last.index);
       this.#lastTerm = last.term;
       const firstIndex = last.index - entries.length + 1;
-      this.reader.index.note({ ...place, end: tail.offset, firstIndex, lastIndex: last.index });
+      const { path, offset: end } = tail;
+      this.reader.index.note({ path, offset, end, chain, firstIndex, lastIndex: last.index });
     }
     return bytes;
   }

@@ -1,5 +1,13 @@
 /** Which batches' syncs may block the event loop. */
 import type { PersistBatch } from "../../raft/types.ts";
+import type { Done } from "../types.ts";
+
+/** A batch on its way to the disk, and how many bytes it takes there at most. */
+export interface Persisting {
+  readonly batch: PersistBatch;
+  readonly size: number;
+  readonly done: Done;
+}
 
 /** A sync of more than this takes long enough to do something else meanwhile. */
 const AWAITED_BYTES_MAX = 65_536;

@@ -1,11 +1,16 @@
 /** The line protocol, for people with netcat and for simple clients: docs/protocol.md. */
 import type { Result } from "../../kv/commands/result.ts";
-import { assert } from "../../util/assert.ts";
+import { assert, broken } from "../../util/assert.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
-import type { ClientAddress, Codec, LogTime } from "../codec.ts";
-import type { ClientError, CommandBatch } from "../command_batch.ts";
+import type { ClientFacts } from "../clients.ts";
+import type { ClientAddress, Codec, LogTime, ServerViewSource } from "../codec.ts";
+import { ClientAccess } from "../client_access.ts";
+import { type ClientError, type CommandBatch, ReplyMode } from "../command_batch.ts";
+import type { Answer } from "../questions.ts";
+import type { ClientWatches } from "../watching.ts";
 import { LINE_BYTES_MAX, type LineLimits, LineParser } from "./line_parser.ts";
-import { writeLineError, writeLineHelp, writeLineResult } from "./line_replies.ts";
+import { writeLineError, writeLineHelp, writeLineOk, writeLineResult } from "./line_replies.ts";
+import { UNWATCH_MODE, WATCH_MODE, writeLineUnwatch, writeLineWatch } from "./line_watching.ts";
 
 /** The longest key of the line protocol. */
 export const KEY_BYTES_MAX = 250;
@@ -15,11 +20,29 @@ export function lineCommandBytesMax(valueBytesMax: number): number {
   return LINE_BYTES_MAX + valueBytesMax + 2;
 }
 
+/** Of what CLIENT LIST shows, lines have next to nothing. */
+const FACTS: ClientFacts = {
+  clientId: 0,
+  protocol: 0,
+  name: "",
+  isReadonly: false,
+  queuedCommands: -1,
+  watchedKeys: 0,
+  transactionBytes: 0,
+  command: "",
+  libraryName: "",
+  libraryVersion: "",
+};
+
 /** One connection's codec: it remembers what is half read. Never throws on any input. */
 export class LineCodec implements Codec {
   readonly #parser: LineParser;
 
-  constructor(options: { readonly valueBytesMax: number; readonly keyBytesMax?: number }) {
+  /** `access`: who its client is; nobody, where there are no users, unless given. */
+  constructor(
+    options: { readonly valueBytesMax: number; readonly keyBytesMax?: number },
+    access: ClientAccess = new ClientAccess(),
+  ) {
     const limits: LineLimits = {
       valueBytesMax: options.valueBytesMax,
       keyBytesMax: options.keyBytesMax ?? KEY_BYTES_MAX,
@@ -33,7 +56,7 @@ export class LineCodec implements Codec {
       limits.keyBytesMax >= 1 && limits.keyBytesMax <= KEY_BYTES_MAX,
       `Cannot take keys of up to ${limits.keyBytesMax} bytes: choose 1 to ${KEY_BYTES_MAX}`,
     );
-    this.#parser = new LineParser(limits);
+    this.#parser = new LineParser(limits, access);
   }
 
   parse(
@@ -64,18 +87,41 @@ export class LineCodec implements Codec {
     return 0;
   }
 
-  isWaiting(): boolean {
-    return false;
+  facts(): ClientFacts {
+    return FACTS;
   }
 
-  noteRefused(): void {}
+  isWaiting(): boolean {
+    return this.#parser.isAuthenticating;
+  }
 
-  writeLocal(out: ByteWriter): void {
-    writeLineHelp(out);
+  noteRefused(replyMode: number, isRevoked: boolean): void {
+    // Its refusal is the reply to an `auth`. One that was given already counts no more: another may wait.
+    if (replyMode === ReplyMode.authenticate && !isRevoked) this.#parser.isAuthenticating = false;
+  }
+
+  writeLocal(
+    out: ByteWriter,
+    replyMode: number,
+    bytes: Uint8Array,
+    offset: number,
+    _source: ServerViewSource,
+    watches: ClientWatches,
+  ): ClientError | 0 {
+    if (replyMode === WATCH_MODE) return writeLineWatch(out, bytes, offset, watches);
+    if (replyMode === UNWATCH_MODE) writeLineUnwatch(out, watches);
+    else writeLineHelp(out);
+    return 0;
   }
 
   writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void {
     writeLineResult(out, replyMode, result, time);
+  }
+
+  writeAnswer(out: ByteWriter, _replyMode: number, answer: Answer): void {
+    if (answer.kind !== "authenticated") broken("Nothing else is asked in the protocol of lines");
+    this.#parser.isAuthenticating = false;
+    writeLineOk(out);
   }
 
   writeError(

@@ -19,6 +19,7 @@ const WORDS = new Set(
 );
 const WORD_BYTES_MAX = 10;
 const HELP = "help";
+const AUTH = "auth";
 /** The reply mode of `help`, the only command that the codec of lines answers by itself. */
 const HELP_MODE = 16;
 const NO_BYTES = new Uint8Array(0);
@@ -30,12 +31,19 @@ export function isHelp(bytes: Uint8Array, start: number, end: number): boolean {
   return end - start === HELP.length && lowerCase(bytes, start, end) === HELP;
 }
 
+/** True where the verb `bytes[start, end)` is `auth`, in lower case as commands are. */
+export function isAuth(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== AUTH.length) return false;
+  for (let i = 0; i < AUTH.length; i++) if (bytes[start + i] !== AUTH.charCodeAt(i)) return false;
+  return true;
+}
+
 /**
  * True for a line that is empty or begins with one of the words, in any case (the commands of lines
  * are in lower case only), or with what begins an array of the Redis protocol. `bytes[start, verbEnd)`
  * is its verb, which is no command.
  */
-export function mayBeTyped(
+function mayBeTyped(
   bytes: Uint8Array,
   start: number,
   verbEnd: number,
@@ -44,6 +52,22 @@ export function mayBeTyped(
   if (start === lineEnd) return true;
   if (bytes[start] === STAR || bytes[start] === DOLLAR) return true;
   return verbEnd - start <= WORD_BYTES_MAX && WORDS.has(lowerCase(bytes, start, verbEnd));
+}
+
+export function refuse(batch: CommandBatch, error: ClientError = ClientError.command): void {
+  batch.add(Action.refuse, error, batch.bytes.length);
+}
+
+/** Refuses a line that begins with no command; where a person may have typed it, in words that help. */
+export function refuseOther(
+  batch: CommandBatch,
+  bytes: Uint8Array,
+  start: number,
+  verbEnd: number,
+  lineEnd: number,
+): void {
+  if (mayBeTyped(bytes, start, verbEnd, lineEnd)) refuseWithHint(batch);
+  else refuse(batch);
 }
 
 /** Refuses what `mayBeTyped`. */

@@ -11,16 +11,28 @@
  * all of it is there: input in small chunks costs no more than the length of the line each time.
  */
 import { encodeCas, encodeKeyOnly, encodeSet, ExpiryKind, Op } from "../../kv/commands/command.ts";
+import type { SessionPlace } from "../../kv/sessions/operations.ts";
+import { encodeCredentials, PASSWORD_BYTES_MAX } from "../acl.ts";
+import type { ClientAccess } from "../client_access.ts";
 import { Action, BATCH_COMMANDS_MAX, ClientError, ReplyMode } from "../command_batch.ts";
 import type { CommandBatch } from "../command_batch.ts";
 import { readDecimal } from "../decimal.ts";
-import { addHelp, isHelp, mayBeTyped, refuseWithHint } from "./line_hints.ts";
-import { beginsLikeHttp, isLegalKey, isNoreply, looksLikeHttp, verbAt } from "./line_tokens.ts";
+import * as commands from "./line_commands.ts";
+import { addSession, afterPlace, beginsWithPlace, readPlace } from "./line_sessions.ts";
+import { addHelp, isAuth, isHelp, refuse, refuseOther } from "./line_hints.ts";
+import { addScan } from "./line_scan.ts";
+import { addWatching } from "./line_watching.ts";
+import {
+  beginsLikeHttp,
+  beginsLikeTls,
+  isLegalKey,
+  isNoreply,
+  looksLikeHttp,
+  valueEnd,
+  verbAt,
+} from "./line_tokens.ts";
 
-/**
- * The longest line, its end included. The longest legal one has some 320 bytes; the rest is room
- * to answer a key that is too long without closing the connection.
- */
+/** The longest line, its end included: room to answer a key that is too long, and to scan after one. */
 export const LINE_BYTES_MAX = 4096;
 
 /** The longest time to live, in seconds: 136 years. */
@@ -43,6 +55,9 @@ const ARGUMENTS_KEPT = 5;
 
 export class LineParser {
   readonly #limits: LineLimits;
+  readonly #access: ClientAccess;
+  /** It is being decided who the client is: nothing is parsed before. */
+  isAuthenticating = false;
   #phase: Phase = Phase.line;
   #isFirstLine = true;
   /** Bytes of a refused command's value that are still to come (phase swallow). */
@@ -52,11 +67,14 @@ export class LineParser {
   /** How many bytes the front command needs at least, more than are there; 0: nothing is known. */
   #needed = 0;
   #argumentCount = 0;
+  /** Which write of a client session the front line is; null for none. */
+  #place: SessionPlace | null = null;
   readonly #argumentStarts = new Int32Array(ARGUMENTS_KEPT);
   readonly #argumentEnds = new Int32Array(ARGUMENTS_KEPT);
 
-  constructor(limits: LineLimits) {
+  constructor(limits: LineLimits, access: ClientAccess) {
     this.#limits = limits;
+    this.#access = access;
   }
 
   /** As `Codec.parse`. */
@@ -69,7 +87,7 @@ export class LineParser {
   ): number {
     const countMax = Math.min(batch.count + room, BATCH_COMMANDS_MAX);
     let at = start;
-    while (at < end && batch.count < countMax) {
+    while (at < end && batch.count < countMax && !this.isAuthenticating) {
       const next = this.#step(bytes, at, end, batch);
       if (next === at) break;
       at = next;
@@ -111,6 +129,7 @@ export class LineParser {
 
   #line(bytes: Uint8Array, at: number, end: number, batch: CommandBatch): number {
     if (end - at < this.#needed) return at;
+    if (this.#isFirstLine && beginsLikeTls(bytes, at)) return this.#close(batch, at + 1);
     const scanEnd = Math.min(end, at + LINE_BYTES_MAX);
     let lineFeed = at + this.#scanned;
     while (lineFeed < scanEnd && bytes[lineFeed] !== LF) lineFeed++;
@@ -120,27 +139,45 @@ export class LineParser {
     }
     const lineEnd = lineFeed > at && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
     if (this.#isFirstLine && looksLikeHttp(bytes, at, lineEnd)) {
-      batch.add(Action.close, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, lineFeed + 1);
+      return this.#close(batch, lineFeed + 1);
     }
-    const verbEnd = this.#split(bytes, at, lineEnd);
-    const op = verbAt(bytes, at, verbEnd);
+    const verbStart = beginsWithPlace(bytes, at) ? afterPlace(bytes, at, lineEnd) : at;
+    const verbEnd = this.#split(bytes, verbStart, lineEnd);
+    const op = verbAt(bytes, verbStart, verbEnd);
+    this.#place = verbStart > at ? readPlace(bytes, at, verbStart) : null;
+    // What can't be understood may announce a value.
+    if (verbStart > at && (this.#place === null || !commands.isSessionWrite(op))) {
+      return this.#close(batch, lineFeed + 1, Action.refuseAndClose);
+    }
     if (op === Op.set || op === Op.cas) return this.#store(op, bytes, at, lineFeed, end, batch);
     if (op === 0) {
-      if (isHelp(bytes, at, verbEnd)) addHelp(batch);
-      else if (mayBeTyped(bytes, at, verbEnd, lineEnd)) refuseWithHint(batch);
-      else refuse(batch);
+      if (isAuth(bytes, at, verbEnd)) return this.#authenticate(bytes, at, lineFeed, end, batch);
+      if (this.#access.isShut) refuse(batch, ClientError.notAuthenticated);
+      else if (isHelp(bytes, at, verbEnd)) addHelp(batch);
+      else if (
+        !addScan(batch, this.#access, bytes, at, lineEnd) &&
+        !addSession(batch, this.#access, bytes, at, lineEnd) &&
+        !addWatching(batch, bytes, at, lineEnd, this.#limits)
+      ) refuseOther(batch, bytes, at, verbEnd, lineEnd);
       return this.#done(Phase.line, lineFeed + 1);
     }
-    if (this.#argumentCount !== 1 || !this.#keyIsLegal(bytes)) {
-      refuse(batch);
+    const isShut = this.#access.isShut;
+    if (isShut || this.#argumentCount !== 1 || !this.#keyIsLegal(bytes)) {
+      refuse(batch, isShut ? ClientError.notAuthenticated : ClientError.command);
       return this.#done(Phase.line, lineFeed + 1);
     }
-    const from = batch.bytes.length;
+    const command = commands.commandOf(op);
+    const from = commands.beginCommand(batch, this.#access, command, this.#place);
     encodeKeyOnly(batch.bytes, op, bytes, this.#argumentStarts[0]!, this.#argumentEnds[0]!);
-    if (op === Op.delete) batch.add(Action.write, ReplyMode.plain, from);
-    else batch.add(Action.read, op === Op.getm ? ReplyMode.withMeta : ReplyMode.plain, from);
+    commands.endCommand(batch, this.#access, from, this.#place);
+    const mode = op === Op.getm ? ReplyMode.withMeta : ReplyMode.plain;
+    batch.add(op === Op.delete ? Action.write : Action.read, mode, from, 0, command);
     return this.#done(Phase.line, lineFeed + 1);
+  }
+
+  #close(batch: CommandBatch, at: number, action: Action = Action.close): number {
+    batch.add(action, ClientError.command, batch.bytes.length);
+    return this.#done(Phase.closed, at);
   }
 
   /**
@@ -149,17 +186,48 @@ export class LineParser {
    */
   #overlongLine(bytes: Uint8Array, at: number, batch: CommandBatch): number {
     const lineEnd = at + LINE_BYTES_MAX;
-    if (this.#isFirstLine && beginsLikeHttp(bytes, at, lineEnd)) {
-      batch.add(Action.close, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, lineEnd);
-    }
+    if (this.#isFirstLine && beginsLikeHttp(bytes, at, lineEnd)) return this.#close(batch, lineEnd);
     const op = bytes[at + 3] === SPACE ? verbAt(bytes, at, at + 3) : 0;
-    if (op === Op.set || op === Op.cas) {
-      batch.add(Action.refuseAndClose, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, lineEnd);
+    const isPlaced = beginsWithPlace(bytes, at);
+    if (op === Op.set || op === Op.cas || isPlaced || isAuth(bytes, at, at + 4)) {
+      return this.#close(batch, lineEnd, Action.refuseAndClose);
     }
-    refuse(batch);
+    refuse(batch, this.#access.isShut ? ClientError.notAuthenticated : ClientError.command);
     return this.#done(Phase.drop, lineEnd);
+  }
+
+  /** `auth <user> <numbytes>`: the password comes after it, as the value of a set does. */
+  #authenticate(
+    bytes: Uint8Array,
+    at: number,
+    lineFeed: number,
+    end: number,
+    batch: CommandBatch,
+  ): number {
+    const size = this.#argumentCount === 2 ? this.#number(bytes, 1, PASSWORD_BYTES_MAX) : -1;
+    if (size < 0 || this.#argumentStarts[0] === this.#argumentEnds[0]) {
+      return this.#close(batch, lineFeed + 1, Action.refuseAndClose);
+    }
+    const next = this.#valueEnd(bytes, at, lineFeed, size, end);
+    if (next === 0) return at;
+    const passwordEnd = lineFeed + 1 + size;
+    if (next === passwordEnd) {
+      refuse(batch);
+      return this.#done(Phase.drop, passwordEnd);
+    }
+    const name = bytes.subarray(this.#argumentStarts[0]!, this.#argumentEnds[0]!);
+    const from = encodeCredentials(batch.bytes, name, bytes.subarray(lineFeed + 1, passwordEnd));
+    this.isAuthenticating = true;
+    batch.add(Action.authenticate, ReplyMode.authenticate, from, 0, commands.LineCommand.auth);
+    return this.#done(Phase.line, next);
+  }
+
+  /** As `valueEnd`; 0 where bytes are missing. */
+  #valueEnd(bytes: Uint8Array, at: number, lineFeed: number, size: number, end: number): number {
+    const next = valueEnd(bytes, lineFeed + 1 + size, end);
+    if (next > 0) return next;
+    this.#wait(at, lineFeed, -next);
+    return 0;
   }
 
   /** A set or cas whose line is whole. `lineFeed` is where the line ends, the value comes next. */
@@ -177,56 +245,37 @@ export class LineParser {
     const silent = count === sizeAt + 2 && this.#argumentIsNoreply(bytes, sizeAt + 1);
     const size = this.#announcedBytes(bytes, sizeAt);
     if (size < 0) {
-      const action = silent ? Action.close : Action.refuseAndClose;
-      batch.add(action, ClientError.command, batch.bytes.length);
-      return this.#done(Phase.closed, lineFeed + 1);
+      return this.#close(batch, lineFeed + 1, silent ? Action.close : Action.refuseAndClose);
     }
     const exptime = this.#number(bytes, 1, EXPTIME_SECONDS_MAX);
     const version = isCas ? this.#number(bytes, 2, Number.MAX_SAFE_INTEGER) : 0;
     const countIsRight = count === sizeAt + 1 || silent;
-    if (!countIsRight || exptime < 0 || version < 0 || !this.#keyIsLegal(bytes)) {
-      if (!silent) refuse(batch);
+    const isShut = this.#access.isShut;
+    if (isShut || !countIsRight || exptime < 0 || version < 0 || !this.#keyIsLegal(bytes)) {
+      if (!silent) refuse(batch, isShut ? ClientError.notAuthenticated : ClientError.command);
       this.#swallowLeft = size;
       return this.#done(size > 0 ? Phase.swallow : Phase.drop, lineFeed + 1);
     }
+    const next = this.#valueEnd(bytes, at, lineFeed, size, end);
+    if (next === 0) return at;
     const valueEnd = lineFeed + 1 + size;
-    if (end <= valueEnd) return this.#wait(at, lineFeed, valueEnd + 1);
-    let next = valueEnd;
-    if (bytes[valueEnd] === LF) next = valueEnd + 1;
-    else if (bytes[valueEnd] === CR) {
-      if (end === valueEnd + 1) return this.#wait(at, lineFeed, valueEnd + 2);
-      if (bytes[valueEnd + 1] === LF) next = valueEnd + 2;
-    }
     if (next === valueEnd) {
       if (!silent) refuse(batch);
       return this.#done(Phase.drop, valueEnd);
     }
-    this.#encodeStore(isCas, bytes, exptime, version, lineFeed + 1, valueEnd, batch, silent);
-    return this.#done(Phase.line, next);
-  }
-
-  #encodeStore(
-    isCas: boolean,
-    bytes: Uint8Array,
-    exptimeSeconds: number,
-    version: number,
-    valueStart: number,
-    valueEnd: number,
-    batch: CommandBatch,
-    silent: boolean,
-  ): void {
-    const out = batch.bytes;
-    const from = out.length;
-    const kind = exptimeSeconds === 0 ? ExpiryKind.never : ExpiryKind.relative;
-    const expiryMs = exptimeSeconds * 1000;
+    const from = commands.beginCommand(batch, this.#access, commands.storeOf(isCas), this.#place);
     const keyStart = this.#argumentStarts[0]!;
     const keyEnd = this.#argumentEnds[0]!;
-    if (isCas) {
-      encodeCas(out, kind, expiryMs, version, bytes, keyStart, keyEnd, valueStart, valueEnd);
-    } else {
-      encodeSet(out, kind, expiryMs, bytes, keyStart, keyEnd, valueStart, valueEnd);
-    }
-    batch.add(Action.write, silent ? ReplyMode.none : ReplyMode.plain, from);
+    const valueStart = lineFeed + 1;
+    const out = batch.bytes;
+    const kind = exptime === 0 ? ExpiryKind.never : ExpiryKind.relative;
+    const ms = exptime * 1000;
+    if (isCas) encodeCas(out, kind, ms, version, bytes, keyStart, keyEnd, valueStart, valueEnd);
+    else encodeSet(out, kind, ms, bytes, keyStart, keyEnd, valueStart, valueEnd);
+    commands.endCommand(batch, this.#access, from, this.#place);
+    const mode = silent ? ReplyMode.none : ReplyMode.plain;
+    batch.add(Action.write, mode, from, 0, commands.storeOf(isCas));
+    return this.#done(Phase.line, next);
   }
 
   /**
@@ -293,8 +342,4 @@ export class LineParser {
     this.#needed = 0;
     return next;
   }
-}
-
-function refuse(batch: CommandBatch): void {
-  batch.add(Action.refuse, ClientError.command, batch.bytes.length);
 }

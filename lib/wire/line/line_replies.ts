@@ -5,19 +5,25 @@ import type { ByteWriter } from "../../util/bytes.ts";
 import type { ClientAddress, LogTime } from "../codec.ts";
 import { ClientError, ReplyMode } from "../command_batch.ts";
 import { writeDecimal } from "../decimal.ts";
+import { secondsLeft, writeScan } from "./line_scan.ts";
 
 const encoder = new TextEncoder();
 const OK = encoder.encode("OK ");
+const DONE = encoder.encode("OK\r\n");
 const VALUE = encoder.encode("VALUE ");
 const DELETED = encoder.encode("DELETED\r\n");
 const NOT_FOUND = encoder.encode("ERR_NOT_FOUND\r\n");
 const VERSION = encoder.encode("ERR_VERSION\r\n");
 const NO_LEADER = encoder.encode("ERR_NO_LEADER\r\n");
 const BUSY = encoder.encode("ERR_BUSY\r\n");
+const NO_SESSION = encoder.encode("ERR_SESSION\r\n");
 const NO_SPACE = encoder.encode("ERR_NO_SPACE\r\n");
 const COMMAND = encoder.encode("ERR_CMD_ERR\r\n");
 const HINT = encoder.encode(
   "ERR_CMD_ERR these are lines: type help for their commands; Redis clients send arrays\r\n",
+);
+const TOO_MUCH = encoder.encode(
+  "ERR_CMD_ERR too many keys to look through that the user may not read: give a longer prefix\r\n",
 );
 const HELP = encoder.encode(
   [
@@ -26,11 +32,19 @@ const HELP = encoder.encode(
     "getm <key>                                          its version, seconds left, value",
     "cas <key> <exptime> <version> <numbytes> [noreply]  set, if it has that version (0: none)",
     "delete <key>",
+    "scan <prefix> <limit> [<after key>]                 keys and values in order; * is every key",
+    "session <seconds>                                   a client session: then each write once,",
+    "@<session>.<sequence>.<lowest> <command>            by set, cas, delete (docs/sessions.md)",
+    "watch <key or prefix*> [<after revision>] [novalue]  what changes from now on, or after that",
+    "unwatch",
+    "auth <user> <numbytes>                              then the password; where there are users",
     "help",
     "",
     "",
   ].join("\r\n"),
 );
+const AUTH = encoder.encode("ERR_AUTH\r\n");
+const PERMISSION = encoder.encode("ERR_PERMISSION\r\n");
 const TIMEOUT = encoder.encode("ERR_TIMEOUT\r\n");
 const INTERNAL = encoder.encode("ERR_INTERNAL\r\n");
 
@@ -64,9 +78,29 @@ export function writeLineResult(
     case Status.versionDiffers:
       out.raw(VERSION);
       return;
+    case Status.list:
+      return writeScan(out, result, time);
+    case Status.tooMuch:
+      return out.raw(TOO_MUCH);
+    case Status.integer:
+      put(out, OK, 0, OK.length);
+      result.integer.write(out);
+      lineEnd(out);
+      return;
+    case Status.noSession:
+      out.raw(NO_SESSION);
+      return;
+    case Status.sessionsFull:
+      out.raw(BUSY);
+      return;
     default:
       assert(false, `The protocol of lines has no command that comes to ${result.status}`);
   }
+}
+
+/** Appends what `auth` answers where it went well. */
+export function writeLineOk(out: ByteWriter): void {
+  out.raw(DONE);
 }
 
 /** Appends what `help` answers: a line for each command, then an empty one. */
@@ -84,12 +118,6 @@ export function writeLineError(
   if (replyMode === ReplyMode.none) return;
   if (error === ClientError.redirect && leader !== null) out.raw(redirectLine(leader));
   else out.raw(errorLine(error));
-}
-
-/** Whole seconds until `deadlineMs`, rounded up; at least 1 while the key lives, 0 for never. */
-function secondsLeft(deadlineMs: number, nowMs: number): number {
-  if (deadlineMs === 0) return 0;
-  return Math.max(1, Math.ceil((deadlineMs - nowMs) / 1000));
 }
 
 function writeValue(out: ByteWriter, withMeta: boolean, result: Result, time: LogTime): void {
@@ -110,18 +138,29 @@ function errorLine(error: ClientError): Uint8Array {
   switch (error) {
     case ClientError.redirect:
     case ClientError.noLeader:
+    case ClientError.removed:
       return NO_LEADER;
     case ClientError.busy:
+    case ClientError.overRate:
+    case ClientError.tooManyOfUser:
     case ClientError.loading:
       return BUSY;
     case ClientError.noSpace:
       return NO_SPACE;
     case ClientError.command:
     case ClientError.tooMuch:
-    case ClientError.clusterVersion: // no command of the lines needs another than the first
+    case ClientError.tooMuchToJudge:
+    case ClientError.clusterVersion: // client sessions wait for it
       return COMMAND;
     case ClientError.hint:
       return HINT;
+    case ClientError.notAuthenticated:
+    case ClientError.wrongPassword:
+    case ClientError.noUsers:
+      return AUTH;
+    case ClientError.notPermitted:
+    case ClientError.notPermittedKey:
+      return PERMISSION;
     case ClientError.timeout:
       return TIMEOUT;
     case ClientError.internal:

@@ -11,6 +11,8 @@ const M = 0x6d;
 const S = 0x73;
 const T = 0x74;
 const SPACE = 0x20;
+const LF = 0x0a;
+const CR = 0x0d;
 const DELETE = 0x7f;
 const NOREPLY = new TextEncoder().encode("noreply");
 const HTTP = new TextEncoder().encode(" HTTP/");
@@ -74,11 +76,28 @@ export function looksLikeHttp(bytes: Uint8Array, start: number, lineEnd: number)
     isDigit(bytes[versionAt + 2]!);
 }
 
+/** True for the first byte of a TLS handshake: whoever sends it waits for an answer in TLS. */
+export function beginsLikeTls(bytes: Uint8Array, start: number): boolean {
+  return bytes[start] === 0x16;
+}
+
 /** True where a word in capitals (hyphens count) and a space come first. */
 export function beginsLikeHttp(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
   while (at < end && isCapital(bytes[at]!)) at++;
   return at > start && at < end && bytes[at] === SPACE;
+}
+
+/**
+ * Where what follows a value begins that ends at `end`, past its line end; `end` itself where no line end
+ * follows it. Where bytes are missing, before `inputEnd`: how many there have to be, as a negative number.
+ */
+export function valueEnd(bytes: Uint8Array, end: number, inputEnd: number): number {
+  if (inputEnd <= end) return -(end + 1);
+  if (bytes[end] === LF) return end + 1;
+  if (bytes[end] !== CR) return end;
+  if (inputEnd === end + 1) return -(end + 2);
+  return bytes[end + 1] === LF ? end + 2 : end;
 }
 
 function isCapital(byte: number): boolean {

@@ -5,14 +5,9 @@
 import type { ByteWriter } from "../../util/bytes.ts";
 import { type BackupSource, LATER } from "../backup.ts";
 import { arity } from "./resp_connection.ts";
-import {
-  RespMode,
-  writeArray,
-  writeBulk,
-  writeInteger,
-  writeLine,
-  writeText,
-} from "./resp_replies.ts";
+import { help } from "./resp_help.ts";
+import { writeArray, writeBulk, writeInteger, writeLine, writeText } from "./resp_bytes.ts";
+import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
 
 /** Subcommands, with their number of arguments in all. */
@@ -23,9 +18,31 @@ const SUBCOMMANDS: Readonly<Record<string, number>> = {
   read: 3,
   end: 3,
 };
+/** Those that tell of the contents, or have them made. */
+const OF_CONTENTS: ReadonlySet<string> = new Set(["begin", "state", "read"]);
 const DIGITS_MAX = 16;
+const HELP = [
+  "RAFTKV.BACKUP <subcommand> [<arg> ...]. Subcommands are:",
+  "INDEX",
+  "    Of which cluster this server is, and up to where it has the log.",
+  "BEGIN <index>",
+  "    Begins a backup that holds at least that index; answers its number.",
+  "STATE <number>",
+  "    Whether the contents can be read, of which index they are, and how long.",
+  "READ <number>",
+  "    The next piece of the contents; an empty one at the end; LATER where it is not",
+  "    written yet.",
+  "END <number>",
+  "    The backup is not needed any more.",
+  "HELP",
+  "    Prints this help.",
+];
 
 export function backup(r: RespRequest): void {
+  if (r.is(1, "help")) {
+    if (arity(r, 2, "help")) help(r, HELP);
+    return;
+  }
   for (const [name, count] of Object.entries(SUBCOMMANDS)) {
     if (!r.is(1, name)) continue;
     if (!arity(r, count, name)) return;
@@ -35,7 +52,12 @@ export function backup(r: RespRequest): void {
     if (!isNumber) return r.error("ERR value is not an integer or out of range");
     return r.local(RespMode.backup, `${name} ${number}`);
   }
-  r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try RAFTKV.BACKUP INDEX.`);
+  r.refuse(`ERR unknown subcommand '${r.text(1).slice(0, 128)}'. Try RAFTKV.BACKUP HELP.`);
+}
+
+/** Whether the subcommand that `words` begin with needs leave to read all keys. */
+export function showsContents(words: string): boolean {
+  return OF_CONTENTS.has(words.split(" ", 1)[0]!.toLowerCase());
 }
 
 /** Appends the reply; `argument` is what `backup` made of the request. */

@@ -6,10 +6,14 @@
 import type { ByteWriter } from "../../util/bytes.ts";
 import type { PeerView, ServerPlace, ServerView } from "../codec.ts";
 import { SLOTS } from "./hash_slots.ts";
-import { writeArray, writeInteger, writeLine, writeMap, writeText } from "./resp_replies.ts";
+import { writeArray, writeInteger, writeLine, writeMap, writeText } from "./resp_bytes.ts";
 
 /** The reply where no leader is known and a place was asked for. Nothing was done. */
 export const CLUSTER_DOWN = "-CLUSTERDOWN No leader is known now: nothing was done, try again soon";
+
+/** The reply of a server that was removed from its cluster. Clients try another one, as after the other. */
+export const REMOVED =
+  "-CLUSTERDOWN This server was removed from its cluster: nothing was done, ask another one";
 
 /** A server's id as Redis Cluster has them: 40 hexadecimal digits. */
 export function nodeId(serverId: number): string {
@@ -65,12 +69,19 @@ export function clusterNodes(view: ServerView): string {
   }).join("");
 }
 
+/** What there is in place of a layout; null where there is one. Who was removed hears of no change of it. */
+function noLayout({ isRemoved, lastLeaderId }: ServerView): string | null {
+  if (isRemoved) return REMOVED;
+  return lastLeaderId === 0 ? CLUSTER_DOWN : null;
+}
+
 /**
  * Leaves out whom no client should turn to. The leader is always there, as a master is in Redis: its
  * successor is not known yet.
  */
 export function writeSlots(out: ByteWriter, view: ServerView): void {
-  if (view.lastLeaderId === 0) return writeLine(out, CLUSTER_DOWN);
+  const absent = noLayout(view);
+  if (absent !== null) return writeLine(out, absent);
   const servers = inOrder(view).filter((one) => {
     return one.id === view.lastLeaderId || healthOf(one.id, view) === "online";
   });
@@ -88,7 +99,8 @@ export function writeSlots(out: ByteWriter, view: ServerView): void {
 }
 
 export function writeShards(out: ByteWriter, isResp3: boolean, view: ServerView): void {
-  if (view.lastLeaderId === 0) return writeLine(out, CLUSTER_DOWN);
+  const absent = noLayout(view);
+  if (absent !== null) return writeLine(out, absent);
   writeArray(out, 1);
   writeMap(out, 2, isResp3);
   writeText(out, "slots");

@@ -1,7 +1,11 @@
 /** The Redis protocol, versions 2 and 3: docs/redis.md. */
 import { COMMAND_HEAD_BYTES, commandLength } from "../../kv/commands/command.ts";
 import type { Result } from "../../kv/commands/result.ts";
+import { InSessionFlag } from "../../kv/sessions/operations.ts";
+import { broken } from "../../util/assert.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
+import { ClientAccess } from "../client_access.ts";
+import type { ClientFacts } from "../clients.ts";
 import type { ClientAddress, Codec, LogTime, ServerViewSource } from "../codec.ts";
 import {
   Action,
@@ -10,49 +14,27 @@ import {
   type CommandBatch,
   ReplyMode,
 } from "../command_batch.ts";
-import { writeBackupReply } from "./resp_backup.ts";
-import { writeServerReply } from "./resp_server_replies.ts";
-import { CLUSTER_DOWN } from "./resp_cluster.ts";
+import type { Answer } from "../questions.ts";
+import type { ClientWatches } from "../watching.ts";
+import { writeAclReply, writeAclResult, writeDeleted } from "./resp_acl_replies.ts";
+import { resetConnection } from "./resp_connection.ts";
+import { writeLocalReply } from "./resp_local.ts";
+import { writeMemberAnswer } from "./resp_members.ts";
+import { watchingProblem } from "./resp_watching.ts";
+import { welcome } from "./resp_welcome.ts";
+import { ERROR_LINES } from "./resp_error_lines.ts";
+import { asks, isOfQuestion } from "./resp_questions.ts";
 import { Outcome, RespReader } from "./resp_reader.ts";
-import { RESP3, RespMode, writeLine, writeRespResult, writeText } from "./resp_replies.ts";
+import { writeLine } from "./resp_bytes.ts";
+import { RESP3, RespMode, writeRespResult } from "./resp_replies.ts";
+import { notPermitted, tooLarge, unknownCommand } from "./resp_refusals.ts";
 import { type RespIdentity, type RespLimits, RespRequest } from "./resp_request.ts";
-import { findCommand, type RespCommand } from "./resp_table.ts";
+import { commandNumber, findCommand, type RespCommand } from "./resp_table.ts";
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
+/** The largest command of a client that may do nothing yet. */
+const SHUT_COMMAND_BYTES_MAX = 16_384;
 /** What a transaction may hold for as long as its client likes. */
 const IDLE_BYTES_MAX = 65_536;
-
-/** How much of an unknown command's arguments its error repeats. */
-const SHOWN_BYTES_MAX = 128;
-
-/** The words for what is not a command's own result. What follows MOVED is added to it. */
-const ERRORS: Readonly<Record<ClientError, string>> = {
-  [ClientError.redirect]: CLUSTER_DOWN,
-  [ClientError.noLeader]: CLUSTER_DOWN,
-  [ClientError.busy]: "-TRYAGAIN This server is busy: nothing was done, try again later",
-  [ClientError.noSpace]:
-    "-MISCONF The disk is full: nothing was done, reads and deletes continue, others wait for room",
-  [ClientError.command]: "-ERR this can't be done",
-  [ClientError.hint]: "-ERR this can't be done",
-  [ClientError.tooMuch]:
-    "-ERR this transaction would rewrite more than 64 MiB of values: nothing was done, " +
-    "change fewer large values at a time",
-  [ClientError.timeout]:
-    "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +
-    "it may be done or not",
-  [ClientError.internal]: "-ERR outcome unknown: this server has failed, it may be done or not",
-  [ClientError.loading]: "-LOADING This server has nothing yet: nothing was read, try another one",
-  [ClientError.clusterVersion]:
-    "-ERR not before the cluster version is raised, which waits until every server runs a build " +
-    "that knows this command: nothing was done, see raftkv check",
-  [ClientError.discarded]: "-EXECABORT Transaction discarded because of previous errors.",
-};
-const ERROR_LINES = new Map<number, Uint8Array>();
-for (const [error, line] of Object.entries(ERRORS)) {
-  ERROR_LINES.set(Number(error), encoder.encode(`${line}\r\n`));
-}
 
 /** One connection's codec. Never throws on any input. */
 export class RespCodec implements Codec {
@@ -61,10 +43,21 @@ export class RespCodec implements Codec {
   #isClosed = false;
   /** EXEC is next, and what is watched is not known yet. */
   #isStalled = false;
+  /** A question is not answered: that may take long, and what comes after it has to come after it. */
+  #isAsking = false;
+  /** What it watches; null where it never has. */
+  #watches: ClientWatches | null = null;
+  /** For CLIENT LIST. */
+  #last: RespCommand | null = null;
 
-  constructor(limits: RespLimits, identity: RespIdentity) {
+  /** `access`: who its client is; nobody, where there are no users, unless given. */
+  constructor(
+    limits: RespLimits,
+    identity: RespIdentity,
+    access: ClientAccess = new ClientAccess(),
+  ) {
     this.#reader = new RespReader(limits.commandBytesMax);
-    this.#request = new RespRequest(limits, identity);
+    this.#request = new RespRequest(limits, identity, access);
   }
 
   parse(
@@ -75,19 +68,28 @@ export class RespCodec implements Codec {
     room: number,
   ): number {
     if (this.#isClosed) return end - start;
+    if (this.#isAsking) return 0;
     const countMax = Math.min(batch.count + room, BATCH_COMMANDS_MAX);
     const r = this.#request;
     r.bytes = bytes;
     r.batch = batch;
     let at = start;
     this.#isStalled = false;
-    while (batch.count < countMax && !this.#isClosed) {
+    // Who may do nothing yet has no use for large ones, and takes no room for them.
+    const { commandBytesMax } = r.limits;
+    this.#reader.commandBytesMax = r.access.isShut
+      ? Math.min(SHUT_COMMAND_BYTES_MAX, commandBytesMax)
+      : commandBytesMax;
+    while (batch.count < countMax && !this.#isClosed && !this.#isAsking) {
       const outcome = this.#reader.read(bytes, at, end);
       if (outcome === Outcome.request) {
         if (!this.#dispatch()) break;
       } else if (outcome === Outcome.tooLarge) {
-        r.refuse(tooLarge("a command", r.limits.commandBytesMax));
+        r.command = 0;
+        if (r.access.isShut) r.deny(ClientError.notAuthenticated);
+        else r.refuse(tooLarge("a command", r.limits.commandBytesMax));
       } else if (outcome === Outcome.malformed) {
+        r.command = 0;
         r.replyNow(`-ERR Protocol error: ${this.#reader.problem}`, Action.localAndClose);
         this.#isClosed = true;
       }
@@ -119,16 +121,22 @@ export class RespCodec implements Codec {
   }
 
   isWaiting(): boolean {
-    return this.#isStalled && this.#request.watches.isWaiting;
+    return this.#isAsking || (this.#isStalled && this.#request.watches.isWaiting);
   }
 
   writeResult(out: ByteWriter, replyMode: number, result: Result, time: LogTime): void {
-    if ((replyMode & ~RESP3) === RespMode.watch) {
+    const mode = replyMode & ~RESP3;
+    if (mode === RespMode.watch) {
       this.#request.watches.answered(result);
       writeLine(out, "+OK");
       return;
     }
-    writeRespResult(out, replyMode, result, time);
+    if (mode === RespMode.acl) {
+      this.#isAsking = false;
+      return writeAclResult(out, this.#request, result);
+    }
+    if (mode === RespMode.deleteUsers) writeDeleted(out, result);
+    else writeRespResult(out, replyMode, result, time);
   }
 
   writeLocal(
@@ -137,21 +145,48 @@ export class RespCodec implements Codec {
     bytes: Uint8Array,
     offset: number,
     source: ServerViewSource,
-  ): void {
+    watches: ClientWatches,
+  ): ClientError | 0 {
     const start = offset + COMMAND_HEAD_BYTES;
     const end = offset + commandLength(bytes, offset);
     const mode = replyMode & ~RESP3;
-    if (mode === ReplyMode.plain || mode === ReplyMode.beginTransaction) {
+    const r = this.#request;
+    if (mode === RespMode.reset) {
+      this.#isAsking = false;
+      resetConnection(r);
+      watches.close(null);
+    }
+    if (mode <= ReplyMode.beginTransaction || mode === RespMode.reset) {
       out.slice(bytes, start, end);
-      return;
+      return 0;
     }
-    if (mode === RespMode.status) {
-      writeText(out, source.statusText());
-      return;
+    if (mode === RespMode.watching) this.#watches = watches;
+    return writeLocalReply(out, r, replyMode, bytes, offset, source, watches);
+  }
+
+  writeAnswer(
+    out: ByteWriter,
+    replyMode: number,
+    answer: Answer,
+    source: ServerViewSource,
+  ): void {
+    this.#isAsking = false;
+    const r = this.#request;
+    if (answer.kind !== "users") r.aclArguments = [];
+    switch (answer.kind) {
+      case "authenticated":
+        return welcome(r, out, source);
+      case "users":
+        return writeAclReply(out, r, (replyMode & RESP3) !== 0);
+      case "script":
+        return out.raw(answer.reply);
+      case "wrongRule":
+        return writeLine(out, answer.why);
+      case "write":
+        return broken("A write is no answer");
+      default:
+        writeMemberAnswer(out, (replyMode & RESP3) !== 0, answer);
     }
-    const argument = decoder.decode(bytes.subarray(start, end));
-    if (mode === RespMode.backup) return writeBackupReply(out, argument, source.backups());
-    writeServerReply(out, mode, (replyMode & RESP3) !== 0, argument, source.serverView());
   }
 
   writeError(
@@ -160,16 +195,42 @@ export class RespCodec implements Codec {
     error: ClientError,
     leader: ClientAddress | null,
     slot: number,
+    command: number,
   ): void {
     if (error === ClientError.redirect && leader !== null) {
       writeLine(out, `-MOVED ${slot} ${leader.hostname}:${leader.port}`);
-    } else out.raw(ERROR_LINES.get(error)!);
+    } else if (error === ClientError.notPermitted) writeLine(out, notPermitted(command));
+    else out.raw(ERROR_LINES.get(error)!);
   }
 
   noteRefused(replyMode: number, isRevoked: boolean): void {
-    if ((replyMode & ~RESP3) !== RespMode.watch) return;
+    const mode = replyMode & ~RESP3;
+    // A reply that was given already is no longer waited for: by now another command may be asking.
+    if (isOfQuestion(mode) && !isRevoked) {
+      this.#isAsking = false;
+      this.#request.pendingHello = null;
+      this.#request.aclArguments = [];
+    }
+    if (mode !== RespMode.watch) return;
     if (isRevoked) this.#request.watches.revoked();
     else this.#request.watches.refused();
+  }
+
+  facts(): ClientFacts {
+    const r = this.#request;
+    const command = this.#last?.name ?? "";
+    return {
+      clientId: r.identity.clientId,
+      protocol: r.version,
+      name: r.name,
+      isReadonly: r.isReadonly,
+      queuedCommands: r.queue === null ? -1 : r.queued,
+      watchedKeys: r.watches.count,
+      transactionBytes: this.heldBytes(),
+      command: command === "client" && r.subcommand !== "" ? `client|${r.subcommand}` : command,
+      libraryName: r.libraryName,
+      libraryVersion: r.libraryVersion,
+    };
   }
 
   /** Looks at one request; false where it has to wait for a reply that is due. */
@@ -178,9 +239,27 @@ export class RespCodec implements Codec {
     r.starts = this.#reader.starts;
     r.ends = this.#reader.ends;
     r.count = this.#reader.count;
+    r.runsIn = null;
+    return this.#dispatchCommand();
+  }
+
+  #dispatchCommand(): boolean {
+    const r = this.#request;
     const command = findCommand(r);
+    this.#last = command;
+    r.command = command === null ? 0 : commandNumber(command, r);
+    const isFree = command !== null && isFreeTo(r.access, command);
+    if (!isFree && r.access.isShut) {
+      r.deny(ClientError.notAuthenticated);
+      return true;
+    }
     if (command === null) {
       r.refuse(unknownCommand(r));
+      return true;
+    }
+    const problem = watchingProblem(r, command.name, this.#watches);
+    if (problem !== null) {
+      r.refuse(problem);
       return true;
     }
     if (command.arity > 0 ? r.count !== command.arity : r.count < -command.arity) {
@@ -189,12 +268,22 @@ export class RespCodec implements Codec {
       else abort(r, problem);
       return true;
     }
+    if (!command.isJudgedLater && !isFree && !r.access.mayRun(r.command)) {
+      if (command.name !== "exec") r.deny(ClientError.notPermitted);
+      else abort(r, notPermitted(r.command).slice(1));
+      return true;
+    }
     if (command.name === "exec" && r.queue !== null && r.watches.isWaiting) {
       this.#isStalled = true;
       return false;
     }
+    if (r.runsIn !== null && !mayRunInSession(r, command)) return true;
     if (r.queue !== null && !command.isImmediate && !this.#mayQueue(command)) return true;
+    const isFirst = r.runsIn === null;
     command.run(r);
+    if (isFirst && r.runsIn !== null) return this.#dispatchCommand();
+    const { batch } = r;
+    this.#isAsking = asks(batch);
     if (command.name === "quit") this.#isClosed = true;
     return true;
   }
@@ -211,22 +300,27 @@ export class RespCodec implements Codec {
   }
 }
 
+/** Whoever is at the other end may send it, whatever the rules. */
+function isFreeTo({ userId, isLoopback }: ClientAccess, command: RespCommand): boolean {
+  return command.isFree || (command.isFreeOnLoopback && isLoopback && userId === 0);
+}
+
+/** What RAFTKV.SESSION RUN may stand before; where it may not, that is the answer. */
+function mayRunInSession(r: RespRequest, command: RespCommand): boolean {
+  const isExec = command.name === "exec";
+  const isBound = r.runsIn!.flags === InSessionFlag.bind;
+  const hasOneKey = command.firstKey === 1 && (command.lastKey === 1 || r.count === 2);
+  const isWrite = command.flags.includes("write");
+  if (isBound && !(isWrite && hasOneKey)) r.refuse("ERR BIND takes a command that writes one key");
+  else if (!isWrite && !isExec) r.refuse("ERR a session runs commands that write, and EXEC");
+  else if (r.queue !== null && !isExec) {
+    r.refuse("ERR within MULTI a session runs EXEC alone: with it, all that was queued");
+  } else return true;
+  return false;
+}
+
 /** An EXEC that is wrong itself ends its transaction. */
 function abort(r: RespRequest, problem: string): void {
   if (r.queue !== null) r.endTransaction();
   r.replyNow(`-EXECABORT Transaction discarded because of: ${problem}`);
-}
-
-function unknownCommand(r: RespRequest): string {
-  let shown = "";
-  for (let i = 1; i < r.count && shown.length < SHOWN_BYTES_MAX; i++) {
-    shown += `'${r.shortText(i, SHOWN_BYTES_MAX - shown.length)}' `;
-  }
-  const name = r.shortText(0, SHOWN_BYTES_MAX);
-  return `ERR unknown command '${name}', with args beginning with: ${shown}`;
-}
-
-function tooLarge(what: string, bytesMax: number): string {
-  const bounds = "limits.valueBytesMax and limits.redisKeyBytesMax bound it";
-  return `ERR ${what} has more than ${bytesMax} bytes (${bounds})`;
 }

@@ -1,4 +1,5 @@
 /** What COMMAND tells of the commands. */
+import { commandNamed } from "../../kv/users/command_numbers.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import {
   writeArray,
@@ -7,7 +8,7 @@ import {
   writeMap,
   writeNull,
   writeText,
-} from "./resp_replies.ts";
+} from "./resp_bytes.ts";
 import { COMMANDS, type RespCommand } from "./resp_table.ts";
 
 /** Appends the reply; `argument` is the subcommand and the names, a line each, in lower case. */
@@ -45,8 +46,11 @@ function writeInfo(out: ByteWriter, one: RespCommand | null, isResp3: boolean): 
   writeInteger(out, one.firstKey);
   writeInteger(out, one.lastKey);
   writeInteger(out, one.keyStep);
-  // Categories of access, tips, specifications of keys, subcommands: none are told.
-  for (let i = 0; i < 4; i++) writeArray(out, 0);
+  const categories = commandNamed(one.name)?.categories ?? [];
+  writeArray(out, categories.length);
+  for (const category of categories) writeLine(out, `+@${category}`);
+  // Tips, specifications of keys, subcommands: none are told.
+  for (let i = 0; i < 3; i++) writeArray(out, 0);
 }
 
 function writeDocs(out: ByteWriter, one: RespCommand, isResp3: boolean): void {

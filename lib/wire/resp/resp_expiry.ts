@@ -1,10 +1,16 @@
 /**
- * Times of the Redis protocol: deadlines and times to live as arguments, the options of SET and GETEX,
+ * Times of the Redis protocol: deadlines and times to live as arguments, the options of SET and its kin,
  * and the bounds of EXPIRE and its kin, which are those of Redis 7.0 but for times beyond 2^53 ms.
  */
-import { COMMAND_HEAD_BYTES, ExpiryKind, SetFlag } from "../../kv/commands/command.ts";
+import {
+  COMMAND_HEAD_BYTES,
+  type Comparison,
+  ExpiryKind,
+  SetFlag,
+} from "../../kv/commands/command.ts";
 import { type ByteWriter, writeU64 } from "../../util/bytes.ts";
 import { Int64 } from "../../util/int64.ts";
+import { comparisonAt } from "./resp_comparison.ts";
 import type { RespRequest } from "./resp_request.ts";
 
 const SYNTAX = "ERR syntax error";
@@ -22,9 +28,13 @@ export const TIME_TO_LIVE_MS_MAX = DEADLINE_MS_MAX - 2 ** 43;
 const SECONDS_MIN = new Int64();
 SECONDS_MIN.parse(new TextEncoder().encode("-9223372036854775"), 0, 17);
 
-/** What the options of SET and GETEX come to. */
+/** What the options of SET, GETEX and MSETEX come to. */
 interface Options {
   flags: number;
+  /** What has to hold for the value that is there; 0 where nothing has to. */
+  comparison: Comparison | 0;
+  /** The argument that it is compared with. */
+  comparedWith: number;
   hasExpiry: boolean;
   persists: boolean;
   kind: ExpiryKind;
@@ -33,6 +43,8 @@ interface Options {
 
 export const options: Options = {
   flags: 0,
+  comparison: 0,
+  comparedWith: 0,
   hasExpiry: false,
   persists: false,
   kind: ExpiryKind.never,
@@ -46,9 +58,14 @@ export function putExpiry(out: ByteWriter, at: number, kind: ExpiryKind, ms: num
 }
 
 /** Reads the options, from argument `from`; false where they are wrong, with an error as the reply. */
-export function readOptions(r: RespRequest, from: number, name: "set" | "getex"): boolean {
-  const isSet = name === "set";
+export function readOptions(
+  r: RespRequest,
+  from: number,
+  name: "set" | "getex" | "msetex",
+): boolean {
+  const isSet = name !== "getex";
   options.flags = 0;
+  options.comparison = 0;
   options.hasExpiry = false;
   options.persists = false;
   options.kind = ExpiryKind.never;
@@ -60,16 +77,20 @@ export function readOptions(r: RespRequest, from: number, name: "set" | "getex")
     return false;
   };
   for (let i = from; i < r.count; i++) {
-    const flag = isSet ? setFlag(r, i) : 0;
+    const flag = isSet ? setFlag(r, i, name === "set") : 0;
     if (flag !== 0) {
-      const others = flag === SetFlag.ifAbsent
-        ? SetFlag.ifPresent
-        : flag === SetFlag.ifPresent
-        ? SetFlag.ifAbsent
-        : 0;
-      if ((options.flags & others) !== 0) return refuse();
+      if (clashesWithCondition(flag)) return refuse();
       if (flag === SetFlag.keepExpiry && expiryWord !== "") return refuse();
       options.flags |= flag;
+      continue;
+    }
+    const comparison = name === "set" ? comparisonAt(r, i) : 0;
+    if (comparison !== 0) {
+      const clashes = (options.flags & IF_FLAGS) !== 0 ||
+        (options.comparison !== 0 && options.comparison !== comparison);
+      if (clashes || i + 1 === r.count) return refuse();
+      options.comparison = comparison;
+      options.comparedWith = ++i;
       continue;
     }
     if (!isSet && r.is(i, "persist")) {
@@ -98,11 +119,18 @@ export function readOptions(r: RespRequest, from: number, name: "set" | "getex")
 }
 
 const EXPIRY_WORDS = ["ex", "px", "exat", "pxat"];
+const IF_FLAGS = SetFlag.ifAbsent | SetFlag.ifPresent;
 
-function setFlag(r: RespRequest, i: number): number {
+/** Of NX, XX and the comparisons there can be one. */
+function clashesWithCondition(flag: number): boolean {
+  if ((flag & IF_FLAGS) === 0) return false;
+  return options.comparison !== 0 || (options.flags & IF_FLAGS & ~flag) !== 0;
+}
+
+function setFlag(r: RespRequest, i: number, mayShowOld: boolean): number {
   if (r.is(i, "nx")) return SetFlag.ifAbsent;
   if (r.is(i, "xx")) return SetFlag.ifPresent;
-  if (r.is(i, "get")) return SetFlag.returnOld;
+  if (mayShowOld && r.is(i, "get")) return SetFlag.returnOld;
   return r.is(i, "keepttl") ? SetFlag.keepExpiry : 0;
 }
 

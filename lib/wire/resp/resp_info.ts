@@ -1,7 +1,7 @@
 /** What a server tells of itself, and of what it knows of the others: INFO and ROLE. */
 import type { ByteWriter } from "../../util/bytes.ts";
 import type { PeerView, ServerPlace, ServerView } from "../codec.ts";
-import { writeArray, writeInteger, writeText } from "./resp_replies.ts";
+import { writeArray, writeInteger, writeText } from "./resp_bytes.ts";
 
 /** The Redis whose commands and replies these are. */
 export const REDIS_VERSION = "7.0.15";

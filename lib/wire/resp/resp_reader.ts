@@ -50,7 +50,8 @@ export class RespReader {
   /** How many bytes the last `read` is done with. */
   consumed = 0;
   problem = "";
-  readonly #commandBytesMax: number;
+  /** The largest request that is taken whole. */
+  commandBytesMax: number;
   /** Arguments announced by the request at the front; -1 where its first line is not read. */
   #announced = -1;
   #seen = 0;
@@ -66,9 +67,8 @@ export class RespReader {
   /** Behind the number that `#number` read. */
   #lineEnd = 0;
 
-  /** `commandBytesMax`: the largest request that is taken whole. */
   constructor(commandBytesMax: number) {
-    this.#commandBytesMax = commandBytesMax;
+    this.commandBytesMax = commandBytesMax;
   }
 
   /** Reads on in the request that begins at `bytes[at]`; the places hold until something is moved. */
@@ -170,7 +170,7 @@ export class RespReader {
     this.#isInBulk = true;
     // All the arguments still to come need six bytes each, at least.
     const least = this.#offset + length + 2 + 6 * (this.#announced - this.#seen - 1);
-    if (least > this.#commandBytesMax) this.#isPassing = true;
+    if (least > this.commandBytesMax) this.#isPassing = true;
     if (this.#isPassing) this.#bulkBytes += 2;
     return Outcome.request;
   }

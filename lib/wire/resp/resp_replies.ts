@@ -4,7 +4,9 @@ import { assert } from "../../util/assert.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import type { Int64 } from "../../util/int64.ts";
 import type { LogTime } from "../codec.ts";
-import { writeDecimal } from "../decimal.ts";
+import { lineEnd, writeArray, writeBulk, writeInteger, writeText } from "./resp_bytes.ts";
+import { msLeft, writePage, writeVersioned } from "./resp_page.ts";
+import { SESSION_LINES } from "./resp_session_lines.ts";
 
 /** How the result of a command is shown. From 16 on; bit 7 set for version 3 of the protocol. */
 export const RespMode = {
@@ -51,6 +53,24 @@ export const RespMode = {
   role: 50,
   status: 51,
   backup: 52,
+  member: 53,
+  client: 54,
+  /** Who the client is, from now on. */
+  authenticate: 55,
+  /** What ACL shows, and what it changes. */
+  acl: 56,
+  genpass: 57,
+  /** How many users were deleted, or why none was. */
+  deleteUsers: 58,
+  script: 62,
+  /** The connection is as it was when it began. */
+  reset: 59,
+  /** What a watch began with, or why it did not; how many watches were ended. */
+  watching: 70,
+  unwatching: 71,
+  /** Keys in their order, with their values or without (resp_ranges.ts). */
+  page: 60,
+  pageOfKeys: 61,
 } as const;
 export type RespMode = typeof RespMode[keyof typeof RespMode];
 
@@ -78,14 +98,14 @@ const LEFT_OUT = encoder.encode(
   "-ERR this was done, and what it shows is left out: too many replies wait to be taken now\r\n",
 );
 
+/** Of a command within a transaction that the user might send when it was queued. */
+const REVOKED =
+  "-NOPERM ACLs rules changed between the moment the transaction was accumulated and " +
+  "the EXEC call. This command is no longer allowed for the following reason: ";
+const REVOKED_COMMAND = encoder.encode(`${REVOKED}no permission to execute the command\r\n`);
+const REVOKED_KEY = encoder.encode(`${REVOKED}no permission to touch the specified keys\r\n`);
+
 const COLON = 0x3a;
-const DOLLAR = 0x24;
-const STAR = 0x2a;
-const PERCENT = 0x25;
-const EQUALS = 0x3d;
-const CR = 0x0d;
-const LF = 0x0a;
-const MINUS = 0x2d;
 
 /** Appends the reply to a command that was decided. `time` is for the time that a key has left. */
 export function writeRespResult(
@@ -134,8 +154,16 @@ export function writeRespResult(
       return out.raw(TOO_MUCH);
     case Status.leftOut:
       return out.raw(LEFT_OUT);
-    default:
-      assert(false, `No command of the Redis protocol comes to ${result.status}`);
+    case Status.notPermittedCommand:
+    case Status.notAuthenticated:
+      return out.raw(REVOKED_COMMAND);
+    case Status.notPermittedKey:
+      return out.raw(REVOKED_KEY);
+    default: {
+      const line = SESSION_LINES.get(result.status);
+      assert(line !== undefined, `No command of the Redis protocol comes to ${result.status}`);
+      out.raw(line);
+    }
   }
 }
 
@@ -150,9 +178,9 @@ function writeFound(out: ByteWriter, mode: number, result: Result, time: LogTime
     case RespMode.type:
       return out.raw(STRING);
     case RespMode.ttl:
-      return writeInteger(out, deadlineMs === 0 ? -1 : toSeconds(left(deadlineMs, time)));
+      return writeInteger(out, deadlineMs === 0 ? -1 : toSeconds(msLeft(deadlineMs, time)));
     case RespMode.pttl:
-      return writeInteger(out, deadlineMs === 0 ? -1 : left(deadlineMs, time));
+      return writeInteger(out, deadlineMs === 0 ? -1 : msLeft(deadlineMs, time));
     case RespMode.expireTime:
       return writeInteger(out, deadlineMs === 0 ? -1 : toSeconds(byWall(deadlineMs, time)));
     case RespMode.pexpireTime:
@@ -161,18 +189,10 @@ function writeFound(out: ByteWriter, mode: number, result: Result, time: LogTime
       return out.slice(result.bytes, result.offset, result.offset + result.length);
     case RespMode.versioned:
       writeArray(out, 3);
-      writeInteger(out, result.version);
-      // At least 1: it is to be given back as PX, which takes no 0.
-      writeInteger(out, deadlineMs === 0 ? -1 : Math.max(1, left(deadlineMs, time)));
-      return writeBulk(out, result.bytes, result.offset, result.length);
+      return writeVersioned(out, result, time);
     default:
       return writeBulk(out, result.bytes, result.offset, result.length);
   }
-}
-
-/** A key that is shown has some time left, however the clocks stand. */
-function left(deadlineMs: number, time: LogTime): number {
-  return Math.max(0, deadlineMs - time.nowMs());
 }
 
 /** A deadline of the log's time, as this server's wall clock will show it. */
@@ -222,6 +242,10 @@ function writeList(
     }
     case RespMode.watch:
       return out.raw(OK);
+    case RespMode.page:
+      return writePage(out, isResp3, result, time, false);
+    case RespMode.pageOfKeys:
+      return writePage(out, isResp3, result, time, true);
     case RespMode.transaction:
       writeArray(out, listLength);
       for (let i = 0; i < listLength; i++) {
@@ -241,79 +265,8 @@ function writeList(
   }
 }
 
-export function writeInteger(out: ByteWriter, value: number): void {
-  out.reserve(24);
-  out.bytes[out.length++] = COLON;
-  if (value < 0) out.bytes[out.length++] = MINUS;
-  writeDecimal(out, Math.abs(value));
-  lineEnd(out);
-}
-
 function writeInt64(out: ByteWriter, value: Int64): void {
   out.u8(COLON);
   value.write(out);
   lineEnd(out);
-}
-
-export function writeArray(out: ByteWriter, length: number): void {
-  writeHead(out, STAR, length);
-}
-
-/** A map of `pairs` keys and values: in version 2 an array of both. */
-export function writeMap(out: ByteWriter, pairs: number, isResp3: boolean): void {
-  writeHead(out, isResp3 ? PERCENT : STAR, isResp3 ? pairs : 2 * pairs);
-}
-
-export function writeBulk(
-  out: ByteWriter,
-  source: Uint8Array,
-  start: number,
-  length: number,
-): void {
-  writeHead(out, DOLLAR, length);
-  if (length > 48) out.slice(source, start, start + length);
-  else {
-    out.reserve(length);
-    const into = out.bytes;
-    let at = out.length;
-    for (let i = start; i < start + length; i++) into[at++] = source[i]!;
-    out.length = at;
-  }
-  lineEnd(out);
-}
-
-export function writeText(out: ByteWriter, text: string): void {
-  const bytes = encoder.encode(text);
-  writeBulk(out, bytes, 0, bytes.length);
-}
-
-/** A text for people: version 3 marks it as one. */
-export function writeProse(out: ByteWriter, text: string, isResp3: boolean): void {
-  if (!isResp3) return writeText(out, text);
-  const bytes = encoder.encode(`txt:${text}`);
-  writeHead(out, EQUALS, bytes.length);
-  out.raw(bytes);
-  lineEnd(out);
-}
-
-export function writeNull(out: ByteWriter, isResp3: boolean): void {
-  out.raw(isResp3 ? NULL : NULL_BULK);
-}
-
-/** A whole line: a simple string or an error, its first byte included. */
-export function writeLine(out: ByteWriter, line: string): void {
-  out.raw(encoder.encode(`${line}\r\n`));
-}
-
-function writeHead(out: ByteWriter, type: number, length: number): void {
-  out.reserve(24);
-  out.bytes[out.length++] = type;
-  writeDecimal(out, length);
-  lineEnd(out);
-}
-
-function lineEnd(out: ByteWriter): void {
-  out.reserve(2);
-  out.bytes[out.length++] = CR;
-  out.bytes[out.length++] = LF;
 }

@@ -2,10 +2,22 @@
  * One connection's state, and the request that is being looked at: its arguments, and what becomes of
  * it. Within MULTI the same calls gather the commands for EXEC.
  */
-import { COMMAND_HEAD_BYTES, encodeCommand, endCommand, Op } from "../../kv/commands/command.ts";
+import {
+  BY_USER_BYTES,
+  COMMAND_HEAD_BYTES,
+  encodeCommand,
+  endCommand,
+  IN_SESSION_BYTES,
+  Op,
+} from "../../kv/commands/command.ts";
+import { encodeInSession, type SessionPlace } from "../../kv/sessions/operations.ts";
+import { encodeByUser } from "../../kv/users/operations.ts";
+import { latin1 } from "../../kv/users/user.ts";
 import { ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { Int64 } from "../../util/int64.ts";
-import { Action, type CommandBatch, ReplyMode } from "../command_batch.ts";
+import { encodeCredentials } from "../acl.ts";
+import type { ClientAccess } from "../client_access.ts";
+import { Action, ClientError, type CommandBatch, ReplyMode } from "../command_batch.ts";
 import { slotOf } from "./hash_slots.ts";
 import { RESP3, RespMode } from "./resp_replies.ts";
 import { RespWatches } from "./resp_watches.ts";
@@ -23,21 +35,36 @@ export interface RespIdentity {
   readonly remote: string;
 }
 
+/** What a HELLO asks for, which takes effect once its client is authenticated. */
+export interface PendingHello {
+  readonly version: 2 | 3;
+  readonly name: string | null;
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NO_BYTES = new Uint8Array(0);
 const QUEUED = encoder.encode("+QUEUED\r\n");
+/** Who AUTH means where it names nobody. */
+const DEFAULT_NAME = encoder.encode("default");
 
 export class RespRequest {
   readonly limits: RespLimits;
   readonly identity: RespIdentity;
+  readonly access: ClientAccess;
   // The connection.
   version: 2 | 3 = 2;
   name = "";
   libraryName = "";
   libraryVersion = "";
+  /** Of the last command, where that is one with subcommands that names them here. */
+  subcommand = "";
   isReadonly = false;
   readonly watches = new RespWatches();
+  /** Of the HELLO whose AUTH is being decided; null where there is none. */
+  pendingHello: PendingHello | null = null;
+  /** The arguments of the ACL that is to be answered, a byte a letter. */
+  aclArguments: readonly string[] = [];
   /** The commands of a transaction, each after its tag; null outside. */
   queue: ByteWriter | null = null;
   queued = 0;
@@ -48,15 +75,20 @@ export class RespRequest {
   starts: Int32Array = new Int32Array(0);
   ends: Int32Array = new Int32Array(0);
   count = 0;
+  /** The command's number (kv/users/command_numbers.ts). */
+  command = 0;
   batch!: CommandBatch;
+  /** Which write of a client session it is: RAFTKV.SESSION RUN stood before it. Null for none. */
+  runsIn: SessionPlace | null = null;
   readonly number = new Int64();
   #random: number;
   /** The slot of the transaction's first key. */
   #firstSlot = 0;
 
-  constructor(limits: RespLimits, identity: RespIdentity) {
+  constructor(limits: RespLimits, identity: RespIdentity, access: ClientAccess) {
     this.limits = limits;
     this.identity = identity;
+    this.access = access;
     this.#random = identity.clientId;
   }
 
@@ -70,6 +102,11 @@ export class RespRequest {
   shortText(i: number, bytesMax: number): string {
     const start = this.starts[i]!;
     return decoder.decode(this.bytes.subarray(start, Math.min(this.ends[i]!, start + bytesMax)));
+  }
+
+  /** Argument `i`, a letter for each byte. */
+  latin1(i: number): string {
+    return latin1(this.bytes.subarray(this.starts[i]!, this.ends[i]!));
   }
 
   length(i: number): number {
@@ -125,13 +162,22 @@ export class RespRequest {
     return this.#random;
   }
 
+  /** The request begins with argument `from`. */
+  dropArguments(from: number): void {
+    this.starts = this.starts.subarray(from);
+    this.ends = this.ends.subarray(from);
+    this.count -= from;
+  }
+
   // What becomes of it.
 
   /** Where to encode the command; call `write` or `read` after it. */
   begin(): ByteWriter {
-    if (this.queue === null) return this.batch.bytes;
-    this.queue.u8(0);
-    return this.queue;
+    const out = this.queue ?? this.batch.bytes;
+    if (this.queue !== null) out.u8(0);
+    else if (this.runsIn !== null) encodeInSession(out, this.runsIn);
+    if (this.access.userId !== 0) encodeByUser(out, this.access.userId, this.command);
+    return out;
   }
 
   /** Encodes an operation on argument `key`, with argument `value` after it where it is not 0. */
@@ -159,9 +205,13 @@ export class RespRequest {
 
   /** Answers with these bytes. */
   reply(bytes: Uint8Array): void {
+    if (this.queue === null) {
+      const at = this.encodeKeyless(this.batch.bytes, Op.constant, bytes);
+      this.batch.add(Action.local, ReplyMode.plain, at, 0, this.command);
+      return;
+    }
     const at = this.encodeKeyless(this.begin(), Op.constant, bytes);
-    if (this.queue === null) this.batch.add(Action.local, ReplyMode.plain, at);
-    else this.#finish(Action.local, at, RespMode.verbatim, 0);
+    this.#finish(Action.local, at, RespMode.verbatim, 0);
   }
 
   /** Answers with this line: a simple string, a number or an error. */
@@ -183,7 +233,7 @@ export class RespRequest {
     const { batch } = this;
     const bytes = encoder.encode(`${line}\r\n`);
     const at = this.encodeKeyless(batch.bytes, Op.constant, bytes);
-    batch.add(action, mode, at);
+    batch.add(action, mode, at, 0, this.command);
   }
 
   /** Answers a command that can't be queued, and spoils its transaction. */
@@ -192,13 +242,31 @@ export class RespRequest {
     this.replyNow(`-${oneLine(text)}`);
   }
 
+  /** Answers a command that the client may not send, and spoils its transaction. */
+  deny(error: ClientError): void {
+    if (this.queue !== null) this.isDiscarded = true;
+    this.batch.add(Action.refuse, error, this.batch.bytes.length, 0, this.command);
+  }
+
   /** Answers with what the server tells of itself when the reply's turn has come. */
   local(mode: RespMode, argument = "", action: Action = Action.local): void {
     if (this.queue !== null) {
       return this.refuse("ERR this command is not supported within a transaction");
     }
     const at = this.encodeKeyless(this.batch.bytes, Op.constant, encoder.encode(argument));
-    this.batch.add(action, this.#shown(mode), at);
+    this.batch.add(action, this.#shown(mode), at, 0, this.command);
+  }
+
+  /** Has the client authenticated by name and password: arguments, or 0 for the name "default". */
+  authenticate(name: number, password: number): void {
+    const { batch, bytes, starts, ends } = this;
+    const isNamed = name > 0;
+    const at = encodeCredentials(
+      batch.bytes,
+      isNamed ? bytes.subarray(starts[name]!, ends[name]!) : DEFAULT_NAME,
+      bytes.subarray(starts[password]!, ends[password]!),
+    );
+    batch.add(Action.authenticate, this.#shown(RespMode.authenticate), at, 0, this.command);
   }
 
   beginTransaction(): void {
@@ -218,28 +286,52 @@ export class RespRequest {
   /** Puts what was queued into the log, with what was watched. */
   execute(): void {
     const out = this.batch.bytes;
+    const start = out.length;
+    if (this.runsIn !== null) encodeInSession(out, this.runsIn);
+    const ofUser = out.length;
+    const { userId } = this.access;
+    if (userId !== 0) encodeByUser(out, userId, this.command);
     const at = this.encodeKeyless(out, Op.transaction);
     writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.watches.count);
     writeU32(out.bytes, at + COMMAND_HEAD_BYTES + 4, this.queued);
     this.watches.write(out);
     out.raw(this.queue!.view());
     endCommand(out, at);
-    this.batch.add(Action.transaction, this.#shown(RespMode.transaction), at, this.#firstSlot);
+    if (userId !== 0) endCommand(out, ofUser);
+    if (this.runsIn !== null) endCommand(out, start);
+    const mode = this.#shown(RespMode.transaction);
+    this.batch.add(Action.transaction, mode, start, this.#firstSlot, this.command);
     this.endTransaction();
   }
 
   #finish(action: Action, at: number, mode: RespMode, key: number): void {
-    const { queue, batch } = this;
+    const { queue, batch, access } = this;
+    let start = at;
+    if (access.userId !== 0) {
+      start -= BY_USER_BYTES;
+      endCommand(queue ?? batch.bytes, start);
+    }
     const slot = this.slot(key);
     if (queue === null) {
-      batch.add(action, this.#shown(mode), at, slot);
+      // A read is none of its session's writes: what stands before it is left out.
+      if (this.runsIn !== null && action === Action.write) {
+        start -= IN_SESSION_BYTES;
+        endCommand(batch.bytes, start);
+      }
+      batch.add(action, this.#shown(mode), start, slot, this.command);
       return;
     }
-    queue.bytes[at - 1] = this.#shown(mode);
+    // It is judged again where it is decided: the user may have lost the permission by then.
+    const denial = access.denial(queue.bytes, start);
+    if (denial !== 0) {
+      queue.length = start - 1;
+      return this.deny(denial);
+    }
+    queue.bytes[start - 1] = this.#shown(mode);
     if (this.queued === 0) this.#firstSlot = slot;
     this.queued++;
-    const start = this.encodeKeyless(batch.bytes, Op.constant, QUEUED);
-    batch.add(Action.queue, ReplyMode.plain, start, slot);
+    const reply = this.encodeKeyless(batch.bytes, Op.constant, QUEUED);
+    batch.add(Action.queue, ReplyMode.plain, reply, slot, this.command);
   }
 
   #shown(mode: number): number {

@@ -3,7 +3,8 @@ import { Glob, PATTERN_BYTES_MAX } from "../../kv/commands/glob.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import { Action } from "../command_batch.ts";
 import { arity } from "./resp_connection.ts";
-import { RespMode, writeMap, writeText } from "./resp_replies.ts";
+import { writeMap, writeText } from "./resp_bytes.ts";
+import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
 
 /** What clients and tools ask for when they connect. */

@@ -5,14 +5,14 @@ import { clusterInfo, clusterNodes, nodeId, writeShards, writeSlots } from "./re
 import { writeCommandInfo } from "./resp_command_info.ts";
 import { infoText, REDIS_VERSION, writeRole } from "./resp_info.ts";
 import {
-  RespMode,
   writeArray,
   writeInteger,
   writeLine,
   writeMap,
   writeProse,
   writeText,
-} from "./resp_replies.ts";
+} from "./resp_bytes.ts";
+import { RespMode } from "./resp_replies.ts";
 
 /** Appends the reply of `mode`; `argument` is what the request had with it. */
 export function writeServerReply(
@@ -53,7 +53,13 @@ export function writeServerReply(
   }
 }
 
-function writeHello(out: ByteWriter, isResp3: boolean, clientId: number, view: ServerView): void {
+/** Appends what HELLO answers. */
+export function writeHello(
+  out: ByteWriter,
+  isResp3: boolean,
+  clientId: number,
+  view: ServerView,
+): void {
   writeMap(out, 7, isResp3);
   writeText(out, "server");
   writeText(out, "redis");

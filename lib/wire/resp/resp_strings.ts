@@ -10,6 +10,7 @@ import {
 } from "../../kv/commands/command.ts";
 import { type ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { writeI64 } from "../../util/int64.ts";
+import { setIf } from "./resp_conditions.ts";
 import { options, putExpiry, readOptions, timeToLiveMs } from "./resp_expiry.ts";
 import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
@@ -28,7 +29,8 @@ export function set(r: RespRequest): void {
     return;
   }
   if (!readOptions(r, 3, "set") || !r.key(1) || !r.value(2)) return;
-  const { flags, kind, ms } = options;
+  const { flags, kind, ms, comparison } = options;
+  if (comparison !== 0) return setIf(r);
   if (flags === 0) return plainSet(r, 1, 2, kind, ms, RespMode.ok);
   setWith(r, 2, flags, kind, ms, (flags & SetFlag.returnOld) !== 0 ? RespMode.value : RespMode.ok);
 }

@@ -1,12 +1,22 @@
 /** The commands of the Redis protocol that this server knows, with what COMMAND tells of them. */
 import { backup } from "./resp_backup.ts";
+import { client } from "./resp_client.ts";
+import * as members from "./resp_members.ts";
+import { COMMAND_NUMBERS, commandNamed } from "../../kv/users/command_numbers.ts";
+import { acl, user } from "./resp_acl.ts";
+import * as authentication from "./resp_authentication.ts";
+import * as conditions from "./resp_conditions.ts";
 import * as connection from "./resp_connection.ts";
 import * as keys from "./resp_keys.ts";
+import { range } from "./resp_ranges.ts";
 import type { RespRequest } from "./resp_request.ts";
+import * as scripts from "./resp_scripts.ts";
 import * as server from "./resp_server.ts";
+import * as sessions from "./resp_sessions.ts";
 import * as strings from "./resp_strings.ts";
 import * as transactions from "./resp_transactions.ts";
 import * as versions from "./resp_versions.ts";
+import * as watching from "./resp_watching.ts";
 
 export type RespHandler = (request: RespRequest) => void;
 
@@ -25,6 +35,15 @@ export interface RespCommand {
   readonly run: RespHandler;
   /** Done at once within a transaction, not queued. */
   readonly isImmediate: boolean;
+  /** Its number where permissions are asked, and those of its subcommands by their names. */
+  readonly number: number;
+  readonly subcommands: ReadonlyMap<string, number> | null;
+  /** Everybody may run it, also who is not authenticated: one gets in by it, or out. */
+  readonly isFree: boolean;
+  /** So may who is not authenticated and connects from the leader's machine: it takes another proof. */
+  readonly isFreeOnLoopback: boolean;
+  /** Whether the user may run it is decided where it is done: by the store. */
+  readonly isJudgedLater: boolean;
 }
 
 /** name, arity, flags, first key, last key, step, since, summary */
@@ -34,6 +53,8 @@ const STRINGS: readonly Row[] = [
   ["append", 3, "write denyoom fast", 1, 1, 1, "2.0.0", "Append a value to a key", strings.append],
   ["decr", 2, "write denyoom fast", 1, 1, 1, "1.0.0", "Subtract 1 from a number", strings.decr],
   ["decrby", 3, "write denyoom fast", 1, 1, 1, "1.0.0", "Subtract from a number", strings.decrby],
+  ["delex", -2, "write fast", 1, 1, 1, "8.4.0", "Delete a key by its value", conditions.delex],
+  ["digest", 2, "readonly fast", 1, 1, 1, "8.4.0", "A value's XXH3", conditions.digest],
   ["get", 2, "readonly fast", 1, 1, 1, "1.0.0", "Get the value of a key", strings.get],
   ["getdel", 2, "write fast", 1, 1, 1, "6.2.0", "Get a value and delete its key", strings.getdel],
   ["getex", -2, "write fast", 1, 1, 1, "6.2.0", "Get a value and set its expiry", strings.getex],
@@ -54,6 +75,17 @@ const STRINGS: readonly Row[] = [
   ],
   ["mget", -2, "readonly fast", 1, -1, 1, "1.0.0", "Get many values", strings.mget],
   ["mset", -3, "write denyoom", 1, -1, 2, "1.0.1", "Set many values", strings.mset],
+  [
+    "msetex",
+    -4,
+    "write denyoom movablekeys",
+    0,
+    0,
+    0,
+    "8.4.0",
+    "Set many values for some time",
+    conditions.msetex,
+  ],
   ["msetnx", -3, "write denyoom", 1, -1, 2, "1.0.1", "Set many new values", strings.msetnx],
   ["psetex", 4, "write denyoom", 1, 1, 1, "2.6.0", "Set a value for some ms", strings.psetex],
   ["set", -3, "write denyoom", 1, 1, 1, "1.0.0", "Set the value of a key", strings.set],
@@ -86,10 +118,10 @@ const GENERIC: readonly Row[] = [
 ];
 
 const CONNECTION: readonly Row[] = [
-  ["auth", -2, "noscript loading stale fast no_auth", 0, 0, 0, "1.0.0", "", connection.auth],
-  ["client", -2, "noscript loading stale", 0, 0, 0, "2.4.0", "", connection.client],
+  ["auth", -2, "noscript loading stale fast no_auth", 0, 0, 0, "1.0.0", "", authentication.auth],
+  ["client", -2, "noscript loading stale", 0, 0, 0, "2.4.0", "", client],
   ["echo", 2, "loading stale fast", 0, 0, 0, "1.0.0", "Say a text again", connection.echo],
-  ["hello", -1, "noscript loading stale fast no_auth", 0, 0, 0, "6.0.0", "", connection.hello],
+  ["hello", -1, "noscript loading stale fast no_auth", 0, 0, 0, "6.0.0", "", authentication.hello],
   ["ping", -1, "fast", 0, 0, 0, "1.0.0", "Ask for a sign of life", connection.ping],
   ["quit", -1, "noscript loading stale fast no_auth", 0, 0, 0, "1.0.0", "", connection.quit],
   ["reset", 1, "noscript loading stale fast no_auth", 0, 0, 0, "6.2.0", "", connection.reset],
@@ -97,6 +129,7 @@ const CONNECTION: readonly Row[] = [
 ];
 
 const SERVER: readonly Row[] = [
+  ["acl", -2, "noscript loading stale", 0, 0, 0, "6.0.0", "Users and what they may do", acl],
   ["command", -1, "loading stale", 0, 0, 0, "2.8.13", "The commands", server.command],
   ["config", -2, "admin noscript loading stale", 0, 0, 0, "2.0.0", "", server.config],
   ["dbsize", 1, "readonly fast", 0, 0, 0, "1.0.0", "How many keys there are", keys.dbsize],
@@ -114,6 +147,8 @@ const SERVER: readonly Row[] = [
     "The contents of this server at one index",
     backup,
   ],
+  ["raftkv.leader", -2, "admin noscript", 0, 0, 0, "0.1.0", "Move the leadership", members.leader],
+  ["raftkv.member", -2, "admin noscript", 0, 0, 0, "0.1.0", "Who the members are", members.member],
   [
     "raftkv.status",
     1,
@@ -124,6 +159,17 @@ const SERVER: readonly Row[] = [
     "1.0.0",
     "How this server and the others are, as JSON",
     server.status,
+  ],
+  [
+    "raftkv.user",
+    -2,
+    "admin noscript",
+    0,
+    0,
+    0,
+    "0.1.0",
+    "Change a user by a secret from the data directory",
+    user,
   ],
   [
     "role",
@@ -153,21 +199,67 @@ const TRANSACTIONS: readonly Row[] = [
   ["watch", -2, "noscript loading stale fast", 1, -1, 1, "2.2.0", "", transactions.watch],
 ];
 
+const OF_SCRIPTS = "noscript stale skip_monitor movablekeys";
+const SCRIPTS: readonly Row[] = [
+  ["eval", -3, OF_SCRIPTS, 0, 0, 0, "2.6.0", "Run a script", scripts.evaluate],
+  [
+    "eval_ro",
+    -3,
+    OF_SCRIPTS,
+    0,
+    0,
+    0,
+    "7.0.0",
+    "Run one that only reads",
+    scripts.evaluateReadOnly,
+  ],
+  ["evalsha", -3, OF_SCRIPTS, 0, 0, 0, "2.6.0", "Run a known script", scripts.evaluateByHash],
+  [
+    "evalsha_ro",
+    -3,
+    OF_SCRIPTS,
+    0,
+    0,
+    0,
+    "7.0.0",
+    "Run a known script that only reads",
+    scripts.evaluateReadOnlyByHash,
+  ],
+  ["script", -2, "noscript", 0, 0, 0, "2.6.0", "Which scripts are known", scripts.script],
+];
+
 /** Of this server alone: what the lines have and Redis has not. `since` is this server's version. */
 const VERSIONS: readonly Row[] = [
   ["raftkv.cas", -4, "write denyoom fast", 1, 1, 1, "0.1.0", "Set a version's value", versions.cas],
   ["raftkv.get", 2, "readonly fast", 1, 1, 1, "0.1.0", "Version, time, value", versions.get],
+  ["raftkv.range", -3, "readonly", 0, 0, 0, "0.1.0", "Keys in order, from one to another", range],
+  ["raftkv.session", -2, "noscript", 0, 0, 0, "0.1.0", "Do each write once", sessions.session],
+  ["raftkv.unwatch", -1, "pubsub noscript loading stale", 0, 0, 0, "0.1.0", "", watching.unwatch],
+  ["raftkv.watch", -2, "pubsub noscript", 0, 0, 0, "0.1.0", "Be told of changes", watching.watch],
   ["raftkv.set", -3, "write denyoom fast", 1, 1, 1, "0.1.0", "Set, get the version", versions.set],
 ];
 
 const IMMEDIATE = new Set(["multi", "exec", "discard", "watch", "quit", "reset"]);
+const FREE_ON_LOOPBACK = new Set(["raftkv.user"]);
 
 function toCommand(group: string, row: Row): RespCommand {
   const [name, arity, flags, firstKey, lastKey, keyStep, since, summary, run] = row;
   const isImmediate = IMMEDIATE.has(name);
   const flagList = flags === "" ? [] : flags.split(" ");
   const about = { group, since, summary: summary === "" ? `${name.toUpperCase()}` : summary };
-  return { name, arity, flags: flagList, firstKey, lastKey, keyStep, run, isImmediate, ...about };
+  const { number, isFree } = commandNamed(name)!;
+  const inStore = flagList.includes("readonly") || flagList.includes("write") || name === "watch";
+  const isFreeOnLoopback = FREE_ON_LOOPBACK.has(name);
+  const subcommands = subcommandsOf(number);
+  const judged = { number, isFree, isFreeOnLoopback, isJudgedLater: inStore, subcommands };
+  const keys = { firstKey, lastKey, keyStep };
+  return { name, arity, flags: flagList, run, isImmediate, ...keys, ...about, ...judged };
+}
+
+function subcommandsOf(container: number): ReadonlyMap<string, number> | null {
+  const found = COMMAND_NUMBERS.filter((one) => one.container === container);
+  if (found.length === 0) return null;
+  return new Map(found.map(({ name, number }) => [name.slice(name.indexOf("|") + 1), number]));
 }
 
 export const COMMANDS: readonly RespCommand[] = [
@@ -177,6 +269,7 @@ export const COMMANDS: readonly RespCommand[] = [
   ...SERVER.map((row) => toCommand("server", row)),
   ...CLUSTER.map((row) => toCommand("cluster", row)),
   ...TRANSACTIONS.map((row) => toCommand("transactions", row)),
+  ...SCRIPTS.map((row) => toCommand("scripting", row)),
   ...VERSIONS.map((row) => toCommand("raftkv", row)),
 ];
 
@@ -197,6 +290,12 @@ export function findCommand(r: RespRequest): RespCommand | null {
   if (found === undefined) return null;
   for (const command of found) if (r.is(0, command.name)) return command;
   return null;
+}
+
+/** The number of a request's command: that of the subcommand, where it names one that has its own. */
+export function commandNumber({ number, subcommands }: RespCommand, r: RespRequest): number {
+  if (subcommands === null || r.count < 2) return number;
+  return subcommands.get(r.shortText(1, NAME_BYTES_MAX).toLowerCase()) ?? number;
 }
 
 /** FNV-1a over the letters in lower case; bit 5 of other bytes does not matter to a hash. */

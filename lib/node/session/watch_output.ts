@@ -1,0 +1,102 @@
+/**
+ * What a connection's watches tell, put into its output between replies. It is made as the output is taken,
+ * never before: whoever takes nothing holds no more than one group of events.
+ */
+import type { ClientAccess } from "../../wire/client_access.ts";
+import { ClientError } from "../../wire/command_batch.ts";
+import type { ClientWatches, WatchAnswer, WatchRequest } from "../../wire/watching.ts";
+import { SessionWatches } from "../watches/client_watches.ts";
+import type { ReplyComposer } from "./reply_composer.ts";
+import type { ReplyStream } from "./reply_stream.ts";
+import { AWAIT_LEADER, type NodeSession, type SessionHost } from "./session_host.ts";
+
+/** A connection whose buffers grew beyond this gives them back when all is written. */
+const KEEP_BYTES = 8_192;
+
+/** The connection, as this sees it. */
+export interface WatchingConnection extends NodeSession {
+  readonly access: ClientAccess;
+  readonly closing: string | null;
+}
+
+export class WatchOutput implements ClientWatches {
+  readonly #session: WatchingConnection;
+  readonly #host: SessionHost;
+  /** Tells the budget of all connections what this one holds; true where it may hold more. */
+  readonly #mayHoldMore: () => boolean;
+  /** Null before its first watch: most connections never have one. */
+  #watches: SessionWatches | null = null;
+  #markedMs = 0;
+
+  constructor(session: WatchingConnection, host: SessionHost, mayHoldMore: () => boolean) {
+    this.#session = session;
+    this.#host = host;
+    this.#mayHoldMore = mayHoldMore;
+  }
+
+  get count(): number {
+    return this.#watches === null ? 0 : this.#watches.count;
+  }
+
+  open(request: WatchRequest): WatchAnswer | ClientError {
+    const [session, host] = [this.#session, this.#host];
+    this.#watches ??= new SessionWatches(host.watches, {
+      access: session.access,
+      staleRefusal: () => host.staleRefusal(),
+      onWatched: () => host.markActive(session),
+    });
+    if (this.count === 0) this.#markedMs = host.monotonicMs();
+    return this.#watches.open(request);
+  }
+
+  close(what: Pick<WatchRequest, "key" | "isPrefix"> | null): number {
+    return this.#watches === null ? 0 : this.#watches.close(what);
+  }
+
+  /** What may leave now (ReplyStream.take), with as many groups of events as the client may have. */
+  take(replies: ReplyComposer): Uint8Array | null {
+    this.#fill(replies);
+    return replies.stream.take();
+  }
+
+  #fill(replies: ReplyComposer): void {
+    const { stream } = replies;
+    const watches = this.#watches;
+    if (watches === null || !watches.isReady || this.#session.closing !== null) return;
+    // A reply that waits for its round comes first; it is taken as soon as that is confirmed.
+    if (stream.isHeldUp) return;
+    while (watches.isReady && !replies.isFull && this.#mayHoldMore()) {
+      if (!watches.write(stream.writer)) {
+        if (watches.isReady) this.#host.markActive(this.#session);
+        return;
+      }
+      stream.release(stream.composed);
+    }
+  }
+
+  /** What was taken is written. */
+  written(stream: ReplyStream): void {
+    stream.written();
+    if (this.count === 0) return;
+    if (stream.pendingBytes === 0 && stream.heldBytes > KEEP_BYTES) stream.giveBack();
+    this.#mayHoldMore();
+  }
+
+  /** As time passes. Returns why the connection is to end; null where it is not. */
+  elapse(nowMs: number): string | null {
+    const watches = this.#watches;
+    if (watches === null || watches.count === 0) return null;
+    if (this.#host.staleRefusal() === ClientError.removed) {
+      this.#host.markActive(this.#session);
+      return "this server was removed from its cluster, and has nothing more to tell";
+    }
+    if (nowMs - this.#markedMs >= this.#host.watches.markMs) {
+      this.#markedMs = nowMs;
+      // Who knows no leader may have missed much, and does not say that nothing happened.
+      const refusal = this.#host.refusal();
+      if (refusal !== AWAIT_LEADER && refusal !== ClientError.noLeader) watches.mark();
+    }
+    if (watches.isReady) this.#host.markActive(this.#session);
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+/** ACL DRYRUN: what would become of a command that a user sent, by the rules alone. */
+import { mayRead, readWatched } from "../watching.ts";
+import { Access, commandNumbered } from "../../kv/users/command_numbers.ts";
+import { latin1Bytes, type User } from "../../kv/users/user.ts";
+import type { ByteWriter } from "../../util/bytes.ts";
+import { showsContents } from "./resp_backup.ts";
+import { isComparison } from "./resp_comparison.ts";
+import { writeBulk, writeLine } from "./resp_bytes.ts";
+import { RUN_HEAD } from "./resp_sessions.ts";
+import { COMMANDS, type RespCommand } from "./resp_table.ts";
+
+/** What commands without keys of their own need of all keys. */
+const OF_ALL_KEYS: Readonly<Record<string, Access>> = {
+  dbsize: Access.read,
+  flushall: Access.write,
+  flushdb: Access.write,
+};
+
+/** Their third word says how many keys follow. */
+const SCRIPTS: ReadonlySet<string> = new Set(["eval", "evalsha", "eval_ro", "evalsha_ro"]);
+
+/** Appends OK, or why the user could not do it; `words` are the command's, a letter for each byte. */
+export function dryRun(out: ByteWriter, words: readonly string[], user: User): void {
+  const name = words[0]!.toLowerCase();
+  const command = COMMANDS.find((one) => one.name === name);
+  if (command === undefined) {
+    return writeLine(out, `-ERR Command '${name.replace(/[^\x20-\x7e]/g, " ")}' not found`);
+  }
+  const { arity, subcommands } = command;
+  if (arity > 0 ? words.length !== arity : words.length < -arity) {
+    return writeLine(out, `-ERR wrong number of arguments for '${name}' command`);
+  }
+  const number = subcommands?.get((words[1] ?? "").toLowerCase()) ?? command.number;
+  if (!user.allowsCommand(number)) {
+    const shown = commandNumbered(number)!.name;
+    return writeWords(out, `This user has no permissions to run the '${shown}' command`);
+  }
+  const isOfContents = name === "raftkv.backup" && showsContents(words[1]!);
+  const ofAll = isOfContents ? Access.read : OF_ALL_KEYS[name];
+  if (ofAll !== undefined && !user.allowsAllKeys(ofAll)) {
+    return writeWords(out, "This user has no permissions to access all keys");
+  }
+  if (name === "raftkv.watch") {
+    const pattern = latin1Bytes(words[1]!);
+    if (!mayRead(user, readWatched(pattern, 0, pattern.length))) {
+      return writeWords(out, `This user has no permissions to access the '${words[1]}' key`);
+    }
+  }
+  const write = sessionWrite(words);
+  if (write.length > 0) return dryRun(out, write, user);
+  const access = accessOf(number, words);
+  for (const key of keysOf(command, words)) {
+    const bytes = latin1Bytes(key);
+    if (user.allowsKey(access, bytes, 0, bytes.length)) continue;
+    return writeWords(out, `This user has no permissions to access the '${key}' key`);
+  }
+  writeLine(out, "+OK");
+}
+
+function accessOf(number: number, words: readonly string[]): Access {
+  const { access, name } = commandNumbered(number)!;
+  const options = name === "set" ? words.slice(3) : name === "delex" ? words.slice(2) : [];
+  const tellsOld = options.map((word) => word.toLowerCase())
+    .some((word) => word === "get" || isComparison(word));
+  return tellsOld ? Access.both : access;
+}
+
+/**
+ * The command that a client session is to run; empty where it is none. A session within a session is refused
+ * whoever asks, so it is not looked into.
+ */
+function sessionWrite(words: readonly string[]): string[] {
+  const at = (i: number) => words[i]?.toLowerCase();
+  if (at(0) !== "raftkv.session" || at(1) !== "run") return [];
+  const from = at(RUN_HEAD) === "bind" ? RUN_HEAD + 1 : RUN_HEAD;
+  return at(from) === "raftkv.session" ? [] : words.slice(from);
+}
+
+function keysOf(command: RespCommand, words: readonly string[]): string[] {
+  const { name, firstKey, lastKey, keyStep } = command;
+  if (name === "msetex") {
+    const pairs = /^\d{1,9}$/.test(words[1]!) ? Number(words[1]) : 0;
+    return words.filter((_, i) => i >= 2 && i < 2 + 2 * pairs && i % 2 === 0);
+  }
+  if (SCRIPTS.has(name)) {
+    const keys = /^\d{1,9}$/.test(words[2]!) ? Number(words[2]) : 0;
+    // With fewer words it fails whoever sends it, as in Redis.
+    return keys <= words.length - 3 ? words.slice(3, 3 + keys) : [];
+  }
+  if (firstKey === 0) return [];
+  const last = lastKey < 0 ? words.length + lastKey : lastKey;
+  return words.filter((_, i) => i >= firstKey && i <= last && (i - firstKey) % keyStep === 0);
+}
+
+function writeWords(out: ByteWriter, text: string): void {
+  const bytes = latin1Bytes(text);
+  writeBulk(out, bytes, 0, bytes.length);
+}
