@@ -6,7 +6,7 @@
 import { Cluster } from "./cluster.ts";
 import { parseFlags } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
-import { quartiles } from "./median.ts";
+import { median, quartiles } from "./median.ts";
 import { cpuOf, ioOf } from "./process_cpu.ts";
 import { type Cell, RaftkvSpeed, type Row } from "./speed_subjects.ts";
 import { type Load, parseLoads } from "./loads.ts";
@@ -20,6 +20,9 @@ const HELP = `deno task bench:against --other DIR [flags]
   --rounds R           how often each cell is measured on each (9)
   --warm-rounds R      before them, not counted: a follower is compiled for half a million sets of
                        100 clients, as the runtime counts calls, not commands (1)
+  --pairs P            of clusters, one after the other, started in turns: what a process compiles
+                       and where its memory lies is settled once in its life, so that a checkout
+                       beside itself has come to 0.91 in one pair, whatever its rounds said (1)
   --seconds S          about how long a cell takes (2)
   --servers N          (3)
   --directory DIR      where both keep their data (the system's temporary directory)
@@ -152,12 +155,13 @@ function table(rows: readonly Row[], pairs: readonly Pair[][]): string {
   return formatTable(head, cells);
 }
 
-async function main(): Promise<void> {
-  const flags = parseFlags(HELP, {
+function readFlags() {
+  return parseFlags(HELP, {
     other: "",
     loads: "SET:1:1,SET:100:1,SET:100:16,GET:100:1,GET:100:16",
     rounds: 9,
     warmRounds: 1,
+    pairs: 1,
     seconds: 2,
     servers: 3,
     directory: "/tmp",
@@ -165,28 +169,69 @@ async function main(): Promise<void> {
     valueBytes: 256,
     json: "",
   });
+}
+
+type Flags = ReturnType<typeof readFlags>;
+
+async function main(): Promise<void> {
+  const flags = readFlags();
   if (flags.other === "") throw new Error("--other DIR is needed: a checkout to compare with");
   const rows = parseLoads(flags.loads).map(rowOf);
   const machine = await describeMachine(flags.directory);
+  const pairs: Pair[][] = rows.map(() => []);
+  const medians: Pair[][][] = [];
+  for (let i = 0; i < flags.pairs; i++) {
+    const measured = await measurePair(flags, rows, (i & 1) === 0);
+    for (const [at, of] of measured.entries()) pairs[at]!.push(...of);
+    medians.push(measured);
+    if (flags.pairs > 1) console.error(`\npair ${i + 1}\n${table(rows, measured)}\n`);
+  }
+  const what = flags.pairs === 1 ? "" : ` of each of ${flags.pairs} pairs`;
+  console.log(
+    `${machineText(machine)}\n\nRatios: this checkout to the other, medians of ` +
+      `${flags.rounds} rounds' own${what} [quartiles]\n`,
+  );
+  console.log(table(rows, pairs));
+  if (flags.pairs > 1) {
+    console.log(
+      `\nRates by the medians of the pairs, the other checkout started first in each second\n`,
+    );
+    console.log(formatTable(
+      ["", "pairs' medians"],
+      rows.map(({ title }, at) => {
+        const ratios = medians.map((measured) =>
+          median(measured[at]!.map(({ ours, theirs }) => ours.perSecond / theirs.perSecond))
+        );
+        const [low, middle, high] = quartiles(ratios);
+        const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
+        return [title, `${middle.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]: ${each}`];
+      }),
+    ));
+  }
+  const measured = rows.map(({ title }, i) => ({ title, pairs: pairs[i]! }));
+  writeJson(flags.json || undefined, "against", { settings: flags, rows: measured });
+}
+
+/** Starts a cluster of each checkout, measures all rows on both, and stops them. */
+async function measurePair(
+  flags: Flags,
+  rows: readonly Row[],
+  oursFirst: boolean,
+): Promise<Pair[][]> {
   const common = { servers: flags.servers, parent: flags.directory };
+  const checkouts = oursFirst ? [undefined, flags.other] : [flags.other, undefined];
   const subjects: RaftkvSpeed[] = [];
   try {
-    for (const checkout of [undefined, flags.other]) {
+    for (const checkout of checkouts) {
       subjects.push(new RaftkvSpeed(await Cluster.start({ ...common, checkout }), flags));
       await subjects.at(-1)!.fill();
     }
-    const [ours, theirs] = subjects;
+    const [ours, theirs] = oursFirst ? subjects : subjects.toReversed();
     const pairs = await measurePairs(ours!, theirs!, rows, flags);
-    console.log(
-      `${machineText(machine)}\n\nRatios: this checkout to the other, medians of ` +
-        `${flags.rounds} rounds' own [quartiles]\n`,
-    );
-    console.log(table(rows, pairs));
     for (const { title, failures } of subjects) {
       for (const failure of failures) console.log(`\n${title}, a run was done again: ${failure}`);
     }
-    const measured = rows.map(({ title }, i) => ({ title, pairs: pairs[i]! }));
-    writeJson(flags.json || undefined, "against", { settings: flags, rows: measured });
+    return pairs;
   } finally {
     for (const subject of subjects) await subject.stop();
   }

@@ -7,6 +7,7 @@ import { agreeOnLeader, findLeader, pauseMs } from "./find_leader.ts";
 import { freePorts } from "./free_ports.ts";
 import { memoryOf } from "./process_memory.ts";
 import type { Address } from "./line_client.ts";
+import { TestCa } from "./test_ca.ts";
 
 const PROJECT = new URL("../", import.meta.url).pathname;
 const FORM_TIMEOUT_MS = 60_000;
@@ -46,6 +47,8 @@ export interface ClusterOptions {
   readonly timing?: Readonly<Record<string, number>> | undefined;
   /** The section `limits`. */
   readonly limits?: Readonly<Record<string, number>> | undefined;
+  /** The ports that speak TLS, with certificates of a CA of the cluster's own; none unless given. */
+  readonly tls?: readonly ("client" | "log" | "admin")[] | undefined;
   /** Flags for the engine of servers that run from source, such as `--max-semi-space-size=2`. */
   readonly v8Flags?: string | undefined;
   /** More flags of `deno run`, for servers that run from source. */
@@ -76,17 +79,23 @@ function watchEnd(): void {
 
 export class Cluster {
   readonly directory: string;
-  readonly servers: readonly ClusterServer[];
+  readonly servers: ClusterServer[];
   readonly #options: ClusterOptions;
   readonly #processes = new Map<number, Deno.ChildProcess>();
+
+  /** The file of its certificate; null without TLS. */
+  readonly ca: string | null;
 
   private constructor(directory: string, options: ClusterOptions) {
     const ports = freePorts(options.servers * 2);
     this.directory = directory;
     this.#options = options;
+    const { tls = [] } = options;
+    this.ca = tls.length === 0 ? null : makeCertificates(directory, options.servers);
+    const trusted = tls.includes("client") ? { ca: Deno.readTextFileSync(this.ca!) } : {};
     this.servers = Array.from({ length: options.servers }, (_, i) => ({
       id: i + 1,
-      client: { hostname: "127.0.0.1", port: ports[2 * i]! },
+      client: { hostname: "127.0.0.1", port: ports[2 * i]!, ...trusted },
       logPort: ports[2 * i + 1]!,
     }));
   }
@@ -127,6 +136,22 @@ export class Cluster {
     if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
     const config = `${this.directory}/cluster-${id}.json`;
     Deno.writeTextFileSync(config, this.#configOf(id));
+    this.#run(id, ["--id", String(id), "--config", config]);
+  }
+
+  /** Starts one more server, empty, which waits until it is added to the cluster. */
+  startJoining(): ClusterServer {
+    const [clientPort, logPort] = freePorts(2);
+    const client = { hostname: "127.0.0.1", port: clientPort! };
+    const server = { id: this.servers.length + 1, client, logPort: logPort! };
+    const join = this.addresses.map(({ hostname, port }) => `${hostname}:${port}`).join(",");
+    this.servers.push(server);
+    const flags = ["--client-port", `${clientPort}`, "--log-port", `${logPort}`, "--data", "data"];
+    this.#run(server.id, ["serve", "--id", `${server.id}`, "--join", join, ...flags]);
+    return server;
+  }
+
+  #run(id: number, args: readonly string[]): void {
     const { executable, checkout, v8Flags, denoFlags } = this.#options;
     const project = checkout === undefined ? PROJECT : `${resolve(checkout)}/`;
     const serveFlags = withV8Flags(readServeFlags(project), v8Flags);
@@ -136,7 +161,7 @@ export class Cluster {
       : [resolve(executable)]; // it runs in a directory of its own
     const child = new Deno.Command("sh", {
       args: ["-c", INTO_LOG, "sh", this.#logPath(id), ...program]
-        .concat("--id", String(id), "--config", config),
+        .concat(args),
       cwd: this.directory,
       env: { RAFTKV_LOG: "json", RAFTKV_LOG_LEVEL: "info", RAFTKV_DATA: "", NO_COLOR: "1" },
       stdin: "null",
@@ -259,9 +284,20 @@ export class Cluster {
       logPort: server.id === id ? server.logPort : route(id, server),
       ...this.#options.perServer,
     }));
-    const { storage = {}, timing = {}, limits = {} } = this.#options;
-    return JSON.stringify({ path: "data", servers, storage, timing, limits }, null, 2);
+    const { storage = {}, timing = {}, limits = {}, tls = [] } = this.#options;
+    const files = { cert: "server-{id}.pem", key: "server-{id}.key", ca: "ca.pem" };
+    const secured = tls.length > 0 && { tls: Object.fromEntries(tls.map((port) => [port, files])) };
+    const config = { path: "data", servers, storage, timing, limits, ...secured };
+    return JSON.stringify(config, null, 2);
   }
+}
+
+function makeCertificates(directory: string, servers: number): string {
+  const ca = new TestCa(directory);
+  for (let id = 1; id <= servers; id++) {
+    ca.issue(`server-${id}`, { dns: [`raftkv-server-${id}`] });
+  }
+  return ca.ca;
 }
 
 /** How `deno task serve` of a checkout runs a server: permissions, and flags of the engine. */

@@ -17,9 +17,21 @@ interface EtcdStatus {
   readonly leader?: string;
 }
 
+interface EtcdMemberList {
+  readonly members?: readonly { readonly ID: string; readonly name: string }[];
+}
+
+interface EtcdMemberAdded {
+  readonly member: { readonly ID: string };
+}
+
+function serverOf(id: number, [clientPort, peerPort]: readonly number[]): EtcdServer {
+  return { id, clientPort: clientPort!, peerUrl: `http://127.0.0.1:${peerPort}` };
+}
+
 export class EtcdCluster {
   readonly serverIds: readonly number[];
-  readonly #servers: readonly EtcdServer[];
+  readonly #servers: EtcdServer[];
   readonly #directory: string;
   readonly #flags: readonly string[];
   readonly #processes = new Map<number, Deno.ChildProcess>();
@@ -30,11 +42,7 @@ export class EtcdCluster {
 
   private constructor(count: number, parent: string | undefined, flags: readonly string[]) {
     const ports = freePorts(2 * count);
-    this.#servers = Array.from({ length: count }, (_, i) => ({
-      id: i + 1,
-      clientPort: ports[2 * i]!,
-      peerUrl: `http://127.0.0.1:${ports[2 * i + 1]}`,
-    }));
+    this.#servers = Array.from({ length: count }, (_, i) => serverOf(i + 1, ports.slice(2 * i)));
     this.serverIds = this.#servers.map((server) => server.id);
     this.#flags = flags;
     this.#directory = Deno.makeTempDirSync({
@@ -60,11 +68,14 @@ export class EtcdCluster {
     return this.#servers[id - 1]!.clientPort;
   }
 
-  /** The server that all name as leader. @throws {Error} where there is none in time. */
-  async leader(): Promise<number> {
+  /**
+   * The server that all of `members` name as leader: those that the cluster was started with, unless others
+   * are given. @throws {Error} where there is none in time.
+   */
+  async leader(members = this.serverIds): Promise<number> {
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < deadlineMs) {
-      const leader = await this.#agreedLeader();
+      const leader = await this.#agreedLeader(members);
       if (leader !== null) return leader;
       await pauseMs(POLL_MS);
     }
@@ -97,6 +108,30 @@ export class EtcdCluster {
     });
   }
 
+  /** As `post`. @throws {Error} where it is refused, with what etcd says. */
+  async change(id: number, path: string, body: object): Promise<object> {
+    const response = await this.post(id, path, body, START_TIMEOUT_MS);
+    const text = await response.text();
+    if (response.ok) return JSON.parse(text) as object;
+    throw new Error(`etcd: ${path} was answered ${response.status}: ${text.slice(0, 200)}`);
+  }
+
+  /** The numbers that etcd has given its members, by server. */
+  async memberIds(): Promise<Map<number, string>> {
+    const { members = [] } = await this.change(1, "cluster/member/list", {}) as EtcdMemberList;
+    return new Map(members.map(({ ID, name }) => [Number(name.slice(1)), ID]));
+  }
+
+  /** Has server `by` add one more as a learner, and starts it. */
+  async addLearner(by: number): Promise<{ readonly id: number; readonly memberId: string }> {
+    const server = serverOf(this.#servers.length + 1, freePorts(2));
+    const body = { peerURLs: [server.peerUrl], isLearner: true };
+    const { member } = await this.change(by, "cluster/member/add", body) as EtcdMemberAdded;
+    this.#servers.push(server);
+    this.startServer(server.id);
+    return { id: server.id, memberId: member.ID };
+  }
+
   async stop(): Promise<void> {
     globalThis.removeEventListener("unload", this.#onUnload);
     const processes = [...this.#processes.values()];
@@ -118,7 +153,7 @@ export class EtcdCluster {
         ["--listen-peer-urls", server.peerUrl],
         ["--initial-advertise-peer-urls", server.peerUrl],
         ["--initial-cluster", cluster],
-        ["--initial-cluster-state", "new"],
+        ["--initial-cluster-state", id > this.serverIds.length ? "existing" : "new"],
         this.#flags,
       ].flat(),
       stdin: "null",
@@ -129,8 +164,8 @@ export class EtcdCluster {
   }
 
   /** The server that all name as leader; null where they differ or one does not answer. */
-  async #agreedLeader(): Promise<number | null> {
-    const statuses = await Promise.all(this.serverIds.map(async (id) => {
+  async #agreedLeader(members: readonly number[]): Promise<number | null> {
+    const statuses = await Promise.all(members.map(async (id) => {
       try {
         const response = await this.post(id, "maintenance/status", {}, REQUEST_TIMEOUT_MS);
         return await response.json() as EtcdStatus;
@@ -141,7 +176,7 @@ export class EtcdCluster {
     const leader = statuses[0]?.leader;
     if (leader === undefined || !statuses.every((status) => status?.leader === leader)) return null;
     const at = statuses.findIndex((status) => status?.header?.member_id === leader);
-    return at < 0 ? null : this.serverIds[at]!;
+    return at < 0 ? null : members[at]!;
   }
 
   #killAll(): void {

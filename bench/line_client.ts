@@ -8,6 +8,10 @@ import { ByteSource } from "./byte_source.ts";
 export interface Address {
   readonly hostname: string;
   readonly port: number;
+  /** Where it speaks TLS: its CA's certificate, in PEM. */
+  readonly ca?: string;
+  /** Where it has users: as which one. */
+  readonly login?: { readonly user: string; readonly password: string };
 }
 
 /** One reply: its first line, and the value where it is a VALUE. */
@@ -68,20 +72,55 @@ export async function connectWithin(address: Address, timeoutMs: number): Promis
   return conn;
 }
 
+/** The same by TLS where the address has it, and authenticated where it has users. */
+export async function enterWithin(address: Address, timeoutMs: number): Promise<Deno.Conn> {
+  const { hostname, port, ca, login } = address;
+  const plain = await connectWithin({ hostname, port }, timeoutMs);
+  const doing = `Entering ${formatAddress(address)}`;
+  const enter = async () => {
+    const conn = ca === undefined ? plain : await Deno.startTls(plain, { hostname, caCerts: [ca] });
+    if (login !== undefined) await authenticate(conn, login);
+    return conn;
+  };
+  const giveUp = () => {
+    try {
+      plain.close();
+    } catch {
+      // The runtime closed it after an error, or TLS has it.
+    }
+  };
+  try {
+    return await withDeadline(enter(), timeoutMs, { doing, giveUp });
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+}
+
+async function authenticate(
+  conn: Deno.Conn,
+  { user, password }: NonNullable<Address["login"]>,
+): Promise<void> {
+  const bytes = encoder.encode(password).length;
+  await writeAll(conn, encoder.encode(`auth ${user} ${bytes}\r\n${password}\r\n`));
+  const line = await new ByteSource(conn, "AUTH", READ_BYTES).line();
+  if (line !== "OK") throw new Error(`The server answered ${line} to user ${user}`);
+}
+
 export class LineClient {
   readonly address: Address;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn;
   readonly #source: ByteSource;
   #closed = false;
 
-  private constructor(address: Address, conn: Deno.TcpConn) {
+  private constructor(address: Address, conn: Deno.Conn) {
     this.address = address;
     this.#conn = conn;
     this.#source = new ByteSource(conn, formatAddress(address), READ_BYTES);
   }
 
   static async connect(address: Address, timeoutMs: number): Promise<LineClient> {
-    return new LineClient(address, await connectWithin(address, timeoutMs));
+    return new LineClient(address, await enterWithin(address, timeoutMs));
   }
 
   /** Over a connection that is there already. */

@@ -1,12 +1,13 @@
 /** Stores whose memory is compared: each is filled by the same writes. */
 import { Cluster, type ClusterOptions } from "./cluster.ts";
 import { fill } from "./fill.ts";
+import { fillEtcd, postEtcd } from "./fill_etcd.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
 import { ForeignProcess } from "./foreign_process.ts";
 import { freePorts } from "./free_ports.ts";
 import { type Address, connectWithin } from "./line_client.ts";
 import { memoryOf, type ProcessMemory } from "./process_memory.ts";
-import { keyName, type Put, type WriteSequence } from "./writes.ts";
+import type { WriteSequence } from "./writes.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const START_TIMEOUT_MS = 30_000;
@@ -113,8 +114,6 @@ export class RedisMemory implements MemorySubject {
   }
 }
 
-type EtcdOperation = object;
-
 /** One server of etcd, filled by large transactions over its JSON gateway; compacted behind. */
 export class EtcdMemory implements MemorySubject {
   readonly name = "etcd";
@@ -142,29 +141,14 @@ export class EtcdMemory implements MemorySubject {
       ].flat();
     const subject = new EtcdMemory(new ForeignProcess("etcd", args, parent), url);
     await untilReady("etcd", async () => {
-      await subject.#post("kv/put", { key: btoa("probe"), value: btoa("probe") });
+      await postEtcd(url, "kv/put", { key: btoa("probe"), value: btoa("probe") });
       return true;
     });
     return subject;
   }
 
-  async fill(writes: WriteSequence, valueBytesMax: number): Promise<void> {
-    const value = btoa("v".repeat(valueBytesMax));
-    let operations: EtcdOperation[] = [];
-    const put: Put = (key, valueBytes) => {
-      const name = btoa(keyName(key));
-      operations.push(
-        valueBytes < 0
-          ? { requestDeleteRange: { key: name } }
-          : { requestPut: { key: name, value: base64Prefix(value, valueBytes) } },
-      );
-    };
-    for (let at = 0; writes(at, put); at++) {
-      if (operations.length < ETCD_OPERATIONS) continue;
-      await this.#commit(operations);
-      operations = [];
-    }
-    if (operations.length > 0) await this.#commit(operations);
+  fill(writes: WriteSequence, valueBytesMax: number): Promise<void> {
+    return fillEtcd(this.url, writes, valueBytesMax, ETCD_OPERATIONS);
   }
 
   memory(): ProcessMemory {
@@ -174,23 +158,4 @@ export class EtcdMemory implements MemorySubject {
   stop(): Promise<void> {
     return this.#process.stop();
   }
-
-  async #commit(operations: readonly EtcdOperation[]): Promise<void> {
-    await this.#post("kv/txn", { success: operations });
-  }
-
-  async #post(path: string, body: object): Promise<void> {
-    const response = await fetch(`${this.url}/v3/${path}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`etcd answered ${response.status}: ${text.slice(0, 200)}`);
-  }
-}
-
-/** Base64 of the first `bytes` of what `encoded` stands for: all its bytes are alike. */
-function base64Prefix(encoded: string, bytes: number): string {
-  const whole = encoded.slice(0, Math.floor(bytes / 3) * 4);
-  return whole + btoa("v".repeat(bytes % 3));
 }

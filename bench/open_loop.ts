@@ -4,7 +4,7 @@
  */
 import { Histogram, type LatencySummary } from "../lib/util/histogram.ts";
 import { pauseMs } from "./find_leader.ts";
-import { type Address, connectWithin, writeAll } from "./line_client.ts";
+import { type Address, enterWithin, writeAll } from "./line_client.ts";
 import { ReplyKind, ReplyScanner } from "./reply_scanner.ts";
 import { WriteEncoder } from "./writes.ts";
 
@@ -88,7 +88,7 @@ export class OpenLoop {
   static async start(options: OpenLoopOptions): Promise<OpenLoop> {
     const opening = Array.from(
       { length: options.connections },
-      () => connectWithin(options.leader, CONNECT_TIMEOUT_MS),
+      () => enterWithin(options.leader, CONNECT_TIMEOUT_MS),
     );
     const connections = (await Promise.all(opening)).map((conn) => new Connection(conn));
     const loop = new OpenLoop(options, connections);
@@ -150,7 +150,7 @@ export class OpenLoop {
 
 /** Written to whenever something is due, read all the time. */
 class Connection {
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn;
   readonly #dueMs = new Float64Array(IN_FLIGHT_MAX);
   #oldest = 0;
   inFlight = 0;
@@ -160,8 +160,7 @@ class Connection {
   #isWriting = false;
   #isClosed = false;
 
-  constructor(conn: Deno.TcpConn) {
-    conn.setNoDelay(true);
+  constructor(conn: Deno.Conn) {
     this.#conn = conn;
   }
 

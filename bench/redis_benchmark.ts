@@ -8,6 +8,8 @@ export interface RedisBenchmarkOptions {
   readonly requests: number;
   readonly valueBytes: number;
   readonly keys: number;
+  /** The file of the CA's certificate, where the port speaks TLS. */
+  readonly ca?: string | undefined;
 }
 
 export interface RedisBenchmarkResult {
@@ -28,10 +30,11 @@ const REQUESTS_MIN = 1_000;
 export async function runRedisBenchmark(
   options: RedisBenchmarkOptions,
 ): Promise<RedisBenchmarkResult> {
-  const { port, test, connections, pipeline, requests, valueBytes, keys } = options;
+  const { port, test, connections, pipeline, requests, valueBytes, keys, ca } = options;
+  const tls = ca === undefined ? [] : ["--tls", "--cacert", ca];
   const { success, stdout, stderr } = await new Deno.Command("redis-benchmark", {
     args: ["-p", port, "-t", test.toLowerCase(), "-c", connections, "-P", pipeline]
-      .concat("-n", requests, "-d", valueBytes, "-r", keys, "--precision", 3).map(String),
+      .concat("-n", requests, "-d", valueBytes, "-r", keys, "--precision", 3, ...tls).map(String),
   }).output();
   const text = new TextDecoder().decode(stdout);
   if (!success) {

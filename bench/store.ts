@@ -18,7 +18,7 @@ import { parseFlags } from "./flags.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const ENTRY_COMMANDS = 16;
-/** Longer calls are counted; on a busy machine most of them are the scheduler's. */
+/** Longer calls are counted: on a busy machine mostly the scheduler's. */
 const PAUSE_MS = 5;
 const source = new Uint8Array(64 * 1024).map((_, i) => 97 + i % 26);
 const out = new ByteWriter(1 << 16);
@@ -92,13 +92,14 @@ function report(name: string): void {
   const figures = store.memory();
   const { rss, heapUsed } = Deno.memoryUsage();
   const megabytes = (bytes: number) => (bytes / MEBIBYTE).toFixed(1);
-  const held = figures.tableBytes + figures.slabBytes + figures.expiryBytes;
-  const overhead = ((held - figures.contentBytes) / Math.max(1, store.keys)).toFixed(1);
+  const { tableBytes, orderBytes, slabBytes, slotBytes, expiryBytes, contentBytes } = figures;
+  const held = tableBytes + orderBytes + slabBytes + expiryBytes;
+  const overhead = ((held - contentBytes) / Math.max(1, store.keys)).toFixed(1);
+  const parts = Object.entries({ tableBytes, orderBytes, slabBytes, slotBytes, expiryBytes })
+    .map(([name, bytes]) => `${name} ${megabytes(bytes)}`).join(", ");
   console.log(
-    `${name}: ${store.keys} keys, RSS ${megabytes(rss)} MiB, heap ${megabytes(heapUsed)}; table ` +
-      `${megabytes(figures.tableBytes)}, slabs ${megabytes(figures.slabBytes)} ` +
-      `(slots ${megabytes(figures.slotBytes)}), expiry ${megabytes(figures.expiryBytes)}, ` +
-      `contents ${megabytes(figures.contentBytes)}; ${overhead} bytes over a key`,
+    `${name}: ${store.keys} keys, RSS ${megabytes(rss)} MiB, heap ${megabytes(heapUsed)}; ` +
+      `${parts}, contents ${megabytes(contentBytes)}; ${overhead} bytes over a key`,
   );
 }
 

@@ -1,6 +1,13 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { ConfigError, defaultConfig, findServer, parseConfig } from "../lib/config.ts";
+import {
+  ConfigError,
+  configFaults,
+  defaultConfig,
+  findServer,
+  parseConfig,
+} from "../lib/config.ts";
+import { filesOfServer } from "../lib/config_tls.ts";
 import { doubtsAbout } from "../lib/config_checks.ts";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../lib/node/limits.ts";
 
@@ -62,6 +69,27 @@ Deno.test("config: every limit and every time can be set by its own name", () =>
   });
 });
 
+Deno.test("config: the bounds of an address, each with a default of none", () => {
+  const withBounds = (perAddress: unknown) =>
+    parseConfig(JSON.stringify({ path: "d", servers: SERVERS, limits: { perAddress } }), "c.json");
+  assertEquals(withBounds({ commandsPerSecond: 5 }).limits, {
+    ...DEFAULT_LIMITS,
+    perAddress: { connectionsMax: 0, commandsPerSecond: 5, bytesPerSecond: 0 },
+  });
+  const faults = (limits: unknown) =>
+    configFaults(JSON.stringify({ path: "d", servers: SERVERS, limits }));
+  assertEquals(faults({ perAddress: { commandsPerSecond: -1 } }), [
+    "limits.perAddress.commandsPerSecond: -1 is no whole number (0 to 1000000000)",
+  ]);
+  assertEquals(faults({ perAddress: { commandPerSecond: 1 }, perAdress: {} }).length, 2);
+  const [unknown] = faults({ perAddress: { commandPerSecond: 1 } });
+  assertMatch(unknown!, /^limits\.perAddress\.commandPerSecond: .*did you mean commandsPerSecond/);
+  assertEquals(faults({ perAddress: [] }), [
+    "limits.perAddress: [] is no set of bounds (an object with connectionsMax, " +
+    "commandsPerSecond, bytesPerSecond)",
+  ]);
+});
+
 Deno.test("config: ports outside 1 to 65535 are refused by their key", () => {
   assertEquals(
     withServer({ clientPort: 70000 }),
@@ -92,6 +120,34 @@ Deno.test("config: a schedule of backups, and what is wrong with one", () => {
   );
 });
 
+Deno.test("config: an audit log, and what is wrong with one", () => {
+  const withAudit = (audit: object) => refusal({ audit });
+  const text = (audit: object) => JSON.stringify({ path: "d", servers: SERVERS, audit });
+  assertEquals(parseConfig(text({ path: "a" }), "c.json").audit, {
+    path: "a",
+    fileBytesMax: 67_108_864,
+    keep: 10,
+    commands: ["@all"],
+  });
+  const commands = ["@write", "@admin", "get", "client|kill"];
+  assertEquals(parseConfig(text({ path: "a", commands }), "c.json").audit?.commands, commands);
+  assertStringIncludes(withAudit({}), "audit.path: missing");
+  assertStringIncludes(withAudit({ path: "a", keep: 0 }), "audit.keep: 0 is no number of files");
+  assertStringIncludes(withAudit({ path: "a", fileBytesMax: 1 }), "audit.fileBytesMax: 1 is no ");
+  assertStringIncludes(withAudit({ path: "a", required: true }), "audit.required: unknown");
+  for (const wrong of ["@writes", "nosuch", "SET", ""]) {
+    const said = withAudit({ path: "a", commands: ["get", wrong] });
+    assertEquals(said, `audit.commands[1]: ${JSON.stringify(wrong)} is no command and no category`);
+  }
+  assertStringIncludes(withAudit({ path: "a", commands: [] }), "audit.commands: ");
+  assertStringIncludes(
+    withAudit({ path: "./data//1/x" }),
+    "audit.path: ./data//1/x is in the data directory of server 1: the audit log belongs elsewhere",
+  );
+  const faults = configFaults(JSON.stringify({ path: 1, servers: SERVERS, audit: { path: "" } }));
+  assertEquals(faults.filter((fault) => fault.startsWith("audit.path: ")).length, 1);
+});
+
 Deno.test("config: server ids are positive safe integers, and unique", () => {
   for (const id of [0, -1, 1.5, 2 ** 53, "1", null]) {
     assertStringIncludes(withServer({ id }), "servers[1].id: ");
@@ -115,7 +171,19 @@ Deno.test("config: no address is given twice, localhost being 127.0.0.1", () => 
 });
 
 Deno.test("config: hostnames that could break a reply line are refused", () => {
-  for (const hostname of ["", "a b", "a\r\nb", "ü", "[::1]", "x".repeat(254), 7]) {
+  for (
+    const hostname of [
+      "",
+      "a b",
+      "a\r\nb",
+      "ü",
+      "[::1]",
+      "db1:9000",
+      "1.2.3.4:9",
+      "x".repeat(254),
+      7,
+    ]
+  ) {
     assertStringIncludes(withServer({ hostname }), "servers[1].hostname: ");
   }
   const servers = [{ ...SERVERS[0], hostname: "::1" }];
@@ -126,12 +194,13 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     refusal({ colour: 1 }),
     "colour: unknown key; known here: path, servers, timing, limits, storage, holdClusterVersion, " +
-      "backup",
+      "secretFile, secretOptional, adminTokenFile, " +
+      "insecure, backup, audit, tls",
   );
   assertEquals(
     withServer({ port: 1 }),
     "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen, adminPort, adminListen",
+      "logListen, adminPort, adminListen, probePort, probeListen",
   );
   assertStringIncludes(
     refusal({ timing: { beatMs: 5 } }),
@@ -140,7 +209,7 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     refusal({ servers: [{ id: 1, hostname: "h", clientPort: 1 }] }),
     "servers[0].logPort: missing; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen, adminPort, adminListen",
+      "logListen, adminPort, adminListen, probePort, probeListen",
   );
   assertStringIncludes(refusalOfText("{}"), "path: missing");
   assertStringIncludes(
@@ -361,4 +430,110 @@ Deno.test("a file that gives a short election timeout alone gets the heartbeats 
   assertEquals(timingOf({}).heartbeatIntervalMs, 100);
   // What the file gives is judged as it stands.
   assertThrows(() => timingOf({ electionTimeoutMs: 200, heartbeatIntervalMs: 100 }), ConfigError);
+});
+
+Deno.test("config: a key or a secret in the place of its file's name is refused, and not shown", () => {
+  const pem = "-----BEGIN PRIVATE KEY-----MIGHAgEA";
+  for (const inner of [pem, `${pem}\nmore\n`, "first secret\nsecond secret\n"]) {
+    for (
+      const [path, given] of Object.entries({
+        secretFile: { secretFile: inner },
+        adminTokenFile: { adminTokenFile: inner },
+        "tls.key": { tls: { cert: "c", key: inner } },
+        "tls.log.ca": { tls: { cert: "c", key: "k", log: { ca: inner } } },
+      })
+    ) {
+      const said = refusal(given);
+      assertStringIncludes(said, `${path}: a text of several lines, or in PEM, is no file`);
+      assertEquals(/BEGIN|MIGH|first|more/.test(said), false, said);
+    }
+  }
+});
+
+Deno.test("config: the secret's file, and whether servers without it are let in", () => {
+  const given = { path: "d", servers: SERVERS, secretFile: "s", secretOptional: true };
+  const config = parseConfig(JSON.stringify(given), "cluster.json");
+  assertEquals([config.secretFile, config.secretOptional], ["s", true]);
+  assertStringIncludes(refusal({ secretFile: "" }), 'secretFile: "" is no file');
+  assertStringIncludes(
+    refusal({ secretOptional: 1 }),
+    "secretOptional: 1 is neither true nor false",
+  );
+});
+
+Deno.test("config: tls is for all ports, for some, or for some in another way", () => {
+  const all = { cert: "c.pem", key: "k.pem" };
+  const of = (tls: object) => {
+    return parseConfig(JSON.stringify({ path: "d", servers: SERVERS, tls }), "c.json").tls;
+  };
+  const own = { cert: "c.pem", key: "k.pem", ca: "a.pem" };
+  assertEquals(of({ ...all, ca: "a.pem" }), {
+    client: { ...own, requestCert: false },
+    log: { ...own, requestCert: true },
+    admin: { ...own, requestCert: false },
+  });
+  assertEquals(of({ client: all }), { client: { ...all, requestCert: false } });
+  const log = { cert: "l.pem", key: "l.key" };
+  assertEquals(of({ ...all, ca: "a.pem", requestCert: true, log, admin: { requestCert: false } }), {
+    client: { ...own, requestCert: true },
+    log: { ...log, ca: "a.pem", requestCert: true },
+    admin: { ...own, requestCert: false },
+  });
+  assertEquals(parseConfig(JSON.stringify({ path: "d", servers: SERVERS }), "c").tls, undefined);
+  assertEquals(of({ ...own, client: { requestCert: true }, log: { optional: true } })?.log, {
+    ...own,
+    requestCert: true,
+    optional: true,
+  });
+  const port = { cert: "s-{id}.pem", key: "{id}/{id}.key", requestCert: false };
+  assertEquals(filesOfServer(port, 12), { ...port, cert: "s-12.pem", key: "12/12.key" });
+});
+
+Deno.test("config: what is missing or wrong in tls is named by its key", () => {
+  const own = { cert: "c.pem", key: "k.pem" };
+  const refused = (tls: unknown) => refusal({ tls });
+  assertStringIncludes(refused({}), "tls: no port speaks TLS by it");
+  assertStringIncludes(refused({ ca: "a.pem" }), "tls: no port speaks TLS by it");
+  assertStringIncludes(refused({ client: { cert: "c" } }), "tls.client.key: missing");
+  assertStringIncludes(refused({ client: {} }), "tls.client.cert: missing");
+  assertStringIncludes(refused({ key: "c" }), "tls.cert: missing");
+  assertStringIncludes(refused(own), "tls.ca: missing, the CA that the certificates of the other");
+  assertStringIncludes(refused({ log: own }), "tls.log.ca: missing");
+  assertStringIncludes(
+    refused({ admin: { ...own, requestCert: true } }),
+    "tls.admin.ca: missing, the CA that the certificates of whoever connects to the admin port",
+  );
+  assertStringIncludes(
+    refused({ log: { ...own, ca: "a", requestCert: false } }),
+    "tls.log.requestCert: false, but servers always show each other their certificates",
+  );
+  assertStringIncludes(refused({ client: { ...own, cert: "" } }), 'tls.client.cert: "" is no file');
+  assertStringIncludes(
+    refused({ client: { ...own, requestCert: 1 } }),
+    "tls.client.requestCert: 1 is neither true nor false",
+  );
+  assertStringIncludes(
+    refused({ client: { ...own, certificate: "c" } }),
+    "tls.client.certificate: unknown key",
+  );
+  assertStringIncludes(
+    refused({ log: { ...own, ca: "a", optional: 1 } }),
+    "tls.log.optional: 1 is neither true nor false",
+  );
+  // Clients choose by themselves; for the servers there is nothing to choose.
+  assertStringIncludes(
+    refused({ client: { ...own, optional: true } }),
+    "tls.client.optional: unknown key",
+  );
+  assertStringIncludes(refused({ ...own, optional: true }), "tls.optional: unknown key");
+  assertStringIncludes(
+    refused({ clients: own }),
+    "tls.clients: unknown key (did you mean client?); known here: cert, key, ca, requestCert, client",
+  );
+  const text = JSON.stringify({
+    path: "d",
+    servers: SERVERS,
+    tls: { log: own, admin: { key: 1 } },
+  });
+  assertEquals(configFaults(text).length, 1);
 });

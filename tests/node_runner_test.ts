@@ -37,7 +37,9 @@ class FakeTransport implements Transport {
 class FakeNode implements ServerNode {
   readonly sessions: FakeSession[] = [];
   readonly inbound: FakeLink[] = [];
-  readonly outboundLinks = [new FakeLink(1), new FakeLink(3)];
+  outboundLinks = [1, 3].map((id) =>
+    new FakeLink(id, [{ hostname: "127.0.0.1", port: 8_999 + 2 * id }])
+  );
   turns = 0;
   wakings = 0;
   onTurn = () => {};
@@ -50,6 +52,9 @@ class FakeNode implements ServerNode {
     this.turns++;
     this.onTurn();
   }
+
+  readonly turnedAwayWith = "";
+  readonly turnedAwayBecause = "";
 
   openSession(): FakeSession {
     const session = new FakeSession();

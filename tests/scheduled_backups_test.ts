@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { LogEvent } from "../lib/node/api.ts";
 import { makeBackupMeters } from "../lib/node/facts/meters.ts";
 import { schedule } from "../lib/scheduled_backups.ts";
-import type { BackupSource } from "../lib/wire/backup.ts";
+import { type BackupSource, LATER } from "../lib/wire/backup.ts";
 import { eventually } from "./process/patience.ts";
 import { assemble, HEAD, makeBody } from "./storage/backup_helpers.ts";
 import { makeRoot } from "./storage/temporary.ts";
@@ -38,6 +38,43 @@ Deno.test("a backup from a time when the clock was ahead does not put the next o
     ]);
     assertEquals(meters.failure, "as many backups as may be are taken of this server already");
   } finally {
-    scheduled.stop();
+    await scheduled.stop();
   }
+});
+
+/** A backup of which one piece is there, and nothing more comes. */
+function halfOfOne(): BackupSource & { ended: number } {
+  let given = 0;
+  const { position: { index, term } } = HEAD;
+  return {
+    ended: 0,
+    facts: () => ({ ...HEAD, appliedIndex: index, keys: 12 }),
+    begin: () => 1,
+    state: () => ({
+      ...{ isReady: true, index, term, takenMs: HEAD.takenMs },
+      ...{ bytes: 2_000, madeBytes: 1_000 },
+    }),
+    next: () => given++ === 0 ? makeBody().slice(0, 200) : LATER,
+    end() {
+      this.ended++;
+    },
+  };
+}
+
+Deno.test("a stop in the middle of a backup leaves nothing of it", async () => {
+  const path = makeRoot();
+  const source = halfOfOne();
+  const meters = makeBackupMeters();
+  const logged: LogEvent[] = [];
+  const scheduled = schedule({
+    schedule: { everyMs: 1_000, path, keep: 2 },
+    server: { isWriter: () => true, meters: () => meters, source: () => source },
+    clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
+    log: (event) => logged.push(event),
+  });
+  const parts = () => [...Deno.readDirSync(path)].map(({ name }) => name.split(".").at(-1));
+  await eventually("half of a backup", () => Promise.resolve(parts().length > 0), 20_000);
+  assertEquals(parts(), ["part"]);
+  await scheduled.stop();
+  assertEquals([parts(), source.ended, logged], [[], 1, []]);
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Signal } from "../lib/host/process.ts";
-import { keepRunningOnSignals, stopOnSignal } from "../lib/signals.ts";
+import { keepRunningOnSignals, type Reload, stopOnSignal } from "../lib/signals.ts";
 import { FakeClock, logInto } from "./net/fakes.ts";
 
 class Exited extends Error {}
@@ -46,10 +46,25 @@ Deno.test("signals: what follows within a second is the same wish, a later one e
 
 Deno.test("signals: those that ask for nothing here log a line each and end nothing", () => {
   const { surroundings, lines, raise } = setUp();
-  keepRunningOnSignals(surroundings);
+  keepRunningOnSignals(surroundings, []);
   for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
     raise(signal);
     assertStringIncludes(lines.pop()!, signal);
     assertEquals(lines, []);
   }
+});
+
+Deno.test("signals: SIGHUP reads again what there is, and says what; other signals don't", () => {
+  const { surroundings, lines, raise } = setUp();
+  const reloads: Reload[] = [];
+  keepRunningOnSignals(surroundings, reloads);
+  let runs = 0;
+  reloads.push({ what: "certificates", run: () => runs++ }, { what: "others", run: () => runs++ });
+  raise("SIGUSR2");
+  assertEquals(runs, 0);
+  lines.length = 0;
+  raise("SIGHUP");
+  assertEquals(runs, 2);
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0]!, '{"what":"certificates, others"}');
 });

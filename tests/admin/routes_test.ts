@@ -1,5 +1,6 @@
 /** What the admin port answers, for a node whose health the test says. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { makeAdminPort, makeProbePort } from "../../lib/admin/admin_port.ts";
 import { AdminSession } from "../../lib/admin/admin_session.ts";
 import { EventStreams } from "../../lib/admin/event_streams.ts";
 import { Guard } from "../../lib/admin/guard.ts";
@@ -13,6 +14,7 @@ import { OneServer } from "../node/one_server.ts";
 const WELL: NodeHealth = {
   isStopping: false,
   isFormed: true,
+  isRemoved: false,
   leads: false,
   keepsLeading: false,
   hasLeader: true,
@@ -40,7 +42,7 @@ function makeRoutes(health: Partial<NodeHealth> = {}) {
 /** A connection to the admin port of a server in this health. */
 function connect(health: Partial<NodeHealth> = {}) {
   const { routes, streams } = makeRoutes(health);
-  const session = new AdminSession({ routes, streams, wallMs: () => 0 });
+  const session = new AdminSession({ routes, streams, wallMs: () => 0, keepsAnswered: true });
   return { session, streams };
 }
 
@@ -110,6 +112,7 @@ Deno.test("admin: each check fails for its own reason, and only /readyz does", (
   const cases: [string, Partial<NodeHealth>][] = [
     ["running", { isStopping: true }],
     ["formed", { isFormed: false, canWrite: false }],
+    ["member", { isRemoved: true }],
     ["log", { isRepairing: true }],
     ["data", { isLoading: true }],
     ["disk", { canWrite: false }],
@@ -235,7 +238,7 @@ Deno.test("admin: a page that can't be loaded is said so; who has gone meanwhile
   const { routes, streams } = makeRoutes();
   routes.answer = () => Promise.reject(new Error("it is not there"));
   const ask = async (leaves: boolean) => {
-    const session = new AdminSession({ routes, streams, wallMs: () => 0 });
+    const session = new AdminSession({ routes, streams, wallMs: () => 0, keepsAnswered: true });
     session.receive(encoder.encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     if (leaves) session.disconnected();
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -251,7 +254,7 @@ Deno.test("admin: who asks on while the page is loaded is dropped", async () => 
   const later = { status: 200, contentType: "text/plain", body: "late" };
   let give = (_response: HttpResponse) => {};
   routes.answer = () => new Promise((resolve) => give = resolve);
-  const session = new AdminSession({ routes, streams, wallMs: () => 0 });
+  const session = new AdminSession({ routes, streams, wallMs: () => 0, keepsAnswered: true });
   const request = encoder.encode(
     `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(4_000)}\r\n\r\n`,
   );
@@ -275,4 +278,68 @@ Deno.test("admin: /status has the facts, /metrics the counters", () => {
   const { head, body } = ask({}, "/metrics");
   assertStringIncludes(head, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
   assertStringIncludes(body, "\nraftkv_raft_is_leader 1\n");
+});
+
+Deno.test("admin: the probe port answers probes alone, by whatever name it is asked", () => {
+  const { node } = new OneServer();
+  const view = { ...node.view, health: () => WELL };
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const port = makeProbePort({ view, clock });
+  const ask = (path: string) => {
+    const session = port.openConnection() as AdminSession;
+    session.receive(encoder.encode(`GET ${path} HTTP/1.1\r\nHost: any.example\r\n\r\n`));
+    return outputOf(session);
+  };
+  for (const path of ["/livez", "/readyz", "/readyz?verbose", "/readyz/leader", "/leader"]) {
+    assertMatch(ask(path), /^HTTP\/1\.1 (200|503) /, path);
+  }
+  for (const path of ["/", "/status", "/metrics", "/events", "/livezz", "/livez/../status"]) {
+    assertMatch(
+      ask(path),
+      /^HTTP\/1\.1 404 [^]*There is \/livez, \/readyz, \/leader, \/replica\n$/,
+      path,
+    );
+  }
+});
+
+Deno.test("admin: where there is a token, whoever lacks it is told so, and nothing else", () => {
+  const { node } = new OneServer();
+  const token = { text: "a-token-of-some-length" };
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const port = makeAdminPort({ view: node.view, clock, names: [], token });
+  const ask = (authorization: string, path = "/status") => {
+    const session = port.openConnection() as AdminSession;
+    const head = authorization === "" ? "" : `Authorization: ${authorization}\r\n`;
+    session.receive(encoder.encode(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${head}\r\n`));
+    return outputOf(session);
+  };
+  const basic = (text: string) => `Basic ${btoa(text)}`;
+  const good = [`Bearer ${token.text}`, `bearer  ${token.text}`, basic(`anybody:${token.text}`)];
+  for (const one of good) assertMatch(ask(one), /^HTTP\/1\.1 200 /, one);
+  const wrong = [
+    "",
+    "Bearer",
+    `Bearer ${token.text}x`,
+    `Bearer ${token.text.slice(1)}`,
+    token.text,
+  ];
+  wrong.push(
+    `Bearer ${token.text}${token.text}`,
+    basic(token.text.slice(1)),
+    "Basic ====",
+    "Basic @",
+  );
+  for (const one of wrong) {
+    for (const path of ["/", "/status", "/metrics", "/events", "/livez", "/nothing"]) {
+      assertMatch(
+        ask(one, path),
+        /^HTTP\/1\.1 401 [^]*WWW-Authenticate: Basic realm="raftkv"/,
+        one,
+      );
+    }
+  }
+  // It is exchanged while the server runs.
+  token.text = "another-token-of-a-length";
+  assertMatch(ask(good[0]!), /^HTTP\/1\.1 401 /);
+  assertMatch(ask(`Bearer ${token.text}`), /^HTTP\/1\.1 200 /);
 });

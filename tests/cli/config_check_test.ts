@@ -1,5 +1,7 @@
 /** `raftkv config check`: everything at once, key by key, and the difference to a formed cluster. */
 import { assertEquals, assertMatch } from "@std/assert";
+import { encodeAddresses } from "../../lib/node/members/addresses.ts";
+import type { Configuration } from "../../lib/raft/types.ts";
 import { differencesTo } from "../../lib/cli/run/config_check.ts";
 import { configFaults, defaultConfig, parseConfig } from "../../lib/config.ts";
 import { command } from "./fakes.ts";
@@ -84,9 +86,44 @@ Deno.test("config check: it finds a fault exactly where a server refuses the fil
 });
 
 Deno.test("config check: what is allowed and probably not meant is a note", async () => {
-  const { code, out } = await check(file({ servers: [server(1, { hostname: "0.0.0.0" })] }));
+  const servers = [server(1, { hostname: "0.0.0.0" })];
+  const { code, out } = await check(file({ servers, insecure: true }));
   assertEquals(code, 0);
   assertMatch(out, /^c\.json: note: Server 1 has hostname 0\.0\.0\.0, /);
+});
+
+Deno.test("config check: a port that is open to the network is a fault, unless the file says that it is meant", async () => {
+  const servers = [server(1), server(2, { hostname: "db2", clientListen: "127.0.0.1" })];
+  const { code, out } = await check(file({ servers }));
+  assertEquals(code, 1);
+  assertMatch(
+    out,
+    /^c\.json: servers\[1\]\.hostname: server 2 would open its log port on db2, where/,
+  );
+  assertEquals(out.trimEnd().split("\n").filter((line) => /would open/.test(line)).length, 1);
+  assertEquals((await check(file({ servers, insecure: ["log"] }))).code, 0);
+  assertEquals((await check(file({ servers, secretFile: "s" }))).code, 0);
+  assertEquals((await check(file({ servers, secretFile: "s", secretOptional: true }))).code, 1);
+});
+
+Deno.test("config check: the admin port's token may be in the environment", async () => {
+  const servers = [server(1, { adminListen: "0.0.0.0" })];
+  const files = { "c.json": file({ servers, tls: { cert: "c", key: "k", ca: "ca" } }) };
+  const checked = (environment: Record<string, string>) =>
+    command(["config", "check", "c.json"], { files, environment });
+  const { code, out } = await checked({});
+  assertEquals(code, 1);
+  assertMatch(out, /give it TLS \(tls\.admin\) and a token \(adminTokenFile, RAFTKV_ADMIN_TOKEN\)/);
+  assertEquals((await checked({ RAFTKV_ADMIN_TOKEN: "a-token-for-watchers" })).code, 0);
+});
+
+Deno.test("config check: where the first user can't be made it is a note", async () => {
+  const tls = { cert: "c", key: "k", ca: "ca" };
+  const servers = [server(1), server(2, { hostname: "db2", adminPort: 0 })];
+  const { code, out } = await check(file({ servers, tls }));
+  assertEquals(code, 0, out);
+  assertMatch(out, /^c\.json: note: Server 2 serves other machines once there is a user/m);
+  assertEquals(out.match(/once there is a user/g)?.length, 1);
 });
 
 Deno.test("config check: a server that would be without its admin port is told", async () => {
@@ -119,6 +156,38 @@ Deno.test("config check: no file is exit code 6", async () => {
   assertEquals([code, error], [6, "raftkv: there is no file nowhere.json\n"]);
 });
 
+/** Voters on this machine, each where `server` has it, in the life "i". */
+function configurationOf(voters: readonly number[]): Configuration {
+  const members = voters.map((id) => {
+    return { id, incarnation: "i", staysLearner: false, addresses: encodeAddresses(server(id)) };
+  });
+  return { voters, votersOutgoing: [], learners: [], learnersNext: [], members };
+}
+
+Deno.test("config check: this server's own entry against where the log has it", () => {
+  const notes = (moved: object, incarnation = "i") =>
+    differencesTo({
+      path: "data/1",
+      identity: { serverId: 1, incarnation },
+      formation: { clusterId: "ab", stage: "formed", members: [], joined: true },
+      snapshots: [{ problem: null, configuration: configurationOf([1, 2]) }],
+    } as never, [server(2, { logPort: 7 }), server(1, moved)]);
+  assertEquals(notes({}), []);
+  assertEquals(notes({ hostname: "h1", logPort: 21_030 }), [
+    {
+      text: "servers[1].hostname: h1, and 127.0.0.1 in the log: server 1 moves there with its " +
+        "next start, and tells the others",
+      isFault: false,
+    },
+    {
+      text: "servers[1].logPort: 21030, and 9501 in the log: server 1 moves there with its next " +
+        "start, and tells the others",
+      isFault: false,
+    },
+  ]);
+  assertEquals(notes({ logPort: 21_030 }, "an earlier life"), []);
+});
+
 Deno.test("config check: the difference to the cluster that a directory belongs to", () => {
   const formation = {
     clusterId: "ab",
@@ -127,9 +196,27 @@ Deno.test("config check: the difference to the cluster that a directory belongs 
   };
   const report = { path: "data/1", identity: { serverId: 1, incarnation: "i" }, formation };
   const differences = (ids: number[], changes: object = {}) =>
-    differencesTo({ ...report, ...changes } as never, ids.map((id) => ({ id })))
+    differencesTo({ ...report, ...changes } as never, ids.map((id) => server(id)))
       .map(({ text, isFault }) => `${isFault ? "fault" : "note"}: ${text}`);
   assertEquals(differences([1, 2, 3]), []);
+  const entries = (firstIndex: number, members: number[]) => (
+    {
+      kind: "entries",
+      firstIndex,
+      configuration: { index: firstIndex + 1, configuration: configurationOf(members) },
+    }
+  );
+  // The second was cut off: later records begin before it.
+  const records = [entries(5, [1, 2, 4]), entries(9, [7]), { kind: "entries", firstIndex: 8 }];
+  const log = "the cluster ab, whose log says 1, 2, 4";
+  assertEquals(
+    differences([2, 4], { records, formation: { ...formation, joined: true } })[0],
+    "note: servers: data/1 belongs to server 1, which the file does not list",
+  );
+  assertEquals(differences([1, 2, 3], { records }), [
+    `note: servers: server 3 is no member of ${log}: it can be left out`,
+    `note: servers: server 4 is not in the file, and a member of ${log}`,
+  ]);
   const cluster = "the cluster ab, formed with 1, 2, 3";
   assertEquals(differences([1, 2, 4]), [
     `fault: servers: server 4 is no member of ${cluster}: the members don't connect to it`,

@@ -6,7 +6,7 @@ import type { HostProcess } from "../../lib/host/process.ts";
 
 const FILE = {
   path: "d",
-  servers: [{ id: 1, hostname: "h", clientPort: 1, logPort: 2 }],
+  servers: [{ id: 1, hostname: "localhost", clientPort: 1, logPort: 2 }],
 };
 
 function holds(file: object, flags: { holdClusterVersion?: boolean }): boolean | undefined {

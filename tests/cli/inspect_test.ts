@@ -167,11 +167,11 @@ Deno.test("inspect and verify say so where a server has the directory open", asy
   await untilClosed(`${path}/lock`);
 });
 
-Deno.test("a directory that is not there is one sentence, and none is made", async () => {
+Deno.test("a directory that is not there is one sentence, exit code 6, and none is made", async () => {
   const path = `${makeRoot()}/nowhere/1`;
   for (const verb of ["inspect", "verify"]) {
     const { code, error } = await command(verb, path);
-    assertEquals(code, 1);
+    assertEquals(code, 6);
     const what = verb === "verify" ? "file or directory" : "directory";
     assertEquals(error.trim(), `raftkv: There is no ${what} ${path}`);
   }

@@ -3,12 +3,14 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { hashSeedOf } from "../../lib/node/peers/cluster_id.ts";
 import { loadStore } from "../../lib/node/replica.ts";
 import { DenoDisk } from "../../lib/host/deno_disk.ts";
-import type { Entry, PersistBatch } from "../../lib/raft/types.ts";
-import { ENVELOPE_BYTES } from "../../lib/raft/envelope.ts";
+import { type Entry, EntryKind, type PersistBatch } from "../../lib/raft/types.ts";
+import { encodeConfiguration } from "../../lib/raft/configuration_codec.ts";
+import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { FormationRecord } from "../../lib/storage/types.ts";
 import { assemble, makeBody } from "../storage/backup_helpers.ts";
 import { batch, CLUSTER, FORMED, INCARNATION, setEntry, vote } from "../storage/helpers.ts";
+import { describeMembers } from "../raft/members.ts";
 import { makeRoot } from "../storage/temporary.ts";
 import { writeU32 } from "../../lib/util/bytes.ts";
 import { checksum } from "../../lib/util/checksum.ts";
@@ -141,7 +143,7 @@ Deno.test("recover refuses what is no stopped server's directory, in one sentenc
   for (const args of all) refused(await command(args), 1, "no server's data directory");
   Deno.mkdirSync(`${root}/empty`);
   refused(await command(["recover", `${root}/empty`]), 1, "no server's data directory");
-  refused(await command(["recover", `${root}/nowhere`]), 1, "There is no directory");
+  refused(await command(["recover", `${root}/nowhere`]), 6, "There is no directory");
   Deno.writeTextFileSync(`${root}/file`, "no directory");
   refused(await command(["recover", `${root}/file`]), 1, "is a file", "raftkv restore");
   refused(await command(["recover", path, "--as", "0"]), 2, "--as");
@@ -242,6 +244,36 @@ Deno.test("recover refuses damage, names who may have what is lost; --accept-los
   const { recovered } = await openMade(`${root}/new/1`, 1);
   // The gap begins after all that was ever seen here.
   assertEquals(recovered.snapshot?.position.index, 1_000_000_012);
+});
+
+Deno.test("recover of a damaged log: who may have what is lost is what the log says after the damage, too", async () => {
+  const root = makeRoot();
+  const payload = encodeConfiguration(describeMembers({ voters: [1, 2, 7] }));
+  const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
+  writeEnvelope(data, EntryKind.configuration, 1);
+  data.set(payload, ENVELOPE_BYTES);
+  const formation = { ...FORMED, members: FORMED.members.slice(0, 1) };
+  const more = [{ index: 13, term: 2, data }];
+  const { path } = await makeCopy(root, 1, 12, { formation, more });
+  assertStringIncludes((await command(["recover", path])).out, "a cluster of servers 1, 2 and 7");
+  const segment = Deno.readFileSync(`${path}/${SEGMENT}`);
+  segment[500]! ^= 1;
+  Deno.writeFileSync(`${path}/${SEGMENT}`, segment);
+  const said = await command(["recover", path]);
+  refused(said, 1, "is damaged", "A copy of the directory of servers 2 and 7 may have");
+});
+
+Deno.test("recover of a server that votes no more does not call it its whole cluster", async () => {
+  const root = makeRoot();
+  const payload = encodeConfiguration(describeMembers({ voters: [7] }));
+  const data = new Uint8Array(ENVELOPE_BYTES + payload.length);
+  writeEnvelope(data, EntryKind.configuration, 1);
+  data.set(payload, ENVELOPE_BYTES);
+  const { path } = await makeCopy(root, 1, 12, { more: [{ index: 13, term: 2, data }] });
+  const { out } = await command(["recover", path]);
+  assertStringIncludes(out, "server 1 of a cluster of server 7");
+  assert(!out.includes("whole cluster"), out);
+  assertStringIncludes(out, "whatever the others acknowledged after entry 13");
 });
 
 Deno.test("recover says of a torn end that the server may have lost what it had acknowledged", async () => {

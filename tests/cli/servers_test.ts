@@ -1,6 +1,7 @@
 /** Which servers a command talks to: a flag before a variable, both before the file. */
-import { assertEquals, assertThrows } from "@std/assert";
-import { chooseServers, parseServers, serverText } from "../../lib/cli/connect/servers.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { parseServers, serverText } from "../../lib/cli/client_ports.ts";
+import { chooseServers } from "../../lib/cli/connect/servers.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
 
 Deno.test("servers: HOST:PORT, IPv6 in brackets, port 9000 where it is left out, each once", () => {
@@ -43,4 +44,20 @@ Deno.test("servers: --servers, --config, RAFTKV_SERVERS, RAFTKV_CONFIG, cluster.
     await choose({}, {}, false),
     "127.0.0.1:9000,127.0.0.1:9002,127.0.0.1:9004 the defaults",
   );
+});
+
+Deno.test("servers: {id} in the file's name of a CA is that of the server whose files are here", async () => {
+  const servers = [7, 8].map((id) => ({ id, hostname: "h", clientPort: id, logPort: id + 10 }));
+  const tls = { cert: "c", key: "k", ca: "ca-{id}.pem" };
+  const files: Record<string, string> = {
+    "cluster.json": JSON.stringify({ path: "d", servers, tls }),
+    "ca-8.pem": "-----BEGIN CERTIFICATE-----",
+  };
+  const host = {
+    environment: () => undefined,
+    readTextFile: (path: string) => files[path] ?? null,
+  } as unknown as HostProcess;
+  assertEquals((await chooseServers({}, host)).tls, { ca: files["ca-8.pem"]! });
+  delete files["ca-8.pem"];
+  await assertRejects(() => chooseServers({}, host), Error, "ca-7.pem: there is no such file");
 });

@@ -39,6 +39,7 @@ export function facts(changes: Partial<ServerFacts> = {}): ServerFacts {
     electionsTotal: 1,
     leaderChangesTotal: 1,
     clockAheadMs: 0,
+    keepsChanges: false,
     problems: [],
     ...changes,
   };

@@ -1,8 +1,10 @@
 /** What is made of the servers' answers: one picture, a table, and what is wrong. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { type Answer, gather } from "../../lib/cli/status/gather.ts";
-import { checks, type Finding } from "../../lib/cli/status/checks.ts";
+import type { ClusterNow } from "../../lib/cli/status/ask_all.ts";
+import { checks } from "../../lib/cli/status/checks.ts";
 import { clusterView } from "../../lib/cli/status/cluster_view.ts";
+import type { Finding } from "../../lib/cli/status/findings.ts";
 import { fileSystems, readFstab } from "../../lib/cli/status/local_checks.ts";
 import { readStatus } from "../../lib/cli/status/read_status.ts";
 import { statusText } from "../../lib/cli/status/status_table.ts";
@@ -16,6 +18,12 @@ const HEALTHY = { 1: leaderFacts(), 2: facts(), 3: facts() };
 function all(of: Readonly<Record<number, ServerFacts>> = HEALTHY): Answer[] {
   return [1, 2, 3].map((id) => answer(id, of));
 }
+
+/** The servers were named on the command line. */
+const NAMED: Pick<ClusterNow, "choice" | "answers"> = {
+  choice: { servers: [], from: "--servers", credentials: {} },
+  answers: [],
+};
 
 Deno.test("status: three healthy servers are a table without problems", () => {
   const view = clusterView(all());
@@ -63,7 +71,7 @@ Deno.test("status: a leader that does not answer is no leader, however fresh wha
   );
   const text = statusText(view, Infinity);
   assertMatch(text, /^ {5}1 {2}h:9001 .* was leader\* .* no answer$/m);
-  const now = { answers: [], view, choice: { servers: [], from: "" } };
+  const now = { answers: [], view, choice: { servers: [], from: "", credentials: {} } };
   const top = topText(view, null, sampleOf(now, 0), new Date(0), Infinity);
   assertMatch(top, /^ {5}1 {2}was leader\* /m);
 });
@@ -144,7 +152,11 @@ Deno.test("status: a reply that is none is refused, field by field", () => {
 });
 
 function findings(answers: readonly Answer[]): Finding[] {
-  const choice = { servers: answers.map(({ server }) => server), from: "--servers" };
+  const choice = {
+    servers: answers.map(({ server }) => server),
+    from: "--servers",
+    credentials: {},
+  };
   return checks({ answers, choice, view: clusterView(answers) });
 }
 
@@ -205,6 +217,61 @@ Deno.test("check: each probe finds its fault and no other, and says what to do",
   }
 });
 
+Deno.test("check: a member with an empty directory, and a server that is none any more, are told what to do", () => {
+  const unformed = facts({ role: "unformed", leaderId: 0, problems: [] });
+  const empty = answer(3, { 3: unformed }, { clusterId: "0".repeat(32) });
+  const members = { 1: leaderFacts(), 2: facts() };
+  const problems = [{ kind: "loading", text: "Nothing is here yet" } as const];
+  const removed = answer(4, { 4: facts({ problems }) });
+  const found = (answers: Answer[]) => {
+    const now = {
+      answers,
+      view: clusterView(answers),
+      choice: { servers: [], from: "c", credentials: {} },
+    };
+    return checks(now).filter(({ probe }) => probe === "servers");
+  };
+  const [wiped, ...others] = found([...all().slice(0, 2), empty]);
+  assertEquals([wiped?.verdict, others], ["fault", []]);
+  assertMatch(wiped!.found, /^server 3 has an empty data directory, and the cluster knows it/);
+  assertMatch(wiped!.advice, /serve --id 3 --join HOST:PORT .* raftkv member replace 3$/);
+  const [gone, ...rest] = found([answer(1, members), answer(2, members), removed]);
+  assertEquals([gone?.verdict, gone?.found, rest], [
+    "warning",
+    "server 4 answers, and is no member any more",
+    [],
+  ]);
+  // What it says of itself is nothing of the cluster's.
+  assertEquals(clusterView([answer(1, members), answer(2, members), removed]).findings, [
+    "server 4 answers, and is no member any more: stop it",
+  ]);
+  const [down] = found([
+    ...all().slice(0, 2),
+    silent(3, "connection refused: nothing listens there"),
+  ]);
+  assertMatch(
+    down!.advice,
+    /where its disk is gone: raftkv serve --id 3 .* raftkv member replace 3$/,
+  );
+});
+
+Deno.test("check: a leader of the build before is no lost one", () => {
+  const failure = "it does not know RAFTKV.STATUS: an older build, or no raftkv server";
+  const answers = [silent(1, failure), ...all().slice(1)];
+  const view = clusterView(answers);
+  assertMatch(view.findings[0]!, /server 1 is followed, and runs an earlier build/);
+  const found = checks({ answers, view, choice: { servers: [], from: "c", credentials: {} } });
+  const leader = found.find(({ probe }) => probe === "leader");
+  assertEquals([leader?.verdict, leader?.advice], [
+    "warning",
+    "finish the upgrade: docs/operating.md",
+  ]);
+  // Nor is it missing where a majority is counted.
+  const unled = { ...HEALTHY, 2: facts({ leaderId: 0, leaderMissingMs: 900 }), 3: null };
+  const two = clusterView([silent(1, failure), answer(2, unled), silent(3, "connection refused")]);
+  assertEquals(two.findings[0], "no leader, for 900 ms now");
+});
+
 Deno.test("check: a slow answer is no wrong clock", () => {
   const slow = { askedMs: 1_000_000, answeredMs: 1_002_000 };
   assertEquals(wrong([all()[0]!, all()[1]!, answer(3, HEALTHY, { wallMs: 1_001_900 }, slow)]), []);
@@ -228,7 +295,7 @@ Deno.test("check: file systems are judged by /etc/fstab, and what it does not li
       environment: () => undefined,
       readTextFile: (path: string) => path === "/etc/fstab" ? fstab : cluster,
     } as unknown as HostProcess;
-    return fileSystems(host, undefined, () => point).map(({ verdict, found }) =>
+    return fileSystems(host, undefined, NAMED, () => point).map(({ verdict, found }) =>
       `${verdict} ${found}`
     );
   };
@@ -245,10 +312,30 @@ Deno.test("check: file systems are judged by /etc/fstab, and what it does not li
   assertMatch(judge(null)[0]!, /^unknown no server's data directory is here/);
 });
 
+Deno.test("check: file systems without a cluster file are those of the servers that answer, where others were named", () => {
+  const host = { environment: () => undefined, readTextFile: () => null } as unknown as HostProcess;
+  const directories = (now: typeof NAMED) => {
+    const looked: string[] = [];
+    fileSystems(host, undefined, now, (path) => {
+      looked.push(path);
+      return "/";
+    });
+    return looked;
+  };
+  const answers = [answer(4, HEALTHY), answer(7, HEALTHY), silent(9, "connection refused")];
+  assertEquals(directories({ ...NAMED, answers }), ["data/4", "data/7"]);
+  const choice = { servers: [], from: "the defaults", credentials: {} };
+  assertEquals(directories({ choice, answers }), ["data/1", "data/2", "data/3"]);
+});
+
 Deno.test("top: rates are counted over the server's own time, and not over a restart", () => {
   const at = (changes: Partial<ServerFacts>) => {
     const answers = all({ ...HEALTHY, 1: leaderFacts(changes) });
-    return { answers, view: clusterView(answers), choice: { servers: [], from: "" } };
+    return {
+      answers,
+      view: clusterView(answers),
+      choice: { servers: [], from: "", credentials: {} },
+    };
   };
   const before = at({ uptimeMs: 10_000, writesTotal: 100, readsTotal: 0 });
   const now = at({ uptimeMs: 12_000, writesTotal: 2_100, readsTotal: 50 });
@@ -267,7 +354,7 @@ Deno.test("top: on a narrow terminal all figures and sentences are there, and no
   const failure = "connection refused: nothing listens there";
   const answers = [...all(HEALTHY).slice(0, 2), silent(3, failure)];
   const view = clusterView(answers);
-  const now = { answers, view, choice: { servers: [], from: "" } };
+  const now = { answers, view, choice: { servers: [], from: "", credentials: {} } };
   const draw = (columns: number) =>
     topText(view, null, sampleOf(now, 0), new Date(0), columns).trimEnd().split("\n");
   const wide = draw(Infinity);

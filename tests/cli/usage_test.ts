@@ -12,12 +12,29 @@ const COMMANDS = [
   "getm",
   "incr",
   "keys",
+  "watch",
   "load",
   "dump",
   "status",
   "top",
   "check",
   "bench",
+  "clients list",
+  "clients kill",
+  "member list",
+  "member add",
+  "member remove",
+  "member replace",
+  "member promote",
+  "member demote",
+  "leader move",
+  "user list",
+  "user add",
+  "user passwd",
+  "user grant",
+  "user revoke",
+  "user remove",
+  "user reset",
   "config check",
   "inspect",
   "verify",
@@ -42,10 +59,19 @@ Deno.test("usage: what is wrong is said in one sentence, with what was meant; ex
   const cases: Record<string, string> = {
     "gett a": "unknown command gett: did you mean get? try raftkv --help",
     "statsu": "unknown command statsu: did you mean status? try raftkv --help",
-    "scan": "unknown command scan: did you mean keys? try raftkv --help",
+    "range": "unknown command range: did you mean scan? try raftkv --help",
     "put a b": "unknown command put: did you mean set? try raftkv --help",
     "toString": "unknown command toString: try raftkv --help",
     "frobnicate": "unknown command frobnicate: try raftkv --help",
+    "member lsit": "unknown command lsit: did you mean list? try raftkv member --help",
+    "members": "unknown command members: did you mean member list? try raftkv --help",
+    "promote 3": "unknown command promote: did you mean member promote? try raftkv --help",
+    "member remove": "N is missing. Try raftkv member remove --help",
+    "member remove x":
+      'N: "x" is no server id: a positive whole number. Try raftkv member remove --help',
+    "member remove 3 4":
+      'member remove: "4" is one argument too many. Try raftkv member remove --help',
+    "leader move 3": 'leader move: "3" is one argument too many. Try raftkv leader move --help',
     "config chekc": "unknown command chekc: did you mean check? try raftkv config --help",
     "get": "KEY is missing. Try raftkv get --help",
     "get a b": 'get: "b" is one argument too many. Try raftkv get --help',
@@ -187,5 +213,42 @@ Deno.test("usage: help and completion, too, end with 141 where nobody reads them
   for (const args of [["--help"], ["get", "--help"], ["--version"], ["completion", "bash"]]) {
     const { code, error } = await command(args, { isOutClosed: true });
     assertEquals([code, error], [141, ""], args.join(" "));
+  }
+});
+
+Deno.test("usage: completion names files after flags without a value, and not after others", async () => {
+  const proposed = async (line: string) => (await command(["__complete", ...line.split(" ")])).out;
+  const files = [
+    "recover --yes ",
+    "recover --compare ",
+    "recover --accept-loss ",
+    "inspect --json ",
+    "inspect --records da",
+    "config check --data ",
+    "load ",
+    "load --servers h ",
+  ];
+  for (const line of files) assertEquals(await proposed(line), ":files\n", line);
+  for (const line of ["recover --as ", "recover --gap ", "load --from ", "recover --nothing "]) {
+    assertEquals(await proposed(line), "", line);
+  }
+});
+
+Deno.test("usage: what is secret is no argument, and what should name a file is not shown", async () => {
+  for (const verb of ["add", "grant"]) {
+    const { code, error } = await command(["user", verb, "bob", ">hunter2"]);
+    assertEquals([code, /a password is no argument/.test(error)], [2, true], error);
+    assertEquals(/hunter2/.test(error), false, error);
+  }
+  const pem = "-----BEGIN PRIVATE KEY-----\nMIGH\n";
+  const variables = {
+    RAFTKV_TLS_CA: { RAFTKV_TLS_CA: pem },
+    RAFTKV_TLS_KEY: { RAFTKV_TLS_CERT: "c", RAFTKV_TLS_KEY: pem },
+    RAFTKV_PASSWORD_FILE: { RAFTKV_USER: "bob", RAFTKV_PASSWORD_FILE: "hunter2\n" },
+  };
+  for (const [name, environment] of Object.entries(variables)) {
+    const { code, error } = await command(["get", "k"], { environment, files: { c: pem } });
+    assertEquals([code, /names? (a file|files)/.test(error)], [2, true], `${name}: ${error}`);
+    assertEquals(/MIGH|hunter2/.test(error), false, error);
   }
 });

@@ -1,7 +1,15 @@
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
-import { connect, NotDone, Unknown } from "../../client/mod.ts";
+import {
+  connect as connectClient,
+  type ConnectOptions,
+  NotDone,
+  Unknown,
+} from "../../client/mod.ts";
 import { bulk, type FakeServer, withServers } from "./fake_server.ts";
 import { errorOf, pauseMs, test, until } from "./runtime.ts";
+
+/** Without client sessions: what each write comes to by itself. sessions_test.ts has those. */
+const connect = (options: ConnectOptions) => connectClient({ ...options, sessions: false });
 
 /** Leaves every command of this name without an answer. */
 function ignore(server: FakeServer, ...names: string[]): void {

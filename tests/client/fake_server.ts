@@ -27,6 +27,31 @@ export class Peer {
 /** The reply; null for none; undefined for the usual one. */
 export type Answer = (request: readonly string[], peer: Peer) => string | null | undefined;
 
+/** What servers share of client sessions: each write is run once. */
+export class FakeSessions {
+  opened = 0;
+  /** Of writes that were run, and how often one was asked for again. */
+  readonly kept = new Map<string, string>();
+  again = 0;
+  /** Sessions that are over. */
+  readonly over = new Set<string>();
+
+  answer([, verb, ...rest]: string[], run: (request: string[]) => string): string {
+    if (verb === "OPEN") return `:${++this.opened}\r\n`;
+    const [id, sequence, , ...command] = rest;
+    if (this.over.has(id!)) return "-SESSION this session is unknown or over\r\n";
+    const write = `${id} ${sequence}`;
+    const reply = this.kept.get(write);
+    if (reply !== undefined) {
+      this.again++;
+      return reply;
+    }
+    const first = run(command);
+    this.kept.set(write, first);
+    return first;
+  }
+}
+
 export class FakeServer {
   readonly #server: Server;
   readonly peers = new Set<Peer>();
@@ -43,6 +68,8 @@ export class FakeServer {
   /** Takes connections and reads nothing. */
   isFrozen = false;
   answer: Answer = () => undefined;
+  /** Client sessions; null where it knows none. */
+  sessions: FakeSessions | null = null;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -121,7 +148,9 @@ export class FakeServer {
 
   #answer(request: string[], peer: Peer): void {
     const name = request[0]!;
-    if (name !== "HELLO" && name !== "CLUSTER" && name !== "PING") this.seen.push(request);
+    const isAsking = name === "HELLO" || name === "CLUSTER" || name === "PING";
+    // That of an earlier build knows no client sessions, and its clients do without.
+    if (!isAsking && (name !== "RAFTKV.SESSION" || this.sessions !== null)) this.seen.push(request);
     const ordered = this.answer(request, peer);
     const reply = ordered === undefined ? this.#usual(request, peer) : ordered;
     if (reply !== null) peer.write(reply);
@@ -144,6 +173,9 @@ export class FakeServer {
       return this.layout.length === 0 || !this.knowsLeader
         ? "-CLUSTERDOWN No leader is known now: nothing was done, try again soon\r\n"
         : `-MOVED 0 ${this.layout[0]}\r\n`;
+    }
+    if (name === "RAFTKV.SESSION" && this.sessions !== null) {
+      return this.sessions.answer(request, (inner) => this.#usual(inner, peer));
     }
     if (name === "MULTI") {
       peer.queue = [];

@@ -1,7 +1,19 @@
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
-import { connect, NotDone, open, RaftkvError, Refused, Unknown } from "../../client/mod.ts";
+import {
+  connect as connectClient,
+  type ConnectOptions,
+  NotDone,
+  open as openClient,
+  RaftkvError,
+  Refused,
+  Unknown,
+} from "../../client/mod.ts";
 import { FakeServer, withServers } from "./fake_server.ts";
 import { errorOf, pauseMs, test, until } from "./runtime.ts";
+
+/** Without client sessions: what each write comes to by itself. sessions_test.ts has those. */
+const connect = (options: ConnectOptions) => connectClient({ ...options, sessions: false });
+const open = (options: ConnectOptions) => openClient({ ...options, sessions: false });
 
 test("client: a follower leads it to the leader, and names the other servers", async () => {
   await withServers(3, async (leader, second, third) => {
@@ -28,7 +40,14 @@ test("client: MOVED in the middle: each call is done once, in order, by the next
 });
 
 test("client: CLUSTERDOWN and TRYAGAIN: nothing was done, so it tries again, with pauses", async () => {
-  for (const refusal of ["-CLUSTERDOWN none\r\n", "-TRYAGAIN busy\r\n", "-LOADING\r\n"]) {
+  for (
+    const refusal of [
+      "-CLUSTERDOWN none\r\n",
+      "-TRYAGAIN busy\r\n",
+      "-BUSY far\r\n",
+      "-LOADING\r\n",
+    ]
+  ) {
     await withServers(1, async (server) => {
       await using client = await connect({ servers: [server!.address] });
       let refusals = 0;

@@ -22,6 +22,8 @@ function calls(client: Client, address: string): [(options: never) => unknown, s
       [(options) => one.incr("k", 1, options), all],
       [(options) => one.keys(options).next(), `${all}, match, keysAtATime`],
       [(options) => one.keyBytes(options).next(), `${all}, match, keysAtATime`],
+      [(options) => one.range("a", "b", options), `${all}, limit`],
+      [(options) => one.scan("a", options).next(), `${all}, after, keysAtATime`],
       [(options) => one.transact(() => 0, options), all],
       [(options) => one.transact((t) => t.set("k", "v", options)), "timeToLiveMs"],
       [(options) => one.transact((t) => t.cas("k", "v", 0, options)), "timeToLiveMs"],
@@ -31,7 +33,7 @@ function calls(client: Client, address: string): [(options: never) => unknown, s
   return [
     ...values,
     [(options) => client.command(["PING"], options), `${all}, isWrite`],
-    [(options) => ask(address, ["PING"], options), all],
+    [(options) => ask(address, ["PING"], options), `${all}, tls, user, password`],
   ];
 }
 
@@ -42,7 +44,7 @@ test("client: an option that a call does not have is refused by its name, before
       const refused = async (options: unknown, message: string) => {
         await rejects(async () => await call(options as never), type(message));
       };
-      await refused({ ttl: 5 }, `"ttl" is no option here: there are ${there}`);
+      await refused({ expiry: 5 }, `"expiry" is no option here: there are ${there}`);
       await refused({ nx: undefined }, `"nx" is no option here: there are ${there}`);
       const first = there.split(", ", 1)[0]!;
       const told = (kind: string) =>
@@ -145,6 +147,30 @@ test("client: an option of a wrong type, or out of its range, is refused with wh
     );
     deepStrictEqual(server!.seen, []);
   });
+});
+
+test("client: what is wrong in tls is refused by its name, by connect, open and ask", async () => {
+  const pem = "-----BEGIN CERTIFICATE-----";
+  const wrong: [unknown, object][] = [
+    ["yes", /tls is true, or an object such as { ca: … }, not a string/],
+    [null, /tls is true, or an object such as { ca: … }, not null/],
+    [{ caFile: "ca.pem" }, /"caFile" is no option here: is ca meant\?|there are ca, cert, key/],
+    [{ ca: "ca.pem" }, /tls\.ca is no text in PEM: give what stands in the file, not its name/],
+    [{ ca: new Uint8Array(3) }, /tls\.ca is a text in PEM, as in the file, not a Uint8Array/],
+    [{ cert: pem }, /tls\.cert and tls\.key belong together/],
+    [{ key: pem }, /tls\.cert and tls\.key belong together/],
+    [{ serverName: "" }, /tls\.serverName is a name such as db\.example/],
+  ];
+  for (const [tls, error] of wrong) {
+    throws(() => open({ servers: [ADDRESS], tls: tls as never }), error);
+    throws(() => ask(ADDRESS, ["PING"], { tls: tls as never }), error);
+    await rejects(connect({ servers: [ADDRESS], tls: tls as never }), error);
+  }
+  for (
+    const tls of [true, false, undefined, {}, { ca: pem, cert: pem, key: pem, serverName: "n" }]
+  ) {
+    open({ servers: [ADDRESS], tls }).close();
+  }
 });
 
 test("client: servers that are none are refused, by connect, open and ask", async () => {

@@ -121,6 +121,31 @@ const CASES:
       { ...HEALTHY, backup_every_seconds: "3600x400", backup_last_timestamp_seconds: "0+60x400" },
       HEALTHY,
     ]],
+    ["certificates are good for long", null, [
+      { ...LEADER, 'tls_certificate_expiry_seconds{port="client"}': "2600000-60x400" },
+      HEALTHY,
+      HEALTHY,
+    ]],
+    ["a certificate expires", "RaftkvCertificateExpires", [
+      { ...LEADER, 'tls_certificate_expiry_seconds{port="client"}': "500000-60x400" },
+      HEALTHY,
+      HEALTHY,
+    ]],
+    ["an audit log is written", null, [
+      { ...LEADER, audit_is_failing: "0x400", audit_dropped_total: "5x400" },
+      HEALTHY,
+      HEALTHY,
+    ]],
+    ["an audit log can't be written", "RaftkvAuditFails", [
+      { ...LEADER, audit_is_failing: "1x400", audit_dropped_total: "0+5x400" },
+      HEALTHY,
+      HEALTHY,
+    ]],
+    ["a disk is too slow for the audit log", "RaftkvAuditFails", [
+      { ...LEADER, audit_is_failing: "0x400", audit_dropped_total: "0+5x400" },
+      HEALTHY,
+      HEALTHY,
+    ]],
     ["backups fail", "RaftkvBackupOverdue", [
       { ...LEADER, backup_every_seconds: "60x400", backup_last_timestamp_seconds: "0x400" },
       { ...HEALTHY, backup_every_seconds: "60x400", backup_last_timestamp_seconds: "60x400" },

@@ -14,6 +14,7 @@ import { commandOf, DEPLOY, imageEnvironment, inImage, read, unitOf } from "./de
 import { clusterText, container, object, type StatefulSet } from "./kubernetes.ts";
 
 const PROGRAM = "/usr/local/bin/raftkv";
+const SECRET = "what-head-and-base64-would-have-made-of-it";
 const UNIT = "systemd/raftkv@.service";
 
 interface Started {
@@ -58,6 +59,7 @@ class Deployment {
       logPort: free[2 * at + 1],
       // Above the client port by as much as where none is configured.
       ..."adminPort" in server && { adminPort: free[2 * at]! + 100 },
+      ..."probePort" in server && { probePort: free[2 * at]! + 200 },
     }));
     Deno.writeTextFileSync(this.configFile, JSON.stringify({ ...cluster, servers }));
   }
@@ -80,7 +82,8 @@ class Deployment {
     ) => [name, this.#here(value)]);
     const one = {
       id,
-      adminPort: this.#ports.get(id)! + 100,
+      // Where it is asked how it is: the probe port, where there is one.
+      adminPort: this.#ports.get(id)! + (this.#way.clusterText.includes("probePort") ? 200 : 100),
       process: new ServerProcess({
         args: args.map((argument) => this.#here(argument)),
         directory: this.directory,
@@ -170,10 +173,14 @@ function kubernetesWay(): Way {
   return {
     clusterText: clusterText(),
     command: () => [...commandOf("ENTRYPOINT"), ...args],
-    // The one that comes from elsewhere is the pod's number.
+    // What comes from elsewhere is the pod's number, and the servers' secret.
     environment: (id) => ({
       ...imageEnvironment(),
-      ...Object.fromEntries(env.map(({ name, value }) => [name, value ?? `${id}`])),
+      ...Object.fromEntries(
+        env.map(({ name, value, valueFrom }) => {
+          return [name, value ?? (valueFrom?.secretKeyRef === undefined ? `${id}` : SECRET)];
+        }),
+      ),
     }),
     stopSignal: "SIGTERM",
     stopMs: terminationGracePeriodSeconds * 1_000,
@@ -216,9 +223,10 @@ Deno.test({
     const server = deployment.start(1);
     await answers(server, "/livez", 200);
     assertMatch(inImage("HEALTHCHECK"), /CMD \["\/usr\/local\/bin\/healthy"\]$/);
-    const exitCode = async () => {
+    const ports = { ADMIN_PORT: `${server.adminPort}` };
+    const exitCode = async (env: Record<string, string> = ports) => {
       const child = new Deno.Command(`${DEPLOY}healthy.sh`, {
-        env: { ADMIN_PORT: `${server.adminPort}` },
+        env,
         stdout: "null",
         stderr: "null",
       }).spawn();
@@ -229,6 +237,10 @@ Deno.test({
       return code;
     };
     assertEquals(await exitCode(), 0);
+    // The probe port goes first, where there is one.
+    const [closed] = freePorts(1);
+    assertEquals(await exitCode({ ADMIN_PORT: `${closed}`, PROBE_PORT: ports.ADMIN_PORT }), 0);
+    assertEquals(await exitCode({ ...ports, PROBE_PORT: `${closed}` }) === 0, false);
     server.process.signal("SIGSTOP");
     assertEquals(await exitCode() === 0, false);
     await server.process.kill();
@@ -237,13 +249,18 @@ Deno.test({
 });
 
 Deno.test("deploy: `raftkv config check` takes the cluster files, and doubts nothing", async () => {
-  for (const text of [clusterText(), read(COMPOSE_CLUSTER)]) {
+  // The pods have theirs from a Secret.
+  const kubernetes: Record<string, string> = { RAFTKV_CLUSTER_SECRET: SECRET };
+  for (
+    const [text, environment] of [[clusterText(), kubernetes], [read(COMPOSE_CLUSTER), {}]] as const
+  ) {
     const directory = Deno.makeTempDirSync({ prefix: "raftkv-deploy-" });
     try {
       Deno.writeTextFileSync(`${directory}/cluster.json`, text);
       const { code, out, error } = await runToEnd({
         args: ["config", "check", "cluster.json"],
         directory,
+        environment,
       });
       assertEquals([code, error], [0, ""], out);
     } finally {

@@ -3,7 +3,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assert } from "../../lib/util/assert.ts";
 import { CHECK_NAMES } from "../../lib/admin/probes.ts";
 import { catchUpBytesMax } from "../../lib/node/limits.ts";
-import { imageEnvironment, inImage } from "./deploy_files.ts";
+import { imageEnvironment, inImage, read } from "./deploy_files.ts";
 import {
   container,
   kubernetesCluster,
@@ -94,11 +94,12 @@ Deno.test("deploy: the ConfigMap's hostnames are the pods' names, its ports thei
       adminPort: ports["admin"],
       clientListen: "0.0.0.0",
       logListen: "0.0.0.0",
-      // Probes come to the pod's address.
       adminListen: "0.0.0.0",
+      // Where the client port is: probes come to the pod's address.
+      probePort: ports["probe"],
     });
   }
-  assertEquals(ports, { client: 9000, log: 9001, admin: 9100 });
+  assertEquals(ports, { client: 9000, log: 9001, admin: 9100, probe: 9101 });
   assertEquals(inImage("EXPOSE").split(" ").map(Number), Object.values(ports));
   assertEquals(spec.template.metadata.annotations["prometheus.io/port"], `${ports["admin"]}`);
   for (const service of ["raftkv", "raftkv-client"]) {
@@ -123,9 +124,16 @@ Deno.test("deploy: the pod runs as the image's user, finds its id, its file and 
   });
   assert(terminationGracePeriodSeconds >= 4, "an orderly stop takes 2 s");
   const { env, volumeMounts, startupProbe, livenessProbe, readinessProbe, ...rest } = container();
-  const [id, config, data] = env;
+  const [id, config, data, secret] = env;
+  assertEquals(secret!.name, "RAFTKV_CLUSTER_SECRET");
+  const { name, key } = secret!.valueFrom!.secretKeyRef!;
+  // What the head of the file has made by hand.
+  assertMatch(
+    read("kubernetes.yaml"),
+    new RegExp(`create secret generic ${name} --from-literal=${key}=`),
+  );
   assertEquals(
-    id!.valueFrom?.fieldRef.fieldPath,
+    id!.valueFrom?.fieldRef?.fieldPath,
     "metadata.labels['apps.kubernetes.io/pod-index']",
   );
   const { RAFTKV_CONFIG, RAFTKV_DATA } = imageEnvironment();
@@ -139,7 +147,7 @@ Deno.test("deploy: the pod runs as the image's user, finds its id, its file and 
   const paths = Object.keys(CHECK_NAMES).map((name) => `/${name}`);
   for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe]) {
     assert(paths.includes(httpGet.path), httpGet.path);
-    assertEquals(httpGet.port, "admin");
+    assertEquals(httpGet.port, "probe");
   }
   assertEquals(livenessProbe.httpGet.path, "/livez", "no restart for want of a leader");
   assertEquals(readinessProbe.httpGet.path, "/readyz");

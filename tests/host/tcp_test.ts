@@ -14,6 +14,7 @@ import { needsIpv6, testNamed } from "../process/requirements.ts";
 function fakeConn(write: (bytes: Uint8Array) => number): Deno.Conn {
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: "10.0.0.9", port: 4 };
   return {
+    localAddr: { transport: "tcp", hostname: "10.0.0.1", port: 9000 },
     remoteAddr,
     write: (bytes: Uint8Array) => Promise.resolve(write(bytes)),
     close() {},
@@ -92,7 +93,11 @@ Deno.test("tcp: a port in use is refused by port and address", async () => {
   const listener = await listenOn(transport);
   const again = transport.listen("127.0.0.1", listener.port);
   const { message } = await assertRejects(() => again, Error);
-  assertStringIncludes(message, `Port ${listener.port} on 127.0.0.1 is in use`);
+  assertEquals(
+    message,
+    `Port ${listener.port} on 127.0.0.1 is in use: stop what listens there, or give this server ` +
+      "another port in the cluster file, or by the flags beside --join",
+  );
   listener.close();
 });
 
@@ -113,7 +118,8 @@ Deno.test(
     needsIpv6(),
   ),
   async () => {
-    for (const found of [["127.0.0.1"], ["::1"], ["::1", "127.0.0.1"]]) {
+    // An address of another kind would open the port to a network, under the name of none.
+    for (const found of [["127.0.0.1"], ["::1"], ["::1", "127.0.0.1"], ["0.0.0.0", "::1"]]) {
       const transport = resolving({ localhost: found, LOCALHOST: found });
       for (const name of ["localhost", "LOCALHOST"]) {
         const listeners = await transport.listen(name, 0);

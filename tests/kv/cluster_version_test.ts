@@ -9,6 +9,8 @@ import {
 } from "../../lib/kv/cluster_version.ts";
 import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
 import { encodeCommand, encodeKeyOnly, endCommand, Op } from "../../lib/kv/commands/command.ts";
+import { commandNamed } from "../../lib/kv/users/command_numbers.ts";
+import { encodeByUser } from "../../lib/kv/users/operations.ts";
 import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { SnapshotReader } from "../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../lib/kv/store.ts";
@@ -55,8 +57,33 @@ Deno.test("cluster version: what is new needs it, alone and in a transaction; al
     neededVersion(transaction(300, command(Op.delete), newer, command(Op.persist)), 0),
     2,
   );
+  const newest = command(Op.deleteIf, "v");
+  newest[8] = 1;
+  assertEquals(neededVersion(newest, 0), 4);
+  assertEquals(neededVersion(transaction(0, newer, newest), 0), 4);
+  // A read that is in the log, as a transaction is.
+  const digest = new ByteWriter();
+  encodeKeyOnly(digest, Op.digest, text.encode("k"), 0, 1);
+  assertEquals(neededVersion(transaction(3, digest.copy()), 0), 4);
   // 17 stands at the place of an operation in no other command than that one.
   assertEquals(neededVersion(transaction(17, command(Op.delete)), 0), 0);
+});
+
+Deno.test("cluster version: who has a user needs what users need, and what the command needs", () => {
+  const by = (...commands: Uint8Array[]) => {
+    const out = new ByteWriter();
+    const at = encodeByUser(out, 1, commandNamed("exec")!.number);
+    out.raw(commands.length === 1 ? commands[0]! : transaction(0, ...commands));
+    endCommand(out, at);
+    return out.copy();
+  };
+  const older = command(Op.delete);
+  const newest = command(Op.deleteIf, "v");
+  newest[8] = 1;
+  assertEquals(neededVersion(by(older), 0), 3);
+  assertEquals(neededVersion(by(newest), 0), 4);
+  assertEquals(neededVersion(by(by(older), by(older)), 0), 3);
+  assertEquals(neededVersion(by(by(older), by(newest)), 0), 4);
 });
 
 Deno.test("cluster version: an entry's payload is two bytes, of a version that this build knows", () => {
@@ -66,7 +93,7 @@ Deno.test("cluster version: an entry's payload is two bytes, of a version that t
     assertEquals(readClusterVersion(payload, 0), version);
   }
   const later = clusterVersionProblem(encodeClusterVersion(CLUSTER_VERSION_MAX + 1), 0);
-  assertEquals(later, "the cluster version is 3, and this build knows 1 to 2");
+  assertEquals(later, "the cluster version is 5, and this build knows 1 to 4");
   for (const version of [0, 1]) {
     assertEquals(clusterVersionProblem(encodeClusterVersion(version), 0) === null, false);
   }

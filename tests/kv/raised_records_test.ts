@@ -37,8 +37,10 @@ function raisedStore(old: Store): Store {
     clockMs: old.clockMs,
     floor: old.floor + GAP,
     keys: raised.keys,
-    digest: raised.digest,
+    digest: raised.digestWith(old.users, old.clientSessions),
     clusterVersion: old.clusterVersion,
+    users: old.users.encode(),
+    clientSessions: old.clientSessions.encode(),
   };
   const reader = new SnapshotReader({ hashSeed: 5 }, head);
   reader.add(bytes);

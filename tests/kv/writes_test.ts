@@ -30,6 +30,13 @@ function writesOf(requests: readonly (readonly string[])[]): Uint8Array[] {
 
 const key = fc.constantFrom("a", "b", "c");
 const value = fc.constantFrom("", "1", "-7", "x", "9223372036854775807", "1.5", "long".repeat(20));
+/** Of "", "1" and "x"; the last is none. */
+const digest = fc.constantFrom(
+  "2d06800538d394c2",
+  "65cd25028f98f158",
+  "eaf06c6480b2cd11",
+  "xxxxxxxxxxxxxxxx",
+);
 const write = fc.oneof(
   fc.tuple(fc.constantFrom("set", "append", "getset", "setnx"), key, value),
   fc.tuple(fc.constantFrom("incr", "decr", "persist", "getdel", "del"), key),
@@ -40,6 +47,18 @@ const write = fc.oneof(
   fc.tuple(fc.constant("set"), key, value, fc.constant("px"), fc.constantFrom("5", "1000")),
   fc.tuple(fc.constant("getex"), key, fc.constant("px"), fc.constantFrom("5", "1000")),
   fc.tuple(fc.constantFrom("mset", "msetnx"), key, value, key, value),
+  fc.tuple(fc.constantFrom("msetex"), fc.constant("2"), key, value, key, value),
+  fc.tuple(
+    fc.constant("msetex"),
+    fc.constant("1"),
+    key,
+    value,
+    fc.constantFrom("nx", "xx", "keepttl"),
+  ),
+  fc.tuple(fc.constant("set"), key, value, fc.constantFrom("ifeq", "ifne"), value),
+  fc.tuple(fc.constant("set"), key, value, fc.constantFrom("ifdeq", "ifdne"), digest),
+  fc.tuple(fc.constant("delex"), key, fc.constantFrom("ifeq", "ifne"), value),
+  fc.tuple(fc.constant("delex"), key, fc.constantFrom("ifdeq", "ifdne"), digest),
   fc.tuple(fc.constant("unlink"), key, key),
   fc.tuple(fc.constant("flushall")),
 );

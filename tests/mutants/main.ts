@@ -7,6 +7,9 @@ import { type Flags, parseFlags } from "../../bench/flags.ts";
 import { MEMBERSHIP } from "./membership_mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
+import { RANGES } from "./range_mutants.ts";
+import { SCRIPTS } from "./script_mutants.ts";
+import { SECURITY, type TestedMutant } from "./security_mutants.ts";
 import { type List, type Outcome, readResults, writeResults } from "./results.ts";
 import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
 
@@ -27,7 +30,9 @@ const HELP = `deno task mutants [flags]     all mutants, a bounded time for each
   --other-tests           runs the other tests on our own mutants instead: one that dies there proves
                           nothing about the simulator
   --core                  runs the core's tests on the mutants of changes of members: each has to be caught
-  --record                writes tests/mutants/results.json and the table in docs/simulator.md`;
+  --ranges                the same for bugs of ranges, as --security does for its own
+  --security              runs on each mutant of who is let in, and of bounds, the test that has to catch it
+  --record                writes tests/mutants/results.json and the tables in docs/simulator.md`;
 
 const DEFAULTS = {
   only: "",
@@ -43,6 +48,8 @@ const DEFAULTS = {
   directed: false,
   otherTests: false,
   core: false,
+  ranges: false,
+  security: false,
 };
 
 /** A mutant that at least so many of the seeds kill has to be killed again. */
@@ -210,24 +217,77 @@ async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Prom
   return caught;
 }
 
-/** The core's own tests on bugs that no seed meets yet. */
-async function tryCoreTests(mutants: readonly Mutant[]): Promise<number> {
-  const alive: string[] = [];
-  for (const mutant of mutants) {
-    const tree = plant(mutant);
+/** And those of nodes that members' changes go through. */
+const MEMBERS_TESTS = ["cluster_secret", "hello_check", "joining", "moving", "peer_links"].map((
+  name,
+) => `tests/node/${name}_test.ts`);
+
+/** Takes a minute, where most others take a moment. */
+const IS_WALK = /_(walk|sweep)_test\.ts$/;
+
+/** The first of the core's tests that fails in a tree, those that are long last; null where all pass. */
+async function failingCoreTest(tree: string): Promise<string | null> {
+  const files = [...Deno.readDirSync(`${tree}/tests/raft`)].map(({ name }) => name).sort();
+  const core = files.filter((name) => name.endsWith("_test.ts")).map((name) =>
+    `tests/raft/${name}`
+  );
+  const tests = [...core, ...MEMBERS_TESTS];
+  for (const areWalks of [false, true]) {
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [...TEST, "tests/raft"],
+      args: [...TEST, ...tests.filter((name) => IS_WALK.test(name) === areWalks)],
       cwd: tree,
       stdout: "piped",
       stderr: "null",
     }).output();
+    if (code === 0) continue;
+    const text = new TextDecoder().decode(stdout);
+    return text.match(/^(.*) \.\.\. .*FAILED/m)?.[1] ?? "it does not run";
+  }
+  return null;
+}
+
+/** The core's own tests on bugs that no seed meets yet. */
+async function tryCoreTests(mutants: readonly Mutant[], records: boolean): Promise<number> {
+  const alive: string[] = [];
+  for (const mutant of mutants) {
+    const beganMs = performance.now();
+    const tree = plant(mutant);
+    const failed = await failingCoreTest(tree);
     Deno.removeSync(tree, { recursive: true });
-    const failed = new TextDecoder().decode(stdout).match(/^(.*) \.\.\. .*FAILED/m)?.[1];
-    if (code === 0) alive.push(mutant.name);
-    console.log(`${mutant.name.padEnd(22)} ${code === 0 ? "ALIVE" : `caught by: ${failed}`}`);
+    if (failed === null) alive.push(mutant.name);
+    if (records) {
+      const { name, about } = mutant;
+      const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
+      const outcome = { name, list: "core", about, killed: failed !== null, seconds } as const;
+      writeResults([{ ...outcome, seeds: 0, killingSeed: null, check: failed }]);
+    }
+    const what = failed === null ? "ALIVE" : `caught by: ${failed}`;
+    console.log(`${mutant.name.padEnd(22)} ${what}`);
   }
   console.log(`caught: ${mutants.length - alive.length} of ${mutants.length}`);
   return alive.length;
+}
+
+/** The test that is meant to find each of these: it has to fail there, by an assertion. */
+async function tryOwnTests(mutants: readonly TestedMutant[]): Promise<number> {
+  let alive = 0;
+  for (const mutant of mutants) {
+    const tree = plant(mutant);
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [...TEST, "--filter", mutant.test, mutant.file],
+      cwd: tree,
+      env: { NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    Deno.removeSync(tree, { recursive: true });
+    const text = new TextDecoder().decode(stdout);
+    const isCaught = code !== 0 && text.includes(`${mutant.test} ... FAILED`);
+    if (!isCaught) alive++;
+    console.log(`${mutant.name.padEnd(22)} ${isCaught ? "caught by" : "ALIVE in"}: ${mutant.test}`);
+  }
+  console.log(`caught: ${mutants.length - alive} of ${mutants.length}`);
+  return alive;
 }
 
 function orderOf(flags: Flags<typeof DEFAULTS>): Order {
@@ -261,6 +321,8 @@ function queueOf(order: Order): { mutant: Mutant; list: List }[] {
     ...GIVEN.filter(wanted).map(as("given")),
     ...OWN.filter(wanted).map(as("own")),
     ...EXTRA.filter(wanted).map(as("extra")),
+    // The core's tests have to find these; seeds are tried on those that are asked for.
+    ...MEMBERSHIP.filter((one) => order.only !== null && wanted(one)).map(as("core")),
   ];
   if (!order.known) return queue;
   const results = readResults();
@@ -278,11 +340,17 @@ async function main(): Promise<number> {
     const own = queueOf(order).filter(({ list }) => list === "own").map(({ mutant }) => mutant);
     return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
   }
+  if (flags.security || flags.ranges) {
+    const wanted = (flags.ranges ? RANGES : [...SECURITY, ...SCRIPTS]).filter(({ name }) =>
+      order.only === null || order.only.includes(name)
+    );
+    return await tryOwnTests(wanted) > 0 ? 1 : 0;
+  }
   if (flags.core) {
     const wanted = MEMBERSHIP.filter(({ name }) =>
       order.only === null || order.only.includes(name)
     );
-    return await tryCoreTests(wanted) > 0 ? 1 : 0;
+    return await tryCoreTests(wanted, order.records) > 0 ? 1 : 0;
   }
   const beganMs = performance.now();
   const outcomes: Outcome[] = [];

@@ -1,11 +1,114 @@
 /**
- * Bugs of changes of members, in the core. Its own tests and random walks have to find them, since the
- * simulator's seeds change no more than founders: `deno task mutants --core`. 14 to 16 have the numbers of the
+ * Bugs of changes of members, in the core and in the links. Their own tests and random walks have to find
+ * them: `deno task mutants --core`. 14 to 16 have the numbers of the
  * reference's list.
  */
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const MEMBERSHIP: readonly Mutant[] = [
+  mutant("link-any-life", "A link sends to whichever life of its server listens there", [
+    "node/peers/outbound_handshake.ts",
+    "    const refused = this.#links.check(welcome) ?? lifeRefusal(target, welcome);",
+    "    const refused = this.#links.check(welcome) ?? lifeRefusal({ id: target.id, incarnation: null }, welcome);",
+  ], [
+    "node/peers/peer_outbound.ts",
+    "    if (welcome === null || incarnation === null || welcome.incarnation === incarnation) return;\n",
+    "    if (incarnation !== null) return;\n",
+  ], [
+    "node/peers/hello_check.ts",
+    "  if (wanted !== null && wanted !== incarnation) {",
+    "  if (wanted !== null && incarnation === null) {",
+  ]),
+  mutant(
+    "claim-ignored",
+    "A server that is behind believes nobody whom its own configuration lacks",
+    [
+      "node/members/known_members.ts",
+      '    if (!isEarlier && claim !== null && claim.index > commitIndex) return "guest";\n',
+      "",
+    ],
+  ),
+  mutant("claim-believed", "Whoever claims anything is believed, whatever is committed here", [
+    "node/members/known_members.ts",
+    "    if (!isEarlier && claim !== null && claim.index > commitIndex) return",
+    "    if (!isEarlier && claim !== null && claim.index >= 0) return",
+  ]),
+  mutant("replaced-counted", "What a learner had counts for the one that takes its place", [
+    "raft/membership.ts",
+    "    if (!ids.includes(id) || isReplaced(id)) progress.delete(id);",
+    "    if (!ids.includes(id)) progress.delete(id);",
+  ]),
+  mutant(
+    "word-of-hearsay",
+    "A server takes itself for listed by what somebody was told who does not hold it",
+    [
+      "node/members/known_members.ts",
+      "    const isWord = claim !== null && claim.wanted === this.#incarnation && claim.term > 0;\n",
+      "    const isWord = claim !== null && claim.wanted === this.#incarnation;\n",
+    ],
+  ),
+  mutant("sound-untold", "A learner is made a voter that has not shown that it is sound", [
+    "raft/catch_up.ts",
+    "leader.progress.get(id)?.isKnownSound !== true) return false;",
+    "leader.progress.get(id)?.isSuspect === true) return false;",
+  ]),
+  mutant("proof-unchecked", "Whoever is asked for a proof of the secret is believed", [
+    "node/peers/link_proof.ts",
+    "    return this.by === null ? wrong(hello.from) : null;",
+    "    return this.by === null && mac.length === 0 ? wrong(hello.from) : null;",
+  ]),
+  mutant("proof-own", "What the acceptor has proven itself by is good for whoever connects", [
+    "node/peers/cluster_secret.ts",
+    '    return this.#provenBy(text("proof", handshake), mac);',
+    '    return this.#provenBy(text("proof", handshake), mac) ??\n      this.welcomedBy(handshake, mac);',
+  ]),
+  mutant("proof-reflected", "A server answers its own challenge, in the other direction", [
+    "node/peers/cluster_secret.ts",
+    "  out.raw(new TextEncoder().encode(role));\n  out.raw(nonceOf(hello));\n  out.raw(nonceOf(welcome));\n  for (const { from, incarnation, clusterId } of [hello, welcome]) {",
+    "  void role;\n  const nonces = [nonceOf(hello), nonceOf(welcome)].sort((a, b) => a[0]! - b[0]!);\n  for (const nonce of nonces) out.raw(nonce);\n  const ends = [hello, welcome].sort((a, b) => a.from - b.from);\n  for (const { from, incarnation, clusterId } of ends) {",
+  ]),
+  mutant("proof-replayed", "The acceptor's nonce is not in what is proven", [
+    "node/peers/cluster_secret.ts",
+    "  out.raw(nonceOf(welcome));\n",
+    "",
+  ]),
+  mutant(
+    "secret-downgraded",
+    "The first version of the handshake is spoken where a secret is required",
+    [
+      "node/peers/outbound_handshake.ts",
+      "RefusalReason.otherVersion && !this.#proof.isRequired && !hears;",
+      "RefusalReason.otherVersion && !hears;",
+    ],
+    [
+      "node/peers/outbound_handshake.ts",
+      "    if (this.#proof.isRequired) this.protocolVersion = this.#links.protocolVersionMax;\n",
+      "",
+    ],
+  ),
+  mutant("secret-kept", "What was proven by a secret that is gone still counts", [
+    "node/peers/link_proof.ts",
+    "this.by === null ? !this.isRequired : this.secret!.accepts(this.by);",
+    "this.by !== null || !this.isRequired;",
+  ]),
+  mutant("founders-unplaced", "What is added later is not told where the founders are", [
+    "node/members/member_changes.ts",
+    "    const moves = this.#host.moves().filter(({ id }) => !named.includes(id));",
+    "    const moves = this.#host.moves().filter(({ id }) => id < 0 && !named.includes(id));",
+  ], [
+    "node/members/moves.ts",
+    "    (isDescribed && logged === null ? places[0] ?? null : null);",
+    "    (isDescribed && logged !== null && places.length === 0 ? logged : null);",
+  ]),
+  mutant(
+    "votes-as-before",
+    "The next life of a server votes as the one before, before it was added",
+    [
+      "raft/own_life.ts",
+      "  return configurations.isOtherLife(id, options.incarnation ?? null);",
+      "  return configurations.isOtherLife(id, options.incarnation === undefined ? null : null);",
+    ],
+  ),
   mutant("14", "Members change before the leader has committed an entry of its own term", [
     "raft/reconfigure.ts",
     "  if (state.log.termAt(state.commitIndex) !== state.term) {\n    return",
@@ -94,9 +197,18 @@ export const MEMBERSHIP: readonly Mutant[] = [
   ]),
   mutant("not-needed", "Who removed itself does not campaign, though nobody else has that entry", [
     "raft/candidate.ts",
-    "  return configurations.from(commitIndex).some(({ configuration }) => isVoter(configuration, id));",
+    "  return configurations.from(commitIndex).some((version) => votesHere(state, version));",
     "  return false;",
   ]),
+  mutant(
+    "led-by-next-life",
+    "Who was replaced campaigns, with the vote of its next life as its own",
+    [
+      "raft/candidate.ts",
+      "  if (isOtherLifeMeant(state)) return false;\n",
+      "",
+    ],
+  ),
   mutant("voters-heard-only", "A suspect server asks the voters of today alone", [
     "raft/suspicion.ts",
     "state.configurations.from(fromIndex)",
@@ -121,10 +233,29 @@ export const MEMBERSHIP: readonly Mutant[] = [
       "isReachable(state, leader.progress.get(id));",
     ],
   ),
-  mutant("promoted-suspect", "A suspect learner is made a voter, though it can't be counted on", [
-    "raft/leader.ts",
-    "  if (progress !== undefined) progress.isSuspect = true;\n",
-    "",
+  mutant(
+    "promoted-suspect",
+    "A change of members rests on a voter that has said that it is suspect",
+    [
+      "raft/leader.ts",
+      "    progress.isSuspect = true;\n",
+      "",
+    ],
+  ),
+  mutant("promoted-full", "A learner is made a voter though its disk has no room", [
+    "raft/catch_up.ts",
+    '  return roomOf(state, id) === "free";',
+    '  return roomOf(state, id) !== "none";',
+  ]),
+  mutant("suspicion-once", "A suspect server tells its leader once, heard or not", [
+    "raft/suspicion.ts",
+    " || hasHeardAll(state) || isLongAgo)",
+    " || hasHeardAll(state))",
+  ]),
+  mutant("over-to-suspect", "The leadership is handed to a server that is suspect", [
+    "raft/transfer.ts",
+    "progress === undefined || progress.isSuspect)",
+    "progress === undefined)",
   ]),
   mutant(
     "suspect-reads",

@@ -1,7 +1,12 @@
 /** Bugs put in on purpose: what the simulator has to find. */
 import { type Mutant, mutant } from "./mutant.ts";
+import { BOUNDS } from "./security_mutants.ts";
+import { CONDITIONS } from "./condition_mutants.ts";
+import { SESSIONS } from "./session_mutants.ts";
+import { USERS } from "./user_mutants.ts";
+import { WATCHES } from "./watch_mutants.ts";
 
-/** The list of reliability.md §3.5, without 19, whose feature is still to come; 14 to 16 are in membership_mutants.ts. */
+/** The list of reliability.md §3.5; 14 to 16 are in membership_mutants.ts. */
 export const GIVEN: readonly Mutant[] = [
   mutant("1", "An older term's entry commits by counting", [
     "raft/commit.ts",
@@ -89,6 +94,11 @@ export const GIVEN: readonly Mutant[] = [
     "raft/votes.ts",
     "  if (request.term < state.term) return respond(state, request, false);",
     "  if (request.preVote && request.term !== state.term + 1) return;\n  if (request.term < state.term) return respond(state, request, false);",
+  ]),
+  mutant("19", "A server that begins with a snapshot has no client sessions", [
+    "kv/store.ts",
+    "    this.clientSessions = restored?.clientSessions ?? new ClientSessions();",
+    "    this.clientSessions = new ClientSessions();",
   ]),
   mutant("20", "An older snapshot takes the place of newer contents", [
     "raft/snapshot.ts",
@@ -196,9 +206,9 @@ export const OWN: readonly Mutant[] = [
     "log-trimmed",
     "Memory drops entries that a snapshot under way to a follower leads up to",
     [
-      "node/snapshots/snapshots.ts",
-      "      index = Math.min(index, sender.file.position.index);",
-      "      index = Math.max(index, sender.file.position.index);",
+      "node/snapshots/snapshot_streams.ts",
+      "      index = Math.min(index, sender.body.position.index);",
+      "      index = Math.max(index, sender.body.position.index);",
     ],
   ),
   mutant("rounds-stay", "A round's readers outlive the leadership", [
@@ -247,8 +257,8 @@ export const OWN: readonly Mutant[] = [
     "    const last = appliedIndex;",
   ]),
   mutant("snapshot-gap", "A snapshot is streamed though the log behind it is gone", [
-    "node/snapshots/snapshots.ts",
-    "    return index >= this.#raft.state.log.firstIndex - 1 || this.#options.reader.reaches(index);",
+    "node/snapshots/snapshot_streams.ts",
+    "    return index >= raft.state.log.firstIndex - 1 || reader.reaches(index);",
     "    return index >= 0;",
   ]),
   mutant("read-unchecked", "What is read of the log for a follower is sent as it comes", [
@@ -415,8 +425,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("status-unasked", "A report goes to a server that did not name the feature", [
     "node/peers/peer_outbound.ts",
-    "    if (!this.supports(Feature.status) || this.#isCrowded) return;\n    encodeStatus(",
-    "    if (!this.isUp || this.#isCrowded) return;\n    encodeStatus(",
+    "    if (feature !== null && !this.supports(feature)) return;",
+    "    if (feature !== null && feature !== Feature.status && !this.supports(feature)) return;",
   ]),
   mutant(
     "twin-admitted",
@@ -464,12 +474,12 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("version-unasked", "The version is raised whatever the others can read", [
     "node/version_raise.ts",
-    "    else if (version.max <= store.clusterVersion) found.push(lacks(id, version));\n",
-    "    else if (version.max > 1e9) found.push(lacks(id, version), `${store.keys}`);\n",
+    "    } else if (version.max <= store.clusterVersion) found.push(lacks(id, version));\n",
+    "    } else if (version.max > 1e9) found.push(lacks(id, version), `${store.keys}`);\n",
   ], [
     "node/version_raise.ts",
-    "    if (id !== serverId) lowest = Math.min(lowest, heardVersion(state, id)!.max);\n",
-    "    if (id < 0) lowest = Math.min(lowest, heardVersion(state, id)!.max + serverId);\n",
+    "    if (version !== null) lowest = Math.min(lowest, version.max);\n",
+    "    if (version === undefined) lowest = 0;\n",
   ]),
   mutant("version-sent", "A build before is sent what it would stop on", [
     "node/peers/hello_check.ts",
@@ -477,8 +487,8 @@ export const OWN: readonly Mutant[] = [
     "  return versionRefusal(hello.from, peerVersionOf(hello.features), Math.min(1, clusterVersion));",
   ], [
     "node/peers/peer_outbound.ts",
-    "      if (this.closing === null) this.versionRaised(neededBy(message));",
-    "      if (this.closing === null) this.versionRaised(Math.min(1, neededBy(message)));",
+    "      this.versionRaised(neededBy(message));",
+    "      this.versionRaised(Math.min(1, neededBy(message)));",
   ], [
     "node/version_raise.ts",
     "  state.links.versionRaised(clusterVersion);\n",
@@ -491,15 +501,20 @@ export const OWN: readonly Mutant[] = [
   ]),
 ];
 
-/** More, of the Redis protocol; they need not pass the other tests. */
+/** More, of users, of the Redis protocol and of servers that join; they need not pass the other tests. */
 export const EXTRA: readonly Mutant[] = [
+  ...USERS,
+  ...SESSIONS,
+  ...CONDITIONS,
+  ...WATCHES,
+  ...BOUNDS,
   mutant("watch-ignored", "EXEC goes through whatever became of the watched keys", [
     "kv/commands/groups.ts",
     "        result.status = Status.aborted;\n        return;",
     "        void Status.aborted;",
   ]),
   mutant("unknown-as-refused", "CLUSTERDOWN, nothing was done, where the outcome is unknown", [
-    "wire/resp/resp_codec.ts",
+    "wire/resp/resp_error_lines.ts",
     '  [ClientError.timeout]:\n    "-ERR outcome unknown: the command is in the log and was not confirmed in time, " +\n    "it may be done or not",',
     "  [ClientError.timeout]: CLUSTER_DOWN,",
   ]),
@@ -512,5 +527,20 @@ export const EXTRA: readonly Mutant[] = [
     "wire/resp/resp_versions.ts",
     "  store(r, out, r.encode(out, Op.set, 1, 2), ms);",
     "  store(r, out, r.encode(out, Op.set, 1, 2), 0);",
+  ]),
+  mutant("welcome-by-own", "A welcome is meant for the life that its sender knows under that id", [
+    "node/peers/peer_inbound.ts",
+    "this.#links.hello(from, protocolVersion, incarnation)",
+    "this.#links.hello(from, protocolVersion)",
+  ]),
+  mutant("joined-at-once", "Who joins makes its log before it writes down whose log that is", [
+    "node/peers/formation.ts",
+    '    this.#save({ stage: "prepared", clusterId, members, joined: true });\n    this.#joined(this.record!);',
+    '    this.#save({ stage: "formed", clusterId, members, joined: true });',
+  ]),
+  mutant("lives-as-twins", "Two lives of an id are taken for a process and its copy", [
+    "node/peers/peer_processes.ts",
+    "(a.incarnation === b.incarnation || !this.#tellsLives())",
+    "(a.incarnation === b.incarnation || this.#tellsLives !== null)",
   ]),
 ];

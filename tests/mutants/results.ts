@@ -1,11 +1,13 @@
 /** What became of the mutants, over runs: tests/mutants/results.json, and the table in docs/simulator.md. */
 import { replaceTable } from "../sim/record.ts";
+import { MEMBERSHIP } from "./membership_mutants.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 const RESULTS_PATH = `${ROOT}tests/mutants/results.json`;
 
-export type List = "given" | "own" | "extra";
+/** `core`: of changes of members, looked for by the core's own tests. */
+export type List = "given" | "own" | "extra" | "core";
 
 /** What became of one mutant. */
 export interface Outcome {
@@ -16,6 +18,7 @@ export interface Outcome {
   /** How many seeds were run, the killing one included. */
   readonly seeds: number;
   readonly killingSeed: number | null;
+  /** What noticed it: a check of the simulator, or the first of the core's tests that fails. */
   readonly check: string | null;
   readonly seconds: number;
   /** Of so many seeds, one after the other, so many killed it. */
@@ -41,9 +44,24 @@ export function writeResults(outcomes: readonly Outcome[]): void {
     const letThrough = one.letThrough ?? all.get(one.name)?.letThrough;
     all.set(one.name, { ...one, letThrough });
   }
-  const ordered = [...GIVEN, ...OWN, ...EXTRA].flatMap(({ name }) => all.get(name) ?? []);
+  const mutants = [...GIVEN, ...OWN, ...EXTRA, ...MEMBERSHIP];
+  const ordered = mutants.flatMap(({ name }) => all.get(name) ?? []);
   Deno.writeTextFileSync(RESULTS_PATH, JSON.stringify(ordered, null, 2) + "\n");
-  replaceTable("mutants", table(ordered));
+  replaceTable("mutants", table(ordered.filter(({ list }) => list !== "core")));
+  replaceTable("core mutants", coreTable(ordered.filter(({ list }) => list === "core")));
+}
+
+function coreTable(outcomes: readonly Outcome[]): string {
+  const testOf = (name: string) => {
+    const outcome = outcomes.find((one) => one.name === name);
+    if (outcome === undefined) return "not on record yet";
+    return outcome.killed ? outcome.check : "none: it is alive";
+  };
+  return [
+    "| mutant | what is wrong | the first test that fails |",
+    "| --- | --- | --- |",
+    ...MEMBERSHIP.map(({ name, about }) => `| ${name} | ${about} | ${testOf(name)} |`),
+  ].join("\n");
 }
 
 function table(outcomes: readonly Outcome[]): string {

@@ -13,6 +13,8 @@ function setUp(limits = LIMITS) {
   const lines: string[] = [];
   const node = {
     sessionsMax: 100,
+    turnedAwayWith: "-ERR max number of clients reached",
+    turnedAwayBecause: "limits.connectionsMax is 1",
     openSession() {
       if (sessions.length >= this.sessionsMax) return null;
       const session = new FakeSession();
@@ -79,6 +81,23 @@ Deno.test("acceptConnections: an end that the system does not take is not waited
   await done;
 });
 
+Deno.test("acceptConnections: a session that is killed is closed at once, in the midst of a reply too", async () => {
+  const { listener, watch, done, connect, lines } = setUp();
+  const { connection, session } = await connect();
+  connection.isBlocked = true;
+  connection.writesOutliveClosing = true;
+  session.reply("much");
+  await settle();
+  session.isKilled = true;
+  session.reply("", "it was killed");
+  await settle();
+  assertEquals([connection.isClosed, connection.isWriteClosed], [true, false]);
+  assertEquals([session.isDisconnected, watch.size, connection.written], [true, 0, ""]);
+  assertStringIncludes(lines.join(), "it was killed");
+  listener.close();
+  await done;
+});
+
 Deno.test("acceptConnections: an error on one connection leaves the others and the loop alone", async () => {
   const { listener, watch, sessions, done, connect, lines } = setUp();
   const first = await connect();
@@ -126,10 +145,77 @@ Deno.test("acceptConnections: at the bound connections are closed and it is logg
   await connect();
   for (let i = 0; i < 3; i++) {
     const { connection } = await connect();
+    assertEquals(connection.written, "-ERR max number of clients reached\r\n");
+    assertEquals(
+      [connection.isWriteClosed, connection.isClosed],
+      [true, false],
+      "it is to read it",
+    );
+    connection.arrive(null);
+    await settle();
     assertEquals(connection.isClosed, true);
   }
   assertEquals(lines.filter((line) => line.startsWith("warning")).length, 1);
-  assertStringIncludes(lines[0]!, "limits.connectionsMax");
+  assertStringIncludes(lines[0]!, "Clients are turned away: limits.connectionsMax is 1");
+  assertStringIncludes(lines[0]!, "remote");
+  // Another reason is another line, though nobody was let in meanwhile.
+  for (const why of ["this server is stopping", "no user exists yet", "no user exists yet"]) {
+    node.turnedAwayBecause = why;
+    (await connect()).connection.arrive(null);
+  }
+  assertEquals(
+    lines.filter((line) => line.startsWith("warning")).map((line) =>
+      /away: ([^{"]*\w)/.exec(line)![1]
+    ),
+    ["limits.connectionsMax is 1", "this server is stopping", "no user exists yet"],
+  );
+  listener.close();
+  await done;
+  watch.closeAll("the server stops");
+  await settle();
+});
+
+Deno.test("acceptConnections: of those that are turned away few are waited for, and all are told", async () => {
+  const { listener, done, connect, node, watch } = setUp();
+  node.sessionsMax = 1;
+  await connect();
+  const turnedAway = [];
+  for (let i = 0; i < 40; i++) turnedAway.push((await connect()).connection);
+  assertEquals(turnedAway.filter(({ isClosed }) => !isClosed).length, 16);
+  assertEquals(turnedAway.filter(({ written }) => written.endsWith("reached\r\n")).length, 40);
+  for (const connection of turnedAway) connection.arrive(null);
+  await settle();
+  assertEquals(turnedAway.filter(({ isClosed }) => !isClosed).length, 0);
+  const { connection } = await connect();
+  assertEquals(connection.isClosed, false, "there is room for one to be waited for again");
+  connection.arrive(null);
+  listener.close();
+  await done;
+  watch.closeAll("the server stops");
+  await settle();
+});
+
+Deno.test("acceptConnections: where descriptors run out, few wait for their line to be written", async () => {
+  const { listener, done, watch } = setUp();
+  listener.room = false;
+  const clients: FakeConnection[] = [];
+  for (let i = 0; i < 40; i++) {
+    const connection = new FakeConnection();
+    connection.isBlocked = true;
+    clients.push(connection);
+    listener.arrive(connection);
+  }
+  await settle();
+  const open = clients.filter(({ isClosed }) => !isClosed);
+  assertEquals(open.length, 4, "what is kept for files stays free");
+  for (const connection of open) connection.unblock();
+  await settle();
+  assertEquals(clients.filter(({ isClosed }) => !isClosed).length, 0);
+  assertEquals(clients.filter(({ written }) => written.endsWith("descriptors left\r\n")).length, 4);
+  const next = new FakeConnection();
+  listener.arrive(next);
+  await settle();
+  assertStringIncludes(next.written, "no descriptors left", "there is room for a line again");
   listener.close();
   await done;
   watch.closeAll("the server stops");

@@ -1,6 +1,6 @@
 /** Small stand-ins for what the stages of net/ run on: connections, listeners, sessions, links. */
 import type { Clock, Connection, Listener } from "../../lib/host/ports.ts";
-import type { ClientSession, LogEvent, OutboundLink } from "../../lib/node/api.ts";
+import type { ClientSession, LogEvent, OutboundLink, PeerAddress } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
 
 const encoder = new TextEncoder();
@@ -132,6 +132,7 @@ export class FakeListener implements Listener {
 export class FakeSession implements ClientSession {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
+  isKilled = false;
   wantsInput = true;
   /** Every batch submitted, as text. */
   readonly submitted: string[] = [];
@@ -205,8 +206,14 @@ export class FakeSession implements ClientSession {
 }
 
 /** A link that keeps what it gets; also good for the inbound side. */
+function placeOf(peerId: number): PeerAddress {
+  return { hostname: `10.0.0.${peerId}`, port: 9 };
+}
+
 export class FakeLink implements OutboundLink {
   readonly peerId: number;
+  addresses: readonly PeerAddress[];
+  isOver = false;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   isLost = false;
@@ -217,8 +224,9 @@ export class FakeLink implements OutboundLink {
   readonly history: string[] = [];
   #waiting = "";
 
-  constructor(peerId = 2) {
+  constructor(peerId = 2, addresses: readonly PeerAddress[] = [placeOf(peerId)]) {
     this.peerId = peerId;
+    this.addresses = addresses;
   }
 
   send(text: string): void {

@@ -13,6 +13,7 @@ const LIMITS = { idleTimeoutMs: 0, writeTimeoutMs: 1_000 };
 class FakeTransport implements Transport {
   readonly next: FakeConnection[] = [];
   attempts = 0;
+  readonly tried: string[] = [];
   /** While set, connecting takes until it is given up. */
   isDeaf = false;
   #onAttempt = () => {};
@@ -28,6 +29,7 @@ class FakeTransport implements Transport {
     signal: AbortSignal,
   ): Promise<Connection> {
     this.attempts++;
+    this.tried.push(`${hostname}:${port}`);
     this.#onAttempt();
     if (this.isDeaf) {
       return new Promise((_, reject) => {
@@ -75,7 +77,6 @@ function setUp(link = new FakeLink()) {
   const start = () =>
     connectToServers(
       [link],
-      (id) => ({ hostname: "10.0.0." + id, port: 9 }),
       { transport, rng, watch, host: { log: logInto(lines) } },
     );
   return { transport, lines, link, clock, start };
@@ -267,6 +268,66 @@ Deno.test("connectToServers: only a connection that lasted ends the growth of th
   assert(second! >= 40 && second! <= 80, `${second}`);
   assert(third! >= 80 && third! <= 160, `${third}`);
   assertEquals(steady, 20, "the pause counts from the beginning of the try");
+});
+
+Deno.test("connectToServers: links come and go; one that is over says its last words", async () => {
+  const { transport, link, start } = setUp();
+  const [first, second] = [new FakeConnection(), new FakeConnection()];
+  transport.next.push(first, second);
+  const links = start();
+  await settle();
+  const other = new FakeLink(3);
+  links.keep([link, other]);
+  await settle();
+  assertEquals([first.written, second.written, transport.attempts], ["hello", "hello", 2]);
+  link.isOver = true;
+  link.send(" goodbye");
+  link.closing = "it is no member any more";
+  links.keep([other]);
+  link.onActivity?.();
+  await settle();
+  assertEquals([first.written, first.isClosed, second.isClosed], ["hello goodbye", true, false]);
+  assertEquals(link.history, ["connected", "disconnected: it is no member any more"]);
+  await links.stop();
+  assertEquals(transport.attempts, 2);
+});
+
+Deno.test("connectToServers: a link that is over is not waited for, whatever it was doing", async () => {
+  const { transport, link, start } = setUp();
+  const links = start();
+  await transport.attempted(4);
+  link.isOver = true;
+  links.keep([]);
+  await settle();
+  transport.isDeaf = true;
+  const deaf = new FakeLink(3);
+  links.keep([deaf]);
+  await transport.attempted(5);
+  deaf.isOver = true;
+  links.keep([]);
+  await links.stop();
+  assertEquals(transport.attempts, 5);
+});
+
+Deno.test("connectToServers: a server that moved is looked for there at once, then where it may be besides", async () => {
+  const { transport, link, start } = setUp();
+  const links = start();
+  await transport.attempted(4);
+  link.addresses = [{ hostname: "new", port: 1 }, { hostname: "old", port: 2 }];
+  links.keep([link]);
+  await transport.attempted(5);
+  await transport.attempted(8);
+  assertEquals(transport.tried.slice(4, 8), ["new:1", "old:2", "new:1", "old:2"]);
+  const refusing = new FakeConnection();
+  refusing.arrive("refused");
+  const taking = new FakeConnection();
+  taking.arrive("welcome");
+  transport.next.push(refusing, taking);
+  await transport.attempted(10);
+  taking.arrive(null);
+  await transport.attempted(11);
+  assertEquals(transport.tried.slice(8), ["new:1", "old:2", "old:2"]);
+  await links.stop();
 });
 
 Deno.test("connectToServers: what the link throws is passed on", async () => {

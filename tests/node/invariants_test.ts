@@ -8,7 +8,7 @@ import {
   checkReplica,
 } from "../../lib/node/invariants.ts";
 import type { Proposal } from "../../lib/node/log/append.ts";
-import { PendingKind } from "../../lib/node/session/pending_commands.ts";
+import { PendingKind } from "../../lib/node/session/pending_kind.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
 import type { NodeState } from "../../lib/node/state.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";

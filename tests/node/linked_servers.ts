@@ -1,7 +1,11 @@
 /** Servers reduced to their links, and connections between them that a test pumps by hand. */
-import { type PeerEvents, PeerLinks } from "../../lib/node/peers/peer_links.ts";
+import type { PeerEvents } from "../../lib/node/peers/peer_events.ts";
+import { ClusterSecret } from "../../lib/node/peers/cluster_secret.ts";
+import { PeerLinks } from "../../lib/node/peers/peer_links.ts";
+import { KnownMembers } from "../../lib/node/members/known_members.ts";
 import { drawStartId } from "../../lib/node/peers/peer_processes.ts";
 import type { InboundLink, LogEvent, OutboundLink } from "../../lib/node/api.ts";
+import type { ServerAddress } from "../../lib/node/node_options.ts";
 import type { Heartbeat, Message } from "../../lib/raft/types.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
@@ -14,12 +18,20 @@ import {
 import { SimDisk } from "../sim/sim_disk.ts";
 
 export const ELECTION_TIMEOUT_MS = 400;
+/** How long a server that was removed is talked to. */
+export const GRACE_MS = 1_000;
+
+/** A server's entry of the cluster file. */
+export function placed(id: number): ServerAddress {
+  return { id, hostname: `host-${id}`, clientPort: 9000 + id, logPort: 9100 + id };
+}
 
 export class Server implements PeerEvents {
   readonly id: number;
   readonly events: LogEvent[] = [];
   readonly received: Message[] = [];
   readonly lost: number[] = [];
+  readonly removedBy: number[] = [];
   readonly digests: [number, DigestNotice][] = [];
   formedCount = 0;
   /** What its monotonic clock shows when a report comes in; its ticks are told the time by the test. */
@@ -36,11 +48,13 @@ export class Server implements PeerEvents {
   /** The cluster version that whoever it talks to has to know. */
   needed = 0;
   readonly links: PeerLinks;
+  readonly members: KnownMembers;
   directory: DataDirectory;
   readonly #servers: readonly number[];
   readonly #random: Random;
   readonly #disk: SimDisk;
   readonly #electionTimeoutMs: number;
+  readonly secret: ClusterSecret | undefined;
 
   constructor(
     id: number,
@@ -49,7 +63,9 @@ export class Server implements PeerEvents {
     protocolVersionMax: number = PROTOCOL_VERSION,
     disk = new SimDisk(),
     electionTimeoutMs = ELECTION_TIMEOUT_MS,
+    secret?: ClusterSecret,
   ) {
+    this.secret = secret;
     this.#electionTimeoutMs = electionTimeoutMs;
     this.id = id;
     this.#servers = servers;
@@ -62,23 +78,29 @@ export class Server implements PeerEvents {
       segmentBytesMax: 1_000_000,
       reserveBytes: 1_000,
     });
+    this.members = new KnownMembers({
+      serverId: id,
+      incarnation: this.directory.identity.incarnation,
+      listed: servers.map(placed),
+      record: this.directory.formation,
+      graceMs: GRACE_MS,
+    });
     this.links = new PeerLinks({
       serverId: id,
-      servers,
-      reachable: servers,
+      members: this.members,
       directory: this.directory,
       startId: drawStartId(random),
-      logAddresses: new Map(servers.map((id) => [id, `log port of ${id}`])),
       host: {
         log: (event) => this.events.push(event),
       },
       outboxBytesMax: 10_000,
       frameBytesMax: 100_000,
       electionTimeoutMs,
-      clock: { monotonicMs: () => this.nowMs },
+      clock: { monotonicMs: () => this.nowMs, inputBegins() {}, inputEnds() {} },
       events: this,
       version: { max: 2, isHeld: false },
       protocolVersionMax,
+      secret,
     });
   }
 
@@ -114,6 +136,10 @@ export class Server implements PeerEvents {
     this.formedCount++;
   }
 
+  toldRemoved(by: number): void {
+    this.removedBy.push(by);
+  }
+
   peerLost(peer: number): void {
     this.lost.push(peer);
   }
@@ -130,8 +156,14 @@ export class Server implements PeerEvents {
       protocolVersionMax,
       disk,
       electionTimeoutMs,
+      this.secret,
     );
   }
+}
+
+export interface ShownNames {
+  readonly from?: readonly string[];
+  readonly to?: readonly string[];
 }
 
 /** One direction's connection, pumped by hand. */
@@ -140,13 +172,16 @@ export class Wire {
   inbound: InboundLink;
   #from: Server;
   #to: Server;
+  readonly #shown: ShownNames;
 
-  constructor(from: Server, to: Server) {
+  /** `shown`: the names of the certificates that the two ends show each other. */
+  constructor(from: Server, to: Server, shown: ShownNames = {}) {
     this.#from = from;
     this.#to = to;
+    this.#shown = shown;
     this.outbound = from.links.outbound.find((link) => link.peerId === to.id)!;
-    this.inbound = to.links.openInbound(`server ${from.id}`);
-    this.outbound.connected();
+    this.inbound = to.links.openInbound(`server ${from.id}`, shown.from);
+    this.outbound.connected(shown.to);
   }
 
   isWith(id: number): boolean {
@@ -160,8 +195,8 @@ export class Wire {
 
   connect(): void {
     this.outbound = this.#from.links.outbound.find((link) => link.peerId === this.#to.id)!;
-    this.inbound = this.#to.links.openInbound("again");
-    this.outbound.connected();
+    this.inbound = this.#to.links.openInbound("again", this.#shown.from);
+    this.outbound.connected(this.#shown.to);
   }
 
   /** A disconnected one: another process takes the place of `before`, and the connection is made. */
@@ -203,18 +238,36 @@ export function connectAll(servers: readonly Server[]): Wire[] {
 export function form(
   count: number,
   electionTimeoutMs = ELECTION_TIMEOUT_MS,
+  secretOf: (id: number) => ClusterSecret | undefined = () => undefined,
 ): { servers: Server[]; wires: Wire[] } {
   const random = new Random(count);
   const ids = Array.from({ length: count }, (_, i) => i + 1);
-  const servers = ids.map((id) =>
-    new Server(id, ids, random, PROTOCOL_VERSION, new SimDisk(), electionTimeoutMs)
-  );
+  const servers = ids.map((id) => {
+    const disk = new SimDisk();
+    return new Server(id, ids, random, PROTOCOL_VERSION, disk, electionTimeoutMs, secretOf(id));
+  });
   const wires = connectAll(servers);
-  for (let nowMs = 0; nowMs < 2000; nowMs += 100) {
+  pass(servers, wires, 0, 2_000);
+  return { servers, wires };
+}
+
+/** Lets time pass for all of them, and what they say to each other travel. */
+export function pass(
+  servers: readonly Server[],
+  wires: readonly Wire[],
+  fromMs: number,
+  toMs: number,
+): void {
+  for (let nowMs = fromMs; nowMs < toMs; nowMs += 100) {
     for (const server of servers) server.elapse(nowMs);
     for (const wire of wires) wire.pump();
   }
-  return { servers, wires };
+}
+
+/** The texts as secrets, the first of them spoken. */
+export function secret(texts: readonly string[], isOptional = false): ClusterSecret {
+  const secrets = texts.map((text) => new TextEncoder().encode(text.padEnd(32, "-")));
+  return new ClusterSecret(secrets, isOptional, new Random(texts.join().length + 7));
 }
 
 export function heartbeat(from: number, to: number): Heartbeat {

@@ -1,11 +1,19 @@
 /** A node that is a cluster by itself, moved by hand. */
 import { assertEquals } from "@std/assert";
-import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_STORAGE_LIMITS,
+  DEFAULT_TIMING,
+  type Limits,
+  type StorageLimits,
+} from "../../lib/node/limits.ts";
+import type { NodeOptions } from "../../lib/node/node_options.ts";
 import { Node } from "../../lib/node/node.ts";
 import type { ClientSession, LogEvent } from "../../lib/node/api.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
+import { FakePasswords } from "./fake_passwords.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -18,6 +26,7 @@ export class OneServer {
   readonly disk: SimDisk;
   readonly node: Node;
   readonly events: LogEvent[] = [];
+  readonly passwords = new FakePasswords((run) => this.disk.defer(run));
   /** What the wall clock shows while the monotonic one shows 0; a test may step it. */
   wallStartMs: number;
   /** The node asked for a turn that it did not get yet. */
@@ -29,7 +38,10 @@ export class OneServer {
   constructor(
     disk: SimDisk = new SimDisk(),
     wallStartMs = 1_000_000,
-    sizes = { segmentBytesMax: 1_000_000, reserveBytes: 1_000 },
+    sizes: Partial<StorageLimits> = { segmentBytesMax: 1_000_000, reserveBytes: 1_000 },
+    limits: Limits = DEFAULT_LIMITS,
+    holdsVersion = true,
+    more: Pick<NodeOptions, "needsUsers" | "userResets" | "scripts"> = {},
   ) {
     this.disk = disk;
     this.wallStartMs = wallStartMs;
@@ -39,10 +51,10 @@ export class OneServer {
       config: {
         servers: [{ id: 1, hostname: "a", clientPort: 1, logPort: 2 }],
         timing: DEFAULT_TIMING,
-        limits: DEFAULT_LIMITS,
+        limits,
         storage,
-        // Nothing comes into the log but what the test is about.
-        holdClusterVersion: true,
+        // Nothing comes into the log but what the test is about, unless it is about that.
+        holdClusterVersion: holdsVersion,
       },
       serverId: 1,
       directory: DataDirectory.open(this.disk, {
@@ -53,6 +65,7 @@ export class OneServer {
       }),
       clock: { monotonicMs: () => this.#look(), wallMs: () => this.wallMs },
       rng: random,
+      passwords: this.passwords,
       host: {
         scheduleTurn: () => this.isTurnDue = true,
         wakeAt: () => {}, // it is woken at each step, far too often
@@ -62,6 +75,7 @@ export class OneServer {
         log: (event) => this.events.push(event),
       },
       checkInvariants: true,
+      ...more,
     });
     for (let i = 0; i < 200 && this.node.raft?.state.role.kind !== "leader"; i++) {
       this.tick();

@@ -39,7 +39,7 @@ class Link implements ProcessLink {
 }
 
 function links(...addresses: string[]): [PeerProcesses, ...Link[]] {
-  const processes = new PeerProcesses();
+  const processes = new PeerProcesses(() => false);
   return [processes, ...addresses.map((address) => new Link(address, processes))];
 }
 
@@ -234,7 +234,7 @@ Deno.test("processes: a copied data directory next to its living original is ref
     // It tries again as often as this bench lets it, and that is said once.
     assertEquals(said.map(({ level }) => level), ["error"]);
     const reason = `${said[0]!.fields.reason}`;
-    assertMatch(reason, /^server 2 answers at (server 2|again|log port of 2), so another/);
+    assertMatch(reason, /^server 2 answers at (server 2|again|host-2:9102), so another/);
     assertMatch(reason, / at (server 2|again), is refused/);
     assertEquals(server.lost, [], "the original's connections stay");
   }
@@ -260,7 +260,7 @@ Deno.test("processes: a server that answers at the address in the file is refuse
   assertEquals(first!.links.outbound[0]!.isUp, false);
   const said = first!.events.filter(({ message }) => TWINS.test(message));
   assertEquals(said.length, 1);
-  assertMatch(`${said[0]!.fields.reason}`, /at log port of 2, is refused/);
+  assertMatch(`${said[0]!.fields.reason}`, /at host-2:9102, is refused/);
 });
 
 Deno.test("processes: a restart after which the old connections still seem open takes half a second", () => {
@@ -345,3 +345,37 @@ for (const electionTimeoutMs of [100, 400, 1_000, 10_000]) {
     assertEquals(first!.events.filter(({ message }) => TWINS.test(message)).length, 1);
   });
 }
+
+Deno.test("processes: where the cluster tells lives apart, two data directories under one id are two servers", () => {
+  const processes = new PeerProcesses(() => true);
+  const [earlier, later, copy] = ["earlier", "later", "copy"]
+    .map((address) => new Link(address, processes));
+  processes.present(earlier!, 2, "one", "removed");
+  processes.present(later!, 2, "two", "in its place");
+  assertEquals([earlier!.told, later!.told], [["admitted"], ["admitted"]]);
+  processes.present(copy!, 2, "three", "removed");
+  earlier!.answer();
+  assertEquals(copy!.told, ["refused for earlier"]);
+});
+
+Deno.test("processes: those that must not come back are remembered of 64 servers", () => {
+  const processes = new PeerProcesses(() => true);
+  const bar = (peer: number) => {
+    const [earlier, later] = [new Link("a", processes), new Link("b", processes)];
+    processes.present(earlier, peer, "one", "shared");
+    processes.present(later, peer, "two", "shared");
+    earlier.answer();
+    processes.closed(earlier);
+    return later.told.at(-1);
+  };
+  const isBarred = (peer: number) => {
+    const again = new Link("c", processes);
+    processes.present(again, peer, "two", "shared");
+    processes.closed(again);
+    return again.told.at(-1) !== "admitted";
+  };
+  assertEquals(bar(1), "refused for a");
+  assertEquals(isBarred(1), true);
+  for (let peer = 2; peer <= 65; peer++) bar(peer);
+  assertEquals([isBarred(1), isBarred(2), isBarred(65)], [false, true, true]);
+});

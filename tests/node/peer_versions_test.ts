@@ -4,6 +4,7 @@ import { ByteWriter } from "../../lib/util/bytes.ts";
 import { Random } from "../../lib/util/random.ts";
 import {
   encodeHello,
+  encodeMessage,
   encodePong,
   encodeRefusal,
   encodeStatus,
@@ -124,12 +125,18 @@ Deno.test("versions: a frame of a feature that the hello did not name ends the c
   const identity = servers[1]!.links.hello(1, 1);
   const status = new ByteWriter();
   encodeStatus(status, STATUS);
+  const piece = new ByteWriter();
+  const of = { index: 1, snapshotTerm: 1, offset: 0, totalBytes: null, data: new Uint8Array(1) };
+  encodeMessage(piece, { kind: "snapshotChunk", from: 2, to: 1, term: 1, ...of });
   const named = new Map([[Feature.status, new Uint8Array(0)]]);
+  const namesPieces = new Map([[Feature.pieces, new Uint8Array(0)]]);
   for (
-    const [protocolVersion, features, isTaken] of [
-      [1, named, false],
-      [2, new Map(), false],
-      [2, named, true],
+    const [frame, protocolVersion, features, problem] of [
+      [status, 1, named, /^a status frame, and the handshake did not name status$/],
+      [status, 2, new Map(), /^a status frame, and the handshake did not name status$/],
+      [status, 2, named, null],
+      [piece, 2, named, /^a message frame, and the handshake did not name pieces$/],
+      [piece, 2, namesPieces, null],
     ] as const
   ) {
     const inbound = servers[0]!.links.openInbound("somewhere");
@@ -140,9 +147,9 @@ Deno.test("versions: a frame of a feature that the hello did not name ends the c
     decoder.push(inbound.takeOutput()!.slice());
     const welcome = decoder.next();
     assertEquals(welcome?.type === "welcome" && welcome.hello.protocolVersion, protocolVersion);
-    inbound.receive(status.copy());
-    if (isTaken) assertEquals(inbound.closing, null);
-    else assertMatch(inbound.closing!, /^a status frame, and the handshake did not name status$/);
+    inbound.receive(frame.copy());
+    if (problem === null) assertEquals(inbound.closing, null);
+    else assertMatch(inbound.closing!, problem);
     inbound.disconnected();
   }
 });

@@ -1,7 +1,8 @@
 /** The ring of a connection's commands, and the bytes of its reads, which are moved now and then. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { PendingCommands, PendingKind } from "../../lib/node/session/pending_commands.ts";
+import { PendingCommands } from "../../lib/node/session/pending_commands.ts";
+import { PendingKind } from "../../lib/node/session/pending_kind.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
 
 /** As in lib/node/session/pending_commands.ts: beyond this the bytes are moved, where half of them are done. */
@@ -19,12 +20,12 @@ class Checked {
     const number = pending.tail;
     const source = new Uint8Array(size + 7).fill(0xff);
     for (let i = 0; i < size; i++) source[i + 3] = (number * 31 + i) & 0x7f;
-    pending.pushBytes(PendingKind.read, 0, 0, 0, 1, source, 3, 3 + size);
+    pending.pushBytes(PendingKind.read, 0, 0, 0, 0, 1, source, 3, 3 + size);
     this.#wanted.set(number, source.slice(3, 3 + size));
   }
 
   pushWrite(): void {
-    this.pending.push(PendingKind.write, 0, 0);
+    this.pending.push(PendingKind.write, 0, 0, 0, 0);
   }
 
   /** Checks the next command, and passes it; all others must be right as well. */

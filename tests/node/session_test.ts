@@ -5,9 +5,13 @@ import { Result, Status } from "../../lib/kv/commands/result.ts";
 import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
+import { Watches } from "../../lib/node/watches/watches.ts";
+import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
+import type { ClientView } from "../../lib/wire/clients.ts";
 import type { ClientAddress, ServerView } from "../../lib/wire/codec.ts";
 import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
+import type { MemberAnswer, MemberRequest } from "../../lib/wire/members.ts";
 import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line/line_codec.ts";
 
 const encoder = new TextEncoder();
@@ -22,6 +26,11 @@ interface Appended {
 /** A leader whose log, rounds and clock the test moves by hand, over a Map of text. */
 class FakeLeader implements SessionHost {
   readonly meters = new RequestMeters();
+  readonly watches = new Watches({ limits: DEFAULT_LIMITS, markMs: 10_000 }, {
+    store: () => null,
+    clusterId: () => "",
+    isAskedToKeep: () => false,
+  });
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();
   refusedWith: Refusal = 0;
@@ -46,6 +55,15 @@ class FakeLeader implements SessionHost {
   }
   backups(): null {
     return null;
+  }
+  clients(): ClientView[] {
+    return [];
+  }
+  killClients(): number {
+    return 0;
+  }
+  knowsUser(): boolean {
+    return false;
   }
   statusText(): string {
     throw new Error("Nothing of this server is asked for here");
@@ -105,6 +123,16 @@ class FakeLeader implements SessionHost {
     result.length = result.bytes.length;
     result.deadlineMs = found.deadlineMs;
     result.version = 7;
+  }
+  asked: { session: Session; position: number; request: MemberRequest }[] = [];
+  ask(session: Session, position: number, request: MemberRequest): MemberAnswer | null {
+    this.asked.push({ session, position, request });
+    return this.answersAtOnce ? { kind: "done" } : null;
+  }
+  answersAtOnce = false;
+  authenticate(): void {}
+  randomHex(digits: number): string {
+    return "0".repeat(digits);
   }
   markActive(): void {}
   mustRest(): boolean {

@@ -8,9 +8,10 @@ import { SnapshotMaker } from "../../lib/node/snapshots/snapshot_maker.ts";
 import { type ChunkAnswers, SnapshotReceiver } from "../../lib/node/snapshots/snapshot_receiver.ts";
 import { DEFAULT_STORAGE_LIMITS } from "../../lib/node/limits.ts";
 import type { NodeHost } from "../../lib/node/api.ts";
+import { bodyOfRunning, SnapshotSender } from "../../lib/node/snapshots/snapshot_sender.ts";
 import { Snapshots } from "../../lib/node/snapshots/snapshots.ts";
 import type { Raft } from "../../lib/raft/raft.ts";
-import type { Ready, SnapshotChunk } from "../../lib/raft/types.ts";
+import type { Message, Ready, SnapshotChunk } from "../../lib/raft/types.ts";
 import { Meters } from "../../lib/node/facts/meters.ts";
 import type { LogStorage, SnapshotFiles } from "../../lib/storage/types.ts";
 import { encodeCommand } from "../kv/model.ts";
@@ -45,6 +46,7 @@ function raftAt(durableIndex: number): Raft {
 }
 
 const RAFT = raftAt(1);
+const IDLE_LEADER = { isBusy: false, isLeader: true };
 
 class Bench {
   readonly pending: Completion[] = [];
@@ -53,12 +55,14 @@ class Bench {
   readonly messages: string[] = [];
   readonly log: LogStorage;
   readonly fatal: Error[] = [];
+  /** So many were asked for. */
+  turns = 0;
   /** What a look at the clock costs. */
   lookMs = 0;
   nowMs = 0;
   readonly clock = { monotonicMs: () => this.nowMs += this.lookMs, wallMs: () => 0 };
   readonly host: NodeHost = {
-    scheduleTurn: () => {},
+    scheduleTurn: () => void this.turns++,
     fatal: (error) => void this.fatal.push(error),
     log: ({ message }) => void this.messages.push(message),
   };
@@ -86,14 +90,18 @@ class Bench {
     });
   }
 
-  maker(done: { position: unknown }): SnapshotMaker {
+  maker(done: { position: unknown }, load = IDLE_LEADER): SnapshotMaker {
     return new SnapshotMaker({
       files: this.files,
       clock: this.clock,
       host: this.host,
       logBytesMin: 1 << 30,
       sliceBytes: SLICE_BYTES,
-      events: { snapshotTaken: (position) => done.position = position },
+      load,
+      events: {
+        snapshotTaken: (position) => done.position = position,
+        snapshotWritten: () => {},
+      },
     }, 0);
   }
 }
@@ -164,6 +172,95 @@ Deno.test("a follower that waits gets larger slices, as long as they take little
   };
   assertEquals([sliceOf(false, 0), sliceOf(true, 0)], [1, 8]);
   assertEquals([sliceOf(true, 0.5), sliceOf(true, 2)], [3, 1]);
+});
+
+Deno.test("slices for a backup follow what the disk has; fewer, once a tick, where clients write or wait", () => {
+  const wholeAfter = (isBusy: boolean, isLeader: boolean) => {
+    const bench = new Bench();
+    const maker = bench.maker({ position: null }, { isBusy, isLeader });
+    const store = filledStore();
+    maker.wantSpool();
+    maker.elapse(0, RAFT, store);
+    let elapsed = 0;
+    for (; maker.runningIndex < Infinity; elapsed++) {
+      maker.elapse(0, RAFT, store);
+      bench.settle();
+    }
+    return elapsed;
+  };
+  // 2.7 MB by slices of 64 KiB, or of 16.
+  const [hurried, leading, busy] = [
+    wholeAfter(false, false),
+    wholeAfter(false, true),
+    wholeAfter(true, false),
+  ];
+  assert(hurried < 5, `${hurried}`);
+  assert(leading > 35 && leading < 50, `${leading}`);
+  assert(busy > 140, `${busy}`);
+});
+
+Deno.test("while a slice for a backup is written, the next one is made", () => {
+  const bench = new Bench();
+  const maker = bench.maker({ position: null }, { isBusy: false, isLeader: false });
+  maker.wantSpool();
+  const store = filledStore();
+  maker.elapse(0, RAFT, store);
+  maker.elapse(0, RAFT, store);
+  const made = [maker.madeBytes];
+  for (let i = 0; i < 4; i++) {
+    const [writing, ...others] = bench.pending.splice(0);
+    assertEquals(others, [], "one write at a time");
+    writing!.complete();
+    made.push(maker.madeBytes);
+  }
+  const slices = made.map((bytes) => Math.round(bytes / made[0]!));
+  assertEquals(slices, [1, 3, 4, 5, 6]);
+});
+
+Deno.test("for a backup alone a spool is written: no snapshot, nothing of it synced or left", () => {
+  const bench = new Bench();
+  const done = { position: null as unknown };
+  const maker = bench.maker(done);
+  const store = filledStore();
+  const syncs = () => bench.pending.filter(({ kind }) => kind === "sync").length;
+  maker.wantSpool();
+  maker.elapse(0, RAFT, store);
+  const { body } = maker.openRunning()!;
+  let synced = 0;
+  for (let i = 0; i < 600 && !body.isWhole; i++) {
+    maker.elapse(0, RAFT, store);
+    synced += syncs();
+    bench.settle();
+  }
+  assert(body.isWhole);
+  assertEquals([synced, done.position, bench.files.list()], [0, null, []]);
+  assertEquals(bench.messages, ["Contents written for a backup"]);
+  assertEquals(bench.disk.list("1/snapshot"), []);
+  const read = new Uint8Array(body.bytes);
+  assertEquals(body.readBody(0, read), read.length);
+  body.close();
+  assertEquals(read, bodyOf(store));
+  // A follower needs a real one.
+  maker.want();
+  for (let i = 0; i < 600 && done.position === null; i++) {
+    maker.elapse(0, RAFT, store);
+    bench.settle();
+  }
+  assertEquals(bench.files.list(), [POSITION]);
+});
+
+Deno.test("where a snapshot is due, a backup has that one", () => {
+  const bench = new Bench();
+  const done = { position: null as unknown };
+  const maker = bench.maker(done);
+  const store = filledStore();
+  maker.wantSpool();
+  maker.want();
+  for (let i = 0; i < 600 && done.position === null; i++) {
+    maker.elapse(0, RAFT, store);
+    bench.settle();
+  }
+  assertEquals(bench.files.list(), [POSITION]);
 });
 
 Deno.test("a full disk ends a snapshot and nothing else, and it is tried again later", () => {
@@ -265,6 +362,177 @@ Deno.test("pieces are answered once they are durable, and a resumed stream is to
   assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
 });
 
+Deno.test("what came is loaded while more comes, and counts once all is durable", () => {
+  const store = filledStore();
+  const body = bodyOf(store);
+  const bench = new Bench();
+  const receiver = bench.receiver(() => {});
+  const chunkBytes = 65_536;
+  for (let offset = 0; offset < body.length; offset += chunkBytes) {
+    receiver.receive(pieceOf(body, 2, offset, chunkBytes));
+    assert(!receiver.isReady && !receiver.isLoading);
+    bench.settle();
+  }
+  bench.lookMs = 4;
+  let ticks = 0;
+  for (; !receiver.isReady; ticks++) receiver.elapse();
+  assert(ticks < 30, `${ticks} ticks for what came last`);
+  const received = receiver.takeReady()!;
+  assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
+  assertEquals(received.configuration, CONFIGURATION);
+});
+
+/** A piece while its sender does not know how long the snapshot will be. */
+function earlyPieceOf(body: Uint8Array, offset: number, bytes: number): SnapshotChunk {
+  return { ...pieceOf(body, 2, offset, bytes), totalBytes: null };
+}
+
+Deno.test("a snapshot travels, and is loaded, while it is made", () => {
+  const store = filledStore();
+  const [giver, taker] = [new Bench(), new Bench()];
+  let now = 0;
+  const done = { position: null as unknown };
+  const maker = giver.maker(done);
+  maker.want();
+  maker.elapse(0, RAFT, store);
+  const chunks: SnapshotChunk[] = [];
+  const early: number[] = [];
+  const links = { send: (message: Message) => void chunks.push(message as SnapshotChunk) };
+  const body = bodyOfRunning(maker.openRunning()!);
+  const sender = new SnapshotSender(1, body, 65_536, 0, links);
+  const answers: number[] = [];
+  const receiver = taker.receiver((_, offset) => answers.push(offset));
+  const raft = { state: { id: 2, term: 1 } } as unknown as Raft;
+  const travel = () => {
+    for (const chunk of chunks.splice(0)) {
+      if (chunk.totalBytes === null) early.push(chunk.offset + chunk.data.length);
+      receiver.receive(chunk);
+    }
+    taker.settle();
+    for (const offset of answers.splice(0)) {
+      const kind = "snapshotChunkResponse";
+      sender.answered(
+        raft,
+        { kind, from: 1, to: 2, term: 1, index: 1, snapshotTerm: 1, offset },
+        now,
+      );
+    }
+  };
+  sender.begin(raft);
+  for (; done.position === null; now++) {
+    maker.elapse(now, RAFT, store);
+    giver.pending.shift()?.complete();
+    sender.grown(raft, now);
+    travel();
+  }
+  const made = early.at(-1)!;
+  assert(made > 2_000_000 && made < body.bodyBytes!, `${made} bytes came before its end`);
+  for (; chunks.length > 0; now++) travel();
+  for (let i = 0; !receiver.isReady && i < 100; i++) receiver.elapse();
+  const received = receiver.takeReady()!;
+  assertEquals(received.store.beginSnapshot().head, store.beginSnapshot().head);
+  assertEquals(taker.files.list(), [POSITION]);
+  assertEquals([giver.messages.at(-1), taker.messages.at(-1)], [
+    "Snapshot taken",
+    "Snapshot received from the leader",
+  ]);
+});
+
+Deno.test("how long a snapshot is may be told after all of it came", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const answers: number[] = [];
+  const receiver = bench.receiver((_, offset) => answers.push(offset));
+  for (let offset = 0; offset < body.length; offset += 300_000) {
+    receiver.receive(earlyPieceOf(body, offset, 300_000));
+    bench.settle();
+  }
+  assertEquals([answers.at(-1), bench.files.list()], [body.length, []]);
+  receiver.receive(pieceOf(body, 2, 0, 0));
+  bench.settle();
+  assertEquals(bench.files.list(), [POSITION]);
+  while (!receiver.isReady) receiver.elapse();
+  assertEquals(receiver.takeReady()!.store.keys, KEYS);
+});
+
+Deno.test("the same while what came last is on its way to the disk", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const receiver = bench.receiver(() => {});
+  receiver.receive(earlyPieceOf(body, 0, body.length));
+  receiver.receive(pieceOf(body, 2, 0, 0));
+  bench.settle();
+  assertEquals(bench.files.list(), [POSITION]);
+});
+
+Deno.test("a length that what came does not fit is that of another snapshot: it begins again", () => {
+  const body = bodyOf(filledStore());
+  for (const totalBytes of [500_000, 600_000, body.length - 1, body.length + 1]) {
+    const isWhole = totalBytes > 600_000;
+    const bench = new Bench();
+    const answers: number[] = [];
+    const receiver = bench.receiver((_, offset) => answers.push(offset));
+    receiver.receive(earlyPieceOf(body, 0, isWhole ? body.length : 600_000));
+    bench.settle();
+    receiver.receive({ ...pieceOf(body, 2, 0, 0), totalBytes });
+    bench.settle();
+    assertEquals(answers, [isWhole ? body.length : 600_000, 0], `${totalBytes}`);
+    assertEquals([bench.files.list(), bench.fatal], [[], []]);
+  }
+});
+
+Deno.test("what comes of another snapshot while one is loaded is not answered: nothing of it is held", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const answers: number[] = [];
+  const receiver = bench.receiver((_, offset) => answers.push(offset));
+  receiver.receive(pieceOf(body, 2, 0, body.length));
+  bench.settle();
+  assertEquals(answers.splice(0), [body.length]);
+  assert(receiver.isLoading);
+  receiver.receive({ ...earlyPieceOf(body, 0, 0), index: 9 });
+  assertEquals(answers, []);
+});
+
+Deno.test("what a running snapshot is read from is lost with it", () => {
+  const bench = new Bench();
+  const maker = bench.maker({ position: null });
+  const store = filledStore();
+  maker.want();
+  maker.elapse(0, RAFT, store);
+  const { body } = maker.openRunning()!;
+  maker.elapse(0, RAFT, store);
+  bench.settle();
+  assertEquals([body.isLost, body.bodyBytes], [false, null]);
+  maker.giveWay();
+  assertEquals(body.isLost, true);
+  body.close();
+});
+
+Deno.test("what is loaded of a snapshot that comes damaged, or not to its end, is nobody's", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const receiver = bench.receiver(() => {});
+  for (let offset = 0; offset < 1_000_000; offset += 100_000) {
+    receiver.receive(pieceOf(body, 2, offset, 100_000));
+    bench.settle();
+  }
+  const bad = pieceOf(body, 2, 1_000_000, 100_000);
+  bad.data[50_000]! ^= 1;
+  receiver.receive(bad);
+  bench.settle();
+  assert(!receiver.isReceiving);
+  assertEquals(bench.messages, ["A received snapshot could not be stored or read"]);
+  // And again, from the beginning.
+  for (let offset = 0; offset < body.length; offset += 100_000) {
+    receiver.receive(pieceOf(body, 2, offset, 100_000));
+    bench.settle();
+  }
+  while (!receiver.isReady) receiver.elapse();
+  assertEquals(receiver.takeReady()!.store.keys, KEYS);
+  assertEquals(bench.fatal, []);
+});
+
 Deno.test("what came of a snapshot is given up once nobody sends the rest, or it is no news", () => {
   const states = {
     leads: { role: { kind: "leader" }, commitIndex: 0 },
@@ -300,21 +568,20 @@ Deno.test("a snapshot that gave way to a received one is not taken right after t
   assertEquals(maker.runningIndex, Infinity);
 });
 
-Deno.test("whoever received a snapshot takes its own again as soon as one is due", () => {
-  const body = bodyOf(filledStore());
-  const bench = new Bench();
+/** The snapshots of a follower whose log has two entries. */
+function followerSnapshots(bench: Bench, sent: Message[] = []): Snapshots {
   const log = { entries: [], durableIndex: 2, firstIndex: 2, termAt: () => 1 };
   const output = { messages: [] };
   const state = { id: 1, role: { kind: "follower" }, commitIndex: 0, output, log };
   const raft = { state, configurationAt: () => CONFIGURATION, restore: () => true };
-  const snapshots = new Snapshots({
+  return new Snapshots({
     raft: raft as unknown as Raft,
     files: bench.files,
     storeOptions: STORE_OPTIONS,
     limits: { ...DEFAULT_STORAGE_LIMITS, snapshotLogBytesMin: 1_000 },
     clock: bench.clock,
     host: bench.host,
-    links: { send() {} },
+    links: { send: (message) => void sent.push(message) },
     reader: bench.log.reader,
     compaction: { compact() {} },
     catchUp: {
@@ -323,11 +590,33 @@ Deno.test("whoever received a snapshot takes its own again as soon as one is due
       host: bench.host,
       meters: new Meters().catchUp,
     },
+    takesPieces: () => true,
     taken: new TimeHistogram(),
   });
-  const snapshotChunks = [pieceOf(body, 2, 0, body.length)];
-  const ready = { snapshotChunks, entriesNeeded: [], snapshotsNeeded: [], snapshotAnswers: [] };
-  snapshots.take(ready as unknown as Ready, 0);
+}
+
+/** What comes of a turn of the core. */
+function ready(snapshotChunks: readonly SnapshotChunk[]): Ready {
+  const nothing = { entriesNeeded: [], snapshotsNeeded: [], snapshotAnswers: [] };
+  return { ...nothing, snapshotChunks } as unknown as Ready;
+}
+
+Deno.test("what the disk has stored of a snapshot is answered at once: its sender waits for that", () => {
+  const bench = new Bench();
+  const sent: Message[] = [];
+  const snapshots = followerSnapshots(bench, sent);
+  snapshots.take(ready([pieceOf(bodyOf(filledStore()), 2, 0, 300_000)]), 0);
+  assertEquals([sent, bench.turns], [[], 0]);
+  bench.settle();
+  assertEquals(sent.map(({ kind }) => kind), ["snapshotChunkResponse"]);
+  assertEquals(bench.turns, 1, "what is sent leaves with a turn");
+});
+
+Deno.test("whoever received a snapshot takes its own again as soon as one is due", () => {
+  const body = bodyOf(filledStore());
+  const bench = new Bench();
+  const snapshots = followerSnapshots(bench);
+  snapshots.take(ready([pieceOf(body, 2, 0, body.length)]), 0);
   const empty = new Store(STORE_OPTIONS);
   for (let i = 0; i < 1_000 && !snapshots.hasReceived; i++) {
     snapshots.elapse(0, empty, bench.log);

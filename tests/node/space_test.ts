@@ -102,3 +102,43 @@ Deno.test("in a joint configuration the old half needs room as well", () => {
   space.elapse(1_000, withRoom);
   assertEquals([space.takesSets(true), space.isMajorityOpen], [false, false]);
 });
+
+Deno.test("what a change of members rests on: this server's own disk, and the others' last reports", () => {
+  const { state } = new OneServer().node.raft!;
+  const reports = new Map([
+    [2, { hasRoom: true, canWrite: true }],
+    [3, { hasRoom: false, canWrite: true }],
+    [4, { hasRoom: false, canWrite: false }],
+  ]);
+  const { disk, replica, space } = fullServer(state, {
+    of: (id) => (reports.get(id) ?? null) as PeerStatus | null,
+    roomChanges: 0,
+  });
+  disk.roomBytes = 10 * KEPT_BYTES;
+  const ids = [1, 2, 3, 4, 5];
+  assertEquals(ids.map((id) => space.roomOf(id, replica)), [
+    ...["reserve", "free", "reserve", "none", "free"],
+  ]);
+  disk.isStuck = true;
+  assertEquals(space.roomOf(1, replica), "none");
+});
+
+Deno.test("a handover for want of room that could not begin is tried again at the next look, not after the pause", () => {
+  const { state } = new OneServer().node.raft!;
+  const current = describeMembers({ voters: [1, 2] });
+  const progress = new Map([[2, { matchIndex: 5, silentHeartbeats: 0 }]]);
+  const role = { ...state.role, progress };
+  const full = { ...state, role, configurations: { current } };
+  const { disk, replica, space } = fullServer(full, {
+    of: () => ({ hasRoom: true, canWrite: true }) as PeerStatus,
+    roomChanges: 0,
+  });
+  disk.roomBytes = 10 * KEPT_BYTES;
+  const asked: number[] = [];
+  // The connection to 2 has just broken; then it is back.
+  Object.assign(replica.raft, {
+    transferLeadership: (to: number) => asked.push(to) > 2,
+  });
+  for (let ms = 100_000; ms < 100_100; ms += 10) space.elapse(ms, replica);
+  assertEquals(asked, [2, 2, 2]);
+});

@@ -3,17 +3,22 @@ import { assert } from "@std/assert";
 import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import type { LogEvent } from "../../lib/node/api.ts";
 import { Node } from "../../lib/node/node.ts";
+import type { NodeOptions } from "../../lib/node/node_options.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { Random } from "../../lib/util/random.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { move } from "./linked_servers.ts";
+import { FakePasswords } from "./fake_passwords.ts";
 
 const { electionTimeoutMs } = DEFAULT_TIMING;
 
 export interface BuildOptions {
   /** It is a build before features and cluster versions. */
   readonly isOlder?: boolean;
+  /** It can read cluster versions up to this one. */
+  readonly clusterVersionMax?: number;
   readonly holds?: boolean;
+  readonly scripts?: NodeOptions["scripts"];
 }
 
 /** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
@@ -25,7 +30,9 @@ export class Three {
   readonly disks = [new SimDisk(), new SimDisk(), new SimDisk()];
   readonly #stopped = new Set<number>();
   readonly #turns = new Set<number>();
-  wakings = 0;
+  /** By server. */
+  readonly wakings = [0, 0, 0];
+  readonly turns = [0, 0, 0];
   /** By server: looks at the clock, and times that the host was asked to set its timer. */
   readonly looks = [0, 0, 0];
   readonly timers = [0, 0, 0];
@@ -52,6 +59,8 @@ export class Three {
           storage,
           holdClusterVersion: builds[at]?.holds === true,
         },
+        clusterVersionMax: builds[at]?.clusterVersionMax,
+        scripts: builds[at]?.scripts,
         ...(builds[at]?.isOlder === true && { protocolVersionMax: 1, clusterVersionMax: 1 }),
         serverId: id,
         directory: DataDirectory.open(this.disks[at]!, {
@@ -62,6 +71,7 @@ export class Three {
         }),
         clock: { monotonicMs: () => this.#look(at), wallMs: () => 1e12 + this.nowMs },
         rng: random,
+        passwords: new FakePasswords((run) => this.disks[at]!.defer(run)),
         host: {
           scheduleTurn: () => this.#turns.add(at),
           wakeAt: (atMs) => {
@@ -121,7 +131,7 @@ export class Three {
   }
 
   wake(at: number): void {
-    this.wakings++;
+    this.wakings[at]!++;
     this.wakeMs[at] = Infinity;
     this.nodes[at]!.wake();
   }
@@ -133,6 +143,7 @@ export class Three {
         if (this.#stopped.has(at)) continue;
         this.#turns.delete(at);
         this.disks[at]!.completeAll();
+        this.turns[at]!++;
         this.nodes[at]!.turn();
         this.disks[at]!.completeAll();
       }

@@ -1,14 +1,17 @@
 /** When a leader raises the cluster version, and whom it keeps out then. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { encodeClusterVersion } from "../../lib/kv/cluster_version.ts";
+import { CLUSTER_VERSION_MAX, encodeClusterVersion } from "../../lib/kv/cluster_version.ts";
 import { DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type AppendRequest, EntryKind } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { connectAll, Server, type Wire } from "./linked_servers.ts";
+import { Fleet } from "./fleet.ts";
 import { type BuildOptions, Three } from "./three_nodes.ts";
 
 const { electionTimeoutMs } = DEFAULT_TIMING;
+/** By server. */
+const LATEST = Array(3).fill(CLUSTER_VERSION_MAX);
 const LONG_MS = 20 * electionTimeoutMs;
 
 function formed(builds: readonly BuildOptions[] = []): Three {
@@ -35,14 +38,14 @@ function waits(three: Three): string | null {
 Deno.test("cluster version: the leader raises it, once, where all can, and each server says so once", () => {
   const three = formed();
   three.pass(LONG_MS);
-  assertEquals(versions(three), [2, 2, 2]);
+  assertEquals(versions(three), LATEST);
   assertEquals(raises(three), [1, 1, 1]);
   assertEquals(waits(three), null);
   for (const events of three.events) {
     assertEquals(events.filter(({ message }) => /version is raised: /.test(message)).length, 1);
   }
   const { servers } = three.nodes[0]!.view.status();
-  assertEquals(servers.map(({ facts }) => facts?.clusterVersion), [2, 2, 2]);
+  assertEquals(servers.map(({ facts }) => facts?.clusterVersion), LATEST);
 });
 
 Deno.test("cluster version: it waits for a server of a build before, and says for which", () => {
@@ -53,6 +56,15 @@ Deno.test("cluster version: it waits for a server of a build before, and says fo
   if (three.leader !== 2) {
     assertEquals(waits(three), "server 3 runs a build that can read 1 at most");
   }
+});
+
+Deno.test("cluster version: it is raised as far as all can read, and it is said whom the rest waits for", () => {
+  const three = formed([{}, {}, { clusterVersionMax: 2 }]);
+  three.pass(LONG_MS);
+  assertEquals(versions(three), [2, 2, 2]);
+  assertEquals(raises(three), [1, 1, 1]);
+  if (three.leader === 2) return;
+  assertEquals(waits(three), "server 3 runs a build that can read 2 at most");
 });
 
 Deno.test("cluster version: one server that holds it back is enough, whoever leads", () => {
@@ -76,7 +88,26 @@ Deno.test("cluster version: it waits for a server that is not heard, and is rais
   assertEquals(waits(three), `server ${away + 1} is not heard`);
   three.continue(away);
   three.pass(LONG_MS);
-  assertEquals(versions(three), [2, 2, 2]);
+  assertEquals(versions(three), LATEST);
+});
+
+/** What the servers log of a raise that is ahead, each in its own life. */
+function ahead(fleet: Fleet, holds: boolean): string[] {
+  const phrase = holds ? "held back here" : "raised once all";
+  return fleet.found(3, holds).map(({ name, events }) => {
+    fleet.pass(2 * electionTimeoutMs);
+    const at = events.length;
+    fleet.stop(name);
+    fleet.start(name);
+    fleet.pass(20 * electionTimeoutMs);
+    const said = events.slice(at).filter(({ message }) => message.includes(phrase));
+    return `${name} ${said.length}`;
+  });
+}
+
+Deno.test("cluster version: a server that starts again says what is ahead once it knows, and only if it is", () => {
+  assertEquals(ahead(new Fleet(), false), ["1 0", "2 0", "3 0"]);
+  assertEquals(ahead(new Fleet(), true), ["1 1", "2 1", "3 1"]);
 });
 
 function raise(from: number, to: number): AppendRequest {

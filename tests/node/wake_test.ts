@@ -14,12 +14,18 @@ Deno.test("waking: idle servers are woken by what is due alone, and stay togethe
   three.form();
   const { leader } = three;
   const { term } = three.nodes[leader]!.raft!.state;
-  three.wakings = 0;
+  three.wakings.fill(0);
+  three.turns.fill(0);
   three.pass(10_000);
   assertEquals([three.leader, three.nodes[leader]!.raft!.state.term], [leader, term]);
-  // Ten heartbeats' worth a second would be 20 a second; nobody is woken a hundred times.
-  const perSecond = three.wakings / 10 / 3;
-  assert(perSecond < 30, `each is woken ${perSecond} times a second`);
+  // By its own alarm a leader is woken ten times a second, for its heartbeats, and a follower five times. A
+  // turn is for each heartbeat and each report: not for pongs, nor for answers that say no more than that a
+  // follower is there.
+  for (const at of three.nodes.keys()) {
+    const [wakings, turns] = [three.wakings[at]!, three.turns[at]!];
+    assert(wakings <= (at === leader ? 105 : 55), `${at + 1} is woken ${wakings} times in 10 s`);
+    assert(turns <= 160, `server ${at + 1} takes ${turns} turns in 10 s`);
+  }
 });
 
 Deno.test("waking: a follower that was stopped hears what has arrived before it campaigns", () => {
@@ -134,6 +140,26 @@ Deno.test("alarm: a busy node is asked again every 10 ms, however far ahead the 
     alarm.set(alarm.turned(nowMs) ? Infinity : deadlineMs(nowMs), nowMs);
   }
   throw new Error("the deadline was never done");
+});
+
+Deno.test("alarm: a busy node's turns leave it alone while it is near, but for the first after it went off", () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt() {} }, standstill);
+  alarm.turned(1_000);
+  assertEquals(alarm.isNear(1_000), false, "it is not set");
+  alarm.set(1_011, 1_000);
+  assertEquals([alarm.isNear(1_000), alarm.isNear(1_001)], [false, true], "it is far, then near");
+  // What it is set to as it goes off is no answer to what is due: the turn gives that.
+  alarm.rang(1_011);
+  alarm.done(1_011);
+  alarm.set(1_020, 1_011);
+  alarm.turned(1_011);
+  assertEquals(alarm.isNear(1_012), false, "the turn after it went off");
+  alarm.set(1_015, 1_012);
+  alarm.turned(1_013);
+  assertEquals(alarm.isNear(1_013), true);
+  assertEquals(alarm.isNear(2_020), false, "it is lost");
 });
 
 Deno.test("alarm: a busy node that falls quiet is not busy once the span is over", () => {

@@ -17,7 +17,7 @@ const LINES: readonly (readonly [string, EventKind, string])[] = [
     "lib/node/space.ts",
   ],
   ["Snapshot taken", "snapshot", "lib/node/snapshots/snapshot_maker.ts"],
-  ["Sending a snapshot", "snapshot", "lib/node/snapshots/snapshots.ts"],
+  ["Sending a snapshot", "snapshot", "lib/node/snapshots/snapshot_streams.ts"],
   ["Snapshot received from the leader", "snapshot", "lib/node/snapshots/snapshot_receiver.ts"],
   ["No room for a snapshot", "snapshot", "lib/node/snapshots/snapshot_maker.ts"],
   ["Slow disk: writing and syncing took long", "disk", "lib/node/log/persister.ts"],

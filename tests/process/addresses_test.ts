@@ -67,6 +67,7 @@ clusterTest(
   {
     // All of 127.0.0.0/8 is this machine, on Linux.
     servers: { hostname: "127.0.0.2", clientListen: "0.0.0.0", logListen: "127.0.0.2" },
+    file: { insecure: ["client"] },
     notRun: unmet(needsLinux()),
   },
   async (cluster: Cluster) => {
@@ -94,12 +95,14 @@ clusterTest(
 
 clusterTest(
   "process: a hostname that nobody can connect to is warned of, and serves as it did",
-  { size: 1, servers: { hostname: "0.0.0.0" } },
+  { size: 1, servers: { hostname: "0.0.0.0" }, file: { insecure: true } },
   async (cluster) => {
     await cluster.startAll();
     const warnings = cluster.server(1).process.log.filter((line) => line.level === "warning");
-    assertEquals(warnings.length, 1);
+    assertEquals(warnings.length, 2);
     assertMatch(warnings[0]!.message, /^Server 1 has hostname 0\.0\.0\.0, and that is what/);
+    assertMatch(warnings[1]!.message, /^insecure: these ports are open to the network/);
+    assertEquals(warnings[1]!.ports, "client log");
     using socket = await cluster.server(1).connect();
     assertEquals(await socket.ask("set a 0 1\r\nx\r\n"), "OK 1");
   },

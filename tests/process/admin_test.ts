@@ -1,5 +1,6 @@
 /** The admin port of real servers: every probe, healthy and not, and what the others hear of each. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { freePorts } from "../../bench/free_ports.ts";
 import { answers, ask, factsOf, seen, statusOf } from "./admin_client.ts";
 import { type Cluster, clusterTest, type Server, sharedClusterTest } from "./harness.ts";
 import { eventually, sleep } from "./patience.ts";
@@ -233,5 +234,21 @@ clusterTest(
       body,
       new RegExp(`^raftkv_raft_follower_lag_entries\\{peer="${frozen.id}"\\} 1\\d$`, "m"),
     );
+  },
+);
+
+clusterTest(
+  "admin: a probe port shows how a server is, and nothing else",
+  { size: 1 },
+  async (cluster) => {
+    const [probePort] = freePorts(1);
+    cluster.writeConfig({ servers: { probePort: probePort!, adminPort: 0 } });
+    await cluster.startAll();
+    const probed = { adminPort: probePort! };
+    assertEquals(await ask(probed, "/readyz"), { status: 200, body: "ok\n" });
+    assertEquals((await ask(probed, "/leader")).status, 200);
+    for (const path of ["/", "/status", "/metrics", "/events"]) {
+      assertEquals((await ask(probed, path)).status, 404, path);
+    }
   },
 );

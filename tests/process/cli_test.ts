@@ -13,6 +13,7 @@ const DATA_COMMANDS: readonly (readonly string[])[] = [
   ["delete", "lock"],
   ["incr", "n"],
   ["keys"],
+  ["scan"],
   ["dump"],
   ["load", "lines.json"],
   ["bench", "--duration", "100ms", "--clients", "2", "--keys", "10"],
@@ -157,7 +158,7 @@ sharedClusterTest("cli: a healthy cluster", {}, {
     const address = `127.0.0.1:${cluster.servers[0]!.logPort}`;
     const { code, out } = await cli(cluster, ["status", "--servers", address]);
     assertEquals(code, 3, out);
-    assertMatch(out, /it closed the connection: is this a client port\?/);
+    assertMatch(out, /it closed the connection: is this a client port, and does it speak TLS/);
     assert(!out.includes("outcome"), out);
   },
   "values are bytes: all of them, from standard input, a file, and back": async (cluster) => {

@@ -1,6 +1,6 @@
 /** A client of the line protocol that finds the leader, follows redirects and reconnects. */
 import { Patience, REPLY_DEADLINE_MS, sleep } from "./patience.ts";
-import { RawSocket, toBytes } from "./socket.ts";
+import { RawSocket, toBytes, TURNED_AWAY } from "./socket.ts";
 
 /** Nobody served in time, although nothing of the command was done. */
 export class NotServedError extends Error {
@@ -12,13 +12,16 @@ export type Outcome = string | "unknown";
 
 const PAUSE_MS = 25;
 const REDIRECTS_MAX = 3;
+/** Nothing was done: another server, or this one later, may take it. */
+const NOT_DONE: ReadonlySet<string> = new Set(["ERR_NO_LEADER", "ERR_BUSY", TURNED_AWAY]);
 
 export class Client {
-  readonly #ports: readonly number[];
+  /** Where servers are by now: they may move. */
+  readonly #ports: () => readonly number[];
   #next = 0;
   #socket: RawSocket | null = null;
 
-  constructor(ports: readonly number[]) {
+  constructor(ports: () => readonly number[]) {
     this.#ports = ports;
   }
 
@@ -62,7 +65,7 @@ export class Client {
     using patience = new Patience(2 * REPLY_DEADLINE_MS);
     const bytes = toBytes(command);
     for (let redirects = 0; !patience.isSpent;) {
-      if (this.#socket === null && !await this.#connect(this.#ports[this.#next]!)) {
+      if (this.#socket === null && !await this.#connect(this.#nextPort())) {
         await this.#turnAway();
         continue;
       }
@@ -79,7 +82,7 @@ export class Client {
         // Servers that name each other are given a moment to find out more.
         const isLost = ++redirects % REDIRECTS_MAX === 0;
         if (isLost || !await this.#connect(Number(line.split(" ")[2]))) await this.#turnAway();
-      } else if (line === "ERR_NO_LEADER" || line === "ERR_BUSY") {
+      } else if (NOT_DONE.has(line)) {
         await this.#turnAway();
       } else if (line === "ERR_TIMEOUT" || line === "ERR_INTERNAL") {
         return "unknown";
@@ -97,10 +100,15 @@ export class Client {
     }
   }
 
+  #nextPort(): number {
+    const ports = this.#ports();
+    return ports[this.#next % ports.length]!;
+  }
+
   /** On to the next server, after a moment. */
   async #turnAway(): Promise<void> {
     this.close();
-    this.#next = (this.#next + 1) % this.#ports.length;
+    this.#next++;
     await sleep(PAUSE_MS);
   }
 }

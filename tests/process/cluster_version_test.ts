@@ -3,6 +3,7 @@
  * raised once all can, and no way back then. Under load; every acknowledged write is read back.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { CLUSTER_VERSION_MAX } from "../../lib/kv/cluster_version.ts";
 import { answers, seen } from "./admin_client.ts";
 import { BuildBefore, needsBuildBefore, SMALL_STORAGE } from "./build_before.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
@@ -69,8 +70,8 @@ async function untilWaits(cluster: Cluster, whom: RegExp): Promise<void> {
 }
 
 async function untilRaised(cluster: Cluster): Promise<void> {
-  await eventually("every server to have cluster version 2", async () => {
-    return (await versions(cluster)).every((version) => version === 2);
+  await eventually("every server to have the latest cluster version", async () => {
+    return (await versions(cluster)).every((version) => version === CLUSTER_VERSION_MAX);
   }, 30_000);
 }
 
@@ -87,6 +88,12 @@ clusterTest(
     assertEquals(await askLeader(cluster, "SET", "lock", "mine"), "OK");
     const refused = await askLeader(cluster, "DELIFEQ", "lock", "mine").catch(String);
     assertMatch(`${refused}`, /not before the cluster version is raised/);
+    const unopened = await askLeader(cluster, "RAFTKV.SESSION", "OPEN").catch(String);
+    assertMatch(`${unopened}`, /not before the cluster version is raised/);
+    for (const words of [["SET", "lock", "x", "IFEQ", "mine"], ["MSETEX", "1", "lock", "x"]]) {
+      const early = await askLeader(cluster, ...words).catch(String);
+      assertMatch(`${early}`, /not before the cluster version is raised/);
+    }
     assertEquals(await askLeader(cluster, "GET", "lock"), "mine");
     assertEquals(await versions(cluster), [1, 1, 1]);
     // Two may go on; while the third holds it back it stays.
@@ -107,6 +114,13 @@ clusterTest(
     await untilRaised(cluster);
     assertEquals(await askLeader(cluster, "DELIFEQ", "lock", "other"), 0);
     assertEquals(await askLeader(cluster, "DELIFEQ", "lock", "mine"), 1);
+    const session = `${await askLeader(cluster, "RAFTKV.SESSION", "OPEN")}`;
+    const once = ["RAFTKV.SESSION", "RUN", session, "1", "1", "INCR", "once"];
+    assertEquals([await askLeader(cluster, ...once), await askLeader(cluster, ...once)], [1, 1]);
+    assertEquals(await askLeader(cluster, "MSETEX", "1", "lock", "mine", "NX", "EX", "60"), 1);
+    const digest = `${await askLeader(cluster, "DIGEST", "lock")}`;
+    assertEquals(await askLeader(cluster, "SET", "lock", "x", "IFDNE", digest), null);
+    assertEquals(await askLeader(cluster, "DELEX", "lock", "IFDEQ", digest), 1);
     await assertWell(cluster, load);
     await load.end();
     await assertHolds(await cluster.waitForLeader(), load.acknowledged);
@@ -160,7 +174,7 @@ clusterTest(
     third.start();
     await eventually("the build before to say why it is refused", () => {
       return third.process.log.some(({ reason }) =>
-        /can read cluster version 1 at most, and this cluster has 2/.test(`${reason}`)
+        /can read cluster version 1 at most, and this cluster has \d/.test(`${reason}`)
       );
     }, 30_000);
     const leader = await cluster.waitForLeader(cluster.others(third));
@@ -184,7 +198,11 @@ clusterTest(
       return ((await seen(third, 3)).facts?.snapshotIndex ?? 0) > 0;
     }, 120_000);
     assertEquals((await third.terminate()).code, 0);
-    await assertRefuses(third, before.checkout, /format version 2, and this build knows version 1/);
+    await assertRefuses(
+      third,
+      before.checkout,
+      /format version \d, and this build knows version 1/,
+    );
     await begin(third);
     await untilRaised(cluster);
     await load.end();

@@ -3,6 +3,7 @@
  * does, its processes end with it; where it fails, what it waited for and the tails of the servers'
  * logs are printed.
  */
+import type { Limits } from "../../lib/node/limits.ts";
 import { assert } from "../../lib/util/assert.ts";
 import { type Ended, ServerProcess } from "./server_process.ts";
 import { freePorts } from "../../bench/free_ports.ts";
@@ -18,9 +19,12 @@ export interface ClusterOptions {
   /** What the cluster file says of each server beside its ports, or instead. */
   readonly servers?: Readonly<Record<string, string | number>>;
   readonly timing?: Readonly<Record<string, number>>;
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: Partial<Limits>;
   readonly storage?: Readonly<Record<string, number>>;
   readonly backup?: Readonly<Record<string, string | number>>;
+  /** Further keys of the cluster file. */
+  readonly file?: Readonly<Record<string, unknown>>;
+  readonly tls?: object;
   /** Where the data goes, if not into the cluster's own directory. */
   readonly path?: string;
   /** What outside software leaves behind, and why that can't be ended here: leaks are not looked for. */
@@ -47,8 +51,9 @@ const PROBE_DEADLINE_MS = 2_000;
 /** One server of a cluster, over all its lives. */
 export class Server {
   readonly id: number;
-  readonly clientPort: number;
-  readonly logPort: number;
+  /** Where it is from its next start on. */
+  clientPort: number;
+  logPort: number;
   /** The build that the next start runs: where its sources are; undefined for this one. */
   checkout: string | undefined = undefined;
   /** What the next start is given besides its id and the cluster file. */
@@ -159,7 +164,11 @@ export class Cluster {
   readonly directory: string;
   readonly dataPath: string;
   readonly configFile: string;
-  readonly servers: readonly Server[];
+  /** Those of the cluster file first, then those that came later. */
+  readonly servers: Server[];
+  /** What a test has running beside the servers, and has to end before them. */
+  readonly beforeStop: (() => Promise<unknown>)[] = [];
+  readonly #founders: readonly Server[];
 
   constructor(options: ClusterOptions = {}) {
     const size = options.size ?? 3;
@@ -171,23 +180,41 @@ export class Cluster {
       { length: size },
       (_, i) => new Server(this, i + 1, ports[2 * i]!, ports[2 * i + 1]!),
     );
+    this.#founders = [...this.servers];
     this.writeConfig(options);
+  }
+
+  /** A server that no cluster file lists: it asks the others to be taken in. */
+  newcomer(id: number): Server {
+    const [clientPort, logPort] = freePorts(2);
+    const server = new Server(this, id, clientPort!, logPort!);
+    const own = ["--client-port", `${clientPort}`, "--log-port", `${logPort}`];
+    server.flags = ["--join", this.clientPorts(), ...own];
+    this.servers.push(server);
+    return server;
+  }
+
+  /** Of all servers, as the command line takes them. */
+  clientPorts(among: readonly Server[] = this.servers): string {
+    return among.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(",");
   }
 
   /** Writes the cluster file anew; servers read it when they start. */
   writeConfig(options: ClusterOptions): void {
-    const { servers = {}, timing, limits = {}, storage = {}, backup } = options;
+    const { servers = {}, timing, limits = {}, storage = {}, backup, tls, file } = options;
     Deno.writeTextFileSync(
       this.configFile,
       JSON.stringify({
         path: this.dataPath,
-        servers: this.servers.map(({ id, clientPort, logPort }) => (
+        servers: this.#founders.map(({ id, clientPort, logPort }) => (
           { id, hostname: "127.0.0.1", clientPort, logPort, ...servers }
         )),
         timing: { ...TIMING, ...timing },
         limits,
         storage,
         ...(backup !== undefined && { backup }),
+        ...(tls !== undefined && { tls }),
+        ...file,
       }),
     );
   }
@@ -238,7 +265,7 @@ export class Cluster {
   }
 
   client(among: readonly Server[] = this.servers): Client {
-    return new Client(among.map((server) => server.clientPort));
+    return new Client(() => among.map((server) => server.clientPort));
   }
 
   /** Ends all processes; the directory stays. */
@@ -247,6 +274,7 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
+    await Promise.all(this.beforeStop.map((end) => end()));
     await this.stopServers();
     Deno.removeSync(this.directory, { recursive: true });
   }

@@ -14,6 +14,11 @@ export class Load {
     this.#workers = Promise.all(
       Array.from({ length: workers }, (_, i) => this.#run(cluster, `${name}-${i}`)),
     ).catch((error) => this.#failure = error);
+    // A test that fails leaves its writers: they must not run on in the next one.
+    cluster.beforeStop.push(() => {
+      this.#isOver = true;
+      return this.#workers;
+    });
   }
 
   /** Waits until `count` more writes are acknowledged. */

@@ -27,7 +27,7 @@ clusterTest(
     });
     for (let i = 0; i < 3; i++) {
       using sixth = await server.connect();
-      assertEquals(await sixth.readToEnd(), "");
+      assertEquals(await sixth.readToEnd(), "-ERR max number of clients reached\r\n");
     }
     assertEquals(await sockets[4]!.ask("get a\r\n"), "ERR_NOT_FOUND");
     sockets[0]!.close();
@@ -141,6 +141,30 @@ clusterTest("process: a limit on descriptors that comes while the server runs is
     await after.send("get a\r\n");
     return await after.readLine(1_000).catch(() => "") === "VALUE 1";
   });
+});
+
+clusterTest("process: a crowd that comes at once takes no descriptors that files need", {
+  size: 1,
+  notRun: noPrlimit,
+}, async (cluster) => {
+  await cluster.startAll();
+  const server = cluster.server(1);
+  assertEquals(run("prlimit", `--pid=${server.process.pid}`, "--nofile=64:64"), null);
+  using before = await letIn(server);
+  // All of them are in its queue when it looks: some runtimes have one of 128.
+  server.freeze();
+  const sockets: RawSocket[] = [];
+  for (let i = 0; i < 100; i++) sockets.push(await server.connect());
+  await before.send("set a 0 1\r\nx\r\n");
+  server.thaw();
+  assertEquals(await before.readLine(), "OK 1");
+  await server.process.logged("Clients are turned away: almost no file descriptors");
+  await eventually("all of them to be turned away or let in", () => openFiles(server) <= 64 - 8);
+  const refused = server.process.log.filter(({ message }) =>
+    message === "Cannot accept connections"
+  );
+  assertEquals(refused, [], "there was always one for the next connection");
+  for (const socket of sockets) socket.close();
 });
 
 clusterTest("process: a frozen follower does not stop the others, nor fill the leader's memory", {

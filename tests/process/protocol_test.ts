@@ -152,7 +152,23 @@ sharedClusterTest("process: clients of three servers", {
       const lines: string[] = [];
       do lines.push(await asked.readLine()); while (lines.at(-1) !== "");
       const verbs = lines.slice(0, -1).map((line) => line.split(" ")[0]);
-      assertEquals(verbs, ["set", "get", "getm", "cas", "delete", "help"]);
+      const sessions = ["session", "@<session>.<sequence>.<lowest>"];
+      assertEquals(
+        verbs,
+        [
+          "set",
+          "get",
+          "getm",
+          "cas",
+          "delete",
+          "scan",
+          ...sessions,
+          "watch",
+          "unwatch",
+          "auth",
+          "help",
+        ],
+      );
     }
   },
 

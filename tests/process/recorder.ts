@@ -2,7 +2,7 @@
 import type { Random } from "../../lib/util/random.ts";
 import { ABSENT, NO_KNOWN_VALUE, type Operation } from "../lincheck/history.ts";
 import { sleep } from "./patience.ts";
-import { RawSocket } from "./socket.ts";
+import { RawSocket, TURNED_AWAY } from "./socket.ts";
 
 const KEYS = 4;
 const PIPELINE_MAX = 4;
@@ -49,7 +49,7 @@ export class Recorder {
   async #converse(client: number, socket: RawSocket, random: Random): Promise<number | null> {
     const connection = this.#nextConnection++;
     const known = new Map<string, { version: number; value: number }>();
-    while (!this.isOver) {
+    for (let isFirst = true; !this.isOver; isFirst = false) {
       const operations: Operation[] = [];
       let bytes = "";
       const count = 1 + random.u32() % PIPELINE_MAX;
@@ -64,6 +64,10 @@ export class Recorder {
       let served = true;
       for (const operation of operations) {
         const line = await socket.readLine(DEADLINE_MS);
+        if (line === TURNED_AWAY && operation === operations[0] && isFirst) {
+          for (const one of operations) one.outcome = "nothing";
+          return null;
+        }
         const value = line.startsWith("VALUE ") ? await socket.readLine(DEADLINE_MS) : "";
         operation.returnedAt = performance.now();
         note(operation, line, value);

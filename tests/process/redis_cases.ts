@@ -56,6 +56,44 @@ CLIENT setname x | client getname
 CLIENT ID extra
 CLIENT FOO
 CLIENT FOO bar
+CLIENT INFO x
+CLIENT HELP x
+CLIENT LIST x
+CLIENT LIST TYPE
+CLIENT LIST TYPE nosuch
+CLIENT LIST TYPE master
+CLIENT LIST TYPE replica
+CLIENT LIST TYPE slave
+CLIENT LIST type pubsub
+CLIENT LIST TYPE normal x
+CLIENT LIST ID
+CLIENT LIST ID abc
+CLIENT LIST ID 999999999
+CLIENT LIST ID 999999999 x
+CLIENT KILL
+CLIENT KILL 1.2.3.4:5
+CLIENT KILL ID
+CLIENT KILL ID abc
+CLIENT KILL ID 0
+CLIENT KILL ID -1
+CLIENT KILL ID 999999999
+CLIENT KILL ID 999999999 SKIPME
+CLIENT KILL ID 999999999 SKIPME maybe
+CLIENT KILL ADDR 1.2.3.4:5
+CLIENT KILL ADDR 1.2.3.4:5 LADDR 1.2.3.4:6 SKIPME no
+CLIENT KILL LADDR 1.2.3.4:5
+CLIENT KILL TYPE master
+CLIENT KILL TYPE replica
+CLIENT KILL TYPE constructor
+CLIENT KILL TYPE pubsub
+CLIENT KILL USER nosuch
+CLIENT KILL FOO bar
+CLIENT KILL USER default ADDR 1.2.3.4:5
+CLIENT KILL ID 999999999 FOO
+CLIENT NO-EVICT
+CLIENT NO-EVICT on
+CLIENT NO-EVICT OFF
+CLIENT NO-EVICT maybe
 CLIENT SETNAME me | RESET | CLIENT GETNAME
 FOO
 FOO bar
@@ -774,11 +812,51 @@ SELECT 15
 `,
   },
   {
-    about: "no authentication yet",
-    differs: "nobody is let believe that a password protects this server",
+    about: "no user default",
+    differs: "while there are no users there is nobody to authenticate as",
     cases: `
 AUTH default secret
 HELLO 3 AUTH default secret
+ACL USERS
+ACL LIST
+ACL GETUSER default
+`,
+  },
+  {
+    about: "users",
+    cases: `
+ACL WHOAMI
+ACL WHOAMI x
+ACL whoami | HELLO 3 | ACL WHOAMI
+ACL GETUSER nobody
+HELLO 3 | ACL GETUSER nobody
+ACL GETUSER
+ACL DELUSER
+ACL DELUSER nobody nobody
+ACL SETUSER
+ACL SETUSER a\\sb on
+ACL SETUSER x foo
+ACL SETUSER x on +nosuch
+ACL SETUSER x on -@nosuch
+ACL SETUSER x on ~a\\sb
+ACL SETUSER x on allkeys ~a
+ACL SETUSER x on %X~a
+ACL CAT
+ACL CAT nosuch
+ACL CAT a b
+ACL GENPASS 0
+ACL GENPASS -5
+ACL GENPASS 5000
+ACL GENPASS x
+ACL GENPASS 1 2
+ACL DRYRUN
+ACL DRYRUN nobody get k
+ACL NOSUCH
+ACL
+ACL USERS x
+ACL LIST x
+MULTI | ACL WHOAMI | EXEC
+MULTI | ACL NOSUCH | EXEC
 `,
   },
   {
@@ -816,6 +894,23 @@ PING | INLINE
 `,
   },
   {
+    about: "conditions on the value that is there",
+    differs: "redis-server 7.0 has none; docs/redis.md says who brought them",
+    cases: `
+SET k v | SET k w IFEQ v | GET k
+SET k v | SET k w IFEQ x GET | GET k
+SET k v | SET k w IFNE v | GET k
+SET k v | SET k w IFDEQ 9dc7e5eb3d8f4a2c
+SET k v | DELIFEQ k v | EXISTS k
+SET k v | DELEX k IFEQ v
+SET k v | DELEX k
+SET k v | DIGEST k
+DIGEST k
+MSETEX 2 a 1 b 2 NX EX 100 | TTL b
+MSETEX 0 a 1
+`,
+  },
+  {
     about: "CLUSTER is always there, and other commands are not",
     differs: "this is a cluster of one shard; docs/redis.md lists the commands",
     cases: `
@@ -831,12 +926,10 @@ LPUSH k a
 HSET k f v
 SADD k a
 ZADD k 1 a
-EVAL return\\s1 0
 SUBSCRIBE c
 OBJECT ENCODING k
 RENAME a b
 COPY a b
-CLIENT NO-EVICT on
 CONFIG SET save x
 COMMAND COUNT
 CONFIG GET databases

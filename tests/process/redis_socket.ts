@@ -139,6 +139,7 @@ export function parseReply(raw: string): Reply {
       }
       case "*":
       case "~":
+      case ">":
       case "%": {
         if (rest === "-1") return null;
         const count = Number(rest) * (type === "%" ? 2 : 1);

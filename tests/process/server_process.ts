@@ -1,4 +1,5 @@
 /** One server as a process of its own, with its log lines kept. */
+import { ENVIRONMENT } from "../../lib/host/process.ts";
 import { KeptText } from "./kept_text.ts";
 import { eventually, REPLY_DEADLINE_MS, within } from "./patience.ts";
 
@@ -6,16 +7,6 @@ export const PROJECT = new URL("../../", import.meta.url).pathname;
 
 /** The permissions that the compiled program has. */
 const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
-const ENVIRONMENT = [
-  "RAFTKV_ID",
-  "RAFTKV_CONFIG",
-  "RAFTKV_DATA",
-  "RAFTKV_LOG",
-  "RAFTKV_LOG_LEVEL",
-  "RAFTKV_SERVERS",
-  "RAFTKV_TIMEOUT",
-  "RAFTKV_OUTPUT",
-];
 
 /** Without what the person who runs the tests has set. */
 export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {

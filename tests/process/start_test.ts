@@ -243,13 +243,29 @@ clusterTest("process: a hostname that nobody knows, or of another machine, is na
   size: 1,
 }, async (cluster) => {
   const refused = async (hostname: string, ...words: string[]) => {
-    cluster.writeConfig({ servers: { hostname } });
+    cluster.writeConfig({ servers: { hostname }, file: { insecure: true } });
     cluster.server(1).start();
     assertRefused(await cluster.server(1).process.ended(), 1, `of ${hostname}: `, ...words);
   };
   await refused("nobody.invalid", "the name nobody.invalid ");
   await refused("203.0.113.7", "this machine does not have that address", "clientListen");
 });
+
+clusterTest(
+  "process: a port that would be open to the network is named, and nothing is opened or made",
+  {
+    size: 1,
+    servers: { hostname: "0.0.0.0" },
+  },
+  async (cluster) => {
+    cluster.server(1).start();
+    const ended = await cluster.server(1).process.ended();
+    assertRefused(ended, 1, "servers[0].hostname: server 1 would open its client port on 0.0.0.0");
+    assertEquals([...Deno.readDirSync(cluster.directory)].map(({ name }) => name), [
+      "cluster.json",
+    ]);
+  },
+);
 
 clusterTest("process: two servers never share a data directory", { size: 1 }, async (cluster) => {
   await cluster.startAll();

@@ -11,6 +11,7 @@ import {
   type Entry,
   EntryKind,
   type HardState,
+  type Incarnation,
   type MemberChange,
   type Message,
   type PersistBatch,
@@ -135,7 +136,9 @@ export const WALK_OVERRIDES: Partial<RaftOptions> = {
 export interface Server {
   readonly id: ServerId;
   /** Which life of this id it is: its data directory was made anew so often. */
-  life: number;
+  readonly life: number;
+  /** The configuration that it began with: those that join know no members, or the founders. */
+  readonly first: Configuration;
   raft: Raft;
   disk: Disk;
   up: boolean;
@@ -151,6 +154,8 @@ export interface Server {
   reads: ReadState[];
   readonly events: RaftEvent[];
 }
+
+type BootedServer = Pick<Server, "id" | "life" | "first" | "disk" | "events">;
 
 export interface ClusterOptions {
   readonly voters?: readonly ServerId[];
@@ -178,10 +183,10 @@ export class Cluster {
   /** One-way cuts, as `from>to`. */
   readonly cuts = new Set<string>();
   readonly #options: ClusterOptions;
-  /** What each server began with: those that join know no members. */
-  readonly #first = new Map<ServerId, Configuration>();
-  /** The life of the server that a message is from. */
-  readonly #lives = new WeakMap<Message, number>();
+  /** Earlier and later lives of ids, which run and are not reached: see `swap`. */
+  readonly #aside: Server[] = [];
+  /** The life of the server that a message is from, and the one that it is for: undefined for any. */
+  readonly #ends = new WeakMap<Message, { from: Incarnation; to: Incarnation | undefined }>();
 
   constructor(options: ClusterOptions = {}) {
     this.#options = options;
@@ -194,11 +199,11 @@ export class Cluster {
 
   #addServer(id: ServerId, life: number, disk: Disk, first: Configuration): void {
     const events: RaftEvent[] = [];
-    this.#first.set(id, first);
     this.servers.set(id, {
       id,
       life,
-      raft: this.#boot(id, disk, events),
+      first,
+      raft: this.#boot({ id, life, first, disk, events }),
       disk,
       up: true,
       held: false,
@@ -212,9 +217,38 @@ export class Cluster {
     });
   }
 
-  /** A server that is no member yet, with nothing on its disk; `life`: of that id. */
-  join(id: ServerId, life = 1): void {
-    this.#addServer(id, life, emptyDisk(), makeConfiguration([]));
+  /**
+   * A server that is no member yet, with nothing on its disk; `life`: of that id. `knowsFounders`: its log
+   * begins with the configuration that the cluster was founded with.
+   */
+  join(id: ServerId, life = 1, knowsFounders = false): void {
+    const first = knowsFounders ? this.configuration : makeConfiguration([]);
+    const before = this.servers.get(id);
+    if (before !== undefined) this.#aside.push(before);
+    this.#addServer(id, life, emptyDisk(), first);
+  }
+
+  /** Those that are reached, and those that are not. */
+  allLives(): Server[] {
+    return [...this.servers.values(), ...this.#aside];
+  }
+
+  /** The lives of an id that are not reached. */
+  livesAside(id: ServerId): number[] {
+    return this.#aside.filter((one) => one.id === id).map(({ life }) => life);
+  }
+
+  /** Another life of an id is reached from now on, in whatever state it was left; the one of today is not. */
+  swap(id: ServerId, life: number): void {
+    const at = this.#aside.findIndex((one) => one.id === id && one.life === life);
+    const [server] = this.#aside.splice(at, 1);
+    if (at < 0 || server === undefined) throw new Error(`No life ${life} of server ${id} is aside`);
+    this.#aside.push(this.at(id));
+    this.servers.set(id, server);
+    this.safety.restart(
+      id,
+      server.applied.at(-1)?.index ?? server.disk.snapshot?.position.index ?? 0,
+    );
   }
 
   /** Changes members on `id` (the newest leader unless named), without delivering. */
@@ -230,12 +264,13 @@ export class Cluster {
     this.#options.quorums?.watch(state);
   }
 
-  #boot(id: ServerId, disk: Disk, events: RaftEvent[]): Raft {
+  #boot({ id, life, first, disk, events }: BootedServer): Raft {
     const random = this.random.fork();
     discardOvertakenLog(disk);
     this.safety.restart(id, disk.snapshot?.position.index ?? 0);
     return new Raft(makeOptions({
-      configuration: disk.snapshot?.configuration ?? this.#first.get(id)!,
+      configuration: disk.snapshot?.configuration ?? first,
+      incarnation: incarnation(id, life),
       founders: [...this.configuration.voters, ...this.configuration.learners].map((one) =>
         member(one)
       ),
@@ -385,7 +420,12 @@ export class Cluster {
 
   #enqueue(messages: readonly Message[]): void {
     for (const message of messages) {
-      this.#lives.set(message, this.servers.get(message.from)?.life ?? 1);
+      const sender = this.at(message.from);
+      const { incarnations } = sender.raft.state.configurations.versions.at(-1)!;
+      // As links do: what rests on what a server is known to hold goes to the life that it is known of. An
+      // answer goes to whoever is there.
+      const to = message.kind.endsWith("Response") ? undefined : incarnations.get(message.to);
+      this.#ends.set(message, { from: incarnation(sender.id, sender.life), to });
     }
     this.queue.push(...messages);
     this.sent.push(...messages);
@@ -448,13 +488,21 @@ export class Cluster {
     this.cuts.clear();
   }
 
+  /** Whom a message reaches that is delivered now; null where it is lost, or is for another life. */
+  targetOf(message: Message): Server | null {
+    const target = this.servers.get(message.to);
+    if (target?.up !== true || this.isCut(message.from, message.to)) return null;
+    const to = this.#ends.get(message)?.to;
+    return to === undefined || to === incarnation(target.id, target.life) ? target : null;
+  }
+
   /** Delivers the message at `position` of the queue, unless its link is cut or its target down. */
   deliverAt(position: number): Message | undefined {
     const [message] = this.queue.splice(position, 1);
     if (message === undefined) return undefined;
-    const target = this.servers.get(message.to);
-    if (target?.up && !this.isCut(message.from, message.to)) {
-      target.raft.step(message, incarnation(message.from, this.#lives.get(message) ?? 1));
+    const target = this.targetOf(message);
+    if (target !== null) {
+      target.raft.step(message, this.#ends.get(message)?.from ?? null);
       this.#watch(target.raft.state);
       this.process(message.to);
     }
@@ -561,7 +609,7 @@ export class Cluster {
   restart(id: ServerId, suspect = false): void {
     const server = this.at(id);
     if (suspect) server.disk.hardState = { ...server.disk.hardState, suspect };
-    server.raft = this.#boot(id, server.disk, server.events);
+    server.raft = this.#boot(server);
     server.up = true;
     server.applied = [...server.disk.snapshot?.contents ?? []];
     server.reads = [];

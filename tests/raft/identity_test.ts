@@ -143,3 +143,87 @@ Deno.test("a replaced server's old self comes back: it is told, and nothing of i
   cluster.run(2 * TICKS);
   assertEquals(cluster.at(3).applied.length, cluster.at(1).applied.length);
 });
+
+Deno.test("a server whose id the configuration gives to an earlier life is none of its voters", () => {
+  const founders = [1, 2, 3].map((id) => member(id));
+  const server = new Bench([], { founders, incarnation: incarnation(1, 2) });
+  const { raft, state } = server;
+  for (let ms = 0; ms < 5 * TICKS; ms++) raft.elapse(state.nowMs + 1);
+  assertEquals([state.role.kind, state.term], ["follower", 0]);
+  const ask = { kind: "voteRequest", from: 2, term: 1, lastIndex: 5, lastTerm: 1 } as const;
+  for (const preVote of [true, false]) {
+    raft.step(message({ ...ask, preVote, transfer: !preVote }), incarnation(2));
+    const [answer] = server.take();
+    assertEquals(answer!.kind === "voteResponse" && answer!.granted, false);
+  }
+  assertEquals(state.votedFor, 0);
+  // The founder itself does both.
+  const founder = new Bench([], { founders, incarnation: incarnation(1) });
+  for (let ms = 0; ms < 3 * TICKS; ms++) founder.raft.elapse(founder.state.nowMs + 1);
+  assertEquals(founder.state.role.kind, "preCandidate");
+});
+
+Deno.test("an only voter of an earlier life does not make its next one a leader", () => {
+  const founders = [member(1)];
+  const next = new Bench([], { founders, incarnation: incarnation(1, 2) }, [1]);
+  for (let ms = 0; ms < 3 * TICKS; ms++) next.raft.elapse(next.state.nowMs + 1);
+  assertEquals(next.state.role.kind, "follower");
+  const same = new Bench([], { founders, incarnation: incarnation(1) }, [1]);
+  for (let ms = 0; ms < 3 * TICKS; ms++) same.raft.elapse(same.state.nowMs + 1);
+  assertEquals(same.state.role.kind === "follower", false);
+});
+
+Deno.test("the next life of a server votes and campaigns once it was added and made a voter", () => {
+  const founders = [1, 2, 3].map((id) => member(id));
+  const server = new Bench([], { founders, incarnation: incarnation(1, 2) });
+  const { raft, state } = server;
+  const others = { ...describeMembers({ voters: [2, 3] }) };
+  const again = describeMembers({ voters: [1, 2, 3] });
+  const members = [member(1, 2), ...again.members.slice(1)];
+  const configurations = [
+    describeMembers({ voters: [2, 3], votersOutgoing: [1, 2, 3] }),
+    others,
+    { ...others, learners: [1], members },
+    { ...others, voters: [1, 2, 3], votersOutgoing: [2, 3], members },
+    { ...again, members },
+  ];
+  const entries = configurations.map((configuration, i) => ({
+    ...{ index: 1 + i, term: 1 },
+    data: makeConfigurationEntry(encodeConfiguration(configuration)),
+  }));
+  raft.step(message({ kind: "appendRequest", entries, commitIndex: 5 }), incarnation(2));
+  server.take();
+  assertEquals(state.commitIndex, 5);
+  for (let ms = 0; ms < 3 * TICKS; ms++) raft.elapse(state.nowMs + 1);
+  assertEquals(state.role.kind, "preCandidate");
+});
+
+Deno.test("a server whose log names its next life does not campaign, and its own vote is not that one's", () => {
+  const founders = [1, 2, 3].map((id) => member(id));
+  const server = new Bench([], { founders, incarnation: incarnation(1) });
+  const { raft, state } = server;
+  const without = describeMembers({ voters: [2, 3] });
+  const again = describeMembers({ voters: [1, 2, 3] });
+  const members = [member(1, 2), ...again.members.slice(1)];
+  const configurations = [
+    describeMembers({ voters: [2, 3], votersOutgoing: [1, 2, 3] }),
+    without,
+    { ...without, learners: [1], members },
+    { ...without, voters: [1, 2, 3], votersOutgoing: [2, 3], members },
+    { ...again, members },
+  ];
+  const entries = configurations.map((configuration, i) => ({
+    ...{ index: 1 + i, term: 1 },
+    data: makeConfigurationEntry(encodeConfiguration(configuration)),
+  }));
+  // From a leader that has just begun, and does not know yet what is committed: nor does this one.
+  raft.step(message({ kind: "appendRequest", entries, commitIndex: 0 }), incarnation(2));
+  server.take();
+  assertEquals([state.commitIndex, state.configurations.currentIndex], [0, 5]);
+  for (let ms = 0; ms < 3 * TICKS; ms++) raft.elapse(state.nowMs + 1);
+  // Whoever added the next life knew the removal of this one to be committed: nobody needs it.
+  raft.step(message({ kind: "voteResponse", preVote: true, term: 2, from: 2 }), incarnation(2));
+  server.take();
+  raft.step(message({ kind: "voteResponse", term: 2, from: 2 }), incarnation(2));
+  assertEquals(state.role.kind, "follower");
+});

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { isJoint } from "../../lib/raft/configuration.ts";
 import { describeConfiguration } from "../../lib/raft/describe.ts";
 import type { MemberChange } from "../../lib/raft/types.ts";
+import { message } from "./builders.ts";
 import { Cluster, TICKS } from "./cluster.ts";
 import { member } from "./members.ts";
 
@@ -70,7 +71,7 @@ Deno.test("figure 4.2: while a server may go by the old voters and others by the
   assertEquals(cluster.leaders(), [leader]);
 });
 
-Deno.test("figure 4.3: joint, then new, with no moment at which old or new decide alone", () => {
+Deno.test("figure 4.8: joint, then new, with no moment at which old or new decide alone", () => {
   const cluster = withLearners(4, 5);
   const joint = cluster.change([promote(4), promote(5), remove(2), remove(3)]);
   assertEquals(currentOf(cluster, 1), "voters 1 4 5 outgoing 1 2 3");
@@ -147,6 +148,33 @@ Deno.test("figure 4.6: who removed itself and is the only one with that entry ca
   assertEquals(currentOf(cluster, 2), "voters 2");
 });
 
+Deno.test("figure 4.7: who is about to be removed, and is not heartbeaten any more, disturbs nobody", () => {
+  const cluster = withLearners();
+  const joint = cluster.change([remove(3)]);
+  while (cluster.raft(1).state.commitIndex < joint) cluster.deliverAt(0);
+  // The leader goes by the new configuration already; 2 does not have it, and its log is that of 3.
+  assertEquals([1, 2, 3].map((id) => currentOf(cluster, id)), [
+    ...["voters 1 2", "voters 1 2 outgoing 1 2 3", "voters 1 2 outgoing 1 2 3"],
+  ]);
+  cluster.queue = [];
+  const { term } = cluster.raft(1).state;
+  // Its log is good enough for a pre-vote: what keeps 2 from voting is that it hears a leader (§4.2.3).
+  for (let i = 0; i < 3; i++) {
+    cluster.timeout(3);
+    cluster.tick([1]);
+    cluster.settle();
+  }
+  // And so for a vote, had it not asked before.
+  cluster.raft(2).step(message({
+    ...{ kind: "voteRequest", from: 3, to: 2, term: term + 5 },
+    ...{ lastIndex: cluster.raft(3).state.log.lastIndex, lastTerm: term },
+  }));
+  cluster.process(2);
+  cluster.settle();
+  assertEquals([cluster.leaders(), cluster.raft(2).state.term], [[1], term]);
+  expectCommitted(cluster, 1, "voters 1 2");
+});
+
 Deno.test("a leader that is removed leads until that is committed, does not count itself, and hands over", () => {
   const cluster = withLearners();
   cluster.holdDisk(2);
@@ -170,6 +198,8 @@ Deno.test("a leader that is removed leads until that is committed, does not coun
   const ticks = cluster.runUntil(() => cluster.leaders().some((id) => id !== 1), TICKS);
   assert(ticks <= 2, `the handover took ${ticks} ticks`);
   assertEquals(state.role.kind, "follower");
+  // Nobody tells it of the new leader, and its clients are sent there.
+  assertEquals([state.leaderId, state.successorId], [0, cluster.leaders().find((id) => id !== 1)!]);
   cluster.run(6 * TICKS);
   assertEquals(cluster.raft(1).state.role.kind, "follower");
   assertEquals(cluster.safety.leaders.size, 2, "it disturbed the others");

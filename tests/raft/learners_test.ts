@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describeConfiguration } from "../../lib/raft/describe.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
-import type { MemberChange } from "../../lib/raft/types.ts";
+import type { DiskRoom, MemberChange } from "../../lib/raft/types.ts";
 import { Cluster, textOf, TICKS } from "./cluster.ts";
 import { member } from "./members.ts";
 
@@ -160,4 +160,134 @@ Deno.test("one that is suspect is made a voter once it is sound, and nobody has 
   cluster.restart(3);
   cluster.runUntil(() => current(cluster) === "voters 1 2 3 4", 4 * TICKS);
   assertEquals(cluster.raft(4).state.suspect, false);
+});
+
+Deno.test("a learner is made a voter once it has shown that it is sound: what it told of that may be lost", () => {
+  const cluster = withJoining(4);
+  cluster.crash(3);
+  cluster.isolate(4);
+  cluster.change([add(4)]);
+  cluster.settle();
+  cluster.crash(4);
+  cluster.restart(4, true);
+  cluster.heal();
+  // What it says of that is lost, as where it has no connection yet.
+  const talk = () => {
+    cluster.processAll();
+    while (cluster.queue.length > 0) {
+      const { kind, from } = cluster.queue[0]!;
+      if (kind === "voteResponse" && from === 4) cluster.queue.shift();
+      else cluster.deliverAt(0);
+    }
+  };
+  // It can't hear 3, and its acks of what is committed end rounds all the same.
+  for (let i = 0; i < TICKS; i++) {
+    cluster.tick([1, 2, 4]);
+    talk();
+    assertEquals(current(cluster), "voters 1 2 3 learners 4");
+  }
+  const leader = leaderOf(cluster.raft(1).state)!;
+  assert(leader.catchUps.get(4)!.rounds > 0 && cluster.raft(4).state.suspect);
+  cluster.restart(3);
+  cluster.runUntil(() => current(cluster) === "voters 1 2 3 4", 4 * TICKS);
+});
+
+/** As `withJoining`; `rooms`: what is known of their disks, free unless it says otherwise. */
+function withDisks(rooms: Map<number, DiskRoom>, ...ids: number[]): Cluster {
+  const cluster = new Cluster({ overrides: { roomOf: (id) => rooms.get(id) ?? "free" } });
+  cluster.elect(1);
+  for (const id of ids) cluster.join(id);
+  cluster.run(4);
+  return cluster;
+}
+
+Deno.test("a learner whose disk is full is not made a voter until it has room, by name neither", () => {
+  const rooms = new Map<number, DiskRoom>([[4, "reserve"]]);
+  const cluster = withDisks(rooms, 4);
+  cluster.change([add(4)]);
+  for (const room of ["reserve", "none"] as const) {
+    rooms.set(4, room);
+    cluster.run(3 * TICKS);
+    assertEquals(current(cluster), "voters 1 2 3 learners 4", room);
+    assertEquals(cluster.raft(1).proposeChange([{ kind: "promote", id: 4 }]), {
+      ...{ accepted: false, reason: "full", servers: [4] },
+    });
+  }
+  rooms.delete(4);
+  cluster.runUntil(() => current(cluster) === "voters 1 2 3 4", TICKS);
+});
+
+Deno.test("a change that would leave no majority with room is refused, unless there is none already", () => {
+  const rooms = new Map<number, DiskRoom>([[3, "reserve"]]);
+  const cluster = withDisks(rooms, 4);
+  const refusal = (changes: MemberChange[]) => {
+    const result = cluster.raft(1).proposeChange(changes);
+    if (result.accepted) return "accepted";
+    return result.reason === "full" ? `full ${result.servers.join()}` : result.reason;
+  };
+  // Of 1 and 3 only one would have room.
+  assertEquals(refusal([{ kind: "remove", id: 2 }]), "full 3");
+  // Nobody else has any either: the full ones may go, and others come.
+  rooms.set(2, "reserve").set(1, "reserve");
+  assertEquals(refusal([add(4)]), "accepted");
+  cluster.run(TICKS);
+  assertEquals(current(cluster), "voters 1 2 3 4");
+  assertEquals(refusal([{ kind: "remove", id: 2 }]), "accepted");
+  cluster.run(4);
+  assertEquals(current(cluster), "voters 1 3 4");
+  // One that can't write anything does not count even then.
+  rooms.set(3, "none").set(4, "none");
+  assertEquals(refusal([{ kind: "move", id: 3, addresses: new Uint8Array(1) }]), "full 3,4");
+});
+
+Deno.test("no learner is made a voter where that would leave too few with room", () => {
+  const rooms = new Map<number, DiskRoom>([[3, "reserve"]]);
+  const cluster = withDisks(rooms, 4);
+  cluster.change([add(4, true)]);
+  cluster.run(4);
+  // 1, 2 and 4 have room: three of four.
+  assertEquals(cluster.raft(1).proposeChange([{ kind: "promote", id: 4 }]).accepted, true);
+});
+
+Deno.test("a learner that is replaced begins with nothing, and what its earlier life says counts for nothing", () => {
+  const cluster = withJoining(4);
+  cluster.change([add(4, true)]);
+  cluster.propose("x");
+  cluster.run(2 * TICKS);
+  const progress = () => leaderOf(cluster.raft(1).state)!.progress.get(4)!;
+  const { lastIndex } = cluster.raft(1).state.log;
+  assertEquals(progress().matchIndex, lastIndex);
+  cluster.crash(4);
+  const { incarnation, addresses } = member(4, 2);
+  cluster.change([{ kind: "replace", id: 4, incarnation, addresses }]);
+  assertEquals([progress().matchIndex, progress().isHeard], [0, false]);
+  const index = lastIndex + 1;
+  const ack = { kind: "appendResponse", from: 4, to: 1, success: true, index } as const;
+  const { term } = cluster.raft(1).state;
+  const rest = { term, hintIndex: 0, hintTerm: 0, readRound: 0 };
+  cluster.raft(1).step({ ...ack, ...rest }, member(4, 1).incarnation);
+  assertEquals(progress().matchIndex, 0);
+  // The new one gets all of it, is a learner as the one before, and can be made a voter.
+  cluster.join(4, 2);
+  cluster.run(4 * TICKS);
+  const entries = (id: number) => cluster.raft(id).state.log.entries.map(textOf);
+  assertEquals(entries(4), entries(1));
+  assertEquals(current(cluster), "voters 1 2 3 learners 4");
+  cluster.change([{ kind: "promote", id: 4 }]);
+  cluster.run(TICKS);
+  assertEquals(current(cluster, 4), "voters 1 2 3 4");
+});
+
+Deno.test("a voter is not replaced in one change, nor a learner by itself", () => {
+  const cluster = withJoining(4);
+  cluster.change([add(4, true)]);
+  cluster.run(TICKS);
+  const refusal = (id: number, life: number) => {
+    const { incarnation, addresses } = member(id, life);
+    const result = cluster.raft(1).proposeChange([{ kind: "replace", id, incarnation, addresses }]);
+    return result.accepted || result.reason !== "invalid" ? result : result.problem;
+  };
+  assertEquals(refusal(3, 2), "Server 3 votes: remove it first");
+  assertEquals(refusal(4, 1), "Server 4 is a member already");
+  assertEquals(refusal(5, 1), "Server 5 is no member");
 });

@@ -241,3 +241,19 @@ Deno.test("what was read for a follower that has accepted it meanwhile is not ke
   const { matchIndex, ahead, reading } = leaderOf(bench.state)!.progress.get(2)!;
   assertEquals([matchIndex, ahead.length, reading], [3, 0, null]);
 });
+
+Deno.test("a follower is handed what somebody waits for first: its batch, and then what it is to apply", () => {
+  const bench = new Bench([1], {});
+  const append = { kind: "appendRequest", prevIndex: 1, prevTerm: 1, commitIndex: 2 } as const;
+  bench.raft.step(message({ ...append, entries: [entry(2, 1), entry(3, 1)] }));
+  const first = bench.raft.ready();
+  assertEquals([first.persist?.entries.length, first.committed], [2, []]);
+  assertEquals([bench.raft.hasReady(), bench.raft.hasCommitted], [true, true]);
+  // However long the sync takes.
+  assertEquals(bench.raft.ready().committed.map(({ index }) => index), [1, 2]);
+  assertEquals(bench.raft.hasReady(), false);
+  bench.raft.advance(first.persist!);
+  // With nothing to write it is handed out at once.
+  bench.raft.step(message({ kind: "heartbeat", commitIndex: 3 }));
+  assertEquals(bench.raft.ready().committed.map(({ index }) => index), [3]);
+});

@@ -124,7 +124,7 @@ export class Snapshots {
     const offset = part.heldBytes;
     const ends = { from: server.id, to: chunk.from, term };
     this.#send([{ kind: "snapshotChunkResponse", ...ends, index, snapshotTerm, offset }]);
-    if (!isNew || part.heldBytes < chunk.totalBytes) return;
+    if (!isNew || part.heldBytes < (chunk.totalBytes ?? Infinity)) return;
     const file = this.#files.get(keyOf(part.position));
     if (file === undefined) throw new Error(`Nobody took a snapshot at ${keyOf(part.position)}`);
     keepNewest(server, file);

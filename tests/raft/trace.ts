@@ -71,12 +71,14 @@ class Trace {
     });
   }
 
-  /** `add 4 remove 2` as changes. */
+  /** `add 4 remove 2 move 3:a9` as changes. */
   changes(words: string[]): MemberChange[] {
     const changes: MemberChange[] = [];
     for (let at = 0; at < words.length; at += 2) {
-      const [kind, id] = [words[at]!, Number(words[at + 1])];
+      const kind = words[at]!;
+      const [id = 0, address = ""] = [parseInt(words[at + 1]!), words[at + 1]!.split(":")[1]];
       if (kind === "promote" || kind === "demote" || kind === "remove") changes.push({ kind, id });
+      else if (kind === "move") changes.push({ kind, id, addresses: bytes(address) });
       else if (kind === "add" || kind === "learn") {
         const { life } = this.cluster.at(id);
         changes.push({ kind: "add", ...member(id, life), staysLearner: kind === "learn" });
@@ -88,7 +90,7 @@ class Trace {
   deliver(position: number): void {
     const { cluster } = this;
     const message = cluster.queue[position]!;
-    const lost = cluster.isCut(message.from, message.to) || !cluster.at(message.to).up;
+    const lost = cluster.targetOf(message) === null;
     this.out.push(`${lost ? "x" : ">"} ${describeMessage(message)}`);
     cluster.deliverAt(position);
   }
@@ -106,6 +108,7 @@ class Trace {
 function reasonOf(refusal: ChangeRefusal): string {
   if (refusal.reason === "invalid") return refusal.problem;
   if (refusal.reason === "unreachable") return `unreachable: ${refusal.missing.join(", ")}`;
+  if (refusal.reason === "full") return `full: ${refusal.servers.join(", ")}`;
   return refusal.reason;
 }
 
@@ -135,7 +138,12 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   /** join N: a server that is no member yet, with an empty disk; rejoin N: the same id in its next life. */
   join: ({ cluster }, [id]) => cluster.join(Number(id)),
   rejoin: ({ cluster }, [id]) => cluster.join(Number(id), cluster.at(Number(id)).life + 1),
-  /** change N add 4 learn 5 promote 6 demote 1 remove 2: all in one step; `learn` adds one that stays a learner. */
+  /** swap N L: life L of N is reached from now on, in the place of the one of today. */
+  swap: ({ cluster }, [id, life]) => cluster.swap(Number(id), Number(life)),
+  /**
+   * change N add 4 learn 5 promote 6 demote 1 remove 2 move 3:a9: all in one step; `learn` adds one that stays
+   * a learner.
+   */
   change: (trace, [id, ...words]) => {
     const { raft } = trace.cluster.at(Number(id));
     const result = raft.proposeChange(trace.changes(words));
@@ -148,6 +156,14 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
       const { configurations, commitIndex } = trace.cluster.raft(Number(id)).state;
       const state = configurations.currentIndex <= commitIndex ? "committed" : "not committed";
       trace.out.push(`${id} ${describeConfiguration(configurations.current)}, ${state}`);
+    }
+  },
+  /** addresses N...: of all members, as each of these has them. */
+  addresses: (trace, ids) => {
+    for (const id of ids) {
+      const { members } = trace.cluster.raft(Number(id)).state.configurations.current;
+      const known = members.map((one) => `${one.id} at ${new TextDecoder().decode(one.addresses)}`);
+      trace.out.push(`${id} has ${known.join(", ")}`);
     }
   },
   /** read N */
@@ -165,6 +181,17 @@ const COMMANDS: Record<string, (trace: Trace, words: string[]) => void> = {
   deliver: (trace, words) => {
     const count = trace.positions(words).length;
     for (let i = 0; i < count; i++) trace.deliver(trace.positions(words)[0]!);
+  },
+  /** misdeliver N M O: what is under way from N to M comes to O, which has got the address that M had. */
+  misdeliver: (trace, [from, to, other]) => {
+    const { cluster } = trace;
+    for (let at; (at = trace.positions([from!, to!])[0]) !== undefined;) {
+      const [message] = cluster.queue.splice(at, 1);
+      trace.out.push(`? ${describeMessage(message!)}, at ${other}`);
+      const { raft } = cluster.at(Number(other));
+      raft.step(message!);
+      cluster.process(Number(other));
+    }
   },
   /** deliver-last N M: only the newest message on that link. */
   "deliver-last": (trace, words) => trace.deliver(trace.positions(words).at(-1)!),

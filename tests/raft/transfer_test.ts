@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { Bench } from "./builders.ts";
+import { Bench, message } from "./builders.ts";
 import { bytes, Cluster, makeOptions, textOf, TICKS } from "./cluster.ts";
+import { incarnation, member } from "./members.ts";
 
 Deno.test("the leadership goes to the named server, although the old leader lives", () => {
   const cluster = new Cluster();
@@ -135,6 +136,7 @@ Deno.test("transfer: who catches up once the time is over is not ordered any mor
     const { state, raft } = bench;
     const { term, log } = state;
     bench.step({ kind: "appendResponse", from: 2, term, success: true, index: log.lastIndex });
+    bench.step({ kind: "heartbeatResponse", from: 3, term });
     assertEquals(raft.transferLeadership(3), true);
     // A frame comes in before the late timer, by which proposals are taken again.
     raft.noteTime(state.nowMs + state.options.electionTimeoutMs + lateMs);
@@ -147,4 +149,72 @@ Deno.test("transfer: who catches up once the time is over is not ordered any mor
     });
     assertEquals(sent.filter(({ kind }) => kind === "timeoutNow").length, orders);
   }
+});
+
+const SUSPICION = { kind: "voteResponse", preVote: true, granted: false, suspect: true } as const;
+
+Deno.test("transfer: never to a server that is suspect, as it would ignore the order", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.run(4);
+  // 2 can't hear 3, so it stays suspect; of the two it answers first.
+  cluster.crash(2);
+  leader.peerDisconnected(2);
+  cluster.restart(2, true);
+  cluster.cut([2], [3]);
+  cluster.run(TICKS);
+  assertEquals(leader.transferLeadership(2), false);
+  assertEquals(leader.propose(bytes("x")).accepted, true);
+  cluster.settle();
+  assertEquals(leader.transferLeadership(), true);
+  cluster.settle();
+  assertEquals(cluster.leaders(), [3]);
+  cluster.crash(1);
+  assertEquals(cluster.leader().transferLeadership(2), false);
+});
+
+Deno.test("transfer: to one that was suspect once it is sound, though nobody reads or changes anything", () => {
+  const cluster = new Cluster();
+  const leader = cluster.elect(1);
+  cluster.crash(3);
+  cluster.run(4);
+  cluster.crash(2);
+  leader.peerDisconnected(2);
+  cluster.restart(2, true);
+  cluster.run(TICKS / 2);
+  assertEquals([cluster.raft(2).state.suspect, leader.transferLeadership()], [true, true]);
+  // 3, which is dead, was the only choice.
+  cluster.run(TICKS);
+  cluster.restart(3);
+  cluster.runUntil(() => !cluster.raft(2).state.suspect, 2 * TICKS);
+  cluster.run(4);
+  assertEquals(leader.transferLeadership(2), true);
+  cluster.settle();
+  assertEquals(cluster.leaders(), [2]);
+});
+
+Deno.test("transfer: given up where its target turns out to be suspect", () => {
+  const bench = new Bench([1]);
+  bench.lead();
+  const { raft, state } = bench;
+  bench.step({ kind: "heartbeatResponse", from: 3, term: state.term });
+  assertEquals(raft.transferLeadership(3), true);
+  bench.step({ ...SUSPICION, from: 2, term: state.term });
+  assertEquals(raft.propose(bytes("x")), { accepted: false, reason: "transferring" });
+  bench.step({ ...SUSPICION, from: 3, term: state.term });
+  assertEquals(raft.propose(bytes("x")).accepted, true);
+});
+
+Deno.test("transfer: a server that is named has to answer, in the life that the configuration means", () => {
+  const bench = new Bench([1], { founders: [1, 2, 3].map((id) => member(id)) });
+  bench.lead();
+  const { raft, state } = bench;
+  const answer = message({ kind: "heartbeatResponse", from: 3, term: state.term });
+  raft.step(answer, incarnation(3, 2));
+  assertEquals(raft.transferLeadership(3), false);
+  raft.step(answer, incarnation(3));
+  assertEquals(raft.transferLeadership(3), true);
+  raft.elapse(state.nowMs + state.options.electionTimeoutMs);
+  raft.peerDisconnected(3);
+  assertEquals(raft.transferLeadership(3), false);
 });

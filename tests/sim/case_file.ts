@@ -1,6 +1,7 @@
 /** A run kept as a file: a seed with the options that it needs, in the corpus or from the shrinker. */
 import { drawOptions, type SimOptions } from "./options.ts";
 import { withRules } from "./patience.ts";
+import { DEFAULT_CLIENT_BOUNDS } from "../../lib/node/limits.ts";
 import type { SimResult } from "./simulation.ts";
 
 export interface Case {
@@ -13,6 +14,8 @@ export interface Case {
   readonly options: Partial<SimOptions>;
 }
 
+const NO_BOUNDS = { perAddress: DEFAULT_CLIENT_BOUNDS, perUser: DEFAULT_CLIENT_BOUNDS };
+
 /** What a kept run needs; what it does not say, since it is older, is as its seed draws it. */
 export function optionsOf({ seed, options }: Case): SimOptions {
   const drawn = drawOptions(seed, options);
@@ -24,10 +27,16 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     older: options.older ?? [],
     spoiledReads: options.spoiledReads ?? 0,
     timersLate: options.timersLate ?? 0,
+    members: options.members ?? null,
     momentFault: options.momentFault ?? 0,
     wipesAtFirst: options.wipesAtFirst ?? false,
+    users: options.users ?? null,
+    sessions: options.sessions ?? null,
+    watches: options.watches ?? null,
+    secret: options.secret ?? "none",
+    clientHosts: options.clientHosts ?? 0,
     timing: { ...timing, ...options.timing },
-    limits: { ...limits, ...options.limits },
+    limits: { ...limits, ...NO_BOUNDS, ...options.limits },
     storage: { ...storage, ...options.storage },
     network: { ...network, ...options.network },
     disk: { ...disk, ...options.disk },

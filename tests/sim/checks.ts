@@ -13,11 +13,14 @@ import { ReadQuorum } from "./read_quorum.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import { checkRivals } from "./rival_checks.ts";
 import { SuspicionChecks } from "./suspicion_checks.ts";
+import { halvesOf, membersOf, type ServerOf, type Voting, Votings } from "./votings.ts";
 import { CheckFailure } from "./world.ts";
 
 /** The part of a server that is checked. */
 export interface CheckedServer {
   readonly id: number;
+  /** Its id in the cluster, which may have been another server's before. */
+  readonly serverId: number;
   readonly probe: ServerProbe | null;
   /** Its data was damaged, and it knows that it may have lost what it promised. */
   readonly mayForget: boolean;
@@ -25,6 +28,7 @@ export interface CheckedServer {
 
 /** What was last seen of one server; log and durable index outlive its crashes. */
 class Record {
+  serverId = 0;
   isOpen = false;
   isLeader = false;
   term = 0;
@@ -44,6 +48,12 @@ class Record {
   /** The term of each entry, and a checksum of everything up to it. Index 0 stands for "nothing". */
   readonly terms: number[] = [0];
   readonly chain: number[] = [0];
+  /** Who the members are by this log. */
+  readonly votings: Votings;
+
+  constructor(votings: Votings) {
+    this.votings = votings;
+  }
 }
 
 /** Where an entry's data has its stamp: see lib/raft/envelope.ts. */
@@ -71,11 +81,62 @@ export class StateChecks {
   readonly #reads = new ReadQuorum();
   readonly #suspicions = new SuspicionChecks();
   readonly #logOf = (id: number): Record => this.#record(id);
+  readonly #makeVotings: () => Votings;
+  /** Who the members are by what is committed. */
+  readonly ledgerVotings: Votings;
   /** Elections won, and comparisons of digests made. */
   elections = 0;
   onElection: (() => void) | null = null;
   onTruncation: ((behindIndex: number, durableIndex: number) => void) | null = null;
+  /** A configuration is committed after `before`; and one was cut off a log. */
+  onMembers: ((voting: Voting, before: Voting) => void) | null = null;
+  onMembersCut: (() => void) | null = null;
+  /** An entry is committed that was not before; and a server has applied its log up to `index`. */
+  onCommitted: ((data: Uint8Array) => void) | null = null;
+  onApplied: ((id: number, probe: ServerProbe, index: number) => void) | null = null;
   digestsCompared = 0;
+
+  /** `founders`: the servers that the cluster begins with. */
+  constructor(founders: readonly number[], serverOf: ServerOf) {
+    this.#makeVotings = () => new Votings(founders, serverOf);
+    this.ledgerVotings = this.#makeVotings();
+  }
+
+  /** Whom a server needs a majority of, to lead and to commit: by its own log. */
+  halvesOf(id: number): readonly (readonly number[])[] {
+    return this.#record(id).votings.halves;
+  }
+
+  /** Who the members are by a server's own log. */
+  votingOf(id: number): Voting {
+    return this.#record(id).votings.current;
+  }
+
+  /** The same, by what is durable of it. */
+  durableVotingOf(id: number): Voting {
+    const { votings, durableIndex } = this.#record(id);
+    return votings.list.findLast(({ index }) => index <= durableIndex)!;
+  }
+
+  /** Whether a server ever was a member by its own log. */
+  knowsItself(id: number): boolean {
+    return this.#record(id).votings.list.some((voting) => membersOf(voting).includes(id));
+  }
+
+  /** The configuration that is committed, and all that some log holds after it. */
+  votingsInPlay(): Voting[] {
+    const { current } = this.ledgerVotings;
+    const later = [...this.#records.values()].flatMap(({ votings }) =>
+      votings.list.filter(({ index }) => index > current.index)
+    );
+    return [current, ...later];
+  }
+
+  /** What a server finds when it starts again: the configuration of its snapshot, and all after that. */
+  votingsHeldBy(id: number): readonly Voting[] {
+    const { votings, snapshotIndex } = this.#record(id);
+    return votings.from(snapshotIndex);
+  }
 
   get committedIndex(): number {
     return this.ledgerTerms.length - 1;
@@ -84,7 +145,7 @@ export class StateChecks {
   #record(id: number): Record {
     let record = this.#records.get(id);
     if (record === undefined) {
-      record = new Record();
+      record = new Record(this.#makeVotings());
       this.#records.set(id, record);
     }
     return record;
@@ -93,6 +154,7 @@ export class StateChecks {
   /** A process begins: what it knew in memory is gone. */
   started(server: CheckedServer): void {
     const record = this.#record(server.id);
+    record.serverId = server.serverId;
     Object.assign(record, { isOpen: false, isLeader: false, commitIndex: 0, appliedIndex: 0 });
     this.#suspicions.started(server.id);
   }
@@ -101,9 +163,9 @@ export class StateChecks {
     this.started(server);
   }
 
-  /** A vote that leaves a server: only one a term, whatever happened in between. */
-  voteSent(from: number, vote: Vote): void {
-    const { term, candidate } = vote;
+  /** A vote for server `candidate` leaves a server: only one a term, whatever happened in between. */
+  voteSent(from: number, vote: Vote, candidate: number): void {
+    const { term } = vote;
     const election = `${term}/${candidate}`;
     const voters = this.#grants.get(election) ?? new Set([candidate]);
     this.#grants.set(election, voters.add(from));
@@ -128,13 +190,14 @@ export class StateChecks {
 
   /**
    * A leader orders another server to take over: that has to hold all of its log, or it would be elected
-   * by nobody, or overwrite what others wait for.
+   * by nobody, or overwrite what others wait for. `term`: that of the order. It may leave behind what ended
+   * its sender's leadership, and whoever is in a later term does not heed it.
    */
-  takeOverOrdered(from: number, to: number): void {
+  takeOverOrdered(from: number, to: number, term: number): void {
     const own = this.#record(from);
     const target = this.#record(to);
     const { lastIndex } = own;
-    if (target.hasForgotten || target.term !== own.term) return;
+    if (target.hasForgotten || own.term !== term || target.term !== term) return;
     if (target.durableIndex >= lastIndex && target.chain[lastIndex] === own.chain[lastIndex]) {
       return;
     }
@@ -170,11 +233,11 @@ export class StateChecks {
     }
     const isLeader = probe.isLeader();
     const isElected = isLeader && !record.isLeader;
-    if (isElected) this.#checkLeader(server.id, probe, record);
-    if (isElected) this.#matches.elected(server.id, probe);
-    if (isLeader) this.#matches.check(server.id, probe, this.#logOf);
+    if (isElected) this.#checkLeader(server.id, record);
+    if (isElected) this.#matches.elected(server.id);
+    if (isLeader) this.#matches.check(server.id, probe, record.votings.members, this.#logOf);
     const state = probe.raft();
-    if (state !== null) this.#reads.check(server.id, state);
+    if (state !== null) this.#reads.check(server.id, state, record.votings.halves);
     if (isLeader) this.#suspicions.acknowledged(server.id, record.durableIndex);
     const now = { isSuspect: probe.isSuspect(), isRepairing: state?.repairing === true };
     this.#suspicions.check(server.id, record, now, this.ledgerChain);
@@ -210,6 +273,7 @@ export class StateChecks {
     record.snapshotIndex = 0;
     record.terms.length = 1;
     record.chain.length = 1;
+    record.votings.cut(0);
     record.term = 0;
     record.votedFor = 0;
     this.#checkLog(id, probe, record);
@@ -223,11 +287,11 @@ export class StateChecks {
     const vote = this.#lastVotes.get(id);
     if (vote !== undefined) {
       const remembers = probe.term() > vote.term ||
-        (probe.term() === vote.term && probe.votedFor() === vote.candidate);
+        (probe.term() === vote.term && probe.votedFor() === vote.candidateId);
       if (!remembers) {
         fail(
           "durable vote",
-          `server ${id} voted for ${vote.candidate} in term ${vote.term}; after its restart it is ` +
+          `server ${id} voted for ${vote.candidateId} in term ${vote.term}; after its restart it is ` +
             `in term ${probe.term()} and voted for ${probe.votedFor()}`,
         );
       }
@@ -285,6 +349,7 @@ export class StateChecks {
     }
     terms.length = same + 1;
     chain.length = same + 1;
+    if (record.votings.cut(same)) this.onMembersCut?.();
     let link = chain[same]!;
     for (let index = same + 1; index <= lastIndex; index++) {
       const term = probe.termAt(index);
@@ -294,7 +359,9 @@ export class StateChecks {
           `server ${id}: entry ${index} has term ${term}, the one before a greater`,
         );
       }
-      link = checksum(probe.dataAt(index), (Math.imul(link, 0x01000193) ^ term) >>> 0);
+      const data = probe.dataAt(index);
+      link = checksum(data, (Math.imul(link, 0x01000193) ^ term) >>> 0);
+      record.votings.add(index, data);
       terms.push(term);
       chain.push(link);
       const key = index * TERM_SPAN + term;
@@ -326,6 +393,7 @@ export class StateChecks {
       terms.push(this.ledgerTerms[index]!);
       chain.push(this.ledgerChain[index]!);
     }
+    record.votings.replace(this.ledgerVotings, snapshotIndex);
     record.lastIndex = snapshotIndex;
   }
 
@@ -344,8 +412,13 @@ export class StateChecks {
         this.ledgerChain.push(link);
         this.#committedIn.push(probe.term());
         const data = probe.dataAt(index);
+        const before = this.ledgerVotings.current;
+        this.ledgerVotings.add(index, data);
+        this.onCommitted?.(data);
+        const { current } = this.ledgerVotings;
+        if (current !== before) this.onMembers?.(current, before);
         this.#clocks.push(Math.max(this.#clocks[index - 1]!, readU64(data, STAMP)));
-        if (index === commitIndex) this.#checkQuorum(id, probe, index, link);
+        if (index === commitIndex) this.#checkQuorum(id, index, link);
       } else if (this.ledgerChain[index] !== link) {
         fail("state machine safety", `server ${id} committed another entry at ${index}`);
       }
@@ -354,11 +427,12 @@ export class StateChecks {
   }
 
   /**
-   * Promise 1: what is committed is durable on a majority of the voters. An ack counts, too, whose
-   * server's data was damaged behind it, and which has had no say since: the leader can't know yet.
+   * Promise 1: what is committed is durable on a majority of the voters, of each half where they change. An
+   * ack counts, too, whose server's data was damaged behind it, and which has had no say since: the leader
+   * can't know yet.
    */
-  #checkQuorum(id: number, probe: ServerProbe, index: number, link: number): void {
-    for (const voters of probe.halvesAt(index)) {
+  #checkQuorum(id: number, index: number, link: number): void {
+    for (const voters of this.#record(id).votings.halvesAt(index)) {
       let durable = 0;
       for (const voter of voters) {
         const record = this.#record(voter);
@@ -371,8 +445,8 @@ export class StateChecks {
           `server ${id} committed entry ${index}; it is durable on ${durable} of ${voters.length}`,
         );
       }
-      checkRivals(id, voters, { index, link }, this.#logOf);
     }
+    checkRivals(id, [...this.#records.keys()], { index, link }, this.#logOf);
   }
 
   #checkApplied(id: number, probe: ServerProbe, record: Record, appliedIndex: number): void {
@@ -392,6 +466,7 @@ export class StateChecks {
           `${this.#clocks[appliedIndex]}`,
       );
     }
+    this.onApplied?.(id, probe, appliedIndex);
     const digest = probe.digest();
     const known = this.#digests.get(appliedIndex);
     if (known === undefined) {
@@ -405,9 +480,9 @@ export class StateChecks {
   }
 
   /** Election safety, and leader completeness against what was committed in earlier terms. */
-  #checkLeader(id: number, probe: ServerProbe, record: Record): void {
+  #checkLeader(id: number, record: Record): void {
     const grants = this.#grants.get(`${record.term}/${id}`) ?? new Set([id]);
-    for (const voters of probe.halvesAt(Infinity)) {
+    for (const voters of halvesOf(record.votings.current)) {
       const granted = voters.filter((voter) => grants.has(voter)).length;
       if (granted * 2 > voters.length) continue;
       fail("elected by a majority", `server ${id} leads by ${granted} votes of ${voters.length}`);

@@ -5,7 +5,9 @@
  */
 import type { Random } from "../../lib/util/random.ts";
 import { NO_KNOWN_VALUE } from "../lincheck/history.ts";
+import type { AddressBook } from "./address_book.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
+import type { ClientHosts } from "./client_hosts.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import type { AskedFor, History, SimOperation } from "./history.ts";
@@ -17,27 +19,40 @@ import type { SimServer } from "./sim_server.ts";
 import { CheckFailure } from "./world.ts";
 
 const ENCODER = new TextEncoder();
-const CLIENT_PORT_BASE = 9000;
 /** Mean time to think while progress is demanded. */
 const HURRIED_THINK_MS = 100;
 
-/** The client port of a server in simulated configurations. */
-export function clientPortOf(serverId: number): number {
-  return CLIENT_PORT_BASE + serverId;
+/** Whom every client of lines is, where there are users. */
+export const ADMINISTRATOR = "sim";
+
+/** The password of a user: what is tried is who may do what, not how hard it is to guess. */
+export function passwordOf(name: string): string {
+  return `${name}'s`;
 }
 
 /** What all clients of a world share. */
 export interface ClientSetting {
   readonly fabric: Fabric;
   readonly options: SimOptions;
+  /** Those that are there. */
   readonly servers: readonly SimServer[];
+  readonly addresses: AddressBook<SimServer>;
   readonly history: History;
+  /**
+   * Of whom a client that does not know better asks one, by chance. While progress is demanded these are the
+   * members: of fifteen servers two may be, and chance alone would outlast the time for progress.
+   */
+  asked: readonly SimServer[];
   /** Servers that clients can't reach now. */
   readonly unreachable: Set<number>;
   readonly connections: Set<ClientConnection>;
+  readonly hosts: ClientHosts;
   nextConnectionId: number;
-  /** Progress is demanded now: no client may sit and think while the time for it runs out. */
-  isInHurry: boolean;
+  /**
+   * Hurried: progress is demanded now, and no client may sit and think while the time for it runs out.
+   * Resting: nobody begins anything, so that even a narrow window to a server has room for what that lacks.
+   */
+  pace: "free" | "hurried" | "resting";
 }
 
 export class Client implements Handler, ConnectionOwner {
@@ -53,10 +68,16 @@ export class Client implements Handler, ConnectionOwner {
   #waiting: SimOperation[] = [];
   /** Versions seen with their values, by key: what a cas may name. */
   readonly #seen = new Map<string, { version: number; value: number }>();
-  #target = 0;
+  /** Where the last redirect sent it; null where none did. */
+  #target: SimServer | null = null;
   /** Grows with each wait: an earlier timeout is void. */
   #round = 0;
   #thought = 0;
+  /** What it said it is, and has no answer to yet. */
+  #isAuthenticating = false;
+  /** Who it is over this connection. */
+  #user: string | null = null;
+  readonly #host: number;
 
   /** Keys still to be read, by the client that only verifies; null for the others. */
   readonly #toRead: string[] | null;
@@ -67,6 +88,7 @@ export class Client implements Handler, ConnectionOwner {
     this.#options = setting.options.clients;
     this.#random = random;
     this.id = id;
+    this.#host = setting.hosts.next();
     this.#think();
   }
 
@@ -93,8 +115,9 @@ export class Client implements Handler, ConnectionOwner {
   }
 
   #think(factor = 1): void {
-    const { fabric, isInHurry } = this.#setting;
-    const meanMs = Math.min(this.#options.thinkMeanMs, isInHurry ? HURRIED_THINK_MS : Infinity);
+    const { fabric, pace } = this.#setting;
+    const mostMs = pace === "hurried" ? HURRIED_THINK_MS : Infinity;
+    const meanMs = Math.min(this.#options.thinkMeanMs, mostMs);
     const drawn = -Math.log(1 - this.#random.unit()) * meanMs * factor;
     fabric.world.schedule(drawn * 1000, this, Kind.clientThink, ++this.#thought);
   }
@@ -108,19 +131,20 @@ export class Client implements Handler, ConnectionOwner {
   #act(): void {
     if (this.isStopped || this.#waiting.length > 0 || this.hasReadAll) return;
     if (this.#connection === null) return this.#connect();
-    if (this.#isOpen) this.#sendBurst(this.#connection);
+    if (!this.#isOpen) return;
+    if (this.#setting.pace === "resting") this.#think();
+    else this.#sendBurst(this.#connection);
   }
 
   #connect(): void {
-    const { servers, fabric, connections, unreachable } = this.#setting;
-    const server = servers.find((candidate) => candidate.id === this.#target) ??
-      this.#random.pick(servers);
-    this.#target = 0;
+    const { asked, fabric, connections, unreachable } = this.#setting;
+    const server = this.#target ?? this.#random.pick(asked);
+    this.#target = null;
     if (unreachable.has(server.id)) return this.#think(5);
     this.#parser = new ReplyParser();
     this.#isOpen = false;
     const id = this.#setting.nextConnectionId++;
-    this.#connection = new ClientConnection(fabric, this.#random, this, server, id);
+    this.#connection = new ClientConnection(fabric, this.#random, this, server, id, this.#host);
     connections.add(this.#connection);
     fabric.world.counters.add("client connections");
     this.#waitForAnswer();
@@ -136,6 +160,23 @@ export class Client implements Handler, ConnectionOwner {
 
   opened(connection: ClientConnection): void {
     if (connection !== this.#connection) return;
+    if (!this.#isAuthenticating && this.#hasUsers) {
+      const password = passwordOf(ADMINISTRATOR);
+      this.#isAuthenticating = true;
+      connection.send(
+        ENCODER.encode(`auth ${ADMINISTRATOR} ${password.length}\r\n${password}\r\n`),
+      );
+      return this.#waitForAnswer();
+    }
+    this.#begin();
+  }
+
+  get #hasUsers(): boolean {
+    const { users } = this.#setting.options;
+    return users !== null && users !== undefined;
+  }
+
+  #begin(): void {
     this.#isOpen = true;
     this.#round++;
     this.#think();
@@ -150,6 +191,8 @@ export class Client implements Handler, ConnectionOwner {
     const connection = this.#connection;
     this.#connection = null;
     this.#isOpen = false;
+    this.#isAuthenticating = false;
+    this.#user = null;
     this.#round++;
     if (connection !== null) {
       connection.close();
@@ -246,10 +289,16 @@ export class Client implements Handler, ConnectionOwner {
     while (connection === this.#connection) {
       const reply = this.#nextReply();
       if (reply === null) return;
+      if (this.#isAuthenticating) {
+        this.#isAuthenticating = false;
+        this.#authenticated(reply);
+        continue;
+      }
       const operation = this.#waiting.shift();
       if (operation === undefined) {
         throw new CheckFailure("replies", `client ${this.id} got a reply too many: ${reply.word}`);
       }
+      if (reply.word !== "ERR_BUSY") this.#setting.hosts.answered(connection, this.#user);
       this.#take(operation, reply);
       if (operation.returnedAt !== Infinity && operation.outcome !== "nothing") {
         this.#wasRead(operation.key);
@@ -258,6 +307,16 @@ export class Client implements Handler, ConnectionOwner {
       this.#round++;
       this.#think();
     }
+  }
+
+  /** Where there is no user yet, everybody may do everything. */
+  #authenticated({ word, words }: Reply): void {
+    const isKnown = ["OK", "ERR_AUTH", "ERR_BUSY", "ERR_NO_LEADER"].includes(word);
+    if (!isKnown || words.length > 0) {
+      throw new CheckFailure("replies", `auth was answered by ${word} ${words.join(" ")}`);
+    }
+    if (word === "OK") this.#user = ADMINISTRATOR;
+    this.#begin();
   }
 
   #wasRead(key: string): void {
@@ -321,9 +380,10 @@ export class Client implements Handler, ConnectionOwner {
   /** Nothing was done. Behind the last reply of the burst, this client goes elsewhere. */
   #refused(reply: Reply): void {
     if (reply.word === "ERR_REDIRECT") {
+      const { addresses } = this.#setting;
       const port = Number(reply.words[1]);
-      this.#target = port - CLIENT_PORT_BASE;
-      if (!this.#setting.servers.some((server) => server.id === this.#target)) {
+      this.#target = addresses.atClientPort(port);
+      if (!addresses.isKnown(port)) {
         throw new CheckFailure("replies", `a redirect names no server: ${reply.words.join(" ")}`);
       }
     }
@@ -376,6 +436,7 @@ function fits(operation: SimOperation, reply: Reply): boolean {
       return words.length === 2;
     case "ERR_NO_SPACE":
       return kind === "set" || kind === "cas";
+    case "ERR_AUTH":
     case "ERR_NO_LEADER":
     case "ERR_BUSY":
     case "ERR_TIMEOUT":

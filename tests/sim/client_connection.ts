@@ -9,6 +9,7 @@ import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
 import { CheckFailure } from "./world.ts";
 import { type ClientEnd, type Part, pieceBytes, type SimServer } from "./sim_server.ts";
+import { copyOf } from "./slab.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
@@ -25,7 +26,14 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   readonly #fabric: Fabric;
   readonly #random: Random;
   readonly #owner: ConnectionOwner;
-  readonly #serverLife: number;
+  readonly serverLife: number;
+  readonly #host: number;
+  /** By the server's clock: when what was sent last began to come, and when it wrote last. */
+  arrivedMs = 0;
+  /** How long a write to the client takes; null: a moment. */
+  takesUs: number | null = null;
+  answeredMs = 0;
+  #isNew = false;
   #session: ClientSession | null = null;
   /** What arrived and was not read yet, as a slow or stopped reader leaves it. */
   #arrived: Uint8Array[] = [];
@@ -46,14 +54,30 @@ export class ClientConnection implements Handler, Part, ClientEnd {
     owner: ConnectionOwner,
     server: SimServer,
     id: number,
+    host = 0,
   ) {
     this.id = id;
+    this.#host = host;
     this.server = server;
     this.#fabric = fabric;
     this.#random = random;
     this.#owner = owner;
-    this.#serverLife = server.life;
+    this.serverLife = server.life;
     this.#toServer(Kind.clientOpen, null);
+  }
+
+  /**
+   * On the server's machine, where the first user is made. An address each, as failures are counted by it; or
+   * that of the client's own machine, where several run on one (client_hosts.ts).
+   */
+  get address(): string {
+    const { id } = this;
+    if (this.#host > 0) return `127.255.0.${this.#host}`;
+    return `127.${(id >>> 16) & 127}.${(id >>> 8) & 255}.${id & 255}`;
+  }
+
+  get #remote(): string {
+    return `${this.address}:${this.id}`;
   }
 
   // The client's side.
@@ -61,6 +85,7 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   /** Sends bytes; they may arrive in many pieces. */
   send(bytes: Uint8Array): void {
     if (this.#clientDone) return;
+    this.#isNew = true;
     const { fragment } = this.#fabric.options;
     if (fragment === 0 || !this.#random.chance(fragment)) {
       return this.#toServer(Kind.toServer, bytes);
@@ -102,7 +127,7 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   handle(event: SimEvent): void {
     switch (event.kind) {
       case Kind.clientOpen:
-        if (this.server.isDown || this.server.life !== this.#serverLife) {
+        if (this.server.isDown || this.server.life !== this.serverLife) {
           this.#serverDone = true;
           return this.#toClient(Kind.clientEnd, null);
         }
@@ -114,7 +139,7 @@ export class ClientConnection implements Handler, Part, ClientEnd {
         return;
       case Kind.serverEnd:
         // Also where nothing is open yet: a paused server still has the opening in front of this.
-        if (this.server.life === this.#serverLife) this.server.deliver(event, this);
+        if (this.server.life === this.serverLife) this.server.deliver(event, this);
         return;
       default:
         return this.#atClient(event);
@@ -144,6 +169,8 @@ export class ClientConnection implements Handler, Part, ClientEnd {
         return this.#open();
       case Kind.toServer:
         if (this.#serverDone || this.#session === null) return;
+        if (this.#isNew) this.arrivedMs = this.server.clock.monotonicMs();
+        this.#isNew = false;
         this.#arrived.push(event.bytes!);
         return this.#read(this.#session);
       case Kind.taken:
@@ -158,12 +185,13 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   }
 
   #expectUntouched(): void {
-    const same = this.#output.every((byte, at) => byte === this.#written[at]);
-    if (!same) throw new CheckFailure("buffers", "output changed while it was being written");
+    if (!sameBytes(this.#output, this.#written)) {
+      throw new CheckFailure("buffers", "output changed while it was being written");
+    }
   }
 
   #open(): void {
-    const session = this.server.node!.openSession(`client-${this.id}`);
+    const session = this.server.node!.openSession(this.#remote);
     if (session === null) {
       this.#serverDone = true;
       this.#fabric.world.counters.add("connections refused");
@@ -215,10 +243,12 @@ export class ClientConnection implements Handler, Part, ClientEnd {
       if (output !== null) {
         // The write takes a moment: the bytes must stay as they are until it is through.
         this.#isWriting = true;
+        this.answeredMs = this.server.clock.monotonicMs();
         this.#output = output;
-        this.#written = output.slice();
+        this.#written = copyOf(output);
         this.#toClient(Kind.toClient, this.#written);
-        this.#fabric.world.schedule(this.#random.between(1, 300), this, Kind.taken, 0);
+        const takesUs = this.takesUs ?? this.#random.between(1, 300);
+        this.#fabric.world.schedule(takesUs, this, Kind.taken, 0);
       } else if (session.closing !== null) {
         this.#toClient(Kind.clientEnd, null);
         return this.#end();
@@ -257,4 +287,9 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   describe(): string {
     return `connection ${this.id}`;
   }
+}
+
+function sameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== others[at]) return false;
+  return bytes.length === others.length;
 }

@@ -14,6 +14,7 @@ export class SimClock implements Clock {
   #wallOffsetMs: number;
   #frozenUntilUs = 0;
   #frozenAtUs = 0;
+  #suspendedAtUs = 0;
 
   constructor(world: World, wallOffsetMs: number, rate: number) {
     this.#world = world;
@@ -56,11 +57,18 @@ export class SimClock implements Clock {
     return this.#frozenUntilUs;
   }
 
-  /** The machine was suspended for `durationUs` up to now: the monotonic clock stood still meanwhile. */
-  suspended(durationUs: number): void {
-    const lostUs = durationUs * this.#rate;
-    this.#shownUs -= lostUs;
-    this.#wallOffsetMs += lostUs / 1000;
+  /** The machine is suspended: the monotonic clock stands still until `resume`. */
+  suspend(): void {
+    this.#suspendedAtUs = this.#us();
+  }
+
+  /** It goes on where it stood, whatever drift began or ended meanwhile; the wall clock has run. */
+  resume(): void {
+    const wallMs = this.wallMs();
+    this.#shownUs = this.#suspendedAtUs;
+    this.#anchorUs = this.#world.now;
+    this.#frozenUntilUs = Math.min(this.#frozenUntilUs, this.#world.now);
+    this.#wallOffsetMs += wallMs - this.wallMs();
   }
 
   /** How fast time passes here: 0.9 to 1.1. */

@@ -4,6 +4,9 @@ import { LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
 import type { NetworkOptions } from "./options.ts";
 import type { World } from "./world.ts";
 
+/** More than a world has servers, those that were replaced and those that were removed included. */
+export const SERVERS_MAX = 32;
+
 export class Fabric {
   readonly world: World;
   /** May be replaced while the world runs: healing takes the losses away. */
@@ -11,22 +14,18 @@ export class Fabric {
   readonly random: Random;
   /** Sees every frame that leaves a server. */
   onFrame: ((from: number, to: number, frame: Uint8Array) => void) | null = null;
-  readonly #servers: number;
   /** How many faults cut the direction from one server to another. */
-  readonly #cuts: Uint16Array;
-  readonly #clogUntilUs: Float64Array;
+  readonly #cuts = new Uint16Array(SERVERS_MAX ** 2);
+  readonly #clogUntilUs = new Float64Array(SERVERS_MAX ** 2);
 
-  constructor(world: World, servers: number, options: NetworkOptions, random: Random) {
+  constructor(world: World, options: NetworkOptions, random: Random) {
     this.world = world;
     this.options = options;
     this.random = random;
-    this.#servers = servers;
-    this.#cuts = new Uint16Array((servers + 1) * (servers + 1));
-    this.#clogUntilUs = new Float64Array((servers + 1) * (servers + 1));
   }
 
   #at(from: number, to: number): number {
-    return from * (this.#servers + 1) + to;
+    return from * SERVERS_MAX + to;
   }
 
   isCut(from: number, to: number): boolean {

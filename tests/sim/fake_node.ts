@@ -3,8 +3,9 @@
  * once, so their histories are linearizable by construction, unless a flaw is asked for. Its links say
  * hello and then send one frame every so often.
  */
-import type { ClientSession, InboundLink, OutboundLink } from "../../lib/node/api.ts";
+import type { ClientSession, InboundLink, OutboundLink, PeerAddress } from "../../lib/node/api.ts";
 import { CommandBatch } from "../../lib/wire/command_batch.ts";
+import { founderAddress } from "./address_book.ts";
 import type { ServerProbe } from "./server_probe.ts";
 import type {
   BuiltServer,
@@ -39,7 +40,7 @@ export function fakeFactory(flaw: Flaw = "none"): ServerFactory {
     voteOf: () => null,
     ackOf: () => null,
     versionIn: () => 0,
-    isTakeOver: () => false,
+    takeOverTerm: () => null,
     isRefusal: () => false,
     isCrash: () => false,
   };
@@ -71,6 +72,7 @@ function noDisk(environment: DiskEnvironment): ServerDisk {
     stall: nothing,
     failNext: nothing,
     setFull: nothing,
+    isBounded: false,
     wipe: nothing,
     damage: () => "nothing",
     damageEnd: () => "nothing",
@@ -96,6 +98,8 @@ function makeFake(environment: ServerEnvironment, store: SharedStore, flaw: Flaw
     turn: () => {
       for (const link of links) link.push(16);
     },
+    turnedAwayWith: "",
+    turnedAwayBecause: "",
     openSession: () => new FakeSession(store, flaw),
     openInboundLink: () => new FakeInbound(),
     shutdown: (done: () => void) => done(),
@@ -106,6 +110,8 @@ function makeFake(environment: ServerEnvironment, store: SharedStore, flaw: Flaw
 
 class FakeOutbound implements OutboundLink {
   readonly peerId: number;
+  readonly addresses: readonly PeerAddress[];
+  readonly isOver = false;
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   #isUp = false;
@@ -113,6 +119,8 @@ class FakeOutbound implements OutboundLink {
 
   constructor(peerId: number) {
     this.peerId = peerId;
+    const { hostname, logPort } = founderAddress(peerId);
+    this.addresses = [{ hostname, port: logPort }];
   }
 
   push(length: number): void {
@@ -281,6 +289,7 @@ function closedProbe(): ServerProbe {
   return {
     isOpen: () => true,
     isPrepared: () => false,
+    clusterId: () => null,
     isLeader: () => false,
     isSuspect: () => false,
     isDurablySound: () => true,
@@ -296,9 +305,8 @@ function closedProbe(): ServerProbe {
     reaches: () => true,
     hasRoom: () => true,
     durableIndex: () => 0,
-    voters: () => [],
-    halvesAt: () => [],
     matchIndexOf: () => 0,
+    store: () => null,
     digest: () => "",
     clusterVersion: () => 1,
     versionInLog: () => 1,

@@ -8,8 +8,8 @@ import { Kind } from "./kinds.ts";
 import { type FaultName, type SimOptions, type Strike, TIMED_FAULTS } from "./options.ts";
 import type { SimServer } from "./sim_server.ts";
 import { LeaderFaults } from "./leader_faults.ts";
-import { MemberFaults } from "./member_faults.ts";
 import { NetworkFaults } from "./network_faults.ts";
+import type { Operator } from "./operator.ts";
 import { crash, CUT_WHOLLY, NewLeaderFaults } from "./new_leader_faults.ts";
 import { isLeading, SnapshotFaults } from "./snapshot_faults.ts";
 
@@ -20,6 +20,8 @@ export interface FaultSetting {
   readonly unreachable: Set<number>;
   readonly connections: Set<ClientConnection>;
   readonly atlas: Atlas;
+  /** Who changes the members; null where they stay. */
+  readonly operator: Operator | null;
 }
 
 /** A fault at a new leader comes within so many mean round trips. */
@@ -30,7 +32,6 @@ export class Faults implements Handler {
   readonly #setting: FaultSetting;
   readonly #snapshots: SnapshotFaults;
   readonly #leaders: LeaderFaults;
-  readonly #members: MemberFaults;
   readonly #newLeaders: NewLeaderFaults;
   readonly #network: NetworkFaults;
   readonly #random: Random;
@@ -52,7 +53,6 @@ export class Faults implements Handler {
     this.#setting = setting;
     this.#snapshots = new SnapshotFaults(setting, this);
     this.#leaders = new LeaderFaults(setting, this);
-    this.#members = new MemberFaults(setting, this);
     this.#newLeaders = new NewLeaderFaults(setting, this);
     this.#network = new NetworkFaults(setting, this, () => this.#isOn);
     this.#random = random;
@@ -241,7 +241,7 @@ export class Faults implements Handler {
       case "overtaken":
         return this.#leaders.overtake(durationMs, random);
       case "members":
-        return this.#members.change(random);
+        return this.#setting.operator?.begin(random) ?? null;
       case "stop":
         return this.#stop(server, random);
       case "earlyReads":
@@ -295,13 +295,16 @@ export class Faults implements Handler {
     return nothing;
   }
 
-  /** One of the minority that may lose data does: all of it, or some bytes. It is down meanwhile. */
+  /** One of a minority that may lose data does: all of it, or some bytes. It is down meanwhile. */
   #harm(name: "wipe" | "damage" | "damageEnd", random: Random): (() => void) | null {
-    const { servers, options, atlas } = this.#setting;
+    const { servers, options, atlas, operator } = this.#setting;
     if (options.damageable.length === 0) return null;
-    const id = random.pick(options.damageable);
-    const server = servers.find((candidate) => candidate.id === id)!;
-    if (!atlas.mayHarm(server)) return null;
+    if (operator?.isReady === false) return null;
+    // Where members change, any of them may be among the minority of the day.
+    const ids = operator === null ? options.damageable : servers.map(({ id }) => id);
+    const id = random.pick(ids);
+    const server = servers.find((candidate) => candidate.id === id);
+    if (server === undefined || !atlas.mayHarm(server)) return null;
     server.crash(`a fault: ${name}`);
     server.harm(name, random);
     server.restartIn(random.between(1_000, options.restartMaxMs * 1000));

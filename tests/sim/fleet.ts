@@ -9,6 +9,8 @@ export interface FleetOrder {
   readonly processes: number;
   readonly deadlineMs: number;
   readonly commit: string;
+  /** Only seeds whose clusters keep the servers that founded them. */
+  readonly foundersOnly: boolean;
 }
 
 const PROGRESS_INTERVAL_MS = 10_000;
@@ -48,6 +50,7 @@ async function runWorker(
       "--worker",
       ...["--from", `${order.from + at}`, "--step", `${order.processes}`],
       ...["--below", `${order.from + order.seeds}`, "--deadline", `${order.deadlineMs}`],
+      ...(order.foundersOnly ? ["--founders"] : []),
     ],
     stdout: "piped",
     stderr: "inherit",

@@ -66,7 +66,11 @@ export class FormingFaults implements Handler {
     // Whoever has formed has its old incarnation in the list.
     if (this.#servers.some((other) => other !== server && hasFormed(other))) {
       server.harm("wipe", this.#random);
-    } else server.disk.wipe();
+    } else {
+      server.disk.wipe();
+      // Until it has formed, or is known to be out: whoever forms with its old incarnation can't do without more.
+      server.isHarmed = true;
+    }
     server.restartIn(this.#random.between(1_000, 500_000));
     if (!server.isOut) this.#look();
   }

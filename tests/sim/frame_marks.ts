@@ -64,6 +64,12 @@ export function frameMarks(
       return;
     }
     case FrameType.snapshotChunk:
+      if (isWhole(frame) && readU64(frame, BODY) > state.commitIndex) {
+        hit("a snapshot has come whole");
+      }
+      return snapshotMarks(state, frame, hit);
+    case FrameType.snapshotPiece:
+      hit("a snapshot comes while it is made");
       return snapshotMarks(state, frame, hit);
   }
 }
@@ -93,13 +99,14 @@ function isDivergent(state: RaftState, sender: RaftState): boolean {
   return state.log.termAt(last) !== sender.log.termAt(last);
 }
 
+function isWhole(frame: Uint8Array): boolean {
+  return readU64(frame, OFFSET) + readU32(frame, SIZE) === readU64(frame, TOTAL);
+}
+
 function snapshotMarks(state: RaftState, frame: Uint8Array, hit: (mark: Mark) => void): void {
   if (state.output.batch !== null) hit("a snapshot comes while a batch is being written");
   const index = readU64(frame, BODY);
   if (index <= state.commitIndex) hit("a snapshot comes that is no news");
-  else if (readU64(frame, OFFSET) + readU32(frame, SIZE) === readU64(frame, TOTAL)) {
-    hit("a snapshot has come whole");
-  }
   if (state.log.lastIndex > state.commitIndex) {
     hit("a snapshot comes to a server with uncommitted entries");
   }

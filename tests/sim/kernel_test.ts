@@ -15,8 +15,9 @@ import { World } from "./world.ts";
 
 const NOBODY: Handler = { handle: () => {} };
 
-/** The fake node speaks lines alone. */
-const lineOptions = (seed: number) => drawOptions(seed, { redis: null });
+/** The fake node speaks lines alone, and knows neither sessions nor watches. */
+const LINES = { redis: null, members: null, sessions: null, watches: null };
+const lineOptions = (seed: number) => drawOptions(seed, LINES);
 
 Deno.test("events come in the order of time, and of making where times are equal", () => {
   const random = new Random(1);
@@ -60,7 +61,11 @@ for (const flaw of ["staleReads", "lostWrites", "appliesTwice", "ignoresCas"] as
 }
 
 Deno.test("a failing run is made smaller, and the same check still fires", () => {
-  const options = drawOptions(6, { faultsMs: 10_000, operationsMin: 0, redis: null });
+  const options = drawOptions(6, {
+    faultsMs: 10_000,
+    operationsMin: 0,
+    ...LINES,
+  });
   const run = (changed: SimOptions) => simulate(changed, fakeFactory("lostWrites"));
   const result = run(options);
   assert(result.check !== null && result.strikes.length > 0, `${result.check}`);
@@ -110,17 +115,30 @@ Deno.test("real time, real randomness and timers throw while a world runs, and w
   assert(crypto.randomUUID().length === 36);
 });
 
-Deno.test("the monotonic clock never goes back, over drift and freezes; the wall clock may", () => {
+Deno.test("the monotonic clock never goes back, over drift, freezes, sleep; the wall clock may", () => {
   const world = new World(new Trace(null, false));
   const clock = new SimClock(world, 0, 1.1);
   let before = clock.monotonicMs();
   const random = new Random(5);
-  for (let i = 0; i < 500; i++) {
+  let asleepMs = -1;
+  for (let i = 0; i < 2_000; i++) {
     world.now += random.between(0, 50_000);
+    if (asleepMs < 0 && random.chance(0.05)) {
+      clock.suspend();
+      asleepMs = clock.monotonicMs();
+    } else if (asleepMs >= 0 && random.chance(0.1)) {
+      const wall = clock.wallMs();
+      clock.resume();
+      // Where it stood, to the microsecond, and after it on from there.
+      assertEquals(clock.monotonicMs(), asleepMs);
+      assert(Math.abs(clock.wallMs() - wall) <= 1, "the wall clock ran meanwhile");
+      asleepMs = -1;
+    }
     const roll = random.unit();
     if (roll < 0.1) clock.setRate(0.9 + random.unit() * 0.2);
     else if (roll < 0.2) clock.freeze(random.between(1, 500_000));
     else if (roll < 0.3) clock.stepWall(random.between(-1000, 1000));
+    if (asleepMs >= 0) continue;
     const now = clock.monotonicMs();
     assert(now >= before, `${now} after ${before}`);
     before = now;

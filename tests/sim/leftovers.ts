@@ -19,6 +19,7 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
     ["entries whose clients wait", waitingEntries],
     ["read rounds whose clients wait", waitingRounds],
     ["commands that wait for a leader", load.heldCommands],
+    ["watches", load.watches],
   ];
   const state = node.raft?.state;
   if (state !== undefined) {

@@ -5,7 +5,6 @@ import { fromBytes } from "../process/socket.ts";
 import { requestBytes } from "../wire/resp_driver.ts";
 import { leaderOf, othersThan, runFor, scenario } from "./scenarios.ts";
 import type { SimServer } from "./sim_server.ts";
-import { clientPortOf } from "./client.ts";
 import type { Simulation } from "./simulation.ts";
 
 /** What a new READONLY connection is answered, after READONLY's own answer. */
@@ -58,7 +57,7 @@ Deno.test("loading: a server without contents refuses READONLY reads until its s
     assertMatch(readonly(simulation, late, "GET", "key0"), /^-LOADING [^\r\n]+\r\n$/);
     assertMatch(readonly(simulation, late, "INFO", "persistence"), /\r\nloading:1\r\n/);
     const listed = readonly(simulation, leaderOf(simulation), "CLUSTER", "SLOTS");
-    assert(!listed.includes(`:${clientPortOf(late.id)}\r\n`), listed);
+    assert(!listed.includes(`:${late.address.clientPort}\r\n`), listed);
     simulation.fabric.mendAll();
     simulation.demand("its contents", 60, () => late.probe!.appliedIndex() > lastIndex);
     assertMatch(readonly(simulation, late, "GET", "key0"), /^\$/);

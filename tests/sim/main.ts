@@ -17,6 +17,7 @@ deno task sim SEED [--verbose | --quiet]         one seed again, with its trace
 deno task sim SEED --shrink [--tries N]          makes a failing seed small
 deno task sim --file CASE.json                   a kept run again; --options JSON changes parts
 
+  --founders      leaves out seeds whose clusters change their members
   --processes P   so many at once (the number of cores)
   --marks         fails where a situation never came up
   --record        adds the figures to those of docs/simulator.md
@@ -24,7 +25,17 @@ deno task sim --file CASE.json                   a kept run again; --options JSO
 
 Exit code 1 where a check failed.`;
 
-const FLAGS = ["verbose", "quiet", "worker", "shrink", "marks", "record", "stop", "speed"];
+const FLAGS = [
+  "verbose",
+  "quiet",
+  "worker",
+  "shrink",
+  "marks",
+  "record",
+  "stop",
+  "speed",
+  "founders",
+];
 const SPEED_SEEDS = 40;
 const NUMBERS = ["seeds", "from", "minutes", "processes", "step", "below", "deadline", "tries"];
 const TEXTS = ["file", "options"];
@@ -72,12 +83,15 @@ function shrinkAndSay(options: SimOptions, result: SimResult, triesMax: number):
   console.log(`replay  deno task sim --file ${path}`);
 }
 
-/** One of the fleet's processes: a JSON line for each seed. `stops`: at the first that fails. */
-function work(from: number, step: number, below: number, deadlineMs: number, stops: boolean): void {
+/** One of the fleet's processes: a JSON line for each seed. With `--stop` it ends at the first that fails. */
+function work({ flags, numbers }: Arguments): void {
+  const { from, step, below, deadline } = numbers;
   const encoder = new TextEncoder();
-  for (let seed = from; seed < below && Date.now() < deadlineMs; seed += step) {
+  for (let seed = from!; seed < below! && Date.now() < deadline!; seed += step!) {
+    const options = drawOptions(seed);
+    if (flags.has("founders") && options.members !== null) continue;
     const before = process.cpuUsage();
-    let result = simulate(drawOptions(seed), realServers);
+    let result = simulate(options, realServers);
     const { user, system } = process.cpuUsage(before);
     const cpuMs = (user + system) / 1000;
     if (seed % TWICE_EVERY === 0) {
@@ -89,7 +103,7 @@ function work(from: number, step: number, below: number, deadlineMs: number, sto
     }
     const line = encoder.encode(JSON.stringify({ ...result, cpuMs }) + "\n");
     for (let at = 0; at < line.length;) at += Deno.stdout.writeSync(line.subarray(at));
-    if (stops && result.check !== null) return;
+    if (flags.has("stop") && result.check !== null) return;
   }
 }
 
@@ -113,7 +127,8 @@ async function fresh({ flags, numbers }: Arguments): Promise<number> {
     Deno.exit(summary.failures.length > 0 ? 1 : 0);
   };
   Deno.addSignalListener("SIGINT", stop);
-  await runFleet({ from, seeds, processes, deadlineMs, commit }, summary);
+  const foundersOnly = flags.has("founders");
+  await runFleet({ from, seeds, processes, deadlineMs, commit, foundersOnly }, summary);
   Deno.removeSignalListener("SIGINT", stop);
   tell();
   console.log(summary.marksText());
@@ -172,7 +187,7 @@ async function main(): Promise<number> {
   const args = commandLine(HELP, parseArguments);
   const { flags, numbers } = args;
   if (flags.has("worker")) {
-    work(numbers.from!, numbers.step!, numbers.below!, numbers.deadline!, flags.has("stop"));
+    work(args);
     return 0;
   }
   if (flags.has("speed")) {

@@ -11,13 +11,12 @@ import { EntryKind } from "../../lib/raft/types.ts";
 import { Node } from "../../lib/node/node.ts";
 import { NO_TERM } from "../../lib/raft/log.ts";
 import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_directory.ts";
-import { ByteReader } from "../../lib/util/bytes.ts";
+import { ByteReader, readU64 } from "../../lib/util/bytes.ts";
 import { keepView } from "../../lib/wire/rpc/entries.ts";
 import { decodeMessage } from "../../lib/wire/rpc/rpc_messages.ts";
 import { FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from "../../lib/wire/rpc/rpc_types.ts";
 import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
 import type { ServerProbe } from "./server_probe.ts";
-import { clientPortOf } from "./client.ts";
 import { FaultyDisk } from "./server_disk.ts";
 import { leftoverOf } from "./leftovers.ts";
 import type { SimOptions } from "./options.ts";
@@ -31,7 +30,11 @@ import type {
   Vote,
 } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
-import { leaderOf, type RaftState } from "../../lib/raft/state.ts";
+import { leaderOf } from "../../lib/raft/state.ts";
+import { FakePasswords } from "../node/fake_passwords.ts";
+
+/** docs/protocol.md: where a frame has its term. */
+const TERM_AT = 21;
 
 export const realServers: ServerFactory = {
   makeDisk,
@@ -39,20 +42,21 @@ export const realServers: ServerFactory = {
   voteOf,
   ackOf,
   versionIn,
-  isTakeOver: (frame) => frame[LENGTH_BYTES] === FrameType.timeoutNow,
+  takeOverTerm: (frame) =>
+    frame[LENGTH_BYTES] === FrameType.timeoutNow ? readU64(frame, TERM_AT) : null,
   isRefusal: (error) => error instanceof DataDirectoryError,
   isCrash: (error) => error instanceof SimCrash,
 };
 
 function makeDisk(environment: DiskEnvironment): ServerDisk {
   const disk = new FaultyDisk(environment);
-  const { options, serverId } = environment;
-  if (options.origin.index > 0) disk.adopt(preparedDisk(options, serverId));
+  const { options, serverId, isNew } = environment;
+  if (options.origin.index > 0 && !isNew) disk.adopt(preparedDisk(options, serverId));
   return disk;
 }
 
 function makeServer(environment: ServerEnvironment): BuiltServer {
-  const { options, serverId, disk, clock, rng, host, isOlder } = environment;
+  const { options, serverId, places, disk, clock, rng, host, isOlder, joins, secret } = environment;
   const hex = () => rng.u32().toString(16).padStart(8, "0");
   const directory = DataDirectory.open(disk, {
     path: DATA_PATH,
@@ -60,12 +64,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     makeIncarnation: () => hex() + hex(),
     ...options.storage,
   });
-  const servers = Array.from({ length: options.servers }, (_, at) => ({
-    id: at + 1,
-    hostname: `server-${at + 1}`,
-    clientPort: clientPortOf(at + 1),
-    logPort: 10_000 + at,
-  }));
+  const servers = [...places].sort(([a], [b]) => a - b).map(([id, place]) => ({ id, ...place }));
   const { timing, limits } = options;
   const node = new Node({
     config: { servers, timing, limits, storage: options.storage },
@@ -73,12 +72,18 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     directory,
     clock,
     rng,
+    passwords: new FakePasswords((run) => disk.defer(run)),
     host,
+    ...(joins === null ? {} : { join: { clusterId: joins } }),
     protocolVersionMax: isOlder ? PROTOCOL_VERSION_MIN : PROTOCOL_VERSION,
     clusterVersionMax: isOlder ? CLUSTER_VERSION_FIRST : CLUSTER_VERSION_MAX,
     checkInvariants: options.checkInvariants,
+    secret,
   });
-  return { node, probe: probeOf(node, options), members: node.members };
+  const { identity: { incarnation } } = directory;
+  const { members, links } = node;
+  const secretExchanged = () => links.secretExchanged();
+  return { node, probe: probeOf(node, options), incarnation, members, secretExchanged };
 }
 
 /** Indexes and terms count from the origin, so that the checks need not know of it. */
@@ -91,6 +96,10 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     // A log that is repaired from the very beginning holds nothing yet that the checks know of.
     isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
     isPrepared: () => node.links.formation.record?.stage === "prepared",
+    clusterId: () => {
+      const { isFormed, clusterId } = node.links.formation;
+      return isFormed ? clusterId : null;
+    },
     isLeader: () => state().role.kind === "leader",
     isSuspect: () => state().suspect,
     isDurablySound: () => {
@@ -109,9 +118,8 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     reaches: (index) => node.log!.reader.reaches(index),
     hasRoom: () => node.log!.hasRoom(),
     durableIndex: () => log().durableIndex - origin.index,
-    voters: () => state().configurations.current.voters,
-    halvesAt: (index) => halvesAt(state(), index + origin.index),
     matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,
+    store: () => node.store,
     digest: () => `${store().digest()}, cluster version ${store().clusterVersion}`,
     clusterVersion: () => store().clusterVersion,
     versionInLog: () => Math.max(store().clusterVersion, neededByEntries(log().entries)),
@@ -122,17 +130,6 @@ function probeOf(node: Node, options: SimOptions): ServerProbe {
     heldCommands: () => node.clientLoad.heldCommands,
     leftover: () => leftoverOf(node, options),
   };
-}
-
-/**
- * Who had to hold an entry when it was committed. One after a joint configuration that is left by now may
- * have needed the new half alone: by then that configuration was committed.
- */
-function halvesAt({ configurations }: RaftState, index: number): (readonly number[])[] {
-  const [ruling, next] = configurations.from(index);
-  const { voters, votersOutgoing } = ruling!.configuration;
-  const isLeft = next !== undefined && index > ruling!.index;
-  return votersOutgoing.length === 0 || isLeft ? [voters] : [voters, votersOutgoing];
 }
 
 /** The term of an entry, counted from the origin's; what is unknown stays below zero. */
@@ -173,8 +170,9 @@ function voteOf(frame: Uint8Array): Vote | null {
   if (message.kind === "voteRequest") {
     // A request of term 0 only asks for the term.
     if (message.preVote || message.term === 0) return null;
-    return { term: message.term, candidate: message.from, isSuspect: false };
+    return { term: message.term, candidateId: message.from, isOwn: true, isSuspect: false };
   }
   if (message.kind !== "voteResponse" || !message.granted || message.preVote) return null;
-  return { term: message.term, candidate: message.to, isSuspect: message.suspect };
+  const { term, to, suspect } = message;
+  return { term, candidateId: to, isOwn: false, isSuspect: suspect };
 }

@@ -69,6 +69,7 @@ export const MARKS = [
   "a snapshot comes while a batch is being written",
   "a snapshot comes that is no news",
   "a snapshot has come whole",
+  "a snapshot comes while it is made",
   "a snapshot that came whole is no news any more",
   "a snapshot comes to a server with uncommitted entries",
   "a piece of an older snapshot comes after a newer one's",
@@ -101,6 +102,20 @@ export const MARKS = [
   "a connection stays half open",
   "a server stands still and goes on",
   "a server is woken late",
+  // Members.
+  "a newcomer is added",
+  "a learner comes to vote",
+  "a member is replaced",
+  "a joint configuration is committed",
+  "a server ends in a joint configuration",
+  "a configuration is cut off",
+  "a leader is removed",
+  "a cluster has shrunk to one voter",
+  "a cluster has grown to seven voters",
+  "a server is told that it was removed",
+  "an old life comes back",
+  "a server moves",
+  "two servers swap their addresses",
   // Builds.
   "the cluster version is raised",
   "a server of a build before is kept out once the version is raised",
@@ -124,7 +139,18 @@ export const MARKS = [
   "an entry lets time pass for a key that is due",
   "an expiring key is gone",
   "a sweep is cut short",
+  // Watches.
+  "a follower tells a watch",
+  "a watch continues on another server",
+  "a silent watch hears how far it is complete",
+  "a watch is lost",
+  "a watch asks for what is not kept",
+  "a watch asks for what is not applied yet",
   "digests are compared by a leader",
+  // Client sessions.
+  "a write is sent again under its client session",
+  "a client session ends with writes that are not answered",
+  "a key goes with its client session",
 ] as const;
 export type Mark = typeof MARKS[number];
 
@@ -144,4 +170,12 @@ export const COUNTED_MARKS: Readonly<Record<string, Mark>> = {
   "connections refused": "a connection too many is refused",
   "windows full": "a client's window is full",
   "expiring keys gone": "an expiring key is gone",
+  "newcomers added": "a newcomer is added",
+  "members replaced": "a member is replaced",
+  "old lives come back": "an old life comes back",
+  "servers moved": "a server moves",
+  "addresses swapped": "two servers swap their addresses",
+  "session writes sent again": "a write is sent again under its client session",
+  "sessions over with writes": "a client session ends with writes that are not answered",
+  "bound keys gone": "a key goes with its client session",
 };

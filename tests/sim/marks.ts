@@ -12,6 +12,7 @@ import { LOG_MARKS, roleMark } from "./log_marks.ts";
 import { COUNTED_MARKS, type Mark } from "./mark_names.ts";
 import { frameMarks } from "./frame_marks.ts";
 import type { Origin } from "./options.ts";
+import { isJointVoting, membersOf, type Voting } from "./votings.ts";
 import type { Counters } from "./world.ts";
 
 /** The part of a server that is watched. */
@@ -26,6 +27,7 @@ class Before {
   life = -1;
   role = "follower";
   suspect = false;
+  removed = false;
   hadReads = false;
   /** The last read round that not all were asked for at first. */
   quickRound = 0;
@@ -112,6 +114,8 @@ export class Marks {
     }
     this.#watchRound(state, before);
     if (kind === Kind.turn) this.#watchHeld(server.probe!.heldCommands(), state, before);
+    if (state.removed && !before.removed) this.hit("a server is told that it was removed");
+    before.removed = state.removed;
     before.suspect = state.suspect;
     const reads = leaderOf(state)?.reads;
     before.hadReads = reads !== undefined && (reads.requests > 0 || reads.started !== reads.ended);
@@ -345,10 +349,29 @@ export class Marks {
     if (mark !== null) this.hit(mark);
   }
 
+  /** A configuration is committed, after another one. */
+  members(voting: Voting, before: Voting): void {
+    if (isJointVoting(voting)) return this.hit("a joint configuration is committed");
+    const count = voting.voters.length;
+    if (count === 1 && before.outgoing.length > 1) this.hit("a cluster has shrunk to one voter");
+    if (count === 7 && before.outgoing.length < 7) this.hit("a cluster has grown to seven voters");
+    if (voting.voters.some((id) => before.outgoing.length > 0 && !before.outgoing.includes(id))) {
+      this.hit("a learner comes to vote");
+    }
+    const isOut = (id: number) => isJointVoting(before) && !membersOf(voting).includes(id);
+    const leaders = this.#servers.filter(({ id, probe }) =>
+      isOut(id) && probe?.isOpen() === true && probe.isLeader()
+    );
+    if (leaders.length > 0) this.hit("a leader is removed");
+  }
+
   /** The process is about to end. */
   crash(server: WatchedServer): void {
     const state = server.probe?.raft() ?? null;
     if (state === null) return;
+    if (state.configurations.current.votersOutgoing.length > 0) {
+      this.hit("a server ends in a joint configuration");
+    }
     if (state.output.batch !== null) this.hit("a crash with a batch under way");
     for (const { reading } of leaderOf(state)?.progress.values() ?? []) {
       if (reading !== null) this.hit("a leader ends while entries are read for a follower");

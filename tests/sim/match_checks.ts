@@ -3,6 +3,7 @@
  * it. Looked at where the leader's opinion changes, as long as both are in the leader's term: a
  * follower of a later term may have cut what an old ack still speaks of.
  */
+import { SERVERS_MAX } from "./fabric.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What the checks know of a server's log. */
@@ -13,35 +14,42 @@ export interface KnownLog {
   readonly chain: readonly number[];
   /** It lost data once, and with it what it had acknowledged: old acks are no promises any more. */
   readonly hasForgotten: boolean;
+  /** Its id in the cluster. */
+  readonly serverId: number;
 }
 
 /** The part of a leader that is looked at. */
 export interface LeaderProbe {
-  voters(): readonly number[];
   /** Not above 0 where nothing is known. */
-  matchIndexOf(follower: number): number;
+  matchIndexOf(serverId: number): number;
 }
 
 export class MatchChecks {
-  /** By leader and follower, what the leader counted last. */
-  readonly #matches = new Map<string, number>();
+  /** By leader and follower, what the leader counted last; 0 where nothing is known. */
+  readonly #matches = new Float64Array(SERVERS_MAX ** 2);
 
   /** A server has just begun to lead. */
-  elected(leader: number, probe: LeaderProbe): void {
-    for (const id of probe.voters()) this.#matches.delete(`${leader}/${id}`);
+  elected(leader: number): void {
+    this.#matches.fill(0, leader * SERVERS_MAX, (leader + 1) * SERVERS_MAX);
   }
 
-  check(leader: number, probe: LeaderProbe, logOf: (id: number) => KnownLog): void {
-    for (const id of probe.voters()) {
-      if (id !== leader) this.#checkOne(leader, id, probe.matchIndexOf(id), logOf);
+  /** `members`: by the leader's log. Learners, too: by what they hold they are made voters. */
+  check(
+    leader: number,
+    probe: LeaderProbe,
+    members: readonly number[],
+    logOf: (id: number) => KnownLog,
+  ): void {
+    for (const id of members) {
+      if (id !== leader) this.#checkOne(leader, id, probe.matchIndexOf(logOf(id).serverId), logOf);
     }
   }
 
   #checkOne(leader: number, id: number, index: number, logOf: (id: number) => KnownLog): void {
-    const key = `${leader}/${id}`;
-    const before = this.#matches.get(key) ?? 0;
+    const pair = leader * SERVERS_MAX + id;
+    const before = this.#matches[pair]!;
     if (index === before) return;
-    this.#matches.set(key, index);
+    this.#matches[pair] = index;
     // A follower that says that it may have lost its log is counted anew.
     if (index <= 0) return;
     if (index < before) {

@@ -4,15 +4,22 @@
  * faults often hide what one alone would show.
  */
 import {
+  type ClientBounds,
+  DEFAULT_CLIENT_BOUNDS,
   DEFAULT_LIMITS,
   DEFAULT_TIMING,
   type Limits,
   type StorageLimits,
   type Timing,
 } from "../../lib/node/limits.ts";
+import { drawMembers, type MembersOptions } from "./member_options.ts";
 import { Random } from "../../lib/util/random.ts";
 import { withRules } from "./patience.ts";
+import { drawSecret, type SecretOption } from "./secrets.ts";
 import { drawRedis, type RedisOptions } from "./redis_options.ts";
+import { drawSessions, type SessionsOptions } from "./sessions_options.ts";
+import { drawUsers, type UsersOptions } from "./users_options.ts";
+import { drawWatches, type WatchOptions } from "./watch_options.ts";
 
 /** Faults that come and go by themselves, with the mean time between two and how long one lasts. */
 export const FAULTS = [
@@ -49,7 +56,7 @@ export const MOMENT_FAULTS = [
   "earlyReads",
   "settling",
 ] as const;
-/** Those that come at times of their own; changes of members are drawn apart from the others. */
+/** Those that come at times of their own; changes of members (operator.ts) are drawn apart from the others. */
 export const TIMED_FAULTS = [...FAULTS, "members"] as const;
 export type FaultName = typeof TIMED_FAULTS[number] | typeof MOMENT_FAULTS[number];
 
@@ -131,6 +138,12 @@ export interface SimOptions {
   readonly clients: ClientOptions;
   /** Clients of the Redis protocol next to those; null where there are none. */
   readonly redis: RedisOptions | null;
+  /** Users, and clients that are some; null where there are none, as in runs kept before there were any. */
+  readonly users?: UsersOptions | null;
+  /** Clients with client sessions; null where there are none, as in runs kept before there were any. */
+  readonly sessions?: SessionsOptions | null;
+  /** Clients that watch; null where there are none, as in runs kept before there were any. */
+  readonly watches?: WatchOptions | null;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
   /** Exactly these faults, in the place of drawn ones: a shrunk schedule. */
   readonly schedule: readonly Strike[] | null;
@@ -142,14 +155,20 @@ export interface SimOptions {
   readonly momentFault: number;
   /** A server loses its directory while its cluster forms. */
   readonly wipesAtFirst: boolean;
-  /** Servers that may lose data or have it damaged: a minority. */
+  /** Servers that may lose data or have it damaged: a minority; any minority of them where members change. */
   readonly damageable: readonly number[];
+  /** How members change; null where they stay those that founded the cluster. */
+  readonly members: MembersOptions | null;
   /** Timers are late by up to this share of an election timeout, each time, while there are faults. */
   readonly timersLate: number;
   /** Chance that a bit is flipped in what is read of the log for a follower. */
   readonly spoiledReads: number;
   /** Servers that speak the handshake's version 1 alone, as builds before the features do. */
   readonly older: readonly number[];
+  /** So many machines for all clients, an address each; 0, or absent: an address for each connection. */
+  readonly clientHosts?: number;
+  /** What the servers prove to each other; absent in cases that were kept before there was one. */
+  readonly secret?: SecretOption;
   readonly origin: Origin;
   /** Processes end on their very first start, while they form their cluster. */
   readonly crashesAtFirst: boolean;
@@ -179,7 +198,10 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     seed,
     servers,
     timing: { ...timing, leaderWaitMs: drawLeaderWait(seed) },
-    limits: isTiny ? drawTinyLimits(random.fork()) : DEFAULT_LIMITS,
+    limits: {
+      ...isTiny ? drawTinyLimits(random.fork()) : DEFAULT_LIMITS,
+      perAddress: drawPerAddress(seed),
+    },
     storage: { ...drawStorage(random.fork()), catchUpBytes: drawCatchUpBytes(seed) },
     network,
     disk: drawDisk(random.fork(), timing),
@@ -203,6 +225,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
     older: drawOlder(seed, servers),
     spoiledReads: drawSpoiledReads(seed),
     timersLate: drawTimersLate(seed),
+    members: null,
     ...drawMoments(seed, servers),
   };
   // One connection is left for whoever reads back. A stream of its own: other draws stay as they are.
@@ -213,8 +236,37 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const withLag = drawn.faults.lag === undefined ? drawn : forLag(drawn);
   const calmed = withLag.faults.overtaken === undefined ? withLag : forOvertaken(withLag);
   const changing = withMembers(calmed);
-  const asked = { ...changing, clients: { ...changing.clients, split }, redis };
-  return { ...withRules(asked), ...overrides };
+  const secret = drawSecret(seed, changing.older);
+  const others = redis !== null || drawn.older.length > 0;
+  const users = others ? null : drawUsers(seed, room);
+  const bounded = { ...changing, ...drawBounds(seed, changing.limits, users !== null) };
+  const sessions = users === null ? drawSessions(seed, room - redisClients(redis)) : null;
+  const workloads = { redis, secret, users, sessions };
+  const asked = { ...bounded, clients: { ...changing.clients, split }, ...workloads };
+  const { exactClients, looseClients } = sessions ?? { exactClients: 0, looseClients: 0 };
+  const roomLeft = room - redisClients(redis) - exactClients - looseClients;
+  return { ...withRules(withWatches(asked, roomLeft)), ...overrides };
+}
+
+/** Not where there are users, which a watch would have to be, or bounds that it would use up for others. */
+function withWatches(drawn: SimOptions, room: number): SimOptions {
+  const { limits: { perAddress }, timing, limits } = drawn;
+  const isBounded = perAddress.commandsPerSecond + perAddress.bytesPerSecond > 0;
+  const watches = isBounded || drawn.users !== null ? null : drawWatches(drawn.seed, room);
+  if (watches === null) return { ...drawn, watches };
+  const { historyBytes, markMs: watchMarkMs } = watches;
+  return {
+    ...drawn,
+    watches,
+    timing: { ...timing, watchMarkMs },
+    limits: { ...limits, historyBytes },
+  };
+}
+
+function redisClients(redis: RedisOptions | null): number {
+  if (redis === null) return 0;
+  const { counterClients, transferClients, volatileClients = 0, versionClients = 0 } = redis;
+  return counterClients + transferClients + volatileClients + versionClients;
 }
 
 /** Where builds are mixed, somebody uses a command that waits for the cluster version. */
@@ -229,24 +281,24 @@ function withNewest(
 }
 
 /**
- * Some clusters change their members. Nobody is out for good there and nobody's data is harmed: what is left
- * of the voters needs each of them, now and then.
+ * Most clusters change their members. Not those where builds are mixed: a build before knows the members of
+ * the cluster file alone, so that nothing could change for most of the run. And some stay as they are, since
+ * whoever is lost is lost there for the rest of the run.
  */
 function withMembers(drawn: SimOptions): SimOptions {
   const random = new Random(drawn.seed ^ 0x3e3b);
-  if (drawn.servers < 2 || !random.chance(MEMBERS_SHARE)) return drawn;
-  const election = drawn.timing.electionTimeoutMs;
-  const members = {
-    meanIntervalMs: random.pick([1_000, 3_000, 10_000]),
-    durationMinMs: random.unit() * election,
-    durationMaxMs: random.pick([2, 4, 20]) * election,
+  if (drawn.older.length > 0 || !random.chance(MEMBERS_SHARE)) return drawn;
+  const fault = {
+    meanIntervalMs: random.pick([1_000, 3_000, 8_000]),
+    durationMinMs: 0,
+    durationMaxMs: 0,
   };
-  const calm = { coreFirst: false, damageable: [], older: [], wipesAtFirst: false };
-  return { ...drawn, ...calm, faults: { ...drawn.faults, members } };
+  const faults = { ...drawn.faults, members: fault };
+  return { ...drawn, members: drawMembers(random), wipesAtFirst: false, faults };
 }
 
-/** Of the seeds. */
-const MEMBERS_SHARE = 0.15;
+/** Of the seeds with one build. */
+const MEMBERS_SHARE = 0.8;
 
 /**
  * Where servers are left behind, little of the log stays in memory, and mostly little in files: else they
@@ -328,6 +380,42 @@ function drawCatchUpBytes(seed: number): number {
 }
 
 /** A stream of its own: other draws stay as they are. */
+/** In some seeds clients may do so little that most of them wait for it, and some are refused. */
+function drawPerAddress(seed: number): ClientBounds {
+  const random = new Random(seed ^ 0xb0b0);
+  if (random.chance(0.85)) return DEFAULT_CLIENT_BOUNDS;
+  return {
+    connectionsMax: 0,
+    commandsPerSecond: random.pick([0, 20, 50]),
+    bytesPerSecond: random.pick([0, 100_000]),
+  };
+}
+
+/**
+ * Where addresses are bounded, clients share one, mostly: what one takes is missing to the others. Where there
+ * are users they have one each, as passwords that fail are counted by it, and users are bounded instead.
+ */
+function drawBounds(
+  seed: number,
+  limits: Limits,
+  hasUsers: boolean,
+): Pick<SimOptions, "limits" | "clientHosts"> {
+  const random = new Random(seed ^ 0x4057);
+  const clientHosts = random.pick([0, 1, 1, 2, 3]);
+  const isBounded = random.chance(0.4);
+  const perUser = {
+    connectionsMax: 0,
+    commandsPerSecond: random.pick([0, 50, 200]),
+    bytesPerSecond: random.pick([0, 100_000]),
+  };
+  if (hasUsers) return isBounded ? { limits: { ...limits, perUser } } : { limits };
+  const { perAddress } = limits;
+  const { commandsPerSecond, bytesPerSecond } = perAddress;
+  if (clientHosts === 0 || commandsPerSecond + bytesPerSecond === 0) return { limits };
+  const shared = { ...perAddress, commandsPerSecond: commandsPerSecond * 2 };
+  return { limits: { ...limits, perAddress: shared }, clientHosts };
+}
+
 function drawLeaderWait(seed: number): number {
   const random = new Random(seed ^ 0x1ead);
   return random.pick([0, 100, 1_000, 1_000, 1_000, 5_000]);

@@ -1,13 +1,13 @@
 /** Disks of servers whose log begins far ahead: formed, with an empty snapshot at some position. */
 import { Store } from "../../lib/kv/store.ts";
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
+import { clusterIdOf } from "../../lib/node/peers/cluster_id.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { SimOptions } from "./options.ts";
 import { SimDisk } from "./sim_disk.ts";
 
 /** Where the simulated data directory lies on its disk. */
 export const DATA_PATH = "data";
-const CLUSTER_ID = "5eed".repeat(8);
 const CLOCK_MS = 1_767_225_600_000;
 
 function incarnationOf(serverId: number): string {
@@ -26,8 +26,9 @@ export function preparedDisk(options: SimOptions, serverId: number): SimDisk {
   });
   const ids = Array.from({ length: options.servers }, (_, at) => at + 1);
   const members = ids.map((id) => ({ serverId: id, incarnation: incarnationOf(id) }));
-  directory.saveFormation({ stage: "prepared", clusterId: CLUSTER_ID, members });
-  directory.saveFormation({ stage: "formed", clusterId: CLUSTER_ID, members });
+  const clusterId = clusterIdOf(members);
+  directory.saveFormation({ stage: "prepared", clusterId, members });
+  directory.saveFormation({ stage: "formed", clusterId, members });
   const { log } = directory.openLog();
   const settle = (error: Error | null) => {
     if (error !== null) throw error;
@@ -36,7 +37,16 @@ export function preparedDisk(options: SimOptions, serverId: number): SimDisk {
   const writer = directory.snapshots.begin(position, makeConfiguration(ids));
   const digest = new Store({ hashSeed: 0 }).digest();
   const { index, version: floor } = origin;
-  writer.head({ index, clockMs: CLOCK_MS, floor, keys: 0, digest, clusterVersion: 1 });
+  writer.head({
+    index,
+    clockMs: CLOCK_MS,
+    floor,
+    keys: 0,
+    digest,
+    clusterVersion: 1,
+    users: null,
+    clientSessions: null,
+  });
   writer.finish(settle);
   disk.completeAll();
   const hardState = { term: origin.term, votedFor: 0, suspect: false };

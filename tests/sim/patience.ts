@@ -37,7 +37,7 @@ export function hastyPatienceMs(options: SimOptions): number {
 }
 
 /** The mean time from an append to its answer, with what is lost on either way sent again. */
-function appendMs({ network, disk, timing }: SimOptions): number {
+export function appendMs({ network, disk, timing }: SimOptions): number {
   const delayMs = network.delayMinMs + network.delayMeanMs;
   const roundTripMs = 2 * delayMs + disk.syncMinMs + disk.syncMeanMs;
   // A heartbeat's answer tells of a loss.

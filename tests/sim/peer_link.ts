@@ -7,10 +7,14 @@
  */
 import type { InboundLink, OutboundLink } from "../../lib/node/api.ts";
 import { readU32 } from "../../lib/util/bytes.ts";
+import { LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
+import { FrameType } from "../../lib/wire/rpc/rpc_types.ts";
+import type { AddressBook } from "./address_book.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
 import type { Part, SimServer } from "./sim_server.ts";
+import { copyOf } from "./slab.ts";
 
 const CONNECT_TIMEOUT_US = 1_000_000;
 const BACKOFF_FIRST_US = 20_000;
@@ -22,19 +26,37 @@ const LATE_DUPLICATES = 10;
 const HANDSHAKE = 1;
 const DAMAGED = 2;
 
+/** An end that a server has accepted, in one life of its process. */
+interface AcceptedEnd {
+  readonly inbound: InboundLink;
+  readonly server: SimServer;
+  readonly life: number;
+}
+
 export class PeerLink implements Handler, Part {
   readonly #fabric: Fabric;
   readonly #from: SimServer;
-  readonly #to: SimServer;
-  readonly #link: OutboundLink;
+  /** Whom it dials now, or did last; null where nobody listens at that place. */
+  #to: SimServer | null = null;
+  readonly #addresses: AddressBook<SimServer>;
+  readonly link: OutboundLink;
+  /** Which of the link's places is tried next: the first one, until nothing good comes of it. */
+  #place = 0;
+  /** The first of them as last seen. */
+  #first = "";
+  /** Whoever was dialled has answered, and is the server that was meant. */
+  #isGood = false;
   /** Grows with each attempt and each break: what belongs to an earlier one is void. */
   #epoch = 0;
   #state: "idle" | "connecting" | "up" = "idle";
   #inbound: InboundLink | null = null;
-  /** Accepted ends that are still to be told that their connection is gone, with their server's life. */
-  readonly #gone: { inbound: InboundLink; life: number }[] = [];
+  /** Accepted ends that are still to be told that their connection is gone, by the number of that event. */
+  readonly #gone = new Map<number, AcceptedEnd>();
+  #lastGone = 0;
   #backoffUs = BACKOFF_FIRST_US;
   #isDead = false;
+  /** The node knows of a connection, and not of its end. */
+  #isToldUp = false;
   #isHalfOpen = false;
   #reason = "";
   #isFirstFrame = true;
@@ -45,27 +67,58 @@ export class PeerLink implements Handler, Part {
   #handshakeArrivalUs = 0;
   #lastAnswerUs = 0;
 
-  constructor(fabric: Fabric, from: SimServer, to: SimServer, link: OutboundLink) {
+  constructor(
+    fabric: Fabric,
+    from: SimServer,
+    link: OutboundLink,
+    addresses: AddressBook<SimServer>,
+  ) {
     this.#fabric = fabric;
     this.#from = from;
-    this.#to = to;
-    this.#link = link;
+    this.#addresses = addresses;
+    this.link = link;
     link.onActivity = () => from.markDirty(this);
+    this.look();
     this.#schedule(Kind.connect, fabric.random.between(0, 5_000));
   }
 
+  /** The server that it is connected to, or dials; 0 where that is none. */
   get toId(): number {
-    return this.#to.id;
+    return this.#to?.id ?? 0;
   }
 
   get isUp(): boolean {
     return this.#state === "up";
   }
 
+  /** Its server may be somewhere else by now: then that place is tried first. */
+  look(): void {
+    const { hostname, port } = this.link.addresses[0]!;
+    const first = `${hostname}:${port}`;
+    if (first === this.#first) return;
+    this.#first = first;
+    this.#place = 0;
+    this.#backoffUs = BACKOFF_FIRST_US;
+  }
+
+  #dial(): SimServer | null {
+    const { addresses } = this.link;
+    const { hostname, port } = addresses[this.#place % addresses.length]!;
+    return this.#addresses.atLog(hostname, port);
+  }
+
   /** The sending server's process is gone: so is this object, and the other end hears of it. */
   die(): void {
     this.#isDead = true;
     this.#break("the other end's process ended");
+  }
+
+  /** The node has no use for this link any more: what it still has to say goes out. */
+  leave(): void {
+    this.#pumpFrames();
+    this.#isDead = true;
+    this.#break("the link is over");
+    if (this.#isToldUp) this.link.disconnected("the link is over");
   }
 
   /** The other end's process is gone, and nobody says so before it is there again. */
@@ -84,7 +137,11 @@ export class PeerLink implements Handler, Part {
   }
 
   handle(event: SimEvent): void {
-    if (event.kind === Kind.inboundGone) return this.#to.deliver(event, this);
+    if (event.kind === Kind.inboundGone) {
+      const gone = this.#gone.get(event.a)!;
+      if (gone.server.life === gone.life) return gone.server.deliver(event, this);
+      return void this.#gone.delete(event.a);
+    }
     if (event.kind === Kind.broken && !this.#isDead) return this.#from.deliver(event, this);
     if (event.life !== this.#epoch || this.#isDead) return;
     const isAtReceiver = event.kind === Kind.accept || event.kind === Kind.frame;
@@ -93,20 +150,21 @@ export class PeerLink implements Handler, Part {
   }
 
   #arriveAtReceiver(event: SimEvent): void {
-    const isCut = this.#fabric.isCut(this.#from.id, this.#to.id);
+    const to = this.#to!;
+    const isCut = this.#fabric.isCut(this.#from.id, to.id);
     if (event.kind === Kind.accept) {
       // Nobody listens, or nothing gets through: the attempt runs into its timeout or is refused.
-      if (isCut || this.#fabric.isCut(this.#to.id, this.#from.id)) return;
-      if (this.#to.isDown) return this.#schedule(Kind.connectFailed, this.#fabric.delayUs());
+      if (isCut || this.#fabric.isCut(to.id, this.#from.id)) return;
+      if (to.isDown) return this.#schedule(Kind.connectFailed, this.#fabric.delayUs());
     } else if (isCut) {
       if ((event.a & HANDSHAKE) !== 0) this.#break("the handshake was lost");
       return;
     } else if (this.#isHalfOpen) {
       // The next process knows nothing of this connection, and says so.
-      if (!this.#to.isDown) this.#break("reset by the other end");
+      if (!to.isDown) this.#break("reset by the other end");
       return;
     }
-    this.#to.deliver(event, this);
+    to.deliver(event, this);
   }
 
   /** Called inside the step of the server that the event belongs to. */
@@ -114,6 +172,11 @@ export class PeerLink implements Handler, Part {
     switch (event.kind) {
       case Kind.connect:
         this.#state = "connecting";
+        this.#to = this.#dial();
+        this.#isGood = false;
+        if (this.#to === null) {
+          return this.#schedule(Kind.connectFailed, this.#fabric.delayUs());
+        }
         this.#schedule(Kind.accept, this.#fabric.delayUs());
         return this.#schedule(Kind.connectFailed, CONNECT_TIMEOUT_US);
       case Kind.connectFailed:
@@ -125,28 +188,32 @@ export class PeerLink implements Handler, Part {
         return this.#connected();
       case Kind.frame:
         if (this.#inbound === null) return;
-        if ((event.a & DAMAGED) === 0) this.#to.noteFrame(this.#from.id, event.bytes!);
-        return this.#to.receiveInto(this.#inbound, event.bytes!);
+        if ((event.a & DAMAGED) === 0) this.#to!.noteFrame(this.#from, event.bytes!);
+        return this.#to!.receiveInto(this.#inbound, event.bytes!);
       case Kind.answer:
         this.#backoffUs = BACKOFF_FIRST_US;
-        return this.#from.receiveInto(this.#link, event.bytes!);
+        this.#from.receiveInto(this.link, event.bytes!);
+        if (this.link.closing === null) this.#isGood = true;
+        return;
       case Kind.broken:
-        return this.#link.disconnected(this.#reason);
+        this.#isToldUp = false;
+        return this.link.disconnected(this.#reason);
       case Kind.closed:
         return this.#break("the other server closed the connection");
       case Kind.inboundGone: {
-        const gone = this.#gone.shift()!;
-        if (gone.life === this.#to.life) gone.inbound.disconnected();
-        return;
+        const { inbound } = this.#gone.get(event.a)!;
+        this.#gone.delete(event.a);
+        return inbound.disconnected();
       }
     }
   }
 
   #accept(): void {
     if (this.#inbound !== null) return;
-    const inbound = this.#to.node!.openInboundLink(`server-${this.#from.id}`);
+    const to = this.#to!;
+    const inbound = to.node!.openInboundLink(`server-${this.#from.id}`);
     this.#inbound = inbound;
-    inbound.onActivity = () => this.#to.markDirty(this);
+    inbound.onActivity = () => to.markDirty(this);
     this.#schedule(Kind.connected, this.#fabric.delayUs());
   }
 
@@ -160,7 +227,8 @@ export class PeerLink implements Handler, Part {
     this.#lastArrivalUs = 0;
     this.#lastAnswerUs = 0;
     this.#from.world.counters.add("peer connections");
-    this.#link.connected();
+    this.#isToldUp = true;
+    this.link.connected();
     this.#from.markDirty(this);
   }
 
@@ -173,16 +241,16 @@ export class PeerLink implements Handler, Part {
   #pumpFrames(): void {
     if (this.#state !== "up") return;
     while (this.#state === "up") {
-      const output = this.#link.takeOutput();
+      const output = this.link.takeOutput();
       if (output === null) break;
       const bytes = join(this.#rest, output);
-      this.#link.outputWritten();
+      this.link.outputWritten();
       this.#rest = bytes.subarray(this.#sendFrames(bytes));
     }
-    if (this.#state !== "up" || this.#link.closing === null) return;
+    if (this.#state !== "up" || this.link.closing === null) return;
     // It was refused, mostly, and so will it be the next time.
-    this.#backoffUs = this.#link.retriesAtOnce === true ? BACKOFF_FIRST_US : BACKOFF_MAX_US;
-    this.#break(this.#link.closing);
+    this.#backoffUs = this.link.retriesAtOnce === true ? BACKOFF_FIRST_US : BACKOFF_MAX_US;
+    this.#break(this.link.closing);
   }
 
   /** Cuts whole frames off the front (a u32 length, that many bytes); returns how far it came. */
@@ -199,16 +267,19 @@ export class PeerLink implements Handler, Part {
 
   #sendFrame(frame: Uint8Array): void {
     const fabric = this.#fabric;
-    const isHandshake = this.#isFirstFrame;
+    const type = frame[LENGTH_BYTES];
+    // Where the sender is: said once a connection, as the hello and the proof are.
+    const isHandshake = this.#isFirstFrame || type === FrameType.addresses ||
+      type === FrameType.proof;
     this.#isFirstFrame = false;
     const counters = fabric.world.counters;
-    fabric.onFrame?.(this.#from.id, this.#to.id, frame);
-    if (fabric.isCut(this.#from.id, this.#to.id) || fabric.isLost()) {
+    fabric.onFrame?.(this.#from.id, this.toId, frame);
+    if (fabric.isCut(this.#from.id, this.toId) || fabric.isLost()) {
       counters.add("frames lost");
       if (isHandshake) this.#break("the handshake was lost");
       return;
     }
-    let at = fabric.arrivalUs(this.#from.id, this.#to.id);
+    let at = fabric.arrivalUs(this.#from.id, this.toId);
     const { reorder, duplicate } = fabric.options;
     const overtakes = !isHandshake && reorder > 0 && fabric.random.chance(reorder);
     at = Math.max(at, overtakes ? this.#handshakeArrivalUs : this.#lastArrivalUs);
@@ -223,7 +294,7 @@ export class PeerLink implements Handler, Part {
     if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
       counters.add("frames doubled");
       const again = Math.max(
-        fabric.arrivalUs(this.#from.id, this.#to.id),
+        fabric.arrivalUs(this.#from.id, this.toId),
         this.#handshakeArrivalUs,
       );
       const delay = again + fabric.latenessUs(LATE_DUPLICATES) - fabric.world.now;
@@ -235,12 +306,12 @@ export class PeerLink implements Handler, Part {
     while (this.#inbound === inbound) {
       const output = inbound.takeOutput();
       if (output === null) break;
-      const bytes = output.slice();
+      const bytes = copyOf(output);
       inbound.outputWritten();
       const fabric = this.#fabric;
       const isHandshake = this.#isFirstAnswer;
       this.#isFirstAnswer = false;
-      const isCut = fabric.isCut(this.#to.id, this.#from.id);
+      const isCut = fabric.isCut(this.toId, this.#from.id);
       if (isHandshake && (isCut || fabric.isLost())) {
         return this.#break("the handshake's answer was lost");
       }
@@ -249,7 +320,7 @@ export class PeerLink implements Handler, Part {
         continue;
       }
       this.#lastAnswerUs = Math.max(
-        fabric.arrivalUs(this.#to.id, this.#from.id),
+        fabric.arrivalUs(this.toId, this.#from.id),
         this.#lastAnswerUs,
         fabric.world.now,
       );
@@ -258,13 +329,14 @@ export class PeerLink implements Handler, Part {
     if (this.#inbound !== inbound || inbound.closing === null) return;
     // Closed behind its last answer; from here on nothing is taken in any more.
     this.#tellInbound();
-    if (this.#fabric.isCut(this.#to.id, this.#from.id)) return;
+    if (this.#fabric.isCut(this.toId, this.#from.id)) return;
     const delay = Math.max(this.#lastAnswerUs - this.#fabric.world.now, 1_000);
     this.#schedule(Kind.closed, delay);
   }
 
   #break(reason: string): void {
     const wasUp = this.#state === "up";
+    if (!this.#isGood && this.link.retriesAtOnce !== true) this.#place++;
     this.#epoch++;
     this.#state = "idle";
     this.#isHalfOpen = false;
@@ -284,8 +356,9 @@ export class PeerLink implements Handler, Part {
     if (inbound === null) return;
     this.#inbound = null;
     inbound.onActivity = null;
-    this.#gone.push({ inbound, life: this.#to.life });
-    this.#schedule(Kind.inboundGone, this.#fabric.delayUs());
+    const number = ++this.#lastGone;
+    this.#gone.set(number, { inbound, server: this.#to!, life: this.#to!.life });
+    this.#schedule(Kind.inboundGone, this.#fabric.delayUs(), null, number);
   }
 
   #schedule(kind: Kind, delayUs: number, bytes: Uint8Array | null = null, a = 0): void {
@@ -293,12 +366,13 @@ export class PeerLink implements Handler, Part {
   }
 
   describe(event: SimEvent): string {
-    return `${this.#from.id} -> ${this.#to.id}${(event.a & HANDSHAKE) !== 0 ? " hello" : ""}`;
+    const isHello = event.kind === Kind.frame && (event.a & HANDSHAKE) !== 0;
+    return `${this.#from.id} -> ${this.toId}${isHello ? " hello" : ""}`;
   }
 }
 
 function join(rest: Uint8Array, more: Uint8Array): Uint8Array {
-  if (rest.length === 0) return more.slice();
+  if (rest.length === 0) return copyOf(more);
   const joined = new Uint8Array(rest.length + more.length);
   joined.set(rest);
   joined.set(more, rest.length);

@@ -2,6 +2,7 @@
  * A leader that hears nothing of a majority for several election timeouts must lead no more: it would
  * hold its clients, and whoever still hears it, for nothing.
  */
+import { SERVERS_MAX } from "./fabric.ts";
 import { CheckFailure } from "./world.ts";
 
 /** Two is what the check of the quorum may take; clocks drift, and a step may wait for its turn. */
@@ -9,12 +10,11 @@ const ELECTION_TIMEOUTS = 4;
 
 export class QuorumWatch {
   readonly #allowedUs: number;
-  readonly #heardUs: Float64Array;
+  readonly #heardUs = new Float64Array(SERVERS_MAX);
   #sinceUs = 0;
 
-  constructor(servers: number, electionTimeoutMs: number) {
+  constructor(electionTimeoutMs: number) {
     this.#allowedUs = electionTimeoutMs * ELECTION_TIMEOUTS * 1000;
-    this.#heardUs = new Float64Array(servers + 1);
   }
 
   /** It starts, wakes up or is elected: counts from now. */

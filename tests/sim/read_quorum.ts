@@ -6,6 +6,7 @@
 import type { RaftState } from "../../lib/raft/state.ts";
 import { readU64 } from "../../lib/util/bytes.ts";
 import { FrameType } from "../../lib/wire/rpc/rpc_types.ts";
+import { SERVERS_MAX } from "./fabric.ts";
 import { CheckFailure } from "./world.ts";
 
 // docs/protocol.md: where a frame has its type, its term, and the round of reads.
@@ -13,8 +14,6 @@ const TYPE = 4;
 const TERM = 21;
 const HEARTBEAT_ROUND = 37;
 const APPEND_ROUND = 53;
-
-const SERVERS_MAX = 16;
 
 /** What was last seen of a leader. */
 interface Seen {
@@ -47,13 +46,13 @@ export class ReadQuorum {
     this.#rounds[pair] = round;
   }
 
-  /** Looks at a server after a step. */
-  check(id: number, state: RaftState): void {
+  /** Looks at a server after a step; `halves`: of each of these it needs a majority. */
+  check(id: number, state: RaftState, halves: readonly (readonly number[])[]): void {
     if (state.role.kind !== "leader") {
       this.#seen.delete(id);
       return;
     }
-    const { term, configurations } = state;
+    const { term } = state;
     const { reads } = state.role;
     const seen = this.#seen.get(id);
     if (seen?.term !== term) {
@@ -62,8 +61,7 @@ export class ReadQuorum {
     }
     if (seen.ended === reads.ended) return;
     seen.ended = reads.ended;
-    const { voters, votersOutgoing } = configurations.current;
-    for (const half of votersOutgoing.length === 0 ? [voters] : [voters, votersOutgoing]) {
+    for (const half of halves) {
       const heard = half.filter((voter) => {
         const pair = id * SERVERS_MAX + voter;
         return voter === id || (this.#terms[pair] === term && this.#rounds[pair]! >= reads.ended);

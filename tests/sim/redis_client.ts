@@ -5,11 +5,12 @@
 import type { Random } from "../../lib/util/random.ts";
 import { encodeRequest, parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
-import { clientPortOf, type ClientSetting } from "./client.ts";
+import type { ClientSetting } from "./client.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
 import { patienceMs } from "./patience.ts";
+import type { SimServer } from "./sim_server.ts";
 import { CheckFailure } from "./world.ts";
 
 /** One request, and what is done with a reply that is no refusal and not unknown. */
@@ -18,6 +19,8 @@ export interface Ask {
   readonly took: (reply: Exclude<Reply, Error>) => void;
   /** Nothing was done: it was refused before it reached the log. */
   readonly refused?: () => void;
+  /** An error that is an answer to it, as far as this is true of it. */
+  readonly failed?: (text: string) => boolean;
 }
 
 /** What a client is for. */
@@ -29,7 +32,7 @@ export interface RedisTask {
 }
 
 /** Errors by which a server says that nothing was done. */
-const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "EXECABORT", "LOADING"];
+const REFUSALS = ["MOVED", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "EXECABORT", "LOADING"];
 /** And that it is not done before the cluster version is raised. */
 const TOO_EARLY = "ERR not before the cluster version is raised";
 /** Done or not; or done, but how it came out is left out since too many replies wait. */
@@ -45,12 +48,13 @@ export class RedisClient implements Handler, ConnectionOwner {
   readonly #task: RedisTask;
   readonly #random: Random;
   readonly #thinkMeanMs: number;
+  readonly #host: number;
   #connection: ClientConnection | null = null;
   #isOpen = false;
   #bytes: Uint8Array = EMPTY;
   #waiting: Ask[] = [];
-  /** The server that the last -MOVED named; 0 where none did. */
-  #target = 0;
+  /** The server where the last -MOVED sent it; null where none did. */
+  #target: SimServer | null = null;
   /** Behind the last reply that waits, this client goes elsewhere. */
   #leaves = false;
   /** Grows with each wait: an earlier timeout is void. */
@@ -62,6 +66,7 @@ export class RedisClient implements Handler, ConnectionOwner {
     this.#task = task;
     this.#random = random;
     this.#thinkMeanMs = thinkMeanMs;
+    this.#host = setting.hosts.next();
     this.#think();
   }
 
@@ -91,6 +96,7 @@ export class RedisClient implements Handler, ConnectionOwner {
     const connection = this.#connection;
     if (connection === null) return this.#connect();
     if (!this.#isOpen) return;
+    if (this.#setting.pace === "resting") return this.#think();
     const asks = this.#task.next(connection.id);
     if (asks.length === 0) return;
     this.#waiting = [...asks];
@@ -101,14 +107,14 @@ export class RedisClient implements Handler, ConnectionOwner {
   }
 
   #connect(): void {
-    const { servers, fabric, connections, unreachable } = this.#setting;
-    const server = servers.find(({ id }) => id === this.#target) ?? this.#random.pick(servers);
-    this.#target = 0;
+    const { asked, fabric, connections, unreachable } = this.#setting;
+    const server = this.#target ?? this.#random.pick(asked);
+    this.#target = null;
     if (unreachable.has(server.id)) return this.#think(5);
     this.#bytes = EMPTY;
     this.#isOpen = false;
     const id = this.#setting.nextConnectionId++;
-    this.#connection = new ClientConnection(fabric, this.#random, this, server, id);
+    this.#connection = new ClientConnection(fabric, this.#random, this, server, id, this.#host);
     connections.add(this.#connection);
     this.#waitForAnswer();
   }
@@ -161,10 +167,11 @@ export class RedisClient implements Handler, ConnectionOwner {
       if (ask === undefined) {
         throw new CheckFailure("redis replies", `a reply too many: ${String(reply)}`);
       }
+      if (isCharged(ask, reply)) this.#setting.hosts.answered(connection, null);
       this.#take(ask, reply);
       if (this.#waiting.length > 0) continue;
       this.#round++;
-      if (this.#leaves) this.#giveUp(this.#target === 0 ? NO_LEADER_FACTOR : 1);
+      if (this.#leaves) this.#giveUp(this.#target === null ? NO_LEADER_FACTOR : 1);
       else this.#think();
     }
     if (connection === this.#connection) this.#bytes = joined.subarray(at);
@@ -186,6 +193,10 @@ export class RedisClient implements Handler, ConnectionOwner {
       return counters.add("redis outcome unknown");
     }
     const word = text.split(" ", 1)[0]!;
+    if (!REFUSALS.includes(word) && ask.failed?.(text) === true) {
+      if (word === "NOAUTH") this.#leaves = true;
+      return counters.add(`redis ${word}`);
+    }
     if (!REFUSALS.includes(word) && !text.startsWith(TOO_EARLY)) {
       throw new CheckFailure("redis replies", `${ask.args.join(" ")} was answered by ${text}`);
     }
@@ -197,9 +208,21 @@ export class RedisClient implements Handler, ConnectionOwner {
 
   #moved(text: string): void {
     const port = Number(text.slice(text.lastIndexOf(":") + 1));
-    const server = this.#setting.servers.find(({ id }) => clientPortOf(id) === port);
-    if (server === undefined) throw new CheckFailure("redis replies", `no server: ${text}`);
-    this.#target = server.id;
+    const { addresses } = this.#setting;
+    if (!addresses.isKnown(port)) throw new CheckFailure("redis replies", `no server: ${text}`);
+    this.#target = addresses.atClientPort(port);
     this.#leaves = true;
   }
+}
+
+/** What stands in an answer to a command that was not let through, or that the codec refuses by itself. */
+const UNCHARGED = /^(BUSY|EXECABORT|ERR not before the cluster version)/;
+
+/**
+ * Whether it was one of those that the bounds of an address let through. Where they refuse what has come, the
+ * beginning of a transaction is answered all the same, its end says that nothing of it was done, and what is
+ * no command of this cluster yet is called so.
+ */
+function isCharged({ args }: Ask, reply: Reply): boolean {
+  return args[0] !== "MULTI" && !(reply instanceof Error && UNCHARGED.test(reply.message));
 }

@@ -162,7 +162,11 @@ class TransferTask implements RedisTask {
       if (isWhole && random.chance(0.95)) return this.#finish(connection, watched);
       return [asking(["UNWATCH"], "OK")];
     }
-    if (random.chance(0.25)) return readAll(history, this.accounts, connection, random.chance(0.5));
+    if (random.chance(0.25)) {
+      const roll = random.unit();
+      if (roll < 0.2) return [readRange(history, this.accounts)];
+      return readAll(history, this.accounts, connection, roll < 0.5);
+    }
     if (random.chance(0.7)) return this.#watch();
     const [from, to] = this.#two();
     return this.#transaction(connection, [["DECRBY", from, "7"], ["INCRBY", to, "7"]], null);
@@ -272,6 +276,25 @@ function readAll(
   if (byMget) return [{ args, took }];
   const queued = keys.map((key) => asking(["GET", key], "QUEUED"));
   return [asking(["MULTI"], "OK"), ...queued, { args, took }];
+}
+
+/** The accounts, at one moment and in the order of their names: by a range, which has no other keys. */
+function readRange(history: RedisHistory, accounts: readonly string[]): Ask {
+  const args = ["RAFTKV.RANGE", "account", "accounu"];
+  const beganAt = history.now();
+  return {
+    args,
+    took: (reply) => {
+      const [next, entries] = Array.isArray(reply) ? reply as Reply[] : [];
+      if (next !== null || !Array.isArray(entries)) return odd(args, reply);
+      const found = entries.map((entry) => Array.isArray(entry) ? entry as Reply[] : []);
+      const names = found.map(([name]) => name);
+      if (names.length > 0 && names.join() !== [...accounts].sort().join()) odd(args, reply);
+      const held = new Map(found.map(([name, _version, _ttlMs, value]) => [name, value]));
+      const balances = accounts.map((name) => balanceOf(args, held.get(name) ?? null));
+      history.sums.push({ beganAt, endedAt: history.now(), balances });
+    },
+  };
 }
 
 /** Reads every counter and all accounts until each was answered. */

@@ -1,8 +1,10 @@
 /**
  * What is committed has to stay: at the moment of a commit, no server that lacks the entry may have a
- * log by which a majority would elect it. This looks ahead of the harm: the paper's Figure 8 needs two
- * more elections in the right order before an acknowledged write is gone.
+ * log by which a majority would elect it, of each half of the configuration that it goes by itself. This looks
+ * ahead of the harm: the paper's Figure 8 needs two more elections in the right order before an acknowledged
+ * write is gone, and so does a change of members that is not seen by all.
  */
+import { halvesOf, type Votings } from "./votings.ts";
 import { CheckFailure } from "./world.ts";
 
 /** What the checks know of a server's log. */
@@ -13,6 +15,8 @@ export interface RivalLog {
   readonly chain: readonly number[];
   /** Not null where it may have forgotten an ack: it has no say, and is not elected by a majority. */
   readonly lost: readonly number[] | null;
+  /** Who votes, by this log. */
+  readonly votings: Votings;
 }
 
 export interface CommittedEntry {
@@ -21,22 +25,26 @@ export interface CommittedEntry {
   readonly link: number;
 }
 
-/** Throws where `leader` commits what another could still be elected without. */
+/** Throws where `leader` commits what one of `all` could still be elected without. */
 export function checkRivals(
   leader: number,
-  voters: readonly number[],
+  all: readonly number[],
   entry: CommittedEntry,
   logOf: (id: number) => RivalLog,
 ): void {
-  for (const id of voters) {
+  for (const id of all) {
     const rival = logOf(id);
     const holdsIt = rival.lastIndex >= entry.index && rival.chain[entry.index] === entry.link;
     if (holdsIt || rival.lastIndex === 0 || rival.lost !== null) continue;
-    const votes = voters.filter((voter) => voter === id || wouldElect(logOf(voter), rival));
-    if (votes.length * 2 <= voters.length) continue;
+    const halves = halvesOf(rival.votings.current);
+    if (!halves.some((voters) => voters.includes(id))) continue;
+    const votes = (voters: readonly number[]) =>
+      voters.filter((voter) => voter === id || wouldElect(logOf(voter), rival));
+    if (halves.some((voters) => votes(voters).length * 2 <= voters.length)) continue;
     throw new CheckFailure(
       "a commit that could be undone",
-      `leader ${leader} committed entry ${entry.index}, but servers ${votes.join(", ")} would ` +
+      `leader ${leader} committed entry ${entry.index}, but servers ` +
+        `${[...new Set(halves.flatMap(votes))].join(", ")} would ` +
         `elect server ${id}, whose log ends at ${rival.lastIndex} in term ` +
         `${rival.terms[rival.lastIndex]} without it`,
     );

@@ -45,6 +45,7 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
     },
     redis: null,
     faults: {},
+    members: null,
     newLeaderFault: 0,
     damageable: [],
     crashesAtFirst: false,

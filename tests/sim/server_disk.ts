@@ -52,13 +52,16 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   #fails(operation: FailingOperation, path: string): boolean {
     if (this.#failsNext !== operation) return false;
     this.#failsNext = null;
-    this.#failed = { what: `${operation} of ${path}`, atMs: this.#environment.nowMs() };
+    // What could not be read is on the disk as it was: who needs it is given something else.
+    if (operation !== "read") {
+      this.#failed = { what: `${operation} of ${path}`, atMs: this.#environment.nowMs() };
+    }
     return true;
   }
 
   /**
-   * What is on the disk after a failure nobody knows: a process that saw one has to end at once, and
-   * to read its files anew. It may end its turn, and clear up what it was making.
+   * What is on the disk after a write or a sync that failed nobody knows: a process that saw one has to end
+   * at once, and to read its files anew. It may end its turn, and clear up what it was making.
    */
   protected override onOperation(path: string, what: OperationKind): void {
     if (this.#failed === null || what !== "change") return;
@@ -70,7 +73,7 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
   }
 
   protected override onWrite(path: string, offset: number, bytes: Uint8Array): void {
-    if (!path.endsWith(".log") || bytes.every((byte) => byte === 0)) return;
+    if (!path.endsWith(".log") || isZero(bytes)) return;
     this.#batches.push({ path, from: offset, to: offset + bytes.length });
     if (this.#batches.length > LAST_BATCHES) this.#batches.shift();
   }
@@ -139,6 +142,10 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
       : Infinity;
   }
 
+  get isBounded(): boolean {
+    return this.capacityBytes < Infinity;
+  }
+
   wipe(): void {
     for (const name of this.list(".")) this.vanish(name);
   }
@@ -181,6 +188,11 @@ export class FaultyDisk extends SimDisk implements ServerDisk {
     this.#voidEvents += held.length;
     for (const { complete } of held) this.#environment.schedule(1, complete);
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== 0) return false;
+  return true;
 }
 
 /** Changes some bytes of a file, or its length, durably. */

@@ -1,3 +1,4 @@
+import type { Store } from "../../lib/kv/store.ts";
 import type { RaftState } from "../../lib/raft/state.ts";
 
 /** What a check may see of a server; make_node.ts fills it from the real node. */
@@ -6,6 +7,8 @@ export interface ServerProbe {
   isOpen(): boolean;
   /** It has a list of those that found the cluster, and has not formed it yet. */
   isPrepared(): boolean;
+  /** Null until the cluster is formed. */
+  clusterId(): string | null;
   isLeader(): boolean;
   /** It may have forgotten a vote or an ack, see HardState.suspect. */
   isSuspect(): boolean;
@@ -28,11 +31,10 @@ export interface ServerProbe {
   hasRoom(): boolean;
   /** Up to where this server promises its log to survive a crash. */
   durableIndex(): number;
-  voters(): readonly number[];
-  /** The sets of voters of each of which a majority has to hold the entry at `index`, once committed. */
-  halvesAt(index: number): readonly (readonly number[])[];
   /** A leader's: up to where it counts the log of a follower as durable and equal to its own. */
-  matchIndexOf(follower: number): number;
+  matchIndexOf(serverId: number): number;
+  /** For what is asked of its users alone; null where there is none. */
+  store(): Store | null;
   /** The digest of the store's contents at `appliedIndex`. */
   digest(): string;
   /** The cluster version at `appliedIndex`, and the highest that its log may yet raise it to. */

@@ -99,6 +99,7 @@ class Shrinker {
       }
     }
     this.attempt("without a core phase", { coreFirst: false });
+    if (options.members !== null) this.attempt("with the founders alone", { members: null });
     for (
       const name of ["loss", "duplicate", "reorder", "fragment", "damaged", "halfOpen"] as const
     ) {

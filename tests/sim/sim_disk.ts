@@ -139,6 +139,7 @@ export class SimDisk implements Disk {
 
   /** Bytes that can be written now. */
   roomBytes(): number {
+    if (this.capacityBytes === Infinity && !this.hasGreedyNeighbour) return Infinity;
     const used = this.usedBytes();
     if (this.hasGreedyNeighbour) this.capacityBytes = Math.min(this.capacityBytes, used);
     return this.capacityBytes - used;

@@ -3,6 +3,7 @@
  * durable. Sectors are never changed in place, so that one array may stand on both sides.
  */
 import type { Random } from "../../lib/util/random.ts";
+import { freshBytes } from "./slab.ts";
 
 export const SECTOR_BYTES = 512;
 const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
@@ -45,7 +46,9 @@ export class SimInode {
       const from = at % SECTOR_BYTES;
       const part = Math.min(SECTOR_BYTES - from, bytes.length - done);
       const number = Math.floor(at / SECTOR_BYTES);
-      const sector = (this.#visible.get(number) ?? ZERO_SECTOR).slice();
+      const sector = freshBytes(SECTOR_BYTES);
+      const before = part < SECTOR_BYTES ? this.#visible.get(number) : undefined;
+      if (before !== undefined) sector.set(before);
       sector.set(bytes.subarray(done, done + part), from);
       this.#change(number, sector);
       done += part;
@@ -55,6 +58,7 @@ export class SimInode {
 
   /** How many of `count` bytes at `offset` fit into `freeSectors` more sectors. */
   fitting(offset: number, count: number, freeSectors: number): number {
+    if (freeSectors === Infinity) return count;
     let free = freeSectors;
     for (let done = 0; done < count;) {
       const at = offset + done;

@@ -4,11 +4,14 @@
  * throws, takes its output and has the checks look at it.
  */
 import { DiskError, DiskFullError, type Rng } from "../../lib/host/ports.ts";
-import type { LogEvent, ServerNode, WakingHost } from "../../lib/node/api.ts";
-import type { MemberChanges } from "../../lib/node/member_changes.ts";
-import type { MemberChange } from "../../lib/raft/types.ts";
+import type { LogEvent, OutboundLink, ServerNode, WakingHost } from "../../lib/node/api.ts";
+import type { MemberChanges } from "../../lib/node/members/member_changes.ts";
+import type { ClusterSecret } from "../../lib/node/peers/cluster_secret.ts";
+import type { RaftState } from "../../lib/raft/state.ts";
+import type { Incarnation, MemberChange } from "../../lib/raft/types.ts";
 import { Random } from "../../lib/util/random.ts";
 import { assert } from "../../lib/util/assert.ts";
+import { type AddressBook, founderAddress, type SimAddress } from "./address_book.ts";
 import type { Atlas } from "./atlas.ts";
 import type { StateChecks } from "./checks.ts";
 import type { ServerProbe } from "./server_probe.ts";
@@ -18,10 +21,11 @@ import { DeadlineChecks } from "./deadline_checks.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind, kindName } from "./kinds.ts";
 import type { Marks } from "./marks.ts";
-import type { StreamChecks, StreamingServer } from "./stream_checks.ts";
+import { isOfStream, type StreamChecks, type StreamingServer } from "./stream_checks.ts";
 import { PeerLink } from "./peer_link.ts";
 import { QuorumWatch } from "./quorum_watch.ts";
 import type { Fabric } from "./fabric.ts";
+import { checkForged, type Secrets } from "./secrets.ts";
 import type { SimOptions } from "./options.ts";
 import type { ServerDisk, ServerFactory } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
@@ -53,8 +57,20 @@ export interface ServerSetting {
   readonly atlas: Atlas;
   readonly marks: Marks;
   readonly streams: StreamChecks;
-  /** All servers, in the order of their ids; filled after they are made. */
+  /** All servers that are there, in the order of their coming; filled after they are made. */
   readonly servers: SimServer[];
+  readonly addresses: AddressBook<SimServer>;
+  /** A server has begun a life: whatever lists that life means this server. */
+  readonly lives: Map<Incarnation, SimServer>;
+  readonly secrets: Secrets;
+}
+
+/** Which server of its cluster it is, and where. */
+export interface Origins {
+  readonly serverId: number;
+  readonly address: SimAddress;
+  /** The cluster that it is to join on its empty disk; null for a founder. */
+  readonly joins: string | null;
 }
 
 /** A client connection, as far as a crash has to know it. */
@@ -62,8 +78,15 @@ export interface ClientEnd {
   serverGone(): void;
 }
 
-export class SimServer implements Handler, Part, WakingHost {
+/** One server: an id with one life of it, on its own disk. Whoever takes its place later is another one. */
+export class SimServer implements Handler, Part, WakingHost, StreamingServer {
+  /** Its number in the world. Founders have their own ids. */
   readonly id: number;
+  readonly serverId: number;
+  readonly joins: string | null;
+  /** Where it listens; it may move between two starts. */
+  address: SimAddress;
+  incarnation: Incarnation | null = null;
   readonly world: World;
   readonly clock: SimClock;
   readonly disk: ServerDisk;
@@ -75,7 +98,11 @@ export class SimServer implements Handler, Part, WakingHost {
   node: ServerNode | null = null;
   probe: ServerProbe | null = null;
   #members: MemberChanges | null = null;
+  #secret: ClusterSecret | undefined;
+  #secretExchanged: (() => void) | undefined;
   links: PeerLink[] = [];
+  /** The node's links that `links` are made for. */
+  #outbound: readonly OutboundLink[] = [];
   readonly clients = new Set<ClientEnd>();
   readonly #setting: ServerSetting;
   readonly #rng: Rng;
@@ -84,13 +111,21 @@ export class SimServer implements Handler, Part, WakingHost {
   /** Its timers are late by up to so much, each time. */
   timersLateMs = 0;
   readonly #lateness: Random;
+  /** It was wiped, or refuses to start on what it has: out for good. */
   isOut = false;
+  /** Its machine is off. */
+  isAway = false;
+  /** Its process has said that it was removed. */
+  hasSaidRemoved = false;
   isHarmed = false;
+  #nextAddress: SimAddress | null = null;
+  /** The servers of its cluster file, itself aside. */
+  #listed: ReadonlyMap<number, SimAddress>;
   /** Ever, other than by being wiped. */
   wasHarmed = false;
   isTorn = false;
   mayForget = false;
-  /** Ever full, or a record of its log could not be read. */
+  /** Ever full, or nearly, or a record of its log could not be read. */
   #lacksFiles = false;
   readonly build: Build;
   #isPaused = false;
@@ -103,7 +138,6 @@ export class SimServer implements Handler, Part, WakingHost {
   /** Those of this life that are still to come. */
   #voidTimers = 0;
   /** When it was paused; and whether its whole machine was, with its monotonic clock. */
-  #pausedUs = 0;
   #isSuspended = false;
   #wokenUs = 0;
   #scratch = new Uint8Array(4_096);
@@ -113,23 +147,32 @@ export class SimServer implements Handler, Part, WakingHost {
     id: number,
     clock: SimClock,
     random: Random,
+    { serverId, address, joins }: Origins,
   ) {
     this.#setting = setting;
     this.id = id;
+    this.serverId = serverId;
+    this.address = address;
+    this.joins = joins;
+    // Who joins needs no file.
+    const founders = joins === null ? setting.options.servers : 0;
+    const ids = Array.from({ length: founders }, (_, at) => at + 1);
+    this.#listed = new Map(ids.map((founder) => [founder, founderAddress(founder)]));
     this.world = setting.world;
     this.clock = clock;
     this.random = random;
     const drawn = random.fork();
     this.#rng = { u32: () => drawn.u32() };
-    const { servers, timing } = setting.options;
-    this.#quorum = new QuorumWatch(servers, timing.electionTimeoutMs);
+    const { timing } = setting.options;
+    this.#quorum = new QuorumWatch(timing.electionTimeoutMs);
     this.#deadlines = new DeadlineChecks(timing.heartbeatIntervalMs);
     // A stream of its own: other draws stay as they are.
     this.#lateness = new Random(setting.options.seed ^ (0x1a7e + id));
     this.build = new Build(id, setting.options.seed, setting.options.older);
     this.disk = setting.factory.makeDisk({
       options: setting.options,
-      serverId: id,
+      serverId,
+      isNew: joins !== null,
       random: random.fork(),
       schedule: (delayMs, run) => this.#complete(delayMs, run),
       nowMs: () => this.world.now / 1000,
@@ -156,6 +199,11 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#trace("damaged", what);
   }
 
+  /** For people. */
+  get name(): string {
+    return `server ${this.id}${this.id === this.serverId ? "" : ` (id ${this.serverId})`}`;
+  }
+
   get isDown(): boolean {
     return this.node === null;
   }
@@ -169,26 +217,40 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#isRestarting = false;
     if (this.node !== null) return;
     this.life++;
+    this.hasSaidRemoved = false;
     this.#isTimerSet = false;
     this.#voidTimers = 0;
     this.#deadlines.begin();
-    const { factory, options, checks } = this.#setting;
+    const { factory, options, checks, secrets } = this.#setting;
+    this.#secret = secrets.atStart(this.#rng);
+    this.address = this.#nextAddress ?? this.address;
+    this.#nextAddress = null;
     this.build.starts(this.life === 1);
     this.world.counters.add("starts");
     this.#trace("start", `life ${this.life}`);
     try {
       const built = factory.makeServer({
         options,
-        serverId: this.id,
+        serverId: this.serverId,
+        places: new Map([...this.#listed, [this.serverId, this.address]]),
+        joins: this.joins,
         disk: this.disk,
         isOlder: this.build.isOlder,
         clock: this.clock,
         rng: this.#rng,
         host: this,
+        secret: this.#secret,
       });
       this.node = built.node;
       this.probe = built.probe;
       this.#members = built.members ?? null;
+      this.#secretExchanged = built.secretExchanged;
+      if (built.incarnation !== undefined) {
+        // Nothing was left that says who it was: as good as wiped.
+        if (this.wasHarmed && this.incarnation !== built.incarnation) this.isOut = true;
+        this.incarnation = built.incarnation;
+        this.#setting.lives.set(built.incarnation, this);
+      }
       checks.started(this);
       if (this.build.refuses(built.probe)) {
         this.#setting.marks.hit(
@@ -205,11 +267,55 @@ export class SimServer implements Handler, Part, WakingHost {
     }
   }
 
+  /** A connection for each link that the node has now. */
   #connectAll(node: ServerNode): void {
-    const { fabric, servers } = this.#setting;
-    this.links = node.outboundLinks.map((link) =>
-      new PeerLink(fabric, this, servers.find((server) => server.id === link.peerId)!, link)
+    const { fabric, addresses } = this.#setting;
+    if (this.#outbound === node.outboundLinks) return;
+    this.#outbound = node.outboundLinks;
+    for (const one of this.links) {
+      if (this.#outbound.includes(one.link)) one.look();
+      else one.leave();
+    }
+    this.links = this.#outbound.map((link) =>
+      this.links.find((one) => one.link === link) ?? new PeerLink(fabric, this, link, addresses)
     );
+  }
+
+  get clusterId(): string | null {
+    return this.probe?.clusterId() ?? null;
+  }
+
+  /** Where it listens, or will once it has started again. */
+  get nextAddress(): SimAddress {
+    return this.#nextAddress ?? this.address;
+  }
+
+  /** The log port that its own file has for a member of its cluster. */
+  listedPort(serverId: number): number | undefined {
+    return serverId === this.serverId ? this.address.logPort : this.#listed.get(serverId)?.logPort;
+  }
+
+  /**
+   * From its next start on it listens elsewhere. `places`: where all members are then, for its file.
+   */
+  moveTo(address: SimAddress, places: ReadonlyMap<number, SimAddress>): void {
+    this.#nextAddress = address;
+    this.#listed = places;
+  }
+
+  /** Its machine is switched off, for good or until `turnOn`. */
+  turnOff(reason: string): void {
+    this.crash(reason);
+    this.isAway = true;
+    this.#isRestarting = false;
+    const { servers } = this.#setting;
+    if (servers.includes(this)) servers.splice(servers.indexOf(this), 1);
+  }
+
+  turnOn(delayUs: number): void {
+    this.isAway = false;
+    this.#setting.servers.push(this);
+    this.restartIn(delayUs);
   }
 
   /** Ends the process at once. What was not synced may be lost. */
@@ -230,6 +336,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.disk.crash();
     for (const link of this.links) link.die();
     this.links = [];
+    this.#outbound = [];
     for (const other of this.#setting.servers) {
       for (const link of other.links) {
         if (link.toId !== this.id) continue;
@@ -255,10 +362,12 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#schedule(Kind.completion, 0, () => this.node!.shutdown(done));
   }
 
-  /** Asks the node for a change of members; what comes of it is counted. */
-  changeMembers(changes: readonly MemberChange[]): void {
+  /** Asks the node for a change of members, as it is wanted then; what comes of it is counted. */
+  changeMembers(wanted: () => readonly MemberChange[]): void {
     const { counters } = this.world;
     this.#schedule(Kind.completion, 0, () => {
+      const changes = wanted();
+      if (changes.length === 0) return;
       const refused = this.#members?.propose(
         changes,
         (outcome) => counters.add(`change ${outcome}`),
@@ -269,9 +378,19 @@ export class SimServer implements Handler, Part, WakingHost {
     });
   }
 
+  /** Its secret's file is read again, where it has one. */
+  reloadSecret(): void {
+    if (this.node === null) return;
+    this.#schedule(Kind.completion, 0, () => {
+      if (this.#secret === undefined) return;
+      this.#setting.secrets.reload(this.#secret);
+      this.#secretExchanged?.();
+    });
+  }
+
   /** Starts again after a while; one start is outstanding at most. */
   restartIn(delayUs: number): void {
-    if (this.#isRestarting) return;
+    if (this.#isRestarting || this.isAway) return;
     this.#isRestarting = true;
     this.world.schedule(delayUs, this, Kind.restart);
   }
@@ -284,7 +403,7 @@ export class SimServer implements Handler, Part, WakingHost {
     if (this.node === null || this.#isPaused) return;
     this.#isPaused = true;
     this.#isSuspended = isSuspended;
-    this.#pausedUs = this.world.now;
+    if (isSuspended) this.clock.suspend();
     this.#trace(isSuspended ? "suspend" : "pause", "");
   }
 
@@ -294,7 +413,7 @@ export class SimServer implements Handler, Part, WakingHost {
     this.#isPaused = false;
     this.#trace("resume", `${this.#deferred.length} deferred`);
     this.#quorum.begin(this.world.now);
-    if (this.#isSuspended) this.clock.suspended(this.world.now - this.#pausedUs);
+    if (this.#isSuspended) this.clock.resume();
     const deferred = this.#deferred;
     this.#deferred = [];
     // All is due at once: timers may well come before what has arrived.
@@ -344,10 +463,11 @@ export class SimServer implements Handler, Part, WakingHost {
     if (!this.wasHarmed && this.probe?.raft()?.repairing === true) {
       throw new CheckFailure(
         "damage where there is none",
-        `server ${this.id} repairs its log, and its disk was never harmed`,
+        `${this.name} repairs its log, and its disk was never harmed`,
       );
     }
     checks.afterStep(this);
+    checkForged(this.id, this.probe?.raft()?.term ?? 0);
     if (kind === Kind.turn) checks.afterTurn(this);
     const seen = this.streaming;
     if (seen !== null) this.#deadlines.check(this.id, seen.state);
@@ -358,7 +478,7 @@ export class SimServer implements Handler, Part, WakingHost {
       if (this.clock.frozenUntilUs >= this.#wokenUs) this.#quorum.begin(this.world.now);
       this.#wokenUs = this.world.now;
       const leads = this.probe?.isOpen() === true && this.probe.isLeader();
-      const halves = leads ? this.probe!.halvesAt(Infinity) : [];
+      const halves = leads ? checks.halvesOf(this.id) : [];
       this.#quorum.check(this.id, halves, this.world.now);
     }
     const probe = this.probe;
@@ -378,33 +498,47 @@ export class SimServer implements Handler, Part, WakingHost {
       this.node!.wake();
       const after = this.probe?.raft() ?? null;
       if (after !== null) this.#deadlines.woken(this.id, after);
-    } else if (event.kind === Kind.turn) this.node!.turn();
-    else event.call!();
+    } else if (event.kind === Kind.turn) {
+      this.node!.turn();
+      this.#connectAll(this.node!);
+    } else event.call!();
   }
 
-  /** What the checks of its streams look at; null while it is down or not formed. */
+  /** This server for the checks of its streams; null while it is down or not formed. */
   get streaming(): StreamingServer | null {
     const { probe } = this;
-    const state = probe?.raft() ?? null;
-    if (probe === null || state === null) return null;
-    if (!probe.hasRoom()) this.#lacksFiles = true;
-    return {
-      id: this.id,
-      monotonicMs: this.clock.monotonicMs(),
-      state,
-      reaches: (index) => probe.reaches(index),
-      mayLackFiles: this.#lacksFiles || this.wasHarmed,
-    };
+    if (probe === null || probe.raft() === null) return null;
+    // A log that gets room by giving files up never says that it had none.
+    if (!probe.hasRoom() || this.disk.isBounded) this.#lacksFiles = true;
+    return this;
+  }
+
+  // As `StreamingServer`, while it is one.
+
+  get monotonicMs(): number {
+    return this.clock.monotonicMs();
+  }
+
+  get state(): RaftState {
+    return this.probe!.raft()!;
+  }
+
+  reaches(index: number): boolean {
+    return this.probe!.reaches(index);
+  }
+
+  get mayLackFiles(): boolean {
+    return this.#lacksFiles || this.wasHarmed;
   }
 
   /** A frame is about to be taken in. */
-  noteFrame(from: number, frame: Uint8Array): void {
+  noteFrame({ id: from, serverId: fromId }: SimServer, frame: Uint8Array): void {
     this.#quorum.heard(from, this.world.now);
     this.#setting.marks.frame(from, this, frame);
     if (this.build.isOlder) this.build.gets(from, this.#setting.factory.versionIn(frame));
     this.#setting.checks.frame(from, this.id, frame);
-    const seen = this.streaming;
-    if (seen !== null) this.#setting.streams.received(seen, from, frame);
+    const seen = isOfStream(frame) ? this.streaming : null;
+    if (seen !== null) this.#setting.streams.received(seen, fromId, frame);
   }
 
   pump(): void {}
@@ -463,7 +597,7 @@ export class SimServer implements Handler, Part, WakingHost {
       const count = this.world.pending(this, Number(kind), this.life) - isDone;
       if (count > most) found.push(`${count} events "${kindName(Number(kind))}"`);
     }
-    return found.map((what) => `server ${this.id} holds ${what}`);
+    return found.map((what) => `${this.name} holds ${what}`);
   }
 
   // What the node asks of its host.
@@ -499,7 +633,7 @@ export class SimServer implements Handler, Part, WakingHost {
       // Kept as well as thrown: the node must not be able to swallow it.
       this.world.failure = new CheckFailure(
         "exit",
-        `server ${this.id} ended itself: ${error.message}`,
+        `${this.name} ended itself: ${error.message}`,
         { cause: error },
       );
       throw this.world.failure;
@@ -511,10 +645,13 @@ export class SimServer implements Handler, Part, WakingHost {
 
   log(event: LogEvent): void {
     this.#setting.marks.log(event, this);
+    if (event.message.startsWith("This server was removed")) this.hasSaidRemoved = true;
     const { options } = this.#setting;
     const isSpoiled = event.message.startsWith("Entries for a follower can't be read");
     if (isSpoiled) this.#lacksFiles = true;
-    const isDamage = (isSpoiled && options.spoiledReads === 0) || saysDamage(event);
+    // A read that failed is no damage either, but what the disk did.
+    const isDamage = (isSpoiled && options.spoiledReads === 0 && !this.mayExit) ||
+      saysDamage(event);
     if (isDamage && !this.wasHarmed) this.#failOfDamage(event);
     if (!this.world.trace.on) return;
     const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${value}`);
@@ -525,7 +662,7 @@ export class SimServer implements Handler, Part, WakingHost {
   #failOfDamage({ message, fields }: LogEvent): never {
     this.world.failure = new CheckFailure(
       "damage where there is none",
-      `server ${this.id}, whose disk was never harmed, says: ${message} ${JSON.stringify(fields)}`,
+      `${this.name}, whose disk was never harmed, says: ${message} ${JSON.stringify(fields)}`,
     );
     throw this.world.failure;
   }
@@ -568,7 +705,7 @@ export class SimServer implements Handler, Part, WakingHost {
       return;
     }
     const text = error instanceof Error ? error.message : String(error);
-    throw new CheckFailure("exception", `server ${this.id} threw: ${text}`, { cause: error });
+    throw new CheckFailure("exception", `${this.name} threw: ${text}`, { cause: error });
   }
 
   /** Its directory is damaged, and it says so: it is out for the rest of the seed. */
@@ -582,7 +719,7 @@ export class SimServer implements Handler, Part, WakingHost {
 
   #trace(what: string, detail: string): void {
     if (this.world.trace.on) {
-      this.world.trace.line(this.world.now, `server ${this.id}`, what, detail);
+      this.world.trace.line(this.world.now, this.name, what, detail);
     }
   }
 }

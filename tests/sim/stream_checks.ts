@@ -20,6 +20,17 @@ const SILENCE_MAX_MS = 1_500;
 /** And for the sending itself, once that has been noticed. */
 const LATE_MAX_MS = 100;
 
+/** Whether a frame is a piece of a snapshot, or answers one. */
+export function isOfStream(frame: Uint8Array): boolean {
+  return isChunk(frame) || frame[TYPE] === FrameType.snapshotChunkResponse;
+}
+
+/** Of one that is whole, or of one that is still being made. */
+function isChunk(frame: Uint8Array): boolean {
+  const type = frame[TYPE];
+  return type === FrameType.snapshotChunk || type === FrameType.snapshotPiece;
+}
+
 /** A stream as it goes on. */
 interface Stream {
   readonly term: number;
@@ -52,10 +63,10 @@ export class StreamChecks {
     this.#keepsFiles = keepsFiles;
   }
 
-  /** A frame leaves a server, at the end of one of its steps. */
+  /** A frame leaves a server for that with the id `to`, at the end of one of its steps. */
   sent(server: StreamingServer, to: number, frame: Uint8Array): void {
     const { id, monotonicMs, state } = server;
-    if (frame[TYPE] !== FrameType.snapshotChunk || state.role.kind !== "leader") return;
+    if (!isChunk(frame) || state.role.kind !== "leader") return;
     const term = readU64(frame, TERM);
     if (term !== state.term) return;
     const index = readU64(frame, INDEX);

@@ -50,13 +50,16 @@ export class SuspicionChecks {
     committed: readonly number[],
   ): void {
     const acks = this.#of(id);
-    for (const index of acks.fresh.splice(0)) {
-      const link = log.chain[index];
-      if (link !== undefined) acks.links[index] = link;
+    const { fresh, links } = acks;
+    for (let at = 0; at < fresh.length; at++) {
+      const link = log.chain[fresh[at]!];
+      if (link !== undefined) links[fresh[at]!] = link;
     }
+    fresh.length = 0;
     if (acks.isSuspect && !now.isSuspect) this.#expect(id, log.lastIndex, log, committed);
     if (acks.isRepairing && !now.isRepairing) this.#expect(id, log.durableIndex, log, committed);
-    Object.assign(acks, now);
+    acks.isSuspect = now.isSuspect;
+    acks.isRepairing = now.isRepairing;
   }
 
   #expect(id: number, upTo: number, log: SettledLog, committed: readonly number[]): void {

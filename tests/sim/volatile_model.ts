@@ -4,6 +4,7 @@
  * the value that its reply had when it came. Times are compared with that of the transaction itself,
  * which a key of its own shows.
  */
+import { digestText } from "../kv/digest_text.ts";
 import type { Reply } from "../process/redis_socket.ts";
 
 /** What is known of a key: null where it is not there; whether its time is limited. */
@@ -34,7 +35,8 @@ export function stepOf(args: readonly string[], before: KeyState): Step {
       return same(value);
     case "SET": {
       const keeps = options.includes("KEEPTTL") && isThere && expires;
-      const isRefused = (options.includes("XX") && !isThere) || (options.includes("NX") && isThere);
+      const isRefused = (options.includes("XX") && !isThere) ||
+        (options.includes("NX") && isThere) || !isMet(value, options);
       const shows = options.includes("GET");
       if (isRefused) return same(shows ? value : null);
       const after = { value: first!, expires: keeps || options.includes("PX") };
@@ -46,6 +48,10 @@ export function stepOf(args: readonly string[], before: KeyState): Step {
       return { reply: value, after: ABSENT };
     case "DELIFEQ":
       return isThere && value === first ? { reply: 1, after: ABSENT } : same(0);
+    case "DELEX":
+      return isThere && isMet(value, args.slice(2)) ? { reply: 1, after: ABSENT } : same(0);
+    case "DIGEST":
+      return same(isThere ? digestText(value) : null);
     case "INCRBY": {
       const sum = Number(value ?? 0) + Number(first);
       return { reply: sum, after: { value: `${sum}`, expires: isThere && expires } };
@@ -57,6 +63,15 @@ export function stepOf(args: readonly string[], before: KeyState): Step {
     default:
       throw new Error(`The model knows no ${name}`);
   }
+}
+
+/** Whether the condition among the options holds, where there is one. */
+function isMet(value: string | null, options: readonly string[]): boolean {
+  const at = options.findIndex((option) => /^IFD?(EQ|NE)$/.test(option));
+  if (at < 0) return true;
+  const name = options[at]!;
+  const held = value !== null && name.startsWith("IFD") ? digestText(value) : value;
+  return (held === options[at + 1]) === name.endsWith("EQ");
 }
 
 /** A look at a key within a transaction: these two commands. */
@@ -90,6 +105,12 @@ export function transactionProblem(
   for (const [at, command] of commands.entries()) {
     const key = command[1]!;
     const got = replies[2 * keys.length + at];
+    if (command[0] === "MSETEX") {
+      const { reply, after } = storedAll(command, keys, states);
+      if (got !== reply) return `${command.join(" ")} answered ${show(got)}, and not ${reply}`;
+      for (const [one, state] of after) states.set(one, state);
+      continue;
+    }
     if (command[0] === "MGET") {
       const wanted = command.slice(1).map((one) => states.get(one)!.value);
       if (show(got) === show(wanted)) continue;
@@ -108,6 +129,26 @@ export function transactionProblem(
     }
   }
   return null;
+}
+
+/** An MSETEX of all keys: what it answers, and what they are behind it. */
+function storedAll(
+  command: readonly string[],
+  keys: readonly string[],
+  states: ReadonlyMap<string, KeyState>,
+): { readonly reply: number; readonly after: ReadonlyMap<string, KeyState> } {
+  const options = command.slice(2 + 2 * keys.length);
+  const there = keys.filter((key) => states.get(key)!.value !== null).length;
+  const isRefused = (options.includes("NX") && there > 0) ||
+    (options.includes("XX") && there < keys.length);
+  const after = new Map<string, KeyState>();
+  if (isRefused) return { reply: 0, after };
+  for (const [i, key] of keys.entries()) {
+    const { value, expires } = states.get(key)!;
+    const keeps = options.includes("KEEPTTL") && value !== null && expires;
+    after.set(key, { value: command[3 + 2 * i]!, expires: keeps || options.includes("PX") });
+  }
+  return { reply: 1, after };
 }
 
 /** What a look saw, or what can't be. */

@@ -1,11 +1,12 @@
 /**
- * Clients of keys that live for a moment: SET with PX, KEEPTTL and GET, PEXPIRE, PERSIST, INCRBY, GETSET
- * and GETDEL, alone, under WATCH and in transactions that show what they found. All values are of one
+ * Clients of keys that live for a moment: SET with PX, KEEPTTL, GET and conditions, PEXPIRE, PERSIST, INCRBY,
+ * GETSET, GETDEL, DELEX and MSETEX, alone, under WATCH and in transactions that show what they found. All values are of one
  * length, so that what is given up takes in another record at once, and no two writes have the same:
  * who takes one has it alone. Now and then more keys than one entry sweeps are to go at one time, and
  * more reads wait on a connection than their buffer holds without moving them.
  */
 import type { Random } from "../../lib/util/random.ts";
+import { digestText } from "../kv/digest_text.ts";
 import type { Reply } from "../process/redis_socket.ts";
 import type { Ask, RedisTask } from "./redis_client.ts";
 import { look, PROBE_COMMANDS, transactionProblem } from "./volatile_model.ts";
@@ -164,11 +165,40 @@ export class VolatileTask implements RedisTask {
       case 8:
         return ["GETDEL", key];
       default:
-        if (random.chance(0.4)) return ["DELIFEQ", key, this.#history.lastValue];
+        if (random.chance(0.4)) return this.#conditional(key);
         return random.chance(0.5)
           ? ["GET", key]
           : ["SET", key, value(), random.pick(["XX", "NX"]), "PX", this.#ms()];
     }
+  }
+
+  /** A command that depends on the value that is there: mostly on one that was written just now. */
+  #conditional(key: string): string[] {
+    const random = this.#random;
+    const value = this.#history.lastValue;
+    const condition = random.pick([
+      ["IFEQ", value],
+      ["IFNE", value],
+      ["IFDEQ", digestText(value)],
+      ["IFDNE", digestText(value)],
+    ]);
+    switch (random.between(0, 3)) {
+      case 0:
+        return ["DELIFEQ", key, value];
+      case 1:
+        return ["DELEX", key, ...condition];
+      case 2:
+        return ["DIGEST", key];
+      default:
+        return ["SET", key, this.#history.nextValue(), ...condition, "PX", this.#ms()];
+    }
+  }
+
+  /** All keys at once. */
+  #setAll(keys: readonly string[]): string[] {
+    const pairs = keys.flatMap((key) => [key, this.#history.nextValue()]);
+    const options = this.#random.pick([["NX"], ["XX"], ["KEEPTTL"], [], ["XX", "PX", this.#ms()]]);
+    return ["MSETEX", `${keys.length}`, ...pairs, ...options];
   }
 
   /** One command by itself. */
@@ -221,7 +251,11 @@ export class VolatileTask implements RedisTask {
     const keys = [...new Set([watch?.key ?? this.#key(), this.#key()])];
     const commands = Array.from(
       { length: random.between(1, 4) },
-      () => random.chance(0.1) ? ["MGET", ...keys] : this.#command(random.pick(keys)),
+      () => {
+        const roll = random.unit();
+        if (roll < 0.1) return ["MGET", ...keys];
+        return roll < 0.17 ? this.#setAll(keys) : this.#command(random.pick(keys));
+      },
     );
     const looks = keys.flatMap(look);
     const all = [...looks, ...commands, ...looks, ...PROBE_COMMANDS];

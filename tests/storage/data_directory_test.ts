@@ -178,3 +178,31 @@ Deno.test("leftovers of files that were being replaced are removed", () => {
   assertEquals(disk.list("1/wal").length, 1);
   directory.close();
 });
+
+Deno.test("the record of a server that was added later lists the founders, and no such life of this one", () => {
+  const founders = [1, 2, 3].map((serverId) => ({ serverId, incarnation: "f".repeat(16) }));
+  const joined = { ...FORMED, members: founders, joined: true } as const;
+  for (const members of [founders, founders.slice(1)]) {
+    const disk = new SimDisk();
+    const directory = DataDirectory.open(disk, options());
+    directory.saveFormation({ ...joined, members });
+    const { log } = directory.openLog();
+    persist(disk, log, batch(null, entry(1, 1)));
+    directory.close();
+    disk.powerLoss(new Random(6));
+    const again = DataDirectory.open(disk, options());
+    assertEquals(again.formation, { ...joined, members });
+    assertEquals(inspectDirectory(disk, options().path).problems, []);
+    // The build before refuses it by its version, and not as two lives that are mixed.
+    assertEquals(disk.contents(`${options().path}/formation`)[8], 2);
+  }
+});
+
+Deno.test("a founder's record is none of a server that was added, nor the other way round", () => {
+  const directory = DataDirectory.open(new SimDisk(), options());
+  const others = [1, 2].map((serverId) => ({ serverId, incarnation: "f".repeat(16) }));
+  const save = (record: Parameters<DataDirectory["saveFormation"]>[0]) =>
+    assertThrows(() => directory.saveFormation(record), Error, "does not list this server");
+  save({ ...FORMED, members: others });
+  save({ ...FORMED, joined: true });
+});

@@ -182,6 +182,8 @@ Deno.test("the lock is given back once all that the log has begun is over", asyn
       keys: 0,
       digest: "d1",
       clusterVersion: 1,
+      users: null,
+      clientSessions: null,
     });
     await new Promise<void>((resolve, reject) =>
       writer.finish((error) => error === null ? resolve() : reject(error))

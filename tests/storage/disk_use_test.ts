@@ -48,7 +48,16 @@ function live(snapshotBytes: number, logBytes: number, batchesDuring: number) {
     written = 0;
     const writer = directory.snapshots.begin({ index, term: 1 }, CONFIGURATION);
     const keepFrom = index + 1;
-    writer.head({ index, clockMs: 0, floor: 0, keys: 1, digest: "", clusterVersion: 1 });
+    writer.head({
+      index,
+      clockMs: 0,
+      floor: 0,
+      keys: 1,
+      digest: "",
+      clusterVersion: 1,
+      users: null,
+      clientSessions: null,
+    });
     for (let i = 0; i < batchesDuring; i++) {
       writer.records(new Uint8Array(snapshotBytes / batchesDuring));
       settled(disk, (done) => writer.flush(done));

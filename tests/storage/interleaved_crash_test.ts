@@ -118,6 +118,8 @@ class Life {
         keys: text.length,
         digest: "d1",
         clusterVersion: 1,
+        users: null,
+        clientSessions: null,
       });
       for (let at = 0; at < text.length; at += 150) {
         writer.records(new TextEncoder().encode(text.slice(at, at + 150)));

@@ -5,6 +5,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { encodeClusterVersion } from "../../lib/kv/cluster_version.ts";
 import { RaisedRecords } from "../../lib/kv/raised_records.ts";
+import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
+import { Users } from "../../lib/kv/users/users.ts";
+import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../lib/kv/snapshot.ts";
+import { readU32 } from "../../lib/util/bytes.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { readContents } from "../../lib/cli/founding/contents.ts";
 import { clusterIdOf, hashSeedOf } from "../../lib/node/peers/cluster_id.ts";
@@ -16,6 +20,8 @@ import { NewDirectory } from "../../lib/storage/founding/new_directory.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import { livesThrough, remainsOf } from "./crashes.ts";
 import { batch, openFormed, options, persist, refusal, setEntry, vote } from "./helpers.ts";
+
+const NO_SESSIONS = new ClientSessions();
 
 const GAP = 1_000;
 const IDENTITY = { serverId: 4, incarnation: "4444444444444444" };
@@ -33,13 +39,19 @@ function diskWithCopy(...more: Entry[]): SimDisk {
   return disk;
 }
 
+function* recordsOf(piece: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < piece.length;) {
+    const [keyLength, valueLength] = [piece[at]! * 256 + piece[at + 1]!, readU32(piece, at + 26)];
+    const end = at + SNAPSHOT_RECORD_HEAD_BYTES + keyLength + valueLength;
+    yield piece.subarray(at, end);
+    at = end;
+  }
+}
+
 /** As `recover` does it; every step blocks here. */
 function found(disk: SimDisk): void {
   const { contents } = readContents({ disk, path: "1", release() {} });
   const hashSeed = hashSeedOf(MEMBERS);
-  const counted = new RaisedRecords(hashSeed, GAP);
-  for (const piece of contents.walk()) counted.raise(piece);
-  const { keys, digest } = counted;
   const index = contents.position.index + GAP;
   const directory = NewDirectory.begin(disk, {
     path: "new/4",
@@ -50,15 +62,16 @@ function found(disk: SimDisk): void {
     isSuspect: false,
     segmentBytesMax: 4096,
   });
-  const { clockMs, clusterVersion } = contents;
+  const { clockMs, clusterVersion, keys, users } = contents;
   const floor = contents.floor + GAP;
-  directory.head({ index, clockMs, floor, keys, digest, clusterVersion });
+  directory.head({ index, clockMs, floor, keys, clusterVersion, users, clientSessions: null });
   const records = new RaisedRecords(hashSeed, GAP);
   for (const piece of contents.walk()) {
     records.raise(piece);
-    directory.records(piece);
+    // Each a section of its own: the head's digest, which comes last, changes the checksums of all.
+    for (const record of recordsOf(piece)) directory.records(record);
   }
-  directory.finish();
+  directory.finish(records.digestWith(Users.decode(users, index), NO_SESSIONS));
 }
 
 /** Opens the new directory as a server does; returns its keys and the index where its log begins. */
@@ -182,12 +195,13 @@ Deno.test("founding: a full disk, and what reads back wrong, leave nothing of th
     clockMs: contents.clockMs,
     floor: GAP,
     keys: KEYS,
-    digest: "0",
     clusterVersion: 1,
+    users: null,
+    clientSessions: null,
   };
   directory.head({ index: KEYS + GAP, ...head });
   for (const piece of contents.walk()) directory.records(piece);
-  assertThrows(() => directory.finish(), Error, "No space left");
+  assertThrows(() => directory.finish("0".repeat(16)), Error, "No space left");
   directory.abort();
   assertEquals(full.list("new"), []);
   assertEquals(copyFiles(full), before);

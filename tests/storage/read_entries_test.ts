@@ -154,12 +154,53 @@ Deno.test("read: a damaged record is found, whatever byte of it, and up to there
   assert(damaged >= 35, `${damaged}`);
 });
 
-Deno.test("read: a read that fails is told as such", () => {
-  const { disk, log } = filled(10);
-  disk.faults.readFails = () => true;
-  const { error, entries } = read(disk, log, { fromIndex: 2, toIndex: 5 });
-  assertEquals([error?.name, entries], ["DiskError", null]);
+Deno.test("read: a file that the disk does not give is told like a damaged one, and what comes after it is read", () => {
+  for (const harm of ["read", "open", "cut"] as const) {
+    const { disk, log, entries } = filled(40);
+    const path = segmentPath(2);
+    const last = () => log.reader.reaches(30);
+    assertEquals([log.reader.reaches(2), last()], [true, true]);
+    if (harm === "open") disk.vanish(path);
+    else if (harm === "cut") disk.corrupt(path, (bytes) => bytes.subarray(0, 100));
+    else disk.faults.readFails = (one) => one === path;
+    let from = 0;
+    let told = read(disk, log, { fromIndex: from, toIndex: 40, bytesMax: 1 });
+    while (told.entries !== null) {
+      from = told.entries.at(-1)!.index;
+      told = read(disk, log, { fromIndex: from, toIndex: 40, bytesMax: 1 });
+    }
+    assert(from > 5 && from < 20, `${harm}: up to ${from}`);
+    const { error } = told;
+    assert(error instanceof DataDirectoryError && error.message.includes(path), `${error}`);
+    // Up to there nothing is read again; the segments after it are whole.
+    assertEquals([log.reader.reaches(2), log.reader.reaches(from), last()], [false, false, true]);
+    assertEquals(read(disk, log, { fromIndex: from, toIndex: 40 }), { error: null, entries: null });
+    assertEquals(readAll(disk, log, 30, 40, EVERYTHING), entries.slice(29));
+  }
 });
+
+Deno.test("read: a file that went while it was to be read is no damage, whatever the disk says", () => {
+  const { disk, directory, log } = filled(60);
+  const { held } = holdReads(disk);
+  const told = begin(log, { fromIndex: 1, toIndex: 40 });
+  takeSnapshots(disk, directory, 48, 50);
+  log.compact(51);
+  disk.completeAll();
+  disk.faults.readFails = () => true;
+  held[0]!();
+  assertEquals(told.answer, { error: null, entries: null });
+});
+
+/** Reads that are asked for wait in `held`; those after `release` don't. */
+function holdReads(disk: SimDisk): { readonly held: (() => void)[]; release(): void } {
+  const held: (() => void)[] = [];
+  const later = disk.later.bind(disk);
+  disk.later = (kind, path, run) => {
+    if (kind === "read") held.push(run);
+    else later(kind, path, run);
+  };
+  return { held, release: () => disk.later = later };
+}
 
 /** Two snapshots, so that the log before the older one is not needed. */
 function takeSnapshots(disk: SimDisk, directory: DataDirectory, ...indexes: number[]): void {
@@ -168,12 +209,7 @@ function takeSnapshots(disk: SimDisk, directory: DataDirectory, ...indexes: numb
 
 Deno.test("read: files that go while they are read, and are written over, are no damage", () => {
   const { disk, directory, log, entries } = filled(60);
-  const held: (() => void)[] = [];
-  const later = disk.later.bind(disk);
-  disk.later = (kind, path, run) => {
-    if (kind === "read") held.push(run);
-    else later(kind, path, run);
-  };
+  const { held, release } = holdReads(disk);
   const told = begin(log, { fromIndex: 1, toIndex: 40 });
   takeSnapshots(disk, directory, 48, 50);
   log.compact(51);
@@ -187,7 +223,7 @@ Deno.test("read: files that go while they are read, and are written over, are no
   held[0]!();
   assertEquals(told.answer, { error: null, entries: null });
   assertEquals(log.reader.reaches(1), false);
-  disk.later = later;
+  release();
   assertEquals(readAll(disk, log, 80, 150, 1_000), entries.slice(79, 150));
 });
 

@@ -62,6 +62,8 @@ export function takeSnapshot(
     keys: text.length,
     digest: "d1",
     clusterVersion,
+    users: null,
+    clientSessions: null,
   });
   for (let at = 0; at < text.length; at += sectionLetters) {
     writer.records(new TextEncoder().encode(text.slice(at, at + sectionLetters)));

@@ -84,6 +84,8 @@ Deno.test("a snapshot comes back with its position, configuration, head and cont
       keys: loaded.text.length,
       digest: "d1",
       clusterVersion: 1,
+      users: null,
+      clientSessions: null,
     },
   });
   assertEntriesBehind(recovered.entries, entries, 7);
@@ -240,7 +242,16 @@ Deno.test("a full disk or an abort at any moment leaves nothing of a snapshot, a
   assert(refused > 2, `${refused} refused`);
   disk.capacityBytes = Infinity;
   const writer = directory.snapshots.begin({ index: 21, term: 1 }, CONFIGURATION);
-  writer.head({ index: 21, clockMs: 0, floor: 0, keys: 0, digest: "", clusterVersion: 1 });
+  writer.head({
+    index: 21,
+    clockMs: 0,
+    floor: 0,
+    keys: 0,
+    digest: "",
+    clusterVersion: 1,
+    users: null,
+    clientSessions: null,
+  });
   let called = 0;
   writer.finish(() => called++);
   writer.abort();
@@ -312,13 +323,13 @@ Deno.test("a snapshot of another server or version stops the start, and is not s
   disk.kill();
   const path = `1/snapshot/${disk.list("1/snapshot")[0]}`;
   disk.corrupt(path, (bytes) => {
-    bytes[8] = 3;
+    bytes[8] = 5;
     writeU32(bytes, 36, checksum(bytes.subarray(0, 36)));
     return bytes;
   });
   const said = refusal(() => reopen(disk));
   assert(
-    said?.includes("format version 3, and this build knows versions 1 to 2"),
+    said?.includes("format version 5, and this build knows versions 1 to 4"),
     said ?? "it started",
   );
   assert(disk.exists(path));
@@ -363,11 +374,41 @@ Deno.test("a received snapshot of a raised cluster version gets the head that bu
 Deno.test("a snapshot of a later cluster version stops the start in words, and is not set aside", () => {
   const { disk, directory, entries } = withEntries(5);
   const at = { index: 5, term: 1 };
-  takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, 3);
+  takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, 5);
   disk.kill();
   const said = refusal(() => reopen(disk));
-  assert(said?.includes("the cluster version is 3, and this build knows 1 to 2"), said ?? "");
+  assert(said?.includes("the cluster version is 5, and this build knows 1 to 4"), said ?? "");
   assert(disk.exists(`1/snapshot/${snapshotName(at)}`));
+});
+
+Deno.test("a snapshot on its way to its name can't be opened as one that is written, and is listed soon", () => {
+  const disk = new SimDisk();
+  const { directory, log } = openFormed(disk, SMALL);
+  persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+  const position = { index: 1, term: 1 };
+  const writer = directory.snapshots.begin(position, CONFIGURATION);
+  writer.head({
+    index: 1,
+    clockMs: 7,
+    floor: 3,
+    keys: 300,
+    digest: "d1",
+    clusterVersion: 1,
+    users: null,
+    clientSessions: null,
+  });
+  let isDone = false;
+  writer.finish(() => isDone = true);
+  const opened: boolean[] = [];
+  while (!isDone) {
+    const body = writer.openBody();
+    body?.close();
+    opened.push(body !== null);
+    assert(disk.completeNext(), "it is done in the end");
+  }
+  assert(opened.includes(true) && opened.at(-1) === false, opened.join());
+  assertEquals(directory.snapshots.list()[0], position);
+  directory.close();
 });
 
 Deno.test("a snapshot's body can be read while it is written, as far as it is in the file", () => {
@@ -375,9 +416,18 @@ Deno.test("a snapshot's body can be read while it is written, as far as it is in
   const { directory, log } = openFormed(disk, SMALL);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
   const writer = directory.snapshots.begin({ index: 1, term: 1 }, CONFIGURATION);
-  const body = writer.openBody();
+  const body = writer.openBody()!;
   assertEquals(body.bytes, 0);
-  writer.head({ index: 1, clockMs: 7, floor: 3, keys: 300, digest: "d1", clusterVersion: 1 });
+  writer.head({
+    index: 1,
+    clockMs: 7,
+    floor: 3,
+    keys: 300,
+    digest: "d1",
+    clusterVersion: 1,
+    users: null,
+    clientSessions: null,
+  });
   writer.records(new Uint8Array(300).fill(7));
   assertEquals(body.bytes, 0, "nothing of it is written");
   settled(disk, (done) => writer.flush(done));

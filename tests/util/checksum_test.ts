@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { checksum } from "../../lib/util/checksum.ts";
+import { carriedDifference, checksum } from "../../lib/util/checksum.ts";
 import { Random } from "../../lib/util/random.ts";
 
 /** The definition, bit by bit. */
@@ -36,5 +36,15 @@ Deno.test("the checksum of two parts is that of the whole", () => {
   const bytes = Uint8Array.from({ length: 300 }, (_, i) => i * 7);
   for (let cut = 0; cut <= 300; cut++) {
     assertEquals(checksum(bytes.subarray(cut), checksum(bytes.subarray(0, cut))), checksum(bytes));
+  }
+});
+
+Deno.test("the difference of two checksums is carried over bytes of any number", () => {
+  const bytes = new Uint8Array(70_000).map((_, i) => i * 31 + (i >>> 8));
+  for (const count of [0, 1, 2, 3, 8, 255, 256, 4_095, 65_537, 70_000]) {
+    for (const [a, b] of [[0, 1], [5, 0xffff_ffff], [0x8000_0000, 0x1234_5678]] as const) {
+      const after = (seed: number) => checksum(bytes.subarray(0, count), seed);
+      assertEquals(carriedDifference((a ^ b) >>> 0, count), (after(a) ^ after(b)) >>> 0);
+    }
   }
 });

@@ -94,6 +94,12 @@ Deno.test("client codec: help names every command, one a line, up to an empty li
     "getm",
     "cas",
     "delete",
+    "scan",
+    "session",
+    "@<session>.<sequence>.<lowest>",
+    "watch",
+    "unwatch",
+    "auth",
     "help",
   ]);
   assertEquals(lines.slice(end), ["", "ERR_NOT_FOUND", ""]);

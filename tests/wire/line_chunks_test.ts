@@ -11,6 +11,8 @@ const GOING_ON = [
   "cas key 10 7 2 noreply\nxy\n",
   "get k\r\n",
   "getm k\n",
+  "scan k 10\r\n",
+  "scan * 10 k%20\n",
   "delete k\r\n",
   "\r\n",
   "GET k\r\n",
@@ -43,7 +45,9 @@ function splitAt(bytes: Uint8Array, cuts: readonly number[]): string[] {
 }
 
 Deno.test("line chunks: every sample alone, whole, byte by byte, and cut at every pair of places", () => {
-  for (const sample of [...GOING_ON, ...ENDING, "GET / HTTP/1.1\r\nget k\r\n"]) {
+  for (
+    const sample of [...GOING_ON, ...ENDING, "GET / HTTP/1.1\r\nget k\r\n", "\x16\x03\nget k\r\n"]
+  ) {
     const bytes = latin(sample + "get z\r\n");
     const expected = whole(bytes);
     assertEquals(splitAt(bytes, Array.from(bytes.keys())), expected, sample);
@@ -98,7 +102,22 @@ Deno.test("line chunks: over-long lines are the same however they come", () => {
   }
 });
 
-const WORDS = ["set", "cas", "get", "getm", "delete", "noreply", "k", "key2", "0", "1", "5", "12"];
+const WORDS = [
+  "set",
+  "cas",
+  "get",
+  "getm",
+  "delete",
+  "scan",
+  "*",
+  "noreply",
+  "k",
+  "key2",
+  "0",
+  "1",
+  "5",
+  "12",
+];
 const GLUE = [" ", " ", " ", " ", "\r\n", "\r\n", "\n", "  ", "\r", "abc", "\0", "1001", "x", "-1"];
 
 /** A stream of words, whole commands and noise, likely enough to reach every state. */

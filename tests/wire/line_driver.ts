@@ -3,8 +3,8 @@
  * each call the buffer is overwritten, so anything that aliased it shows.
  */
 import { assert } from "@std/assert";
-import { ExpiryKind, keyOffset, Op } from "../../lib/kv/commands/command.ts";
-import { readU64 } from "../../lib/util/bytes.ts";
+import { ExpiryKind, keyOffset, Op, RANGE_START_OFFSET } from "../../lib/kv/commands/command.ts";
+import { readU32, readU64 } from "../../lib/util/bytes.ts";
 import { Action, ClientError, CommandBatch, ReplyMode } from "../../lib/wire/command_batch.ts";
 import { LineCodec, lineCommandBytesMax } from "../../lib/wire/line/line_codec.ts";
 
@@ -52,6 +52,12 @@ function describeCommand(bytes: Uint8Array): string {
   if (op === Op.delete) return `delete ${key}`;
   if (op === Op.get) return `get ${key}`;
   if (op === Op.getm) return `getm ${key}`;
+  if (op === Op.range) {
+    const startBytes = readU32(bytes, 13);
+    const bounds = unlatin(bytes.subarray(RANGE_START_OFFSET));
+    const [start, end] = [bounds.slice(0, startBytes), bounds.slice(startBytes)];
+    return `range ${JSON.stringify(start)} ${JSON.stringify(end)} ${readU32(bytes, 9)}`;
+  }
   const kinds = ["never", "relative", "absolute"];
   assert(bytes[8] !== ExpiryKind.absolute, "the line protocol knows no absolute times");
   const expiry = `${kinds[bytes[8]!]}:${readU64(bytes, 9)}`;

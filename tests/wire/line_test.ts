@@ -22,6 +22,23 @@ Deno.test("line: each command is parsed", () => {
   check("cas k 5 7 2\r\nab\r\n", 'write cas k relative:5000 v7 "ab"');
   check("cas k 0 0 0\r\n\r\n", 'write cas k never:0 v0 ""');
   check("delete k\r\n", "write delete k");
+  check("scan us 10\r\n", 'read range "us" "ut" 10 withMeta');
+  check("scan us 1000 user\n", 'read range "user\\u0000" "ut" 1000 withMeta');
+  check("scan us 10 a\r\n", 'read range "us" "ut" 10 withMeta');
+  check("scan * 10\r\n", 'read range "" "" 10 withMeta');
+  check("scan %2a%FF 10 %2a%ff%00\r\n", 'read range "*\xff\\u0000\\u0000" "+" 10 withMeta');
+});
+
+Deno.test("line: a scan that is none is refused", () => {
+  for (
+    const rest of ["", "k", "k 0", "k 1001", "k x", "k 1 a b", " 10", "k 10 ", "k% 1", "k%4 1"]
+  ) {
+    check(`scan ${rest}\r\n`, "refuse");
+  }
+  check(`scan ${"k".repeat(251)} 1\r\n`, "refuse");
+  check("scan k%4g 1\r\n", "refuse");
+  check("scan a\x7f 1\r\n", "refuse");
+  check("scan\r\n", "hint");
 });
 
 Deno.test("line: a lone line feed ends lines and values too", () => {
@@ -205,6 +222,11 @@ Deno.test("line: a first line that looks like HTTP closes without a word", () =>
   checkEnd("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "close");
   checkEnd("M-SEARCH * HTTP/1.1\r\n", "close");
   checkEnd("GET /" + "a".repeat(LINE_BYTES_MAX) + " HTTP/1.1\r\n", "close");
+});
+
+Deno.test("line: a connection that begins with TLS is closed without a word, at its first byte", () => {
+  checkEnd("\x16", "close");
+  checkEnd("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\nget k\r\n", "close");
 });
 
 Deno.test("line: what only resembles HTTP, or comes later, is an unknown command", () => {

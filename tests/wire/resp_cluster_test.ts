@@ -111,3 +111,15 @@ Deno.test("resp: a follower says how it stands with its leader", () => {
   assertEquals(down.includes("master_link_down_since_seconds:90"), true);
   assertEquals(ask(client, "ROLE"), ["slave", "127.0.0.1", 9002, "connect", -1]);
 });
+
+Deno.test("resp: a server that was removed hears of no change of the layout, and gives none", () => {
+  const server = new OneServer();
+  server.refusedWith = ClientError.redirect;
+  server.leader = { hostname: "127.0.0.1", port: 9002 };
+  server.isRemoved = true;
+  const client = new OneClient(server);
+  const removed =
+    /CLUSTERDOWN This server was removed from its cluster: nothing was done, ask another/;
+  assertMatch(String(ask(client, "CLUSTER", "SLOTS")), removed);
+  assertMatch(String(ask(client, "CLUSTER", "SHARDS")), removed);
+});

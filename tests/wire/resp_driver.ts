@@ -11,10 +11,25 @@ import type { Refusal, SessionHost } from "../../lib/node/session/session_host.t
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
+import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
+import { Watches } from "../../lib/node/watches/watches.ts";
+import type { AuthenticatorHost, Outcome } from "../../lib/node/security/authenticator.ts";
+import { Security } from "../../lib/node/security/security.ts";
 import { assert } from "../../lib/util/assert.ts";
+import { Random } from "../../lib/util/random.ts";
+import type { BackupSource } from "../../lib/wire/backup.ts";
+import { ClientAccess } from "../../lib/wire/client_access.ts";
 import { ClientCodec, clientCommandBytesMax } from "../../lib/wire/client_codec.ts";
+import { type ClientFilter, type ClientView, isMeant } from "../../lib/wire/clients.ts";
 import type { ClientAddress, PeerView, ServerView } from "../../lib/wire/codec.ts";
 import { BatchPool, ClientError } from "../../lib/wire/command_batch.ts";
+import type { MemberAnswer } from "../../lib/wire/members.ts";
+import { type Answer, isAboutUsers, type Question } from "../../lib/wire/questions.ts";
+import type { AuditTrail } from "../../lib/wire/audit.ts";
+import { AuditedCodec } from "../../lib/wire/audited_codec.ts";
+import type { LogEvent } from "../../lib/node/api.ts";
+import { FakePasswords } from "../node/fake_passwords.ts";
+import { FakeUserResets } from "../node/fake_user_resets.ts";
 import { parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
 
@@ -30,11 +45,19 @@ interface Waiting {
 export class OneServer implements SessionHost {
   readonly meters = new RequestMeters();
   readonly store = new Store({ hashSeed: 1 });
+  readonly watches = new Watches({ limits: DEFAULT_LIMITS, markMs: 10_000 }, {
+    store: () => this.store,
+    clusterId: () => "0".repeat(32),
+    isAskedToKeep: () => false,
+  });
   refusedWith: Refusal = 0;
   readonly awaiting = new Set<Session>();
+  /** All that were opened. */
+  readonly sessions: Session[] = [];
   leader: ClientAddress | null = null;
   /** The leader that was known last, where none is. */
   lastLeaderId = 0;
+  isRemoved = false;
   peers: PeerView[] = [2, 3].map((id) => peer(id));
   hasSpace = true;
   nowMs = 1_000_000;
@@ -104,8 +127,20 @@ export class OneServer implements SessionHost {
   statusText(): string {
     return '{"format":1}';
   }
-  backups(): null {
-    return null;
+  /** What is backed up here; null where there is nothing yet. */
+  backupSource: BackupSource | null = null;
+  backups(): BackupSource | null {
+    return this.backupSource;
+  }
+  clients(filter: ClientFilter): ClientView[] {
+    const views = this.sessions.map((one) => one.view(this.nowMs));
+    return views.filter((one) => isMeant(filter, one));
+  }
+  killClients(): number {
+    return 0;
+  }
+  knowsUser(name: string): boolean {
+    return name === "default";
   }
   serverView(): ServerView {
     const leaderId = this.refusedWith === 0 ? 1 : this.leader === null ? 0 : 2;
@@ -116,6 +151,7 @@ export class OneServer implements SessionHost {
       hasLeader: leaderId !== 0,
       leaderMissingMs: 0,
       takesCommands: leaderId !== 0,
+      isRemoved: this.isRemoved,
       isLoading: false,
       isReceivingSnapshot: false,
       isHandingOver: false,
@@ -140,6 +176,55 @@ export class OneServer implements SessionHost {
       clusterVersion: 1,
     };
   }
+  /** What was asked about the members, and the answer: at once, or where it is null when this settles. */
+  readonly asked: { session: Session; position: number; request: Question }[] = [];
+  answer: MemberAnswer | ClientError | null = { kind: "done" };
+  laterAnswer: () => MemberAnswer | ClientError = () => ({ kind: "done" });
+  #questions: { session: Session; position: number }[] = [];
+  ask(
+    session: Session,
+    position: number,
+    request: Question,
+  ): Answer | ClientError | null {
+    if (isAboutUsers(request)) {
+      const answer = (answer: Answer | ClientError) => session.answered(position, answer);
+      return this.security.ask(
+        request,
+        { userId: session.access.userId, remote: session.remote },
+        answer,
+      );
+    }
+    this.asked.push({ session, position, request });
+    if (this.answer === null) this.#questions.push({ session, position });
+    return this.answer;
+  }
+  readonly passwords = new FakePasswords((run) => this.#hashes.push(run));
+  #hashes: (() => void)[] = [];
+  readonly random = new Random(1);
+  readonly userResets = new FakeUserResets();
+  readonly logged: LogEvent[] = [];
+  readonly authenticated: AuthenticatorHost = {
+    users: () => this.store.users,
+    knowsUsers: () => true,
+    monotonicMs: () => this.nowMs,
+    log: (event) => this.logged.push(event),
+  };
+  readonly security = new Security(this.authenticated, {
+    passwords: this.passwords,
+    rng: this.random,
+    patienceMs: 1_000,
+    userResets: this.userResets,
+  });
+  authenticate(session: Session, position: number, name: string, password: Uint8Array): void {
+    const done = (outcome: Outcome) => {
+      const isError = typeof outcome === "number";
+      session.answered(position, isError ? outcome : { kind: "authenticated", ...outcome });
+    };
+    this.security.authenticator.authenticate({ remote: session.remote, name, password, done });
+  }
+  randomHex(digits: number): string {
+    return "0".repeat(digits);
+  }
   markActive(): void {}
   mustRest(): boolean {
     return false;
@@ -148,16 +233,43 @@ export class OneServer implements SessionHost {
 
   /** Applies all that waits in one entry, confirms all rounds, then lets time pass where asked to. */
   settle(): void {
-    const waiting = this.#waiting.splice(0);
-    if (waiting.length > 0) {
-      this.#entry(waiting);
-      for (const { session } of waiting) session.advance();
-    }
-    const rounds = this.#rounds.splice(0);
-    for (const { round, session } of rounds) session.confirmed(round);
+    this.applyWaiting();
+    this.confirmRounds();
+    this.answerAsked();
     const late = this.#timeWaiters.splice(0);
     if (late.length > 0) this.#entry([]);
     for (const session of late) session.advance();
+  }
+
+  /** Applies all that waits in one entry, and nothing else. */
+  applyWaiting(): void {
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    this.#entry(waiting);
+    for (const { session } of waiting) session.advance();
+  }
+
+  /** Answers what was asked, and decides who whoever waits for that is; nothing else. */
+  answerAsked(): void {
+    for (const { session, position } of this.#questions.splice(0)) {
+      session.answered(position, this.laterAnswer());
+    }
+    for (let hashes = this.#hashes.splice(0); hashes.length > 0;) {
+      for (const run of hashes) run();
+      hashes = this.#hashes.splice(0);
+    }
+    // Whoever is told that he is wrong is told so after a while.
+    const { authenticator } = this.security;
+    const dueMs = authenticator.nextDeadlineMs();
+    if (dueMs < Infinity) this.nowMs = Math.max(this.nowMs, dueMs);
+    authenticator.elapse(this.nowMs);
+  }
+
+  /** Confirms all rounds, and nothing else; gives how many. */
+  confirmRounds(): number {
+    const rounds = this.#rounds.splice(0);
+    for (const { round, session } of rounds) session.confirmed(round);
+    return rounds.length;
   }
 
   #entry(commands: readonly Waiting[]): void {
@@ -169,6 +281,7 @@ export class OneServer implements SessionHost {
       session.applied(position, result);
     }
     this.store.endEntry();
+    this.watches.wake();
   }
 
   /** Gives up on all that waits, as a leader does that is one no more. */
@@ -179,6 +292,17 @@ export class OneServer implements SessionHost {
     this.leader = leader;
     this.refusedWith = ClientError.redirect;
     for (const session of sessions) session.leadershipLost(ClientError.redirect);
+  }
+
+  /** Leads again. */
+  lead(): void {
+    this.leader = null;
+    this.refusedWith = 0;
+    this.awaiting.clear();
+    for (const session of this.sessions) {
+      session.isAwaitingLeader = false;
+      session.resumeHeld(0);
+    }
   }
 
   /** Forgets what is in the log, and rounds, without a word. */
@@ -227,8 +351,16 @@ export class OneClient {
   readonly server: OneServer;
   output = "";
 
-  constructor(server: OneServer, clientId = 1, budgetBytes = 1_000_000_000) {
-    const codec = new ClientCodec(LIMITS, { clientId, remote: "test" });
+  constructor(
+    server: OneServer,
+    clientId = 1,
+    budgetBytes = 1_000_000_000,
+    isLoopback = true,
+    trail?: AuditTrail,
+  ) {
+    const access = new ClientAccess(() => server.store.users, isLoopback);
+    const plain = new ClientCodec(LIMITS, { clientId, remote: "test" }, access);
+    const codec = trail === undefined ? plain : new AuditedCodec(plain, trail, access, "test");
     this.server = server;
     this.session = new Session("test", codec, server, {
       pipelineCommandsMax: 100,
@@ -236,7 +368,8 @@ export class OneClient {
       commandBytesMax: clientCommandBytesMax(LIMITS),
       budget: new MemoryBudget(budgetBytes),
       batches: new BatchPool(),
-    });
+    }, access);
+    server.sessions.push(this.session);
   }
 
   /** Sends bytes in pieces of at most `pieceBytes` and lets the server settle whenever it has to. */

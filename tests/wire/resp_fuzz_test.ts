@@ -12,10 +12,12 @@ const words = fc.constantFrom(
     .split(" "),
   ..."scan keys randomkey dbsize flushall setrange getrange incrbyfloat type wait time select"
     .split(" "),
+  ..."delifeq delex digest msetex raftkv.range".split(" "),
 );
 const argument = fc.oneof(
   fc.constantFrom("k", "j", "1", "-1", "0", "10", "ex", "px", "nx", "xx", "get", "3", "2", "*"),
   fc.constantFrom("9223372036854775807", "count", "match", "setname", "keyslot", "", "abc", "1.5"),
+  fc.constantFrom("limit", "keys", "ifeq", "ifne", "ifdeq", "ifdne", "keepttl", "2d06800538d394c2"),
   fc.string({ maxLength: 12 }).map((text) => fromBytes(new TextEncoder().encode(text))),
 );
 const request = fc.tuple(words, fc.array(argument, { maxLength: 5 }))

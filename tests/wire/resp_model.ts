@@ -2,6 +2,7 @@
  * What a server of the Redis protocol has to answer, in the plainest way: a Map, and no memory that
  * anybody shares. A key whose deadline is the time of the entry, or earlier, is not there.
  */
+import { digestText } from "../kv/digest_text.ts";
 import type { Reply } from "../process/redis_socket.ts";
 
 interface Held {
@@ -56,6 +57,14 @@ export class RespModel {
       case "DEL":
         this.held.delete(key);
         return old === undefined ? 0 : 1;
+      case "DELEX":
+        if (old === undefined || !isMet(old.value, rest[0]!, rest[1]!)) return 0;
+        this.held.delete(key);
+        return 1;
+      case "DIGEST":
+        return old === undefined ? null : digestText(old.value);
+      case "MSETEX":
+        return this.#setAll(rest.slice(0, 4), rest.slice(4));
       case "APPEND":
         this.#put(key, (old?.value ?? "") + rest[0]!, old?.deadlineMs ?? 0);
         return this.held.get(key)!.value.length;
@@ -95,10 +104,27 @@ export class RespModel {
     const shown = shows ? old?.value ?? null : null;
     if (options.includes("NX") && old !== undefined) return shown;
     if (options.includes("XX") && old === undefined) return shown;
+    const condition = options.findIndex((option) => /^IF/.test(option));
+    if (condition >= 0 && !isMet(old?.value, options[condition]!, options[condition + 1]!)) {
+      return shown;
+    }
     const px = options.indexOf("PX");
     const kept = options.includes("KEEPTTL") ? old?.deadlineMs ?? 0 : 0;
     this.#put(key, value, px >= 0 ? this.nowMs + Number(options[px + 1]) : kept);
     return shows ? shown : "OK";
+  }
+
+  /** Two pairs, and their options. */
+  #setAll(pairs: readonly string[], options: readonly string[]): ModelReply {
+    const keys = [pairs[0]!, pairs[2]!];
+    const there = keys.filter((key) => this.#present(key) !== undefined).length;
+    if (options.includes("NX") && there > 0) return 0;
+    if (options.includes("XX") && there < 2) return 0;
+    const others = options.filter((option) => option !== "NX" && option !== "XX");
+    for (const [i, key] of keys.entries()) {
+      this.#set(key, pairs[2 * i + 1]!, others, this.#present(key));
+    }
+    return 1;
   }
 
   #setRange(key: string, where: number, patch: string, old: Held | undefined): ModelReply {
@@ -127,4 +153,10 @@ export class RespModel {
     else this.#put(key, old.value, deadlineMs);
     return 1;
   }
+}
+
+function isMet(value: string | undefined, condition: string, comparedWith: string): boolean {
+  const isDigest = condition.startsWith("IFD");
+  const held = value === undefined ? undefined : isDigest ? digestText(value) : value;
+  return (held === comparedWith) === condition.endsWith("EQ");
 }

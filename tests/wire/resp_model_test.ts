@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { digestText } from "../kv/digest_text.ts";
 import type { Reply } from "../process/redis_socket.ts";
 import { OneClient, OneServer } from "./resp_driver.ts";
 import { type ModelReply, RespModel } from "./resp_model.ts";
@@ -36,6 +37,14 @@ const setWith = fc.oneof(
     ),
   },
 );
+const condition = fc.oneof(
+  fc.tuple(fc.constantFrom("IFEQ", "IFNE"), value),
+  fc.tuple(fc.constantFrom("IFDEQ", "IFDNE"), value.map(digestText)),
+);
+const setAllOptions = fc.oneof(
+  px.map((ms) => ["PX", ms]),
+  fc.constantFrom([], ["NX"], ["XX"], ["KEEPTTL"], ["XX", "KEEPTTL"]),
+);
 const command: fc.Arbitrary<string[]> = fc.oneof(
   {
     weight: 5,
@@ -43,7 +52,21 @@ const command: fc.Arbitrary<string[]> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.tuple(fc.constantFrom("GETSET", "APPEND"), key, value) },
   { weight: 4, arbitrary: fc.tuple(fc.constantFrom("GETDEL", "PERSIST", "DEL"), key) },
-  { weight: 4, arbitrary: fc.tuple(fc.constantFrom("GET", "PTTL", "STRLEN"), key) },
+  { weight: 4, arbitrary: fc.tuple(fc.constantFrom("GET", "PTTL", "STRLEN", "DIGEST"), key) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(key, value, condition, fc.constantFrom([], ["KEEPTTL"], ["GET"]))
+      .map(([k, v, options, more]) => ["SET", k, v, ...options, ...more]),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(key, condition).map(([k, options]) => ["DELEX", k, ...options]),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(key, value, key, value, setAllOptions)
+      .map(([a, v, b, w, options]) => ["MSETEX", "2", a, v, b, w, ...options]),
+  },
   { weight: 1, arbitrary: fc.tuple(key, key, key).map((three) => ["MGET", ...three]) },
   {
     weight: 2,

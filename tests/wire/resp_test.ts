@@ -323,7 +323,7 @@ Deno.test("resp: what a server tells of itself comes in its place", () => {
     "proto",
     3,
   ]);
-  assertMatch(String(replies[7]), /^txt:id=7 addr=test name=me /);
+  assertMatch(String(replies[7]), /^txt:id=7 addr=test laddr= name=me /);
 });
 
 Deno.test("resp: keys that lines can't name are there for this protocol", () => {

@@ -73,6 +73,19 @@ Deno.test("features: a server that knows nothing of the other says no more than 
   }
 });
 
+/** Server 1 with some incarnation. */
+const ABOUT = [0, 0, 0, 0, 0, 0, 0, 1, ...Array(8).fill(7)];
+
+Deno.test("features: addresses have their bound", () => {
+  for (const count of [0, 513]) {
+    const frame = rawFrame(
+      FrameType.addresses,
+      new Uint8Array([...ABOUT, count >>> 8, count & 255]),
+    );
+    assertStringIncludes(problemOf(frame)!, `addresses of ${count} bytes: 1 to 512`);
+  }
+});
+
 Deno.test("features: those of a later build are skipped, and so is what a value has grown by", () => {
   const start = named("start", [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const known = [...named("status", [9, 9]), ...start, ...named("facts", [1])];
@@ -102,9 +115,27 @@ Deno.test("features: counts and lengths are held against the bytes that are ther
   assertEquals(problemOf(helloWith([0, 1, ...named("constructor")])), null);
 });
 
+Deno.test("features: a secret's value is a nonce, and as much of a proof as is known", () => {
+  for (const [given, kept] of [[16, 16], [47, 47], [48, 48], [60, 48]] as const) {
+    const value = Array.from({ length: given }, (_, at) => at + 1);
+    const [frame] = decodeCut(helloWith([0, 1, ...named("secret", value)]), []);
+    const features = frame?.type === "hello" ? frame.hello.features : null;
+    assertEquals([...features!.get(Feature.secret)!], value.slice(0, kept));
+  }
+  refuses([0, 1, ...named("secret", [1, 2])], "secret has a value of 2 bytes, of at least 16");
+});
+
 Deno.test("features: frames that came later belong to one, the others to none", () => {
   const since = Object.entries(FrameType).filter(([, type]) => featureOfFrame(type) !== null);
-  assertEquals(since.map(([name]) => name), ["status", "probe", "probeResponse", "facts"]);
+  assertEquals(since.map(([name]) => name), [
+    "status",
+    "probe",
+    "probeResponse",
+    "facts",
+    "snapshotPiece",
+    "addresses",
+    "proof",
+  ]);
   assertEquals(featureOfFrame(FrameType.status), Feature.status);
   assertEquals(featureOfFrame(99), null);
 });
@@ -130,14 +161,20 @@ Deno.test("facts: fields of later builds are dropped, and what is missing or no 
   });
   assertEquals(decodeCut(later, []), [{ type: "facts", notice: FACTS }]);
   // What builds with this feature did not always say.
-  const { clusterVersion: _1, clusterVersionMax: _2, clusterVersionWaits: _3, ...rest } =
-    FACTS.facts;
+  const {
+    clusterVersion: _1,
+    clusterVersionMax: _2,
+    clusterVersionWaits: _3,
+    keepsChanges: _4,
+    ...rest
+  } = FACTS.facts;
   const silent = noticed((notice) => {
     for (const field of Object.keys(notice.facts!)) {
       if (!Object.hasOwn(rest, field)) delete notice.facts![field];
     }
   });
-  const assumed = { clusterVersion: 1, clusterVersionMax: 1, clusterVersionWaits: null };
+  const versions = { clusterVersion: 1, clusterVersionMax: 1, clusterVersionWaits: null };
+  const assumed = { ...versions, keepsChanges: false };
   assertEquals(decodeCut(silent, []), [
     { type: "facts", notice: { ...FACTS, facts: { ...FACTS.facts, ...assumed } } },
   ]);

@@ -6,6 +6,7 @@ import { ENVELOPE_BYTES, writeEnvelope } from "../../lib/raft/envelope.ts";
 import { type Configuration, type Entry, EntryKind, type Message } from "../../lib/raft/types.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import {
+  encodeAddressNotice,
   encodeDigest,
   encodeFacts,
   encodeFormation,
@@ -15,6 +16,7 @@ import {
   encodePong,
   encodeProbe,
   encodeProbeResponse,
+  encodeProof,
   encodeRefusal,
   encodeStatus,
   encodeWelcome,
@@ -48,6 +50,20 @@ export const HELLO_2: Hello = {
     [Feature.start, new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])],
     [Feature.facts, new Uint8Array(0)],
   ]),
+};
+
+const MAC = new Uint8Array(32).map((_, at) => 255 - at);
+
+export const WELCOME_WITH_PROOF: Hello = {
+  ...HELLO,
+  protocolVersion: 2,
+  features: new Map([[Feature.secret, new Uint8Array(48).map((_, at) => at)]]),
+};
+
+const ADDRESS_NOTICE = {
+  id: 3,
+  incarnation: "0123456789abcdef",
+  addresses: new Uint8Array([1, 2, 3]),
 };
 
 export const STATUS = {
@@ -99,6 +115,7 @@ export const FACTS: FactsNotice = {
     electionsTotal: 1,
     leaderChangesTotal: 1,
     clockAheadMs: -1_500,
+    keepsChanges: false,
     problems: [{ kind: "clock", text: "Its wall clock is wrong: é" }],
   },
   events: [{
@@ -237,6 +254,15 @@ export const MESSAGES: readonly Message[] = [
     data: new Uint8Array(0),
   },
   {
+    kind: "snapshotChunk",
+    ...TO,
+    index: 4_294_967_300,
+    snapshotTerm: 9,
+    offset: 4_294_967_301,
+    totalBytes: null,
+    data: new Uint8Array([1, 2, 3, 0xff, 0]),
+  },
+  {
     kind: "snapshotChunkResponse",
     ...TO,
     index: 4_294_967_300,
@@ -291,6 +317,10 @@ export const SAMPLES: readonly Sample[] = [
     frame: { type: "probeResponse", number: 1 },
   },
   {
+    bytes: frameBytes((out) => encodeAddressNotice(out, ADDRESS_NOTICE)),
+    frame: { type: "addresses", notice: ADDRESS_NOTICE },
+  },
+  {
     bytes: frameBytes((out) => encodeStatus(out, STATUS)),
     frame: { type: "status", status: STATUS },
   },
@@ -304,4 +334,12 @@ export const SAMPLES: readonly Sample[] = [
     bytes: frameBytes((out) => encodeMessage(out, message)),
     frame: { type: "message" as const, message },
   })),
+  {
+    bytes: frameBytes((out) => encodeWelcome(out, WELCOME_WITH_PROOF)),
+    frame: { type: "welcome", hello: WELCOME_WITH_PROOF },
+  },
+  {
+    bytes: frameBytes((out) => encodeProof(out, MAC)),
+    frame: { type: "proof", mac: MAC },
+  },
 ];

@@ -85,12 +85,15 @@ Deno.test("rpc: type numbers are fixed", () => {
     timeoutNow: 22,
     snapshotChunk: 32,
     snapshotChunkResponse: 33,
+    snapshotPiece: 34,
     digest: 48,
+    addresses: 64,
+    proof: 65,
   });
 });
 
 Deno.test("rpc: unknown and reserved types are refused", () => {
-  for (const type of [0, 11, 15, 23, 31, 34, 47, 49, 64, 255]) {
+  for (const type of [0, 11, 15, 23, 31, 35, 47, 49, 66, 255]) {
     refuses(rawFrame(type, new Uint8Array(30)), `type ${type}: the type is unknown`);
   }
 });
@@ -159,7 +162,9 @@ Deno.test("rpc: numbers above 2^53 - 1 are refused in every field", () => {
     const { kind } = frame.message;
     const flags = kind.startsWith("vote") || kind === "appendResponse" ? 1 : 0;
     // A chunk's numbers are followed by its data's length and its data.
-    const bodyBytes = kind === "snapshotChunk" ? 56 : bytes.length - 9;
+    const { message } = frame;
+    const numbers = message.kind === "snapshotChunk" && message.totalBytes === null ? 48 : 56;
+    const bodyBytes = kind === "snapshotChunk" ? numbers : bytes.length - 9;
     const fields = [0, 8, 16];
     for (let at = 24 + flags; at < bodyBytes; at += 8) fields.push(at);
     for (const at of fields) refuses(withBody(bytes, at, U64_TOO_LARGE), "above 2^53 - 1");
@@ -348,6 +353,17 @@ Deno.test("rpc: a chunk lies inside its snapshot", () => {
     chunkBytes({ offset: Number.MAX_SAFE_INTEGER, totalBytes: Number.MAX_SAFE_INTEGER }),
     "do not fit",
   );
+});
+
+Deno.test("rpc: a piece of a snapshot that is being made is a chunk without the length of all", () => {
+  const bytes = chunkBytes({ totalBytes: null });
+  const chunk = chunkBytes({ totalBytes: 1_000_000 });
+  assertEquals([bytes[4], chunk[4]], [FrameType.snapshotPiece, FrameType.snapshotChunk]);
+  assertEquals(bytes.slice(5, 53), chunk.slice(5, 53));
+  assertEquals(bytes.slice(53, -4), chunk.slice(61, -4));
+  refuses(withBody(bytes, 48, [0, 0, 0, 4]), "Wanted 4 bytes, 3 are left");
+  refuses(chunkBytes({ totalBytes: null, offset: Number.MAX_SAFE_INTEGER }), "do not fit");
+  refuses(chunkBytes({ totalBytes: null, index: 0 }), "a snapshot at 0 of term 2 comes in term 5");
 });
 
 Deno.test("rpc: a chunk announces no more data than its frame holds", () => {

@@ -1,0 +1,69 @@
+/** Bugs of scripts (lib/node/scripts/), and the test that is meant to find each. */
+import { tested, type TestedMutant } from "./security_mutants.ts";
+
+const NODE = "node/scripts_test.ts";
+const SERIAL =
+  "scripts: those of many clients on few keys come to what they come to one after the other";
+
+export const SCRIPTS: readonly TestedMutant[] = [
+  tested([
+    "script-lost-done",
+    "A script that lost is answered as if it had been done",
+    NODE,
+    SERIAL,
+  ], [
+    "node/scripts/script_run.ts",
+    'status === Status.list ? "done" : "lost"',
+    'status === Status.list ? "done" : "done"',
+  ]),
+  tested([
+    "script-unwatched",
+    "What a script has read may change before it is applied",
+    NODE,
+    SERIAL,
+  ], [
+    "node/scripts/script_store.ts",
+    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
+    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
+  ]),
+  tested([
+    "script-store-kept",
+    "A script sees what the one before it has touched",
+    NODE,
+    "scripts: what one has touched is not there for the next, if it has gone meanwhile",
+  ], [
+    "node/scripts/script_store.ts",
+    "      this.#scratch.applyCommand(one.bytes, 0, this.#result);\n    }\n    this.#scratch.endEntry();",
+    "      void one;\n    }\n    this.#scratch.endEntry();",
+  ]),
+  tested([
+    "script-stopped-kept",
+    "What a script did before it was stopped is done",
+    NODE,
+    "scripts: nothing is done of one that takes more than it may",
+  ], [
+    "node/node_scripts.ts",
+    "      if (!isKept || (!store.hasWritten && !store.hasSeenDue))",
+    "      if (!store.hasWritten && !store.hasSeenDue)",
+  ]),
+  tested([
+    "script-due-served",
+    "A script that only reads says what no log knows yet",
+    NODE,
+    "scripts: a key whose time has come on the leader alone is neither served nor denied",
+  ], [
+    "node/node_scripts.ts",
+    "(!store.hasWritten && !store.hasSeenDue)",
+    "!store.hasWritten",
+  ]),
+  tested([
+    "script-keys-unjudged",
+    "A script runs on keys that its user may not touch",
+    NODE,
+    "scripts: users run what they may, on keys that they may touch",
+  ], [
+    "node/scripts/script_queue.ts",
+    '    const denial = request.kind === "eval" ? keyDenial(session, request) : 0;\n',
+    '    const denial = request.kind === "eval" && keyDenial(session, request) < 0 ? 1 : 0;\n',
+  ]),
+];

@@ -1,0 +1,78 @@
+/** A whole server whose TLS port is flooded with handshakes that nobody continues. */
+import { assert, assertEquals } from "@std/assert";
+import { memoryOf } from "../../bench/process_memory.ts";
+import { TestCa } from "../../bench/test_ca.ts";
+import { type Client, connect, type TlsOptions } from "../../client/mod.ts";
+import { clusterTest, type Server } from "./harness.ts";
+import { needsTls } from "./needs_tls.ts";
+import { needsProgram, unmet } from "./requirements.ts";
+
+/** The head of a ClientHello of 512 bytes, and nothing of it. */
+const HELLO_HEAD = new Uint8Array([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
+const AT_ONCE = 32;
+/**
+ * What a handshake leaves behind, some 20 KB, is collected once its time is over: by then there are as many of
+ * them as there will be, however many follow.
+ */
+const WARM = 9_000;
+const FLOOD = 9_000;
+const GROWTH_BYTES_MAX = 96 * 1_048_576;
+const WAIT_MS = 30_000;
+
+/** Begins `count` handshakes, of which each stays until the server ends it. */
+async function flood(port: number, count: number): Promise<void> {
+  let begun = 0;
+  const one = async () => {
+    while (begun++ < count) {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      void conn.write(HELLO_HEAD)
+        .then(() => conn.read(new Uint8Array(1)))
+        .catch(() => null)
+        .finally(() => conn.close());
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
+clusterTest(
+  "tls: floods of half-open handshakes take bounded memory, and all are served meanwhile",
+  {
+    size: 1,
+    tls: { client: { cert: "server-{id}.pem", key: "server-{id}.key", ca: "ca.pem" } },
+    notRun: unmet(needsTls(), needsProgram("openssl", "version")),
+  },
+  async (cluster) => {
+    const ca = new TestCa(cluster.directory);
+    ca.issue("server-1", { dns: ["localhost"] });
+    const [server] = cluster.servers as [Server];
+    server.start();
+    const tls: TlsOptions = { ca: Deno.readTextFileSync(ca.ca) };
+    const address = `127.0.0.1:${server.clientPort}`;
+    const open = () => connect({ servers: [address], tls, timeoutMs: WAIT_MS });
+    await using client: Client = await open();
+    let isOver = false;
+    let served = 0;
+    const steady = (async () => {
+      for (; !isOver; served++) await client.set("steady", `${served}`);
+    })();
+    cluster.beforeStop.push(() => {
+      isOver = true;
+      return steady;
+    });
+    const resident = () => memoryOf(server.process.pid).residentBytes;
+    await flood(server.clientPort, WARM);
+    const before = { bytes: resident(), served };
+    await flood(server.clientPort, FLOOD);
+    const grown = resident() - before.bytes;
+    assert(served - before.served > 100, `${served - before.served} sets during it`);
+    // And whoever comes new.
+    {
+      await using fresh = await open();
+      await fresh.set("fresh", "there");
+      assertEquals(await fresh.text.get("fresh"), "there");
+    }
+    isOver = true;
+    await steady;
+    assert(grown <= GROWTH_BYTES_MAX, `it grew by ${grown} bytes`);
+  },
+);
