@@ -14,8 +14,7 @@ import { compileScript } from "./lua/statements.ts";
 import { addStrings } from "./lua/string_library.ts";
 import { addTables } from "./lua/table_library.ts";
 import { LuaError, LuaFunction, LuaTable, type Value } from "./lua/values.ts";
-import { addRedis } from "./redis_library.ts";
-import { sha1Hex } from "./sha1.ts";
+import { addRedis, sha1Hex } from "./redis_library.ts";
 
 /** Scripts that are kept, and the bytes of their sources; the one that was used least lately goes first. */
 const SCRIPTS_MAX = 1_000;
