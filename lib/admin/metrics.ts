@@ -3,7 +3,7 @@ import type { NodeCounts } from "../node/facts/node_view.ts";
 import type { FollowerFacts } from "../wire/status.ts";
 import { PROBLEM_KINDS } from "../wire/status.ts";
 import { ClientError } from "../wire/command_batch.ts";
-import { type Family, pageOf, type Samples } from "./metrics_text.ts";
+import { counter, type Family, gauge, pageOf, type Samples } from "./metrics_text.ts";
 import { TLS } from "./tls_metrics.ts";
 import { WATCHES } from "./watch_metrics.ts";
 
@@ -23,14 +23,6 @@ const ERROR_LABELS: readonly (readonly [string, ClientError])[] = Object.entries
 ) => [`error="${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}"`, error]);
 
 const PROBLEM_LABELS = PROBLEM_KINDS.map((kind) => [`kind="${kind}"`, kind] as const);
-
-function gauge(name: string, help: string, read: (c: Counts) => Samples<number>): Family<Counts> {
-  return { name, help, type: "gauge", read };
-}
-
-function counter(name: string, help: string, read: (c: Counts) => Samples<number>): Family<Counts> {
-  return { name, help, type: "counter", read };
-}
 
 function seconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1_000;

@@ -19,6 +19,16 @@ export type Family<C> =
     | { readonly type: "histogram"; readonly read: (counts: C) => Samples<TimeHistogram> }
   );
 
+/** A family whose value goes up and down. */
+export function gauge<C>(name: string, help: string, read: (c: C) => Samples<number>): Family<C> {
+  return { name, help, type: "gauge", read };
+}
+
+/** A family whose value only grows. */
+export function counter<C>(name: string, help: string, read: (c: C) => Samples<number>): Family<C> {
+  return { name, help, type: "counter", read };
+}
+
 /** The upper ends of the buckets in seconds, as labels have them. */
 const ENDS = COARSE_ENDS_MS.map((endMs) => `le="${endMs / 1_000}"`);
 

@@ -381,22 +381,24 @@ Deno.test("a snapshot of a later cluster version stops the start in words, and i
   assert(disk.exists(`1/snapshot/${snapshotName(at)}`));
 });
 
+const HEAD_OF_300 = {
+  index: 1,
+  clockMs: 7,
+  floor: 3,
+  keys: 300,
+  digest: "d1",
+  clusterVersion: 1,
+  users: null,
+  clientSessions: null,
+};
+
 Deno.test("a snapshot on its way to its name can't be opened as one that is written, and is listed soon", () => {
   const disk = new SimDisk();
   const { directory, log } = openFormed(disk, SMALL);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
   const position = { index: 1, term: 1 };
   const writer = directory.snapshots.begin(position, CONFIGURATION);
-  writer.head({
-    index: 1,
-    clockMs: 7,
-    floor: 3,
-    keys: 300,
-    digest: "d1",
-    clusterVersion: 1,
-    users: null,
-    clientSessions: null,
-  });
+  writer.head(HEAD_OF_300);
   let isDone = false;
   writer.finish(() => isDone = true);
   const opened: boolean[] = [];
@@ -418,16 +420,7 @@ Deno.test("a snapshot's body can be read while it is written, as far as it is in
   const writer = directory.snapshots.begin({ index: 1, term: 1 }, CONFIGURATION);
   const body = writer.openBody()!;
   assertEquals(body.bytes, 0);
-  writer.head({
-    index: 1,
-    clockMs: 7,
-    floor: 3,
-    keys: 300,
-    digest: "d1",
-    clusterVersion: 1,
-    users: null,
-    clientSessions: null,
-  });
+  writer.head(HEAD_OF_300);
   writer.records(new Uint8Array(300).fill(7));
   assertEquals(body.bytes, 0, "nothing of it is written");
   settled(disk, (done) => writer.flush(done));

@@ -1,21 +1,7 @@
 /** Ranges over both protocols: what a client sees of them. */
 import { assert, assertEquals } from "@std/assert";
 import { toBytes } from "../process/socket.ts";
-import { OneClient, OneServer } from "./resp_driver.ts";
-
-function both(): { server: OneServer; resp: OneClient; lines: (text: string) => string } {
-  const server = new OneServer();
-  const line = new OneClient(server, 2);
-  const lines = (text: string) => {
-    line.output = "";
-    line.send(toBytes(text));
-    return line.output;
-  };
-  return { server, resp: new OneClient(server, 1), lines };
-}
-
-const words = (replies: readonly unknown[]) =>
-  replies.map((reply) => reply instanceof Error ? reply.message : reply);
+import { bothProtocols as both, OneClient, OneServer, words } from "./resp_driver.ts";
 
 Deno.test("RAFTKV.RANGE: keys in the order of their bytes, with version, time to live and value", () => {
   const { resp } = both();

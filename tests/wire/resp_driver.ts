@@ -433,3 +433,24 @@ export function requestBytes(requests: readonly (readonly string[])[]): Uint8Arr
     )).join(""),
   );
 }
+
+/** A client of lines and one of the Redis protocol, on one server. */
+export function bothProtocols(): {
+  server: OneServer;
+  resp: OneClient;
+  lines: (text: string) => string;
+} {
+  const server = new OneServer();
+  const line = new OneClient(server, 2);
+  const lines = (text: string) => {
+    line.output = "";
+    line.send(toBytes(text));
+    return line.output;
+  };
+  return { server, resp: new OneClient(server, 1), lines };
+}
+
+/** Replies in which an error is its text. */
+export function words(replies: readonly unknown[]): unknown[] {
+  return replies.map((reply) => reply instanceof Error ? reply.message : reply);
+}

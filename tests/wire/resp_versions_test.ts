@@ -4,23 +4,7 @@ import { Result, Status } from "../../lib/kv/commands/result.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { RespMode, writeRespResult } from "../../lib/wire/resp/resp_replies.ts";
 import type { Reply } from "../process/redis_socket.ts";
-import { toBytes } from "../process/socket.ts";
-import { OneClient, OneServer } from "./resp_driver.ts";
-
-/** A client of lines and one of the Redis protocol, on one server. */
-function both(): { server: OneServer; resp: OneClient; lines: (text: string) => string } {
-  const server = new OneServer();
-  const line = new OneClient(server, 2);
-  const lines = (text: string) => {
-    line.output = "";
-    line.send(toBytes(text));
-    return line.output;
-  };
-  return { server, resp: new OneClient(server, 1), lines };
-}
-
-const words = (replies: readonly unknown[]) =>
-  replies.map((reply) => reply instanceof Error ? reply.message : reply);
+import { bothProtocols as both, words } from "./resp_driver.ts";
 
 Deno.test("resp versions: what RAFTKV.SET and CAS store, lines see, and the other way round", () => {
   const { resp, lines } = both();

@@ -22,9 +22,9 @@ import {
 } from "../../../lib/kv/sessions/client_sessions.ts";
 import { REPLY_BYTES_MAX } from "../../../lib/kv/sessions/kept_reply.ts";
 import { InSessionFlag } from "../../../lib/kv/sessions/operations.ts";
-import { commandNamed } from "../../../lib/kv/users/command_numbers.ts";
-import { encodeByUser, encodeChangeUser } from "../../../lib/kv/users/operations.ts";
+import { encodeChangeUser } from "../../../lib/kv/users/operations.ts";
 import { ByteFormatError, ByteWriter, writeU32, writeU64 } from "../../../lib/util/bytes.ts";
+import { byUser as by } from "../users/by_user.ts";
 import {
   close,
   HASH_SEED,
@@ -49,14 +49,6 @@ function transaction(...commands: Uint8Array[]): Uint8Array {
     out.u8(30);
     out.raw(one);
   }
-  endCommand(out, at);
-  return out.copy();
-}
-
-function by(userId: number, name: string, command: Uint8Array): Uint8Array {
-  const out = new ByteWriter();
-  const at = encodeByUser(out, userId, commandNamed(name)!.number);
-  out.raw(command);
   endCommand(out, at);
   return out.copy();
 }

@@ -18,16 +18,15 @@ import { RaisedRecords } from "../../../lib/kv/raised_records.ts";
 import { RecordCheck } from "../../../lib/kv/record_check.ts";
 import { SnapshotReader } from "../../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../../lib/kv/store.ts";
-import { commandNamed } from "../../../lib/kv/users/command_numbers.ts";
 import {
   ChangeUserFlag,
-  encodeByUser,
   encodeChangeUser,
   encodeDeleteUser,
 } from "../../../lib/kv/users/operations.ts";
 import { latin1Bytes } from "../../../lib/kv/users/user.ts";
 import { type Modification, UserProblem } from "../../../lib/kv/users/user_changes.ts";
 import { ByteFormatError, ByteWriter, writeU32, writeU64 } from "../../../lib/util/bytes.ts";
+import { byUser as by } from "./by_user.ts";
 import { isMatch } from "./model.ts";
 
 const SEED = 11;
@@ -63,14 +62,6 @@ function transaction(watched: readonly string[], commands: readonly Uint8Array[]
     out.u8(7);
     out.raw(one);
   }
-  endCommand(out, at);
-  return out.copy();
-}
-
-function by(userId: number, name: string, command: Uint8Array): Uint8Array {
-  const out = new ByteWriter();
-  const at = encodeByUser(out, userId, commandNamed(name)!.number);
-  out.raw(command);
   endCommand(out, at);
   return out.copy();
 }
