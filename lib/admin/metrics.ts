@@ -319,6 +319,10 @@ const CLIENTS: readonly Family<Counts>[] = [
   gauge("raftkv_store_keys", "Keys.", (c) => c.facts.keys),
   gauge("raftkv_store_expiring_keys", "Keys with a time to live.", (c) => c.facts.expiringKeys),
   gauge("raftkv_store_content_bytes", "Bytes of keys and values.", (c) => c.facts.contentBytes),
+  gauge("raftkv_store_client_sessions", "Client sessions.", (c) => c.clientSessions),
+  gauge("raftkv_store_client_session_bytes", "Kept replies and bound keys of sessions.", (c) => {
+    return c.clientSessionBytes;
+  }),
 ];
 
 /** In the order of the page. */

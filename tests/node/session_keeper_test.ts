@@ -57,6 +57,24 @@ Deno.test("client sessions: all that are pinged cost one entry a second together
   assertMatch(ask(server, client, ["RAFTKV.SESSION PING 1"]), /^-SESSION /);
 });
 
+Deno.test("client sessions: the metrics show how many there are, and what is kept for them", () => {
+  const server = raisedServer();
+  const client = server.node.openSession("127.0.0.1:5000")!;
+  const figures = () => {
+    const { clientSessions, clientSessionBytes } = server.node.view.counts();
+    return [clientSessions, clientSessionBytes];
+  };
+  assertEquals(figures(), [0, 0]);
+  ask(server, client, ["RAFTKV.SESSION OPEN 60000", "RAFTKV.SESSION OPEN 60000"]);
+  const [two, empty] = figures();
+  assertEquals([two, empty], [2, 0]);
+  ask(server, client, ["RAFTKV.SESSION RUN 1 1 1 INCR n"]);
+  const kept = figures()[1]!;
+  assert(kept > 0, `${kept} bytes for a reply that is kept`);
+  ask(server, client, ["RAFTKV.SESSION CLOSE 1"]);
+  assertEquals(figures(), [1, 0]);
+});
+
 Deno.test("client sessions: before the cluster version is raised they are refused in words, and nothing is done", () => {
   const server = new OneServer();
   const client = server.node.openSession("127.0.0.1:5000")!;

@@ -34,6 +34,8 @@ export function nodeCounts(state: NodeState): NodeCounts {
     clientBufferBytes: state.sessionLimits.budget.bytes,
     boundedAddresses: state.boundedClients?.addressCount ?? 0,
     watches: state.watches.figures(),
+    clientSessions: replica?.store.clientSessions.count ?? 0,
+    clientSessionBytes: replica?.store.clientSessions.bytes ?? 0,
     heldBack: state.boundedClients?.heldBack ?? 0,
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     stoodStillMs: state.standstill.totalMs(nowMs),

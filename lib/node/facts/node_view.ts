@@ -67,6 +67,9 @@ export interface NodeCounts {
   /** How often one of their connections had to wait. */
   readonly heldBack: number;
   readonly watches: WatchFigures;
+  /** Client sessions in the store, and what their kept replies and bound keys count. */
+  readonly clientSessions: number;
+  readonly clientSessionBytes: number;
   /** See NodeHealth. */
   readonly syncingMs: number;
   /** In all, since the start. */
