@@ -1,9 +1,11 @@
 /**
  * What it costs a server to be watched: processor time of a page of metrics, throughput and processor time
  * of a command with a scrape every second and ten open streams against without, in turns, and the resident
- * memory of servers with an admin port against others without.
+ * memory of servers with an admin port against others without. Who scrapes and reads the streams is a
+ * process of its own (onlooker.ts). Beside each ratio stands what two runs without come to, one after the
+ * other: so far apart two equal things are here.
  */
-import { ADMIN_DISTANCE, scrape, Scraper, Streams } from "./admin_load.ts";
+import { ADMIN_DISTANCE, scrape } from "./admin_load.ts";
 import { Cluster } from "./cluster.ts";
 import { pauseMs } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
@@ -12,6 +14,7 @@ import { describeMachine, machineText } from "./machine.ts";
 import { median, quartiles } from "./median.ts";
 import { cpuBetween, cpuOf, usedUs } from "./process_cpu.ts";
 import { memoryOf } from "./process_memory.ts";
+import { type Looked, Onlooker } from "./onlooker.ts";
 import { RaftkvSpeed, type Row } from "./speed_subjects.ts";
 import { formatTable, writeJson } from "./table.ts";
 
@@ -19,7 +22,7 @@ const HELP = `deno task bench:scrape [flags]
 
   --scrapes N        pages of metrics that are asked for, ten a second (100)
   --loads LIST       of SET:C:P and GET:C:P (SET:100:1,GET:100:1)
-  --rounds R         of each load without and with scrapes and streams, in turns (7)
+  --rounds R         of each load with scrapes and streams, and twice without, in turns (9)
   --seconds S        how long a load takes (2)
   --clusters N       of three idle servers with an admin port, and as many without, for memory (3)
   --executable FILE  run this instead of main.ts
@@ -35,6 +38,8 @@ const REST_MS = 10_000;
 /** A page is made no more often than every 50 ms. */
 const SCRAPE_PAUSE_MS = 100;
 const STREAMS = 10;
+/** What an onlooker's own start and the first of its streams cost is over by then. */
+const ONLOOKER_REST_MS = 1_500;
 const WORKLOAD = { keys: 20_000, valueBytes: 256 };
 
 /** Ms of processor time that a page takes the server, its connection included. */
@@ -52,11 +57,23 @@ async function pageMs(pid: number, port: number, scrapes: number): Promise<numbe
   return (await measured(() => scrape(port)) - idleUs) / scrapes / 1_000;
 }
 
+/** Of one kind of run against another: commands a second, and the leader's processor time for each. */
+interface Ratios {
+  readonly speed: number[];
+  readonly cpu: number[];
+}
+
 interface Watched {
   readonly title: string;
-  /** Watched against not: commands a second, and processor time of the leader for each. */
-  readonly speed: readonly number[];
-  readonly cpu: readonly number[];
+  readonly watchedToNot: Ratios;
+  readonly notToNot: Ratios;
+  /** What the onlooker was given in all rounds. */
+  readonly looked: readonly Looked[];
+}
+
+interface Cell {
+  readonly perSecond: number;
+  readonly cpuUs: number;
 }
 
 async function watchedLoads(
@@ -67,38 +84,51 @@ async function watchedLoads(
 ): Promise<Watched[]> {
   const { cluster } = subject;
   const leader = await cluster.leader();
-  const measure = async (row: Row) => {
+  const measure = async (row: Row): Promise<Cell> => {
     const before = cpuOf(cluster.pid(leader));
     const { perSecond, requests } = await subject.run(row);
     const cpuUs = usedUs(cpuBetween(before, cpuOf(cluster.pid(leader)))) / requests;
     return { perSecond, cpuUs };
-  };
-  const watched = async (row: Row) => {
-    const scraper = new Scraper(ports);
-    const streams = new Streams();
-    for (let i = 0; i < STREAMS; i++) await streams.add(ports[leader - 1]!);
-    const cell = await measure(row);
-    await scraper.stop();
-    await streams.close();
-    return cell;
   };
   const results: Watched[] = [];
   for (const { test, connections, pipeline } of parseLoads(loads)) {
     const title = `${test}, ${connections} clients${pipeline === 1 ? "" : ` x ${pipeline}`}`;
     const row: Row = { title, test, connections, pipeline, etcdClients: 0, wanted: {} };
     await measure(row);
-    const [speed, cpu]: [number[], number[]] = [[], []];
+    const watchedToNot: Ratios = { speed: [], cpu: [] };
+    const notToNot: Ratios = { speed: [], cpu: [] };
+    const looked: Looked[] = [];
+    const watched = async () => {
+      const onlooker = await Onlooker.start(STREAMS, ports[leader - 1]!, ports);
+      await pauseMs(ONLOOKER_REST_MS);
+      const cell = await measure(row);
+      looked.push(await onlooker.stop());
+      return cell;
+    };
     for (let round = 0; round < rounds; round++) {
-      const isFirst = round % 2 === 0;
-      const one = isFirst ? await watched(row) : await measure(row);
-      const other = isFirst ? await measure(row) : await watched(row);
-      const [with_, without] = isFirst ? [one, other] : [other, one];
-      speed.push(with_.perSecond / without.perSecond);
-      cpu.push(with_.cpuUs / without.cpuUs);
+      // Each kind of run comes first, in the middle and last equally often.
+      const runs = [watched, () => measure(row), () => measure(row)];
+      const cells: Cell[] = [];
+      for (let i = 0; i < runs.length; i++) {
+        const at = (i + round) % runs.length;
+        cells[at] = await runs[at]!();
+      }
+      const [with_, one, other] = cells as [Cell, Cell, Cell];
+      const mean = {
+        perSecond: (one.perSecond + other.perSecond) / 2,
+        cpuUs: (one.cpuUs + other.cpuUs) / 2,
+      };
+      addRatio(watchedToNot, with_, mean);
+      addRatio(notToNot, one, other);
     }
-    results.push({ title, speed, cpu });
+    results.push({ title, watchedToNot, notToNot, looked });
   }
   return results;
+}
+
+function addRatio(to: Ratios, one: Cell, other: Cell): void {
+  to.speed.push(one.perSecond / other.perSecond);
+  to.cpu.push(one.cpuUs / other.cpuUs);
 }
 
 /** Resident bytes of idle servers. */
@@ -121,7 +151,7 @@ async function main(): Promise<number> {
   const flags = parseFlags(HELP, {
     scrapes: 100,
     loads: "SET:100:1,GET:100:1",
-    rounds: 7,
+    rounds: 9,
     seconds: 2,
     clusters: 3,
     executable: "",
@@ -154,7 +184,10 @@ async function main(): Promise<number> {
   console.log(`A page of metrics: ${page.toFixed(2)} ms of processor time`);
   console.log(formatTable(
     ["a scrape a second, ten streams", "speed", "quartiles", "processor time", "quartiles"],
-    watched.map(({ title, speed, cpu }) => [title, ...ratio(speed), ...ratio(cpu)]),
+    watched.flatMap(({ title, watchedToNot, notToNot }) => [
+      [title, ...ratio(watchedToNot.speed), ...ratio(watchedToNot.cpu)],
+      ["  without against without", ...ratio(notToNot.speed), ...ratio(notToNot.cpu)],
+    ]),
   ));
   console.log(`Idle with an admin port: ${Math.round(grownBytes / 1_024)} KiB more than without`);
   writeJson(flags.json || undefined, "scrape", { machine, page, watched, withPort, without });
