@@ -10,6 +10,7 @@ The corpus, the fixed scenarios, the mutants and fresh seeds. The last line adds
 killed and seeds passed. Exit code 1 where anything failed.
   --seeds N         fresh seeds, of which those are run whose clusters keep their founders (840)
   --from S          the first of them (drawn from the commit's name: the same commit, the same seeds)
+  --processes P     so many at once (the number of cores, at least 2)
   --without-tests   leaves the corpus and the scenarios to whoever runs all tests anyway`;
 
 /** Those of a commit begin above it: seeds below are others'. */
@@ -21,16 +22,15 @@ const FRESH_SEEDS = 840;
  * find something (docs/simulator.md, "Open"), and a gate that fails by chance is no gate.
  */
 const CHANGING = { from: 4_300, seeds: 60 };
-/** The longest that mutants are begun for; those that are left are named. */
-const MUTANTS_SECONDS = 100;
+/** The longest that mutants are begun for, times processes; those that are left are named. */
+const MUTANTS_SECONDS = 200;
 
 interface Step {
   readonly name: string;
   readonly args: readonly string[];
 }
 
-function steps(from: number, seeds: number, withTests: boolean): Step[] {
-  const processes = `${Math.max(2, navigator.hardwareConcurrency)}`;
+function steps(from: number, seeds: number, processes: number, withTests: boolean): Step[] {
   const run = ["run", "--quiet", "--no-check", "--allow-all"];
   const tests = {
     name: "corpus and scenarios",
@@ -46,12 +46,12 @@ function steps(from: number, seeds: number, withTests: boolean): Step[] {
     name: "mutants",
     args: [
       ...[...run, "tests/mutants/main.ts", "--known", "--seeds", "12", "--must-kill"],
-      ...["--processes", processes, "--budget", `${MUTANTS_SECONDS}`],
+      ...["--processes", `${processes}`, "--budget", `${MUTANTS_SECONDS / processes}`],
     ],
   };
   const seedsOf = (name: string, ...args: string[]) => ({
     name,
-    args: [...run, "tests/sim/main.ts", ...args, "--processes", processes],
+    args: [...run, "tests/sim/main.ts", ...args, "--processes", `${processes}`],
   });
   const drawn = ["--from", `${from}`, "--seeds", `${seeds}`];
   const fresh = seedsOf("fresh seeds with founders alone", "--founders", ...drawn);
@@ -110,12 +110,14 @@ async function writeOut(text: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  const flags = parseFlags(HELP, { seeds: FRESH_SEEDS, from: 0, withoutTests: false });
-  const { seeds, withoutTests } = flags;
+  const atOnce = Math.max(2, navigator.hardwareConcurrency);
+  const defaults = { seeds: FRESH_SEEDS, from: 0, processes: atOnce, withoutTests: false };
+  const flags = parseFlags(HELP, defaults);
+  const { seeds, processes, withoutTests } = flags;
   const from = flags.from || await firstSeed();
   const beganMs = performance.now();
   const sum: Sum = { passed: 0, failed: 0 };
-  for (const step of steps(from, seeds, !withoutTests)) await runStep(step, sum);
+  for (const step of steps(from, seeds, processes, !withoutTests)) await runStep(step, sum);
   console.log(`== all in ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
   const word = sum.failed > 0 ? "FAILED" : "ok";
   console.log(`${word} | ${sum.passed} passed | ${sum.failed} failed`);
