@@ -26,7 +26,7 @@ test("client: a call that is not answered ends at its deadline, and says whether
       errorOf(Unknown, client.set("k", "v", { timeoutMs: 150 })),
     ]);
     const tookMs = performance.now() - startMs;
-    strictEqual(tookMs >= 145 && tookMs < 2_000, true, `${tookMs} ms`);
+    strictEqual(tookMs >= 145 && tookMs < 9_000, true, `${tookMs} ms`);
     strictEqual(read.code, "deadline");
     strictEqual(write.code, "deadline");
     strictEqual(write.phase, "reply");

