@@ -1,7 +1,7 @@
 /**
  * Clusters of real processes in a directory of their own, with ports of their own. Whatever a test
  * does, its processes end with it; where it fails, what it waited for and the tails of the servers'
- * logs are printed.
+ * logs are in its error.
  */
 import type { Limits } from "../../lib/node/limits.ts";
 import { assert } from "../../lib/util/assert.ts";
@@ -280,13 +280,14 @@ export class Cluster {
   }
 
   /** What the test did and waited for, and the ends of the logs: for a test that failed. */
-  printTraces(): void {
-    console.error(`--- what the test did\n${journal()}`);
+  traces(): string {
+    const lines = [`--- what the test did\n${journal()}`];
     for (const server of this.servers) {
-      console.error(`--- server ${server.id}${server.isRunning ? "" : " (not running)"}`);
+      lines.push(`--- server ${server.id}${server.isRunning ? "" : " (not running)"}`);
       const tail = server.hasStarted && server.process.logTail(LOG_TAIL_LINES, LOG_TAIL_WIDTH);
-      console.error(tail || "(it was never started)");
+      lines.push(tail || "(it was never started)");
     }
+    return lines.join("\n");
   }
 }
 
@@ -324,8 +325,8 @@ export async function withCluster(
     await within(options.deadlineMs ?? TEST_DEADLINE_MS, "the whole test", run(cluster));
   } catch (error) {
     note(`failed: ${error}`);
-    cluster.printTraces();
-    throw error;
+    // A quiet run shows nothing of a test's output, but all of its error.
+    throw new Error(`${(error as Error).message}\n${cluster.traces()}`, { cause: error });
   } finally {
     await cluster.stop();
   }
@@ -346,7 +347,7 @@ export function sharedClusterTest(
       for (const server of cluster.servers) if (server.isFrozen) server.thaw();
       if (failed) break;
     }
-    if (failed) cluster.printTraces();
+    if (failed) throw new Error("a step failed");
   });
 }
 

@@ -66,6 +66,17 @@ Deno.test("harness: an error about a cluster can say what each server last said"
   });
 });
 
+Deno.test("harness: the error of a test that failed tells what it did, where a run is quiet too", async () => {
+  const failing = withCluster({ size: 1 }, async (cluster) => {
+    cluster.server(1).start();
+    await cluster.server(1).process.logged("Serving");
+    throw new Error("two is not three");
+  });
+  const { message } = await assertRejects(() => failing, Error, "two is not three");
+  assertStringIncludes(message, "server 1 is started");
+  assertStringIncludes(message, '"message":"Serving"');
+});
+
 Deno.test("harness: the journal keeps the last lines", () => {
   startJournal();
   for (let i = 0; i < 500; i++) note(`line ${i}`);
