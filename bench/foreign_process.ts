@@ -8,7 +8,7 @@ export class ForeignProcess {
   /** `args` gets the directory. */
   constructor(program: string, args: (directory: string) => string[], parent: string | undefined) {
     this.directory = Deno.makeTempDirSync({
-      prefix: `${program}-bench-`,
+      prefix: `${program.split("/").at(-1)}-bench-`,
       ...(parent === undefined ? {} : { dir: parent }),
     });
     this.child = new Deno.Command(program, {

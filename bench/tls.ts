@@ -1,9 +1,11 @@
 /**
  * What TLS costs: clusters of three servers without it, with it on the client port, and with it between
- * the servers too, in turns under the same load; a Redis without and with it beside them.
+ * the servers too, in turns under the same load; a Redis without and with it beside them, and a server that
+ * does nothing but read and answer (bare_server.ts): what TLS adds there is the runtime's own.
  */
 import { Cluster } from "./cluster.ts";
 import { parseFlags } from "./flags.ts";
+import { pauseMs } from "./find_leader.ts";
 import { ForeignProcess } from "./foreign_process.ts";
 import { freePorts } from "./free_ports.ts";
 import { describeMachine, machineText } from "./machine.ts";
@@ -30,10 +32,14 @@ or takes more than 1.6 times the leader's processor time.
 const KEYS = 100_000;
 const RATE_WANTED = 0.6;
 const CPU_WANTED = 1.6;
+/** What others than a cluster of ours need to start. */
+const START_MS = 2_000;
 const KINDS = ["SET", "GET"] as const;
 
 interface Subject {
   readonly name: string;
+  /** Which program it is: each is compared with the first of its program. */
+  readonly program: "raftkv" | "redis" | "bare";
   readonly ca: string | undefined;
   /** Who answers now: port and process. */
   target(): Promise<{ readonly port: number; readonly pid: number }>;
@@ -54,6 +60,7 @@ async function ownSubject(
   const cluster = await Cluster.start({ servers: 3, tls, parent });
   return {
     name,
+    program: "raftkv",
     ca: tls.includes("client") ? cluster.ca! : undefined,
     async target() {
       const id = await cluster.leader();
@@ -79,9 +86,42 @@ function redisSubject(name: string, hasTls: boolean, parent: string | undefined)
   const redis = new ForeignProcess("redis-server", args, parent);
   return {
     name,
+    program: "redis",
     ca,
     target: () => Promise.resolve({ port: port!, pid: redis.child.pid }),
     stop: () => redis.stop(),
+  };
+}
+
+/** `bare_server.ts`. */
+function bareSubject(
+  name: string,
+  hasTls: boolean,
+  valueBytes: number,
+  parent: string | undefined,
+): Subject {
+  const [port] = freePorts(1);
+  let ca: string | undefined;
+  const program = new URL("bare_server.ts", import.meta.url).pathname;
+  const bare = new ForeignProcess(
+    Deno.execPath(),
+    (directory) => {
+      const args = ["run", "--quiet", "--allow-net", "--allow-read", program];
+      args.push(`${port}`, `${valueBytes}`);
+      if (!hasTls) return args;
+      const own = new TestCa(directory);
+      ca = own.ca;
+      const { cert, key } = own.issue("bare");
+      return [...args, cert, key];
+    },
+    parent,
+  );
+  return {
+    name,
+    program: "bare",
+    ca,
+    target: () => Promise.resolve({ port: port!, pid: bare.child.pid }),
+    stop: () => bare.stop(),
   };
 }
 
@@ -102,6 +142,9 @@ async function main(): Promise<number> {
     subjects.push(await ownSubject("raftkv, TLS everywhere", ["client", "log"], parent));
     subjects.push(redisSubject("redis, appendfsync always", false, parent));
     subjects.push(redisSubject("the same, TLS", true, parent));
+    subjects.push(bareSubject("the runtime alone", false, flags.valueBytes, parent));
+    subjects.push(bareSubject("the runtime alone, TLS", true, flags.valueBytes, parent));
+    await pauseMs(START_MS);
     const load = { ...flags, pipeline: 1, keys: KEYS };
     const measured = subjects.map(() =>
       KINDS.map((): Figures => {
@@ -145,10 +188,10 @@ async function report(
   let isMissed = false;
   const results: object[] = [];
   for (const [kind, test] of KINDS.entries()) {
-    const rows = subjects.map(({ name }, at) => {
+    const rows = subjects.map(({ name, program }, at) => {
       const { perSecond, cpuUs, p99Ms } = measured[at]![kind]!;
       // Each beside the first of its own program, turn by turn.
-      const base = measured[at < 3 ? 0 : 3]![kind]!;
+      const base = measured[subjects.findIndex((one) => one.program === program)]![kind]!;
       const rate = median(perSecond.map((one, turn) => one / base.perSecond[turn]!));
       const cpu = median(cpuUs.map((one, turn) => one / base.cpuUs[turn]!));
       if (at === 1 && (rate < RATE_WANTED || cpu > CPU_WANTED)) isMissed = true;
