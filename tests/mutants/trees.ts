@@ -1,5 +1,5 @@
 /** Copies of the tree with a mutant in them, and seeds run there. */
-import type { SimResult } from "../sim/simulation.ts";
+import type { SimResult } from "../sim/simulate.ts";
 import type { Mutant } from "./mutant.ts";
 import { ROOT } from "./results.ts";
 

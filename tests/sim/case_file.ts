@@ -2,7 +2,7 @@
 import { drawOptions, type SimOptions } from "./options.ts";
 import { withRules } from "./patience.ts";
 import { DEFAULT_CLIENT_BOUNDS } from "../../lib/node/limits.ts";
-import type { SimResult } from "./simulation.ts";
+import type { SimResult } from "./simulate.ts";
 
 export interface Case {
   readonly seed: number;

@@ -4,11 +4,13 @@
  */
 import type { ClientSession } from "../../lib/node/api.ts";
 import type { Random } from "../../lib/util/random.ts";
+import { pieceBytes } from "./byte_pieces.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
 import { CheckFailure } from "./world.ts";
-import { type ClientEnd, type Part, pieceBytes, type SimServer } from "./sim_server.ts";
+import type { ClientEnd, Part } from "./server_setting.ts";
+import type { SimServer } from "./sim_server.ts";
 import { copyOf } from "./slab.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);

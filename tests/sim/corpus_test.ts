@@ -2,7 +2,7 @@
 import { assert } from "@std/assert";
 import { optionsOf, readCase } from "./case_file.ts";
 import { realServers } from "./make_node.ts";
-import { simulate } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
 import { failureText } from "./summary.ts";
 
 const CORPUS = new URL("./corpus/", import.meta.url).pathname;

@@ -63,7 +63,7 @@ export class Faults implements Handler {
     const { options, fabric, servers } = this.#setting;
     this.#beganUs = fabric.world.now;
     for (const server of servers) {
-      server.timersLateMs = options.timersLate * options.timing.electionTimeoutMs;
+      server.timer.lateMs = options.timersLate * options.timing.electionTimeoutMs;
     }
     if (options.schedule !== null) {
       for (const [at, strike] of options.schedule.entries()) {
@@ -146,7 +146,7 @@ export class Faults implements Handler {
 
   healServer(server: SimServer): void {
     server.disk.heal();
-    server.timersLateMs = 0;
+    server.timer.lateMs = 0;
     server.resume();
     if (server.isDown) server.restartIn(this.#random.between(1_000, 100_000));
   }
@@ -271,11 +271,11 @@ export class Faults implements Handler {
         return nothing;
       case "diskError":
         if (server.isDown) return null;
-        server.mayExit = true;
+        server.condition.mayExit = true;
         server.disk.failNext(random.chance(0.6) ? "sync" : random.pick(["write", "read"] as const));
         return nothing;
       case "diskFull":
-        server.mayExit = true;
+        server.condition.mayExit = true;
         server.disk.setFull(true, random.chance(0.5));
         return () => server.disk.setFull(false);
     }
@@ -291,7 +291,7 @@ export class Faults implements Handler {
   /** A process is asked to end in order: one that leads hands over. */
   #stop(server: SimServer, random: Random): (() => void) | null {
     if (server.isDown || server.isPaused) return null;
-    server.stop(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
+    server.orders.stop(random.between(1_000, this.#setting.options.restartMaxMs * 1000));
     return nothing;
   }
 

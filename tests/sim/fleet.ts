@@ -1,7 +1,7 @@
 /** Many seeds on several processes: each takes every n-th seed and writes one JSON line a seed. */
 import { failureText, type Summary } from "./summary.ts";
 import { drawOptions } from "./options.ts";
-import type { SimResult } from "./simulation.ts";
+import type { SimResult } from "./simulate.ts";
 
 export interface FleetOrder {
   readonly from: number;

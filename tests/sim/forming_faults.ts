@@ -69,7 +69,7 @@ export class FormingFaults implements Handler {
     } else {
       server.disk.wipe();
       // Until it has formed, or is known to be out: whoever forms with its old incarnation can't do without more.
-      server.isHarmed = true;
+      server.condition.isHarmed = true;
     }
     server.restartIn(this.#random.between(1_000, 500_000));
     if (!server.isOut) this.#look();
@@ -81,7 +81,7 @@ export class FormingFaults implements Handler {
     const formed = this.#servers.filter(hasFormed);
     if (formed.length > 0) {
       // Its old incarnation is in their list, or it would have formed with them by the next look.
-      if (++this.#stuck >= STUCK_LOOKS) this.#victim.isOut = true;
+      if (++this.#stuck >= STUCK_LOOKS) this.#victim.condition.isOut = true;
       else this.#later(LOOK_INTERVAL_US, () => this.#look());
       return;
     }

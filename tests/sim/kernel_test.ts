@@ -9,7 +9,7 @@ import { drawOptions, FAULTS, type SimOptions } from "./options.ts";
 import { cutsOf } from "./partitions.ts";
 import { ReplyParser } from "./reply_parser.ts";
 import { shrink } from "./shrink.ts";
-import { simulate } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
 import { Trace } from "./trace.ts";
 import { World } from "./world.ts";
 

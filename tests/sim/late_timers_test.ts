@@ -15,7 +15,7 @@ Deno.test("late timers: a leader that hears nobody and is woken late each time s
     (simulation) => {
       const leader = leaderOf(simulation);
       // Each time later than a heartbeat interval: that counts as a standstill.
-      leader.timersLateMs = 160;
+      leader.timer.lateMs = 160;
       const leftMs = () => {
         const { electionDeadlineMs, nowMs } = leader.probe!.raft()!;
         return electionDeadlineMs - nowMs;
@@ -28,7 +28,7 @@ Deno.test("late timers: a leader that hears nobody and is woken late each time s
       }
       runFor(simulation, 3.5 * ELECTION_TIMEOUT_MS);
       if (leader.probe!.isLeader()) throw new Error("It still leads");
-      leader.timersLateMs = 0;
+      leader.timer.lateMs = 0;
     },
     { timing: TIMING, driftMax: 0 },
   );

@@ -84,7 +84,7 @@ export class LeaderFaults {
         return theirs !== null && isLeading(server) && overtaken(state, theirs) >= ENTRIES_MIN;
       });
       if (successor === undefined) return this.#later(LOOK_INTERVAL_US, look);
-      sleeper.links.find(({ toId }) => toId === successor.id)?.reset("reset by the network");
+      sleeper.links.all.find(({ toId }) => toId === successor.id)?.reset("reset by the network");
       // Until the successor has heard of it, and what it sends then has come.
       const { delayMinMs, delayMeanMs } = fabric.options;
       this.#later(4_000 * (delayMinMs + delayMeanMs) + LOOK_INTERVAL_US, wake);

@@ -5,7 +5,8 @@ import type { ClientSession } from "../../lib/node/api.ts";
 import { realServers } from "./make_node.ts";
 import { calm, leaderOf, othersThan, runFor, scenario } from "./scenarios.ts";
 import type { SimServer } from "./sim_server.ts";
-import { simulate, type Simulation } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
+import type { Simulation } from "./simulation.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

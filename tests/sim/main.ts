@@ -8,7 +8,7 @@ import { drawOptions, type SimOptions } from "./options.ts";
 import { record, recordSpeed } from "./record.ts";
 import { measureSpeed, speedText } from "./speed.ts";
 import { shrink } from "./shrink.ts";
-import { type SimResult, simulate } from "./simulation.ts";
+import { type SimResult, simulate } from "./simulate.ts";
 import { failureText, Summary } from "./summary.ts";
 
 const HELP = `deno task sim                                    fresh seeds on all cores until Ctrl+C

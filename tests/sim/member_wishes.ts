@@ -7,7 +7,8 @@ import type { Atlas } from "./atlas.ts";
 import type { StateChecks } from "./checks.ts";
 import { type Fabric, SERVERS_MAX } from "./fabric.ts";
 import type { MembersOptions } from "./member_options.ts";
-import type { Origins, SimServer } from "./sim_server.ts";
+import type { Origins } from "./server_setting.ts";
+import type { SimServer } from "./sim_server.ts";
 import { isLeading } from "./snapshot_faults.ts";
 import { isJointVoting, membersOf, type Voting } from "./votings.ts";
 
@@ -74,7 +75,7 @@ export class MemberWishes {
 
   /** Where all members are, for the files of those that start elsewhere. */
   get places(): Map<number, SimAddress> {
-    return new Map(this.members.map((one) => [one.serverId, one.nextAddress]));
+    return new Map(this.members.map((one) => [one.serverId, one.place.next]));
   }
 
   isMember(server: SimServer): boolean {
@@ -110,9 +111,9 @@ export class MemberWishes {
     const { logPorts } = this.voting;
     const leader = logPorts.size === 0 ? this.#leader : undefined;
     return this.members.find((server) => {
-      const port = logPorts.get(server.id) ?? leader?.listedPort(server.serverId) ??
+      const port = logPorts.get(server.id) ?? leader?.place.listedPort(server.serverId) ??
         founderAddress(server.serverId).logPort;
-      return !server.isAway && !server.isOut && server.nextAddress.logPort !== port;
+      return !server.isAway && !server.isOut && server.place.next.logPort !== port;
     }) ?? null;
   }
 
@@ -171,7 +172,7 @@ export class MemberWishes {
   /** Asks whoever leads the newest term for a change, as far as the fault atlas has room for it. */
   ask(wanted: () => readonly Wanted[]): void {
     const leader = this.#leader;
-    leader?.changeMembers(() => this.#changes(leader, wanted()));
+    leader?.orders.changeMembers(() => this.#changes(leader, wanted()));
   }
 
   /** None where it would be too much; why is counted. */

@@ -68,7 +68,7 @@ export class NetworkFaults {
 
   #resetLinks(pairs: readonly (readonly [number, number])[]): void {
     for (const server of this.#setting.servers) {
-      for (const link of server.links) {
+      for (const link of server.links.all) {
         if (pairs.some(([from, to]) => from === server.id && to === link.toId)) {
           link.reset("reset by the network");
         }
@@ -91,7 +91,7 @@ export class NetworkFaults {
 
   resetSome(random: Random): () => void {
     const server = random.pick(this.#setting.servers);
-    for (const link of server.links) {
+    for (const link of server.links.all) {
       if (random.chance(0.5)) link.reset("reset by the network");
     }
     for (const connection of [...this.#setting.connections]) {

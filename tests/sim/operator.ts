@@ -151,7 +151,7 @@ export class Operator implements Handler {
     const server = random.pick(away);
     const { hostname, logPort } = server.address;
     if (addresses.atLog(hostname, logPort) !== null) {
-      server.moveTo(addresses.next(), this.#wishes.places);
+      server.place.moveTo(addresses.next(), this.#wishes.places);
     }
     server.turnOn(random.between(1_000, RESTART_MAX_US));
     this.#setting.fabric.world.counters.add("old lives come back");
@@ -205,7 +205,7 @@ export class Operator implements Handler {
     for (const [server, address] of moves) places.set(server.serverId, address);
     for (const [server, address] of moves) {
       server.crash("an operator: it moves");
-      server.moveTo(address, places);
+      server.place.moveTo(address, places);
     }
     this.#setting.fabric.world.counters.add("servers moved", moves.length);
     yield;

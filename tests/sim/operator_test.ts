@@ -24,7 +24,7 @@ Deno.test("a lost learner is replaced by a learner where no other voter may come
     simulation.demand("no raise of the cluster version", 20, () => simulation.operator!.isReady);
     const leader = leaderOf(simulation);
     const [other] = othersThan(simulation, leader);
-    leader.changeMembers(() => [{ kind: "demote", id: other!.serverId }]);
+    leader.orders.changeMembers(() => [{ kind: "demote", id: other!.serverId }]);
     simulation.demand("no learner", 20, () => counts(simulation).learners === 1);
     other!.turnOff("the scenario");
     simulation.settleMembers();
@@ -50,7 +50,7 @@ Deno.test("where the leader's file is right about all who moved, the log is told
     const places = new Map(servers.map(({ serverId }, at) => [serverId, old[(at + 1) % 3]!]));
     for (const server of servers) {
       server.crash("the scenario");
-      server.moveTo(places.get(server.serverId)!, places);
+      server.place.moveTo(places.get(server.serverId)!, places);
     }
     for (const server of servers) server.restartIn(100_000);
     simulation.settleMembers();
@@ -65,7 +65,10 @@ Deno.test("where the leader's file is not, the log is told", () => {
     const [other] = othersThan(simulation, leader);
     const address = founderAddress(4);
     other!.crash("the scenario");
-    other!.moveTo(address, new Map(simulation.servers.map((one) => [one.serverId, one.address])));
+    other!.place.moveTo(
+      address,
+      new Map(simulation.servers.map((one) => [one.serverId, one.address])),
+    );
     other!.restartIn(100_000);
     simulation.settleMembers();
     const { logPorts } = simulation.checks.ledgerVotings.current;

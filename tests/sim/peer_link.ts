@@ -13,7 +13,8 @@ import type { AddressBook } from "./address_book.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
-import type { Part, SimServer } from "./sim_server.ts";
+import type { Part } from "./server_setting.ts";
+import type { SimServer } from "./sim_server.ts";
 import { copyOf } from "./slab.ts";
 
 const CONNECT_TIMEOUT_US = 1_000_000;
@@ -188,11 +189,11 @@ export class PeerLink implements Handler, Part {
         return this.#connected();
       case Kind.frame:
         if (this.#inbound === null) return;
-        if ((event.a & DAMAGED) === 0) this.#to!.noteFrame(this.#from, event.bytes!);
-        return this.#to!.receiveInto(this.#inbound, event.bytes!);
+        if ((event.a & DAMAGED) === 0) this.#to!.checks.frame(this.#from, event.bytes!);
+        return this.#to!.input.readInto(this.#inbound, event.bytes!);
       case Kind.answer:
         this.#backoffUs = BACKOFF_FIRST_US;
-        this.#from.receiveInto(this.link, event.bytes!);
+        this.#from.input.readInto(this.link, event.bytes!);
         if (this.link.closing === null) this.#isGood = true;
         return;
       case Kind.broken:

@@ -4,7 +4,8 @@ import { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS, DEFAULT_TIMING } from "../../li
 import { realServers } from "./make_node.ts";
 import { drawOptions, type SimOptions } from "./options.ts";
 import type { SimServer } from "./sim_server.ts";
-import { simulate, type Simulation } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
+import type { Simulation } from "./simulation.ts";
 
 const CALM_NETWORK = {
   delayMinMs: 0.1,

@@ -22,7 +22,8 @@ import {
 } from "../../lib/wire/rpc/rpc.ts";
 import type { Handler, SimEvent } from "./heap.ts";
 import { Kind } from "./kinds.ts";
-import type { Part, SimServer } from "./sim_server.ts";
+import type { Part } from "./server_setting.ts";
+import type { SimServer } from "./sim_server.ts";
 import { CheckFailure, type World } from "./world.ts";
 
 /** None; exchanged while the servers run; or rolled in, where some know none and none has to. */
@@ -92,7 +93,7 @@ export class Secrets implements Handler {
   #exchange(): void {
     this.#step++;
     for (const server of this.#servers) {
-      this.#later(this.#random.between(0, SPREAD_US), () => server.reloadSecret());
+      this.#later(this.#random.between(0, SPREAD_US), () => server.orders.reloadSecret());
     }
     this.#later(STEP_US, () => this.#exchange());
   }

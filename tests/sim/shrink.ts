@@ -4,7 +4,7 @@
  */
 import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
 import type { SimOptions, Strike } from "./options.ts";
-import type { SimResult } from "./simulation.ts";
+import type { SimResult } from "./simulate.ts";
 
 export interface Shrunk {
   readonly options: SimOptions;

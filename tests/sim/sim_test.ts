@@ -6,7 +6,7 @@ import { realServers } from "./make_node.ts";
 import { drawOptions } from "./options.ts";
 import { between } from "./partitions.ts";
 import { demandWrites, leaderOf, othersThan, runFor, scenario } from "./scenarios.ts";
-import { simulate } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
 import { failureText } from "./summary.ts";
 
 /** How many seeds the gate runs; more by the environment variable of this name. */
@@ -126,7 +126,7 @@ Deno.test("a server that is stopped in order hands over, and starts sound", () =
     const counts = () => simulation.marks.all(simulation.world.counters);
     for (let round = 0; round < 6; round++) {
       const leader = leaderOf(simulation);
-      leader.stop(100_000);
+      leader.orders.stop(100_000);
       runFor(simulation, 1_500);
       demandWrites(simulation, 8);
       assert(leader.probe?.isOpen() === true && !leader.probe.isSuspect());
@@ -175,7 +175,7 @@ Deno.test("a chain of three, and five with one that all others reach, go on writ
 Deno.test("servers that start on full disks take writes again once there is room", () => {
   scenario((simulation) => {
     for (const server of simulation.servers) {
-      server.mayExit = true;
+      server.condition.mayExit = true;
       server.disk.setFull(true);
     }
     runFor(simulation, 5_000);

@@ -5,7 +5,7 @@
 import process from "node:process";
 import { realServers } from "./make_node.ts";
 import { drawOptions, type SimOptions } from "./options.ts";
-import { simulate } from "./simulation.ts";
+import { simulate } from "./simulate.ts";
 
 /** What `seeds` runs in a row came to. */
 export interface Speed {

@@ -1,7 +1,7 @@
 /** Sums over seeds, and what is printed of them. */
 import { type Mark, MARKS } from "./mark_names.ts";
 import type { SimOptions } from "./options.ts";
-import type { SimResult } from "./simulation.ts";
+import type { SimResult } from "./simulate.ts";
 
 export class Summary {
   seeds = 0;

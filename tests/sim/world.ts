@@ -2,6 +2,9 @@
 import { EventHeap, type Handler, SimEvent } from "./heap.ts";
 import type { Trace } from "./trace.ts";
 
+/** Microseconds. */
+export const SECOND_US = 1_000_000;
+
 /** What a run counts, by name; summed over seeds for the summary. */
 export class Counters {
   readonly #counts = new Map<string, number>();
