@@ -11,22 +11,30 @@ const STORE = "what commands come to";
 const OTHERS = "what other programs make of the same bytes";
 /** What several servers agree on: pure code, too; that servers of the executable do, the rest shows. */
 const AGREEMENT = "what servers agree on";
+/** What the command line says of servers that don't serve: healthy ones are asked on both. */
+const SENTENCES = "what the command line says of faults";
 /** No server takes part, or nothing but what a page of the docs says. */
 const NO_SERVER = "no server";
 
 /** The files, by their paths in tests/process, and what they are about. */
 export const SAME_ANYWHERE: Readonly<Record<string, string>> = {
   "acl_redis_test.ts": STORE,
+  "cli_faults_test.ts": SENTENCES,
   "client_kill_test.ts": OTHERS,
   "client_page_test.ts": OTHERS,
   "clients/cut_test.ts": OTHERS,
   "clients/kill_test.ts": OTHERS,
   "clients/scripts_test.ts": OTHERS,
   "clients/users_test.ts": OTHERS,
+  "cluster_file_test.ts": AGREEMENT,
+  "cluster_version_test.ts": AGREEMENT,
   "dropped_packets_test.ts": AGREEMENT,
   "haproxy_test.ts": OTHERS,
   "harness_test.ts": NO_SERVER,
+  "history_test.ts": AGREEMENT,
+  "known_of_others_test.ts": AGREEMENT,
   "members_test.ts": AGREEMENT,
+  "newcomers_test.ts": AGREEMENT,
   "npm_package_test.ts": OTHERS,
   "operating_page_test.ts": NO_SERVER,
   "prometheus_test.ts": OTHERS,
@@ -36,6 +44,8 @@ export const SAME_ANYWHERE: Readonly<Record<string, string>> = {
   "redis_faults_test.ts": STORE,
   "redis_tools_test.ts": OTHERS,
   "rounds_test.ts": AGREEMENT,
+  "sessions_test.ts": STORE,
   "users_redis_test.ts": STORE,
   "wall_clocks_test.ts": STORE,
+  "watches_test.ts": STORE,
 };

@@ -232,6 +232,30 @@ Deno.test("ranges: as a sorted model has them, over deletes, expiry, flushes and
   );
 });
 
+Deno.test("ranges: what is deleted leaves the order, one at a time and many at once, and can come back", () => {
+  const trial = new Trial();
+  const both = (...steps: Step[]) => {
+    for (const step of steps) {
+      trial.run(step);
+      trial.compare("", "", 7);
+    }
+  };
+  const one = (command: ModelCommand): Step => ({ kind: "write", command });
+  both(...["b", "a", "c"].map((key) => one({ op: Op.set, key, value: key })));
+  both(one({ op: Op.delete, key: "a" }), one({ op: Op.set, key: "a", value: "again" }));
+  for (const key of ["c", "a", "b"]) both(one({ op: Op.delete, key }));
+  for (const stem of ["key:", "user/3/"]) {
+    both({ kind: "many", stem, from: 0, count: 1_200 }, {
+      kind: "drop",
+      stem,
+      from: 300,
+      count: 600,
+    });
+  }
+  both({ kind: "many", stem: "key:", from: 500, count: 200 }, { kind: "restore" });
+  both({ kind: "drop", stem: "key:", from: 0, count: 1_500 });
+});
+
 /** Sets and deletes many keys, an entry for each hundred. */
 class Filler {
   readonly store = new Store({ hashSeed: 3 });

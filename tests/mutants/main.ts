@@ -9,8 +9,9 @@ import type { Mutant } from "./mutant.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
 import { RANGES } from "./range_mutants.ts";
 import { SCRIPTS } from "./script_mutants.ts";
-import { SECURITY, type TestedMutant } from "./security_mutants.ts";
+import { SECURITY } from "./security_mutants.ts";
 import { type List, type Outcome, readResults, writeResults } from "./results.ts";
+import { TEST, tryCoreTests, tryOwnTests } from "./test_runs.ts";
 import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
 
 const HELP = `deno task mutants [flags]     all mutants, a bounded time for each
@@ -148,12 +149,6 @@ function seedsFor(name: string, { mustKill, seeds }: Order): number {
   return Math.ceil(Math.log(MISS_CHANCE) / Math.log(1 - share));
 }
 
-/** How tests are run in a tree. */
-const TEST = [
-  ...["test", "--lock=tests/deno.lock", "--frozen", "--quiet", "--no-check", "--allow-all"],
-  "--fail-fast",
-];
-
 /** Scenarios made for one bug each: simulated worlds, and traces of the core. */
 const DIRECTED_TESTS = [
   "tests/sim/sim_test.ts",
@@ -215,79 +210,6 @@ async function tryOtherTests(mutants: readonly Mutant[], records: boolean): Prom
     Deno.removeSync(tree, { recursive: true });
   }
   return caught;
-}
-
-/** And those of nodes that members' changes go through. */
-const MEMBERS_TESTS = ["cluster_secret", "hello_check", "joining", "moving", "peer_links"].map((
-  name,
-) => `tests/node/${name}_test.ts`);
-
-/** Takes a minute, where most others take a moment. */
-const IS_WALK = /_(walk|sweep)_test\.ts$/;
-
-/** The first of the core's tests that fails in a tree, those that are long last; null where all pass. */
-async function failingCoreTest(tree: string): Promise<string | null> {
-  const files = [...Deno.readDirSync(`${tree}/tests/raft`)].map(({ name }) => name).sort();
-  const core = files.filter((name) => name.endsWith("_test.ts")).map((name) =>
-    `tests/raft/${name}`
-  );
-  const tests = [...core, ...MEMBERS_TESTS];
-  for (const areWalks of [false, true]) {
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [...TEST, ...tests.filter((name) => IS_WALK.test(name) === areWalks)],
-      cwd: tree,
-      stdout: "piped",
-      stderr: "null",
-    }).output();
-    if (code === 0) continue;
-    const text = new TextDecoder().decode(stdout);
-    return text.match(/^(.*) \.\.\. .*FAILED/m)?.[1] ?? "it does not run";
-  }
-  return null;
-}
-
-/** The core's own tests on bugs that no seed meets yet. */
-async function tryCoreTests(mutants: readonly Mutant[], records: boolean): Promise<number> {
-  const alive: string[] = [];
-  for (const mutant of mutants) {
-    const beganMs = performance.now();
-    const tree = plant(mutant);
-    const failed = await failingCoreTest(tree);
-    Deno.removeSync(tree, { recursive: true });
-    if (failed === null) alive.push(mutant.name);
-    if (records) {
-      const { name, about } = mutant;
-      const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
-      const outcome = { name, list: "core", about, killed: failed !== null, seconds } as const;
-      writeResults([{ ...outcome, seeds: 0, killingSeed: null, check: failed }]);
-    }
-    const what = failed === null ? "ALIVE" : `caught by: ${failed}`;
-    console.log(`${mutant.name.padEnd(22)} ${what}`);
-  }
-  console.log(`caught: ${mutants.length - alive.length} of ${mutants.length}`);
-  return alive.length;
-}
-
-/** The test that is meant to find each of these: it has to fail there, by an assertion. */
-async function tryOwnTests(mutants: readonly TestedMutant[]): Promise<number> {
-  let alive = 0;
-  for (const mutant of mutants) {
-    const tree = plant(mutant);
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [...TEST, "--filter", mutant.test, mutant.file],
-      cwd: tree,
-      env: { NO_COLOR: "1" },
-      stdout: "piped",
-      stderr: "null",
-    }).output();
-    Deno.removeSync(tree, { recursive: true });
-    const text = new TextDecoder().decode(stdout);
-    const isCaught = code !== 0 && text.includes(`${mutant.test} ... FAILED`);
-    if (!isCaught) alive++;
-    console.log(`${mutant.name.padEnd(22)} ${isCaught ? "caught by" : "ALIVE in"}: ${mutant.test}`);
-  }
-  console.log(`caught: ${mutants.length - alive} of ${mutants.length}`);
-  return alive;
 }
 
 function orderOf(flags: Flags<typeof DEFAULTS>): Order {

@@ -2,8 +2,8 @@
 import { tested, type TestedMutant } from "./security_mutants.ts";
 
 const RANGES_TEST = "kv/ranges_test.ts";
-const MODEL =
-  "ranges: as a sorted model has them, over deletes, expiry, flushes and snapshots; the same for tables of any size";
+const DELETED =
+  "ranges: what is deleted leaves the order, one at a time and many at once, and can come back";
 const DUE = "ranges: thousands of due keys in the way take pages of their own, which show nothing";
 const ZEROS =
   "ranges: 100,000 keys, zeros at the end: each once and in order, after half are deleted too";
@@ -15,7 +15,7 @@ export const RANGES: readonly TestedMutant[] = [
     "      if (deadlineMs !== 0 && deadlineMs <= this.#keys.clockMs) continue;\n",
     "",
   ]),
-  tested(["deleted-in-order", "A deleted key stays in the order", RANGES_TEST, MODEL], [
+  tested(["deleted-in-order", "A deleted key stays in the order", RANGES_TEST, DELETED], [
     "kv/memory/contents.ts",
     "    this.order.remove(place, hash, slab, keyStart, old.keyLength);\n",
     "",

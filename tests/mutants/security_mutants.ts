@@ -19,7 +19,7 @@ export const BOUNDS: readonly Mutant[] = [
 ];
 
 export interface TestedMutant extends Mutant {
-  /** The file, and the test in it, that has to fail. */
+  /** The file, and the test in it, that has to fail: one that draws nothing anew, or it would by chance. */
   readonly file: string;
   readonly test: string;
 }

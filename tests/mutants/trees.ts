@@ -28,6 +28,26 @@ export function plant(mutant: Mutant | null): string {
   return copy;
 }
 
+/** One copy of the tree for many mutants, one at a time. */
+export class SharedTree {
+  readonly #path = plant(null);
+
+  /** What `run` comes to in the tree with a mutant in it, which is taken out again. */
+  async withMutant<T>(mutant: Mutant, run: (tree: string) => Promise<T>): Promise<T> {
+    const files = patchedFiles(mutant, ROOT);
+    for (const [file, text] of files) Deno.writeTextFileSync(`${this.#path}/${file}`, text);
+    try {
+      return await run(this.#path);
+    } finally {
+      for (const file of files.keys()) Deno.copyFileSync(ROOT + file, `${this.#path}/${file}`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.#path, { recursive: true });
+  }
+}
+
 /** The files that a mutant changes, by path from `root`, with their new texts. */
 export function patchedFiles(mutant: Mutant, root: string): Map<string, string> {
   const files = new Map<string, string>();

@@ -97,8 +97,10 @@ sharedClusterTest("admin port", {}, {
       /^It has told nothing of itself lately, and was last heard \d+ ms ago$/,
     );
     const { problems } = await factsOf(leader);
-    assertEquals(problems.map(({ kind }) => kind), ["peerLost"]);
-    assertStringIncludes(problems[0]!.text, `Server ${frozen.id} (127.0.0.1:${frozen.logPort})`);
+    // A busy machine may have a slow disk as well.
+    const others = problems.filter(({ kind }) => kind !== "slowDisk");
+    assertEquals(others.map(({ kind }) => kind), ["peerLost"]);
+    assertStringIncludes(others[0]!.text, `Server ${frozen.id} (127.0.0.1:${frozen.logPort})`);
     const behind = (await factsOf(leader)).followers.find(({ id }) => id === frozen.id)!;
     // The connection has ended: what was confirmed over it does not count, and nobody knows the rest.
     assertEquals([behind.matchIndex, behind.lagEntries, behind.lagMs], [0, null, null]);

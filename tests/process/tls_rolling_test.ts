@@ -127,8 +127,10 @@ clusterTest(
     await untilPlain(cluster.servers, 0);
     assert(await isHeardPlain(first), "whoever is plain is let in");
     const { problems } = (await statusOf(first)).servers[0]!.facts!;
-    assertEquals(problems.map(({ kind }) => kind), ["tlsOptional"]);
-    assertMatch(problems[0]!.text, /none is plain now/);
+    // A busy machine may have a slow disk as well.
+    const optional = problems.filter(({ kind }) => kind === "tlsOptional");
+    assertEquals(optional.length, 1, JSON.stringify(problems));
+    assertMatch(optional[0]!.text, /none is plain now/);
 
     await roll(rolling, FILES);
     await untilPlain(cluster.servers, null);
