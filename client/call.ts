@@ -20,6 +20,8 @@ export interface CallSettings {
   readonly isWrite: boolean;
   /** A write that the server can keep account of in a client session (write_ledger.ts). */
   readonly isSessionWrite?: boolean;
+  /** A write whose request itself says which write of which client session it is (lease.ts). */
+  readonly namesItsPlace?: boolean;
   /** When it is given up, by performance.now(). */
   readonly deadlineMs: number;
   readonly timeoutMs: number;
@@ -44,6 +46,7 @@ export class Call {
   readonly name: string;
   readonly isWrite: boolean;
   readonly isSessionWrite: boolean;
+  readonly namesItsPlace: boolean;
   readonly deadlineMs: number;
   readonly timeoutMs: number;
   readonly decode: (reply: Reply) => unknown;
@@ -73,6 +76,7 @@ export class Call {
     this.name = settings.name;
     this.isWrite = settings.isWrite;
     this.isSessionWrite = settings.isSessionWrite === true;
+    this.namesItsPlace = settings.namesItsPlace === true;
     this.deadlineMs = settings.deadlineMs;
     this.timeoutMs = settings.timeoutMs;
     this.decode = settings.decode;
@@ -94,6 +98,11 @@ export class Call {
     ghost.repliesLeft = this.repliesLeft;
     ghost.state = CallState.settled;
     return ghost;
+  }
+
+  /** Sent twice it is done once: the servers know it by its place in a client session. */
+  get hasPlace(): boolean {
+    return this.namesItsPlace || this.place !== null;
   }
 
   get isSettled(): boolean {

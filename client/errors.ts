@@ -62,6 +62,15 @@ export class Unknown extends RaftkvError {
   override readonly name: string = "Unknown";
 }
 
+/**
+ * A lock, a leadership or a permit was held and is not any more, or may not be: others may have it by now.
+ * `code`: "late" (its time was over before it could be extended), "session" (the cluster has ended it),
+ * "taken" (its key was written or deleted by somebody else), "closed" (the client was closed).
+ */
+export class LockLost extends RaftkvError {
+  override readonly name: string = "LockLost";
+}
+
 /** The value was read, and is not UTF-8 or JSON, which was asked for. Nothing was changed. */
 export class BadValue extends RaftkvError {
   override readonly name: string = "BadValue";

@@ -34,10 +34,13 @@ export type {
   WatchGroup,
   WatchOptions,
 } from "./calls.ts";
-export type { Values } from "./client.ts";
+export type { Values } from "./value_client.ts";
+export type { Leader, ObserveOptions } from "./election.ts";
 export type { Failure, Phase } from "./errors.ts";
-export { BadValue, NotDone, RaftkvError, Refused, Unknown } from "./errors.ts";
+export { BadValue, LockLost, NotDone, RaftkvError, Refused, Unknown } from "./errors.ts";
+export type { Leadership, Lock, Permit } from "./held.ts";
 export { Link, type LinkOptions } from "./link.ts";
+export type { LockOptions } from "./lock_options.ts";
 export { type Reply, ReplyError } from "./reply_parser.ts";
 export type { Argument } from "./request_writer.ts";
 export type { ConnectOptions } from "./settings.ts";

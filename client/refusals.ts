@@ -31,16 +31,19 @@ export function judge(call: Call, reply: ReplyError): Retry | null {
       if (call.place !== null) return { why: "session" };
       break;
     case "TRYAGAIN":
-      // Whoever asks for a session does without.
-      if (!call.isWrite && text.startsWith("TRYAGAIN too many client sessions")) break;
+      // Whoever asks for a session does without, or hears of it.
+      if (
+        (!call.isWrite || call.namesItsPlace) &&
+        text.startsWith("TRYAGAIN too many client sessions")
+      ) break;
       return { why: "busy" };
     case "BUSY":
     case "LOADING":
       return { why: "busy" };
   }
   if (text.startsWith("ERR outcome unknown")) {
-    if (call.place !== null) call.mayBeDone = true;
-    if (!call.isWrite || call.place !== null) return { why: "busy" };
+    if (call.hasPlace) call.mayBeDone = true;
+    if (!call.isWrite || call.hasPlace) return { why: "busy" };
     call.giveUp("unknown", `${call.server} says: ${text}`, "reply");
   } else if (text.startsWith("ERR this was done")) {
     call.giveUp("leftOut", `${call.server} says: ${text}`, "reply");

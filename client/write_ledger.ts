@@ -103,7 +103,7 @@ export class WriteLedger {
 
   /** It is known under its sequence, so that it may be sent again though it may have been done. */
   mayResend(call: Call): boolean {
-    return call.place !== null && call.place.id === this.#id;
+    return call.namesItsPlace || (call.place !== null && call.place.id === this.#id);
   }
 
   #isFor(call: Call): boolean {
