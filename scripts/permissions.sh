@@ -19,6 +19,10 @@ raftkv_permissions=(
   --no-prompt
 )
 
+# What `raftkv-run` may do, which runs a command while it holds a lock: the network and programs. All that it
+# is told are flags; a program's own environment and files it has no use for.
+raftkv_run_permissions=(--allow-net --allow-run --no-prompt)
+
 # How the engine runs a server. Its own heap is some 10 MiB, so that the engine would collect each time
 # as much again was allocated outside of it, in log entries; and its nursery would grow to 32 MiB, for
 # objects that die at once in a small one just as well. The middle compiler leaves 5 to 10 MiB of holes

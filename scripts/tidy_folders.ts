@@ -123,6 +123,8 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
         ...["commands", "connect", "output", "transfer", "status", "completion", "founding"],
         "members",
       ],
+      // The second executable, which reads no files: of the first one's words those for locks alone.
+      wrap: ["connect/lock_flags.ts", "connect/failures.ts", "output/units.ts"],
     },
   },
   node: {

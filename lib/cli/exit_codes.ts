@@ -13,7 +13,7 @@ export const EXIT = {
   connection: 3,
   /** The command was sent and no answer came: it may have been done, or be done yet. */
   unknown: 4,
-  /** Something of the cluster is not as it should be (status, check). */
+  /** Something of the cluster is not as it should be (status, check), or a lock was lost. */
   unhealthy: 5,
   /** A file or a standard stream can't be read or written, or holds something else than it should. */
   file: 6,

@@ -16,6 +16,7 @@ import { incrCommand } from "./commands/incr.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { leaderRoutes } from "./commands/leader.ts";
 import { loadCommand } from "./commands/load.ts";
+import { lockCommand } from "./commands/lock.ts";
 import { memberRoutes } from "./commands/member.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { restoreCommand } from "./commands/restore.ts";
@@ -60,6 +61,7 @@ export const allRoutes = buildRouteMap<string, CliContext>({
     keys: keysCommand,
     scan: scanCommand,
     watch: watchCommand,
+    lock: lockCommand,
     load: loadCommand,
     dump: dumpCommand,
     backup: backupCommand,

@@ -1,44 +1,21 @@
 /** Real servers whose wall clocks are wrong, by faketime; their monotonic ones are the machine's. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { FakeWall, noFakeWall } from "./fake_wall.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { eventually } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 
 const HOUR_S = 3_600;
 
-/** Where Debian has the library that fakes time for programs with threads. */
-function findLibrary(): string | null {
-  for (const machine of ["x86_64", "aarch64"]) {
-    const path = `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`;
-    try {
-      Deno.statSync(path);
-      return path;
-    } catch {
-      // Not on this machine.
-    }
-  }
-  return null;
-}
-
-const LIBRARY = findLibrary();
-const notRun = LIBRARY === null ? "faketime is not installed (Debian: libfaketime)" : null;
+const notRun = noFakeWall;
 
 /** Sets a server's wall clock so many seconds off, while it runs too. */
-function setWall(cluster: Cluster, server: Server, offsetS: number): void {
-  const file = `${cluster.directory}/wall-${server.id}`;
-  // By a rename, as the server reads it at any time; without a sign it would be a date.
-  Deno.writeTextFileSync(`${file}.new`, `${offsetS < 0 ? "" : "+"}${offsetS}\n`);
-  Deno.renameSync(`${file}.new`, file);
+function setWall(cluster: Cluster, server: Server, offsetS: number): FakeWall {
+  return new FakeWall(`${cluster.directory}/wall-${server.id}`, offsetS);
 }
 
 function startWith(cluster: Cluster, server: Server, offsetS: number): void {
-  setWall(cluster, server, offsetS);
-  server.start({
-    LD_PRELOAD: LIBRARY!,
-    FAKETIME_TIMESTAMP_FILE: `${cluster.directory}/wall-${server.id}`,
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-  });
+  server.start(setWall(cluster, server, offsetS).environment);
 }
 
 function nowS(): number {

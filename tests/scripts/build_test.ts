@@ -18,9 +18,22 @@ Deno.test("build.sh: what it makes runs anywhere, whether executable or launcher
       .output();
     assertEquals(run.code, 0);
     assertMatch(new TextDecoder().decode(run.stdout), /^\d+\.\d+\.\d+\n$/);
+    const wrapper = await new Deno.Command(`${directory}/raftkv-run`, {
+      args: ["--version"],
+      cwd: "/",
+    }).output();
+    assertEquals([wrapper.code, wrapper.stdout], [0, run.stdout]);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
+});
+
+Deno.test("permissions.sh: raftkv-run has the network and programs, and nothing else", async () => {
+  const { out } = await bash(
+    "-c",
+    `source ${SCRIPTS}permissions.sh; printf '%s\\n' "\${raftkv_run_permissions[@]}"`,
+  );
+  assertEquals(out.trim().split("\n"), ["--allow-net", "--allow-run", "--no-prompt"]);
 });
 
 Deno.test("permissions.sh: grants the environment variables that are read, and no programs", async () => {
