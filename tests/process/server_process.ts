@@ -162,6 +162,15 @@ export function programCommand(checkout: string | undefined): string[] {
   return [Deno.execPath(), "run", "--quiet", ...options, `${sources}main.ts`];
 }
 
+/** `raftkv-run`, which is built beside the executable. */
+export function wrapperCommand(): string[] {
+  const executable = Deno.env.get("RAFTKV_EXECUTABLE") ?? "";
+  if (executable !== "") return [`${executable}-run`];
+  const locked = [`--config=${PROJECT}deno.json`, `--lock=${PROJECT}deno.lock`, "--frozen"];
+  const options = ["--no-prompt", "--no-check", ...locked, "--allow-net", "--allow-run"];
+  return [Deno.execPath(), "run", "--quiet", ...options, `${PROJECT}lib/cli/wrap/main.ts`];
+}
+
 /** Runs the program to its end. */
 export async function runToEnd(options: RunOptions): Promise<Ended> {
   const process = new ServerProcess(options);
