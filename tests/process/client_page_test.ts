@@ -60,10 +60,16 @@ async function run(command: string, args: string[], directory: string): Promise<
   return said;
 }
 
+/** With all that a cluster of this build has: what was just founded takes a second to come to that. */
+async function started(cluster: Cluster): Promise<void> {
+  await cluster.startAll();
+  for (const { process } of cluster.servers) await process.logged("The cluster version is raised:");
+}
+
 const ports = (cluster: Cluster) => cluster.servers.map(({ clientPort }) => clientPort);
 
 clusterTest("docs/client.md: its examples do what it says, under Deno", {}, async (cluster) => {
-  await cluster.startAll();
+  await started(cluster);
   const path = `${cluster.directory}/page.ts`;
   Deno.writeTextFileSync(path, program(ports(cluster)));
   const config = JSON.stringify({ imports: { "raftkv/client": `${PROJECT}client/mod.ts` } });
@@ -75,7 +81,7 @@ clusterTest("docs/client.md: its examples do what it says, under Deno", {}, asyn
 clusterTest("docs/client.md: its examples do what it says, under Node", {
   notRun: needsProgram("node", "--version"),
 }, async (cluster) => {
-  await cluster.startAll();
+  await started(cluster);
   const directory = `${cluster.directory}/page`;
   buildPackage(`${directory}/node_modules/raftkv`);
   Deno.writeTextFileSync(`${directory}/package.json`, '{ "type": "module" }');
