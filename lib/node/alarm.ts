@@ -25,6 +25,8 @@ export class Alarm {
   /** The span of time in which turns are counted, and how many there were. */
   #spanStartMs = -Infinity;
   #turns = 0;
+  /** It was busy throughout the span before, which has just ended. */
+  #wasBusy = false;
   /** It went off since the last turn; and whether it had before that one. */
   #hasRung = false;
   #isFirstTurn = false;
@@ -55,7 +57,9 @@ export class Alarm {
    * turn would be a tenth of its work for a small write. They are asked when it is woken.
    */
   turned(nowMs: number): boolean {
-    if (nowMs - this.#spanStartMs >= SPAN_MS) {
+    const passedMs = nowMs - this.#spanStartMs;
+    if (passedMs >= SPAN_MS) {
+      this.#wasBusy = passedMs < 2 * SPAN_MS && this.#turns > QUIET_TURNS_MAX;
       this.#spanStartMs = nowMs;
       this.#turns = 0;
     }
@@ -71,9 +75,9 @@ export class Alarm {
     return nowMs - Math.max(this.#atMs, this.#toldMs) < LOST_MS;
   }
 
-  /** Not any more once the span is over without another turn. */
+  /** Not any more once the span is over without another turn, or a whole one has had few. */
   #isBusy(nowMs: number): boolean {
-    return this.#turns > QUIET_TURNS_MAX && nowMs - this.#spanStartMs < SPAN_MS;
+    return (this.#wasBusy || this.#turns > QUIET_TURNS_MAX) && nowMs - this.#spanStartMs < SPAN_MS;
   }
 
   /** It went off. Returns for how long this server stood still just before. */

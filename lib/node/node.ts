@@ -21,13 +21,12 @@ import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
 import { openSession } from "./open_session.ts";
 import { hearLeader, isOtherLeadership, noticeLeadership } from "./leadership.ts";
-import { applyEntry } from "./log/apply.ts";
+import { applyCommitted } from "./apply_committed.ts";
 import type { PersistEvents } from "./log/persister.ts";
 import { checkNode } from "./invariants.ts";
 import { MemberChanges } from "./members/member_changes.ts";
 import { wantedMoves } from "./members/moves.ts";
 import type { NodeOptions } from "./node_options.ts";
-import { timeEntryApplied } from "./passing_time.ts";
 import type { PeerEvents } from "./peers/peer_events.ts";
 import type { PeerLinks } from "./peers/peer_links.ts";
 import { beginReplica } from "./begin_replica.ts";
@@ -148,18 +147,17 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   turn(): void {
     const state = this.#state;
-    state.isTurnScheduled = false;
-    state.clock.turn();
-    const nowMs = state.clock.monotonicMs();
-    state.meters.rotate(nowMs);
-    if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);
-    if (state.options.checkInvariants === true) checkNode(state);
+    const { clock, options: { host, checkInvariants } } = state;
+    const asked = host.turnBegins();
+    clock.turn();
+    const nowMs = clock.monotonicMs();
+    // Nothing has happened since the messages left that go before this write.
+    if (asked === "write") this.#beginWrite();
+    else this.#wholeTurn(nowMs);
+    if (checkInvariants === true) checkNode(state);
     state.seen.atMs = nowMs;
-    state.watches.wake();
-    state.sessions.wake();
-    state.links.wake();
-    if (state.isTurnScheduled) return state.clock.begin();
-    state.clock.end();
+    if (host.isTurnAsked) return clock.begin();
+    clock.end();
     if (this.#isOver) return;
     const { alarm, appender } = state;
     const isBusy = alarm.turned(nowMs);
@@ -209,9 +207,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (this.#isOver || replica === null || admitted === null) return;
     const raft = this.#raftNow()!;
     raft.step(admitted, incarnation);
-    // Most answers to heartbeats say no more than that a follower is there: that is noted, and no work.
-    const mayBeIdle = message.kind === "heartbeatResponse" && raft.leader !== null;
-    if (!mayBeIdle || raft.hasReady()) scheduleTurn(state);
+    // Most answers say no more than that a follower is there, or has what others have: no work.
+    const { kind } = message;
+    const isAnswer = kind === "heartbeatResponse" || kind === "appendResponse";
+    if (!isAnswer || raft.leader === null || raft.hasReady()) scheduleTurn(state);
   }
 
   toldRemoved(by: ServerId): void {
@@ -255,6 +254,20 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   /** The log is closed and the last replies leave: nothing may ask the core for more to persist. */
   get #isOver(): boolean {
     return this.#state.shutdown?.isOver === true;
+  }
+
+  #beginWrite(): void {
+    if (!this.#isOver) this.#state.replica?.persister.writeWaiting();
+  }
+
+  #wholeTurn(nowMs: number): void {
+    const state = this.#state;
+    state.meters.rotate(nowMs);
+    state.sessions.turnBegins();
+    if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);
+    state.watches.wake();
+    state.sessions.wake();
+    state.links.wake();
   }
 
   #turnReplica(replica: Replica, nowMs: number): void {
@@ -306,23 +319,11 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   #handleReady(replica: Replica, ready: Ready, nowMs: number): void {
     const { raft, store, persister, snapshots } = replica;
     const state = this.#state;
-    const { appender, links, readWaiters, meters, clock } = state;
+    const { appender, links, readWaiters } = state;
     for (const message of ready.messages) links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
     const applies = ready.committed.length > 0;
-    // What was written just now may have blocked.
-    const appliesFromMs = applies && ready.persist !== null ? clock.look() : clock.monotonicMs();
-    for (const entry of ready.committed) {
-      const proposal = appender.take(entry.index, entry.term);
-      applyEntry(store, entry, proposal, this.#result);
-      if (proposal !== null) {
-        meters.commit.observe(nowMs - proposal.proposedMs);
-        appender.answered(proposal);
-      }
-      snapshots.noteApplied(entry);
-      timeEntryApplied(state, entry.index);
-    }
-    if (applies) meters.apply.observe(clock.look() - appliesFromMs);
+    if (applies) applyCommitted(state, replica, ready, nowMs, this.#result);
     for (const { round, readIndex } of ready.reads) {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       readWaiters.confirm(round);
@@ -337,7 +338,8 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     }
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = applies && appender.gatheredBytes > 0;
-    if (raft.hasReady() || persister.isWaiting || mayFlush) scheduleTurn(state);
+    if (raft.hasReady() || mayFlush) scheduleTurn(state);
+    else if (persister.isWaiting) state.options.host.scheduleWrite();
   }
 
   /** The core, told what time it is: for what happens outside of turns. */

@@ -79,8 +79,6 @@ export interface NodeState {
   readonly raise: RaiseState;
   /** The cluster version that the links know. By node.ts. */
   clusterVersion: number;
-  /** The host was asked for a turn that has not begun. By `scheduleTurn`; taken back by the turn. */
-  isTurnScheduled: boolean;
   /** It was woken late: what has arrived meanwhile comes in before anything is done. By node.ts. */
   isCatchingUp: boolean;
 }
@@ -117,7 +115,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
   const { config, config: { limits, timing }, serverId, directory, rng } = given;
   const clock = new Moment(given.clock);
   const eventRing = new EventRing(serverId, clock);
-  const host = new ObservedHost(given.host, eventRing);
+  const host = new ObservedHost(given.host, eventRing, clock);
   const options = { ...given, host };
   const clocks = new Clocks(clock, host, options.clock);
   const standstill = new Standstill({ clock, host, ...timing });
@@ -178,7 +176,6 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     timeEntryIndex: 0,
     raise: { lookMs: 0, looks: 0, index: 0, isSaid: false, without: [], withoutUntilMs: 0 },
     clusterVersion: CLUSTER_VERSION_FIRST,
-    isTurnScheduled: false,
     isCatchingUp: false,
   };
   return state;
@@ -203,8 +200,5 @@ function watchesOf(
 
 /** Asks the host for a turn, where none is coming. */
 export function scheduleTurn(state: NodeState): void {
-  if (state.isTurnScheduled) return;
-  state.isTurnScheduled = true;
-  state.clock.begin();
   state.options.host.scheduleTurn();
 }

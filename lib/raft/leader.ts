@@ -90,11 +90,15 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
   const progress = hearFollower(state, leader, message);
   // Nobody can hold more of this term than its only leader.
   if (progress === undefined || message.index > state.log.lastIndex) return;
+  const committedBefore = state.commitIndex;
   if (message.success) {
     noteAccepted(progress, message.index);
     advanceCommit(state, leader);
     continueTransfer(state, leader);
     continueReconfiguring(state, leader);
+    // It has all, and those who get entries first are the same.
+    const hasAll = progress.nextIndex > state.log.lastIndex;
+    if (hasAll && state.commitIndex === committedBefore) return;
   } else {
     const { hintIndex, hintTerm } = message;
     // A hint before the start of the log stays one: the log knows nothing there that could match.

@@ -162,6 +162,17 @@ Deno.test("alarm: a busy node's turns leave it alone while it is near, but for t
   assertEquals(alarm.isNear(2_020), false, "it is lost");
 });
 
+Deno.test("alarm: a node that was busy is so in the next span from its first turn on, and no longer", () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  const standstill = new Standstill({ clock, host: { log() {} }, electionTimeoutMs });
+  const alarm = new Alarm({ wakeAt() {} }, standstill);
+  for (let turn = 1; turn <= 5; turn++) alarm.turned(1_000);
+  assertEquals([alarm.turned(1_010), alarm.turned(1_019)], [true, true]);
+  assertEquals(alarm.turned(1_020), false, "two turns in a span are few");
+  for (let turn = 1; turn <= 5; turn++) alarm.turned(1_020);
+  assertEquals(alarm.turned(1_040), false, "a span without any lies between");
+});
+
 Deno.test("alarm: a busy node that falls quiet is not busy once the span is over", () => {
   const told: number[] = [];
   const clock = { monotonicMs: () => 0, wallMs: () => 0 };
@@ -201,18 +212,25 @@ function sets(three: Three, count: number): void {
   session.disconnected();
 }
 
-Deno.test("waking: what a set costs in looks at the clock and in timers", () => {
+Deno.test("waking: what a set costs in turns, in looks at the clock and in timers", () => {
   const three = new Three();
   three.form();
   sets(three, 50);
   const { leader } = three;
   three.looks.fill(0);
   three.timers.fill(0);
+  three.turns.fill(0);
   sets(three, 100);
   const looks = three.looks.map((count) => count / 100);
   // Of these the persister makes five, and one or two tell how long it takes to apply.
   const most = three.looks.map((_, at) => at === leader ? 11 : 8);
   assert(looks.every((count, at) => count <= most[at]!), `${looks} looks at the clock for a set`);
+  // A leader's: the entry leaves, it is written, it is committed and answered. What says nothing new takes
+  // none, nor does the answer to a client in the turn that it comes from. A follower's: it is written and
+  // acknowledged, and what is committed is applied.
+  const turns = three.turns.map((count) => count / 100);
+  const mostTurns = three.turns.map((_, at) => at === leader ? 3.1 : 2.1);
+  assert(turns.every((count, at) => count <= mostTurns[at]!), `${turns} turns for a set`);
   const timers = three.timers.reduce((sum, count) => sum + count, 0);
   assert(timers <= 20, `${timers} timers for a hundred sets`);
 });

@@ -38,6 +38,8 @@ export interface ClientLoad {
 export class Sessions {
   readonly #all = new Set<NodeSession>();
   #active: NodeSession[] = [];
+  /** A turn is under way, at whose end the active ones are woken. */
+  #isTurn = false;
   #waitingForTime: NodeSession[] = [];
   /** Those whose reads were enough work for a span of time; the one that waits longest is first. */
   readonly #resting = new Set<NodeSession>();
@@ -97,12 +99,16 @@ export class Sessions {
     return found;
   }
 
-  /** Remembers to wake the session's shell at the end of the turn; false where that was so already. */
+  /** Remembers to wake the session's shell at the end of the turn; true where one has to be asked for. */
   markActive(session: NodeSession): boolean {
     if (session.isMarkedActive) return false;
     session.isMarkedActive = true;
     this.#active.push(session);
-    return true;
+    return !this.#isTurn;
+  }
+
+  turnBegins(): void {
+    this.#isTurn = true;
   }
 
   /** Closes the session at the end of the turn: `isGently` once its replies are out, else at once. */
@@ -122,6 +128,7 @@ export class Sessions {
         session.onActivity?.();
       }
     }
+    this.#isTurn = false;
   }
 
   #endDying(): void {
