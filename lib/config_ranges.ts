@@ -48,6 +48,13 @@ export const LIMIT_RANGES: Ranges<NumericLimits> = {
   historyBytes: [64 * KIB, 16 * GIB],
   watchesMax: [0, 1_000_000],
   watchesPerConnectionMax: [1, 1_000_000],
+  subscriptionsMax: [0, 1_000_000],
+  subscriptionsPerConnectionMax: [1, 1_000_000],
+  patternsMax: [0, 100_000],
+  subscriberBytesMax: [64 * KIB, GIB],
+  subscribersBytesMax: [MIB, 64 * GIB],
+  publishBytesPerSecond: [KIB, 10 * GIB],
+  trackingBytesMax: [64 * KIB, 64 * GIB],
 };
 
 export const CLIENT_BOUND_RANGES: Ranges<ClientBounds> = {

@@ -5,6 +5,7 @@ import { PROBLEM_KINDS } from "../wire/status.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { counter, type Family, gauge, pageOf, type Samples } from "./metrics_text.ts";
 import { TLS } from "./tls_metrics.ts";
+import { PUBSUB } from "./pubsub_metrics.ts";
 import { WATCHES } from "./watch_metrics.ts";
 
 export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -335,4 +336,5 @@ export const FAMILIES: readonly Family<Counts>[] = [
   ...AUDIT,
   ...CLIENTS,
   ...WATCHES,
+  ...PUBSUB,
 ];

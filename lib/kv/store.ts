@@ -22,7 +22,7 @@ import { readU64 } from "../util/bytes.ts";
 import { CLUSTER_VERSION_FIRST } from "./cluster_version.ts";
 import { Contents } from "./memory/contents.ts";
 import { Digest, DigestHistory } from "./memory/digest.ts";
-import type { ChangeSink } from "./commands/changes.ts";
+import { causeOfSet, type ChangeSink, withoutSink, withSink } from "./commands/changes.ts";
 import { Writes } from "./commands/writes.ts";
 import { deadlineOf } from "./commands/expiry_time.ts";
 import { Groups } from "./commands/groups.ts";
@@ -130,9 +130,13 @@ export class Store {
     return this.#keys.contents.bytes + this.users.bytes + this.clientSessions.bytes;
   }
 
-  /** Has `sink` told of every change from now on, or nobody. */
-  tellChanges(sink: ChangeSink | null): void {
-    this.#keys.changes = sink;
+  /** Has `sink` told of every change from now on, besides those that are told already. */
+  tellChanges(sink: ChangeSink): void {
+    this.#keys.changes = withSink(this.#keys.changes, sink);
+  }
+
+  tellNoMore(sink: ChangeSink): void {
+    this.#keys.changes = withoutSink(this.#keys.changes, sink);
   }
 
   /** The hash of a key. */
@@ -332,8 +336,8 @@ export class Store {
       }
     }
     const end = offset + commandLength(bytes, offset);
-    const deadlineMs = deadlineOf(bytes, offset + 8, keys.clockMs);
-    result.version = keys.put(bytes, keyStart, length, end, deadlineMs);
+    const dueMs = deadlineOf(bytes, offset + 8, keys.clockMs);
+    result.version = keys.put(bytes, keyStart, length, end, dueMs, causeOfSet(dueMs));
     result.status = Status.stored;
   }
 

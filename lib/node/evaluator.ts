@@ -34,6 +34,7 @@ import {
   type SessionHost,
 } from "./session/session_host.ts";
 import type { WorkBudget } from "./session/sessions.ts";
+import type { PubSub } from "./pubsub/pubsub.ts";
 import type { Watches } from "./watches/watches.ts";
 import { type NodeState, scheduleTurn } from "./state.ts";
 
@@ -80,6 +81,8 @@ function needsSpace(bytes: Uint8Array, at: number): boolean {
 
 export class Evaluator implements SessionHost, WorkBudget {
   readonly meters: RequestMeters;
+  readonly watches: Watches;
+  readonly pubsub: PubSub;
   readonly members: MemberCommands;
   readonly users: NodeUsers;
   readonly scripts: ScriptQueue;
@@ -95,6 +98,8 @@ export class Evaluator implements SessionHost, WorkBudget {
 
   constructor(state: NodeState, changes: MemberChanges) {
     this.#state = state;
+    this.watches = state.watches;
+    this.pubsub = state.pubsub;
     this.members = memberCommandsOf(state, changes);
     this.meters = state.meters.requests;
     this.#dataBytesMax = contentBytesMax(state.options.config.storage);
@@ -106,10 +111,6 @@ export class Evaluator implements SessionHost, WorkBudget {
     const nowMs = this.#state.clock.monotonicMs();
     this.meters.at(nowMs);
     return nowMs;
-  }
-
-  get watches(): Watches {
-    return this.#state.watches;
   }
 
   get leaderTime(): LogTime {

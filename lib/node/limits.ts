@@ -64,6 +64,18 @@ export interface NumericLimits {
   /** Watches of all connections, and of one. */
   readonly watchesMax: number;
   readonly watchesPerConnectionMax: number;
+  /** Channels and patterns that all connections subscribe to, and that one does. */
+  readonly subscriptionsMax: number;
+  readonly subscriptionsPerConnectionMax: number;
+  /** Different patterns of channels: each message is compared with all of them. */
+  readonly patternsMax: number;
+  /** What waits to be taken by one subscriber, and by all together; beyond, the slowest is disconnected. */
+  readonly subscriberBytesMax: number;
+  readonly subscribersBytesMax: number;
+  /** What is published here and goes to the other servers; beyond, PUBLISH is refused. */
+  readonly publishBytesPerSecond: number;
+  /** What is remembered of which connections have read which keys, for CLIENT TRACKING. */
+  readonly trackingBytesMax: number;
 }
 
 export interface StorageLimits {
@@ -151,6 +163,13 @@ export const DEFAULT_LIMITS: Limits = {
   historyBytes: 4_194_304,
   watchesMax: 20_000,
   watchesPerConnectionMax: 1_024,
+  subscriptionsMax: 20_000,
+  subscriptionsPerConnectionMax: 1_024,
+  patternsMax: 1_000,
+  subscriberBytesMax: 8_388_608,
+  subscribersBytesMax: 67_108_864,
+  publishBytesPerSecond: 16_777_216,
+  trackingBytesMax: 16_777_216,
   perAddress: DEFAULT_CLIENT_BOUNDS,
   perUser: DEFAULT_CLIENT_BOUNDS,
 };

@@ -38,7 +38,7 @@ import { neededVersion, noteClusterVersion, noteRaiseAhead } from "./version_rai
 
 export type { NodeConfig, NodeOptions, ServerAddress } from "./node_options.ts";
 
-/** Where there are watches, followers hear within this what is committed: they tell it, too. */
+/** Where changes are told, followers hear within this what is committed: they tell it, too. */
 const COMMIT_NEWS_MS = 5;
 
 export class Node implements ServerNode, PeerEvents, PersistEvents {
@@ -147,7 +147,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
 
   turn(): void {
     const state = this.#state;
-    const { clock, options: { host, checkInvariants } } = state;
+    const { clock, alarm, appender, options: { host, checkInvariants } } = state;
     const asked = host.turnBegins();
     clock.turn();
     const nowMs = clock.monotonicMs();
@@ -159,7 +159,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (host.isTurnAsked) return clock.begin();
     clock.end();
     if (this.#isOver) return;
-    const { alarm, appender } = state;
     const isBusy = alarm.turned(nowMs);
     // Writes wait for others no longer than such a node sleeps, unless they are slowed down.
     if (isBusy && alarm.isNear(nowMs) && appender.pace.nextMs === 0) return;
@@ -261,13 +260,14 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   }
 
   #wholeTurn(nowMs: number): void {
-    const state = this.#state;
-    state.meters.rotate(nowMs);
-    state.sessions.turnBegins();
-    if (state.replica !== null && !this.#isOver) this.#turnReplica(state.replica, nowMs);
-    state.watches.wake();
-    state.sessions.wake();
-    state.links.wake();
+    const { meters, sessions, replica, watches, pubsub, links } = this.#state;
+    meters.rotate(nowMs);
+    sessions.turnBegins();
+    if (replica !== null && !this.#isOver) this.#turnReplica(replica, nowMs);
+    watches.wake();
+    pubsub.wake();
+    sessions.wake();
+    links.wake();
   }
 
   #turnReplica(replica: Replica, nowMs: number): void {
@@ -319,7 +319,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   #handleReady(replica: Replica, ready: Ready, nowMs: number): void {
     const { raft, store, persister, snapshots } = replica;
     const state = this.#state;
-    const { appender, links, readWaiters } = state;
+    const { appender, links, readWaiters, watches, pubsub } = state;
     for (const message of ready.messages) links.send(message);
     if (ready.persist !== null) persister.persist(ready.persist, ready.messages.length > 0);
     const applies = ready.committed.length > 0;
@@ -334,7 +334,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       state.sessions.resumeAfterTime();
       noteClusterVersion(state, store.clusterVersion);
       this.#evaluator.users.note();
-      if (state.watches.isKeeping) raft.heartbeatWithin(COMMIT_NEWS_MS);
+      if (watches.isKeeping || pubsub.wantsNews) raft.heartbeatWithin(COMMIT_NEWS_MS);
     }
     // What was gathered may have waited for just this commit, which need not wake anybody.
     const mayFlush = applies && appender.gatheredBytes > 0;

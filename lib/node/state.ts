@@ -19,6 +19,7 @@ import type { NodeConfig, NodeOptions } from "./node_options.ts";
 import { DigestExchange } from "./peers/digest_exchange.ts";
 import type { PeerEvents } from "./peers/peer_events.ts";
 import { PeerLinks } from "./peers/peer_links.ts";
+import { sendPublished } from "./peers/published.ts";
 import { drawStartId } from "./peers/peer_processes.ts";
 import type { RoleState } from "../raft/state.ts";
 import { NOBODY, type ServerId } from "../raft/types.ts";
@@ -29,6 +30,7 @@ import { PacedLog } from "./reports/paced_log.ts";
 import { BoundedClients } from "./session/client_bounds.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { Shutdown } from "./shutdown.ts";
+import { PubSub } from "./pubsub/pubsub.ts";
 import { Space } from "./space.ts";
 import { Clocks } from "./time/clocks.ts";
 import { Moment } from "./time/moment.ts";
@@ -62,6 +64,7 @@ export interface NodeState {
   readonly removal: RemovalReport;
   readonly moves: Moves;
   readonly watches: Watches;
+  readonly pubsub: PubSub;
   readonly meters: Meters;
   /** What was logged lately. */
   readonly eventRing: EventRing;
@@ -121,14 +124,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
   const standstill = new Standstill({ clock, host, ...timing });
   const { formation } = directory;
   const joins = formation === null ? given.join?.clusterId : undefined;
-  const members = new KnownMembers({
-    serverId,
-    incarnation: directory.identity.incarnation,
-    listed: config.servers,
-    record: formation,
-    joins: joins !== undefined,
-    graceMs: GRACE_ELECTION_TIMEOUTS * timing.electionTimeoutMs,
-  });
+  const members = membersOf(given, joins !== undefined);
   // A formed server's members are those of its log.
   if (formation?.stage === "prepared") reportList(config.servers, members, formation, host);
   const links = new PeerLinks({
@@ -140,6 +136,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     host,
     clock,
     events,
+    published: ({ channel, message }) => state.pubsub.received(channel, message),
     outboxBytesMax: limits.outboxBytesMax,
     frameBytesMax: frameBytesMax(),
     electionTimeoutMs: timing.electionTimeoutMs,
@@ -167,6 +164,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     moves: new Moves({ members, host, pauseMs: timing.electionTimeoutMs }),
     removal: new RemovalReport(host, timing.electionTimeoutMs),
     watches: watchesOf(config, links, () => state.replica),
+    pubsub: pubsubOf(config, links, clock, () => state),
     meters: new Meters(),
     eventRing,
     replica: null,
@@ -179,6 +177,17 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     isCatchingUp: false,
   };
   return state;
+}
+
+function membersOf({ config, serverId, directory }: NodeOptions, joins: boolean): KnownMembers {
+  return new KnownMembers({
+    serverId,
+    incarnation: directory.identity.incarnation,
+    listed: config.servers,
+    record: directory.formation,
+    joins,
+    graceMs: GRACE_ELECTION_TIMEOUTS * config.timing.electionTimeoutMs,
+  });
 }
 
 function ownVersionOf({ clusterVersionMax, config }: NodeOptions) {
@@ -195,6 +204,26 @@ function watchesOf(
     store: () => replica()?.store ?? null,
     clusterId: () => formation.clusterId,
     isAskedToKeep: () => facts.othersKeepChanges,
+  });
+}
+
+function pubsubOf(
+  { limits }: NodeConfig,
+  links: PeerLinks,
+  clock: Moment,
+  state: () => Pick<NodeState, "replica" | "seen">,
+): PubSub {
+  return new PubSub(limits, {
+    store: () => state().replica?.store ?? null,
+    nowMs: () => clock.monotonicMs(),
+    sendToOthers: (channel, message) => {
+      const dropped = sendPublished(links.outbound, channel, message);
+      links.linkActive();
+      return dropped;
+    },
+    leadership: () => `${state().seen.term} ${state().seen.leaderId}`,
+    hasOthers: () => links.outbound.length > 0,
+    othersTellChanges: () => links.facts.othersTellChanges,
   });
 }
 

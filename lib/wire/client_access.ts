@@ -64,10 +64,15 @@ export class ClientAccess {
 
   /** Whether the user may do this with the key `bytes[0, length)`. */
   mayTouch(access: Access, bytes: Uint8Array): boolean {
+    return this.mayTouchAt(access, bytes, 0, bytes.length);
+  }
+
+  /** The same for the key `bytes[start, start + length)`. */
+  mayTouchAt(access: Access, bytes: Uint8Array, start: number, length: number): boolean {
     const { users } = this;
     if (users === null) return !this.#awaitsUsers();
     const user = users.byId(this.userId);
-    return user !== undefined && (user.mayAll || user.allowsKey(access, bytes, 0, bytes.length));
+    return user !== undefined && (user.mayAll || user.allowsKey(access, bytes, start, length));
   }
 
   /** Why the command of this number may not be answered now; 0 where it may, or none is asked about. */

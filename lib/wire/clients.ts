@@ -27,6 +27,11 @@ export interface ClientView extends ClientFacts {
   readonly remote: string;
   readonly local: string;
   readonly user: string;
+  /** How many channels, and patterns of them, it subscribes to. */
+  readonly channels: number;
+  readonly patterns: number;
+  /** It tracks, and this connection is told: 0: itself; -1: it does not. */
+  readonly tracksTo: number;
   /** Since it connected, and since it sent its last command. */
   readonly ageMs: number;
   readonly idleMs: number;
@@ -46,6 +51,8 @@ export interface ClientFilter {
   readonly remote?: string;
   readonly local?: string;
   readonly user?: string;
+  /** Subscribes to something, or does not. */
+  readonly isSubscriber?: boolean;
   /** True where the type was given, and it is one that no client here has. */
   readonly isNobody?: boolean;
   /** Not this one, whatever else is said. */
@@ -61,24 +68,31 @@ export type ClientQuestion =
   | { readonly kind: "kill"; readonly filter: ClientFilter; readonly isOldForm: boolean };
 
 export function isMeant(filter: ClientFilter, one: ClientView): boolean {
-  const { ids, remote, local, user, isNobody = false, exceptId } = filter;
-  return !isNobody && one.clientId !== exceptId &&
+  const { ids, remote, local, user, isNobody = false, exceptId, isSubscriber } = filter;
+  return !isNobody && (isSubscriber === undefined || isSubscriber === subscribes(one)) &&
+    one.clientId !== exceptId &&
     (ids === undefined || ids.includes(one.clientId)) &&
     (remote === undefined || one.remote === remote) &&
     (local === undefined || one.local === local) &&
     (user === undefined || one.user === user);
 }
 
+function subscribes({ channels, patterns }: ClientView): boolean {
+  return channels + patterns > 0;
+}
+
 /** One connection in a line, without its end. What this server does not have is 0, or -1 as there. */
 export function clientLine(one: ClientView): string {
-  const flags = (one.queuedCommands >= 0 ? "x" : "") + (one.isReadonly ? "r" : "");
+  const flags = (subscribes(one) ? "P" : "") + (one.queuedCommands >= 0 ? "x" : "") +
+    (one.tracksTo >= 0 ? "t" : "") + (one.isReadonly ? "r" : "");
   const events = one.outputBytes > 0 ? "rw" : "r";
   return `id=${one.clientId} addr=${one.remote} laddr=${one.local} name=${one.name} ` +
-    `age=${seconds(one.ageMs)} idle=${seconds(one.idleMs)} flags=${flags || "N"} db=0 sub=0 ` +
-    `psub=0 ssub=0 multi=${one.queuedCommands} watch=${one.watchedKeys} qbuf=${one.inputBytes} ` +
+    `age=${seconds(one.ageMs)} idle=${seconds(one.idleMs)} flags=${flags || "N"} db=0 ` +
+    `sub=${one.channels} psub=${one.patterns} ssub=0 multi=${one.queuedCommands} ` +
+    `watch=${one.watchedKeys} qbuf=${one.inputBytes} ` +
     `qbuf-free=${one.inputFreeBytes} multi-mem=${one.transactionBytes} obl=${one.outputBytes} ` +
     `oll=0 omem=${one.outputHeldBytes} tot-mem=${one.heldBytes} events=${events} ` +
-    `cmd=${one.command || "NULL"} user=${one.user} redir=-1 resp=${one.protocol} ` +
+    `cmd=${one.command || "NULL"} user=${one.user} redir=${one.tracksTo} resp=${one.protocol} ` +
     `lib-name=${one.libraryName} lib-ver=${one.libraryVersion}`;
 }
 

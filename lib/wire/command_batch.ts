@@ -73,6 +73,8 @@ export const ClientError = {
   tooManyOfUser: 20,
   /** More keys than may be compared with so many patterns as its user has. */
   tooMuchToJudge: 21,
+  /** The user may not use one of these channels. */
+  notPermittedChannel: 22,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

@@ -101,6 +101,8 @@ export interface ServerFacts {
   readonly clockAheadMs: number;
   /** It keeps changes for watches: some server of the cluster has had one. */
   readonly keepsChanges: boolean;
+  /** Somebody is told there, in channels, of the changes of keys. */
+  readonly tellsChanges: boolean;
   /** What an operator should look at; empty where all is well. */
   readonly problems: readonly ProblemFacts[];
 }

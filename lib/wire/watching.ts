@@ -9,6 +9,7 @@ import { latin1, latin1Bytes, type User } from "../kv/users/user.ts";
 import { type ByteWriter, readU64, writeU64 } from "../util/bytes.ts";
 import type { ClientError } from "./command_batch.ts";
 import { readDecimal } from "./decimal.ts";
+import type { ClientSubscriptions } from "./subscribing.ts";
 
 /** How it is written: in lines or in a version of the Redis protocol, with values or with keys alone. */
 export const WatchFormat = {
@@ -58,8 +59,9 @@ export type WatchAnswer =
   /** There are as many watches as may be, by the limit of this name. */
   | { readonly kind: "tooMany"; readonly limit: "watchesMax" | "watchesPerConnectionMax" };
 
-/** The watches of one connection. */
+/** The watches of one connection, and what else it is told. */
 export interface ClientWatches {
+  readonly subscriptions: ClientSubscriptions;
   /** Of them all. */
   readonly count: number;
   open(request: WatchRequest): WatchAnswer | ClientError;

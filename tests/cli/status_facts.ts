@@ -40,6 +40,7 @@ export function facts(changes: Partial<ServerFacts> = {}): ServerFacts {
     leaderChangesTotal: 1,
     clockAheadMs: 0,
     keepsChanges: false,
+    tellsChanges: false,
     problems: [],
     ...changes,
   };

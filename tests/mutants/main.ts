@@ -7,6 +7,7 @@ import { type Flags, parseFlags } from "../../bench/flags.ts";
 import { MEMBERSHIP } from "./membership_mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
+import { PUBSUB } from "./pubsub_mutants.ts";
 import { RANGES } from "./range_mutants.ts";
 import { SCRIPTS } from "./script_mutants.ts";
 import { SECURITY } from "./security_mutants.ts";
@@ -263,9 +264,9 @@ async function main(): Promise<number> {
     return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
   }
   if (flags.security || flags.ranges) {
-    const wanted = (flags.ranges ? RANGES : [...SECURITY, ...SCRIPTS]).filter(({ name }) =>
-      order.only === null || order.only.includes(name)
-    );
+    const wanted = (flags.ranges ? RANGES : [...SECURITY, ...SCRIPTS, ...PUBSUB]).filter((
+      { name },
+    ) => order.only === null || order.only.includes(name));
     return await tryOwnTests(wanted) > 0 ? 1 : 0;
   }
   if (flags.core) {

@@ -321,8 +321,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("change-due", "What is made of a due key by a change has the old deadline", [
     "kv/commands/writes.ts",
-    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);",
-    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.deadlineMs, result);",
+    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, this.#keptDeadline, SetCause.add, result);",
+    "    value.write(this.#beginValue(bytes, offset, keyStart));\n    this.#endValue(bytes, offset, keys.deadlineMs, SetCause.add, result);",
   ]),
   mutant("due-late", "A key lives on through the entry that its deadline is the stamp of", [
     "kv/commands/keyspace.ts",

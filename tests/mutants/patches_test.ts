@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { MEMBERSHIP } from "./membership_mutants.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
+import { PUBSUB } from "./pubsub_mutants.ts";
 import { RANGES } from "./range_mutants.ts";
 import { SCRIPTS } from "./script_mutants.ts";
 import { SECURITY } from "./security_mutants.ts";
@@ -11,7 +12,16 @@ import { patchedFiles } from "./trees.ts";
 Deno.test("mutants: each patch matches exactly once and changes its files", () => {
   const faults: string[] = [];
   for (
-    const mutant of [...GIVEN, ...OWN, ...EXTRA, ...MEMBERSHIP, ...SECURITY, ...RANGES, ...SCRIPTS]
+    const mutant of [
+      ...GIVEN,
+      ...OWN,
+      ...EXTRA,
+      ...MEMBERSHIP,
+      ...SECURITY,
+      ...RANGES,
+      ...SCRIPTS,
+      ...PUBSUB,
+    ]
   ) {
     try {
       for (const [file, text] of patchedFiles(mutant, ROOT)) {

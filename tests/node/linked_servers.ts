@@ -26,10 +26,14 @@ export function placed(id: number): ServerAddress {
   return { id, hostname: `host-${id}`, clientPort: 9000 + id, logPort: 9100 + id };
 }
 
+const decoder = new TextDecoder();
+
 export class Server implements PeerEvents {
   readonly id: number;
   readonly events: LogEvent[] = [];
   readonly received: Message[] = [];
+  /** What others hand on: channel and message. */
+  readonly published: string[] = [];
   readonly lost: number[] = [];
   readonly removedBy: number[] = [];
   readonly digests: [number, DigestNotice][] = [];
@@ -98,6 +102,9 @@ export class Server implements PeerEvents {
       electionTimeoutMs,
       clock: { monotonicMs: () => this.nowMs, inputBegins() {}, inputEnds() {} },
       events: this,
+      published: ({ channel, message }) => {
+        this.published.push(`${decoder.decode(channel)} ${decoder.decode(message)}`);
+      },
       version: { max: 2, isHeld: false },
       protocolVersionMax,
       secret,

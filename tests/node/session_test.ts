@@ -5,6 +5,7 @@ import { Result, Status } from "../../lib/kv/commands/result.ts";
 import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
+import { PubSub } from "../../lib/node/pubsub/pubsub.ts";
 import { Watches } from "../../lib/node/watches/watches.ts";
 import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
@@ -30,6 +31,14 @@ class FakeLeader implements SessionHost {
     store: () => null,
     clusterId: () => "",
     isAskedToKeep: () => false,
+  });
+  readonly pubsub = new PubSub(DEFAULT_LIMITS, {
+    store: () => null,
+    nowMs: () => this.nowMs,
+    sendToOthers: () => 0,
+    hasOthers: () => false,
+    leadership: () => "",
+    othersTellChanges: () => false,
   });
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();

@@ -1,6 +1,6 @@
 /** Watches against a model: a plain list of all changes, which forgets nothing. */
 import { assert, assertEquals } from "@std/assert";
-import { ChangeKind, type ChangeSink } from "../../lib/kv/commands/changes.ts";
+import { ChangeKind, type ChangeSink, SetCause } from "../../lib/kv/commands/changes.ts";
 import type { Store } from "../../lib/kv/store.ts";
 import { DEFAULT_LIMITS, type NumericLimits } from "../../lib/node/limits.ts";
 import { SessionWatches } from "../../lib/node/watches/client_watches.ts";
@@ -26,7 +26,7 @@ class FakeStore {
   #sink: ChangeSink | null = null;
   #version = 0;
 
-  tellChanges(sink: ChangeSink | null): void {
+  tellChanges(sink: ChangeSink): void {
     this.#sink = sink;
   }
 
@@ -48,7 +48,8 @@ class FakeStore {
     // Somewhere in a larger buffer, which is overwritten at once.
     const bytes = encoder.encode(`..${key}${isSet ? value : ""}..`);
     const number = ChangeKind[kind as keyof typeof ChangeKind];
-    this.#sink?.changed(number, revision, version, bytes, 2, key.length, bytes.length - 2);
+    const end = bytes.length - 2;
+    this.#sink?.changed(number, revision, version, bytes, 2, key.length, end, SetCause.set);
     bytes.fill(0xff);
   }
 }

@@ -50,7 +50,15 @@ const LEFT_OUT = new Set(["auth", "hello", "quit", "reset", "exec", "client|kill
 /** Here they need leave for all keys, where in Redis they need none: docs/redis.md. */
 const OF_ALL_KEYS = new Set(["dbsize", "flushall", "flushdb"]);
 
-const CONTAINERS = new Set(["acl", "client", "cluster", "config", "raftkv.member", "script"]);
+const CONTAINERS = new Set([
+  "acl",
+  "client",
+  "cluster",
+  "config",
+  "pubsub",
+  "raftkv.member",
+  "script",
+]);
 
 const ARGUMENTS: Readonly<Record<string, (key: string) => readonly string[]>> = {
   setex: (key) => [key, "100", "v"],

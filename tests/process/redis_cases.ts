@@ -926,7 +926,6 @@ LPUSH k a
 HSET k f v
 SADD k a
 ZADD k 1 a
-SUBSCRIBE c
 OBJECT ENCODING k
 RENAME a b
 COPY a b

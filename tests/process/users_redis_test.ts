@@ -9,6 +9,7 @@ import {
 import { parseRule } from "../../lib/kv/users/rules.ts";
 import { latin1Bytes } from "../../lib/kv/users/user.ts";
 import { type Modification, UserProblem } from "../../lib/kv/users/user_changes.ts";
+import { mayUseChannel } from "../../lib/kv/users/channel_rules.ts";
 import { Users } from "../../lib/kv/users/users.ts";
 import { Random } from "../../lib/util/random.ts";
 import type { Reply } from "./redis_socket.ts";
@@ -166,6 +167,12 @@ function passwordOf(text: string) {
 }
 
 /** Compares what the user may do, and how lists show its keys and channels; returns of how much. */
+/** The channels, or patterns of them, that a command names. */
+function channelsIn(name: string, words: readonly string[]): readonly string[] {
+  if (name === "publish") return words.slice(1, 2);
+  return name === "subscribe" || name === "psubscribe" ? words.slice(1) : [];
+}
+
 async function compareUser(
   socket: RedisSocket,
   users: Users,
@@ -191,10 +198,12 @@ async function compareUser(
     if (argumentsWith === null) continue;
     const { number, hasKeys, access, isFree } = commandNamed(name)!;
     const key = KEYS[below(draw, KEYS.length)]!;
-    const reply = await socket.ask("ACL", "DRYRUN", "alice", ...argumentsWith(key));
+    const words = argumentsWith(key);
+    const reply = await socket.ask("ACL", "DRYRUN", "alice", ...words);
     const bytes = latin1Bytes(key);
     const isDone = (isFree || user.allowsCommand(number)) &&
-      (!hasKeys || user.allowsKey(access, bytes, 0, bytes.length));
+      (!hasKeys || user.allowsKey(access, bytes, 0, bytes.length)) &&
+      channelsIn(name, words).every((one) => mayUseChannel(user, one, name === "psubscribe"));
     assertEquals(isDone, reply === "OK", `${name} ${key}: ${reply}`);
     compared++;
   }

@@ -11,7 +11,8 @@ import type { Refusal, SessionHost } from "../../lib/node/session/session_host.t
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
-import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
+import { DEFAULT_LIMITS, type NumericLimits } from "../../lib/node/limits.ts";
+import { PubSub } from "../../lib/node/pubsub/pubsub.ts";
 import { Watches } from "../../lib/node/watches/watches.ts";
 import type { AuthenticatorHost, Outcome } from "../../lib/node/security/authenticator.ts";
 import { Security } from "../../lib/node/security/security.ts";
@@ -44,12 +45,17 @@ interface Waiting {
 /** A server that leads, unless told otherwise; all its connections share one store. */
 export class OneServer implements SessionHost {
   readonly meters = new RequestMeters();
-  readonly store = new Store({ hashSeed: 1 });
+  store = new Store({ hashSeed: 1 });
   readonly watches = new Watches({ limits: DEFAULT_LIMITS, markMs: 10_000 }, {
     store: () => this.store,
     clusterId: () => "0".repeat(32),
     isAskedToKeep: () => false,
   });
+  /** What its clients have published, on its way to the other servers. */
+  readonly handedOn: string[] = [];
+  hasOthers = false;
+  leadership = "1 1";
+  readonly pubsub: PubSub;
   refusedWith: Refusal = 0;
   readonly awaiting = new Set<Session>();
   /** All that were opened. */
@@ -66,6 +72,20 @@ export class OneServer implements SessionHost {
   #rounds: { round: number; session: Session }[] = [];
   #timeWaiters: Session[] = [];
   #round = 0;
+
+  constructor(limits: Partial<NumericLimits> = {}) {
+    this.pubsub = new PubSub({ ...DEFAULT_LIMITS, ...limits }, {
+      store: () => this.store,
+      nowMs: () => this.nowMs,
+      sendToOthers: (channel, message) => {
+        this.handedOn.push(`${fromBytes(channel)} ${fromBytes(message)}`);
+        return 0;
+      },
+      hasOthers: () => this.hasOthers,
+      leadership: () => this.leadership,
+      othersTellChanges: () => false,
+    });
+  }
 
   monotonicMs(): number {
     return this.nowMs;
@@ -282,6 +302,7 @@ export class OneServer implements SessionHost {
     }
     this.store.endEntry();
     this.watches.wake();
+    this.pubsub.wake();
   }
 
   /** Gives up on all that waits, as a leader does that is one no more. */

@@ -135,6 +135,7 @@ Deno.test("features: frames that came later belong to one, the others to none", 
     "snapshotPiece",
     "addresses",
     "proof",
+    "publish",
   ]);
   assertEquals(featureOfFrame(FrameType.status), Feature.status);
   assertEquals(featureOfFrame(99), null);
@@ -166,6 +167,7 @@ Deno.test("facts: fields of later builds are dropped, and what is missing or no 
     clusterVersionMax: _2,
     clusterVersionWaits: _3,
     keepsChanges: _4,
+    tellsChanges: _5,
     ...rest
   } = FACTS.facts;
   const silent = noticed((notice) => {
@@ -174,7 +176,7 @@ Deno.test("facts: fields of later builds are dropped, and what is missing or no 
     }
   });
   const versions = { clusterVersion: 1, clusterVersionMax: 1, clusterVersionWaits: null };
-  const assumed = { ...versions, keepsChanges: false };
+  const assumed = { ...versions, keepsChanges: false, tellsChanges: false };
   assertEquals(decodeCut(silent, []), [
     { type: "facts", notice: { ...FACTS, facts: { ...FACTS.facts, ...assumed } } },
   ]);

@@ -17,6 +17,7 @@ import {
   encodeProbe,
   encodeProbeResponse,
   encodeProof,
+  encodePublish,
   encodeRefusal,
   encodeStatus,
   encodeWelcome,
@@ -116,6 +117,7 @@ export const FACTS: FactsNotice = {
     leaderChangesTotal: 1,
     clockAheadMs: -1_500,
     keepsChanges: false,
+    tellsChanges: false,
     problems: [{ kind: "clock", text: "Its wall clock is wrong: é" }],
   },
   events: [{
@@ -341,5 +343,9 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodeProof(out, MAC)),
     frame: { type: "proof", mac: MAC },
+  },
+  {
+    bytes: frameBytes((out) => encodePublish(out, MAC.slice(0, 5), MAC)),
+    frame: { type: "publish", notice: { channel: MAC.slice(0, 5), message: MAC } },
   },
 ];

@@ -89,6 +89,7 @@ Deno.test("rpc: type numbers are fixed", () => {
     digest: 48,
     addresses: 64,
     proof: 65,
+    publish: 80,
   });
 });
 

@@ -105,6 +105,7 @@ function readFacts(value: unknown): ServerFacts {
     isDiskShort: fields.isDiskShort === true,
     refusesSets: fields.refusesSets === true,
     keepsChanges: fields.keepsChanges === true,
+    tellsChanges: fields.tellsChanges === true,
     followers: list(fields, "followers").map(readFollower),
     problems: list(fields, "problems").map(readProblem),
   };

@@ -12,6 +12,7 @@ import {
   SET_IF_KEY_OFFSET,
   SetFlag,
 } from "./command.ts";
+import { causeOfSet, SetCause } from "./changes.ts";
 import { deadlineOf } from "./expiry_time.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { type Result, Status } from "./result.ts";
@@ -40,7 +41,8 @@ export function setIf(keys: Keyspace, bytes: Uint8Array, offset: number, result:
   }
   const keeps = keys.isPresent && (flags & SetFlag.keepExpiry) !== 0;
   const deadlineMs = keeps ? keys.deadlineMs : deadlineOf(bytes, offset + 8, keys.clockMs);
-  result.version = keys.put(bytes, keyStart, keyLength(bytes, offset), end, deadlineMs);
+  const cause = keeps ? SetCause.set : causeOfSet(deadlineMs);
+  result.version = keys.put(bytes, keyStart, keyLength(bytes, offset), end, deadlineMs, cause);
   if (!returnsOld) result.status = Status.stored;
 }
 

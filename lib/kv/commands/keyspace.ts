@@ -4,7 +4,7 @@
  */
 import { Contents, type WriteFields } from "../memory/contents.ts";
 import { RecordHead } from "../memory/record.ts";
-import { ChangeKind, type ChangeSink } from "./changes.ts";
+import { ChangeKind, type ChangeSink, SetCause } from "./changes.ts";
 import type { Result } from "./result.ts";
 import { NO_REF } from "../memory/slabs.ts";
 
@@ -78,7 +78,7 @@ export class Keyspace {
 
   /**
    * Writes the key that `find` just looked for, and gives it its next version, which is returned.
-   * The key and, directly after it, the value are `bytes[keyStart, end)`.
+   * The key and, directly after it, the value are `bytes[keyStart, end)`. `cause`: for whoever is told.
    */
   put(
     bytes: Uint8Array,
@@ -86,6 +86,7 @@ export class Keyspace {
     keyLength: number,
     end: number,
     deadlineMs: number,
+    cause: SetCause,
   ): number {
     const held = this.#ref === NO_REF ? 0 : this.head.version;
     // A due key that is created again ends here, as if it had been swept first.
@@ -101,9 +102,27 @@ export class Keyspace {
       const { index } = this;
       const keyEnd = keyStart + keyLength;
       if (isRecreated) {
-        changes.changed(ChangeKind.expire, index, held, bytes, keyStart, keyLength, keyEnd);
+        changes.changed(
+          ChangeKind.expire,
+          index,
+          held,
+          bytes,
+          keyStart,
+          keyLength,
+          keyEnd,
+          SetCause.set,
+        );
       }
-      changes.changed(ChangeKind.set, index, fields.version, bytes, keyStart, keyLength, end);
+      changes.changed(
+        ChangeKind.set,
+        index,
+        fields.version,
+        bytes,
+        keyStart,
+        keyLength,
+        end,
+        cause,
+      );
     }
     return fields.version;
   }
@@ -167,6 +186,7 @@ export class Keyspace {
       keyStart,
       keyLength,
       keyStart + keyLength,
+      SetCause.set,
     );
   }
 }

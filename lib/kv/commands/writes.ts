@@ -14,6 +14,7 @@ import {
   Op,
   SetFlag,
 } from "./command.ts";
+import { causeOfSet, SetCause } from "./changes.ts";
 import { deleteIf, hasValue, setIf } from "./conditions.ts";
 import { addDecimals, DecimalProblem } from "./decimal_sum.ts";
 import { deadlineOf } from "./expiry_time.ts";
@@ -99,7 +100,8 @@ export class Writes {
     const keeps = isPresent && (flags & SetFlag.keepExpiry) !== 0;
     const deadlineMs = keeps ? keys.deadlineMs : deadlineOf(bytes, offset + 8, keys.clockMs);
     const end = offset + commandLength(bytes, offset);
-    result.version = keys.put(bytes, keyStart, length, end, deadlineMs);
+    const cause = keeps ? SetCause.set : causeOfSet(deadlineMs);
+    result.version = keys.put(bytes, keyStart, length, end, deadlineMs, cause);
     if (!returnsOld) result.status = Status.stored;
   }
 
@@ -117,7 +119,7 @@ export class Writes {
       scratch.slice(keys.bytes, keys.valueOffset, keys.valueOffset + oldLength);
     }
     scratch.slice(bytes, suffixStart, end);
-    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);
+    this.#endValue(bytes, offset, this.#keptDeadline, SetCause.append, result);
     result.setInteger(oldLength + end - suffixStart);
   }
 
@@ -146,7 +148,7 @@ export class Writes {
     const patch = bytes.subarray(patchStart, patchStart + patchLength);
     scratch.bytes.set(patch, valueStart + where);
     scratch.length = valueStart + newLength;
-    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);
+    this.#endValue(bytes, offset, this.#keptDeadline, SetCause.setRange, result);
     result.setInteger(newLength);
   }
 
@@ -167,7 +169,7 @@ export class Writes {
       return;
     }
     value.write(this.#beginValue(bytes, offset, keyStart));
-    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);
+    this.#endValue(bytes, offset, this.#keptDeadline, SetCause.add, result);
     result.status = Status.integer;
     result.integer.copy(value);
   }
@@ -188,7 +190,7 @@ export class Writes {
     }
     result.setValue(scratch.bytes, valueStart, scratch.length - valueStart);
     result.keepValue();
-    this.#endValue(bytes, offset, keys.isPresent ? keys.deadlineMs : 0, result);
+    this.#endValue(bytes, offset, this.#keptDeadline, SetCause.addFloat, result);
     result.deadlineMs = 0;
   }
 
@@ -202,14 +204,14 @@ export class Writes {
     if (!mayExpire(bytes[offset + 17]!, keys.deadlineMs, deadlineMs)) return;
     result.setInteger(1);
     if (deadlineMs <= keys.clockMs) keys.remove();
-    else this.#rewrite(bytes, offset, keyStart, deadlineMs, result);
+    else this.#rewrite(bytes, offset, keyStart, deadlineMs, SetCause.expire, result);
   }
 
   #persist(bytes: Uint8Array, offset: number, keyStart: number, result: Result): void {
     const keys = this.#keys;
     const hasDeadline = keys.isPresent && keys.deadlineMs !== 0;
     result.setInteger(hasDeadline ? 1 : 0);
-    if (hasDeadline) this.#rewrite(bytes, offset, keyStart, 0, result);
+    if (hasDeadline) this.#rewrite(bytes, offset, keyStart, 0, SetCause.persist, result);
   }
 
   #getDelete(result: Result): void {
@@ -228,9 +230,10 @@ export class Writes {
     result.keepValue();
     const deadlineMs = deadlineOf(bytes, offset + 8, keys.clockMs);
     if (bytes[offset + 8] === ExpiryKind.never) {
-      if (keys.deadlineMs !== 0) this.#rewrite(bytes, offset, keyStart, 0, result);
+      if (keys.deadlineMs === 0) return;
+      this.#rewrite(bytes, offset, keyStart, 0, SetCause.persist, result);
     } else if (deadlineMs <= keys.clockMs) keys.remove();
-    else this.#rewrite(bytes, offset, keyStart, deadlineMs, result);
+    else this.#rewrite(bytes, offset, keyStart, deadlineMs, SetCause.expire, result);
   }
 
   /** Removes the key where its value is the one given: `deleted`, else `notDone` or `notFound`. */
@@ -251,12 +254,13 @@ export class Writes {
     offset: number,
     keyStart: number,
     deadlineMs: number,
+    cause: SetCause,
     result: Result,
   ): void {
     const keys = this.#keys;
     const scratch = this.#beginValue(bytes, offset, keyStart);
     scratch.slice(keys.bytes, keys.valueOffset, keys.valueOffset + keys.head.valueLength);
-    this.#endValue(bytes, offset, deadlineMs, result);
+    this.#endValue(bytes, offset, deadlineMs, cause, result);
   }
 
   #beginValue(bytes: Uint8Array, offset: number, keyStart: number): ByteWriter {
@@ -266,9 +270,21 @@ export class Writes {
     return this.#scratch;
   }
 
-  #endValue(bytes: Uint8Array, offset: number, deadlineMs: number, result: Result): void {
+  /** The time to live that the key found keeps. */
+  get #keptDeadline(): number {
+    return this.#keys.isPresent ? this.#keys.deadlineMs : 0;
+  }
+
+  #endValue(
+    bytes: Uint8Array,
+    offset: number,
+    deadlineMs: number,
+    cause: SetCause,
+    result: Result,
+  ): void {
     const { bytes: written, length } = this.#scratch;
-    result.version = this.#keys.put(written, 0, keyLength(bytes, offset), length, deadlineMs);
+    const keyBytes = keyLength(bytes, offset);
+    result.version = this.#keys.put(written, 0, keyBytes, length, deadlineMs, cause);
   }
 }
 

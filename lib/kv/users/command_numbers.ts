@@ -195,6 +195,21 @@ const ROWS: readonly Row[] = [
   [156, "script|flush", "slow scripting", "-"],
   [157, "script|kill", "slow scripting", "-"],
   [158, "script|load", "slow scripting", "-"],
+  // Its channels are judged where it is answered (channel_rules.ts).
+  [160, "subscribe", "pubsub slow", "-"],
+  [161, "unsubscribe", "pubsub slow", "-"],
+  [162, "psubscribe", "pubsub slow", "-"],
+  [163, "punsubscribe", "pubsub slow", "-"],
+  [164, "publish", "pubsub fast", "-"],
+  [165, "pubsub", "slow", "-"],
+  [166, "pubsub|channels", "pubsub slow", "-"],
+  [167, "pubsub|help", "slow", "-"],
+  [168, "pubsub|numpat", "pubsub slow", "-"],
+  [169, "pubsub|numsub", "pubsub slow", "-"],
+  [170, "client|caching", "slow connection", "-"],
+  [171, "client|getredir", "slow connection", "-"],
+  [172, "client|tracking", "slow connection", "-"],
+  [173, "client|trackinginfo", "slow connection", "-"],
 ];
 
 const FREE = new Set(["auth", "hello", "quit", "reset"]);

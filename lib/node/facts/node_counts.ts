@@ -36,6 +36,7 @@ export function nodeCounts(state: NodeState): NodeCounts {
     watches: state.watches.figures(),
     clientSessions: replica?.store.clientSessions.count ?? 0,
     clientSessionBytes: replica?.store.clientSessions.bytes ?? 0,
+    pubsub: state.pubsub.figures(),
     heldBack: state.boundedClients?.heldBack ?? 0,
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     stoodStillMs: state.standstill.totalMs(nowMs),
@@ -77,6 +78,7 @@ export function clientLoad(state: NodeState): ClientLoad {
     waitingRounds: readWaiters.length,
     waitingCommands: sessions.waitingForLeader,
     watches: state.watches.count,
+    subscriptions: state.pubsub.channels.count,
     heldCommands: sessions.heldCommands,
   };
 }

@@ -6,6 +6,7 @@ import type { PeerView, ServerView } from "../../wire/codec.ts";
 import type { ClusterStatus, ServerFacts } from "../../wire/status.ts";
 import type { MachineFacts } from "../api.ts";
 import type { Meters } from "./meters.ts";
+import type { PubSubFigures } from "../pubsub/pubsub.ts";
 import type { WatchFigures } from "../watches/watches.ts";
 
 export interface NodeView {
@@ -70,6 +71,7 @@ export interface NodeCounts {
   /** Client sessions in the store, and what their kept replies and bound keys count. */
   readonly clientSessions: number;
   readonly clientSessionBytes: number;
+  readonly pubsub: PubSubFigures;
   /** See NodeHealth. */
   readonly syncingMs: number;
   /** In all, since the start. */

@@ -34,6 +34,7 @@ function aboutProcess(state: NodeState) {
     freeDescriptors,
     clockAheadMs: (leads ? clocks.leader : clocks.follower).aheadOfWallMs(),
     keepsChanges: state.watches.isKeeping,
+    tellsChanges: state.pubsub.isListening,
   };
 }
 

@@ -27,6 +27,7 @@ export class OwnHello {
       [Feature.facts, new Uint8Array(0)],
       [Feature.clusterVersion, encodePeerVersion(told.version)],
       [Feature.pieces, new Uint8Array(0)],
+      [Feature.publish, new Uint8Array(0)],
     ]);
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../host/ports.ts";
 import type { Incarnation, Message, ServerId } from "../../raft/types.ts";
 import type { DataDirectory } from "../../storage/data_directory.ts";
 import type { ClusterId } from "../../storage/types.ts";
-import type { DigestNotice, FactsNotice, StatusNotice } from "../../wire/rpc/rpc.ts";
+import type { DigestNotice, FactsNotice, PublishNotice, StatusNotice } from "../../wire/rpc/rpc.ts";
 import type { NodeHost } from "../api.ts";
 import type { KnownMembers } from "../members/known_members.ts";
 import type { ClusterSecret } from "./cluster_secret.ts";
@@ -23,6 +23,8 @@ export interface PeerLinksOptions {
   /** The clock whose time `elapse` is called with. */
   readonly clock: Pick<Clock, "monotonicMs"> & InputMoment;
   readonly events: PeerEvents;
+  /** Another server hands on what was published there. */
+  readonly published: (notice: PublishNotice) => void;
   readonly outboxBytesMax: number;
   readonly frameBytesMax: number;
   readonly electionTimeoutMs: number;

@@ -31,6 +31,8 @@ export class PeerFacts {
   #toldMs = -PAUSE_MS;
   /** One of them has said, in this process's life, that it keeps changes for watches. */
   othersKeepChanges = false;
+  /** One of them tells its clients, in channels, of the changes of keys. */
+  othersTellChanges = false;
 
   constructor(electionTimeoutMs: number) {
     this.#validMs = Math.max(VALID_MS, VALID_ELECTION_TIMEOUTS * electionTimeoutMs);
@@ -56,11 +58,17 @@ export class PeerFacts {
     heard.events = [...heard.events, ...news].slice(-EVENTS_MAX);
     heard.facts = facts;
     heard.receivedMs = receivedMs;
+    this.#noteTelling();
   }
 
   /** That server is gone, or another one has its id. */
   forget(id: ServerId): void {
     this.#byId.delete(id);
+    this.#noteTelling();
+  }
+
+  #noteTelling(): void {
+    this.othersTellChanges = [...this.#byId.values()].some(({ facts }) => facts.tellsChanges);
   }
 
   /** Null where it has said nothing lately. */

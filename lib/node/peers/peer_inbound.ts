@@ -27,7 +27,7 @@ const ANSWER_BYTES_MAX = 4_096;
 
 type FeatureFrame = Extract<
   Frame,
-  { type: "status" | "facts" | "probe" | "probeResponse" | "addresses" }
+  { type: "status" | "facts" | "probe" | "probeResponse" | "addresses" | "publish" }
 >;
 
 export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, FrameTaker {
@@ -210,6 +210,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
       case "probe":
       case "probeResponse":
       case "addresses":
+      case "publish":
         return this.#onFeatureFrame(frame, this.#from);
       case "refusal":
         return this.#onRefusal(frame.reason);
@@ -225,6 +226,8 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
         return this.#links.receiveStatus(from, frame.status);
       case "facts":
         return this.#links.receiveFacts(from, frame.notice);
+      case "publish":
+        return this.#links.receivePublish(frame.notice);
       case "addresses": {
         const wrong = this.#links.receiveAddresses(from, this.#hello!.incarnation, frame.notice);
         return wrong === null ? undefined : this.#end(wrong);

@@ -14,6 +14,7 @@ import {
   type FrameDecoder,
   type Hello,
   ProtocolError,
+  type PublishNotice,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
 import type { ClusterSecret } from "./cluster_secret.ts";
@@ -104,6 +105,7 @@ export interface LinkOwner {
   receiveNotice(from: ServerId, notice: FormationNotice): void;
   receiveDigest(from: ServerId, notice: DigestNotice): void;
   receiveFacts(from: ServerId, notice: FactsNotice): void;
+  receivePublish(notice: PublishNotice): void;
   receiveStatus(from: ServerId, status: StatusNotice): void;
 }
 

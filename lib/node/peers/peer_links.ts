@@ -60,6 +60,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly log: PeerLog;
   readonly ownVersion: PeerVersion;
   readonly secret: ClusterSecret | null;
+  readonly receivePublish: PeerLinksOptions["published"];
   readonly #hello: OwnHello;
   readonly #options: PeerLinksOptions;
   readonly #addresses: ToldAddresses;
@@ -73,6 +74,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
+    this.receivePublish = options.published;
     const { directory, members, host, electionTimeoutMs } = options;
     this.members = members;
     const servers = members.all.map(({ id }) => id);

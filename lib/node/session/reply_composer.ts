@@ -18,7 +18,13 @@ export interface ReplyParts {
   readonly host: SessionHost;
   readonly pending: PendingCommands;
   readonly access: ClientAccess;
-  readonly watches: ClientWatches;
+  readonly watches: ReadingWatches;
+}
+
+/** What a connection is told besides replies, which may depend on what it reads. */
+export interface ReadingWatches extends ClientWatches {
+  readonly tracksReads: boolean;
+  noteRead(bytes: Uint8Array, at: number): void;
 }
 
 export class ReplyComposer {
@@ -28,7 +34,7 @@ export class ReplyComposer {
   readonly #pending: PendingCommands;
   readonly #outputBytesMax: number;
   readonly #access: ClientAccess;
-  readonly #watches: ClientWatches;
+  readonly #watches: ReadingWatches;
   readonly #readResult = new Result();
 
   constructor({ codec, host, pending, access, watches }: ReplyParts, outputBytesMax: number) {
@@ -117,6 +123,7 @@ export class ReplyComposer {
     const pending = this.#pending;
     const start = pending.readStart(pending.evaluated);
     this.#host.read(pending.readBytes.bytes, start, this.#readResult);
+    this.#noteRead(start);
     this.#compose(this.#readResult, this.#host.followerTime);
   }
 
@@ -150,6 +157,7 @@ export class ReplyComposer {
     const isDue = result.status !== Status.notFound && result.deadlineMs !== 0 &&
       result.deadlineMs <= this.#host.leaderTime.nowMs();
     if (strict && isDue) return false;
+    this.#noteRead(start);
     this.composeResult(result);
     return true;
   }
@@ -170,6 +178,12 @@ export class ReplyComposer {
         from = to;
       }
     });
+  }
+
+  /** Whoever is to be told of changes of what it reads is so from now on: nothing can come between. */
+  #noteRead(start: number): void {
+    if (!this.#watches.tracksReads || denialOf(this.#readResult.status) !== 0) return;
+    this.#watches.noteRead(this.#pending.readBytes.bytes, start);
   }
 
   #compose(result: Result, time: LogTime): void {

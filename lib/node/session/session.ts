@@ -136,7 +136,7 @@ export class Session implements ClientSession, HoldingSession {
     this.onActivity = null;
     this.#host.forget(this);
     this.#codec.gone?.();
-    this.#watching.close(null);
+    this.#watching.gone();
     this.#share.giveBack();
   }
 
@@ -175,13 +175,14 @@ export class Session implements ClientSession, HoldingSession {
 
   /** Evaluates all commands before the write at `position`, which is about to be applied. */
   beforeApply(position: number): void {
+    this.#watching.writes(true);
     const pending = this.#pending;
-    if (this.isGone || pending.evaluated >= position) return;
-    while (pending.evaluated < position) this.#replies.composeBeforeWrite();
+    while (!this.isGone && pending.evaluated < position) this.#replies.composeBeforeWrite();
   }
 
   /** Composes the reply to the write at `position`, which was just applied. */
   applied(position: number, result: Result): void {
+    this.#watching.writes(false);
     const pending = this.#pending;
     if (this.isGone || pending.evaluated !== position) return;
     if (pending.kind(position) !== PendingKind.write) return;
@@ -272,9 +273,9 @@ export class Session implements ClientSession, HoldingSession {
   }
 
   view(nowMs: number): ClientView {
-    const [pending, replies] = [this.#pending, this.#replies.stream];
-    const [facts, user] = [this.#codec.facts(), this.access.name];
-    return sessionView(this, { facts, user, pending, replies }, nowMs);
+    const [facts, user, replies] = [this.#codec.facts(), this.access.name, this.#replies.stream];
+    const parts = { facts, user, pending: this.#pending, replies, ...this.#watching.subscribed };
+    return sessionView(this, parts, nowMs);
   }
 
   inspect(): CheckedSession {
@@ -283,8 +284,7 @@ export class Session implements ClientSession, HoldingSession {
   }
 
   checkDeadlines(nowMs: number, commandTimeoutMs: number, halfCommandTimeoutMs: number): void {
-    const pending = this.#pending;
-    const cutoffMs = nowMs - commandTimeoutMs;
+    const [pending, cutoffMs] = [this.#pending, nowMs - commandTimeoutMs];
     if (pending.length > 0 && pending.submittedMs(pending.head) <= cutoffMs) {
       this.giveUp(overdueUntil(cutoffMs));
     }

@@ -10,6 +10,7 @@ import type { ClientAccess } from "../../wire/client_access.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { Answer, Question } from "../../wire/questions.ts";
 import type { ClientPace } from "./client_pace.ts";
+import type { PubSub } from "../pubsub/pubsub.ts";
 import type { Watches } from "../watches/watches.ts";
 import type { RequestMeters } from "./request_meters.ts";
 import type { CheckedSession } from "./session_invariants.ts";
@@ -97,6 +98,7 @@ export type Proposer = Pick<
 export interface SessionHost extends ServerViewSource {
   readonly meters: RequestMeters;
   readonly watches: Watches;
+  readonly pubsub: PubSub;
   monotonicMs(): number;
   /** The log's time as this server makes it where it leads; never less than the log's last stamp. */
   readonly leaderTime: LogTime;

@@ -19,12 +19,16 @@ export interface SessionParts {
   readonly user: string;
   readonly pending: PendingCommands;
   readonly replies: ReplyStream;
+  /** What it subscribes to. */
+  readonly channels: number;
+  readonly patterns: number;
+  readonly tracksTo: number;
 }
 
 /** Who has sent nothing yet is idle since it connected. */
 export function sessionView(
   { remote, local, openedMs, input }: SessionPlace,
-  { facts, user, pending, replies }: SessionParts,
+  { facts, user, pending, replies, channels, patterns, tracksTo }: SessionParts,
   nowMs: number,
 ): ClientView {
   return {
@@ -32,6 +36,9 @@ export function sessionView(
     remote,
     local,
     user,
+    channels,
+    patterns,
+    tracksTo,
     ageMs: nowMs - openedMs,
     idleMs: nowMs - (pending.lastSubmittedMs() ?? openedMs),
     inputBytes: input.unparsedBytes,

@@ -33,6 +33,7 @@ export interface ClientLoad {
   /** Commands that wait until a leader is known. */
   readonly heldCommands: number;
   readonly watches: number;
+  readonly subscriptions: number;
 }
 
 export class Sessions {

@@ -58,7 +58,7 @@ export interface WatchingSession {
   onWatched(): void;
 }
 
-export class SessionWatches implements ClientWatches {
+export class SessionWatches implements Omit<ClientWatches, "subscriptions"> {
   readonly #all: Watches;
   readonly #session: WatchingSession;
   /** By key or prefix, as `nameOf` makes it. */

@@ -160,6 +160,7 @@ function errorLine(error: ClientError): Uint8Array {
       return AUTH;
     case ClientError.notPermitted:
     case ClientError.notPermittedKey:
+    case ClientError.notPermittedChannel:
       return PERMISSION;
     case ClientError.timeout:
       return TIMEOUT;

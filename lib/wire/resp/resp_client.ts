@@ -6,24 +6,29 @@ import { isClientName, NAME_PROBLEM } from "./resp_client_name.ts";
 import { arity } from "./resp_connection.ts";
 import { writeInteger, writeLine, writeProse } from "./resp_bytes.ts";
 import { RespMode } from "./resp_replies.ts";
+import * as tracking from "./resp_tracking.ts";
 import type { RespRequest } from "./resp_request.ts";
 
 /** Longer than any address, user or number. */
 const WORD_BYTES_MAX = 300;
 /** The most ids of one request. */
 const IDS_MAX = 1_000;
-/** All that Redis has; those of clients that are no replicas and no subscribers are `normal`. */
-const TYPES: ReadonlyMap<string, boolean> = new Map([
-  ["normal", true],
-  ["master", false],
-  ["replica", false],
-  ["slave", false],
-  ["pubsub", false],
+/** All that Redis has. There are no others here than those that subscribe to something, and `normal`. */
+const TYPES: ReadonlyMap<string, ClientFilter> = new Map<string, ClientFilter>([
+  ["normal", { isSubscriber: false }],
+  ["master", { isNobody: true }],
+  ["replica", { isNobody: true }],
+  ["slave", { isNobody: true }],
+  ["pubsub", { isSubscriber: true }],
 ]);
 
 /** As Redis 7.0 has it, without what is not here. */
 const HELP = [
   "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+  "CACHING (YES|NO)",
+  "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+  "GETREDIR",
+  "    Return the client ID we are redirecting to when tracking is enabled.",
   "GETNAME",
   "    Return the name of the current connection.",
   "ID",
@@ -58,13 +63,19 @@ const HELP = [
   "    Tell the name or version of the client's library.",
   "SETNAME <name>",
   "    Assign the name <name> to the current connection.",
+  "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [NOLOOP]",
+  "    Control server assisted client side caching.",
+  "TRACKINGINFO",
+  "    Report tracking status for the current connection.",
   "HELP",
   "    Print this help.",
 ];
 
 /** Arguments in all, at least that many where negative; and what it does. */
 const SUBCOMMANDS: Readonly<Record<string, readonly [number, (r: RespRequest) => void]>> = {
+  caching: [3, tracking.caching],
   getname: [2, getName],
+  getredir: [2, tracking.getRedirection],
   help: [2, (r) => r.line([`*${HELP.length}`, ...HELP.map((line) => `+${line}`)].join("\r\n"))],
   id: [2, (r) => r.line(`:${r.identity.clientId}`)],
   info: [2, (r) => ask(r, { kind: "info" })],
@@ -73,6 +84,8 @@ const SUBCOMMANDS: Readonly<Record<string, readonly [number, (r: RespRequest) =>
   "no-evict": [3, noEvict],
   setinfo: [4, setInfo],
   setname: [3, setName],
+  tracking: [-3, tracking.track],
+  trackinginfo: [2, tracking.trackingInfo],
 };
 
 export function client(r: RespRequest): void {
@@ -118,8 +131,8 @@ function setInfo(r: RespRequest): void {
 function list(r: RespRequest): void {
   if (r.count === 2) return ask(r, { kind: "list", filter: {} });
   if (r.count === 4 && r.is(2, "type")) {
-    const isNormal = typeOf(r, 3);
-    if (isNormal !== null) ask(r, { kind: "list", filter: { isNobody: !isNormal } });
+    const filter = typeOf(r, 3);
+    if (filter !== null) ask(r, { kind: "list", filter });
     return;
   }
   if (r.count < 4 || !r.is(2, "id")) return r.error("ERR syntax error");
@@ -150,9 +163,9 @@ function kill(r: RespRequest): void {
       if (r.number.toNumber() < 1) return r.error("ERR client-id should be greater than 0");
       filter.ids = [r.number.toNumber()];
     } else if (r.is(i, "type")) {
-      const isNormal = typeOf(r, at);
-      if (isNormal === null) return;
-      filter.isNobody = !isNormal;
+      const ofType = typeOf(r, at);
+      if (ofType === null) return;
+      Object.assign(filter, ofType);
     } else if (r.is(i, "addr")) filter.remote = text;
     else if (r.is(i, "laddr")) filter.local = text;
     else if (r.is(i, "user")) filter.user = text;
@@ -163,8 +176,8 @@ function kill(r: RespRequest): void {
   ask(r, { kind: "kill", filter, isOldForm: false });
 }
 
-/** Whether clients of the type that argument `i` names are here; null where it is none, with an error. */
-function typeOf(r: RespRequest, i: number): boolean | null {
+/** Clients of the type that argument `i` names; null where it is none, with an error. */
+function typeOf(r: RespRequest, i: number): ClientFilter | null {
   const found = TYPES.get(r.shortText(i, WORD_BYTES_MAX).toLowerCase());
   if (found !== undefined) return found;
   r.error(`ERR Unknown client type '${r.shortText(i, WORD_BYTES_MAX)}'`);

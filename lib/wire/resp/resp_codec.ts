@@ -20,6 +20,7 @@ import { writeAclReply, writeAclResult, writeDeleted } from "./resp_acl_replies.
 import { resetConnection } from "./resp_connection.ts";
 import { writeLocalReply } from "./resp_local.ts";
 import { writeMemberAnswer } from "./resp_members.ts";
+import { TrackedTransactions } from "./resp_tracking.ts";
 import { watchingProblem } from "./resp_watching.ts";
 import { welcome } from "./resp_welcome.ts";
 import { ERROR_LINES } from "./resp_error_lines.ts";
@@ -47,6 +48,7 @@ export class RespCodec implements Codec {
   #isAsking = false;
   /** What it watches; null where it never has. */
   #watches: ClientWatches | null = null;
+  readonly #transactions = new TrackedTransactions();
   /** For CLIENT LIST. */
   #last: RespCommand | null = null;
 
@@ -135,6 +137,7 @@ export class RespCodec implements Codec {
       this.#isAsking = false;
       return writeAclResult(out, this.#request, result);
     }
+    if (mode === RespMode.transaction) this.#transactions.answered(this.#request, result);
     if (mode === RespMode.deleteUsers) writeDeleted(out, result);
     else writeRespResult(out, replyMode, result, time);
   }
@@ -155,12 +158,19 @@ export class RespCodec implements Codec {
       this.#isAsking = false;
       resetConnection(r);
       watches.close(null);
+      r.subscriptions?.reset();
     }
     if (mode <= ReplyMode.beginTransaction || mode === RespMode.reset) {
       out.slice(bytes, start, end);
       return 0;
     }
     if (mode === RespMode.watching) this.#watches = watches;
+    if (mode === RespMode.subscribing || mode === RespMode.tracking) {
+      this.#isAsking = false;
+      r.subscriptions = watches.subscriptions;
+      r.subscriptions.clientId = r.identity.clientId;
+    }
+    if (mode === RespMode.hello) this.#speaks(out, (replyMode & RESP3) !== 0);
     return writeLocalReply(out, r, replyMode, bytes, offset, source, watches);
   }
 
@@ -175,6 +185,7 @@ export class RespCodec implements Codec {
     if (answer.kind !== "users") r.aclArguments = [];
     switch (answer.kind) {
       case "authenticated":
+        this.#speaks(out, (r.pendingHello?.version ?? r.version) === 3);
         return welcome(r, out, source);
       case "users":
         return writeAclReply(out, r, (replyMode & RESP3) !== 0);
@@ -187,6 +198,14 @@ export class RespCodec implements Codec {
       default:
         writeMemberAnswer(out, (replyMode & RESP3) !== 0, answer);
     }
+  }
+
+  /** What waits to be told is told in the version in which it was asked for. */
+  #speaks(out: ByteWriter, isResp3: boolean): void {
+    const { subscriptions } = this.#request;
+    if (subscriptions === null) return;
+    subscriptions.flush(out);
+    subscriptions.isResp3 = isResp3;
   }
 
   writeError(
@@ -211,6 +230,7 @@ export class RespCodec implements Codec {
       this.#request.pendingHello = null;
       this.#request.aclArguments = [];
     }
+    if (mode === RespMode.transaction && !isRevoked) this.#transactions.refused();
     if (mode !== RespMode.watch) return;
     if (isRevoked) this.#request.watches.revoked();
     else this.#request.watches.refused();
@@ -283,6 +303,7 @@ export class RespCodec implements Codec {
     command.run(r);
     if (isFirst && r.runsIn !== null) return this.#dispatchCommand();
     const { batch } = r;
+    if (command.name === "exec") this.#transactions.sent(r);
     this.#isAsking = asks(batch);
     if (command.name === "quit") this.#isClosed = true;
     return true;

@@ -1,12 +1,26 @@
 /** Commands of the Redis protocol that concern the connection alone. */
+import { ByteWriter } from "../../util/bytes.ts";
 import { Action } from "../command_batch.ts";
+import { writeArray, writeBulk, writeText } from "./resp_bytes.ts";
 import { RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
 
 export function ping(r: RespRequest): void {
   if (r.count > 2) return r.error("ERR wrong number of arguments for 'ping' command");
+  const { subscriptions } = r;
+  if (r.version === 2 && subscriptions !== null && subscriptions.count > 0) return pong(r);
   if (r.count === 1) r.line("+PONG");
   else echo(r);
+}
+
+/** To who subscribes in version 2, in the form of a message. */
+function pong(r: RespRequest): void {
+  const out = new ByteWriter();
+  writeArray(out, 2);
+  writeText(out, "pong");
+  if (r.count === 1) writeText(out, "");
+  else writeBulk(out, r.bytes, r.starts[1]!, r.length(1));
+  r.reply(out.copy());
 }
 
 export function echo(r: RespRequest): void {

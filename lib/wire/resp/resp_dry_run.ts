@@ -1,6 +1,7 @@
 /** ACL DRYRUN: what would become of a command that a user sent, by the rules alone. */
 import { mayRead, readWatched } from "../watching.ts";
 import { Access, commandNumbered } from "../../kv/users/command_numbers.ts";
+import { mayUseChannel } from "../../kv/users/channel_rules.ts";
 import { latin1Bytes, type User } from "../../kv/users/user.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { showsContents } from "./resp_backup.ts";
@@ -46,6 +47,10 @@ export function dryRun(out: ByteWriter, words: readonly string[], user: User): v
       return writeWords(out, `This user has no permissions to access the '${words[1]}' key`);
     }
   }
+  const closed = closedChannel(name, words, user);
+  if (closed !== undefined) {
+    return writeWords(out, `This user has no permissions to access the '${closed}' channel`);
+  }
   const write = sessionWrite(words);
   if (write.length > 0) return dryRun(out, write, user);
   const access = accessOf(number, words);
@@ -55,6 +60,13 @@ export function dryRun(out: ByteWriter, words: readonly string[], user: User): v
     return writeWords(out, `This user has no permissions to access the '${key}' key`);
   }
   writeLine(out, "+OK");
+}
+
+/** The first channel, or pattern of channels, that the user may not use; undefined where it may use all. */
+function closedChannel(name: string, words: readonly string[], user: User): string | undefined {
+  if (name !== "publish" && name !== "subscribe" && name !== "psubscribe") return undefined;
+  const channels = name === "publish" ? words.slice(1, 2) : words.slice(1);
+  return channels.find((one) => !mayUseChannel(user, one, name === "psubscribe"));
 }
 
 function accessOf(number: number, words: readonly string[]): Access {

@@ -37,6 +37,8 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
   [ClientError.notPermitted]: "-NOPERM this user has no permissions to run this command",
   [ClientError.notPermittedKey]:
     "-NOPERM this user has no permissions to access one of the keys used as arguments",
+  [ClientError.notPermittedChannel]:
+    "-NOPERM this user has no permissions to access one of the channels used as arguments",
   [ClientError.wrongPassword]: "-WRONGPASS invalid username-password pair or user is disabled.",
   [ClientError.noUsers]: NO_USERS,
   [ClientError.discarded]: "-EXECABORT Transaction discarded because of previous errors.",

@@ -10,6 +10,8 @@ import { writeText } from "./resp_bytes.ts";
 import { RESP3, RespMode } from "./resp_replies.ts";
 import type { RespRequest } from "./resp_request.ts";
 import { writeServerReply } from "./resp_server_replies.ts";
+import { writeChannels, writePublishing, writeSubscribing } from "./resp_subscribing.ts";
+import { writeTracking, writeTrackingInfo } from "./resp_tracking.ts";
 import { writeUnwatching, writeWatching } from "./resp_watching.ts";
 
 const decoder = new TextDecoder();
@@ -33,10 +35,25 @@ export function writeLocalReply(
     writeUnwatching(out, bytes, offset, watches);
     return 0;
   }
+  const isResp3 = (replyMode & RESP3) !== 0;
+  if (mode === RespMode.subscribing) {
+    return writeSubscribing(out, isResp3, bytes, offset, watches.subscriptions);
+  }
+  if (mode === RespMode.publishing) {
+    return writePublishing(out, bytes, offset, watches.subscriptions);
+  }
   const start = offset + COMMAND_HEAD_BYTES;
   const argument = decoder.decode(bytes.subarray(start, offset + commandLength(bytes, offset)));
-  const isResp3 = (replyMode & RESP3) !== 0;
   switch (mode) {
+    case RespMode.tracking:
+      writeTracking(out, isResp3, argument, watches.subscriptions);
+      return 0;
+    case RespMode.trackingInfo:
+      writeTrackingInfo(out, isResp3, argument, watches.subscriptions.tracking);
+      return 0;
+    case RespMode.channels:
+      writeChannels(out, argument, watches.subscriptions.ofServer);
+      return 0;
     case RespMode.status:
       writeText(out, source.statusText());
       return 0;

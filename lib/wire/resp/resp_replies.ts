@@ -68,6 +68,14 @@ export const RespMode = {
   /** What a watch began with, or why it did not; how many watches were ended. */
   watching: 70,
   unwatching: 71,
+  /** What was subscribed to, or is no more (resp_subscribing.ts). */
+  subscribing: 72,
+  /** How many were told of a message; what is subscribed to here. */
+  publishing: 73,
+  channels: 74,
+  /** Whether, and how, it is told what to forget (resp_tracking.ts); and the state of that. */
+  tracking: 75,
+  trackingInfo: 76,
   /** Keys in their order, with their values or without (resp_ranges.ts). */
   page: 60,
   pageOfKeys: 61,

@@ -18,6 +18,7 @@ import { Int64 } from "../../util/int64.ts";
 import { encodeCredentials } from "../acl.ts";
 import type { ClientAccess } from "../client_access.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../command_batch.ts";
+import type { ClientSubscriptions } from "../subscribing.ts";
 import { slotOf } from "./hash_slots.ts";
 import { RESP3, RespMode } from "./resp_replies.ts";
 import { RespWatches } from "./resp_watches.ts";
@@ -61,6 +62,8 @@ export class RespRequest {
   subcommand = "";
   isReadonly = false;
   readonly watches = new RespWatches();
+  /** What it subscribes to; null where it never has. */
+  subscriptions: ClientSubscriptions | null = null;
   /** Of the HELLO whose AUTH is being decided; null where there is none. */
   pendingHello: PendingHello | null = null;
   /** The arguments of the ACL that is to be answered, a byte a letter. */

@@ -13,6 +13,7 @@ import type { RespRequest } from "./resp_request.ts";
 import * as scripts from "./resp_scripts.ts";
 import * as server from "./resp_server.ts";
 import * as sessions from "./resp_sessions.ts";
+import * as subscribing from "./resp_subscribing.ts";
 import * as strings from "./resp_strings.ts";
 import * as transactions from "./resp_transactions.ts";
 import * as versions from "./resp_versions.ts";
@@ -239,6 +240,16 @@ const VERSIONS: readonly Row[] = [
   ["raftkv.set", -3, "write denyoom fast", 1, 1, 1, "0.1.0", "Set, get the version", versions.set],
 ];
 
+const OF_CHANNELS = "pubsub noscript loading stale";
+const PUBSUB: readonly Row[] = [
+  ["psubscribe", -2, OF_CHANNELS, 0, 0, 0, "2.0.0", "", subscribing.psubscribe],
+  ["publish", 3, "pubsub loading stale fast", 0, 0, 0, "2.0.0", "", subscribing.publish],
+  ["pubsub", -2, "", 0, 0, 0, "2.8.0", "Who subscribes to what", subscribing.pubsub],
+  ["punsubscribe", -1, OF_CHANNELS, 0, 0, 0, "2.0.0", "", subscribing.punsubscribe],
+  ["subscribe", -2, OF_CHANNELS, 0, 0, 0, "2.0.0", "", subscribing.subscribe],
+  ["unsubscribe", -1, OF_CHANNELS, 0, 0, 0, "2.0.0", "", subscribing.unsubscribe],
+];
+
 const IMMEDIATE = new Set(["multi", "exec", "discard", "watch", "quit", "reset"]);
 const FREE_ON_LOOPBACK = new Set(["raftkv.user"]);
 
@@ -270,6 +281,7 @@ export const COMMANDS: readonly RespCommand[] = [
   ...CLUSTER.map((row) => toCommand("cluster", row)),
   ...TRANSACTIONS.map((row) => toCommand("transactions", row)),
   ...SCRIPTS.map((row) => toCommand("scripting", row)),
+  ...PUBSUB.map((row) => toCommand("pubsub", row)),
   ...VERSIONS.map((row) => toCommand("raftkv", row)),
 ];
 

@@ -18,10 +18,27 @@ import type { RespRequest } from "./resp_request.ts";
 /** What a connection of version 2 may send while it watches: replies would be taken for events, and back. */
 const WHILE_WATCHING: ReadonlySet<string> = new Set([
   "ping",
+  "psubscribe",
+  "punsubscribe",
   "quit",
   "raftkv.unwatch",
   "raftkv.watch",
   "reset",
+  "subscribe",
+  "unsubscribe",
+]);
+
+/** And while it subscribes. */
+const WHILE_SUBSCRIBED: ReadonlySet<string> = new Set([
+  "ping",
+  "psubscribe",
+  "punsubscribe",
+  "quit",
+  "raftkv.unwatch",
+  "raftkv.watch",
+  "reset",
+  "subscribe",
+  "unsubscribe",
 ]);
 
 /** Why the command can't be taken while this connection watches; null where it can. */
@@ -30,7 +47,13 @@ export function watchingProblem(
   name: string,
   watches: ClientWatches | null,
 ): string | null {
-  if (watches === null || watches.count === 0 || r.version === 3) return null;
+  if (r.version === 3) return null;
+  const isSubscribed = r.subscriptions !== null && r.subscriptions.count > 0;
+  if (isSubscribed && !WHILE_SUBSCRIBED.has(name)) {
+    return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / ` +
+      "RESET are allowed in this context";
+  }
+  if (isSubscribed || watches === null || watches.count === 0) return null;
   if (WHILE_WATCHING.has(name)) return null;
   return `ERR Can't execute '${name}': only RAFTKV.WATCH / RAFTKV.UNWATCH / PING / QUIT / RESET ` +
     "are allowed while a connection of version 2 of the protocol watches";

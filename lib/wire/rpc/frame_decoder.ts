@@ -17,6 +17,7 @@ import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { decodeProbe } from "./rpc_probe.ts";
 import { decodeProof } from "./rpc_proof.ts";
+import { decodePublish } from "./rpc_publish.ts";
 import { decodeStatus } from "./rpc_status.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
@@ -194,6 +195,8 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodeProbe(reader, "probe");
     case FrameType.probeResponse:
       return decodeProbe(reader, "probeResponse");
+    case FrameType.publish:
+      return decodePublish(reader);
     case FrameType.proof:
       return decodeProof(reader);
     case FrameType.ping:

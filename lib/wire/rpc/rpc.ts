@@ -16,6 +16,7 @@ export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export { encodePing, encodePong } from "./rpc_ping.ts";
 export { encodeProbe, encodeProbeResponse } from "./rpc_probe.ts";
 export { encodeProof } from "./rpc_proof.ts";
+export { encodePublish } from "./rpc_publish.ts";
 export { encodeStatus } from "./rpc_status.ts";
 export {
   type AddressNotice,
@@ -35,6 +36,7 @@ export {
   PROTOCOL_VERSION,
   PROTOCOL_VERSION_MIN,
   ProtocolError,
+  type PublishNotice,
   REFUSAL_TEXT_BYTES_MAX,
   RefusalReason,
   type StatusNotice,

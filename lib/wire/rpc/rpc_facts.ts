@@ -171,6 +171,7 @@ const FACTS: Checks<ServerFacts> = {
   clockAheadMs: signed,
   // Builds before have no watches.
   keepsChanges: otherwise(flag, false),
+  tellsChanges: otherwise(flag, false),
   problems: list((value, name) => record(PROBLEM, value, name)),
 };
 

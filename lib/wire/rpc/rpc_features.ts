@@ -32,6 +32,7 @@ const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   claim: 24,
   secret: NONCE_BYTES,
   pieces: 0,
+  publish: 0,
 };
 
 /** And how many are kept, where there may be more. */
@@ -48,6 +49,7 @@ const FEATURE_OF_FRAME: Readonly<Partial<Record<number, Feature>>> = {
   [FrameType.addresses]: Feature.claim,
   [FrameType.proof]: Feature.secret,
   [FrameType.snapshotPiece]: Feature.pieces,
+  [FrameType.publish]: Feature.publish,
 };
 
 const NAME_BYTES_MAX = 32;

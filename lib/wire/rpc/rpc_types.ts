@@ -52,6 +52,7 @@ export const FrameType = {
   digest: 48,
   addresses: 64,
   proof: 65,
+  publish: 80,
   // Reserved: 66 and 67 for changes of membership. Refused until a version of ours speaks them.
 } as const;
 export type FrameType = typeof FrameType[keyof typeof FrameType];
@@ -78,6 +79,8 @@ export const Feature = {
   secret: "secret",
   /** The frame `snapshotPiece`: a chunk of a snapshot that is sent while it is made. */
   pieces: "pieces",
+  /** The frame `publish`: what a client of the sender has published. */
+  publish: "publish",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -167,6 +170,12 @@ export interface AddressNotice {
   readonly addresses: Uint8Array;
 }
 
+/** What a client has published in a channel. */
+export interface PublishNotice {
+  readonly channel: Uint8Array;
+  readonly message: Uint8Array;
+}
+
 /** What a server says of itself, and its last log lines. */
 export interface FactsNotice {
   readonly facts: ServerFacts;
@@ -195,6 +204,7 @@ export type Frame =
   | { readonly type: "status"; readonly status: StatusNotice }
   | { readonly type: "facts"; readonly notice: FactsNotice }
   | { readonly type: "addresses"; readonly notice: AddressNotice }
+  | { readonly type: "publish"; readonly notice: PublishNotice }
   | { readonly type: "proof"; readonly mac: Uint8Array }
   /** Asks the other end's process whether it is there; the answer has the same number. */
   | { readonly type: "probe" | "probeResponse"; readonly number: number }

@@ -1,0 +1,139 @@
+/** Tracking of one connection: how it wants to be told, and that it is. */
+import type { ClientTracking, TrackingMode, TrackingRefusal } from "../../wire/tracking.ts";
+import {
+  encodeBrokenRedirect,
+  encodeInvalidation,
+  encodeInvalidationMessage,
+  INVALIDATE_CHANNEL,
+} from "../../wire/tracking.ts";
+import { Message } from "./message.ts";
+import type { PubSub } from "./pubsub.ts";
+import type { TrackingConnection } from "./subscriber.ts";
+import type { Tracked } from "./tracked.ts";
+
+/** Stands in the table of keys. May outlive its connection there: by then it tells nobody. */
+class TrackedConnection implements Tracked {
+  mode: TrackingMode;
+  readonly #all: PubSub;
+  #connection: TrackingConnection | null;
+  #isToldBroken = false;
+
+  constructor(mode: TrackingMode, all: PubSub, connection: TrackingConnection) {
+    this.mode = mode;
+    this.#all = all;
+    this.#connection = connection;
+  }
+
+  get isNoLoop(): boolean {
+    return this.mode.isNoLoop;
+  }
+
+  end(): void {
+    this.#connection = null;
+  }
+
+  mayRead(bytes: Uint8Array, start: number, length: number): boolean {
+    return this.#connection?.mayRead(bytes, start, length) ?? false;
+  }
+
+  invalidate(key: string | null): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    const { redirect } = this.mode;
+    const told = redirect === 0 ? connection : this.#all.connectionOf(redirect);
+    if (told === undefined) return this.#tellBroken(connection);
+    if (told.isResp3) told.push(new Message(encodeInvalidation(key)));
+    else if (redirect !== 0 && told.has(INVALIDATE_CHANNEL)) {
+      told.push(new Message(encodeInvalidationMessage(key)));
+    }
+  }
+
+  #tellBroken(connection: TrackingConnection): void {
+    if (this.#isToldBroken) return;
+    this.#isToldBroken = true;
+    if (connection.isResp3) connection.push(new Message(encodeBrokenRedirect(this.mode.redirect)));
+  }
+}
+
+export class ConnectionTracking implements ClientTracking {
+  readonly #all: PubSub;
+  readonly #connection: TrackingConnection;
+  #tracked: TrackedConnection | null = null;
+
+  constructor(all: PubSub, connection: TrackingConnection) {
+    this.#all = all;
+    this.#connection = connection;
+  }
+
+  get mode(): TrackingMode | null {
+    return this.#tracked === null ? null : this.#tracked.mode;
+  }
+
+  get isBroken(): boolean {
+    const redirect = this.mode?.redirect ?? 0;
+    return redirect !== 0 && this.#all.connectionOf(redirect) === undefined;
+  }
+
+  /** It remembers what it reads. */
+  get isOfReads(): boolean {
+    return this.#tracked !== null && this.#tracked.mode.prefixes === null;
+  }
+
+  turnOn(wanted: TrackingMode): TrackingRefusal | null {
+    const { mode } = this;
+    if (wanted.redirect !== 0) {
+      const told = this.#all.connectionOf(wanted.redirect);
+      if (told === undefined) return "noRedirect";
+      if (told.userId !== this.#connection.userId) return "otherUser";
+    }
+    if (mode !== null && (mode.prefixes === null) !== (wanted.prefixes === null)) {
+      return "otherMode";
+    }
+    const before = mode?.prefixes ?? [];
+    const added = (wanted.prefixes ?? []).filter((prefix) => !before.includes(prefix));
+    // That of all keys overlaps with any, as in Redis.
+    const overlap = added.join() === "" ? null : overlapIn(before, added);
+    if (overlap !== null) return overlap;
+    const prefixes = wanted.prefixes === null ? null : [...before, ...new Set(added)];
+    if ((prefixes ?? []).length > this.#all.limits.subscriptionsPerConnectionMax) return "tooMany";
+    const next = { ...wanted, prefixes };
+    // What it has read before stays noted.
+    if (this.#tracked !== null) this.#tracked.mode = next;
+    else this.#tracked = new TrackedConnection(next, this.#all, this.#connection);
+    this.#all.tracking.add(this.#tracked, prefixes ?? []);
+    this.#connection.onTracking();
+    return null;
+  }
+
+  turnOff(): void {
+    if (this.#tracked === null) return;
+    this.#all.tracking.remove(this.#tracked, this.#tracked.mode.prefixes ?? []);
+    this.#tracked.end();
+    this.#tracked = null;
+    this.#connection.onTracking();
+  }
+
+  read(keys: readonly string[]): void {
+    if (this.isOfReads) this.#all.tracking.read(keys, this.#tracked!);
+  }
+
+  /** A write of this connection is applied; or that is over. */
+  writes(isWriting: boolean): void {
+    const { tracking } = this.#all;
+    if (this.#tracked?.isNoLoop === true) tracking.writer = isWriting ? this.#tracked : null;
+  }
+}
+
+/** Two prefixes of which one begins the other; `added` come one after the other. */
+function overlapIn(
+  before: readonly string[],
+  added: readonly string[],
+): TrackingRefusal | null {
+  for (const [i, prefix] of added.entries()) {
+    for (const [at, other] of [...before, ...added.slice(i + 1)].entries()) {
+      if (other === prefix || !(other.startsWith(prefix) || prefix.startsWith(other))) continue;
+      return { prefix, overlaps: other, isGiven: at >= before.length };
+    }
+  }
+  return null;
+}
