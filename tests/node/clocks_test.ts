@@ -319,3 +319,48 @@ Deno.test("clocks: a follower's time passes between reports, and is never earlie
   time.heard(null, 1);
   assertEquals(time.nowMs(), NOW + 3 * HOUR);
 });
+
+Deno.test("clocks: who stood still and comes to lead continues what it read, unless the wall clock may be right", () => {
+  for (
+    const [stoodMs, behindMs, beginsAtWall] of [
+      // An hour behind the wall: put right since. Keys would go early by the wall.
+      [1_300, HOUR, false],
+      [60_000, HOUR, false],
+      // What was read may have lain there for as long as it stood still.
+      [60_000, 59_000, true],
+      [60_000, 300, true],
+    ] as const
+  ) {
+    const clock = { mono: 100_000, wall: NOW };
+    const asks = { monotonicMs: () => clock.mono, wallMs: () => clock.wall };
+    const clocks = new Clocks(asks, { log: () => {} });
+    clocks.elapse(clock.mono, 2, false, null);
+    clock.mono += stoodMs;
+    clock.wall += stoodMs;
+    clocks.noteStandstill(clock.mono, stoodMs);
+    const report = { logTimeMs: clock.wall - behindMs, receivedMs: clock.mono + 1 };
+    clock.mono += 500;
+    clock.wall += 500;
+    clocks.elapse(clock.mono, 2, false, report);
+    clocks.beginTerm(clock.wall - HOUR - SECOND, 2);
+    const wanted = beginsAtWall ? clock.wall : report.logTimeMs + 499;
+    assertEquals(clocks.leader.nowMs(), wanted, `${stoodMs} ms, ${behindMs} ms behind`);
+  }
+});
+
+Deno.test("clocks: what was heard of a leader before a standstill tells its time afterwards", () => {
+  const clock = { mono: 100_000, wall: NOW };
+  const asks = { monotonicMs: () => clock.mono, wallMs: () => clock.wall };
+  const clocks = new Clocks(asks, { log: () => {} });
+  clocks.elapse(clock.mono, 2, false, null);
+  clocks.elapse(clock.mono, 2, false, { logTimeMs: NOW - HOUR, receivedMs: clock.mono });
+  clock.mono += 30_000;
+  clock.wall += 30_000;
+  clocks.noteStandstill(clock.mono, 30_000);
+  // Sent as it began to stand still.
+  const old = { logTimeMs: NOW - HOUR + 100, receivedMs: clock.mono + 1 };
+  clock.mono += 2;
+  clocks.elapse(clock.mono, 2, false, old);
+  clocks.beginTerm(NOW - HOUR, 2);
+  assertEquals(clocks.leader.nowMs(), NOW - HOUR + 30_002);
+});

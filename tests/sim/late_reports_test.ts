@@ -69,3 +69,33 @@ Deno.test("short leaderships: who leads next has heard the log's time, however s
     );
   }
 });
+
+Deno.test("late reports: a log that is behind the wall stays so where who stood still comes to lead", () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    scenario(
+      (simulation) => {
+        // From here on the log is an hour behind all wall clocks.
+        for (const { clock } of simulation.servers) clock.stepWall(HOUR_MS);
+        const leader = leaderOf(simulation);
+        const [one, other] = othersThan(simulation, leader);
+        runFor(simulation, 500);
+        one!.pause();
+        runFor(simulation, 1_500);
+        one!.resume();
+        // It has heard the leader again: either of the two may lead next.
+        runFor(simulation, 200);
+        leader.crash("killed while what it said is not trusted");
+        const next = () =>
+          [one!, other!].find(({ probe }) => probe?.isOpen() === true && probe.isLeader());
+        simulation.demand("another leader", 20, () => next() !== undefined);
+        runFor(simulation, 50);
+        const led = next() ?? leaderOf(simulation);
+        const behindMs = led.clock.wallMs() - led.probe!.clockMs();
+        const said = `seed ${seed}: the log is ${behindMs} ms behind the wall`;
+        assertEquals(behindMs > HOUR_MS - 4_000, true, said);
+      },
+      { driftMax: 0, wallOffsetMaxMs: 0, older: [] },
+      seed,
+    );
+  }
+});

@@ -7,7 +7,8 @@ import type { NodeHost } from "../api.ts";
 
 /**
  * A process that did not run for so long takes no report for fresh that it reads before as much time has
- * passed again: by then it has read all that lay there. A machine that slept is not told from a wall clock
+ * passed again: by then it has read all that lay there, since it was stopped, which may be that much before it
+ * was to be woken. A machine that slept is not told from a wall clock
  * that was put right, after which the reports are what keeps the log's time.
  */
 const STOOD_STILL_MS = 1_000;
@@ -21,8 +22,9 @@ export class Clocks {
   /** When this term was not seen yet: what a leader told before, it told in another one. */
   #termSinceMs = -Infinity;
   #lookedMs = -Infinity;
-  /** Reports that were received before may have lain in a socket for long. */
+  /** Reports that were received before may have lain in a socket: for so long at most. */
   #trustedSinceMs = -Infinity;
+  #lateMs = 0;
 
   /** `clock`: as the node reads `machine`, see moment.ts. */
   constructor(clock: Clock, host: Pick<NodeHost, "log">, machine = clock) {
@@ -37,7 +39,8 @@ export class Clocks {
    * the leader before has it, as far as that is known here.
    */
   beginTerm(lastStampMs: number, lastTerm: number): void {
-    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));
+    const { follower } = this;
+    this.leader.beginTerm(lastStampMs, follower.knownMs(lastTerm), follower.lateMs);
   }
 
   /**
@@ -58,8 +61,10 @@ export class Clocks {
    */
   noteStandstill(nowMs: number, stoodStillMs: number): void {
     if (stoodStillMs < STOOD_STILL_MS) return;
-    this.follower.distrust();
+    const beforeMs = nowMs < this.#trustedSinceMs ? this.#lateMs : 2 * STOOD_STILL_MS;
+    this.#lateMs = beforeMs + stoodStillMs;
     this.#trustedSinceMs = nowMs + STOOD_STILL_MS;
+    this.follower.distrust(this.#lateMs);
   }
 
   /**
@@ -80,11 +85,11 @@ export class Clocks {
       this.follower.heard({ logTimeMs: this.leader.nowMs(), receivedMs }, term);
       this.#watch.look(nowMs, this.leader.aheadOfWallMs());
     } else if (
-      report !== null && report.logTimeMs !== 0 &&
-      report.receivedMs >= Math.max(this.#termSinceMs, this.#trustedSinceMs)
+      report !== null && report.logTimeMs !== 0 && report.receivedMs >= this.#termSinceMs
     ) {
-      this.follower.heard(report, term);
-      this.#watch.look(nowMs, this.follower.aheadOfWallMs());
+      const isLate = report.receivedMs < this.#trustedSinceMs;
+      this.follower.heard(report, term, isLate ? this.#lateMs : 0);
+      if (!isLate) this.#watch.look(nowMs, this.follower.aheadOfWallMs());
     }
   }
 }

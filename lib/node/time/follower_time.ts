@@ -28,6 +28,8 @@ export class FollowerTime implements LogTime {
   #report: TimeReport | null = null;
   /** Whose leader made the report; 0 without one. */
   #reportTerm = 0;
+  /** For so long, at most, it may have waited for this process before it was read. */
+  #lateMs = 0;
 
   /** `machine`: compared with its wall clock, what `clock` shows may be from a moment ago. */
   constructor(clock: Clock, machine = clock) {
@@ -45,24 +47,36 @@ export class FollowerTime implements LogTime {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** The latest report of the leader of this term; the same one may come again, and changes nothing. */
-  heard(report: TimeReport | null, term: number): void {
+  /** See `knownMs`. */
+  get lateMs(): number {
+    return this.#lateMs;
+  }
+
+  /**
+   * The latest report of the leader of this term; the same one may come again, and changes nothing.
+   * `lateMs`: for so long, at most, it may have waited to be read. Such a one tells nothing that is not known
+   * better where its leader was heard before: its time goes on by this server's monotonic clock.
+   */
+  heard(report: TimeReport | null, term: number, lateMs = 0): void {
     if (report === null || report.logTimeMs === 0) return;
+    const isKnownLeader = this.#report !== null && this.#reportTerm === term;
     this.#reportTerm = term;
-    if (report.receivedMs === this.#report?.receivedMs) return;
+    if (report.receivedMs === this.#report?.receivedMs || (lateMs > 0 && isKnownLeader)) return;
     this.#report = report;
+    this.#lateMs = lateMs;
     this.#logMs = report.logTimeMs;
     this.#monotonicMs = report.receivedMs;
   }
 
-  /** What was heard no longer tells the time of a coming term: when it was sent is unknown. */
-  distrust(): void {
-    this.#report = null;
+  /** What was heard last may have waited to be read: for so long at most. */
+  distrust(lateMs: number): void {
+    this.#lateMs = Math.max(this.#lateMs, lateMs);
   }
 
   /**
    * The log's time now, for whoever comes to lead a log whose last entry is of `lastTerm`. Null where the
-   * leader of that term, or of a later one, has told none to this process: it may have begun elsewhere.
+   * leader of that term, or of a later one, has told none to this process: it may have begun elsewhere. It
+   * may be later than that by up to `lateMs`.
    */
   knownMs(lastTerm: number): number | null {
     return this.#report === null || this.#reportTerm < lastTerm ? null : this.nowMs();
@@ -76,7 +90,9 @@ export class FollowerTime implements LogTime {
   aheadOfWallMs(): number {
     if (this.#report === null) return 0;
     const logMs = this.#shownAt(this.#machine.monotonicMs());
-    return this.#wallOffset.measure(logMs, Math.floor(this.#machine.wallMs()));
+    const wallMs = Math.floor(this.#machine.wallMs());
+    const isAhead = wallMs > logMs && wallMs - logMs <= this.#lateMs;
+    return this.#wallOffset.measure(isAhead ? wallMs : logMs, wallMs);
   }
 
   #shownAt(monotonicMs: number): number {

@@ -26,12 +26,12 @@ export class LeaderClock implements LogTime {
 
   /**
    * Begins a term of leadership over a log whose last stamp is `lastStampMs`, and whose time is known to
-   * be `knownMs` now; null where it is not.
+   * be `knownMs` now, or later by up to `lateMs`; null where it is not.
    */
-  beginTerm(lastStampMs: number, knownMs: number | null): void {
+  beginTerm(lastStampMs: number, knownMs: number | null, lateMs = 0): void {
     this.#lastStampMs = Math.max(this.#lastStampMs, lastStampMs);
     const wallMs = Math.floor(this.#clock.wallMs());
-    this.#startMs = Math.max(startMs(knownMs, wallMs), this.#lastStampMs);
+    this.#startMs = Math.max(startMs(knownMs, lateMs, wallMs), this.#lastStampMs);
     this.#monotonicAtStartMs = this.#clock.monotonicMs();
   }
 
@@ -55,11 +55,12 @@ export class LeaderClock implements LogTime {
 }
 
 /**
- * A report of the leader before was on its way for a moment, which is missing in what is known: where
- * the wall clock is ahead by no more than what counts as no difference, it is right. Otherwise the log
- * would fall back a little with each change of leader.
+ * A report of the leader before was on its way for a moment, or waited to be read while this process stood
+ * still, which is missing in what is known: where the wall clock is ahead by no more than that, or than what
+ * counts as no difference, it is right. Otherwise the log would fall back with each change of leader. Where
+ * it is ahead by more it is wrong, or was: keys would go early by it.
  */
-function startMs(knownMs: number | null, wallMs: number): number {
+function startMs(knownMs: number | null, lateMs: number, wallMs: number): number {
   if (knownMs === null) return wallMs;
-  return wallMs > knownMs && wallMs - knownMs <= JITTER_MS ? wallMs : knownMs;
+  return wallMs > knownMs && wallMs - knownMs <= JITTER_MS + lateMs ? wallMs : knownMs;
 }
