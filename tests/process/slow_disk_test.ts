@@ -10,9 +10,10 @@ import { eventually, sleep } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 import { needsLinux, needsProgram, unmet } from "./requirements.ts";
 
-const ELECTION_TIMEOUT_MS = 600;
+/** Long enough that a busy machine makes nobody ask for an election: the term has to stay. */
+const ELECTION_TIMEOUT_MS = 1_500;
 /** How long each sync takes: several election timeouts. */
-const STALL_MS = 3_000;
+const STALL_MS = 6_000;
 /** So much of it is certain: what holds the calls up is ended after two election timeouts. */
 const STALLED_MS = ELECTION_TIMEOUT_MS;
 /** A disk that others slow down counts as quick again after eight quick syncs: so not every try meets it so. */

@@ -7,9 +7,9 @@ import type { NodeHost } from "../api.ts";
 
 /**
  * A process that did not run for so long takes no report for fresh that it reads before as much time has
- * passed again: by then it has read all that lay there, since it was stopped, which may be that much before it
- * was to be woken. A machine that slept is not told from a wall clock
- * that was put right, after which the reports are what keeps the log's time.
+ * passed again: by then it has read all that lay there since it was stopped, which may be that much
+ * before it was to be woken. A machine that slept is not told from a wall clock that was put right, after
+ * which the reports are what keeps the log's time.
  */
 const STOOD_STILL_MS = 1_000;
 
