@@ -32,7 +32,7 @@ export function readRecord(reader: ByteReader, indexMax: number, fields: RecordF
     throw new ByteFormatError("A record of the snapshot has a version or index out of range");
   }
   fields.start = reader.offset;
-  reader.view(keyLength + valueLength);
+  reader.skip(keyLength + valueLength);
   return keyLength;
 }
 

@@ -93,7 +93,10 @@ export interface LogEvent {
 
 /** The links to the other servers, as what sends messages sees them. */
 export interface MessageSender {
-  /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
+  /**
+   * Sends a message where its link is up; drops it otherwise: Raft sends again what matters. Its bytes are
+   * copied.
+   */
   send(message: Message): void;
 }
 

@@ -90,7 +90,7 @@ export interface StorageLimits {
   readonly snapshotLogBytesMin: number;
   /** Bytes of a snapshot that are made at a time, while commands wait: bounds the pause. */
   readonly snapshotSliceBytes: number;
-  /** Bytes of a snapshot in one frame to a follower; at most eight frames are on their way. */
+  /** Bytes of a snapshot in one frame to a follower; at most 16 frames are on their way. */
   readonly snapshotChunkBytes: number;
   /** Applied entries kept in memory, for followers that lag a little. */
   readonly logMemoryBytes: number;

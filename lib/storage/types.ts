@@ -186,15 +186,14 @@ export interface SnapshotWriter {
    * not wait for much. One at a time. `DiskFullError`: aborted; any other error: the process must end.
    */
   flush(done: Done): void;
+  /** The same where somebody waits for it: what is written is synced every few megabytes only. */
+  flushSome(done: Done): void;
   /**
    * Ends the file and makes it durable; then it is in `list()`, and those before the previous one
    * are on their way out. Errors as with `flush`.
    */
   finish(done: Done): void;
-  /**
-   * Opens what is in the file by now for reading, while more comes; it outlives the writer. Null where the
-   * file is on its way to its name: it is in `list()` soon.
-   */
+  /** Opens what was given by now; it outlives the writer. Null where it is about to be in `list()`. */
   openBody(): WrittenBody | null;
   /** Removes what was written. Allowed at any time; a `done` under way is not called any more. */
   abort(): void;
@@ -202,7 +201,7 @@ export interface SnapshotWriter {
 
 /** The body of a snapshot that is being written. */
 export interface WrittenBody {
-  /** How much of it is in the file by now. */
+  /** How much of it can be read by now; it need not be in the file yet. */
   readonly bytes: number;
   /** How long it is; null before its last section was given. */
   readonly bodyBytes: number | null;
@@ -245,9 +244,9 @@ export interface SnapshotPart {
    * bytes are no such snapshot (the part is removed then: begin again).
    */
   write(offset: number, bytes: Uint8Array): number;
-  /** See `SnapshotWriter.flush`. */
-  flush(done: Done): void;
-  /** Opens it for reading what is in its file by now, while more comes; it outlives the part. */
+  /** See `SnapshotWriter.flushSome`: what waits for the disk is bounded, and `finish` makes it durable. */
+  flushSome(done: Done): void;
+  /** Opens it for reading what came by now, while more comes; it outlives the part. */
   openRecords(): ComingRecords;
   /**
    * Makes the whole snapshot durable; then it is in `list()`. Only then may what was loaded of it take the
@@ -260,15 +259,15 @@ export interface SnapshotPart {
 
 /** The records of a snapshot that is being received. */
 export interface ComingRecords {
-  /** What stands before the records; null while that is not in the file. */
+  /** What stands before the records; null while that is not there. */
   head(): SnapshotHead | null;
   /** True while `next` has more by now. */
   readonly hasNext: boolean;
   /** All of them were read. */
   readonly isAtEnd: boolean;
   /**
-   * The records of the next section, checked again as they are in the file, in a buffer that the next call
-   * uses again; empty at the end. Only while there are some. Throws `DataDirectoryError` where they are not
+   * The records of the next section, checked again, in a buffer that the next call uses again; empty at the
+   * end. Only while there are some. Throws `DataDirectoryError` where they are not
    * what came.
    */
   next(): Uint8Array;

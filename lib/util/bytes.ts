@@ -181,6 +181,11 @@ export class ByteReader {
     return this.bytes.subarray(at, at + count);
   }
 
+  /** Passes over the next `count` bytes. */
+  skip(count: number): void {
+    this.#take(count);
+  }
+
   /** A copy of the next `count` bytes. */
   copy(count: number): Uint8Array {
     const at = this.#take(count);

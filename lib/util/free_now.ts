@@ -8,3 +8,13 @@ export function freeNow(bytes: Uint8Array): void {
   const isAll = bytes.byteLength > 0 && bytes.byteLength === buffer.byteLength;
   if (isAll && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
+
+/** Of a view and its buffer: what comes with a frame's data, such as its head. */
+const AROUND_BYTES_MAX = 256;
+
+/** The same for a view of nearly all of its buffer, of which nobody has anything else. */
+export function freeBehind({ buffer, byteLength }: Uint8Array): void {
+  const isMost = byteLength > AROUND_BYTES_MAX &&
+    buffer.byteLength - byteLength <= AROUND_BYTES_MAX;
+  if (isMost && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}

@@ -333,7 +333,7 @@ Deno.test("what is stored is told to whom the latest piece came from: the leader
   assertEquals(answers.splice(0), [[2, 900_000], [2, body.length]]);
 });
 
-Deno.test("pieces are answered once they are durable, and a resumed stream is told what came", () => {
+Deno.test("pieces are answered once they are written, and a resumed stream is told what came", () => {
   const store = filledStore();
   const body = bodyOf(store);
   const bench = new Bench();

@@ -136,7 +136,7 @@ class Life {
     const part = directory.snapshots.receive(RECEIVED, BODY.length);
     for (let at = 0; at < BODY.length; at += 700) {
       part.write(at, BODY.subarray(at, at + 700));
-      yield (done) => part.flush(done);
+      yield (done) => part.flushSome(done);
     }
     // From here on startup may take the snapshot: the ledger has to be sure of the log until then.
     while (this.#durable < STALE_END) yield (done) => this.disk.defer(() => done(null));

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type DiskDone, DiskError, DiskFullError } from "../../lib/host/ports.ts";
+import { type DiskDone, DiskError, type DiskFile, DiskFullError } from "../../lib/host/ports.ts";
 import { NewFile, type NewFileEnd } from "../../lib/storage/files/new_file.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 
@@ -35,6 +35,44 @@ function abortWhileNaming(disk: SimDisk, file: NewFile): void {
     file.abort();
   };
 }
+
+/** A disk that counts the bytes of each write, and tells of each sync. */
+class CountingDisk extends SimDisk {
+  readonly done: (number | "sync")[] = [];
+
+  override open(path: string, options: { create?: boolean; readOnly?: boolean } = {}): DiskFile {
+    const file = super.open(path, options);
+    const writeLater = file.writeLater.bind(file);
+    file.writeLater = (offset, bytes, done) => {
+      this.done.push(bytes.length);
+      writeLater(offset, bytes, done);
+    };
+    const sync = file.sync.bind(file);
+    file.sync = (done) => {
+      this.done.push("sync");
+      sync(done);
+    };
+    return file;
+  }
+}
+
+Deno.test("of a new file that somebody waits for, what is written is synced every few megabytes", () => {
+  const disk = new CountingDisk();
+  disk.makeDirectory("d");
+  const file = new NewFile(disk, "d/file", "d/file.new", () => {});
+  const mebibyte = new Uint8Array(1_048_576);
+  const flush = () => {
+    file.append(mebibyte);
+    file.flushSome((error) => assertEquals(error, null));
+    disk.completeAll();
+  };
+  for (let i = 0; i < 6; i++) flush();
+  const written = mebibyte.length;
+  assertEquals(disk.done, [written, written, written, written, "sync", written, written]);
+  file.finish(() => {});
+  disk.completeAll();
+  assertEquals([disk.done.slice(7), disk.files()], [[0, "sync"], ["d/file"]]);
+});
 
 Deno.test("a new file for whose name there is no room is removed, and says so", () => {
   const full = new DiskFullError("no room");

@@ -7,6 +7,7 @@ import { Random } from "../../lib/util/random.ts";
 import { DataDirectory } from "../../lib/storage/data_directory.ts";
 import { listSegments, scanLog } from "../../lib/storage/recovery/scan_log.ts";
 import { snapshotName } from "../../lib/storage/snapshots/snapshot_format.ts";
+import type { WrittenBody } from "../../lib/storage/types.ts";
 import { SimDisk } from "../sim/sim_disk.ts";
 import {
   batch,
@@ -413,24 +414,41 @@ Deno.test("a snapshot on its way to its name can't be opened as one that is writ
   directory.close();
 });
 
-Deno.test("a snapshot's body can be read while it is written, as far as it is in the file", () => {
+function readAll(body: WrittenBody): Uint8Array {
+  const bytes = new Uint8Array(body.bytes + 10);
+  return bytes.subarray(0, body.readBody(0, bytes));
+}
+
+Deno.test("a snapshot's body can be read while it is written, before it is in the file, too", () => {
   const disk = new SimDisk();
   const { directory, log } = openFormed(disk, SMALL);
   persist(disk, log, batch(vote(1, 1), entry(1, 1)));
   const writer = directory.snapshots.begin({ index: 1, term: 1 }, CONFIGURATION);
   const body = writer.openBody()!;
-  assertEquals(body.bytes, 0);
+  const headless = body.bytes;
   writer.head(HEAD_OF_300);
   writer.records(new Uint8Array(300).fill(7));
-  assertEquals(body.bytes, 0, "nothing of it is written");
-  settled(disk, (done) => writer.flush(done));
-  const early = new Uint8Array(1_000);
-  const count = body.readBody(0, early);
-  assert(count === body.bytes && count > 300);
+  const reads = [readAll(body)];
+  assert(headless > 0 && reads[0]!.length === body.bytes && body.bytes > headless + 300);
+  let isFlushed = false;
+  writer.flush(() => isFlushed = true);
+  writer.records(new Uint8Array(200).fill(8));
+  reads.push(readAll(body)); // some is on its way to the file, some waits
+  assert(reads[1]!.length > reads[0]!.length + 200);
+  while (!isFlushed) assert(disk.completeNext());
+  reads.push(readAll(body));
+  settled(disk, (done) => writer.flushSome(done)); // the first records are in the file alone
+  writer.records(new Uint8Array(100).fill(9));
+  reads.push(readAll(body));
+  for (let offset = 0; offset < body.bytes; offset += 7) {
+    const piece = new Uint8Array(50);
+    const read = body.readBody(offset, piece);
+    assertEquals(piece.subarray(0, read), reads[3]!.subarray(offset, offset + 50));
+  }
   settled(disk, (done) => writer.finish(done));
   const whole = bodyOf(directory, { index: 1, term: 1 });
-  assert(whole.length > count);
-  assertEquals(early.subarray(0, count), whole.subarray(0, count));
+  assert(whole.length > reads[3]!.length);
+  for (const early of reads) assertEquals(early, whole.subarray(0, early.length));
   const late = new Uint8Array(whole.length);
   assertEquals(body.readBody(0, late), whole.length, "also once it has its name");
   assertEquals(late, whole);

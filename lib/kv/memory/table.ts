@@ -134,8 +134,11 @@ export class Table {
   /** Puts an entry in where we stand. */
   insertHere(hash: number, ref: number): void {
     const { words, at, end } = this;
-    words.copyWithin(at + 1, at, end);
-    words.copyWithin(at + 1 + PAGE_SLOTS, at + PAGE_SLOTS, end + PAGE_SLOTS);
+    // A snapshot's records come in the order of hashes: always at the end.
+    if (at < end) {
+      words.copyWithin(at + 1, at, end);
+      words.copyWithin(at + 1 + PAGE_SLOTS, at + PAGE_SLOTS, end + PAGE_SLOTS);
+    }
     words[at] = hash;
     words[at + PAGE_SLOTS] = ref;
     this.end = end + 1;

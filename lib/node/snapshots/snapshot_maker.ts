@@ -295,13 +295,16 @@ export class SnapshotMaker {
     if (running.bytesSinceFlush < (hurries ? 1 : FLUSH_BYTES)) return;
     this.#writing = "flush";
     running.bytesSinceFlush = 0;
-    running.writer.flush((error) => {
+    const { writer } = running;
+    const then = (error: Error | null) => {
       this.#writing = "nothing";
       if (error !== null) return this.#failed(running, error);
       this.#options.events.snapshotWritten();
       if (this.#hurries(running)) this.#hurry(running);
       else this.#write(running);
-    });
+    };
+    if (running.isUrgent) writer.flushSome(then);
+    else writer.flush(then);
   }
 
   #finish(running: Running): void {

@@ -1,7 +1,7 @@
 /**
- * Receives a snapshot from the leader while this server keeps its own state: chunk by chunk into a file, and
- * from there, section by section while more comes, into a new store. Only a whole snapshot that is durable
- * is handed over, by `takeReady()`; until then nothing of the old state has changed.
+ * Receives a snapshot from the leader while this server keeps its own state: chunk by chunk into a file and,
+ * section by section while more comes and before it is in the file, into a new store. Only a whole snapshot
+ * that is durable is handed over, by `takeReady()`; until then nothing of the old state has changed.
  */
 import { ByteFormatError } from "../../util/bytes.ts";
 import { type Clock, DiskFullError } from "../../host/ports.ts";
@@ -97,7 +97,7 @@ export class SnapshotReceiver {
   #origin: ChunkOrigin | null = null;
   /** When the last piece of it came, by the monotonic clock. */
   #heardMs = 0;
-  /** What was received is being made durable. */
+  /** What was received is being written. */
   #isStoring = false;
   #isFinishing = false;
   /** Of the part, or of a snapshot that is durable. */
@@ -151,11 +151,11 @@ export class SnapshotReceiver {
     const { files, clock } = this.#options;
     const untilMs = clock.monotonicMs() + LOAD_SLICE_MS;
     try {
-      while (loading.next() !== null) {
-        if (loading.records.isAtEnd) return this.#loaded(whole, loading);
-        if (clock.monotonicMs() >= untilMs) return;
+      while (!loading.records.isAtEnd) {
+        if (loading.next() === null) throw new DataDirectoryError("It can't be read whole");
+        if (!loading.records.isAtEnd && clock.monotonicMs() >= untilMs) return;
       }
-      throw new DataDirectoryError("It can't be read whole");
+      this.#loaded(whole, loading);
     } catch (error) {
       this.#stopLoading();
       this.#whole = null;
@@ -246,13 +246,13 @@ export class SnapshotReceiver {
     this.#loading = null;
   }
 
-  /** Makes durable what was received, and acknowledges it; then what came meanwhile. */
+  /** Writes what was received, and acknowledges it; then what came meanwhile. */
   #store(part: SnapshotPart): void {
     const { host } = this.#options;
     const held = part.heldBytes;
     if (held === part.bodyBytes) return this.#finish(part);
     this.#isStoring = true;
-    part.flush((error) => {
+    part.flushSome((error) => {
       this.#isStoring = false;
       if (error !== null) {
         this.#drop();

@@ -15,7 +15,7 @@ import type { MessageSender } from "../api.ts";
 import type { RunningSnapshot } from "./snapshot_maker.ts";
 
 /** Chunks sent and not answered: while the follower syncs some, others come. */
-const WINDOW_CHUNKS = 8;
+const WINDOW_CHUNKS = 16;
 /** Without any progress for so long, what is unanswered is sent again. */
 const STALL_MS = 1_000;
 
@@ -68,6 +68,8 @@ export class SnapshotSender {
   readonly body: SentBody;
   readonly #links: MessageSender;
   readonly #chunkBytes: number;
+  /** Made when it is needed, and used again for every chunk: the links copy what they are given. */
+  #chunk = NOTHING;
   /** The follower holds the body up to here, by its last answer; -1 before the first. */
   #acknowledged = -1;
   #sent = 0;
@@ -170,7 +172,8 @@ export class SnapshotSender {
   #fill(raft: Raft): void {
     const windowBytes = WINDOW_CHUNKS * this.#chunkBytes;
     while (this.#nextBytes > 0 && this.#sent - this.#acknowledged < windowBytes) {
-      const data = new Uint8Array(this.#nextBytes);
+      if (this.#chunk.length === 0) this.#chunk = new Uint8Array(this.#chunkBytes);
+      const data = this.#chunk.subarray(0, this.#nextBytes);
       const count = this.body.readBody(this.#sent, data);
       if (count === 0) {
         const { index } = this.body.position;

@@ -9,6 +9,7 @@ import type { Raft } from "../../raft/raft.ts";
 import type { Entry, Ready, ServerId, SnapshotPosition } from "../../raft/types.ts";
 import type { EntriesReader, LogStorage, SnapshotFiles } from "../../storage/types.ts";
 import type { StorageLimits } from "../limits.ts";
+import { freeBehind } from "../../util/free_now.ts";
 import type { TimeHistogram } from "../../util/time_histogram.ts";
 import { Backups } from "./backups.ts";
 import { CatchUpPace, type CatchUpPaceOptions, laggardOf, PACE_LOOK_MS } from "./catch_up_pace.ts";
@@ -149,7 +150,10 @@ export class Snapshots implements SnapshotTaken, ChunkAnswers {
       if (prefers) this.#raft.entriesRead(request, null);
       else this.#files.read(request);
     }
-    for (const chunk of ready.snapshotChunks) this.#receiver.receive(chunk);
+    for (const chunk of ready.snapshotChunks) {
+      this.#receiver.receive(chunk);
+      freeBehind(chunk.data); // it was copied, and as many more come at once
+    }
     for (const id of ready.snapshotsNeeded) this.#streams.need(id);
     for (const answer of ready.snapshotAnswers) this.#streams.answered(answer, nowMs);
   }

@@ -22,6 +22,9 @@ export interface RecycledFile {
   used(): void;
 }
 
+/** `flushSome` syncs once so much was written since the last sync: with more the log's syncs would wait. */
+const UNSYNCED_BYTES_MAX = 4_194_304;
+
 export class NewFile {
   readonly #disk: Disk;
   readonly #path: string;
@@ -29,9 +32,10 @@ export class NewFile {
   readonly #onEnd: (end: NewFileEnd) => void;
   readonly #file: DiskFile;
   readonly #over: RecycledFile | null;
-  /** What was appended since the last flush began, and what that one writes. */
+  /** What was appended since the last flush began, and what that one writes, or has written. */
   #filling = new ByteWriter();
   #flying = new ByteWriter();
+  #flyingFrom = 0;
   #state: "open" | "flushing" | "naming" | "ended" = "open";
   #isFinishing = false;
   /** What the first bytes are to be once all else is known; null: what was appended. */
@@ -40,6 +44,9 @@ export class NewFile {
   #writtenLength = 0;
   /** In the file: what is being written is not counted. */
   #presentLength = 0;
+  #unsyncedBytes = 0;
+  /** What it holds in memory is given back. */
+  #isClosed = false;
 
   /**
    * `temporary` has to be a name that no other file has, and none had that may still be on its way
@@ -65,9 +72,29 @@ export class NewFile {
     return this.#length;
   }
 
-  /** Bytes that can be read out of the file by now, by another descriptor. */
-  get presentLength(): number {
-    return this.#presentLength;
+  /** Bytes that can be read by now: out of memory by `readRecent`, else out of the file. */
+  get readableLength(): number {
+    return this.#isClosed ? this.#presentLength : this.#length;
+  }
+
+  /** What was appended from here on can be read out of memory; Infinity: nothing can. */
+  get recentFrom(): number {
+    return this.#isClosed ? Infinity : this.#flyingFrom;
+  }
+
+  /**
+   * Reads into `into` what was appended at `offset`, where that is in memory still; returns how many bytes.
+   * What is not, and is not beyond `readableLength`, is in the file.
+   */
+  readRecent(offset: number, into: Uint8Array): number {
+    if (offset < this.recentFrom) return 0;
+    const isFlying = offset < this.#writtenLength;
+    const { bytes, length } = isFlying ? this.#flying : this.#filling;
+    const from = offset - (isFlying ? this.#flyingFrom : this.#writtenLength);
+    const to = Math.min(length, from + into.length);
+    if (from >= to) return 0;
+    into.set(bytes.subarray(from, to));
+    return to - from;
   }
 
   /** It can be opened by its temporary name: it is not on its way to its name, nor given up. */
@@ -102,7 +129,14 @@ export class NewFile {
    * after which the process must end. One at a time; `done` is not called where it is aborted.
    */
   flush(done: Done): void {
-    this.#write((then) => this.#file.sync(then), done);
+    this.#write((then) => this.#sync(then), done);
+  }
+
+  /** Writes what is there; syncs it once it is a few megabytes with what came before. Errors as above. */
+  flushSome(done: Done): void {
+    const isMuch = this.#unsyncedBytes + this.#filling.length >= UNSYNCED_BYTES_MAX;
+    if (isMuch) this.flush(done);
+    else this.write(done);
   }
 
   /** Writes what is there, and does not sync it: nobody needs it after a crash. Errors as above. */
@@ -137,7 +171,9 @@ export class NewFile {
       done(error);
     });
     const offset = this.#writtenLength;
+    this.#flyingFrom = offset;
     this.#writtenLength += bytes.length;
+    this.#unsyncedBytes += bytes.length;
     this.#file.writeLater(
       offset,
       bytes.view(),
@@ -147,6 +183,11 @@ export class NewFile {
         sync(then);
       }),
     );
+  }
+
+  #sync(then: Done): void {
+    this.#unsyncedBytes = 0;
+    this.#file.sync(then);
   }
 
   /** Makes all durable, and gives the file its name. Nothing may be appended any more. */
@@ -205,6 +246,7 @@ export class NewFile {
 
   /** The buffers take megabytes, and a server that is idle after a snapshot would keep them for hours. */
   #close(): void {
+    this.#isClosed = true;
     this.#file.close();
     this.#filling.free();
     this.#flying.free();

@@ -14,7 +14,7 @@ export type DamageMaker = (from: number, to: number, reason: string) => Error;
 
 export class SectionReader {
   readonly order = new SectionOrder();
-  readonly #file: DiskFile;
+  readonly #file: Pick<DiskFile, "read">;
   readonly #end: number;
   readonly #damage: DamageMaker;
   /** Grows to the largest section, its head included. */
@@ -24,7 +24,7 @@ export class SectionReader {
   #chain = 0;
 
   /** The body is bytes `start` to `end` (exclusive) of `file`; Infinity: its last section tells. */
-  constructor(file: DiskFile, start: number, end: number, damage: DamageMaker) {
+  constructor(file: Pick<DiskFile, "read">, start: number, end: number, damage: DamageMaker) {
     this.#file = file;
     this.#offset = start;
     this.#end = end;

@@ -6,6 +6,7 @@ import { ByteFormatError } from "../../util/bytes.ts";
 import { DataDirectoryError } from "../errors.ts";
 import { FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
+import { NewFileReader } from "../files/new_file_reader.ts";
 import { BodyChecker } from "./body_checker.ts";
 import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import { PartRecords } from "./part_records.ts";
@@ -85,14 +86,13 @@ export class SnapshotFilePart implements SnapshotPart {
     return this.heldBytes;
   }
 
-  flush(done: Done): void {
-    this.#file.flush(done);
+  flushSome(done: Done): void {
+    this.#file.flushSome(done);
   }
 
   openRecords(): ComingRecords {
-    const file = this.#file;
-    const bodyBytes = this.bodyBytes ?? Infinity;
-    return new PartRecords(this.#disk, this.#temporary, bodyBytes, () => file.presentLength);
+    const file = new NewFileReader(this.#disk, this.#temporary, this.#file);
+    return new PartRecords(file, this.#temporary, this.bodyBytes ?? Infinity);
   }
 
   finish(done: Done): void {

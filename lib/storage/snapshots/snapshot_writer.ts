@@ -5,6 +5,7 @@ import { assert } from "../../util/assert.ts";
 import type { Disk } from "../../host/ports.ts";
 import { FILE_HEAD_BYTES, type FileOwner } from "../files/file_head.ts";
 import type { NewFile } from "../files/new_file.ts";
+import { NewFileReader } from "../files/new_file_reader.ts";
 import { beginSnapshotFile, finishSnapshotFile, type NewSnapshot } from "./new_snapshot.ts";
 import {
   encodeConfiguration,
@@ -67,6 +68,11 @@ export class SnapshotFileWriter implements SnapshotWriter {
     else this.#file.flush(this.#noting(done));
   }
 
+  flushSome(done: Done): void {
+    if (this.isSpool) this.#file.write(this.#noting(done));
+    else this.#file.flushSome(this.#noting(done));
+  }
+
   finish(done: Done): void {
     const { head } = this.#order;
     assert(head !== null, "A snapshot without a head can't be finished");
@@ -96,7 +102,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
       isLost: this.#isLost,
       bodyBytes: this.#bodyBytes,
     });
-    const file = this.#disk.open(this.#temporary, { readOnly: true });
+    const reader = new NewFileReader(this.#disk, this.#temporary, written);
     return {
       get isWhole() {
         return state().isWhole;
@@ -108,14 +114,10 @@ export class SnapshotFileWriter implements SnapshotWriter {
         return state().bodyBytes;
       },
       get bytes() {
-        return Math.max(0, written.presentLength - FILE_HEAD_BYTES);
+        return Math.max(0, reader.length - FILE_HEAD_BYTES);
       },
-      readBody(offset, into) {
-        const left = Math.max(0, this.bytes - offset);
-        const part = into.length > left ? into.subarray(0, left) : into;
-        return file.read(FILE_HEAD_BYTES + offset, part);
-      },
-      close: () => file.close(),
+      readBody: (offset, into) => reader.read(FILE_HEAD_BYTES + offset, into),
+      close: () => reader.close(),
     };
   }
 
