@@ -47,6 +47,11 @@ export class Operator implements Handler {
     return this.#wishes.isReady;
   }
 
+  /** Something has begun, and is not at its end. */
+  get isAtWork(): boolean {
+    return this.#isLooking;
+  }
+
   /** Begins one of the things that operators do; null where there is none to do now. */
   begin(random: Random): (() => void) | null {
     if (this.#wishes.isSettling || !this.isReady || this.#tasks.length >= TASKS_MAX) return null;

@@ -1,10 +1,13 @@
 /**
- * The end of a run: whoever is lost by then comes back as what it was, however many voters there are; and no
- * place is waited for in the log that its leader has no cause to add.
+ * The end of a run: whoever is lost by then comes back as what it was, however many voters there are; no place
+ * is waited for in the log that its leader has no cause to add; and those that kept their founders change them.
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { founderAddress } from "./address_book.ts";
+import { realServers } from "./make_node.ts";
+import { drawOptions } from "./options.ts";
 import { leaderOf, othersThan, scenario } from "./scenarios.ts";
+import { simulate } from "./simulate.ts";
 import type { Simulation } from "./simulation.ts";
 
 /** Three found a cluster that is to have two voters at the most. */
@@ -74,4 +77,18 @@ Deno.test("where the leader's file is not, the log is told", () => {
     const { logPorts } = simulation.checks.ledgerVotings.current;
     assertEquals(logPorts.get(other!.id), address.logPort);
   }, WITH_ROOM_FOR_TWO);
+});
+
+Deno.test("a run that keeps its founders changes them after its end, and is the same run", () => {
+  const drawn = { members: null, older: [], coreFirst: false, faultsMs: 2_000, operationsMin: 20 };
+  for (const seed of [1, 2]) {
+    const options = drawOptions(seed, drawn);
+    const whole = simulate(options, realServers);
+    const short = simulate(options, realServers, null, false, (one) => one.runToItsEnd());
+    assertEquals([whole.check, short.check], [null, null], whole.message);
+    assertEquals(whole.hash, short.hash);
+    const changed = [whole, short].map(({ counters }) => counters["members changed after the end"]);
+    assertEquals(changed, [1, undefined]);
+    assert(whole.events > short.events);
+  }
 });

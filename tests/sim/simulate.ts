@@ -55,7 +55,7 @@ function resultOf(simulation: Simulation, error: Error | null): SimResult {
     check: error === null ? null : error instanceof CheckFailure ? error.check : "exception",
     message: error?.message ?? "",
     stack: cause?.stack ?? "",
-    hash: world.trace.hash.hex(),
+    hash: simulation.hash,
     events: world.events,
     simulatedMs: world.now / 1000,
     acknowledged: history.acknowledged,

@@ -15,12 +15,14 @@ import { FormingFaults } from "./forming_faults.ts";
 import type { History } from "./history.ts";
 import { leaveOut } from "./left_out.ts";
 import type { Marks } from "./marks.ts";
+import { drawMembers, type MembersOptions } from "./member_options.ts";
 import { Operator } from "./operator.ts";
 import type { SimOptions } from "./options.ts";
 import { patienceMs } from "./patience.ts";
 import type { RedisWorkload } from "./redis_workload.ts";
 import type { ServerFactory } from "./server_factory.ts";
 import { leftoversOf } from "./server_leftovers.ts";
+import type { Origins } from "./server_setting.ts";
 import type { SimServer } from "./sim_server.ts";
 import { type LineSink, Trace } from "./trace.ts";
 import { Workloads } from "./workloads.ts";
@@ -29,6 +31,9 @@ import { SECOND_US, World } from "./world.ts";
 /** How long the faulty phase may go on for its operations, and how often it gets easier meanwhile. */
 const EXTRA_MINUTES_MAX = 15;
 const EASE_SECONDS = 20;
+/** Changes after the end of a run that keeps its founders; and draws for each that may find nothing to do. */
+const LAST_CHANGES = 2;
+const LAST_TRIES = 10;
 
 export class Simulation {
   readonly options: SimOptions;
@@ -36,7 +41,10 @@ export class Simulation {
   readonly cluster: SimCluster;
   readonly workloads: Workloads;
   readonly faults: Faults;
+  /** Who changes the members while the run goes on; null where they stay until its end. */
   readonly operator: Operator | null;
+  /** Of the run without the changes after its end. */
+  #hash: string | null = null;
   readonly #demands: Demands;
   readonly #builds: BuildChanges;
   readonly #random: Random;
@@ -47,17 +55,10 @@ export class Simulation {
     const world = this.world = new World(new Trace(sink, verbose));
     const cluster = this.cluster = new SimCluster(options, factory, world, random);
     this.workloads = new Workloads(cluster);
-    const { fabric, servers, everyServer, addresses, atlas, marks, checks } = cluster;
-    const operator = this.operator = options.members === null ? null : new Operator({
-      fabric,
-      options: options.members,
-      servers,
-      checks,
-      atlas,
-      addresses,
-      everyServer,
-      addServer: (origins) => cluster.addServer(origins),
-    }, new Random(options.seed ^ 0x09e7));
+    const { fabric, servers, atlas, marks, checks } = cluster;
+    const operator = this.operator = options.members === null
+      ? null
+      : this.#newOperator(options.members);
     const { unreachable, connections } = this.workloads.setting;
     const shared = { fabric, options, servers, unreachable, connections, atlas, operator };
     const faults = this.faults = new Faults(shared, random.fork());
@@ -68,6 +69,19 @@ export class Simulation {
     marks.onEarlyReads = () => faults.atEarlyReads();
     this.#demands = new Demands(world, () => this.describe());
     this.#builds = new BuildChanges(cluster, this.#demands);
+  }
+
+  #newOperator(options: MembersOptions): Operator {
+    const { cluster } = this;
+    const { fabric, servers, everyServer, addresses, atlas, checks } = cluster;
+    const addServer = (origins: Origins) => cluster.addServer(origins);
+    const parts = { fabric, options, servers, checks, atlas, addresses, everyServer, addServer };
+    return new Operator(parts, new Random(this.options.seed ^ 0x09e7));
+  }
+
+  /** Of what happened, but for the changes of members after the end of a run that keeps its founders. */
+  get hash(): string {
+    return this.#hash ?? this.world.trace.hash.hex();
   }
 
   get servers(): SimServer[] {
@@ -162,6 +176,11 @@ export class Simulation {
     this.#demandProgress("no progress before the last changes of members");
     this.#phase("members");
     this.workloads.setting.pace = "resting";
+    this.#settle(operator);
+    this.workloads.setting.pace = "hurried";
+  }
+
+  #settle(operator: Operator): void {
     operator.settle();
     const { timing: { electionTimeoutMs }, restartMaxMs } = this.options;
     const millis = electionTimeoutMs * 60 + patienceMs(this.options) * 2 + restartMaxMs;
@@ -172,7 +191,33 @@ export class Simulation {
       () => operator.unsettled() === null,
       () => `${operator.unsettled()}. ${this.describe()}`,
     );
-    this.workloads.setting.pace = "hurried";
+  }
+
+  /**
+   * A run that keeps its founders changes members after its end: what its servers have been through must not
+   * stand in the way. Nothing else fails meanwhile. Drawn apart, and no part of the run's hash.
+   */
+  changeAtLast(): void {
+    if (this.operator !== null) return;
+    this.#hash = this.world.trace.hash.hex();
+    const random = new Random(this.options.seed ^ 0x1a57);
+    const operator = this.#newOperator(drawMembers(random));
+    // Whoever is out for good may hold the raise of the cluster version back, see `upgrade`.
+    const mayStay = () => operator.isReady || this.servers.some(({ isOut }) => isOut);
+    this.demand("no raise of the cluster version at last", this.#raiseSeconds, mayStay);
+    if (!operator.isReady) return;
+    this.#phase("last changes");
+    for (let i = 0; i < LAST_CHANGES; i++) {
+      for (let tries = 0; tries < LAST_TRIES && operator.begin(random) === null;) tries++;
+    }
+    this.demand("a change takes for ever", 60, () => !operator.isAtWork);
+    this.#settle(operator);
+    this.demand(
+      "no convergence after the last changes",
+      60 + catchUpMs(this.cluster) / 1000,
+      () => haveConverged(this.cluster),
+    );
+    this.world.counters.add("members changed after the end");
   }
 
   #demandProgress(check: string): void {
@@ -206,13 +251,16 @@ export class Simulation {
       this.#builds.upgrade(server);
       this.#demandProgress("no progress after an upgrade");
     }
-    const seconds = 15 + this.options.timing.electionTimeoutMs * 20 / 1000;
-    this.demand("no raise of the cluster version", seconds, () => {
+    this.demand("no raise of the cluster version", this.#raiseSeconds, () => {
       // Whoever is out for good holds it back, also where that shows only now, at its last start.
       return this.servers.some(({ isOut }) => isOut) || this.servers.every(({ probe }) => {
         return probe?.isOpen() === true && probe.clusterVersion() === CLUSTER_VERSION_MAX;
       });
     });
+  }
+
+  get #raiseSeconds(): number {
+    return 15 + this.options.timing.electionTimeoutMs * 20 / 1000;
   }
 
   /** Stops the clients; then all servers have to hold and apply the same. */
@@ -269,6 +317,11 @@ export class Simulation {
   }
 
   runAll(): void {
+    this.runToItsEnd();
+    this.changeAtLast();
+  }
+
+  runToItsEnd(): void {
     this.warmUp();
     this.breakThings();
     if (this.options.coreFirst) this.healCore();
