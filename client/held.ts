@@ -21,6 +21,8 @@ export interface Taken {
 
 /** Timers of all runtimes take no longer ones. */
 const TIMER_MS_MAX = 2_147_483_647;
+/** After an extending that failed, the next one. */
+const AGAIN_MS = 200;
 const decoder = new TextDecoder();
 
 class Held {
@@ -142,21 +144,19 @@ class Held {
     return this.#lose("late", "its time was over before the cluster could be asked to extend it");
   }
 
-  /** Extends it now and then; what fails is tried again, until its time is over. */
-  #keep(): void {
-    const { lease, timeoutMs } = this.#taken;
-    const pauseMs = Math.min(lease.ttlMs / 3, TIMER_MS_MAX);
+  /** Extends it now and then; what fails is tried again soon, until its time is over. */
+  #keep(pauseMs = this.#taken.lease.ttlMs / 3): void {
     this.#keepTimer = setTimeout(async () => {
+      const timeoutMs = Math.max(1, Math.min(this.#taken.timeoutMs, this.leftMs));
+      let nextMs: number | undefined;
       try {
-        await this.#extend({
-          timeoutMs: Math.max(1, Math.min(timeoutMs, this.leftMs)),
-          signal: undefined,
-        });
+        await this.#extend({ timeoutMs, signal: undefined });
       } catch {
         // Whether it is lost by that is known already.
+        nextMs = AGAIN_MS;
       }
-      if (this.#loss === null && this.#letGo === null) this.#keep();
-    }, pauseMs);
+      if (this.#loss === null && this.#letGo === null) this.#keep(nextMs);
+    }, Math.min(pauseMs, TIMER_MS_MAX));
   }
 
   /** Looks again when its time is over. */

@@ -150,6 +150,22 @@ test("client locks: it is extended by itself, and lost where its session is over
     );
   }));
 
+test("client locks: an extending that is refused is tried again soon, and the lock is not lost by it", () =>
+  withLocks(async (locks, [client], leader) => {
+    const lock = await client!.lock("jobs", { ttlMs: TTL_MS });
+    let refused = 0;
+    locks.serve(leader, (request) => {
+      if (!request.includes("EXEC") || refused === 3) return undefined;
+      refused++;
+      return "-MISCONF no room on the disk: nothing was done\r\n";
+    });
+    await until("it to be refused", () => refused === 3);
+    const before = lock.leftMs;
+    await until("it to be extended all the same", () => lock.leftMs > before);
+    deepStrictEqual([lock.isHeld, lock.signal.aborted], [true, false]);
+    await lock.unlock();
+  }));
+
 test("client locks: a key that somebody took over is theirs, and the lock is lost", () =>
   withLocks(async (locks, [client]) => {
     const lock = await client!.lock("jobs");

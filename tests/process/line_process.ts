@@ -40,6 +40,11 @@ export class LineProcess implements AsyncDisposable {
     return this.#out.wholeLines()[at]!;
   }
 
+  /** Until it says on standard error that it waits. */
+  async waiting(): Promise<void> {
+    await eventually(`${this.#name} to wait`, () => this.#error.text.includes("waiting for"));
+  }
+
   write(text: string): Promise<void> {
     return this.#input.write(new TextEncoder().encode(text));
   }

@@ -184,6 +184,39 @@ clusterTest(
 );
 
 clusterTest(
+  "locks: a user with the rules of docs/locks.md has them, and gives the password by standard input",
+  { size: 1 },
+  async (cluster) => {
+    await started(cluster);
+    const leader = await cluster.waitForLeader();
+    using socket = await RedisSocket.connect(leader.clientPort);
+    const rules = "+@read +@write +@transaction +raftkv.watch".split(" ");
+    await socket.ask("ACL", "SETUSER", "admin", "on", ">admin-password", "allkeys", "+@all");
+    await socket.ask("AUTH", "admin", "admin-password");
+    await socket.ask("ACL", "SETUSER", "worker", "on", ">worker-password", "~jobs*", ...rules);
+    const worker = ["--user", "worker", "--password-stdin"];
+    const shell = ["--", "sh", "-c", 'read -r line; echo "$line"; cat'];
+    await using first = run(cluster, ...worker, "jobs", ...shell);
+    await first.write("worker-password\nfor the command\n");
+    assertEquals(await first.line(), "for the command");
+    await using second = run(cluster, ...worker, "jobs", "--", "echo", "next");
+    await second.write("worker-password\n");
+    await second.waiting();
+    await first.endInput();
+    assertEquals((await first.ended()).code, 0);
+    assertEquals([await second.line(), (await second.ended()).code], ["next", 0]);
+    await using other = run(cluster, ...worker, "other", "--", "echo", "never");
+    await other.write("worker-password\n");
+    const refused = await other.ended();
+    assertEquals([refused.code, refused.out], [125, ""]);
+    assertMatch(refused.error, /NOPERM/);
+    await using wrong = run(cluster, ...worker, "jobs", "--", "echo", "never");
+    await wrong.write("no such password\n");
+    assertMatch((await wrong.ended()).error, /^raftkv-run: .*WRONGPASS/);
+  },
+);
+
+clusterTest(
   "locks: the client keeps a lock over a kill of the leader, and whoever waits has it next",
   {},
   async (cluster) => {

@@ -23,7 +23,7 @@ const PROJECT = {
     files: ["shop.ts"],
   }),
   "shop.ts": `
-import { connect, NotDone, Refused, Unknown, type CasOutcome, type Versioned } from "raftkv/client";
+import { connect, type Lock, LockLost, NotDone, Refused, Unknown, type CasOutcome, type Versioned } from "raftkv/client";
 
 interface Cart { items: string[] }
 
@@ -53,9 +53,18 @@ try {
   else if (error instanceof NotDone || error instanceof Unknown) throw error;
 }
 const { timeToLiveMs } = found!;
+const lock: Lock = await client.lock("till", { ttlMs: 60_000, waitMs: 10_000 });
+await lock.extend();
+const kept: string | null = await client.text.get("till");
+await lock.unlock().catch((error: unknown) => {
+  if (!(error instanceof LockLost)) throw error;
+});
+const again = await client.campaign("till");
+await again.resign();
 console.log(JSON.stringify([
   outcome, stale, new TextDecoder().decode(bytes!), texts, orders.toString(), left.cart,
   left.more.value.toString(), keys, refused, timeToLiveMs! > 500_000, await client.delete("orders"),
+  kept, lock.token > 0, again.token > lock.token, lock.isHeld,
 ]));
 `,
 } as const;
@@ -93,6 +102,7 @@ clusterTest("npm package: packed, installed, compiled strictly and run by Node",
   assertEquals(Object.keys(manifestOf(project, "raftkv").dependencies ?? {}), []);
   await must(project, "node", "node_modules/typescript/bin/tsc");
   await started;
+  for (const { process } of cluster.servers) await process.logged("The cluster version is raised:");
   const addresses = cluster.servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
   const said = await must(project, "node", "shop.js", ...addresses);
   assertEquals(JSON.parse(said), [
@@ -107,6 +117,10 @@ clusterTest("npm package: packed, installed, compiled strictly and run by Node",
     "ERR",
     true,
     true,
+    "",
+    true,
+    true,
+    false,
   ]);
 });
 
