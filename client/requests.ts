@@ -52,13 +52,20 @@ export function incr(key: Key, by: number | bigint): Argument[] {
 /** Commands that change the connection that they are sent on. */
 const OWN_CONNECTION = new Set(
   ["AUTH", "DISCARD", "EXEC", "HELLO", "MULTI", "QUIT", "READONLY", "READWRITE", "RESET", "SELECT"]
-    .concat("UNWATCH", "WATCH"),
+    .concat("UNWATCH", "WATCH", "RAFTKV.UNWATCH", "RAFTKV.WATCH")
+    .concat("SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "CLIENT TRACKING"),
 );
 
+/** As much of it as a command's name has at most. */
+function wordOf(argument: Argument | undefined): string {
+  if (typeof argument === "string") return argument;
+  return new TextDecoder().decode(argument?.subarray(0, 32));
+}
+
 /** @throws {TypeError} where the request can't be sent on a connection that is shared. */
-export function checkShared([first]: readonly Argument[]): void {
-  // Longer ones are none of these.
-  const name = typeof first === "string" ? first : new TextDecoder().decode(first?.subarray(0, 32));
+export function checkShared([first, second]: readonly Argument[]): void {
+  const command = wordOf(first);
+  const name = command.toUpperCase() === "CLIENT" ? `${command} ${wordOf(second)}` : command;
   if (!OWN_CONNECTION.has(name.toUpperCase())) return;
   throw new TypeError(`${name} would change the connection that all calls share: see transact()`);
 }

@@ -382,8 +382,11 @@ test("client: any command can be sent, but for those that change the connection"
     strictEqual(await client.command(["EXISTS", "k"], { isWrite: false }), 1);
     await errorOf(Unknown, client.command(["EXPIRE", "k", "60"]));
     strictEqual(server!.count("EXPIRE"), 1);
-    for (const name of ["MULTI", "watch", "Hello", "QUIT"]) {
-      throws(() => client.command([name]), /would change the connection that all calls share/);
+    for (const name of ["MULTI", "watch", "Hello", "QUIT", "Subscribe x", "client tracking on"]) {
+      throws(
+        () => client.command(name.split(" ")),
+        /would change the connection that all calls share/,
+      );
     }
     throws(() => client.command([new TextEncoder().encode("exec")]), /would change the connection/);
     throws(() => client.command([]), /begins with its name/);

@@ -327,3 +327,15 @@ Deno.test("hostile names and patterns are taken as bytes", () => {
   ]]);
   assertEquals(writer.ask(["PUBSUB", "CHANNELS", "\xff*"]), [[name]]);
 });
+
+Deno.test("channels of shards are refused, and it is said what to use", () => {
+  const one = client(new OneServer());
+  for (const name of ["SSUBSCRIBE", "SUNSUBSCRIBE", "spublish"]) {
+    const [reply] = one.ask([name, "x", "y"]);
+    assertEquals(
+      (reply as Error).message,
+      `ERR unknown command '${name}': there is one shard, and without the first letter it reaches ` +
+        "all of it",
+    );
+  }
+});

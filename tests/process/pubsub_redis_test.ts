@@ -324,6 +324,24 @@ redisTest(
           return heard;
         };
         assertEquals(await outcomes(clientPort, true), await outcomes(redis.port, false));
+        const isClosedBy = async (port: number, isOurs: boolean, rules: string) => {
+          using root = await RedisSocket.connect(port);
+          if (isOurs) assertEquals(await root.ask("AUTH", "root", "root"), "OK");
+          const made = ["on", ">pass", "~*", "+@all", "resetchannels", "&a*"];
+          assertEquals(await root.ask("ACL", "SETUSER", "open", ...made), "OK");
+          using socket = await RedisSocket.connect(port);
+          assertEquals(await socket.ask("AUTH", "open", "pass"), "OK");
+          assertEquals(await socket.ask("SUBSCRIBE", "a1"), ["subscribe", "a1", 1]);
+          assertEquals(await root.ask("ACL", "SETUSER", "open", ...rules.split(" ")), "OK");
+          assertEquals(typeof await root.ask("PUBLISH", "a1", "x"), "number");
+          return await socket.readRaw() === "";
+        };
+        for (
+          const rules of ["resetchannels", "resetchannels &a1", "&b", "resetchannels &b", "-get"]
+        ) {
+          const theirs = await isClosedBy(redis.port, false, rules);
+          assertEquals(await isClosedBy(clientPort, true, rules), theirs, rules);
+        }
       });
     } finally {
       await redis.stop();
