@@ -7,13 +7,13 @@ const STALE = "a client that keeps what it reads never keeps what is stale, what
 
 export const PUBSUB: readonly TestedMutant[] = [
   tested([
-    "pubsub-revoked-is-told",
-    "Who lost a channel is told what comes later in the same turn",
+    "pubsub-revoked-stays",
+    "Who lost a channel stays until something comes there",
     CHANNELS,
-    "a revocation holds for what comes after it in the same entry",
+    "who loses a channel, the command or its user is disconnected before anything more is told",
   ], [
-    "node/pubsub/channels.ts",
-    "    if (!one.isAllowed(users)) continue;\n",
+    "node/pubsub/pubsub.ts",
+    "    for (const one of this.#connections) one.isAllowed(users);\n",
     "",
   ]),
   tested([

@@ -191,7 +191,7 @@ Deno.test("a client that keeps what it reads never keeps what is stale, whatever
   const keys = ["a", "b", "c"];
   for (let seed = 0; seed < 150; seed++) {
     const random = new Random(seed);
-    const server = new OneServer({ trackingBytesMax: 500 });
+    const server = new OneServer({ trackingBytesMax: 400 });
     const isBroadcast = random.chance(0.3);
     const reader = client(server, "HELLO 3", `CLIENT TRACKING ON${isBroadcast ? " BCAST" : ""}`);
     const writer = client(server);
