@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { BuildBefore, needsBuildBefore } from "./build_before.ts";
 import { clusterTest, type Server } from "./harness.ts";
 import { eventually } from "./patience.ts";
-import { RedisSocket } from "./redis_socket.ts";
+import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 import { needsProgram, unmet } from "./requirements.ts";
 
 async function subscribed(server: Server, ...words: string[]): Promise<RedisSocket> {
@@ -152,5 +152,41 @@ clusterTest(
       );
       assertEquals(refused, []);
     }
+  },
+);
+
+clusterTest(
+  "process: who keeps what it has read is told of changes, and to forget all when the leader is lost",
+  {},
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    const follower = cluster.others(leader)[0]!;
+    using client = cluster.client();
+    assert((await client.set("k", "old")).startsWith("OK"));
+    using reader = await subscribed(follower, "HELLO", "3");
+    assertEquals(await reader.ask("READONLY"), "OK");
+    await eventually("the follower to have it", async () => await reader.ask("GET", "k") === "old");
+    assertEquals(await reader.ask("CLIENT", "TRACKING", "ON"), "OK");
+    assertEquals(await reader.ask("GET", "k"), "old");
+    assert((await client.set("k", "new")).startsWith("OK"));
+    const forget = (key: string) => `>2\r\n$10\r\ninvalidate\r\n${key}`;
+    assertEquals(await reader.readRaw(), forget("*1\r\n$1\r\nk\r\n"));
+    assertEquals(await reader.ask("GET", "k"), "new");
+    await leader.kill();
+    assertEquals(await reader.readRaw(), forget("_\r\n"));
+    await cluster.waitForLeader(cluster.others(leader));
+    // What is read from now on is told as well. That the next leader is known may come first.
+    using later = cluster.client();
+    while (!(await later.set("k", "newest")).startsWith("OK"));
+    using other = await subscribed(follower, "READONLY");
+    await eventually("the newest", async () => await other.ask("GET", "k") === "newest");
+    await reader.write(encodeRequest(["GET", "k"]));
+    let heard = "";
+    while (!heard.includes("newest")) heard = await reader.readRaw();
+    while (!(await later.set("k", "last")).startsWith("OK"));
+    while (!heard.includes("invalidate")) heard = await reader.readRaw();
+    // Or all, where the leadership has moved on once more.
+    assert([forget("*1\r\n$1\r\nk\r\n"), forget("_\r\n")].includes(heard), heard);
   },
 );
