@@ -10,14 +10,12 @@ import { assertHolds, Load } from "./load.ts";
 import { eventually, sleep } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 import { needsProgram, unmet } from "./requirements.ts";
-import type { LogLine } from "./server_process.ts";
+import { type LogLine, OF_THE_MACHINE } from "./server_process.ts";
 
 const WRITES = 200;
 const LEADER_TRIES = 30;
 /** How often a server may say the same of the same peer in one life: each restart is worth one. */
 const COMPLAINTS_MAX = 3;
-/** What a busy machine brings about, whatever the builds are. */
-const OF_THE_MACHINE = /^(Slow disk|This server stood still)/;
 
 const notRun = unmet(needsBuildBefore(), needsProgram("tar", "--version"));
 const options = { storage: SMALL_STORAGE, notRun, deadlineMs: 900_000 };

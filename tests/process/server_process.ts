@@ -33,6 +33,9 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
+/** What a server says of the machine that it runs on: a busy one may earn that at any time. */
+export const OF_THE_MACHINE = /^(Slow disk|This server stood still)/;
+
 /** Processes that were started and have not ended: whatever happens, none outlives the tests. */
 const running = new Set<Deno.ChildProcess>();
 
