@@ -16,7 +16,7 @@ import { deadlineUntilTurnMs, elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
 import { backedUpServer } from "./backup_source.ts";
 import { clusterStatus } from "./facts/cluster_status.ts";
-import { clientLoad, nodeCounts, nodeHealth } from "./facts/node_counts.ts";
+import { CountedLoad, nodeCounts, nodeHealth } from "./facts/node_counts.ts";
 import type { NodeView } from "./facts/node_view.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
 import { openSession } from "./open_session.ts";
@@ -82,7 +82,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   });
 
   get clientLoad(): ClientLoad {
-    return clientLoad(this.#state);
+    return new CountedLoad(this.#state);
   }
 
   // What the shells call.

@@ -91,8 +91,14 @@ export class RedisSocket {
 
 /** A request as an array of bulk strings; a character above 0x7F is one byte of that number. */
 export function encodeRequest(args: readonly string[]): Uint8Array {
-  const parts = args.map((arg) => `$${arg.length}\r\n${arg}\r\n`);
-  return toBytes(`*${args.length}\r\n${parts.join("")}`);
+  return toBytes(requestText(args));
+}
+
+/** The same as a text of which every character is one byte. */
+export function requestText(args: readonly string[]): string {
+  let text = `*${args.length}\r\n`;
+  for (const arg of args) text += `$${arg.length}\r\n${arg}\r\n`;
+  return text;
 }
 
 /** The length of the reply that begins at `bytes[start]`; 0 where it is not whole. */

@@ -9,17 +9,14 @@ import { neededByEntries } from "../../lib/node/peers/peer_version.ts";
 import { entryKind, ENVELOPE_BYTES } from "../../lib/raft/envelope.ts";
 import { EntryKind } from "../../lib/raft/types.ts";
 import { Node } from "../../lib/node/node.ts";
-import { NO_TERM } from "../../lib/raft/log.ts";
 import { DataDirectory, DataDirectoryError } from "../../lib/storage/data_directory.ts";
 import { ByteReader, readU64 } from "../../lib/util/bytes.ts";
 import { keepView } from "../../lib/wire/rpc/entries.ts";
 import { decodeMessage } from "../../lib/wire/rpc/rpc_messages.ts";
 import { FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from "../../lib/wire/rpc/rpc_types.ts";
 import { CHECKSUM_BYTES, LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
-import type { ServerProbe } from "./server_probe.ts";
+import { NodeProbe } from "./node_probe.ts";
 import { FaultyDisk } from "./server_disk.ts";
-import { leftoverOf } from "./leftovers.ts";
-import type { SimOptions } from "./options.ts";
 import { DATA_PATH, preparedDisk } from "./origin.ts";
 import type {
   BuiltServer,
@@ -30,7 +27,6 @@ import type {
   Vote,
 } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
-import { leaderOf } from "../../lib/raft/state.ts";
 import { FakePasswords } from "../node/fake_passwords.ts";
 
 /** docs/protocol.md: where a frame has its term. */
@@ -83,58 +79,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
   const { identity: { incarnation } } = directory;
   const { members, links } = node;
   const secretExchanged = () => links.secretExchanged();
-  return { node, probe: probeOf(node, options), incarnation, members, secretExchanged };
-}
-
-/** Indexes and terms count from the origin, so that the checks need not know of it. */
-function probeOf(node: Node, options: SimOptions): ServerProbe {
-  const { origin } = options;
-  const state = () => node.raft!.state;
-  const log = () => node.raft!.state.log;
-  const store = () => node.store!;
-  return {
-    // A log that is repaired from the very beginning holds nothing yet that the checks know of.
-    isOpen: () => node.raft !== null && node.raft.state.log.snapshot.index >= origin.index,
-    isPrepared: () => node.links.formation.record?.stage === "prepared",
-    clusterId: () => {
-      const { isFormed, clusterId } = node.links.formation;
-      return isFormed ? clusterId : null;
-    },
-    isLeader: () => state().role.kind === "leader",
-    isSuspect: () => state().suspect,
-    isDurablySound: () => {
-      const { suspect, output } = state();
-      return !suspect && output.durableVersion === output.hardStateVersion;
-    },
-    raft: () => node.raft?.state ?? null,
-    term: () => state().term - origin.term,
-    votedFor: () => state().votedFor,
-    commitIndex: () => state().commitIndex - origin.index,
-    appliedIndex: () => store().appliedIndex - origin.index,
-    snapshotIndex: () => log().snapshot.index - origin.index,
-    lastIndex: () => log().lastIndex - origin.index,
-    termAt: (index) => relativeTerm(log().termAt(index + origin.index), origin.term),
-    dataAt: (index) => log().at(index + origin.index).data,
-    reaches: (index) => node.log!.reader.reaches(index),
-    hasRoom: () => node.log!.hasRoom(),
-    durableIndex: () => log().durableIndex - origin.index,
-    matchIndexOf: (id) => (leaderOf(state())?.progress.get(id)?.matchIndex ?? 0) - origin.index,
-    store: () => node.store,
-    digest: () => `${store().digest()}, cluster version ${store().clusterVersion}`,
-    clusterVersion: () => store().clusterVersion,
-    versionInLog: () => Math.max(store().clusterVersion, neededByEntries(log().entries)),
-    clockMs: () => store().clockMs,
-    waitingCommands: () => node.clientLoad.waitingCommands,
-    waitingEntries: () => node.clientLoad.waitingEntries,
-    hasDueKeys: () => store().hasDueKeys(),
-    heldCommands: () => node.clientLoad.heldCommands,
-    leftover: () => leftoverOf(node, options),
-  };
-}
-
-/** The term of an entry, counted from the origin's; what is unknown stays below zero. */
-function relativeTerm(term: number, from: number): number {
-  return term === NO_TERM ? NO_TERM : term - from;
+  return { node, probe: new NodeProbe(node, options), incarnation, members, secretExchanged };
 }
 
 function versionIn(frame: Uint8Array): number {

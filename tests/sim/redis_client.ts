@@ -3,7 +3,7 @@
  * their replies in order, follows -MOVED, and never sends again what may have been done.
  */
 import type { Random } from "../../lib/util/random.ts";
-import { encodeRequest, parseReply, type Reply, replyLength } from "../process/redis_socket.ts";
+import { parseReply, type Reply, replyLength, requestText } from "../process/redis_socket.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
 import type { ClientSetting } from "./client.ts";
 import { ClientConnection, type ConnectionOwner } from "./client_connection.ts";
@@ -101,8 +101,7 @@ export class RedisClient implements Handler, ConnectionOwner {
     if (asks.length === 0) return;
     this.#waiting = [...asks];
     this.#setting.fabric.world.counters.add("redis requests", asks.length);
-    const text = asks.map(({ args }) => fromBytes(encodeRequest(args))).join("");
-    connection.send(toBytes(text));
+    connection.send(toBytes(asks.map(({ args }) => requestText(args)).join("")));
     this.#waitForAnswer();
   }
 
@@ -153,10 +152,7 @@ export class RedisClient implements Handler, ConnectionOwner {
 
   received(connection: ClientConnection, bytes: Uint8Array): void {
     if (connection !== this.#connection) return;
-    const joined = new Uint8Array(this.#bytes.length + bytes.length);
-    joined.set(this.#bytes);
-    joined.set(bytes, this.#bytes.length);
-    this.#bytes = joined;
+    const joined = this.#bytes = joinBytes(this.#bytes, bytes);
     let at = 0;
     while (connection === this.#connection && at < joined.length) {
       const length = this.#lengthAt(joined, at);
@@ -213,6 +209,14 @@ export class RedisClient implements Handler, ConnectionOwner {
     this.#target = addresses.atClientPort(port);
     this.#leaves = true;
   }
+}
+
+function joinBytes(rest: Uint8Array, more: Uint8Array): Uint8Array {
+  if (rest.length === 0) return more;
+  const joined = new Uint8Array(rest.length + more.length);
+  joined.set(rest);
+  joined.set(more, rest.length);
+  return joined;
 }
 
 /** What stands in an answer to a command that was not let through, or that the codec refuses by itself. */

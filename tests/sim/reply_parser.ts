@@ -1,5 +1,7 @@
 /** The client's half of the line protocol: replies out of bytes in any pieces. */
 
+import { fromBytes } from "../process/socket.ts";
+
 export interface Reply {
   /** The first word of the line: `OK`, `VALUE`, `DELETED`, `ERR_...`. */
   readonly word: string;
@@ -9,7 +11,6 @@ export interface Reply {
   readonly value: string | null;
 }
 
-const DECODER = new TextDecoder("latin1");
 const EMPTY = new Uint8Array(0);
 
 export class ReplyParser {
@@ -34,7 +35,7 @@ export class ReplyParser {
     const end = bytes.indexOf(0x0a, this.#at);
     if (end < 0) return null;
     if (end === this.#at || bytes[end - 1] !== 0x0d) throw new Error("A reply line lacks its \\r");
-    const words = DECODER.decode(bytes.subarray(this.#at, end - 1)).split(" ");
+    const words = fromBytes(bytes.subarray(this.#at, end - 1)).split(" ");
     const word = words.shift()!;
     if (word !== "VALUE") {
       this.#at = end + 1;
@@ -48,6 +49,6 @@ export class ReplyParser {
       throw new Error("A value is not followed by a line end");
     }
     this.#at = valueEnd + 2;
-    return { word, words, value: DECODER.decode(bytes.subarray(end + 1, valueEnd)) };
+    return { word, words, value: fromBytes(bytes.subarray(end + 1, valueEnd)) };
   }
 }

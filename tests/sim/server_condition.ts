@@ -72,8 +72,8 @@ export class ServerCondition {
   }
 
   /** A log that gets room by giving files up never says that it had none. */
-  noteRoom(hasRoom: boolean): void {
-    if (!hasRoom) this.#lacksFiles = true;
+  noteRoom(probe: ServerProbe, disk: ServerDisk): void {
+    if (!this.#lacksFiles) this.#lacksFiles = disk.isBounded || !probe.hasRoom();
   }
 
   /**

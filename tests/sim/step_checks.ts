@@ -72,7 +72,7 @@ export class StepChecks implements StreamingServer {
   get streaming(): StreamingServer | null {
     const { probe, disk, condition } = this.#server;
     if (probe === null || probe.raft() === null) return null;
-    condition.noteRoom(probe.hasRoom() && !disk.isBounded);
+    condition.noteRoom(probe, disk);
     return this;
   }
 

@@ -90,7 +90,8 @@ export class StreamChecks {
   }
 
   /** Looks at a server after a step. */
-  check({ id, monotonicMs, state }: StreamingServer, isWoken: boolean): void {
+  check(server: StreamingServer, isWoken: boolean): void {
+    const { id, state } = server;
     const gap = this.#gap;
     this.#gap = null;
     if (state.role.kind !== "leader") return;
@@ -102,7 +103,7 @@ export class StreamChecks {
       if (stream === undefined) continue;
       if (mode !== "snapshot" || stream.term !== state.term) this.#streams.delete(key);
       else if (isWoken) {
-        this.#checkSilence(stream, monotonicMs, `leader ${id} has sent ${follower}`);
+        this.#checkSilence(stream, server.monotonicMs, `leader ${id} has sent ${follower}`);
       }
     }
   }

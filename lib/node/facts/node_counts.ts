@@ -68,17 +68,46 @@ export function nodeHealth(state: NodeState): NodeHealth {
   };
 }
 
-/** What clients have open here: nothing of it may be left after them. */
-export function clientLoad(state: NodeState): ClientLoad {
-  const { sessions, sessionLimits, appender, readWaiters } = state;
-  return {
-    connections: sessions.count,
-    bufferBytes: sessionLimits.budget.bytes,
-    waitingEntries: appender.proposals.length,
-    waitingRounds: readWaiters.length,
-    waitingCommands: sessions.waitingForLeader,
-    watches: state.watches.count,
-    subscriptions: state.pubsub.channels.count,
-    heldCommands: sessions.heldCommands,
-  };
+/**
+ * What clients have open here: nothing of it may be left after them. Each figure is counted when it is read:
+ * some walk over all sessions and their commands.
+ */
+export class CountedLoad implements ClientLoad {
+  readonly #state: NodeState;
+
+  constructor(state: NodeState) {
+    this.#state = state;
+  }
+
+  get connections(): number {
+    return this.#state.sessions.count;
+  }
+
+  get bufferBytes(): number {
+    return this.#state.sessionLimits.budget.bytes;
+  }
+
+  get waitingEntries(): number {
+    return this.#state.appender.proposals.length;
+  }
+
+  get waitingRounds(): number {
+    return this.#state.readWaiters.length;
+  }
+
+  get waitingCommands(): number {
+    return this.#state.sessions.waitingForLeader;
+  }
+
+  get watches(): number {
+    return this.#state.watches.count;
+  }
+
+  get subscriptions(): number {
+    return this.#state.pubsub.channels.count;
+  }
+
+  get heldCommands(): number {
+    return this.#state.sessions.heldCommands;
+  }
 }
