@@ -77,16 +77,16 @@ export class Store {
     const keys = new Keyspace(contents);
     this.#keys = keys;
     this.#writes = new Writes(keys);
-    this.#sessionCommands = new SessionCommands(this.clientSessions, keys, (bytes, at, result) => {
-      this.#apply(bytes, at, result);
-    });
+    const run = (bytes: Uint8Array, at: number, result: Result) =>
+      this.#apply(bytes, at, innerOf(bytes, at), result);
+    this.#sessionCommands = new SessionCommands(this.clientSessions, keys, run);
     this.#groups = new Groups(keys, {
       inGroup: (bytes, offset, result) => this.#run(bytes, offset, result),
-      inTransaction: (bytes, offset, result) => this.#judgeAndRun(bytes, offset, result),
+      inTransaction: (bytes, offset, result) => {
+        this.#judgeAndRun(bytes, offset, innerOf(bytes, offset), result);
+      },
     });
-    this.#reads = new Reads(keys, (cursor, keysMax, visit) => {
-      return scanKeys(keys, cursor, keysMax, visit);
-    });
+    this.#reads = new Reads(keys, (cursor, max, visit) => scanKeys(keys, cursor, max, visit));
     if (restored === undefined) return;
     keys.index = restored.head.index;
     keys.clockMs = restored.head.clockMs;
@@ -181,13 +181,12 @@ export class Store {
     const inner = innerOf(bytes, offset);
     const op = bytes[inner + 4]!;
     if (op >= FIRST_READ_OP) broken(`Cannot apply operation ${op}: reads are not in the log`);
-    if (bytes[offset + 4] !== Op.inSession) this.#apply(bytes, offset, result);
+    if (bytes[offset + 4] !== Op.inSession) this.#apply(bytes, offset, inner, result);
     else this.#sessionCommands.runOnce(bytes, offset, result);
   }
 
-  #apply(bytes: Uint8Array, offset: number, result: Result): void {
-    const inner = innerOf(bytes, offset);
-    if (bytes[inner + 4] !== Op.transaction) return this.#judgeAndRun(bytes, offset, result);
+  #apply(bytes: Uint8Array, offset: number, inner: number, result: Result): void {
+    if (bytes[inner + 4] !== Op.transaction) return this.#judgeAndRun(bytes, offset, inner, result);
     if (!this.#permissions.allow(bytes, offset, result)) return;
     this.#reads.beginTransaction(this.#keys.index);
     this.#groups.transact(bytes, inner, result);
@@ -276,9 +275,9 @@ export class Store {
   }
 
   /** Any command but a transaction, if its user may do it. */
-  #judgeAndRun(bytes: Uint8Array, offset: number, result: Result): void {
+  #judgeAndRun(bytes: Uint8Array, offset: number, inner: number, result: Result): void {
     if (!this.#permissions.allow(bytes, offset, result)) return;
-    this.#run(bytes, innerOf(bytes, offset), result);
+    this.#run(bytes, inner, result);
   }
 
   /** Any command but a transaction, of whoever was just judged. */

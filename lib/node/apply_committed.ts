@@ -14,7 +14,7 @@ export function applyCommitted(
   nowMs: number,
   result: Result,
 ): void {
-  const { appender, meters, clock } = state;
+  const { appender, meters, clock, clocks } = state;
   // What was written just now may have blocked.
   const fromMs = persist !== null ? clock.look() : clock.monotonicMs();
   for (const entry of committed) {
@@ -28,4 +28,5 @@ export function applyCommitted(
     timeEntryApplied(state, entry.index);
   }
   meters.apply.observe(clock.look() - fromMs);
+  clocks.follower.applied(store.clockMs);
 }

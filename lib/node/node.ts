@@ -312,6 +312,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (received === null) return;
     replica.store = received.store;
     noteClusterVersion(this.#state, received.store.clusterVersion);
+    this.#state.clocks.follower.applied(received.store.clockMs);
     replica.persister.restart(received.position);
     this.#evaluator.users.note();
   }
@@ -328,8 +329,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       assert(store.appliedIndex >= readIndex, "A read round is ahead of what is applied");
       readWaiters.confirm(round);
     }
-    snapshots.take(ready, state.clock.monotonicMs());
-    state.clocks.follower.applied(store.clockMs);
+    snapshots.take(ready, nowMs);
     if (applies) {
       state.sessions.resumeAfterTime();
       noteClusterVersion(state, store.clusterVersion);

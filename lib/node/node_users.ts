@@ -3,6 +3,7 @@ import type { Passwords } from "../host/ports.ts";
 import { Users } from "../kv/users/users.ts";
 import { NOBODY } from "../raft/types.ts";
 import type { UserRequest } from "../wire/acl.ts";
+import type { AccessUsers } from "../wire/client_access.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import type { Answer } from "../wire/questions.ts";
 import { type Asker, Security } from "./security/security.ts";
@@ -12,7 +13,7 @@ import { type NodeState, scheduleTurn } from "./state.ts";
 /** Of a server that has no store yet. */
 const NO_USERS = new Users();
 
-export class NodeUsers {
+export class NodeUsers implements AccessUsers {
   readonly #state: NodeState;
   readonly #security: Security;
   /** What this server has of the users is as new as it was when this process began, at least. */
@@ -47,6 +48,12 @@ export class NodeUsers {
       },
       keyedDigest: (bytes) => passwords.keyedDigest(bytes),
     };
+  }
+
+  /** Asked with each command. */
+  get areNone(): boolean {
+    const { replica } = this.#state;
+    return replica === null || (replica.store.users.count === 0 && !this.awaitsUsers);
   }
 
   get users(): Users {

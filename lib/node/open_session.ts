@@ -82,11 +82,7 @@ export function openSession(
     const why = `limits.perAddress.connectionsMax is ${limits.perAddress.connectionsMax}`;
     return { line: `${FULL} for this address: ${why}`, why };
   }
-  const access = new ClientAccess(
-    () => evaluator.users.users,
-    isLoopback,
-    () => evaluator.users.awaitsUsers,
-  );
+  const access = new ClientAccess(evaluator.users, isLoopback);
   const plain = new ClientCodec(limits, { clientId, remote }, access);
   const codec = audit?.(plain, access, remote) ?? plain;
   const session = new Session(remote, codec, evaluator, sessionLimits, access);

@@ -155,7 +155,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     links,
     digests: new DigestExchange(host, links),
     space: new Space({ ...config, statuses: links.statuses, host }),
-    appender: new Appender(limits.entryBytesMax, clock),
+    appender: new Appender(limits.entryBytesMax),
     readWaiters: new ReadWaiters(),
     sessions: new Sessions(),
     sessionLimits: sessionLimitsOf(limits),

@@ -35,9 +35,11 @@ export function commitTo(state: RaftState, index: number): void {
  * an entry of the own term commits by counting; older ones commit with it (paper §5.4.2).
  */
 export function advanceCommit(state: RaftState, leader: LeaderRole): void {
+  if (state.commitIndex === state.log.lastIndex) return;
   const index = quorumValue(
     configurationOf(state),
     (id) => id === state.id ? state.log.durableIndex : leader.progress.get(id)?.matchIndex ?? 0,
+    state.commitIndex,
   );
   if (index <= state.commitIndex || state.log.termAt(index) !== state.term) return;
   for (let i = state.commitIndex + 1; i <= index; i++) {

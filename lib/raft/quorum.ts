@@ -54,20 +54,25 @@ export function hasQuorumWith(
   return hasQuorum(configuration, (id) => id === self || test(id));
 }
 
-/** The greatest number that a majority of voters has reached; 0 where there are no voters. */
+/** The greatest number above `floor` that a majority of voters has reached; `floor` where there is none. */
 export function quorumValue(
   configuration: Configuration,
   valueOf: (id: ServerId) => number,
+  floor = 0,
 ): number {
-  const value = majorityValue(configuration.voters, valueOf);
+  const value = majorityValue(configuration.voters, valueOf, floor);
   if (!isJoint(configuration)) return value;
-  return Math.min(value, majorityValue(configuration.votersOutgoing, valueOf));
+  return Math.min(value, majorityValue(configuration.votersOutgoing, valueOf, floor));
 }
 
 /** Asked with every ack: a few comparisons, and nothing allocated. */
-function majorityValue(voters: readonly ServerId[], valueOf: (id: ServerId) => number): number {
+function majorityValue(
+  voters: readonly ServerId[],
+  valueOf: (id: ServerId) => number,
+  floor: number,
+): number {
   const least = majority(voters);
-  let greatest = 0;
+  let greatest = floor;
   for (const candidate of voters) {
     const value = valueOf(candidate);
     if (value <= greatest) continue;

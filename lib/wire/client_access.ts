@@ -9,44 +9,44 @@ import { Permissions } from "../kv/users/permissions.ts";
 import type { Users } from "../kv/users/users.ts";
 import { ClientError } from "./command_batch.ts";
 
-const NO_USERS = () => null;
+/** The users of this server. */
+export interface AccessUsers {
+  /** As this server has them now; null where it has no store yet. */
+  readonly users: Users | null;
+  /** While it has none: its log has some that are not applied yet. */
+  readonly awaitsUsers: boolean;
+  /** There are none, and none are known to come. */
+  readonly areNone: boolean;
+}
+
+const NO_USERS: AccessUsers = { users: null, awaitsUsers: false, areNone: true };
 
 export class ClientAccess {
   /** 0: nobody has been authenticated. Set by the session, and by RESET. */
   userId = 0;
   /** It connects from the machine that this server runs on. */
   readonly isLoopback: boolean;
-  readonly #users: () => Users | null;
-  readonly #awaitsUsers: () => boolean;
+  readonly #server: AccessUsers;
 
-  /**
-   * `users`: as this server has them now; null where it has no store yet. `awaitsUsers`: while it has none,
-   * whether its log has some that are not applied yet.
-   */
-  constructor(
-    users: () => Users | null = NO_USERS,
-    isLoopback = false,
-    awaitsUsers: () => boolean = () => false,
-  ) {
-    this.#users = users;
+  constructor(server: AccessUsers = NO_USERS, isLoopback = false) {
+    this.#server = server;
     this.isLoopback = isLoopback;
-    this.#awaitsUsers = awaitsUsers;
   }
 
   /** Null where there are none. */
   get users(): Users | null {
-    const users = this.#users();
+    const { users } = this.#server;
     return users === null || users.count === 0 ? null : users;
   }
 
   /** Nothing is answered but what gets one in, or out. */
   get isShut(): boolean {
-    return this.userId === 0 && (this.users !== null || this.#awaitsUsers());
+    return this.userId === 0 && !this.#server.areNone;
   }
 
   mayRun(command: number): boolean {
     const { users } = this;
-    if (users === null) return !this.#awaitsUsers();
+    if (users === null) return !this.#server.awaitsUsers;
     return this.userId !== 0 && users.mayRun(this.userId, command);
   }
 
@@ -70,7 +70,7 @@ export class ClientAccess {
   /** The same for the key `bytes[start, start + length)`. */
   mayTouchAt(access: Access, bytes: Uint8Array, start: number, length: number): boolean {
     const { users } = this;
-    if (users === null) return !this.#awaitsUsers();
+    if (users === null) return !this.#server.awaitsUsers;
     const user = users.byId(this.userId);
     return user !== undefined && (user.mayAll || user.allowsKey(access, bytes, start, length));
   }
@@ -85,14 +85,14 @@ export class ClientAccess {
   /** Why the command at `bytes[at]`, with its user before it, may not be queued now; 0 where it may. */
   denial(bytes: Uint8Array, at: number): ClientError | 0 {
     const { users } = this;
-    if (users === null) return this.#awaitsUsers() ? ClientError.notAuthenticated : 0;
+    if (users === null) return this.#server.awaitsUsers ? ClientError.notAuthenticated : 0;
     const result = new Result();
     return new Permissions(users).allow(bytes, at, result) ? 0 : denialOf(result.status);
   }
 
   /** The user's name; "default" where nobody is authenticated, as Redis calls that. */
   get name(): string {
-    return this.userId === 0 ? "default" : this.#users()?.byId(this.userId)?.name ?? "default";
+    return this.userId === 0 ? "default" : this.#server.users?.byId(this.userId)?.name ?? "default";
   }
 }
 

@@ -130,7 +130,7 @@ export const MEMBERSHIP: readonly Mutant[] = [
   ]),
   mutant("joint-commit-new", "In a joint configuration the new half commits alone", [
     "raft/quorum.ts",
-    "  return Math.min(value, majorityValue(configuration.votersOutgoing, valueOf));",
+    "  return Math.min(value, majorityValue(configuration.votersOutgoing, valueOf, floor));",
     "  return value;",
   ]),
   mutant("joint-commit-any", "In a joint configuration either half commits", [

@@ -6,8 +6,8 @@ const JUDGED = "    if (!this.#permissions.allow(bytes, offset, result)) return;
 export const USERS: readonly Mutant[] = [
   mutant("judged-at-submission", "A write is judged where it is taken, not where it is decided", [
     "kv/store.ts",
-    `${JUDGED}    this.#run(bytes, innerOf(bytes, offset), result);`,
-    "    this.#run(bytes, innerOf(bytes, offset), result);",
+    `${JUDGED}    this.#run(bytes, inner, result);`,
+    "    this.#run(bytes, inner, result);",
   ], [
     "node/evaluator.ts",
     "    const hasRoom = replica.log.hasRoom();\n",
@@ -19,8 +19,8 @@ export const USERS: readonly Mutant[] = [
   ]),
   mutant("parts-unjudged", "In a transaction only EXEC is judged, not what it does", [
     "kv/store.ts",
-    "      inTransaction: (bytes, offset, result) => this.#judgeAndRun(bytes, offset, result),",
-    "      inTransaction: (bytes, offset, result) => this.#run(bytes, innerOf(bytes, offset), result),",
+    "        this.#judgeAndRun(bytes, offset, innerOf(bytes, offset), result);",
+    "        this.#run(bytes, innerOf(bytes, offset), result);",
   ]),
   mutant("user-id-again", "A deleted user's id is given to the next one", [
     "kv/users/users.ts",

@@ -29,7 +29,7 @@ class Clients {
 
   constructor(count: number) {
     this.paces = Array.from({ length: count }, () => new ClientPace());
-    this.gathering = new GroupCommit({ monotonicMs: () => this.nowMs, wallMs: () => 0 });
+    this.gathering = new GroupCommit();
     this.state.role = LEADER;
   }
 
@@ -39,7 +39,7 @@ class Clients {
 
   /** All clients' writes go into the log, and are answered after a flight of 4 ms. */
   flyAll(): void {
-    this.gathering.flushed();
+    this.gathering.flushed(this.nowMs);
     this.nowMs += 4;
     for (const pace of this.paces) this.gathering.answered(pace);
   }
@@ -88,8 +88,8 @@ Deno.test("nobody waits for a few clients, after many bytes, or where this serve
 Deno.test("clients that take their time are not waited for", () => {
   const clients = prompt(16);
   // Two groups of others leave before these come back.
-  clients.gathering.flushed();
-  clients.gathering.flushed();
+  clients.gathering.flushed(clients.nowMs);
+  clients.gathering.flushed(clients.nowMs);
   clients.arrive(0, 16);
   clients.flyAll();
   assertEquals(clients.shouldLinger(), false);

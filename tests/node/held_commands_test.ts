@@ -195,8 +195,7 @@ Deno.test("held: an absolute time that comes back from the log is the one that t
   client.output = "";
   client.send(requestBytes([["SET", "a", "x", "PXAT", `${deadlineMs}`]]), 1_000, false);
   const [command] = server.takeWaiting();
-  const clock = { monotonicMs: () => server.nowMs, wallMs: () => server.nowMs };
-  const appender = new Appender(1_000, clock);
+  const appender = new Appender(1_000);
   appender.append(client.session, 0, command!, 0, command!.length, 1);
   server.refusedWith = AWAIT_LEADER;
   const time = { nowMs: () => server.nowMs, aheadOfWallMs: () => 3_600_000 };

@@ -23,6 +23,7 @@ Deno.test("quorumValue is the greatest number that more than half of the voters 
       }
     }
     assertEquals(quorumValue(configuration, (id) => values.get(id)!), expected);
+    assertEquals(quorumValue(configuration, (id) => values.get(id)!, 4), Math.max(4, expected));
     const test = (id: number) => values.get(id)! >= 5;
     assertEquals(hasQuorum(configuration, test), expected >= 5);
   }
@@ -88,6 +89,7 @@ Deno.test("a joint quorum is a majority of each half, tried over all sets of ser
       expected = Math.max(expected, Math.min(...counted.map((id) => values.get(id)!)));
     }
     assertEquals(quorumValue(configuration, (id) => values.get(id)!), expected);
+    assertEquals(quorumValue(configuration, (id) => values.get(id)!, 4), Math.max(4, expected));
     assertEquals(hasQuorum(configuration, (id) => values.get(id)! >= 5), expected >= 5);
   }
 });

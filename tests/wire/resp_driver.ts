@@ -379,7 +379,15 @@ export class OneClient {
     isLoopback = true,
     trail?: AuditTrail,
   ) {
-    const access = new ClientAccess(() => server.store.users, isLoopback);
+    const access = new ClientAccess({
+      get users() {
+        return server.store.users;
+      },
+      awaitsUsers: false,
+      get areNone() {
+        return server.store.users.count === 0;
+      },
+    }, isLoopback);
     const plain = new ClientCodec(LIMITS, { clientId, remote: "test" }, access);
     const codec = trail === undefined ? plain : new AuditedCodec(plain, trail, access, "test");
     this.server = server;

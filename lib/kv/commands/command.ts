@@ -205,7 +205,8 @@ export function withoutSession(bytes: Uint8Array, offset: number): number {
  * itself. Whoever asks what a command does, and not whose it is, asks this one.
  */
 export function innerOf(bytes: Uint8Array, offset: number): number {
-  const at = withoutSession(bytes, offset);
+  // Asked for each command, several times: as `withoutSession`, without a call.
+  const at = bytes[offset + 4] === Op.inSession ? offset + IN_SESSION_BYTES : offset;
   return bytes[at + 4] === Op.byUser ? at + BY_USER_BYTES : at;
 }
 

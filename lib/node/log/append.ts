@@ -2,7 +2,6 @@
  * Append: gathers writes into log entries and puts them into the shared log together. Remembers whose
  * commands each entry carries, until it is applied or the leadership is lost.
  */
-import type { Clock } from "../../host/ports.ts";
 import { ByteArena } from "../../util/byte_arena.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
@@ -52,7 +51,7 @@ export class Appender {
   /** Entries in the log that wait to be applied, oldest first. */
   readonly proposals: Deque<Proposal> = new Deque<Proposal>(64);
   readonly #entryBytesMax: number;
-  readonly #groupCommit: GroupCommit;
+  readonly #groupCommit = new GroupCommit();
   /** Asked before a command is appended. */
   readonly rewrites: RewriteLimit = new RewriteLimit();
   /** Slows writes down for a follower that could not catch up otherwise. */
@@ -66,9 +65,8 @@ export class Appender {
   #sealedBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
-  constructor(entryBytesMax: number, clock: Clock) {
+  constructor(entryBytesMax: number) {
     this.#entryBytesMax = entryBytesMax;
-    this.#groupCommit = new GroupCommit(clock);
     this.#open.length = ENVELOPE_BYTES;
   }
 
@@ -115,7 +113,7 @@ export class Appender {
   flush(time: LogTime, raft: Pick<Raft, "propose">, nowMs: number): void {
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
-    this.#groupCommit.flushed();
+    this.#groupCommit.flushed(nowMs);
     this.pace.proposed(this.#sealedBytes, nowMs);
     const stampMs = time.nowMs();
     for (const { data, proposal, absoluteTimes } of this.#sealed) {

@@ -8,7 +8,6 @@
  * next write after it has lasted as long as the commit took. There is no such wait for a few clients, for
  * large writes, or for clients that take their time; and no write waits longer than `LINGER_MAX_MS`.
  */
-import type { Clock } from "../../host/ports.ts";
 import type { RaftState } from "../../raft/state.ts";
 import type { ClientPace } from "../session/client_pace.ts";
 
@@ -25,7 +24,6 @@ const LINGER_MAX_MS = 10;
 
 /** Groups are what goes into the log at once; they count from 0. */
 export class GroupCommit {
-  readonly #clock: Clock;
   #group = 0;
   /** Of this group: prompt clients answered, and those of them that have not come back. */
   #answered = 0;
@@ -35,10 +33,6 @@ export class GroupCommit {
   #sinceMs = Infinity;
   /** When the group before was first seen committed; -1 before that. */
   #committedMs = -1;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
 
   /** A write of this client came in. */
   arrived(pace: ClientPace): void {
@@ -58,11 +52,11 @@ export class GroupCommit {
     this.#awaited++;
   }
 
-  /** What was gathered goes into the log. */
-  flushed(): void {
+  /** What was gathered goes into the log; it is `nowMs` by the monotonic clock. */
+  flushed(nowMs: number): void {
     this.#group++;
     this.#answered = this.#awaited = 0;
-    this.#flushedMs = this.#clock.monotonicMs();
+    this.#flushedMs = nowMs;
     this.#sinceMs = Infinity;
     this.#committedMs = -1;
   }

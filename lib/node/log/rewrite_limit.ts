@@ -38,7 +38,9 @@ export class RewriteLimit {
     bytes: Uint8Array,
     at: number,
   ): ClientError | 0 {
-    const steps = judgingSteps(store.users, bytes, at, REWRITTEN_BYTES_MAX);
+    // Before there are users nobody is judged.
+    const { users } = store;
+    const steps = users.count === 0 ? 0 : judgingSteps(users, bytes, at, REWRITTEN_BYTES_MAX);
     if (steps > REWRITTEN_BYTES_MAX) return ClientError.tooMuchToJudge;
     const rewrittenBytes = steps + this.#rewriting.bytesOf(store, bytes, at);
     if (rewrittenBytes === 0) return 0;

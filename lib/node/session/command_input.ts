@@ -56,6 +56,8 @@ export class CommandInput {
   /** The next batch, of at most `commandsMax`; null where nothing whole is there. To be given back. */
   nextBatch(commandsMax: number, clock: { monotonicMs(): number }): CommandBatch | null {
     const buffer = this.#buffer;
+    // As a rule, all that came was in the batch before.
+    if (buffer.length === 0 && this.#codec.bytesNeeded() === 0) return null;
     const batch = this.#batch ??= this.#batches.take();
     batch.clear();
     const room = Math.min(BATCH_COMMANDS_MAX, commandsMax);

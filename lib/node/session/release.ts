@@ -11,6 +11,7 @@ export function releaseReplies(
   meters: RequestMeters,
   confirmedRound: number,
 ): void {
+  if (pending.head === pending.evaluated) return;
   let [runMs, count] = [0, 0];
   let runKind: PendingKind = PendingKind.refused;
   while (pending.head < pending.evaluated) {
