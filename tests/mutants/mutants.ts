@@ -459,8 +459,8 @@ export const OWN: readonly Mutant[] = [
   ]),
   mutant("time-anew", "A new leader's time begins at its wall clock, whatever it was told", [
     "node/time/clocks.ts",
-    "    this.leader.beginTerm(lastStampMs, this.follower.knownMs(lastTerm));",
-    "    this.leader.beginTerm(lastStampMs, lastTerm < 0 ? 0 : null);",
+    "    this.leader.beginTerm(lastStampMs, follower.knownMs(lastTerm), follower.lateMs);",
+    "    this.leader.beginTerm(lastStampMs, lastTerm < 0 ? 0 : null, follower.lateMs);",
   ]),
   mutant("version-ungated", "A new operation comes into the log whatever the cluster version is", [
     "node/evaluator.ts",
