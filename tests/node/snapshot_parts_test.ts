@@ -397,7 +397,13 @@ Deno.test("a snapshot travels, and is loaded, while it is made", () => {
   maker.elapse(0, RAFT, store);
   const chunks: SnapshotChunk[] = [];
   const early: number[] = [];
-  const links = { send: (message: Message) => void chunks.push(message as SnapshotChunk) };
+  const links = {
+    // As the links do: the sender uses the bytes of a chunk again.
+    send(message: Message) {
+      const chunk = message as SnapshotChunk;
+      chunks.push({ ...chunk, data: chunk.data.slice() });
+    },
+  };
   const body = bodyOfRunning(maker.openRunning()!);
   const sender = new SnapshotSender(1, body, 65_536, 0, links);
   const answers: number[] = [];
