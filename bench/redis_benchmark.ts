@@ -2,7 +2,10 @@
 
 export interface RedisBenchmarkOptions {
   readonly port: number;
-  readonly test: "SET" | "GET";
+  /** One of redis-benchmark's own tests, unless there is a command. */
+  readonly test?: "SET" | "GET";
+  /** Its words; `__rand_int__` in one is a number below `keys`. */
+  readonly command?: readonly string[];
   readonly connections: number;
   readonly pipeline: number;
   readonly requests: number;
@@ -30,11 +33,13 @@ const REQUESTS_MIN = 1_000;
 export async function runRedisBenchmark(
   options: RedisBenchmarkOptions,
 ): Promise<RedisBenchmarkResult> {
-  const { port, test, connections, pipeline, requests, valueBytes, keys, ca } = options;
+  const { port, test = "SET", command, connections, pipeline, requests } = options;
+  const { valueBytes, keys, ca } = options;
   const tls = ca === undefined ? [] : ["--tls", "--cacert", ca];
   const { success, stdout, stderr } = await new Deno.Command("redis-benchmark", {
-    args: ["-p", port, "-t", test.toLowerCase(), "-c", connections, "-P", pipeline]
-      .concat("-n", requests, "-d", valueBytes, "-r", keys, "--precision", 3, ...tls).map(String),
+    args: ["-p", port, "-c", connections, "-P", pipeline, "-n", requests, "-d", valueBytes]
+      .concat("-r", keys, "--precision", 3, ...tls, ...command ?? ["-t", test.toLowerCase()])
+      .map(String),
   }).output();
   const text = new TextDecoder().decode(stdout);
   if (!success) {

@@ -282,6 +282,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (leads || state.appender.gatheredBytes > 0) {
       state.meters.requests.at(nowMs);
       if (!state.appender.shouldLinger(raft.state, nowMs)) {
+        if (leads) this.#evaluator.runScripts();
         state.appender.flush(state.clocks.leader, raft, nowMs);
       }
     }
@@ -337,7 +338,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
       if (watches.isKeeping || pubsub.wantsNews) raft.heartbeatWithin(COMMIT_NEWS_MS);
     }
     // What was gathered may have waited for just this commit, which need not wake anybody.
-    const mayFlush = applies && appender.gatheredBytes > 0;
+    const mayFlush = applies && appender.gatheredBytes + appender.comingBytes > 0;
     if (raft.hasReady() || mayFlush) scheduleTurn(state);
     else if (persister.isWaiting) state.options.host.scheduleWrite();
   }

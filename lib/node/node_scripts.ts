@@ -11,6 +11,8 @@ import { writeRespResult } from "../wire/resp/resp_replies.ts";
 import type { ScriptCalls, ScriptEngine } from "../wire/scripts.ts";
 import type { LogEvent } from "./api.ts";
 import { LogPace } from "./reports/log_pace.ts";
+import { ScriptBatch } from "./scripts/script_batch.ts";
+import type { GroupEvents } from "./scripts/script_group.ts";
 import { type Attempt, ScriptQueue } from "./scripts/script_queue.ts";
 import type { ScriptRun } from "./scripts/script_run.ts";
 import { ScriptStop, ScriptStore } from "./scripts/script_store.ts";
@@ -19,6 +21,8 @@ import { type NodeState, scheduleTurn } from "./state.ts";
 
 const LEVELS: readonly LogEvent["level"][] = ["debug", "debug", "info", "warning"];
 const LOGGED_LETTERS_MAX = 512;
+/** What a script that is to be run counts as, where it is asked how long writes wait for others. */
+const SCRIPT_BYTES = 128;
 
 export function scriptQueueOf(
   state: NodeState,
@@ -37,15 +41,26 @@ export function scriptQueueOf(
       const refusal = host.refusal();
       return refusal === AWAIT_LEADER ? ClientError.noLeader : refusal;
     },
-    attempt(engine, run, isHeld) {
+    beginBatch(events) {
       attempts ??= new Attempts(state);
-      return attempts.attempt(engine, run, isHeld, (steps, ns) => queue.took(steps, ns));
+      return attempts.beginBatch(events);
     },
-    append(run, bytes) {
+    attempt(engine, run, batch, isHeld) {
+      return attempts!.attempt(engine, run, batch, isHeld, (steps, ns) => queue.took(steps, ns));
+    },
+    append(group, bytes) {
       const error = host.writeRefusal(bytes, 0);
-      if (error === 0) host.append(run, run.position, bytes, 0, bytes.length, 1);
+      if (error === 0) host.append(group, 0, bytes, 0, bytes.length, 1);
       return error;
     },
+    expectRound(waiter) {
+      const round = host.readRound();
+      state.readWaiters.expect(round, waiter);
+      return round;
+    },
+    arrived: (pace) => state.appender.arrived(pace),
+    answered: (pace) => state.appender.answeredClient(pace),
+    noteReady: (count) => state.appender.comingBytes = count * SCRIPT_BYTES,
     hasWorkLeft: () => host.hasWorkLeft(),
     scheduleTurn: () => scheduleTurn(state),
   });
@@ -59,6 +74,8 @@ class Attempts {
   readonly #commandBytesMax: number;
   readonly #pace = new LogPace();
   #scratch: Store;
+  /** The last batch on that store: it is over. */
+  #last: ScriptBatch | null = null;
 
   constructor(state: NodeState) {
     this.#state = state;
@@ -78,46 +95,61 @@ class Attempts {
     return new Store({ hashSeed: this.#state.options.rng.u32() });
   }
 
-  attempt(
-    engine: ScriptEngine,
-    run: ScriptRun,
-    isHeld: (key: string) => boolean,
-    took: (steps: number, ns: number) => void,
-  ): Attempt {
+  beginBatch(events: GroupEvents): ScriptBatch {
     const { replica, clocks: { leader } } = this.#state;
     assert(replica !== null, "A script before the cluster is formed");
     const [nowMs, aheadMs] = [leader.nowMs(), leader.aheadOfWallMs()];
     const time: LogTime = { nowMs: () => nowMs, aheadOfWallMs: () => aheadMs };
+    // Within another one: of a script that reads alone.
+    if (this.#last?.isOver === false) {
+      return new ScriptBatch(replica.store, this.#newScratch(), time, events);
+    }
     // The store's clock never goes back, and another leader's may have been behind this one's.
-    if (this.#scratch.clockMs > nowMs) this.#scratch = this.#newScratch();
-    const store = new ScriptStore(replica.store, this.#scratch, time, isHeld);
-    const scratch = this.#scratch;
+    const isOld = this.#last?.isSpoiled === true || this.#scratch.clockMs > nowMs;
+    if (isOld) this.#scratch = this.#newScratch();
+    this.#last = new ScriptBatch(replica.store, this.#scratch, time, events);
+    return this.#last;
+  }
+
+  attempt(
+    engine: ScriptEngine,
+    run: ScriptRun,
+    batch: ScriptBatch,
+    isHeld: (key: string) => boolean,
+    took: (steps: number, ns: number) => void,
+  ): Attempt {
+    const store = new ScriptStore(batch, isHeld);
+    const before = engine.compileSteps;
     let steps = 0;
     try {
-      const { script, request: { keys, args, isResp3 } } = run;
-      const calls = this.#calls(run, store, time, engine.writesNothing(script));
+      const { script, request: { keys, args, isResp3 } } = run.asked;
+      const calls = this.#calls(run, store, batch.time, engine.writesNothing(script));
       const outcome = engine.run({ script, keys, args, isResp3 }, calls);
       steps = outcome.steps;
       const { reply, isKept } = outcome;
       // It may have been stopped anywhere within a command, if its calls were too deep.
-      if (!isKept) this.#scratch = this.#newScratch();
-      if (!isKept || (!store.hasWritten && !store.hasSeenDue)) return { kind: "reply", reply };
-      const bytes = this.#encode(run, store);
-      if (bytes === null) return { kind: "reply", reply: TOO_LARGE };
-      return { kind: "write", reply, bytes, keys: store.touched.keys() };
+      if (!isKept) return this.#stopped(batch, reply);
+      const effects = store.effects();
+      if (effects.writes.length > this.#commandBytesMax) return this.#stopped(batch, TOO_LARGE);
+      return { kind: "ended", reply, effects, isDecided: store.hasWritten || store.hasSeenDue };
     } catch (error) {
       if (!(error instanceof ScriptStop)) throw error;
-      if (error.reply !== null) return { kind: "reply", reply: error.reply };
+      if (store.hasWritten) batch.isSpoiled = true;
+      if (error.reply !== null) return { kind: "stopped", reply: error.reply };
       return { kind: "wait", key: error.key };
     } finally {
-      if (scratch === this.#scratch) store.end();
-      took(steps, store.work);
+      took(steps + engine.compileSteps - before, store.work);
     }
   }
 
+  #stopped(batch: ScriptBatch, reply: string): Attempt {
+    batch.isSpoiled = true;
+    return { kind: "stopped", reply };
+  }
+
   #calls(run: ScriptRun, store: ScriptStore, time: LogTime, writesNothing: boolean): ScriptCalls {
-    const { access } = run.session;
-    const isReadOnly = run.request.isReadOnly || writesNothing;
+    const { session: { access }, request } = run.asked;
+    const isReadOnly = request.isReadOnly || writesNothing;
     const caller = this.#commands.caller(access, isReadOnly);
     const out = new ByteWriter(64);
     const wallMs = time.nowMs() - time.aheadOfWallMs();
@@ -132,13 +164,6 @@ class Attempts {
       time: () => [Math.floor(wallMs / 1000), Math.floor(wallMs % 1000 * 1000)],
       log: (level, text) => this.#note(level, text),
     };
-  }
-
-  /** The transaction; null where it is larger than a command may be. */
-  #encode(run: ScriptRun, store: ScriptStore): Uint8Array | null {
-    const out = new ByteWriter();
-    store.encode(out, run.session.access.userId, run.command);
-    return out.length > this.#commandBytesMax ? null : out.copy();
   }
 
   #note(level: number, text: string): void {

@@ -4,6 +4,7 @@ import type { UserAnswer, UserRequest } from "./acl.ts";
 import type { MemberAnswer, MemberRequest } from "./members.ts";
 import {
   isScriptRequest,
+  mayWrite,
   type ScriptAnswer,
   type ScriptRequest,
   takeScriptRequest,
@@ -26,6 +27,14 @@ export function isAboutScripts(question: Question): question is ScriptRequest {
 export function isAboutUsers(question: Question): question is UserRequest {
   const { kind } = question;
   return kind === "users" || kind === "changeUser" || kind === "resetUser";
+}
+
+/**
+ * Whether the question at `bytes[offset]` waits for a read round before it is put. A script that may write does
+ * not: it is decided where its writes are applied, and asks for a round itself where there are none.
+ */
+export function needsRound(bytes: Uint8Array, offset: number): boolean {
+  return !isScriptRequest(bytes, offset) || !mayWrite(bytes, offset);
 }
 
 /** Whom the question at `bytes[offset]` is about: a user, or the id of a member; undefined: neither. */

@@ -109,6 +109,12 @@ export function isScriptRequest(bytes: Uint8Array, offset: number): boolean {
     bytes[offset + COMMAND_HEAD_BYTES] === IS_SCRIPT;
 }
 
+/** True where that is a script that is not bound to read alone. */
+export function mayWrite(bytes: Uint8Array, offset: number): boolean {
+  const at = offset + COMMAND_HEAD_BYTES + 1;
+  return KINDS[bytes[at]!] === "eval" && (bytes[at + 1]! & READ_ONLY) === 0;
+}
+
 /** What `encodeScriptRequest` put into the constant command at `bytes[offset]`. */
 export function takeScriptRequest(bytes: Uint8Array, offset: number): ScriptRequest {
   let at = offset + COMMAND_HEAD_BYTES + 1;

@@ -2,6 +2,7 @@
 import { type Mutant, mutant } from "./mutant.ts";
 import { BOUNDS } from "./security_mutants.ts";
 import { CONDITIONS } from "./condition_mutants.ts";
+import { SIMULATED_SCRIPTS } from "./script_mutants.ts";
 import { SESSIONS } from "./session_mutants.ts";
 import { USERS } from "./user_mutants.ts";
 import { WATCHES } from "./watch_mutants.ts";
@@ -505,6 +506,7 @@ export const OWN: readonly Mutant[] = [
 export const EXTRA: readonly Mutant[] = [
   ...USERS,
   ...SESSIONS,
+  ...SIMULATED_SCRIPTS,
   ...CONDITIONS,
   ...WATCHES,
   ...BOUNDS,

@@ -1,4 +1,5 @@
 /** Bugs of scripts (lib/node/scripts/), and the test that is meant to find each. */
+import { type Mutant, mutant } from "./mutant.ts";
 import { tested, type TestedMutant } from "./security_mutants.ts";
 
 const NODE = "node/scripts_test.ts";
@@ -12,9 +13,9 @@ export const SCRIPTS: readonly TestedMutant[] = [
     NODE,
     SERIAL,
   ], [
-    "node/scripts/script_run.ts",
-    'status === Status.list ? "done" : "lost"',
-    'status === Status.list ? "done" : "done"',
+    "node/scripts/script_group.ts",
+    'if (status !== Status.list) return this.#end(() => "lost");',
+    'if (status !== Status.list) return this.#end(() => "done");',
   ]),
   tested([
     "script-unwatched",
@@ -22,7 +23,7 @@ export const SCRIPTS: readonly TestedMutant[] = [
     NODE,
     SERIAL,
   ], [
-    "node/scripts/script_store.ts",
+    "node/scripts/script_group.ts",
     "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
     "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
   ]),
@@ -32,9 +33,9 @@ export const SCRIPTS: readonly TestedMutant[] = [
     NODE,
     "scripts: what one has touched is not there for the next, if it has gone meanwhile",
   ], [
-    "node/scripts/script_store.ts",
-    "      this.#scratch.applyCommand(one.bytes, 0, this.#result);\n    }\n    this.#scratch.endEntry();",
-    "      void one;\n    }\n    this.#scratch.endEntry();",
+    "node/scripts/script_batch.ts",
+    "      this.scratch.applyCommand(one.bytes, 0, result);\n    }\n",
+    "      void result;\n    }\n",
   ]),
   tested([
     "script-stopped-kept",
@@ -43,8 +44,8 @@ export const SCRIPTS: readonly TestedMutant[] = [
     "scripts: nothing is done of one that takes more than it may",
   ], [
     "node/node_scripts.ts",
-    "      if (!isKept || (!store.hasWritten && !store.hasSeenDue))",
-    "      if (!store.hasWritten && !store.hasSeenDue)",
+    "      if (!isKept) return this.#stopped(batch, reply);\n",
+    "      void isKept;\n",
   ]),
   tested([
     "script-due-served",
@@ -53,8 +54,8 @@ export const SCRIPTS: readonly TestedMutant[] = [
     "scripts: a key whose time has come on the leader alone is neither served nor denied",
   ], [
     "node/node_scripts.ts",
-    "(!store.hasWritten && !store.hasSeenDue)",
-    "!store.hasWritten",
+    "store.hasWritten || store.hasSeenDue",
+    "store.hasWritten",
   ]),
   tested([
     "script-keys-unjudged",
@@ -65,5 +66,29 @@ export const SCRIPTS: readonly TestedMutant[] = [
     "node/scripts/script_queue.ts",
     '    const denial = request.kind === "eval" ? keyDenial(session, request) : 0;\n',
     '    const denial = request.kind === "eval" && keyDenial(session, request) < 0 ? 1 : 0;\n',
+  ]),
+];
+
+/** More, which the simulator has to find: about a third of the seeds run scripts. */
+export const SIMULATED_SCRIPTS: readonly Mutant[] = [
+  mutant("script-blind", "What a script has read may change before its writes are applied", [
+    "node/scripts/script_group.ts",
+    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
+    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
+  ]),
+  mutant("script-unconfirmed", "A leader that may be none answers a script that wrote nothing", [
+    "node/scripts/script_queue.ts",
+    "      if (run.isConfirmed) return replyOf(reply);\n",
+    "      if (run.losses < LOSSES_MAX) return replyOf(reply);\n",
+  ]),
+  mutant("script-early", "A script shows what another one wrote before that is applied", [
+    "node/scripts/script_queue.ts",
+    "    if (!isDecided && !hasSeenOthers) {\n",
+    "    if (hasSeenOthers && !isDecided) return replyOf(reply);\n    if (!isDecided && !hasSeenOthers) {\n",
+  ]),
+  mutant("script-order", "Of scripts that come to share a transaction the last one writes first", [
+    "node/scripts/script_group.ts",
+    "    all.sort((a, b) => a.run.asked.order - b.run.asked.order);\n",
+    "    all.sort((a, b) => b.run.asked.order - a.run.asked.order);\n",
   ]),
 ];

@@ -33,6 +33,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     users: options.users ?? null,
     sessions: options.sessions ?? null,
     watches: options.watches ?? null,
+    scripts: options.scripts ?? null,
     secret: options.secret ?? "none",
     clientHosts: options.clientHosts ?? 0,
     timing: { ...timing, ...options.timing },

@@ -27,6 +27,7 @@ import type {
   Vote,
 } from "./server_factory.ts";
 import { SimCrash } from "./sim_disk.ts";
+import { LuaEngine } from "../../lib/scripts/engine.ts";
 import { FakePasswords } from "../node/fake_passwords.ts";
 
 /** docs/protocol.md: where a frame has its term. */
@@ -69,6 +70,7 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     clock,
     rng,
     passwords: new FakePasswords((run) => disk.defer(run)),
+    scripts: { load: (done) => disk.defer(() => done(new LuaEngine())) },
     host,
     ...(joins === null ? {} : { join: { clusterId: joins } }),
     protocolVersionMax: isOlder ? PROTOCOL_VERSION_MIN : PROTOCOL_VERSION,

@@ -151,6 +151,11 @@ export const MARKS = [
   "a write is sent again under its client session",
   "a client session ends with writes that are not answered",
   "a key goes with its client session",
+  // Scripts.
+  "a script loses to another command",
+  "a script is given up",
+  "scripts share a transaction",
+  "a leader does not know a script by its hash",
 ] as const;
 export type Mark = typeof MARKS[number];
 
@@ -178,4 +183,6 @@ export const COUNTED_MARKS: Readonly<Record<string, Mark>> = {
   "session writes sent again": "a write is sent again under its client session",
   "sessions over with writes": "a client session ends with writes that are not answered",
   "bound keys gone": "a key goes with its client session",
+  "scripts given up": "a script is given up",
+  "redis NOSCRIPT": "a leader does not know a script by its hash",
 };

@@ -17,6 +17,7 @@ import { Random } from "../../lib/util/random.ts";
 import { withRules } from "./patience.ts";
 import { drawSecret, type SecretOption } from "./secrets.ts";
 import { drawRedis, type RedisOptions } from "./redis_options.ts";
+import { drawScripts, type ScriptsOptions } from "./scripts_options.ts";
 import { drawSessions, type SessionsOptions } from "./sessions_options.ts";
 import { drawUsers, type UsersOptions } from "./users_options.ts";
 import { drawWatches, type WatchOptions } from "./watch_options.ts";
@@ -142,6 +143,8 @@ export interface SimOptions {
   readonly users?: UsersOptions | null;
   /** Clients with client sessions; null where there are none, as in runs kept before there were any. */
   readonly sessions?: SessionsOptions | null;
+  /** Clients of scripts; null where there are none, as in runs kept before there were any. */
+  readonly scripts?: ScriptsOptions | null;
   /** Clients that watch; null where there are none, as in runs kept before there were any. */
   readonly watches?: WatchOptions | null;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
@@ -245,7 +248,11 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const asked = { ...bounded, clients: { ...changing.clients, split }, ...workloads };
   const { exactClients, looseClients } = sessions ?? { exactClients: 0, looseClients: 0 };
   const roomLeft = room - redisClients(redis) - exactClients - looseClients;
-  return { ...withRules(withWatches(asked, roomLeft)), ...overrides };
+  const watching = withWatches(asked, roomLeft);
+  // Who watches may have left a connection open that it lost.
+  const roomForScripts = roomLeft - 2 * (watching.watches?.clients ?? 0);
+  const scripts = users === null ? drawScripts(seed, roomForScripts) : null;
+  return { ...withRules({ ...watching, scripts }), ...overrides };
 }
 
 /** Not where there are users, which a watch would have to be, or bounds that it would use up for others. */

@@ -3,8 +3,10 @@
  * wrapped once; while no world runs, nothing is noted.
  */
 import { WritePace } from "../../lib/node/log/write_pace.ts";
+import { ScriptGroup } from "../../lib/node/scripts/script_group.ts";
 import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
 import { Raft } from "../../lib/raft/raft.ts";
+import { type Result, Status } from "../../lib/kv/commands/result.ts";
 import type { EntriesRequest, Entry } from "../../lib/raft/types.ts";
 import type { Mark } from "./mark_names.ts";
 
@@ -51,4 +53,12 @@ const { limit } = WritePace.prototype;
 WritePace.prototype.limit = function (share: number, nowMs: number): void {
   if (share < 1) hit?.("writes are slowed down for a follower");
   limit.call(this, share, nowMs);
+};
+
+const { applied } = ScriptGroup.prototype;
+
+ScriptGroup.prototype.applied = function (position: number, result: Result): void {
+  if (result.status === Status.aborted) hit?.("a script loses to another command");
+  else if (this.runs.length > 1) hit?.("scripts share a transaction");
+  applied.call(this, position, result);
 };

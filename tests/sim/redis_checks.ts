@@ -6,7 +6,8 @@
 /** An increment by one, or a read, of one counter. */
 export interface CounterOperation {
   readonly key: string;
-  readonly kind: "increment" | "read";
+  /** An increment that found its counter at the limit was a read of it. */
+  kind: "increment" | "read";
   readonly connection: number;
   readonly beganAt: number;
   /** Infinity where no reply came that says what was done. */

@@ -197,6 +197,7 @@ export class RedisClient implements Handler, ConnectionOwner {
       throw new CheckFailure("redis replies", `${ask.args.join(" ")} was answered by ${text}`);
     }
     counters.add(`redis ${word}`);
+    if (text.includes("the script was given up")) counters.add("scripts given up");
     ask.refused?.();
     if (word === "CLUSTERDOWN") this.#leaves = true;
     if (word === "MOVED") this.#moved(text);

@@ -7,6 +7,7 @@ import { ClientHosts } from "./client_hosts.ts";
 import type { SimCluster } from "./cluster.ts";
 import { History } from "./history.ts";
 import { RedisWorkload } from "./redis_workload.ts";
+import { ScriptWorkload } from "./script_workload.ts";
 import { SessionWorkload } from "./session_workload.ts";
 import { UserWorkload } from "./user_workload.ts";
 import { WatchWorkload } from "./watch_workload.ts";
@@ -23,6 +24,7 @@ export class Workloads {
   readonly users: UserWorkload | null;
   readonly sessions: SessionWorkload | null;
   readonly watches: WatchWorkload | null;
+  readonly scripts: ScriptWorkload | null;
   /** Whether all of the history was searched, as far as it was judged. */
   searched = true;
 
@@ -40,11 +42,12 @@ export class Workloads {
       nextConnectionId: 1,
       pace: "free",
     };
-    const { redis, users = null, sessions = null, watches = null } = options;
+    const { redis, users = null, sessions = null, watches = null, scripts = null } = options;
     this.redis = redis === null ? null : new RedisWorkload(setting, redis);
     this.users = users === null ? null : new UserWorkload(setting, users, checks);
     this.sessions = sessions === null ? null : new SessionWorkload(setting, sessions);
     this.watches = watches === null ? null : new WatchWorkload(setting, watches, checks, marks);
+    this.scripts = scripts === null ? null : new ScriptWorkload(setting, scripts);
   }
 
   begin(random: Random): void {
@@ -55,6 +58,7 @@ export class Workloads {
     this.users?.begin();
     this.sessions?.begin();
     this.watches?.begin();
+    this.scripts?.begin();
   }
 
   stop(): void {
@@ -62,12 +66,14 @@ export class Workloads {
     this.redis?.stop();
     this.users?.stop();
     this.sessions?.stop();
+    this.scripts?.stop();
   }
 
   /** Nobody waits for an answer. */
   get isIdle(): boolean {
     return this.clients.every((client) => client.waiting === 0) && (this.redis?.isIdle ?? true) &&
-      (this.users?.isIdle ?? true) && (this.sessions?.isIdle ?? true);
+      (this.users?.isIdle ?? true) && (this.sessions?.isIdle ?? true) &&
+      (this.scripts?.isIdle ?? true);
   }
 
   /** Has a last client read every key. Returns whether all is read. */
@@ -78,9 +84,10 @@ export class Workloads {
     this.watches?.leave();
     const hasReadRedis = this.redis?.readBack() ?? (() => true);
     const hasReadSessions = this.sessions?.readBack() ?? (() => true);
+    const hasReadScripts = this.scripts?.readBack() ?? (() => true);
     const client = new Client(this.setting, 0, random.fork(), keys);
     this.clients.push(client);
-    return () => hasReadRedis() && hasReadSessions() && client.hasReadAll;
+    return () => hasReadRedis() && hasReadSessions() && hasReadScripts() && client.hasReadAll;
   }
 
   /** Throws where no order of what was done explains what the clients were told. */
@@ -95,5 +102,6 @@ export class Workloads {
     this.redis?.judge();
     this.users?.count();
     this.sessions?.judge();
+    this.scripts?.judge();
   }
 }

@@ -15,6 +15,7 @@ import { ClientError } from "../../wire/command_batch.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { RewriteLimit } from "./rewrite_limit.ts";
 import { WritePace } from "./write_pace.ts";
+import type { ClientPace } from "../session/client_pace.ts";
 import type { Proposer } from "../session/session_host.ts";
 
 /** Whose commands an entry carries: runs of `counts[i]` commands of `sessions[i]`. */
@@ -63,6 +64,8 @@ export class Appender {
   #proposal: Proposal = newProposal();
   #absoluteTimes: number[] = [];
   #sealedBytes = 0;
+  /** Of what is decided only when all is flushed, about: scripts. They wait for others as bytes do. */
+  comingBytes = 0;
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
   constructor(entryBytesMax: number) {
@@ -105,6 +108,24 @@ export class Appender {
     this.#proposal.counts.push(count);
   }
 
+  /** A write of this client is to come, or was answered, which is none of those that entries carry. */
+  arrived(pace: ClientPace): void {
+    this.#groupCommit.arrived(pace);
+  }
+
+  answeredClient(pace: ClientPace): void {
+    this.#groupCommit.answered(pace);
+  }
+
+  /** Whatever `body` appends goes in front of what was gathered. */
+  inFront(body: () => void): void {
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    const behind = this.#sealed.splice(0);
+    body();
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    this.#sealed.push(...behind);
+  }
+
   /**
    * Puts all that was gathered into the log; what the log does not take is refused. Entries are stamped
    * only now, so that stamps never go back along the log. Absolute times arrive by the wall clock and
@@ -140,13 +161,13 @@ export class Appender {
   /** True where what was gathered is to wait for more. */
   shouldLinger(state: RaftState, nowMs: number): boolean {
     return nowMs < this.pace.nextMs ||
-      this.#groupCommit.shouldLinger(state, this.gatheredBytes, nowMs);
+      this.#groupCommit.shouldLinger(state, this.gatheredBytes + this.comingBytes, nowMs);
   }
 
   /** When what was gathered waits no longer; Infinity where nothing was. */
   nextDeadlineMs(): number {
     const { nextMs } = this.pace;
-    if (nextMs > 0 && this.gatheredBytes > 0) return nextMs;
+    if (nextMs > 0 && this.gatheredBytes + this.comingBytes > 0) return nextMs;
     return this.#groupCommit.nextDeadlineMs();
   }
 

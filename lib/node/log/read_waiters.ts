@@ -2,9 +2,12 @@
 import { Deque } from "../../util/deque.ts";
 import type { NodeSession } from "../session/session_host.ts";
 
+/** A session, or whoever else waits for rounds. */
+type RoundWaiter = Pick<NodeSession, "confirmed">;
+
 interface Round {
   readonly number: number;
-  readonly sessions: NodeSession[];
+  readonly sessions: RoundWaiter[];
 }
 
 export class ReadWaiters {
@@ -20,7 +23,7 @@ export class ReadWaiters {
   }
 
   /** Remembers that `session` has reads that wait for `round`. */
-  expect(round: number, session: NodeSession): void {
+  expect(round: number, session: RoundWaiter): void {
     const newest = this.#rounds.at(this.#rounds.length - 1);
     if (newest === undefined || newest.number < round) {
       this.#rounds.push({ number: round, sessions: [session] });

@@ -1,7 +1,8 @@
 /**
- * Scripts on the server that leads: each is run against the applied state and decided where its transaction
- * is applied. Those that touch the same keys are run one after the other, in the order in which they came, so
- * that they do not make each other lose; one loses to other commands alone.
+ * Scripts on the server that leads. They wait until an entry is about to go into the log: then they are run
+ * against the applied state, one after the other, each on top of what those before it have written, and their
+ * transactions go in front of that entry. So scripts don't make each other lose, and lose only to commands
+ * that were in the log, and not applied, when they were run.
  */
 import { NEEDED_VERSION } from "../../kv/cluster_version.ts";
 import { latin1Bytes } from "../../kv/users/user.ts";
@@ -14,8 +15,12 @@ import type {
   ScriptEngines,
   ScriptRequest,
 } from "../../wire/scripts.ts";
+import type { ClientPace } from "../session/client_pace.ts";
 import type { NodeSession } from "../session/session_host.ts";
-import { type Ending, type RunEvents, ScriptRun } from "./script_run.ts";
+import { engineReply } from "./engine_reply.ts";
+import type { ScriptBatch } from "./script_batch.ts";
+import type { Ending, GroupEvents, RunEffects, ScriptGroup } from "./script_group.ts";
+import { ScriptRun } from "./script_run.ts";
 
 /** A script that lost so often is given up. */
 const LOSSES_MAX = 8;
@@ -24,15 +29,16 @@ const STEP_NS = 50;
 
 /** What came of running a script, before anything is in the log. */
 export type Attempt =
-  | { readonly kind: "reply"; readonly reply: string }
-  /** The transaction to append, and all keys that it depends on. */
+  /** It was stopped, and this is why: nothing of it is to be done. */
+  | { readonly kind: "stopped"; readonly reply: string }
+  /** `isDecided`: it has seen what the log must confirm, even where it wrote nothing. */
   | {
-    readonly kind: "write";
+    readonly kind: "ended";
     readonly reply: string;
-    readonly bytes: Uint8Array;
-    readonly keys: Iterable<string>;
+    readonly effects: RunEffects;
+    readonly isDecided: boolean;
   }
-  /** It touched a key that another run holds. */
+  /** It touched a key that is written by what is in the log, and not applied. */
   | { readonly kind: "wait"; readonly key: string };
 
 /** The node, as its scripts see it. */
@@ -45,31 +51,55 @@ export interface ScriptHost {
   ledTerm(): number;
   /** Why no command is taken now; 0 where they are. */
   refusal(): ClientError | 0;
-  /** Runs a script against the applied state. `isHeld`: another run has the key. */
-  attempt(engine: ScriptEngine, run: ScriptRun, isHeld: (key: string) => boolean): Attempt;
-  /** Puts the transaction into the log's next entry; or why not. */
-  append(run: ScriptRun, bytes: Uint8Array): ClientError | 0;
+  /** Scripts are about to be run against what is applied. */
+  beginBatch(events: GroupEvents): ScriptBatch;
+  /** Runs a script on top of its batch. `isHeld`: the key is written by what is not applied. */
+  attempt(
+    engine: ScriptEngine,
+    run: ScriptRun,
+    batch: ScriptBatch,
+    isHeld: (key: string) => boolean,
+  ): Attempt;
+  /** Puts a transaction into the log's next entry; or why not. */
+  append(group: ScriptGroup, bytes: Uint8Array): ClientError | 0;
+  /** Calls `confirmed` with the number that it returns, or a later one, once such a read round is. */
+  expectRound(waiter: { confirmed(round: number): void }): number;
+  /** A client's script came in, or was answered; so many are to be run with the next entry. */
+  arrived(pace: ClientPace): void;
+  answered(pace: ClientPace): void;
+  noteReady(count: number): void;
   hasWorkLeft(): boolean;
   scheduleTurn(): void;
 }
 
-type Loading = (engine: ScriptEngine | null) => void;
+interface EngineQuestion {
+  readonly session: NodeSession;
+  readonly position: number;
+  readonly command: number;
+  readonly request: ScriptRequest;
+}
 
-export class ScriptQueue implements RunEvents {
+const NOBODY_HOLDS = () => false;
+
+export class ScriptQueue implements GroupEvents {
   readonly #host: ScriptHost;
   #engine: ScriptEngine | null = null;
-  /** What waits for the engine; null while nobody has asked for it. */
-  #loading: Loading[] | null = null;
-  readonly #holders = new Map<string, ScriptRun>();
-  /** By key: who waits for it, first come first served. */
-  readonly #waiting = new Map<string, ScriptRun[]>();
-  #ended: (readonly [ScriptRun, Ending])[] = [];
-  /** Keys that somebody may have waited for. */
-  #freed: string[] = [];
-  /** What has waited for the engine, and can be done. */
-  readonly #loaded: Loading[] = [];
-  readonly #underWay = new Set<ScriptRun>();
+  #isLoading = false;
+  /** What waits for the engine. */
+  #asking: EngineQuestion[] = [];
+  /** Scripts that are not answered. */
+  readonly #runs = new Set<ScriptRun>();
+  /** Those that can be run with the next entry. */
+  #ready: ScriptRun[] = [];
+  /** Those that wrote nothing, and wait for a read round: they are run again then. */
+  #unconfirmed: { readonly run: ScriptRun; readonly round: number }[] = [];
+  /** Those whose round is confirmed: they wait for no entry. */
+  #confirmed: ScriptRun[] = [];
+  /** By key that is written by what is in the log, and not applied: by which transaction. */
+  readonly #holders = new Map<string, ScriptGroup>();
+  #ended: (readonly [ScriptGroup, readonly Ending[]])[] = [];
   #term = 0;
+  #order = 0;
   /** What scripts have taken so far, in ns. */
   work = 0;
 
@@ -89,137 +119,223 @@ export class ScriptQueue implements RunEvents {
     const denial = request.kind === "eval" ? keyDenial(session, request) : 0;
     if (denial !== 0) return denial;
     this.#noteTerm();
-    if (this.#engine !== null) {
-      return this.#askEngine(this.#engine, session, position, command, request);
-    }
+    const question = { session, position, command, request };
+    if (this.#engine !== null) return this.#askEngine(this.#engine, question);
     const { engines } = this.#host;
     if (engines === undefined) return replyOf("-ERR this server runs no scripts\r\n");
-    const isFirst = this.#loading === null;
-    this.#loading ??= [];
-    this.#loading.push((engine) => {
-      const answer = engine === null
-        ? replyOf("-ERR the engine for scripts can't be loaded: see this server's log\r\n")
-        : this.#askEngine(engine, session, position, command, request);
-      if (answer !== null) session.answered(position, answer);
-    });
-    if (isFirst) engines.load((engine) => this.#engineLoaded(engine));
+    this.#asking.push(question);
+    if (!this.#isLoading) {
+      this.#isLoading = true;
+      engines.load((engine) => this.#engineLoaded(engine));
+    }
     return null;
-  }
-
-  /** Once a turn: what has ended by now is answered, or run again; and what waited for it is run. */
-  note(): void {
-    while (this.isBehind && this.#host.hasWorkLeft()) this.#proceed();
-    this.#noteTerm();
   }
 
   /** Somebody has asked for the engine. */
   get isUsed(): boolean {
-    return this.#engine !== null || this.#loading !== null || this.#loaded.length > 0;
+    return this.#engine !== null || this.#isLoading;
   }
 
   /** There is more to be done as soon as there is time for it. */
   get isBehind(): boolean {
-    return this.#ended.length > 0 || this.#freed.length > 0 || this.#loaded.length > 0;
+    return this.#ready.length > 0 || this.#confirmed.length > 0 ||
+      (this.#engine !== null && this.#asking.length > 0);
   }
 
-  #proceed(): void {
-    const ended = this.#ended.shift();
-    if (ended !== undefined) return this.#conclude(...ended);
-    const key = this.#freed[0];
-    if (key === undefined) return this.#loaded.shift()?.(this.#engine);
-    const waiting = this.#waiting.get(key) ?? [];
-    const run = this.#holders.has(key) ? undefined : waiting.shift();
-    if (run !== undefined) this.#deliver(run, this.#start(run));
-    else this.#freed.shift();
-    if (waiting.length === 0) this.#waiting.delete(key);
+  /** Once a turn: what has ended by now is answered, or is to be run again. */
+  note(): void {
+    this.#noteTerm();
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const [group, endings] of ended) this.#conclude(group, endings);
+    const confirmed = this.#confirmed;
+    this.#confirmed = [];
+    this.#confirmed.push(...this.#runAll(confirmed));
+    const engine = this.#engine;
+    while (engine !== null && this.#asking.length > 0 && this.#host.hasWorkLeft()) {
+      const question = this.#asking.shift()!;
+      const answer = this.#askEngine(engine, question);
+      if (answer !== null) question.session.answered(question.position, answer);
+    }
   }
 
-  ended(run: ScriptRun, ending: Ending): void {
-    // Of a leadership that is over, it was answered already.
-    if (!this.#underWay.delete(run)) return;
-    run.isUnderWay = false;
-    this.#ended.push([run, ending]);
+  /** What was gathered is about to go into the log: runs what is ready, as far as there is time. */
+  runReady(): void {
+    const ready = this.#ready;
+    this.#ready = [];
+    this.#ready.unshift(...this.#runAll(ready));
+    this.#host.noteReady(this.#ready.length);
+  }
+
+  /** Runs them in the order in which they came; gives back those for which there is no time. */
+  #runAll(runs: ScriptRun[]): ScriptRun[] {
+    if (runs.length === 0 || !this.#host.hasWorkLeft()) return runs;
+    runs.sort((a, b) => a.asked.order - b.asked.order);
+    let batch = this.#host.beginBatch(this);
+    let next = 0;
+    while (next < runs.length && this.#host.hasWorkLeft()) {
+      const run = runs[next++]!;
+      const answer = this.#start(batch, run);
+      if (batch.isSpoiled) {
+        this.#close(batch);
+        batch = this.#host.beginBatch(this);
+      }
+      if (answer !== null) this.#deliver(run, answer);
+    }
+    this.#close(batch);
+    return runs.slice(next);
+  }
+
+  /** A read round is confirmed: scripts that wrote nothing may say what they find now. */
+  confirmed(round: number): void {
+    const waiting = this.#unconfirmed;
+    this.#unconfirmed = waiting.filter((one) => one.round > round);
+    for (const one of waiting) {
+      if (one.round > round || !this.#runs.has(one.run)) continue;
+      one.run.isConfirmed = true;
+      this.#confirmed.push(one.run);
+    }
+    this.#host.scheduleTurn();
+  }
+
+  ended(group: ScriptGroup, endings: readonly Ending[]): void {
+    this.#ended.push([group, endings]);
     this.#host.scheduleTurn();
   }
 
   #engineLoaded(engine: ScriptEngine | null): void {
+    this.#isLoading = false;
     this.#engine = engine;
-    this.#loaded.push(...this.#loading ?? []);
-    this.#loading = null;
     this.#host.scheduleTurn();
+    if (engine !== null) return;
+    const asking = this.#asking;
+    this.#asking = [];
+    const text = "-ERR the engine for scripts can't be loaded: see this server's log\r\n";
+    for (const { session, position } of asking) session.answered(position, replyOf(text));
   }
 
   /** Asks the engine, and counts what it compiles. */
   #askEngine(
     engine: ScriptEngine,
-    session: NodeSession,
-    position: number,
-    command: number,
-    request: ScriptRequest,
+    { session, position, command, request }: EngineQuestion,
   ): Answer | ClientError | null {
-    const before = engine.compileSteps;
-    const answer = this.#answerOf(engine, session, position, command, request);
-    this.took(engine.compileSteps - before, 0);
-    return answer;
-  }
-
-  #answerOf(
-    engine: ScriptEngine,
-    session: NodeSession,
-    position: number,
-    command: number,
-    request: ScriptRequest,
-  ): Answer | ClientError | null {
-    switch (request.kind) {
-      case "loadScript": {
-        const loaded = engine.load(request.script);
-        if ("problem" in loaded) return replyOf(`${loaded.problem}\r\n`);
-        return replyOf(`$${loaded.hash.length}\r\n${loaded.hash}\r\n`);
-      }
-      case "scriptsExist": {
-        const known = request.hashes.map((hash) => engine.find(hash) === null ? ":0" : ":1");
-        return replyOf([`*${known.length}`, ...known, ""].join("\r\n"));
-      }
-      case "flushScripts":
-        engine.flush();
-        return replyOf("+OK\r\n");
+    if (request.kind !== "eval") {
+      const before = engine.compileSteps;
+      const reply = engineReply(engine, request);
+      this.took(engine.compileSteps - before, 0);
+      return replyOf(reply);
     }
     const script = request.isByHash ? engine.find(request.script) : request.script;
     if (script === null) return replyOf("-NOSCRIPT No matching script. Please use EVAL.\r\n");
     const startedMs = this.#host.monotonicMs();
-    return this.#start(
-      new ScriptRun({ session, position, request, script, command, startedMs }, this),
-    );
+    const order = this.#order++;
+    const run = new ScriptRun({ session, position, request, script, command, startedMs, order });
+    this.#runs.add(run);
+    this.#host.arrived(session.pace);
+    if (!request.isReadOnly) {
+      this.#makeReady(run);
+      return null;
+    }
+    const answer = this.#runReadOnly(run);
+    if (answer !== null) this.#runs.delete(run);
+    return answer;
   }
 
-  /** Runs the script, unless it has to wait for a key. The answer; or null: it comes later. */
-  #start(run: ScriptRun): Answer | ClientError | null {
+  #makeReady(run: ScriptRun): void {
+    this.#ready.push(run);
+    this.#host.noteReady(this.#ready.length);
+    this.#host.scheduleTurn();
+  }
+
+  /** What only reads sees what is applied, whatever is on its way. */
+  #runReadOnly(run: ScriptRun): Answer | ClientError | null {
+    const batch = this.#host.beginBatch(this);
+    const answer = this.#attempt(batch, run, NOBODY_HOLDS);
+    this.#close(batch);
+    return answer;
+  }
+
+  /** Runs the script, unless it has to wait. The answer; or null: it comes later. */
+  #start(batch: ScriptBatch, run: ScriptRun): Answer | ClientError | null {
     const refusal = this.#tooLate(run) ? ClientError.noLeader : this.#host.refusal();
     if (refusal !== 0) return refusal;
-    if (!run.request.isReadOnly) {
-      for (const key of run.request.keys) if (this.#isHeld(run, key)) return this.#wait(run, key);
+    if (run.asked.request.isReadOnly) return this.#runReadOnly(run);
+    for (const key of run.asked.request.keys) {
+      const holder = this.#holders.get(key);
+      if (holder !== undefined) return this.#wait(run, holder);
     }
-    const attempt = this.#host.attempt(
-      this.#engine!,
-      run,
-      (key) => !run.request.isReadOnly && this.#isHeld(run, key),
-    );
-    if (attempt.kind === "wait") return this.#wait(run, attempt.key);
-    if (attempt.kind === "reply") return replyOf(attempt.reply);
-    const error = this.#host.append(run, attempt.bytes);
-    if (error !== 0) return error;
-    run.reply = attempt.reply;
-    run.isUnderWay = true;
-    this.#underWay.add(run);
-    for (const key of run.request.keys) this.#hold(run, key);
-    for (const key of attempt.keys) this.#hold(run, key);
+    return this.#attempt(batch, run, (key) => this.#holders.has(key));
+  }
+
+  #attempt(
+    batch: ScriptBatch,
+    run: ScriptRun,
+    isHeld: (key: string) => boolean,
+  ): Answer | ClientError | null {
+    const attempt = this.#host.attempt(this.#engine!, run, batch, isHeld);
+    if (attempt.kind === "stopped") return replyOf(attempt.reply);
+    if (attempt.kind === "wait") return this.#wait(run, this.#holders.get(attempt.key)!);
+    const { effects, reply, isDecided } = attempt;
+    const hasSeenOthers = batch.writersOf(effects.touched.keys()).length > 0;
+    if (!isDecided && !hasSeenOthers) {
+      if (run.isConfirmed) return replyOf(reply);
+      this.#unconfirmed.push({ run, round: this.#host.expectRound(this) });
+      return null;
+    }
+    run.reply = reply;
+    const blocker = batch.join(run, effects);
+    if (blocker === null) return null;
+    if (effects.writeCount > 0) batch.isSpoiled = true;
+    return this.#wait(run, blocker);
+  }
+
+  #wait(run: ScriptRun, group: ScriptGroup): null {
+    group.waiters.push(run);
     return null;
   }
 
-  #conclude(run: ScriptRun, ending: Ending): void {
-    this.#deliver(run, this.#outcome(run, ending));
+  /** Puts the batch's transactions into the log. */
+  #close(batch: ScriptBatch): void {
+    for (const group of batch.groups) {
+      const error = this.#host.append(group, group.encode());
+      if (error !== 0) this.#notAppended(group, error);
+      else {
+        for (const run of group.runs) run.group = group;
+        // What only reads may have written nothing, on keys that others hold.
+        for (const key of group.written) this.#holders.set(key, group);
+      }
+    }
+    batch.end();
   }
 
+  #notAppended(group: ScriptGroup, error: ClientError): void {
+    const isShared = group.runs.length > 1;
+    for (const run of group.runs) {
+      const isTooMuch = error === ClientError.tooMuch || error === ClientError.tooMuchToJudge;
+      if (isShared && isTooMuch) {
+        run.wasTooMuch = true;
+        this.#makeReady(run);
+      } else this.#deliver(run, error);
+    }
+    for (const run of group.waiters) this.#makeReady(run);
+  }
+
+  #conclude(group: ScriptGroup, endings: readonly Ending[]): void {
+    for (const key of group.written) {
+      if (this.#holders.get(key) === group) this.#holders.delete(key);
+    }
+    for (const [at, run] of group.runs.entries()) {
+      // Of a leadership that is over, it was answered already.
+      if (!this.#runs.has(run)) continue;
+      run.group = null;
+      const answer = this.#outcome(run, endings[at]!);
+      if (answer === null) this.#makeReady(run);
+      else this.#deliver(run, answer);
+    }
+    for (const run of group.waiters) if (this.#runs.has(run)) this.#makeReady(run);
+  }
+
+  /** The answer; null where it is to be run again. */
   #outcome(run: ScriptRun, ending: Ending): Answer | ClientError | null {
     if (ending === "done") return replyOf(run.reply);
     if (ending === "denied") {
@@ -227,53 +343,21 @@ export class ScriptQueue implements RunEvents {
       return replyOf(`-NOPERM ${why}\r\n`);
     }
     if (ending !== "lost") return ending;
-    if (++run.losses < LOSSES_MAX) return this.#start(run);
+    if (++run.losses < LOSSES_MAX) return null;
     const why = `others changed its keys ${LOSSES_MAX} times while it ran, nothing was done`;
     return replyOf(`-TRYAGAIN the script was given up: ${why}\r\n`);
   }
 
   /** Who asked for it was told already that the outcome is unknown, or is gone: not begun, it never is. */
-  #tooLate({ session, startedMs }: ScriptRun): boolean {
+  #tooLate({ asked: { session, startedMs } }: ScriptRun): boolean {
     return session.isGone || this.#host.monotonicMs() - startedMs >= this.#host.commandTimeoutMs;
   }
 
-  /** Null: there is no answer yet. */
-  #deliver(run: ScriptRun, answer: Answer | ClientError | null): void {
-    if (answer === null) return;
-    this.#release(run);
-    run.session.answered(run.position, answer);
-  }
-
-  #isHeld(run: ScriptRun, key: string): boolean {
-    const holder = this.#holders.get(key);
-    return holder !== undefined && holder !== run;
-  }
-
-  #hold(run: ScriptRun, key: string): void {
-    // A script that only reads may have seen keys that others hold.
-    if (this.#holders.has(key)) return;
-    this.#holders.set(key, run);
-    run.held.add(key);
-  }
-
-  /** It lets go of its own keys meanwhile: two never wait for each other. */
-  #wait(run: ScriptRun, key: string): null {
-    const waiting = this.#waiting.get(key);
-    if (waiting === undefined) this.#waiting.set(key, [run]);
-    else waiting.push(run);
-    this.#release(run);
-    return null;
-  }
-
-  /** Its keys go to whoever waits for them. */
-  #release(run: ScriptRun): void {
-    for (const key of run.held) {
-      this.#holders.delete(key);
-      if (!this.#waiting.has(key)) continue;
-      this.#freed.push(key);
-      this.#host.scheduleTurn();
-    }
-    run.held.clear();
+  #deliver(run: ScriptRun, answer: Answer | ClientError): void {
+    this.#runs.delete(run);
+    const { session, position } = run.asked;
+    if (!session.isGone) this.#host.answered(session.pace);
+    session.answered(position, answer);
   }
 
   /** Nothing of a leadership that is over continues: its entries don't find their clients again. */
@@ -281,17 +365,29 @@ export class ScriptQueue implements RunEvents {
     const term = this.#host.ledTerm();
     if (term === this.#term) return;
     this.#term = term;
-    const waiting = [...this.#waiting.values()].flat();
-    const underWay = [...this.#underWay];
-    this.#waiting.clear();
+    const [ended, runs, asking] = [this.#ended, [...this.#runs], this.#asking];
+    this.#ended = [];
+    this.#ready = [];
+    this.#unconfirmed = [];
+    this.#confirmed = [];
+    this.#asking = [];
     this.#holders.clear();
-    this.#underWay.clear();
-    this.#freed = [];
-    for (const run of underWay) {
-      run.held.clear();
-      run.session.answered(run.position, ClientError.timeout);
+    this.#runs.clear();
+    const endingOf = new Map<ScriptRun, Ending>();
+    for (const [group, endings] of ended) {
+      for (const [at, run] of group.runs.entries()) endingOf.set(run, endings[at]!);
     }
-    for (const run of waiting) run.session.answered(run.position, ClientError.redirect);
+    for (const run of runs) {
+      const { session, position } = run.asked;
+      session.answered(position, this.#lastAnswer(run, endingOf.get(run)));
+    }
+    for (const { session, position } of asking) session.answered(position, ClientError.redirect);
+    this.#host.noteReady(0);
+  }
+
+  #lastAnswer(run: ScriptRun, ending: Ending | undefined): Answer | ClientError {
+    if (ending === undefined && run.group !== null) return ClientError.timeout;
+    return (ending && this.#outcome(run, ending)) ?? ClientError.redirect;
   }
 
   /** A run took so many steps, and `ns` in the store. */

@@ -1,14 +1,11 @@
 /**
- * What a script sees while it runs: the applied state, with what it has written itself on top. A store of its
- * own holds the keys that it has touched, copied when they are first touched, and does all its commands: so
- * they come to just what clients get. What was read is remembered by its version.
+ * What a script sees while it runs: the applied state, with what it and those before it in its batch have
+ * written on top. The batch's own store holds the keys that were touched, copied when they are first touched,
+ * and does all commands: so they come to just what clients get. What was read is remembered by its version.
  */
 import {
-  COMMAND_HEAD_BYTES,
   commandLength,
-  encodeKeyOnly,
   encodeSet,
-  endCommand,
   ExpiryKind,
   innerOf,
   keyLength,
@@ -18,12 +15,11 @@ import {
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
 import { Result, Status } from "../../kv/commands/result.ts";
 import { Rewriting } from "../../kv/commands/rewriting.ts";
-import { Store } from "../../kv/store.ts";
-import { encodeByUser } from "../../kv/users/operations.ts";
 import { latin1, latin1Bytes } from "../../kv/users/user.ts";
-import { ByteWriter, writeU32 } from "../../util/bytes.ts";
-import type { LogTime } from "../../wire/codec.ts";
+import { ByteWriter } from "../../util/bytes.ts";
 import type { CalledOperation } from "../../wire/resp/resp_script_calls.ts";
+import type { KeyUse, ScriptBatch } from "./script_batch.ts";
+import type { RunEffects } from "./script_group.ts";
 
 const GROUPS: ReadonlySet<number> = new Set([
   Op.group,
@@ -56,15 +52,14 @@ export class ScriptStop {
 }
 
 export class ScriptStore {
-  readonly #real: Store;
-  readonly #scratch: Store;
+  readonly #batch: ScriptBatch;
   readonly #isHeld: (key: string) => boolean;
   readonly #result = new Result();
-  /** The keys that were touched, each with the version that it was found with; 0: absent. */
+  /** The keys that were touched, each with the version that is applied; 0: absent. */
   readonly touched = new Map<string, number>();
+  readonly #written = new Set<string>();
   readonly #writes = new ByteWriter();
   #writeCount = 0;
-  readonly #time: LogTime;
   #copiedBytes = 0;
   readonly #rewriting = new Rewriting();
   #rewrittenBytes = 0;
@@ -74,18 +69,10 @@ export class ScriptStore {
   /** A key's time has come on this leader, and that is not applied yet. */
   hasSeenDue = false;
 
-  /** `time`: what it is for all of the run. `scratch` holds nothing; give it back by `end`. */
-  constructor(
-    real: Store,
-    scratch: Store,
-    time: LogTime,
-    isHeld: (key: string) => boolean,
-  ) {
-    this.#real = real;
-    this.#scratch = scratch;
-    this.#time = time;
+  /** `isHeld`: somebody's writes to the key are in the log, and not applied. */
+  constructor(batch: ScriptBatch, isHeld: (key: string) => boolean) {
+    this.#batch = batch;
     this.#isHeld = isHeld;
-    scratch.beginEntry(scratch.appliedIndex + 1, time.nowMs());
   }
 
   get hasWritten(): boolean {
@@ -94,7 +81,7 @@ export class ScriptStore {
 
   /** Does an operation of the script. @throws {ScriptStop} */
   run({ bytes, start, end, isWrite, replyMode }: CalledOperation): Result {
-    this.#touchAll(bytes, innerOf(bytes, start));
+    this.#touchAll(bytes, innerOf(bytes, start), isWrite);
     if (!isWrite) return this.#read(bytes, innerOf(bytes, start));
     this.#countRewriting(bytes, start);
     this.#writes.u8(replyMode);
@@ -103,16 +90,16 @@ export class ScriptStore {
     const own = bytes.slice(innerOf(bytes, start), end);
     const places: number[] = [];
     findAbsoluteTimes(own, 0, own.length, 0, places);
-    moveAbsoluteTimes(own, places, this.#time.aheadOfWallMs());
-    this.#scratch.applyCommand(own, 0, this.#result);
+    moveAbsoluteTimes(own, places, this.#batch.time.aheadOfWallMs());
+    this.#batch.scratch.applyCommand(own, 0, this.#result);
     return this.#result;
   }
 
   #read(bytes: Uint8Array, at: number): Result {
     const result = this.#result;
-    const before = this.#scratch.readWork;
-    this.#scratch.read(bytes, at, result);
-    const ns = this.#scratch.readWork - before;
+    const before = this.#batch.scratch.readWork;
+    this.#batch.scratch.read(bytes, at, result);
+    const ns = this.#batch.scratch.readWork - before;
     this.work += ns;
     this.#readNs += ns;
     if (shownBytes(result) > SHOWN_BYTES_MAX) throw stopped("a command shows more than 8 MiB");
@@ -122,7 +109,7 @@ export class ScriptStore {
 
   /** Before a command rewrites a value, or makes a long one of a short command. */
   #countRewriting(bytes: Uint8Array, at: number): void {
-    const count = this.#rewriting.bytesOf(this.#scratch, bytes, at);
+    const count = this.#rewriting.bytesOf(this.#batch.scratch, bytes, at);
     this.#rewrittenBytes += count;
     this.work += NS_A_BYTE * count;
     if (this.#rewrittenBytes > REWRITTEN_BYTES_MAX) {
@@ -130,69 +117,46 @@ export class ScriptStore {
     }
   }
 
-  /** Appends the writes as one transaction that depends on all that was touched. */
-  encode(out: ByteWriter, userId: number, command: number): void {
-    const start = out.length;
-    if (userId !== 0) encodeByUser(out, userId, command);
-    const at = out.length;
-    out.raw(new Uint8Array(COMMAND_HEAD_BYTES + 8));
-    out.bytes[at + 4] = Op.transaction;
-    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);
-    writeU32(out.bytes, at + COMMAND_HEAD_BYTES + 4, this.#writeCount);
-    for (const [key, version] of this.touched) {
-      out.u64(version);
-      out.u16(key.length);
-      out.raw(latin1Bytes(key));
-    }
-    out.raw(this.#writes.view());
-    endCommand(out, at);
-    if (userId !== 0) endCommand(out, start);
+  effects(): RunEffects {
+    const { touched } = this;
+    const writes = this.#writes.copy();
+    return { touched, written: this.#written, writes, writeCount: this.#writeCount };
   }
 
-  /** Empties the scratch store again. */
-  end(): void {
-    const one = new ByteWriter(64);
-    for (const key of this.touched.keys()) {
-      one.clear();
-      encodeKeyOnly(one, Op.delete, latin1Bytes(key), 0, key.length);
-      this.#scratch.applyCommand(one.bytes, 0, this.#result);
-    }
-    this.#scratch.endEntry();
-  }
-
-  #touchAll(bytes: Uint8Array, at: number): void {
-    if (!GROUPS.has(bytes[at + 4]!)) return this.#touch(bytes, at);
+  #touchAll(bytes: Uint8Array, at: number, isWrite: boolean): void {
+    if (!GROUPS.has(bytes[at + 4]!)) return this.#touch(bytes, at, isWrite);
     const end = at + commandLength(bytes, at);
     let one = keyOffset(bytes, at);
-    for (; one < end; one += commandLength(bytes, one)) this.#touch(bytes, one);
+    for (; one < end; one += commandLength(bytes, one)) this.#touch(bytes, one, isWrite);
   }
 
-  #touch(bytes: Uint8Array, at: number): void {
+  #touch(bytes: Uint8Array, at: number, isWrite: boolean): void {
     const length = keyLength(bytes, at);
     if (length === 0) return;
     const start = keyOffset(bytes, at);
     const key = latin1(bytes.subarray(start, start + length));
+    if (isWrite) this.#written.add(key);
     if (this.touched.has(key)) return;
     if (this.#isHeld(key)) throw new ScriptStop(null, key);
-    const result = this.#result;
     this.work += COPY_NS;
-    if (!this.#real.look(bytes, start, length, result)) {
-      this.touched.set(key, 0);
-      return;
-    }
-    const { deadlineMs } = result;
-    if (deadlineMs !== 0 && deadlineMs <= this.#time.nowMs()) {
-      this.hasSeenDue = true;
-      this.touched.set(key, 0);
-      return;
-    }
+    const use = this.#batch.use(key) ?? this.#copyKey(key, bytes, start, length);
+    if (use.isDue) this.hasSeenDue = true;
+    this.touched.set(key, use.version);
+  }
+
+  #copyKey(key: string, bytes: Uint8Array, start: number, length: number): KeyUse {
+    const batch = this.#batch;
+    const result = this.#result;
+    if (!batch.real.look(bytes, start, length, result)) return batch.noteCopied(key, 0, false);
+    const { deadlineMs, version } = result;
+    if (deadlineMs !== 0 && deadlineMs <= batch.time.nowMs()) return batch.noteCopied(key, 0, true);
     this.#copiedBytes += length + result.length;
     this.work += NS_A_BYTE * result.length;
     if (this.#copiedBytes > COPIED_BYTES_MAX) {
       throw stopped("it touched more than 16 MiB of keys and values");
     }
-    this.touched.set(key, result.version);
     this.#copy(latin1Bytes(key), result, deadlineMs);
+    return batch.noteCopied(key, version, false);
   }
 
   #copy(key: Uint8Array, { bytes, offset, length }: Result, deadlineMs: number): void {
@@ -202,7 +166,7 @@ export class ScriptStore {
     const out = new ByteWriter(source.length + 32);
     const kind = deadlineMs === 0 ? ExpiryKind.never : ExpiryKind.absolute;
     encodeSet(out, kind, deadlineMs, source, 0, key.length, key.length, source.length);
-    this.#scratch.applyCommand(out.bytes, 0, this.#result);
+    this.#batch.scratch.applyCommand(out.bytes, 0, this.#result);
   }
 }
 

@@ -2,6 +2,7 @@
 import { commandNumbered } from "../../kv/users/command_numbers.ts";
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
+import { needsRound } from "../../wire/questions.ts";
 import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
 import { HeldCommands, type HoldingSession } from "./held_commands.ts";
 import type { PendingCommands } from "./pending_commands.ts";
@@ -67,7 +68,8 @@ export class Submission {
           break;
         case Action.ask:
           if (refusal === 0) {
-            this.#bytes(PendingKind.question, batch, i, nowMs, this.roundForRead());
+            const round = needsRound(batch.bytes.bytes, batch.starts[i]!) ? this.roundForRead() : 0;
+            this.#bytes(PendingKind.question, batch, i, nowMs, round);
           } else this.#holdOrRefuse(batch, i, refusal, nowMs);
           break;
         case Action.authenticate:
