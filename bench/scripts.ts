@@ -32,9 +32,8 @@ const TOKEN = "20-letters-of-a-token";
 
 /** What libraries for locks send (redlock 5.0.0-beta.2), and what never finds its lock taken. */
 const SCRIPTS = {
-  "extend: get, pexpire":
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) " +
-    "else return 0 end",
+  "extend: get, pexpire": "if redis.call('get', KEYS[1]) == ARGV[1] then " +
+    "return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end",
   "take and release: set, get, del":
     "redis.call('set', KEYS[1] .. ':taken', ARGV[1], 'px', ARGV[2]) " +
     "if redis.call('get', KEYS[1] .. ':taken') == ARGV[1] then " +

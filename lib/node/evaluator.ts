@@ -268,12 +268,6 @@ export class Evaluator implements SessionHost, WorkBudget {
     return true;
   }
 
-  /** All that was gathered is about to go into the log. */
-  runScripts(): void {
-    const { appender } = this.#state;
-    if (appender.comingBytes > 0) appender.inFront(() => this.scripts.runReady());
-  }
-
   /** Once a turn: what is decided by now is answered; `leads`: that about members may be. */
   note(leads: boolean): void {
     if (leads) this.members.note();

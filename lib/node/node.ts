@@ -282,7 +282,6 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     if (leads || state.appender.gatheredBytes > 0) {
       state.meters.requests.at(nowMs);
       if (!state.appender.shouldLinger(raft.state, nowMs)) {
-        if (leads) this.#evaluator.runScripts();
         state.appender.flush(state.clocks.leader, raft, nowMs);
       }
     }

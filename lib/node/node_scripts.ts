@@ -13,7 +13,8 @@ import type { LogEvent } from "./api.ts";
 import { LogPace } from "./reports/log_pace.ts";
 import { ScriptBatch } from "./scripts/script_batch.ts";
 import type { GroupEvents } from "./scripts/script_group.ts";
-import { type Attempt, ScriptQueue } from "./scripts/script_queue.ts";
+import type { Attempt } from "./scripts/script_host.ts";
+import { ScriptQueue } from "./scripts/script_queue.ts";
 import type { ScriptRun } from "./scripts/script_run.ts";
 import { ScriptStop, ScriptStore } from "./scripts/script_store.ts";
 import { AWAIT_LEADER, type SessionHost } from "./session/session_host.ts";
@@ -64,6 +65,7 @@ export function scriptQueueOf(
     hasWorkLeft: () => host.hasWorkLeft(),
     scheduleTurn: () => scheduleTurn(state),
   });
+  state.appender.decideComing = () => queue.runReady();
   return queue;
 }
 

@@ -30,8 +30,8 @@ export function isAboutUsers(question: Question): question is UserRequest {
 }
 
 /**
- * Whether the question at `bytes[offset]` waits for a read round before it is put. A script that may write does
- * not: it is decided where its writes are applied, and asks for a round itself where there are none.
+ * Whether the question at `bytes[offset]` waits for a read round before it is put. A script that may write
+ * does not: it is decided where its writes are applied, and asks for a round itself where there are none.
  */
 export function needsRound(bytes: Uint8Array, offset: number): boolean {
   return !isScriptRequest(bytes, offset) || !mayWrite(bytes, offset);

@@ -166,7 +166,6 @@ Deno.test("scripts: compiling long sources takes from the share of the loop's ti
 
 /** Has them ask at once: no turn comes between. */
 function askTogether(
-  server: OneServer,
   asked: readonly (readonly [ClientSession, string[]])[],
 ): void {
   for (const [session, words] of asked) {
@@ -197,7 +196,7 @@ Deno.test("scripts: those that come together go into one entry, each on top of w
     if (i % 2 === 0) return [session, ["EVAL", COUNT, "1", "a"]];
     return [session, ["EVAL", undeclared, "0", "b"]];
   });
-  askTogether(server, scripts);
+  askTogether(scripts);
   server.settle();
   assertEquals(
     sessions.map(replies),
@@ -210,7 +209,7 @@ Deno.test("scripts: those that come together go into one entry, each on top of w
 Deno.test("scripts: they go in front of what was gathered, and lose to none of it", () => {
   const [server, [script, other]] = withClients(2) as [OneServer, [ClientSession, ClientSession]];
   ask(server, other, "INCR", "n");
-  askTogether(server, [[other, ["INCR", "n"]], [script, ["EVAL", COUNT, "1", "n"]]]);
+  askTogether([[other, ["INCR", "n"]], [script, ["EVAL", COUNT, "1", "n"]]]);
   const before = server.lastIndex;
   server.settle();
   assertEquals([replies(script), replies(other)], [":2\r\n", ":3\r\n"]);
@@ -233,7 +232,7 @@ Deno.test("scripts: one that is stopped takes nothing along of those that share 
   const [server, sessions] = withClients(4);
   const endless = "redis.call('set', KEYS[1], 'x') while true do end";
   const large = "redis.call('set', KEYS[1], 7) error('no')";
-  askTogether(server, [
+  askTogether([
     [sessions[0]!, ["EVAL", COUNT, "1", "n"]],
     [sessions[1]!, ["EVAL", endless, "1", "n"]],
     [sessions[2]!, ["EVAL", large, "1", "n"]],
@@ -250,7 +249,7 @@ Deno.test("scripts: long writes go by themselves, one after the other on one key
   const [server, sessions] = withClients(3);
   const append = "return redis.call('append', KEYS[1], string.rep('x', 200000))";
   const before = server.lastIndex;
-  askTogether(server, sessions.map((session) => [session, ["EVAL", append, "1", "n"]]));
+  askTogether(sessions.map((session) => [session, ["EVAL", append, "1", "n"]]));
   server.pass(1_000);
   assertEquals(sessions.map(replies).sort(), [":200000\r\n", ":400000\r\n", ":600000\r\n"]);
   assertEquals(server.lastIndex, before + 3);
@@ -269,7 +268,7 @@ Deno.test("scripts: those of different users, and those that lost often, share n
     assertEquals(ask(server, session, "AUTH", i === 1 ? "two" : "one", "pass"), "+OK\r\n");
   }
   const before = server.lastIndex;
-  askTogether(server, sessions.map((session) => [session, ["EVAL", COUNT, "1", "n"]]));
+  askTogether(sessions.map((session) => [session, ["EVAL", COUNT, "1", "n"]]));
   server.pass(100);
   assertEquals(sessions.map(replies).sort(), [":1\r\n", ":2\r\n", ":3\r\n"]);
   assert(server.lastIndex > before + 1);

@@ -66,6 +66,8 @@ export class Appender {
   #sealedBytes = 0;
   /** Of what is decided only when all is flushed, about: scripts. They wait for others as bytes do. */
   comingBytes = 0;
+  /** Appends that: it goes in front of what was gathered. */
+  decideComing: () => void = () => {};
 
   /** An entry takes runs up to `entryBytesMax` in all, or a single one that is larger. */
   constructor(entryBytesMax: number) {
@@ -117,21 +119,13 @@ export class Appender {
     this.#groupCommit.answered(pace);
   }
 
-  /** Whatever `body` appends goes in front of what was gathered. */
-  inFront(body: () => void): void {
-    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
-    const behind = this.#sealed.splice(0);
-    body();
-    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
-    this.#sealed.push(...behind);
-  }
-
   /**
    * Puts all that was gathered into the log; what the log does not take is refused. Entries are stamped
    * only now, so that stamps never go back along the log. Absolute times arrive by the wall clock and
    * become the log's own here: deadline + stamp - wall now. `nowMs`: the monotonic clock.
    */
   flush(time: LogTime, raft: Pick<Raft, "propose">, nowMs: number): void {
+    if (this.comingBytes > 0) this.#appendComing();
     if (this.#open.length > ENVELOPE_BYTES) this.#seal();
     if (this.#sealed.length === 0) return;
     this.#groupCommit.flushed(nowMs);
@@ -192,6 +186,14 @@ export class Appender {
     if (oldest === undefined || oldest.index !== index || oldest.term !== term) return null;
     this.proposals.shift();
     return oldest;
+  }
+
+  #appendComing(): void {
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    const behind = this.#sealed.splice(0);
+    this.decideComing();
+    if (this.#open.length > ENVELOPE_BYTES) this.#seal();
+    this.#sealed.push(...behind);
   }
 
   #seal(): void {

@@ -5,72 +5,20 @@
  * that were in the log, and not applied, when they were run.
  */
 import { NEEDED_VERSION } from "../../kv/cluster_version.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
-import { Access } from "../../kv/users/command_numbers.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import type { Answer } from "../../wire/questions.ts";
-import type {
-  ScriptAnswer,
-  ScriptEngine,
-  ScriptEngines,
-  ScriptRequest,
-} from "../../wire/scripts.ts";
-import type { ClientPace } from "../session/client_pace.ts";
+import type { ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
-import { engineReply } from "./engine_reply.ts";
+import { engineReply, keyDenial, replyOf } from "./script_answers.ts";
 import type { ScriptBatch } from "./script_batch.ts";
-import type { Ending, GroupEvents, RunEffects, ScriptGroup } from "./script_group.ts";
+import type { Ending, GroupEvents, ScriptGroup } from "./script_group.ts";
+import type { ScriptHost } from "./script_host.ts";
 import { ScriptRun } from "./script_run.ts";
 
 /** A script that lost so often is given up. */
 const LOSSES_MAX = 8;
 /** One step of the engine, in ns: what reads are counted in. */
 const STEP_NS = 50;
-
-/** What came of running a script, before anything is in the log. */
-export type Attempt =
-  /** It was stopped, and this is why: nothing of it is to be done. */
-  | { readonly kind: "stopped"; readonly reply: string }
-  /** `isDecided`: it has seen what the log must confirm, even where it wrote nothing. */
-  | {
-    readonly kind: "ended";
-    readonly reply: string;
-    readonly effects: RunEffects;
-    readonly isDecided: boolean;
-  }
-  /** It touched a key that is written by what is in the log, and not applied. */
-  | { readonly kind: "wait"; readonly key: string };
-
-/** The node, as its scripts see it. */
-export interface ScriptHost {
-  readonly engines: ScriptEngines | undefined;
-  readonly commandTimeoutMs: number;
-  monotonicMs(): number;
-  clusterVersion(): number;
-  /** The term that this server leads; 0: none. */
-  ledTerm(): number;
-  /** Why no command is taken now; 0 where they are. */
-  refusal(): ClientError | 0;
-  /** Scripts are about to be run against what is applied. */
-  beginBatch(events: GroupEvents): ScriptBatch;
-  /** Runs a script on top of its batch. `isHeld`: the key is written by what is not applied. */
-  attempt(
-    engine: ScriptEngine,
-    run: ScriptRun,
-    batch: ScriptBatch,
-    isHeld: (key: string) => boolean,
-  ): Attempt;
-  /** Puts a transaction into the log's next entry; or why not. */
-  append(group: ScriptGroup, bytes: Uint8Array): ClientError | 0;
-  /** Calls `confirmed` with the number that it returns, or a later one, once such a read round is. */
-  expectRound(waiter: { confirmed(round: number): void }): number;
-  /** A client's script came in, or was answered; so many are to be run with the next entry. */
-  arrived(pace: ClientPace): void;
-  answered(pace: ClientPace): void;
-  noteReady(count: number): void;
-  hasWorkLeft(): boolean;
-  scheduleTurn(): void;
-}
 
 interface EngineQuestion {
   readonly session: NodeSession;
@@ -300,7 +248,7 @@ export class ScriptQueue implements GroupEvents {
       const error = this.#host.append(group, group.encode());
       if (error !== 0) this.#notAppended(group, error);
       else {
-        for (const run of group.runs) run.group = group;
+        for (const run of group.runs) run.isUnderWay = true;
         // What only reads may have written nothing, on keys that others hold.
         for (const key of group.written) this.#holders.set(key, group);
       }
@@ -327,7 +275,7 @@ export class ScriptQueue implements GroupEvents {
     for (const [at, run] of group.runs.entries()) {
       // Of a leadership that is over, it was answered already.
       if (!this.#runs.has(run)) continue;
-      run.group = null;
+      run.isUnderWay = false;
       const answer = this.#outcome(run, endings[at]!);
       if (answer === null) this.#makeReady(run);
       else this.#deliver(run, answer);
@@ -386,7 +334,7 @@ export class ScriptQueue implements GroupEvents {
   }
 
   #lastAnswer(run: ScriptRun, ending: Ending | undefined): Answer | ClientError {
-    if (ending === undefined && run.group !== null) return ClientError.timeout;
+    if (ending === undefined && run.isUnderWay) return ClientError.timeout;
     return (ending && this.#outcome(run, ending)) ?? ClientError.redirect;
   }
 
@@ -394,17 +342,4 @@ export class ScriptQueue implements GroupEvents {
   took(steps: number, ns: number): void {
     this.work += steps * STEP_NS + ns;
   }
-}
-
-function keyDenial(
-  { access }: NodeSession,
-  request: ScriptRequest & { readonly kind: "eval" },
-): ClientError | 0 {
-  const needed = request.isReadOnly ? Access.read : Access.both;
-  const areOpen = request.keys.every((key) => access.mayTouch(needed, latin1Bytes(key)));
-  return areOpen ? 0 : ClientError.notPermittedKey;
-}
-
-function replyOf(reply: string): ScriptAnswer {
-  return { kind: "script", reply: latin1Bytes(reply) };
 }

@@ -1,7 +1,6 @@
 /** One script on its way: from its question to its reply, however often it has to be run for that. */
 import type { ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
-import type { ScriptGroup } from "./script_group.ts";
 
 export type EvalRequest = ScriptRequest & { readonly kind: "eval" };
 
@@ -30,8 +29,8 @@ export class ScriptRun {
   isConfirmed: boolean;
   /** What it gave when it was run last. */
   reply = "";
-  /** Its transaction, once that is gathered or in the log. */
-  group: ScriptGroup | null = null;
+  /** Its transaction is gathered, or in the log. */
+  isUnderWay = false;
 
   constructor(asked: AskedScript) {
     this.asked = asked;
