@@ -76,4 +76,14 @@ export const SIMULATED_SCRIPTS: readonly Mutant[] = [
     "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
     "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
   ]),
+  mutant("script-unconfirmed", "A leader that may be none answers a script that wrote nothing", [
+    "node/scripts/script_queue.ts",
+    "      if (run.isConfirmed) return replyOf(reply);\n",
+    "      if (run.losses < LOSSES_MAX) return replyOf(reply);\n",
+  ]),
+  mutant("script-early", "A script shows what another one wrote before that is applied", [
+    "node/scripts/script_queue.ts",
+    "    if (!isDecided && !hasSeenOthers) {\n",
+    "    if (hasSeenOthers && !isDecided) return replyOf(reply);\n    if (!isDecided && !hasSeenOthers) {\n",
+  ]),
 ];
