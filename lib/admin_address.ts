@@ -27,8 +27,8 @@ export function adminAddress(config: Config, serverId: number): AdminAddress | N
   const what =
     `There is no admin port: its default, clientPort + ${DEFAULT_DISTANCE}, would be ${port}`;
   if (port > PORT_MAX) return { absentBecause: `${what}, and ports end at ${PORT_MAX}` };
-  const other = config.servers.find(({ clientPort, logPort, adminPort, probePort }) =>
-    [clientPort, logPort, adminPort, probePort].includes(port)
+  const other = config.servers.find(({ clientPort, logPort, adminPort, probePort, forwardPort }) =>
+    [clientPort, logPort, adminPort, probePort, forwardPort].includes(port)
   );
   if (other !== undefined) {
     return { absentBecause: `${what}, which the cluster file gives to server ${other.id}` };

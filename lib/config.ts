@@ -55,6 +55,13 @@ export interface ServerConfig {
   readonly probePort?: number | undefined;
   /** The name or address that this port is opened on; that of the client port where it is left out. */
   readonly probeListen?: string | undefined;
+  /**
+   * Where clients are answered as on the client port, and commands that need a leader are sent on to it; none
+   * where it is left out.
+   */
+  readonly forwardPort?: number | undefined;
+  /** The name or address that this port is opened on; that of the client port where it is left out. */
+  readonly forwardListen?: string | undefined;
 }
 
 export interface Config {
@@ -118,6 +125,8 @@ const SERVER_KEYS = {
   adminListen: v.optional(HOST),
   probePort: v.optional(PORT),
   probeListen: v.optional(HOST),
+  forwardPort: v.optional(PORT),
+  forwardListen: v.optional(HOST),
 };
 const SERVER = section(SERVER_KEYS, "server");
 

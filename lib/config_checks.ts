@@ -8,7 +8,10 @@ const KIB = 1024;
 type ServerPorts = ServerAddress & {
   readonly adminPort?: number | undefined;
   readonly probePort?: number | undefined;
+  readonly forwardPort?: number | undefined;
 };
+
+const PORT_KEYS = ["clientPort", "logPort", "adminPort", "probePort", "forwardPort"] as const;
 
 /** Ids and addresses that are given twice. */
 export function* addressFaults(servers: readonly ServerPorts[]): Generator<string> {
@@ -21,7 +24,7 @@ export function* addressFaults(servers: readonly ServerPorts[]): Generator<strin
     } else ids.set(server.id, `servers[${at}]`);
     const name = server.hostname.toLowerCase();
     const hostnames = name === "localhost" ? ["127.0.0.1", "::1"] : [name];
-    for (const key of ["clientPort", "logPort", "adminPort", "probePort"] as const) {
+    for (const key of PORT_KEYS) {
       const port = server[key] ?? 0;
       if (port === 0) continue;
       const all = hostnames.map((hostname) => addressText(hostname, port));
@@ -92,6 +95,7 @@ type ListeningServer = ServerPorts & {
   readonly clientListen?: string | undefined;
   readonly logListen?: string | undefined;
   readonly adminListen?: string | undefined;
+  readonly forwardListen?: string | undefined;
 };
 
 /** What is allowed but probably not meant: a sentence each. */
@@ -138,6 +142,12 @@ function* sharedPorts(servers: readonly ListeningServer[]): Generator<string> {
     { server, key: "clientPort", port: server.clientPort, address: server.clientListen },
     { server, key: "logPort", port: server.logPort, address: server.logListen },
     { server, key: "adminPort", port: server.adminPort ?? 0, address: server.adminListen },
+    {
+      server,
+      key: "forwardPort",
+      port: server.forwardPort ?? 0,
+      address: server.forwardListen ?? server.clientListen,
+    },
   ]).filter(({ key, port, address }) =>
     port !== 0 && (key !== "adminPort" || address !== undefined)
   )

@@ -80,6 +80,7 @@ export class NodeRunner implements WakingHost {
   #hopsLeft = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #clientListeners: Listener[] = [];
+  #forwardListeners: Listener[] = [];
   #logListeners: Listener[] = [];
   #adminListeners: Listener[] = [];
   #admin: AdminPort | null = null;
@@ -166,10 +167,14 @@ export class NodeRunner implements WakingHost {
   async openPorts(hasView: boolean): Promise<void> {
     const { config, serverId } = this.#options;
     const { hostname, clientPort, logPort, ...listen } = findServer(config, serverId);
-    const { clientListen = hostname, logListen = hostname } = listen;
+    const { clientListen = hostname, logListen = hostname, forwardPort } = listen;
     try {
       this.#clientListeners = await this.#transportOf("client")
         .listen(clientListen, clientPort, SPARE_BESIDE_CLIENTS);
+      if (forwardPort !== undefined) {
+        this.#forwardListeners = await this.#transportOf("client")
+          .listen(listen.forwardListen ?? clientListen, forwardPort, SPARE_BESIDE_CLIENTS);
+      }
       this.#logListeners = await this.#transportOf("log")
         .listen(logListen, logPort, SPARE_BESIDE_PEERS);
       if (hasView) await this.#openAdmin();
@@ -193,8 +198,9 @@ export class NodeRunner implements WakingHost {
       this.#essential(probing);
     }
     this.#node = node;
-    for (const listener of this.#clientListeners) {
-      this.#essential(acceptConnections(listener, node, this.#clients, log));
+    for (const listener of [...this.#clientListeners, ...this.#forwardListeners]) {
+      const isForwarding = this.#forwardListeners.includes(listener);
+      this.#essential(acceptConnections(listener, node, this.#clients, log, isForwarding));
     }
     const retry = () => this.#links?.retryNow();
     for (const listener of this.#logListeners) {
@@ -210,6 +216,11 @@ export class NodeRunner implements WakingHost {
   /** Where clients are accepted, as texts for logs; once started. */
   get clientAddresses(): string[] {
     return this.#clientListeners.map((listener) => listener.address);
+  }
+
+  /** Empty without a forward port. */
+  get forwardAddresses(): string[] {
+    return this.#forwardListeners.map((listener) => listener.address);
   }
 
   /** Where HTTP is answered; empty without an admin port. */
@@ -236,7 +247,7 @@ export class NodeRunner implements WakingHost {
   }
 
   async #stop(): Promise<void> {
-    for (const listener of this.#clientListeners) listener.close();
+    for (const one of [...this.#clientListeners, ...this.#forwardListeners]) one.close();
     // It may have waited to be told its cluster, with its ports open.
     if (this.#node !== null) await this.#shutDownNode();
     const flushUntilMs = this.#options.clock.monotonicMs() + FLUSH_MAX_MS;
@@ -306,9 +317,11 @@ export class NodeRunner implements WakingHost {
   }
 
   #closeListeners(): void {
-    const all = [...this.#clientListeners, ...this.#logListeners, ...this.#adminListeners];
+    const clients = [...this.#clientListeners, ...this.#forwardListeners];
+    const all = [...clients, ...this.#logListeners, ...this.#adminListeners];
     for (const listener of all) listener.close();
-    this.#clientListeners = this.#logListeners = this.#adminListeners = [];
+    this.#clientListeners = this.#forwardListeners = [];
+    this.#logListeners = this.#adminListeners = [];
     this.#probes.closeListeners();
   }
 

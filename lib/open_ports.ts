@@ -16,7 +16,9 @@ export interface OpenPorts {
 }
 
 interface OpenPort {
+  /** Whose protection it has; the forward port is one for clients. */
   readonly name: PortName;
+  readonly port: PortName | "forward";
   /** The key of the server's entry that opens it. */
   readonly key: string;
   readonly address: string;
@@ -86,13 +88,18 @@ export function needsUsers(config: Config, serverId: number): boolean {
  */
 export function firstUserDoubt(config: Config, serverId: number): string | null {
   const { hostname, clientListen = hostname } = findServer(config, serverId);
-  if (!needsUsers(config, serverId) || ANY_ADDRESS.test(clientListen)) return null;
+  if (!needsUsers(config, serverId)) return null;
+  if (ANY_ADDRESS.test(clientListen) || isLoopback(clientListen)) return null;
   return `Server ${serverId} serves other machines once there is a user, and the first one has ` +
     "to be made over loopback, where its client port does not listen: give it clientListen " +
     "0.0.0.0 (or ::), unless there is one already";
 }
 
-function faultOf(config: Config, serverId: number, { name, key, address }: OpenPort): string {
+function faultOf(
+  config: Config,
+  serverId: number,
+  { name, port, key, address }: OpenPort,
+): string {
   const at = config.servers.findIndex(({ id }) => id === serverId);
   const { harm, remedy } = WITHOUT[name];
   const optional = name === "log" ? optionalProof(config) : null;
@@ -103,8 +110,8 @@ function faultOf(config: Config, serverId: number, { name, key, address }: OpenP
       `"insecure": ["log"] beside ${setting} (or --insecure log), and take both out once all ` +
       `servers have ${what} (docs/security.md)`;
   }
-  return `servers[${at}].${key}: server ${serverId} would open its ${name} port on ${address}, ` +
-    `where whoever reaches it ${harm}: ${remedy}, have it listen on loopback (${name}Listen), or ` +
+  return `servers[${at}].${key}: server ${serverId} would open its ${port} port on ${address}, ` +
+    `where whoever reaches it ${harm}: ${remedy}, have it listen on loopback (${port}Listen), or ` +
     `take that upon you by "insecure": ["${name}"], or --insecure ${name} (docs/security.md)`;
 }
 
@@ -115,16 +122,21 @@ function optionalProof({ tls, secretOptional }: Config): readonly [string, strin
 }
 
 function portsOnTheNetwork(config: Config, serverId: number): OpenPort[] {
-  const { hostname, clientListen, logListen } = findServer(config, serverId);
+  const { hostname, clientListen, logListen, ...entry } = findServer(config, serverId);
+  const { forwardPort, forwardListen } = entry;
   const admin = adminAddress(config, serverId);
   const listen = (given: string | undefined, key: string) =>
     given === undefined ? { key: "hostname", address: hostname } : { key, address: given };
   const ports: OpenPort[] = [
-    { name: "client", ...listen(clientListen, "clientListen") },
-    { name: "log", ...listen(logListen, "logListen") },
+    { name: "client", port: "client", ...listen(clientListen, "clientListen") },
+    { name: "log", port: "log", ...listen(logListen, "logListen") },
   ];
   if ("hostname" in admin) {
-    ports.push({ name: "admin", key: "adminListen", address: admin.hostname });
+    ports.push({ name: "admin", port: "admin", key: "adminListen", address: admin.hostname });
+  }
+  // Where it listens by itself; else it is where the client port is.
+  if (forwardPort !== undefined && forwardListen !== undefined) {
+    ports.push({ name: "client", port: "forward", ...listen(forwardListen, "forwardListen") });
   }
   return ports.filter(({ address }) => !isLoopback(address));
 }

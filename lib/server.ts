@@ -322,6 +322,9 @@ function servingFields(
     logListen: runner.logAddresses.join(" "),
     adminListen: runner.adminAddresses.join(" ") || "none",
     tls: Object.keys(config.tls ?? {}).join(" ") || "none",
+    ...(runner.forwardAddresses.length > 0 && {
+      forwardListen: runner.forwardAddresses.join(" "),
+    }),
     ...(runner.probeAddresses.length > 0 && { probeListen: runner.probeAddresses.join(" ") }),
     path: `${config.path}/${serverId}`,
   };

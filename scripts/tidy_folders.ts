@@ -89,7 +89,8 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       "read_keys.ts",
       "scripts.ts",
     ],
-    folders: { line: [], resp: [], rpc: [] },
+    // Forwarded: what is asked about members is written where it is answered, for the Redis protocol.
+    folders: { line: [], resp: [], rpc: [], forward: ["resp", "rpc/rpc_types.ts"] },
   },
   storage: {
     shared: ["types.ts", "errors.ts", "advice.ts"],
@@ -143,6 +144,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
       scripts: ["session"],
       members: [],
       peers: ["reports", "members"],
+      forward: ["session", "peers", "members", "reports"],
       snapshots: ["reports"],
       facts: [
         "session",

@@ -4,6 +4,7 @@ import type { FollowerFacts } from "../wire/status.ts";
 import { PROBLEM_KINDS } from "../wire/status.ts";
 import { ClientError } from "../wire/command_batch.ts";
 import { counter, type Family, gauge, pageOf, type Samples } from "./metrics_text.ts";
+import { FORWARDING } from "./forward_metrics.ts";
 import { TLS } from "./tls_metrics.ts";
 import { PUBSUB } from "./pubsub_metrics.ts";
 import { WATCHES } from "./watch_metrics.ts";
@@ -337,4 +338,5 @@ export const FAMILIES: readonly Family<Counts>[] = [
   ...CLIENTS,
   ...WATCHES,
   ...PUBSUB,
+  ...FORWARDING,
 ];

@@ -1,5 +1,5 @@
-/** AcceptConnection: the accept loop on the client port, and the pipeline of each connection. */
-import type { Listener } from "../host/ports.ts";
+/** AcceptConnection: the accept loop of a port for clients, and the pipeline of each connection. */
+import type { Connection, Listener } from "../host/ports.ts";
 import type { ClientSession, LogEvent, ServerNode } from "../node/api.ts";
 import { AssertionError } from "../util/assert.ts";
 import { clientListener } from "./client_listener.ts";
@@ -25,14 +25,16 @@ export async function acceptConnections(
   node: Pick<ServerNode, "openSession" | "turnedAwayWith" | "turnedAwayBecause">,
   watch: ConnectionWatch,
   log: (event: LogEvent) => void,
+  isForwarding = false,
 ): Promise<void> {
   const turningAway = new TurningAway();
   /** Why, since one was let in last. */
   let reason: string | null = null;
   const loggedAtMs = new Map<string, number>();
+  const open = ({ remote, local }: Connection) => node.openSession(remote, local, isForwarding);
   for await (const accepted of listener) {
     const hasRoom = listener.hasRoom?.() ?? true;
-    const session = hasRoom ? node.openSession(accepted.remote, accepted.local) : null;
+    const session = hasRoom ? open(accepted) : null;
     if (session !== null) {
       reason = null;
       serve(watch.open(accepted), session).then((reason) => {

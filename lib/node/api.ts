@@ -165,8 +165,11 @@ export interface ServerNode {
    */
   wake(): void;
   turn(): void;
-  /** `local`: what the client connected to. Null where the bound on connections is reached. */
-  openSession(remote: string, local?: string): ClientSession | null;
+  /**
+   * `local`: what the client connected to; `isForwarding`: the forward port. Null where the bound on
+   * connections is reached.
+   */
+  openSession(remote: string, local?: string, isForwarding?: boolean): ClientSession | null;
   /** The line for the client that `openSession` did not let in last, without its end. */
   readonly turnedAwayWith: string;
   /** And why that was, for the log; one of a few texts. */

@@ -23,6 +23,7 @@ export function nextDeadlineMs(
   const { boundedClients } = state;
   const nextMs = Math.min(
     links.nextDeadlineMs(isWoken),
+    links.time.clockAt(state.forwards.nextDeadlineMs()),
     sessions.nextDeadlineMs(),
     evaluator.nextDeadlineMs(),
     standstill.nextDeadlineMs(),
@@ -64,6 +65,7 @@ export function deadlineUntilTurnMs(
 /** Does what is due at `nowMs`. */
 export function elapse(state: NodeState, evaluator: Evaluator, nowMs: number): void {
   state.links.elapse(nowMs);
+  state.forwards.elapse(state.links.time.nowMs(nowMs));
   if (state.replica !== null) elapseReplica(state, state.replica, nowMs);
   proposeTimeEntry(state);
   elapseRaise(state, nowMs);

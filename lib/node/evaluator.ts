@@ -29,8 +29,8 @@ import type { RequestMeters } from "./session/request_meters.ts";
 import {
   AWAIT_LEADER,
   type NodeSession,
+  type OwnRefusal,
   type Proposer,
-  type Refusal,
   type SessionHost,
 } from "./session/session_host.ts";
 import type { WorkBudget } from "./session/sessions.ts";
@@ -121,7 +121,7 @@ export class Evaluator implements SessionHost, WorkBudget {
     return this.#state.clocks.follower;
   }
 
-  refusal(): Refusal {
+  refusal(): OwnRefusal {
     const { replica, shutdown, appender, options } = this.#state;
     const { timing: { leaderWaitMs }, limits } = options.config;
     const raft = replica?.raft.state;

@@ -15,10 +15,9 @@ import type { ClientSession, InboundLink, OutboundLink, ServerNode } from "./api
 import { deadlineUntilTurnMs, elapse, nextDeadlineMs } from "./deadlines.ts";
 import { Evaluator } from "./evaluator.ts";
 import { backedUpServer } from "./backup_source.ts";
-import { clusterStatus } from "./facts/cluster_status.ts";
-import { CountedLoad, nodeCounts, nodeHealth } from "./facts/node_counts.ts";
-import type { NodeView } from "./facts/node_view.ts";
+import { CountedLoad, nodeView } from "./facts/node_counts.ts";
 import { factsNotice } from "./facts/facts_notice.ts";
+import { acceptForwarded, noteForwards } from "./forward_host.ts";
 import { openSession } from "./open_session.ts";
 import { hearLeader, isOtherLeadership, noticeLeadership } from "./leadership.ts";
 import { applyCommitted } from "./apply_committed.ts";
@@ -88,7 +87,7 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   // What the shells call.
 
   get outboundLinks(): readonly OutboundLink[] {
-    return this.links.outbound;
+    return this.#state.forwards.outbound(this.links.outbound);
   }
 
   openInboundLink(remote: string, peerNames?: readonly string[]): InboundLink {
@@ -96,17 +95,12 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     return this.links.openInbound(remote, peerNames);
   }
 
-  readonly view: NodeView = {
-    serverView: () => this.#evaluator.serverView(),
-    status: () => clusterStatus(this.#state),
-    counts: () => nodeCounts(this.#state),
-    health: () => nodeHealth(this.#state),
-  };
+  readonly view = nodeView(() => this.#state, () => this.#evaluator.serverView());
 
   readonly backedUp = backedUpServer(() => this.#state, () => this.#evaluator);
 
-  openSession(remote: string, local = ""): ClientSession | null {
-    const client = { clientId: this.#lastClientId + 1, remote, local };
+  openSession(remote: string, local = "", isForwarding = false): ClientSession | null {
+    const client = { clientId: this.#lastClientId + 1, remote, local, isForwarding };
     const session = openSession(this.#state, this.#evaluator, client);
     if ("line" in session) {
       [this.turnedAwayWith, this.turnedAwayBecause] = [session.line, session.why];
@@ -223,6 +217,10 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     digests.receive(from, notice, replica.raft.state.role.kind === "leader", replica.store);
   }
 
+  readonly acceptForwarded: PeerEvents["acceptForwarded"] = (from, pipe) =>
+    acceptForwarded(this.#state, this.#evaluator, from, pipe);
+  readonly secretExchanged = () => this.#state.forwards.secretExchanged();
+
   peerLost(id: ServerId): void {
     this.#raftNow()?.peerDisconnected(id);
     this.#state.replica?.snapshots.peerLost(id);
@@ -260,14 +258,16 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
   }
 
   #wholeTurn(nowMs: number): void {
-    const { meters, sessions, replica, watches, pubsub, links } = this.#state;
+    const { meters, sessions, replica, watches, pubsub, links, forwards } = this.#state;
     meters.rotate(nowMs);
     sessions.turnBegins();
     if (replica !== null && !this.#isOver) this.#turnReplica(replica, nowMs);
+    noteForwards(this.#state);
     watches.wake();
     pubsub.wake();
     sessions.wake();
     links.wake();
+    forwards.wake();
   }
 
   #turnReplica(replica: Replica, nowMs: number): void {

@@ -15,6 +15,8 @@ export interface ServerAddress {
   readonly hostname: string;
   readonly clientPort: number;
   readonly logPort: number;
+  /** Where commands that need a leader are sent on to it; absent: nowhere. */
+  readonly forwardPort?: number | undefined;
 }
 
 export interface NodeConfig {

@@ -13,6 +13,8 @@ export interface NewClient {
   readonly clientId: number;
   readonly remote: string;
   readonly local: string;
+  /** It came to the forward port. */
+  readonly isForwarding: boolean;
 }
 
 /** Redis's words, which its clients know. */
@@ -56,7 +58,7 @@ const BEFORE_USERS: TurnedAway = {
 export function openSession(
   state: NodeState,
   evaluator: Evaluator,
-  { clientId, remote, local }: NewClient,
+  { clientId, remote, local, isForwarding }: NewClient,
 ): ClientSession | TurnedAway {
   const {
     options: { config: { limits }, audit },
@@ -83,10 +85,11 @@ export function openSession(
     return { line: `${FULL} for this address: ${why}`, why };
   }
   const access = new ClientAccess(evaluator.users, isLoopback);
-  const plain = new ClientCodec(limits, { clientId, remote }, access);
+  const plain = new ClientCodec(limits, { clientId, remote, isForwarding }, access);
   const codec = audit?.(plain, access, remote) ?? plain;
   const session = new Session(remote, codec, evaluator, sessionLimits, access);
   session.local = local;
+  if (isForwarding) session.forwardBy(state.forwards);
   sessions.add(session);
   scheduleTurn(state);
   if (boundedClients === null || bucket === null) return session;

@@ -7,6 +7,7 @@ import { Alarm } from "./alarm.ts";
 import { EventRing } from "./facts/event_ring.ts";
 import { Meters } from "./facts/meters.ts";
 import { ObservedHost } from "./facts/observed_host.ts";
+import { Forwards } from "./forward/forwards.ts";
 import { frameBytesMax } from "./frame_limit.ts";
 import { KnownLeader } from "./known_leader.ts";
 import { Appender } from "./log/append.ts";
@@ -52,6 +53,8 @@ export interface NodeState {
   readonly standstill: Standstill;
   readonly alarm: Alarm;
   readonly links: PeerLinks;
+  /** Commands that are sent on to whoever leads. */
+  readonly forwards: Forwards;
   readonly digests: DigestExchange;
   readonly space: Space;
   readonly appender: Appender;
@@ -115,7 +118,7 @@ export interface RaiseState {
 
 /** Makes the parts of a node that is not formed yet; `events` hears of the other servers. */
 export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState {
-  const { config, config: { limits, timing }, serverId, directory, rng } = given;
+  const { config, config: { limits, timing }, directory, serverId } = given;
   const clock = new Moment(given.clock);
   const eventRing = new EventRing(serverId, clock);
   const host = new ObservedHost(given.host, eventRing, clock);
@@ -132,7 +135,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     members,
     directory,
     joins,
-    startId: drawStartId(rng),
+    startId: drawStartId(given.rng),
     host,
     clock,
     events,
@@ -153,6 +156,7 @@ export function makeNodeState(given: NodeOptions, events: PeerEvents): NodeState
     standstill,
     alarm: new Alarm(host, standstill),
     links,
+    forwards: new Forwards(links, hasForwardPort(given), timing.electionTimeoutMs),
     digests: new DigestExchange(host, links),
     space: new Space({ ...config, statuses: links.statuses, host }),
     appender: new Appender(limits.entryBytesMax),
@@ -188,6 +192,10 @@ function membersOf({ config, serverId, directory }: NodeOptions, joins: boolean)
     joins,
     graceMs: GRACE_ELECTION_TIMEOUTS * config.timing.electionTimeoutMs,
   });
+}
+
+function hasForwardPort({ config: { servers }, serverId }: NodeOptions): boolean {
+  return servers.find(({ id }) => id === serverId)?.forwardPort !== undefined;
 }
 
 function ownVersionOf({ clusterVersionMax, config }: NodeOptions) {

@@ -27,6 +27,8 @@ export interface LogTime {
 /** What a client may hear of the server, for the commands that ask about it. */
 export interface ServerView {
   readonly serverId: number;
+  /** It is told as a server without a cluster. Absent: it is not. */
+  readonly isAlone?: boolean;
   /** 0 where no leader is known. */
   readonly leaderId: number;
   /** That, or the last one that was known to this process; 0 where none was. */

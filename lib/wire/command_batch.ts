@@ -75,6 +75,8 @@ export const ClientError = {
   tooMuchToJudge: 21,
   /** The user may not use one of these channels. */
   notPermittedChannel: 22,
+  /** The leader runs a build that takes no forwarded commands. */
+  leaderTooOld: 23,
 } as const;
 export type ClientError = typeof ClientError[keyof typeof ClientError];
 

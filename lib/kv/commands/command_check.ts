@@ -99,6 +99,13 @@ export function commandsProblem(bytes: Uint8Array, start: number): string | null
   return null;
 }
 
+/** What is wrong with the one command, a write or a read, that is all of `bytes[start, end)`, or null. */
+export function commandProblem(bytes: Uint8Array, start: number, end: number): string | null {
+  const problem = headProblem(bytes, start, end);
+  if (problem !== null) return problem;
+  return readU32(bytes, start) === end - start ? bodyProblem(bytes, start) : WRONG_LENGTH;
+}
+
 /** By themselves, or in a byUser alone, reads are not in the log. */
 function writeProblem(bytes: Uint8Array, offset: number): string | null {
   const op = bytes[innerOf(bytes, offset) + 4];

@@ -3,12 +3,15 @@ import { missesLeader } from "../../raft/state.ts";
 import { NOBODY } from "../../raft/types.ts";
 import { peerViews } from "../peers/peer_views.ts";
 import { isLoading } from "../replica.ts";
+import type { ForwardMeters } from "../session/forwarding.ts";
 import type { ClientLoad } from "../session/sessions.ts";
 import type { NodeState } from "../state.ts";
-import type { NodeCounts, NodeHealth } from "./node_view.ts";
+import { clusterStatus } from "./cluster_status.ts";
+import type { NodeCounts, NodeHealth, NodeView } from "./node_view.ts";
+import type { ServerView } from "../../wire/codec.ts";
 import { ownFacts } from "./own_facts.ts";
 
-export function nodeCounts(state: NodeState): NodeCounts {
+function nodeCounts(state: NodeState): NodeCounts {
   const { replica, links, options: { directory, clock, host }, appender, sessions } = state;
   const leader = replica?.raft.leader ?? null;
   const nowMs = clock.monotonicMs();
@@ -37,6 +40,8 @@ export function nodeCounts(state: NodeState): NodeCounts {
     clientSessions: replica?.store.clientSessions.count ?? 0,
     clientSessionBytes: replica?.store.clientSessions.bytes ?? 0,
     pubsub: state.pubsub.figures(),
+    forwarded: state.forwards.meters,
+    forwardedClients: sessions.forwardedCount,
     heldBack: state.boundedClients?.heldBack ?? 0,
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     stoodStillMs: state.standstill.totalMs(nowMs),
@@ -44,7 +49,7 @@ export function nodeCounts(state: NodeState): NodeCounts {
   };
 }
 
-export function nodeHealth(state: NodeState): NodeHealth {
+function nodeHealth(state: NodeState): NodeHealth {
   const { replica, knownLeader, shutdown, space, options: { clock, config } } = state;
   const raft = replica?.raft.state;
   const nowMs = clock.monotonicMs();
@@ -65,6 +70,16 @@ export function nodeHealth(state: NodeState): NodeHealth {
     canWrite: replica !== null && space.takesEntries(replica),
     syncingMs: replica?.persister.syncingMs(nowMs) ?? 0,
     electionTimeoutMs: config.timing.electionTimeoutMs,
+  };
+}
+
+/** What the admin port sees of the node. */
+export function nodeView(state: () => NodeState, serverView: () => ServerView): NodeView {
+  return {
+    serverView,
+    status: () => clusterStatus(state()),
+    counts: () => nodeCounts(state()),
+    health: () => nodeHealth(state()),
   };
 }
 
@@ -109,5 +124,13 @@ export class CountedLoad implements ClientLoad {
 
   get heldCommands(): number {
     return this.#state.sessions.heldCommands;
+  }
+
+  get forwardedClients(): number {
+    return this.#state.sessions.forwardedCount;
+  }
+
+  get forwarded(): ForwardMeters {
+    return this.#state.forwards.meters;
   }
 }

@@ -2,6 +2,7 @@
  * The one read-only view of a node: INFO and CLUSTER, `RAFTKV.STATUS` and the admin port all show what it
  * says. Asking costs what is asked for; nothing is prepared for nobody.
  */
+import type { ForwardMeters } from "../session/forwarding.ts";
 import type { PeerView, ServerView } from "../../wire/codec.ts";
 import type { ClusterStatus, ServerFacts } from "../../wire/status.ts";
 import type { MachineFacts } from "../api.ts";
@@ -62,6 +63,9 @@ export interface NodeCounts {
   readonly uncommittedBytes: number;
   /** Commands that wait until a leader is known. */
   readonly heldCommands: number;
+  /** What was forwarded to leaders for this server's clients; and clients of other servers. */
+  readonly forwarded: ForwardMeters;
+  readonly forwardedClients: number;
   readonly clientBufferBytes: number;
   /** Client addresses that are remembered, as long as any bound is set for addresses or users. */
   readonly boundedAddresses: number;

@@ -19,16 +19,19 @@ import { DiallerProof } from "./link_proof.ts";
 import type { LinkOwner } from "./peer_link.ts";
 import type { Refused } from "./refused.ts";
 
+/** The owner of links, as far as handshakes go. */
+export type HandshakeOwner = Pick<LinkOwner, "secret" | "protocolVersionMax" | "check" | "hello">;
+
 export class OutboundHandshake {
   /** The welcome of the other end; null until it is found good. */
   welcome: Hello | null = null;
   /** The version of the next hello: the latest, until the peer refuses it. */
   protocolVersion: number;
-  readonly #links: LinkOwner;
+  readonly #links: HandshakeOwner;
   /** Of the present connection. */
   #proof: DiallerProof;
 
-  constructor(links: LinkOwner) {
+  constructor(links: HandshakeOwner) {
     this.#links = links;
     this.protocolVersion = links.protocolVersionMax;
     this.#proof = new DiallerProof(links.secret);

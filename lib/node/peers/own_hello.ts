@@ -5,6 +5,7 @@ import type { ClusterId } from "../../storage/types.ts";
 import {
   Feature,
   type Features,
+  ForwardPurpose,
   type Hello,
   NO_FEATURES,
   PROTOCOL_VERSION_MIN,
@@ -28,6 +29,7 @@ export class OwnHello {
       [Feature.clusterVersion, encodePeerVersion(told.version)],
       [Feature.pieces, new Uint8Array(0)],
       [Feature.publish, new Uint8Array(0)],
+      [Feature.forward, Uint8Array.of(ForwardPurpose.messages)],
     ]);
   }
 

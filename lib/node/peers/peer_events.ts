@@ -7,6 +7,7 @@ import type { DigestNotice, FactsNotice, PublishNotice, StatusNotice } from "../
 import type { NodeHost } from "../api.ts";
 import type { KnownMembers } from "../members/known_members.ts";
 import type { ClusterSecret } from "./cluster_secret.ts";
+import type { ForwardPipe, ForwardReceiver } from "./forward_pipe.ts";
 import type { StartId } from "./peer_processes.ts";
 import type { PeerVersion } from "./peer_version.ts";
 
@@ -61,6 +62,10 @@ export interface PeerEvents {
   formed(): void;
   /** Another server has refused this one because it was removed. */
   toldRemoved(by: ServerId): void;
+  /** Takes in the commands that another server forwards over a connection of their own. */
+  acceptForwarded(from: ServerId, pipe: ForwardPipe): ForwardReceiver;
+  /** The secret was exchanged: what was proven by one that counts no more ends. */
+  secretExchanged(): void;
   /** A connection with a server ended: what was on its way is lost. */
   peerLost(id: ServerId): void;
 }

@@ -1,5 +1,6 @@
 /** One accepted connection from another server: a handshake, then its messages. */
 import type { Incarnation, ServerId } from "../../raft/types.ts";
+import type { ByteWriter } from "../../util/bytes.ts";
 import { OutputBuffer } from "../../util/output_buffer.ts";
 import {
   encodePong,
@@ -14,9 +15,17 @@ import {
   RefusalReason,
 } from "../../wire/rpc/rpc.ts";
 import { certificateRefusal } from "./certificate_check.ts";
+import type { ForwardPipe, ForwardReceiver } from "./forward_pipe.ts";
+import { passOn } from "./inbound_frames.ts";
 import { InboundWatch } from "./inbound_watch.ts";
 import { AcceptorProof, secretDoubted } from "./link_proof.ts";
-import { type AcceptedLink, type FrameTaker, type LinkOwner, takeFrames } from "./peer_link.ts";
+import {
+  type AcceptedLink,
+  type FrameTaker,
+  isForForwarding,
+  type LinkOwner,
+  takeFrames,
+} from "./peer_link.ts";
 import { type ProcessLink, startIdOf, type Twin, twinText } from "./peer_processes.ts";
 import { otherVersionText, peerVersionOf, unnamedFeature, versionRefusal } from "./peer_version.ts";
 import type { Refused } from "./refused.ts";
@@ -25,12 +34,8 @@ import type { InboundLink } from "../api.ts";
 /** A peer that asks without reading the answers gets no more of them. */
 const ANSWER_BYTES_MAX = 4_096;
 
-type FeatureFrame = Extract<
-  Frame,
-  { type: "status" | "facts" | "probe" | "probeResponse" | "addresses" | "publish" }
->;
-
-export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, FrameTaker {
+export class PeerInbound
+  implements InboundLink, ProcessLink, AcceptedLink, FrameTaker, ForwardPipe {
   onActivity: (() => void) | null = null;
   closing: string | null = null;
   readonly #remote: string;
@@ -45,6 +50,8 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   readonly #proof: AcceptorProof;
   /** Set once the handshake has passed. */
   #from: ServerId | null = null;
+  /** Not null on a connection for forwarded commands, which is no link for messages. */
+  #forwarded: ForwardReceiver | null = null;
   #isLost = false;
   readonly #watch: InboundWatch;
 
@@ -70,12 +77,16 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   }
 
   isFrom(peer: ServerId, incarnation: Incarnation): boolean {
-    return this.#from === peer && this.#hello!.incarnation === incarnation;
+    return this.#isLinkOf(peer) && this.#hello!.incarnation === incarnation;
   }
 
   /** True where the handshake has passed with this server, in this version. */
   speaks(peer: ServerId, protocolVersion: number): boolean {
-    return this.#from === peer && this.#hello!.protocolVersion === protocolVersion;
+    return this.#isLinkOf(peer) && this.#hello!.protocolVersion === protocolVersion;
+  }
+
+  #isLinkOf(peer: ServerId): boolean {
+    return this.#from === peer && this.#forwarded === null;
   }
 
   /** True where nothing came in for too long. */
@@ -107,6 +118,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     this.#links.dueEarlier();
     this.#links.processes.closed(this);
     this.#links.inboundClosed(this);
+    this.#forwarded?.closed();
     this.#forget();
   }
 
@@ -144,7 +156,8 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   #forget(): void {
     const from = this.#from;
     this.#from = null;
-    if (from !== null) this.#links.inboundLost(from, this.#hello!.incarnation);
+    if (from === null || this.#forwarded !== null) return;
+    this.#links.inboundLost(from, this.#hello!.incarnation);
   }
 
   reconsider(): void {
@@ -175,6 +188,19 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
 
   outputWritten(): void {
     this.#output.written();
+    this.#forwarded?.outputWritten();
+  }
+
+  get writer(): ByteWriter {
+    return this.#output.writer;
+  }
+
+  get pendingBytes(): number {
+    return this.#output.pendingBytes;
+  }
+
+  said(): void {
+    this.onActivity?.();
   }
 
   frameReceived(frame: Frame): void {
@@ -190,48 +216,10 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
     const unnamed = unnamedFeature(frame, this.#hello!.features);
     if (unnamed !== null) return this.#end(unnamed);
     switch (frame.type) {
-      case "message":
-        if (frame.message.from !== this.#from || frame.message.to !== this.#links.serverId) {
-          this.#end(`a message under another server's name`);
-          return;
-        }
-        this.#links.receiveMessage(frame.message, this.#hello!.incarnation);
-        return;
-      case "formation":
-        this.#links.receiveNotice(this.#from, frame.notice);
-        return;
-      case "digest":
-        this.#links.receiveDigest(this.#from, frame.notice);
-        return;
       case "ping":
         return;
-      case "status":
-      case "facts":
-      case "probe":
-      case "probeResponse":
-      case "addresses":
-      case "publish":
-        return this.#onFeatureFrame(frame, this.#from);
       case "refusal":
         return this.#onRefusal(frame.reason);
-      default:
-        this.#end(`a second ${frame.type} frame`);
-    }
-  }
-
-  /** A frame that came after version 1. */
-  #onFeatureFrame(frame: FeatureFrame, from: ServerId): void {
-    switch (frame.type) {
-      case "status":
-        return this.#links.receiveStatus(from, frame.status);
-      case "facts":
-        return this.#links.receiveFacts(from, frame.notice);
-      case "publish":
-        return this.#links.receivePublish(frame.notice);
-      case "addresses": {
-        const wrong = this.#links.receiveAddresses(from, this.#hello!.incarnation, frame.notice);
-        return wrong === null ? undefined : this.#end(wrong);
-      }
       case "probeResponse":
         return this.#links.processes.answered(this, frame.number);
       case "probe":
@@ -240,6 +228,10 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
         this.onActivity?.();
         return;
     }
+    const wrong = this.#forwarded !== null
+      ? this.#forwarded.frameReceived(frame)
+      : passOn(frame, this.#hello!, this.#links);
+    if (wrong !== null) this.#end(wrong);
   }
 
   #onHello(hello: Hello): void {
@@ -300,14 +292,16 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   admitted(): void {
     const { from, protocolVersion } = this.#hello!;
     this.#from = from;
-    this.#links.handshakePassed(this, this.#hello!);
+    if (isForForwarding(this.#hello!)) {
+      this.#forwarded = this.#links.acceptForwarded(from, this);
+    } else this.#links.handshakePassed(this, this.#hello!);
     this.#decoder.setFrameBytesMax(this.#links.frameBytesMax);
     const { writer } = this.#output;
     // Who was asked for a proof has the welcome; a pong is the word that it was good.
     if (this.#proof.wasAsked) encodePong(writer);
     else encodeWelcome(writer, this.#answerTo(this.#hello!));
     this.onActivity?.();
-    this.#links.heardVersion(from, protocolVersion);
+    if (this.#forwarded === null) this.#links.heardVersion(from, protocolVersion);
   }
 
   refusedFor(twin: Twin): void {
@@ -343,6 +337,7 @@ export class PeerInbound implements InboundLink, ProcessLink, AcceptedLink, Fram
   #end(reason: string): void {
     if (this.closing !== null) return;
     this.closing = reason;
+    this.#forwarded?.closed();
     this.#links.processes.closed(this);
     this.onActivity?.();
   }

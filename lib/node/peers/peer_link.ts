@@ -8,8 +8,9 @@ import {
   type AddressNotice,
   type DigestNotice,
   type FactsNotice,
-  type Feature,
+  Feature,
   type FormationNotice,
+  ForwardPurpose,
   type Frame,
   type FrameDecoder,
   type Hello,
@@ -17,6 +18,7 @@ import {
   type PublishNotice,
   type StatusNotice,
 } from "../../wire/rpc/rpc.ts";
+import type { ForwardPipe, ForwardReceiver } from "./forward_pipe.ts";
 import type { ClusterSecret } from "./cluster_secret.ts";
 import type { Refused } from "./refused.ts";
 import type { LinkPace } from "./link_pace.ts";
@@ -48,6 +50,11 @@ export interface AcceptedLink {
   secretExchanged(): void;
   /** The cluster version is `version` now: ends this connection where its server can't read that. */
   versionRaised(version: number): void;
+}
+
+/** Who said this has made the connection for forwarded commands: no message comes over it. */
+export function isForForwarding({ features }: Hello): boolean {
+  return features.get(Feature.forward)?.[0] === ForwardPurpose.commands;
 }
 
 /** A link whose handshake has passed, as the owner sees it. */
@@ -92,6 +99,8 @@ export interface LinkOwner {
   receiveAddresses(from: ServerId, incarnation: Incarnation, notice: AddressNotice): string | null;
   /** Another server has refused this one because it was removed. */
   toldRemoved(by: ServerId): void;
+  /** A server has made a connection for forwarded commands, and its handshake has passed. */
+  readonly acceptForwarded: (from: ServerId, pipe: ForwardPipe) => ForwardReceiver;
   inboundLost(from: ServerId, incarnation: Incarnation): void;
   inboundClosed(link: AcceptedLink): void;
   /**

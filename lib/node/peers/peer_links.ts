@@ -61,10 +61,11 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   readonly ownVersion: PeerVersion;
   readonly secret: ClusterSecret | null;
   readonly receivePublish: PeerLinksOptions["published"];
+  readonly acceptForwarded: LinkOwner["acceptForwarded"];
   readonly #hello: OwnHello;
   readonly #options: PeerLinksOptions;
   readonly #addresses: ToldAddresses;
-  readonly #outbound: OutboundLinks;
+  readonly byServer: OutboundLinks;
   readonly #inbound = new Set<AcceptedLink>();
   /** No link has anything to do before; or -1: they have to be asked. In listening time. */
   linksDueMs = -1;
@@ -75,12 +76,12 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   constructor(options: PeerLinksOptions) {
     this.#options = options;
     this.receivePublish = options.published;
-    const { directory, members, host, electionTimeoutMs } = options;
-    this.members = members;
-    const servers = members.all.map(({ id }) => id);
+    const { directory, host, electionTimeoutMs } = options;
+    const members = this.members = options.members;
     this.pace = linkPace(electionTimeoutMs);
     this.ownVersion = options.version;
     this.secret = options.secret ?? null;
+    this.acceptForwarded = (from, pipe) => options.events.acceptForwarded(from, pipe);
     this.#addresses = new ToldAddresses(members, () => this.outbound);
     this.input = options.clock;
     this.time = new ListeningTime(options.clock, this.pace.stepMaxMs);
@@ -92,24 +93,24 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
     this.formation = new Formation(
       directory.identity,
       directory.formation,
-      servers,
+      members.all.map(({ id }) => id),
       this,
       options.joins ?? null,
     );
     this.silence = new PeerSilence(this.time);
-    this.#outbound = new OutboundLinks(this, options.outboxBytesMax, [this.statuses, this.facts]);
+    this.byServer = new OutboundLinks(this, options.outboxBytesMax, [this.statuses, this.facts]);
     this.formation.advance();
-    this.#outbound.sync(members.linked);
+    this.byServer.sync(members.linked);
     members.watch(() => this.#membersChanged());
   }
 
   /** One to each server that this one is to be in touch with; another list whenever they change. */
   get outbound(): readonly PeerOutbound[] {
-    return this.#outbound.all;
+    return this.byServer.all;
   }
 
   #membersChanged(): void {
-    this.#outbound.sync(this.members.linked);
+    this.byServer.sync(this.members.linked);
     for (const link of this.#inbound) link.reconsider();
     this.dueEarlier();
   }
@@ -124,16 +125,15 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
   secretExchanged(): void {
     for (const link of this.outbound) link.secretExchanged();
     for (const link of this.#inbound) link.secretExchanged();
+    this.#options.events.secretExchanged();
   }
 
   get serverId(): ServerId {
     return this.#options.serverId;
   }
-
   logAddressOf(id: ServerId): string {
     return this.members.logAddressOf(id);
   }
-
   get frameBytesMax(): number {
     return this.#options.frameBytesMax;
   }
@@ -147,7 +147,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** Sends a message where its link is up; drops it otherwise: Raft sends again what matters. */
   send(message: Message): void {
-    this.#outbound.of(message.to)?.send(message);
+    this.byServer.of(message.to)?.send(message);
     this.statuses.sendEarly();
   }
 
@@ -238,18 +238,18 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** A server tells how it is: kept where a link is made to it, and forgotten with that. */
   receiveStatus(from: ServerId, status: StatusNotice): void {
-    if (!this.formation.isFormed || this.#outbound.of(from) === null) return;
+    if (!this.formation.isFormed || this.byServer.of(from) === null) return;
     this.statuses.receive(from, status, this.#options.clock.monotonicMs());
   }
 
   /** And what it says of itself. */
   receiveFacts(from: ServerId, notice: FactsNotice): void {
-    if (this.#outbound.of(from) === null) return;
+    if (this.byServer.of(from) === null) return;
     this.facts.receive(from, notice, this.#options.clock.monotonicMs());
   }
 
   sendDigest(to: ServerId, notice: DigestNotice): void {
-    this.#outbound.of(to)?.sendOf(null, (out) => encodeDigest(out, notice));
+    this.byServer.of(to)?.sendOf(null, (out) => encodeDigest(out, notice));
   }
 
   sendDigestToAll(notice: DigestNotice): void {
@@ -290,7 +290,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
       if (notice.stage === FormationStage.formed) return;
       // The founders' lives are no business of whoever claims to be one that is not known here.
       if (this.members.of(from)?.incarnation !== notice.incarnation) return;
-      return this.#outbound.of(from)?.sendNotice(this.formation.notice());
+      return this.byServer.of(from)?.sendNotice(this.formation.notice());
     }
     this.formation.hear(from, notice);
     if (!this.formation.isFormed) return;
@@ -323,7 +323,7 @@ export class PeerLinks implements LinkOwner, StatusLinks, FormationOwner {
 
   /** A peer has sent a good hello, in a version that it can be spoken to in. */
   heardVersion(from: ServerId, protocolVersion: number): void {
-    this.#outbound.of(from)?.heardVersion(protocolVersion);
+    this.byServer.of(from)?.heardVersion(protocolVersion);
   }
 
   /** True where a server speaks this version over a connection that it has made. */

@@ -1,5 +1,5 @@
 /** What becomes of a connection's commands that wait for too long, or whose leadership is gone. */
-import { ClientError } from "../../wire/command_batch.ts";
+import { Action, ClientError } from "../../wire/command_batch.ts";
 import type { PendingCommands } from "./pending_commands.ts";
 import { PendingKind } from "./pending_kind.ts";
 
@@ -13,11 +13,19 @@ export interface GiveUp {
   readonly confirmedToo: boolean;
   /** What the node was asked too, that it will answer: as to writes, the outcome is unknown. */
   readonly askedToo: boolean;
+  /** What was sent to another server too: as to writes, the outcome is unknown, but for reads. */
+  readonly forwardedToo: boolean;
 }
 
 /** What was submitted at `cutoffMs` or earlier has waited for too long, in a leadership that lasts. */
 export function overdueUntil(cutoffMs: number): GiveUp {
-  return { cutoffMs, readError: ClientError.noLeader, confirmedToo: false, askedToo: true };
+  return {
+    cutoffMs,
+    readError: ClientError.noLeader,
+    confirmedToo: false,
+    askedToo: true,
+    forwardedToo: true,
+  };
 }
 
 /**
@@ -26,7 +34,7 @@ export function overdueUntil(cutoffMs: number): GiveUp {
  */
 export function giveUpUntil(
   pending: PendingCommands,
-  { cutoffMs, readError, confirmedToo, askedToo }: GiveUp,
+  { cutoffMs, readError, confirmedToo, askedToo, forwardedToo }: GiveUp,
   confirmedRound: number,
 ): boolean {
   let recompose = false;
@@ -40,6 +48,9 @@ export function giveUpUntil(
       recompose = true;
     } else if (kind === PendingKind.write || (kind === PendingKind.asked && askedToo)) {
       pending.refuse(p, ClientError.timeout);
+    } else if (kind === PendingKind.forwarded) {
+      const isRead = pending.action(p) === Action.read;
+      if (forwardedToo) pending.refuse(p, isRead ? readError : ClientError.timeout);
     } else if (isRead && (confirmedToo || !isConfirmed)) pending.refuse(p, readError);
   }
   return recompose;

@@ -6,7 +6,13 @@
  */
 import { commandLength } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
-import { AWAIT_LEADER, type NodeSession, type Refusal, type SessionHost } from "./session_host.ts";
+import {
+  AWAIT_LEADER,
+  FORWARD,
+  type NodeSession,
+  type Refusal,
+  type SessionHost,
+} from "./session_host.ts";
 import type { PendingCommands } from "./pending_commands.ts";
 import { PendingKind } from "./pending_kind.ts";
 
@@ -77,6 +83,12 @@ export class HeldCommands {
     this.#noteHeld(position, 1);
   }
 
+  /** The command there was sent to another server, and nothing was done. */
+  holdForwarded(position: number): void {
+    this.#pending.holdForwarded(position);
+    this.#noteHeld(position, 1);
+  }
+
   /** See Submission.resume. */
   resume(refusal: Refusal, cutoffMs: number): void {
     if (this.count === 0) return;
@@ -96,9 +108,31 @@ export class HeldCommands {
         this.#first = p;
         return;
       }
-      p = this.#resumeOne(p, refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, nowMs);
+      if (refusal === FORWARD && needsLeader(pending.action(p))) {
+        if (!this.#forward(p, cutoffMs)) {
+          this.#first = p;
+          return;
+        }
+        p++;
+        continue;
+      }
+      p = this.#resumeOne(p, errorOf(refusal), nowMs);
     }
     pending.shrink();
+  }
+
+  /** Sends the held command at `p` to the server that leads, or refuses it; false where it has to wait. */
+  #forward(p: number, cutoffMs: number): boolean {
+    const pending = this.#pending;
+    const forwarded = this.#session.forwarded!;
+    if (pending.action(p) === Action.transaction && this.#submission.isDiscarded) {
+      this.#refuse(p, ClientError.discarded);
+    } else if (forwarded.send(p)) this.count--;
+    else if (forwarded.isRetrying && pending.submittedMs(p) <= cutoffMs) {
+      forwarded.noteRefused();
+      this.#refuse(p, ClientError.noLeader);
+    } else return false;
+    return true;
   }
 
   /** Resumes or refuses the held command at `p`; returns the position of the next to look at. */
@@ -157,4 +191,15 @@ export class HeldCommands {
     this.count += count;
     this.#host.awaitLeader(this.#session);
   }
+}
+
+/** It is decided where the leader is, by whoever that is. */
+function needsLeader(action: Action): boolean {
+  return action !== Action.layout && action !== Action.queue;
+}
+
+/** What is left to say of a command that waited: nothing, where only its place in the order did. */
+function errorOf(refusal: Refusal): ClientError | 0 {
+  if (refusal === FORWARD) return 0;
+  return refusal === AWAIT_LEADER ? ClientError.noLeader : refusal;
 }

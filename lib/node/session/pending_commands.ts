@@ -143,6 +143,22 @@ export class PendingCommands {
     this.#numbers[place * NUMBERS + SUBMITTED_MS] = submittedMs;
   }
 
+  /** The held command there was sent to the server that leads: it keeps its bytes, and its action. */
+  forward(position: number): void {
+    this.#words[(position & this.#mask) * WORDS + KIND] = PendingKind.forwarded;
+  }
+
+  /** Nothing was done of it there: it is held again, for as long as is left of its time. */
+  holdForwarded(position: number): void {
+    this.#words[(position & this.#mask) * WORDS + KIND] = PendingKind.held;
+  }
+
+  /** Where the bytes of the command there end. */
+  bytesEnd(position: number): number {
+    const start = this.readStart(position);
+    return start + commandLength(this.readBytes.bytes, start);
+  }
+
   /** Holds a read, or a question, again that waited for its round, and is not evaluated. */
   holdRead(position: number, action: Action, nowMs: number): void {
     const place = position & this.#mask;

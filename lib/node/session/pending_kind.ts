@@ -20,6 +20,8 @@ export const PendingKind = {
   authenticate: 9,
   /** It is being decided who they are. */
   authenticating: 10,
+  /** It was sent to the server that leads. */
+  forwarded: 11,
 } as const;
 export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 
@@ -27,13 +29,13 @@ export type PendingKind = typeof PendingKind[keyof typeof PendingKind];
 export function hasBytes(kind: number): boolean {
   return kind === PendingKind.read || kind === PendingKind.local ||
     kind === PendingKind.staleRead || kind === PendingKind.held || kind === PendingKind.question ||
-    kind === PendingKind.authenticate;
+    kind === PendingKind.authenticate || kind === PendingKind.forwarded;
 }
 
 /** True where the next command waits for the log, a leader or an answer of the node. */
 export function waitsForOthers(kind: number): boolean {
   return kind === PendingKind.write || kind === PendingKind.held || kind === PendingKind.asked ||
-    kind === PendingKind.authenticating;
+    kind === PendingKind.authenticating || kind === PendingKind.forwarded;
 }
 
 /** True where the node is to be asked about the next command. */
@@ -41,7 +43,8 @@ export function isDecidedByNode(kind: number): boolean {
   return kind === PendingKind.question || kind === PendingKind.authenticate;
 }
 
-/** True where only a leader can answer, and has not. */
+/** True where only a leader can answer, this server, and has not. */
 export function waitsForLeader(kind: number): boolean {
-  return kind === PendingKind.write || kind === PendingKind.question || kind === PendingKind.asked;
+  return kind === PendingKind.write || kind === PendingKind.question ||
+    kind === PendingKind.asked;
 }

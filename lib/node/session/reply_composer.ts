@@ -61,6 +61,11 @@ export class ReplyComposer {
     this.#compose(result, this.#host.leaderTime);
   }
 
+  /** The same of a command that another server has decided, at its time. */
+  composeForwarded(result: Result, time: LogTime): void {
+    this.#compose(result, time);
+  }
+
   /** Composes the reply to the next command, which is of this kind and no write. */
   composeNow(kind: PendingKind): void {
     if (kind === PendingKind.refused) this.composeRefusal();

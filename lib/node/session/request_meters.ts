@@ -29,7 +29,9 @@ export class RequestMeters {
     this.#histograms[PendingKind.local] = this.byKind.local;
     // A change of members is no request like the others.
     const { refused, held, question, asked, authenticate, authenticating } = PendingKind;
-    for (const kind of [refused, held, question, asked, authenticate, authenticating]) {
+    // What another server has answered, that one counts.
+    const { forwarded } = PendingKind;
+    for (const kind of [refused, held, question, asked, authenticate, authenticating, forwarded]) {
       this.#histograms[kind] = null;
     }
   }

@@ -1,12 +1,6 @@
 /**
  * One client connection, synchronous: bytes in, bytes out. It decides parsing, order, windows and
  * replies; the async stages of net/ and the simulator are thin shells around it.
- *
- * Commands of a connection act in their order. A read before a write must not see that write, but
- * confirming leadership can take longer than committing the write. So a read is evaluated just before a
- * later write of its own connection is applied, if not earlier: the store then holds everything up to
- * its read index and nothing after it. Its reply is kept until the round confirms, and becomes a refusal
- * where the leadership is lost first.
  */
 import { type Result, Status } from "../../kv/commands/result.ts";
 import type { ClientView } from "../../wire/clients.ts";
@@ -15,14 +9,23 @@ import { ClientAccess } from "../../wire/client_access.ts";
 import { ClientError, type CommandBatch } from "../../wire/command_batch.ts";
 import type { Answer } from "../../wire/questions.ts";
 import { Asking } from "./asking.ts";
+import { composeReplies, type ComposingParts } from "./compose_replies.ts";
 import { CommandInput } from "./command_input.ts";
 import { ClientPace } from "./client_pace.ts";
-import { AWAIT_LEADER, type Refusal, type SessionHost, type UserGate } from "./session_host.ts";
+import {
+  AWAIT_LEADER,
+  FORWARD,
+  type Refusal,
+  type SessionHost,
+  type UserGate,
+} from "./session_host.ts";
+import { ForwardedCommands } from "./forwarded_commands.ts";
+import type { ForwardRoute } from "./forwarding.ts";
 import { type GiveUp, giveUpUntil, overdueUntil } from "./give_up.ts";
 import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands } from "./pending_commands.ts";
-import { isDecidedByNode, PendingKind, waitsForOthers } from "./pending_kind.ts";
+import { PendingKind } from "./pending_kind.ts";
 import { releaseReplies } from "./release.ts";
 import { ReplyComposer } from "./reply_composer.ts";
 import type { CheckedSession } from "./session_invariants.ts";
@@ -58,13 +61,13 @@ export class Session implements ClientSession, HoldingSession {
   readonly #replies: ReplyComposer;
   readonly #pending = new PendingCommands();
   readonly #submission: Submission;
-  readonly #asking: Asking;
+  readonly #composing: ComposingParts;
   readonly #watching: WatchOutput;
   #confirmedRound = 0;
-  /** It was disconnected. */
   isGone = false;
   isDying = false;
   isKilled = false;
+  forwarded: ForwardedCommands | null = null;
   readonly #end = new SessionEnd();
   readonly #share: BudgetShare;
 
@@ -84,14 +87,20 @@ export class Session implements ClientSession, HoldingSession {
     this.#limits = limits;
     this.#share = new BudgetShare(limits.budget);
     this.#watching = new WatchOutput(this, host, () => !this.#checkBudget());
-    const parts = { codec, host, pending: this.#pending, access, watches: this.#watching };
-    this.#replies = new ReplyComposer(parts, limits.outputBytesMax);
-    this.#submission = new Submission(this, this.#pending, host);
-    this.#asking = new Asking(this, this.#pending, this.#replies, host, access);
+    const [pending, watches] = [this.#pending, this.#watching];
+    const told = { codec, host, pending, access, watches };
+    const replies = this.#replies = new ReplyComposer(told, limits.outputBytesMax);
+    const submission = this.#submission = new Submission(this, pending, host);
+    const asking = new Asking(this, pending, replies, host, access);
+    const mustWait = () => this.#checkBudget();
+    this.#composing = { session: this, pending, replies, host, asking, submission, mustWait };
     this.input = new CommandInput(codec, limits.batches, limits.commandBytesMax);
   }
 
-  // Input.
+  /** What needs a leader is sent to it, where that is another server. */
+  forwardBy(route: ForwardRoute): void {
+    this.forwarded = new ForwardedCommands({ ...this.#composing, session: this, route });
+  }
 
   inputSpace(): Uint8Array {
     return this.input.space();
@@ -113,19 +122,20 @@ export class Session implements ClientSession, HoldingSession {
 
   /** `refused`: why this batch is, whatever else this server would do with it. */
   submit(batch: CommandBatch, refused: ClientError | null = null): void {
-    const refusal = this.#host.refusal();
+    const refusal = this.#refusal();
     if (refusal !== AWAIT_LEADER) this.#resumeHeld(refusal, 0);
     const end = this.#submission.submit(batch, refused ?? refusal);
     this.input.giveBack(batch);
     if (end !== null) this.#end.after(this.#pending.tail - 1, end);
     if (this.#submission.isHolding) this.#checkBudget();
+    if (refusal === FORWARD) this.#resumeHeld(refusal, 0);
     this.#proceed();
   }
 
   inputEnded(): void {
     this.#decideInSilence();
     // It may have left, and must not find done what it has given up: it waits for no leader.
-    const refusal = this.#host.refusal();
+    const refusal = this.#refusal();
     this.#resumeHeld(refusal === AWAIT_LEADER ? ClientError.noLeader : refusal, 0);
     this.#end.after(this.#pending.tail - 1, "the client ended the connection");
     this.advance();
@@ -136,11 +146,10 @@ export class Session implements ClientSession, HoldingSession {
     this.onActivity = null;
     this.#host.forget(this);
     this.#codec.gone?.();
+    this.forwarded?.gone();
     this.#watching.gone();
     this.#share.giveBack();
   }
-
-  // Output.
 
   takeOutput(): Uint8Array | null {
     return this.isKilled ? null : this.#watching.take(this.#replies);
@@ -150,6 +159,7 @@ export class Session implements ClientSession, HoldingSession {
     const wasFull = !this.#hasRoom();
     this.#watching.written(this.#replies.stream);
     if (wasFull) this.advance();
+    this.forwarded?.outputWritten();
     if (wasFull || this.#replies.stream.hasReleased) this.#host.markActive(this);
   }
 
@@ -167,11 +177,10 @@ export class Session implements ClientSession, HoldingSession {
 
   mayHold(bytes: number): boolean {
     if (!this.#share.mayHoldMore(bytes)) return false;
+    if (this.forwarded !== null) return true; // it takes in no more than it has room for
     const heldBytes = this.#pending.readBytes.length + bytes;
     return this.heldCommands === 0 || heldBytes <= this.#limits.commandBytesMax;
   }
-
-  // Evaluation: called by the node.
 
   /** Evaluates all commands before the write at `position`, which is about to be applied. */
   beforeApply(position: number): void {
@@ -197,33 +206,12 @@ export class Session implements ClientSession, HoldingSession {
 
   /** Composes the next replies as far as possible, and releases what may leave. */
   advance(): void {
-    const pending = this.#pending;
-    while (pending.evaluated < pending.tail) {
-      const kind = pending.kind(pending.evaluated);
-      if (waitsForOthers(kind) || this.#host.mustRest(this)) break;
-      if (kind === PendingKind.refused) this.#replies.composeRefusal();
-      else if (kind !== PendingKind.read && !isDecidedByNode(kind)) {
-        if (this.#replies.isBlocked) break;
-        this.#replies.composeNow(kind);
-      } else {
-        if (pending.round(pending.evaluated) > this.#confirmedRound) break;
-        if (this.#replies.isBlocked) break; // outputWritten() continues from here
-        if (isDecidedByNode(kind)) {
-          this.#asking.ask();
-          continue;
-        }
-        if (this.#checkBudget()) break; // checkDeadlines() continues from here
-        if (!this.#replies.composeRead(true)) {
-          this.#host.waitForExpiry(this);
-          break;
-        }
-      }
-    }
+    composeReplies(this.#composing, this.forwarded, this.#confirmedRound);
     this.#release();
   }
 
   answered(position: number, answer: Answer | ClientError): void {
-    if (!this.isGone && this.#asking.answered(position, answer)) this.advance();
+    if (!this.isGone && this.#composing.asking.answered(position, answer)) this.advance();
   }
 
   /** Writes did not come into the log. Those that only lack a leader wait for the next one. */
@@ -236,7 +224,7 @@ export class Session implements ClientSession, HoldingSession {
   ): void {
     if (this.isGone) return;
     const lacksLeader = error === ClientError.redirect || error === ClientError.noLeader;
-    if (lacksLeader && this.#mayHoldAgain() && position >= this.#pending.evaluated) {
+    if (lacksLeader && this.mayHoldAgain && position >= this.#pending.evaluated) {
       this.#submission.holdAgain(position, count, bytes, start);
     } else this.#pending.refuseFrom(position, count, error);
     this.advance();
@@ -252,13 +240,19 @@ export class Session implements ClientSession, HoldingSession {
 
   leadershipLost(readError: ClientError): void {
     if (this.isGone) return;
-    if (this.#mayHoldAgain()) this.#submission.holdReadsAgain();
-    this.giveUp({ cutoffMs: Infinity, readError, confirmedToo: true, askedToo: false });
+    if (this.mayHoldAgain) this.#submission.holdReadsAgain();
+    this.giveUp({
+      cutoffMs: Infinity,
+      readError,
+      confirmedToo: true,
+      askedToo: false,
+      forwardedToo: false,
+    });
     this.#confirmedRound = 0;
   }
 
   resumeHeld(cutoffMs: number): void {
-    if (!this.isGone) this.#resumeHeld(this.#host.refusal(), cutoffMs);
+    if (!this.isGone) this.#resumeHeld(this.#refusal(), cutoffMs);
   }
 
   end(reason: string): void {
@@ -319,9 +313,14 @@ export class Session implements ClientSession, HoldingSession {
     if (round > 0) this.#host.expectRound(this, round);
   }
 
-  /** True where commands of which nothing was done may wait for the next leader. */
-  #mayHoldAgain(): boolean {
-    return !this.#end.isSet && this.#host.refusal() === AWAIT_LEADER;
+  get mayHoldAgain(): boolean {
+    const mayWait = this.forwarded !== null || this.#host.refusal() === AWAIT_LEADER;
+    return !this.#end.isSet && mayWait;
+  }
+
+  #refusal(): Refusal {
+    const refusal = this.#host.refusal();
+    return this.forwarded === null ? refusal : this.forwarded.refusal(refusal);
   }
 
   #isReading(): boolean {
@@ -331,12 +330,13 @@ export class Session implements ClientSession, HoldingSession {
   /** Tells the budget what this session holds; true where it has to wait for others to let go. */
   #checkBudget(): boolean {
     if (this.isGone) return true;
-    const heldBytes = this.input.heldBytes + this.#replies.stream.heldBytes;
-    return this.#share.hold(heldBytes + this.#pending.readBytes.bytes.length);
+    const commandBytes = this.#pending.readBytes.bytes.length + (this.forwarded?.heldBytes ?? 0);
+    return this.#share.hold(this.input.heldBytes + this.#replies.stream.heldBytes + commandBytes);
   }
 
   #hasRoom(): boolean {
-    return this.#pending.length < this.#limits.pipelineCommandsMax && !this.#replies.isFull;
+    const hasPlace = this.#pending.length < this.#limits.pipelineCommandsMax;
+    return hasPlace && !this.#replies.isFull && this.forwarded?.hasRoom !== false;
   }
 
   /** Releases replies up to the first one that waits for its round. */

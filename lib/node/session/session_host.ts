@@ -11,14 +11,18 @@ import type { ClientError } from "../../wire/command_batch.ts";
 import type { Answer, Question } from "../../wire/questions.ts";
 import type { ClientPace } from "./client_pace.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
+import type { HeldForwarder } from "./forwarding.ts";
 import type { Watches } from "../watches/watches.ts";
 import type { RequestMeters } from "./request_meters.ts";
 import type { CheckedSession } from "./session_invariants.ts";
 
 /** No leader is known, and there may be one soon: commands that need one are held until then. */
 export const AWAIT_LEADER = -1;
+/** Another server leads, and commands are sent to it: on connections of the forward port alone. */
+export const FORWARD = -2;
 /** Why a server takes no commands now; 0 where it does. */
-export type Refusal = ClientError | 0 | typeof AWAIT_LEADER;
+export type OwnRefusal = ClientError | 0 | typeof AWAIT_LEADER;
+export type Refusal = OwnRefusal | typeof FORWARD;
 
 /** Bounds how many connections a user has. */
 export interface UserGate {
@@ -37,6 +41,8 @@ export interface NodeSession {
   /** It was disconnected: nothing is to be told to it any more. */
   readonly isGone: boolean;
   readonly pace: ClientPace;
+  /** What sends its commands to the server that leads; null where nothing is sent. */
+  readonly forwarded: HeldForwarder | null;
   readonly remote: string;
   readonly access: ClientAccess;
   /** Null where nothing is bounded. */
@@ -105,7 +111,7 @@ export interface SessionHost extends ServerViewSource {
   /** And as it knows it where another leads. */
   readonly followerTime: LogTime;
   /** Why this server takes no commands at all now (redirect, noLeader, busy); 0 where it does. */
-  refusal(): Refusal;
+  refusal(): OwnRefusal;
   /**
    * Asked while commands wait for a leader: true where the last known layout of the cluster is a better
    * answer than further waiting, as no leader has come in the time in which one usually does.
@@ -133,7 +139,10 @@ export interface SessionHost extends ServerViewSource {
   readRound(): number;
   /** Calls `session.confirmed(round)` once that round is. */
   expectRound(session: NodeSession, round: number): void;
-  /** Calls `session.advance()` once the passing of time up to now is committed. */
+  /**
+   * Calls `session.advance()` once something more was applied: where this server leads, that is the passing
+   * of time up to now.
+   */
   waitForExpiry(session: NodeSession): void;
   /**
    * True where the reads of this span of time have been enough work: nothing more that can wait is to be

@@ -1,6 +1,7 @@
 /** All client sessions of a server: which have output, which wait for time, which are late. */
 import { type ClientFilter, type ClientView, isMeant } from "../../wire/clients.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
+import type { ForwardMeters } from "./forwarding.ts";
 import type { NodeSession } from "./session_host.ts";
 
 /** How often deadlines are looked at, and so how exact they are. */
@@ -34,10 +35,15 @@ export interface ClientLoad {
   readonly heldCommands: number;
   readonly watches: number;
   readonly subscriptions: number;
+  /** Other servers' clients whose commands are forwarded to this one. */
+  readonly forwardedClients: number;
+  readonly forwarded: ForwardMeters;
 }
 
 export class Sessions {
   readonly #all = new Set<NodeSession>();
+  /** Of these, those of other servers' clients: their commands were forwarded. */
+  readonly #forwarded = new Set<NodeSession>();
   #active: NodeSession[] = [];
   /** A turn is under way, at whose end the active ones are woken. */
   #isTurn = false;
@@ -51,7 +57,11 @@ export class Sessions {
   #lastHeldCheckMs = 0;
 
   get count(): number {
-    return this.#all.size;
+    return this.#all.size - this.#forwarded.size;
+  }
+
+  get forwardedCount(): number {
+    return this.#forwarded.size;
   }
 
   /** Commands of all sessions that only a leader can answer. */
@@ -61,10 +71,12 @@ export class Sessions {
     return count;
   }
 
-  /** Commands of all sessions that wait until a leader is known. */
+  /** Commands of all sessions that wait until a leader is known, those to be forwarded aside. */
   get heldCommands(): number {
     let count = 0;
-    for (const session of this.#awaitingLeader) count += session.heldCommands;
+    for (const session of this.#awaitingLeader) {
+      if (session.forwarded === null) count += session.heldCommands;
+    }
     return count;
   }
 
@@ -84,8 +96,15 @@ export class Sessions {
     this.#all.add(session);
   }
 
+  /** It is no client's connection here: nobody finds it in a list of those. */
+  addForwarded(session: NodeSession): void {
+    this.#all.add(session);
+    this.#forwarded.add(session);
+  }
+
   forget(session: NodeSession): void {
     this.#all.delete(session);
+    this.#forwarded.delete(session);
     this.#resting.delete(session);
   }
 
@@ -93,7 +112,7 @@ export class Sessions {
   viewsOf(filter: ClientFilter, nowMs: number): { session: NodeSession; view: ClientView }[] {
     const found: { session: NodeSession; view: ClientView }[] = [];
     for (const session of this.#all) {
-      if (session.isDying) continue;
+      if (session.isDying || this.#forwarded.has(session)) continue;
       const view = session.view(nowMs);
       if (isMeant(filter, view)) found.push({ session, view });
     }

@@ -3,7 +3,7 @@ import { commandNumbered } from "../../kv/users/command_numbers.ts";
 import { unreachable } from "../../util/assert.ts";
 import { Action, ClientError, type CommandBatch, ReplyMode } from "../../wire/command_batch.ts";
 import { needsRound } from "../../wire/questions.ts";
-import { AWAIT_LEADER, type Refusal, type SessionHost } from "./session_host.ts";
+import { AWAIT_LEADER, FORWARD, type Refusal, type SessionHost } from "./session_host.ts";
 import { HeldCommands, type HoldingSession } from "./held_commands.ts";
 import type { PendingCommands } from "./pending_commands.ts";
 import { PendingKind } from "./pending_kind.ts";
@@ -54,7 +54,7 @@ export class Submission {
       switch (action) {
         case Action.write:
         case Action.transaction:
-          if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
+          if (refusal === AWAIT_LEADER || refusal === FORWARD) this.#hold(batch, i, nowMs);
           else if (action === Action.transaction && this.isDiscarded) {
             this.#refuse(batch, i, ClientError.discarded, nowMs);
           } else {
@@ -79,8 +79,9 @@ export class Submission {
           this.#staleRead(batch, i, refusal, nowMs);
           break;
         case Action.queue:
-          if (refusal === 0) this.#bytes(PendingKind.local, batch, i, nowMs, 0);
-          else {
+          if (refusal === 0 || refusal === FORWARD) {
+            this.#bytes(PendingKind.local, batch, i, nowMs, 0);
+          } else {
             if (refusal !== AWAIT_LEADER) this.isDiscarded = true;
             this.#holdOrRefuse(batch, i, refusal, nowMs);
           }
@@ -113,8 +114,8 @@ export class Submission {
   }
 
   /**
-   * Resumes all that was held where `refusal` is not AWAIT_LEADER; otherwise refuses what was submitted
-   * at or before `cutoffMs`.
+   * Resumes all that was held where `refusal` is not AWAIT_LEADER, or sends it where that is FORWARD;
+   * otherwise refuses what was submitted at or before `cutoffMs`.
    */
   resume(refusal: Refusal, cutoffMs: number): void {
     this.#round = 0;
@@ -125,6 +126,11 @@ export class Submission {
   /** Holds writes again that did not get into the log, see PendingCommands.holdWrites. */
   holdAgain(position: number, count: number, bytes: Uint8Array, start: number): void {
     this.#forHolding().holdWrites(position, count, bytes, start);
+  }
+
+  /** Holds a command again that another server has not done. */
+  holdForwardedAgain(position: number): void {
+    this.#forHolding().holdForwarded(position);
   }
 
   /** Holds the reads after the last write again: the leadership that was to confirm them is gone. */
@@ -170,7 +176,7 @@ export class Submission {
   }
 
   #holdOrRefuse(batch: CommandBatch, i: number, refusal: Refusal, nowMs: number): void {
-    if (refusal === AWAIT_LEADER) this.#hold(batch, i, nowMs);
+    if (refusal === AWAIT_LEADER || refusal === FORWARD) this.#hold(batch, i, nowMs);
     else this.#refuse(batch, i, refusal as ClientError, nowMs);
   }
 

@@ -139,6 +139,7 @@ function errorLine(error: ClientError): Uint8Array {
     case ClientError.redirect:
     case ClientError.noLeader:
     case ClientError.removed:
+    case ClientError.leaderTooOld:
       return NO_LEADER;
     case ClientError.busy:
     case ClientError.overRate:

@@ -10,6 +10,9 @@ const ERRORS: Readonly<Record<ClientError, string>> = {
   [ClientError.redirect]: CLUSTER_DOWN,
   [ClientError.noLeader]: CLUSTER_DOWN,
   [ClientError.removed]: REMOVED,
+  [ClientError.leaderTooOld]:
+    "-CLUSTERDOWN The leader runs a build that takes no forwarded commands: nothing was done, " +
+    "update it, or turn to its client port",
   [ClientError.busy]: "-TRYAGAIN This server is busy: nothing was done, try again later",
   [ClientError.overRate]:
     "-BUSY beyond limits.perAddress or limits.perUser for too long: nothing was done, send less",

@@ -25,7 +25,7 @@ function infoSections(view: ServerView): [string, string[]][] {
   return [
     ["Server", [
       `redis_version:${REDIS_VERSION}`,
-      "redis_mode:cluster",
+      `redis_mode:${view.isAlone === true ? "standalone" : "cluster"}`,
       "raftkv:1",
       `server_id:${view.serverId}`,
       `uptime_in_seconds:${seconds}`,
@@ -35,7 +35,10 @@ function infoSections(view: ServerView): [string, string[]][] {
     ["Memory", [`content_bytes:${view.keyBytesTotal}`]],
     ["Persistence", [`loading:${view.isLoading ? 1 : 0}`, "aof_enabled:1"]],
     ["Replication", replication(view)],
-    ["Cluster", ["cluster_enabled:1", `cluster_version:${view.clusterVersion}`]],
+    ["Cluster", [
+      `cluster_enabled:${view.isAlone === true ? 0 : 1}`,
+      `cluster_version:${view.clusterVersion}`,
+    ]],
     ["Keyspace", keyspace],
   ];
 }

@@ -13,6 +13,7 @@ import { writeServerReply } from "./resp_server_replies.ts";
 import { writeChannels, writePublishing, writeSubscribing } from "./resp_subscribing.ts";
 import { writeTracking, writeTrackingInfo } from "./resp_tracking.ts";
 import { writeUnwatching, writeWatching } from "./resp_watching.ts";
+import { viewFor } from "./resp_view.ts";
 
 const decoder = new TextDecoder();
 
@@ -69,7 +70,7 @@ export function writeLocalReply(
       writeClientReply(out, isResp3, argument, source, r.identity.clientId);
       return 0;
     default:
-      writeServerReply(out, mode, isResp3, argument, source.serverView());
+      writeServerReply(out, mode, isResp3, argument, viewFor(r, source));
       return 0;
   }
 }

@@ -34,6 +34,8 @@ export interface RespLimits {
 export interface RespIdentity {
   readonly clientId: number;
   readonly remote: string;
+  /** It came to the forward port: to its client there is no cluster (resp_view.ts). */
+  readonly isForwarding?: boolean;
 }
 
 /** What a HELLO asks for, which takes effect once its client is authenticated. */

@@ -11,7 +11,7 @@ import type { RespRequest } from "./resp_request.ts";
 const CONFIG: readonly (readonly [string, (r: RespRequest) => string])[] = [
   ["appendfsync", () => "always"],
   ["appendonly", () => "yes"],
-  ["cluster-enabled", () => "yes"],
+  ["cluster-enabled", (r) => r.identity.isForwarding === true ? "no" : "yes"],
   ["databases", () => "1"],
   ["maxmemory", () => "0"],
   ["maxmemory-policy", () => "noeviction"],
@@ -100,6 +100,9 @@ const LAYOUTS: ReadonlySet<RespMode> = new Set([
 ]);
 
 export function cluster(r: RespRequest): void {
+  if (r.identity.isForwarding === true) {
+    return r.refuse("ERR This instance has cluster support disabled");
+  }
   if (r.is(1, "keyslot")) {
     if (arity(r, 3, "keyslot")) r.line(`:${r.slot(2)}`);
     return;

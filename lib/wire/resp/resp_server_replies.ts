@@ -36,6 +36,8 @@ export function writeServerReply(
       return writeText(out, `${(wallMs % 1000) * 1000}`);
     }
     case RespMode.wait:
+      // A majority has each write before it is answered.
+      if (view.isAlone === true) return writeInteger(out, Math.floor(view.servers.length / 2));
       if (view.leaderId === view.serverId) return writeInteger(out, view.upToDateFollowers);
       return writeLine(out, "-ERR WAIT cannot be used with replica instances.");
     case RespMode.role:
@@ -70,7 +72,7 @@ export function writeHello(
   writeText(out, "id");
   writeInteger(out, clientId);
   writeText(out, "mode");
-  writeText(out, "cluster");
+  writeText(out, view.isAlone === true ? "standalone" : "cluster");
   writeText(out, "role");
   writeText(out, view.leaderId === view.serverId ? "master" : "replica");
   writeText(out, "modules");

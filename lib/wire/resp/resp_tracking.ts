@@ -25,6 +25,8 @@ const OPTIONS_PROBLEM =
 /** CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix]… [BCAST] [NOLOOP] */
 export function track(r: RespRequest): void {
   const isOn = r.is(2, "on");
+  // What the leader reads for a client, this server does not see.
+  if (isOn && r.identity.isForwarding === true) return r.error(NOT_FORWARDED);
   const prefixes: string[] = [];
   let [isBroadcast, isNoLoop, redirect] = [false, false, 0];
   for (let i = 3; i < r.count; i++) {
@@ -53,6 +55,7 @@ export function track(r: RespRequest): void {
   r.local(RespMode.tracking, JSON.stringify(isOn ? mode : null));
 }
 
+const NOT_FORWARDED = "ERR tracking is not there on a forward port: use the client port";
 const NO_REDIRECT = "ERR The client ID you want redirect to does not exist";
 
 export function getRedirection(r: RespRequest): void {

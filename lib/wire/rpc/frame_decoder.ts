@@ -13,6 +13,7 @@ import { CHECKSUM_BYTES, FRAME_BYTES_MIN, LENGTH_BYTES } from "./frame.ts";
 import { decodeAddressNotice } from "./rpc_addresses.ts";
 import { decodeDigest } from "./rpc_digest.ts";
 import { decodeFacts } from "./rpc_facts.ts";
+import { decodeForward, decodeForwardEnd, decodeForwardTaken } from "./rpc_forward.ts";
 import { decodeFormation, decodeHandshake, decodeRefusal } from "./rpc_handshake.ts";
 import { decodeMessage, isMessageType } from "./rpc_messages.ts";
 import { decodeProbe } from "./rpc_probe.ts";
@@ -199,6 +200,12 @@ function decodeBody(type: number, reader: ByteReader, keep: Keep): Frame {
       return decodePublish(reader);
     case FrameType.proof:
       return decodeProof(reader);
+    case FrameType.forward:
+      return decodeForward(reader);
+    case FrameType.forwardTaken:
+      return decodeForwardTaken(reader);
+    case FrameType.forwardEnd:
+      return decodeForwardEnd(reader);
     case FrameType.ping:
       return { type: "ping" };
     case FrameType.pong:

@@ -6,6 +6,13 @@ export { encodeDigest } from "./rpc_digest.ts";
 export { encodeFacts, factsBytes } from "./rpc_facts.ts";
 export { featureOf, featureOfFrame } from "./rpc_features.ts";
 export {
+  encodeForward,
+  encodeForwardEnd,
+  encodeForwardTaken,
+  FORWARD_PIECE_BYTES_MAX,
+  ForwardPurpose,
+} from "./rpc_forward.ts";
+export {
   encodeFormation,
   encodeHello,
   encodeRefusal,

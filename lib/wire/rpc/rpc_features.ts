@@ -33,6 +33,7 @@ const VALUE_BYTES: Readonly<Record<Feature, number>> = {
   secret: NONCE_BYTES,
   pieces: 0,
   publish: 0,
+  forward: 1,
 };
 
 /** And how many are kept, where there may be more. */
@@ -50,6 +51,9 @@ const FEATURE_OF_FRAME: Readonly<Partial<Record<number, Feature>>> = {
   [FrameType.proof]: Feature.secret,
   [FrameType.snapshotPiece]: Feature.pieces,
   [FrameType.publish]: Feature.publish,
+  [FrameType.forward]: Feature.forward,
+  [FrameType.forwardTaken]: Feature.forward,
+  [FrameType.forwardEnd]: Feature.forward,
 };
 
 const NAME_BYTES_MAX = 32;

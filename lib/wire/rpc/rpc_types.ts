@@ -53,6 +53,9 @@ export const FrameType = {
   addresses: 64,
   proof: 65,
   publish: 80,
+  forward: 96,
+  forwardTaken: 97,
+  forwardEnd: 98,
   // Reserved: 66 and 67 for changes of membership. Refused until a version of ours speaks them.
 } as const;
 export type FrameType = typeof FrameType[keyof typeof FrameType];
@@ -81,6 +84,11 @@ export const Feature = {
   pieces: "pieces",
   /** The frame `publish`: what a client of the sender has published. */
   publish: "publish",
+  /**
+   * Value: what the connection is for, 0 for messages, 1 for commands that are forwarded. The frames
+   * `forward`, `forwardTaken` and `forwardEnd`, on a connection of the second kind alone.
+   */
+  forward: "forward",
 } as const;
 export type Feature = typeof Feature[keyof typeof Feature];
 
@@ -208,6 +216,12 @@ export type Frame =
   | { readonly type: "proof"; readonly mac: Uint8Array }
   /** Asks the other end's process whether it is there; the answer has the same number. */
   | { readonly type: "probe" | "probeResponse"; readonly number: number }
+  /** Bytes of a stream (wire/forward/): commands from who connected, answers to them from who accepted. */
+  | { readonly type: "forward"; readonly stream: number; readonly bytes: Uint8Array }
+  /** Whoever connected has taken in so many bytes of answers. */
+  | { readonly type: "forwardTaken"; readonly stream: number; readonly count: number }
+  /** The stream is over. `isOrderly`: all that was taken in of it is answered. */
+  | { readonly type: "forwardEnd"; readonly stream: number; readonly isOrderly: boolean }
   | { readonly type: "message"; readonly message: Message };
 
 /** What came over the log port is no frame of ours: the connection ends, the process continues. */
