@@ -100,6 +100,23 @@ Deno.test("config: ports outside 1 to 65535 are refused by their key", () => {
   assertEquals(withServer({ logPort: 1.5 }), "servers[1].logPort: 1.5 is no port (1 to 65535)");
 });
 
+Deno.test("config: a forward port is a port like the others", () => {
+  const file = (more: string) =>
+    `{ "path": "d", "servers": [{ "id": 1, "hostname": "a", "clientPort": 1, "logPort": 2${more} }] }`;
+  const config = parseConfig(file(', "forwardPort": 3, "forwardListen": "127.0.0.1"'), "f");
+  const [server] = config.servers;
+  assertEquals([server!.forwardPort, server!.forwardListen], [3, "127.0.0.1"]);
+  assertEquals(parseConfig(file(""), "f").servers[0]!.forwardPort, undefined);
+  for (
+    const [more, part] of [
+      [', "forwardPort": 0', "servers[0].forwardPort"],
+      [', "forwardPort": 2', "servers[0].forwardPort: 2 on a is already servers[0].logPort"],
+    ] as const
+  ) {
+    assertStringIncludes(configFaults(file(more)).join(), part);
+  }
+});
+
 Deno.test("config: a schedule of backups, and what is wrong with one", () => {
   const withBackup = (backup: object) => refusal({ backup });
   const text = (backup: object) => JSON.stringify({ path: "d", servers: SERVERS, backup });
@@ -200,7 +217,8 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     withServer({ port: 1 }),
     "servers[1].port: unknown key; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen, adminPort, adminListen, probePort, probeListen",
+      "logListen, adminPort, adminListen, probePort, probeListen, forwardPort, " +
+      "forwardListen",
   );
   assertStringIncludes(
     refusal({ timing: { beatMs: 5 } }),
@@ -209,7 +227,8 @@ Deno.test("config: unknown and missing keys are named with those that are known"
   assertEquals(
     refusal({ servers: [{ id: 1, hostname: "h", clientPort: 1 }] }),
     "servers[0].logPort: missing; known here: id, hostname, clientPort, logPort, clientListen, " +
-      "logListen, adminPort, adminListen, probePort, probeListen",
+      "logListen, adminPort, adminListen, probePort, probeListen, forwardPort, " +
+      "forwardListen",
   );
   assertStringIncludes(refusalOfText("{}"), "path: missing");
   assertStringIncludes(

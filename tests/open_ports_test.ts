@@ -28,6 +28,27 @@ Deno.test("open ports: loopback is open to nobody else, whatever it is called", 
   }
 });
 
+Deno.test("open ports: the forward port is one for clients, and protected as theirs is", () => {
+  const open = { forwardPort: 3, forwardListen: "0.0.0.0" };
+  assertEquals(faultsOf(open), ["forwardListen forward"]);
+  assertEquals(faultsOf({ forwardListen: "0.0.0.0" }), [], "there is none");
+  // Where it listens with the client port, that one is named.
+  assertEquals(faultsOf({ forwardPort: 3, clientListen: "0.0.0.0" }), ["clientListen client"]);
+  const files = { cert: "c", key: "k", requestCert: false };
+  assertEquals(faultsOf(open, { tls: { client: files } }), []);
+  assertEquals(openIn(open, { insecure: ["client"] }), { faults: [], insecure: ["client"] });
+  const config = (server: Partial<ServerConfig>): Config => ({
+    ...defaultConfig(),
+    servers: [{ id: 1, hostname: "127.0.0.1", clientPort: 1, logPort: 2, ...server }],
+  });
+  assertEquals([needsUsers(config(open), 1), needsUsers(config({ forwardPort: 3 }), 1)], [
+    true,
+    false,
+  ]);
+  // The first user is made over the client port, which listens on loopback.
+  assertEquals(firstUserDoubt(config(open), 1), null);
+});
+
 Deno.test("open ports: each that leaves loopback is named by the key that opens it", () => {
   for (const address of ["0.0.0.0", "::", "10.0.0.5", "db1.example", "localhost.example"]) {
     assertEquals(faultsOf({ hostname: address }), ["hostname client", "hostname log"]);

@@ -147,6 +147,12 @@ export class Server implements PeerEvents {
     this.removedBy.push(by);
   }
 
+  acceptForwarded(): never {
+    throw new Error("No commands are forwarded here");
+  }
+
+  secretExchanged(): void {}
+
   peerLost(peer: number): void {
     this.lost.push(peer);
   }

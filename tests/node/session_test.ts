@@ -2,7 +2,7 @@ import { RequestMeters } from "../../lib/node/session/request_meters.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { commandLength, keyOffset, Op } from "../../lib/kv/commands/command.ts";
 import { Result, Status } from "../../lib/kv/commands/result.ts";
-import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
+import type { OwnRefusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import { PubSub } from "../../lib/node/pubsub/pubsub.ts";
@@ -42,7 +42,7 @@ class FakeLeader implements SessionHost {
   });
   readonly log: Appended[] = [];
   readonly values = new Map<string, { value: string; deadlineMs: number }>();
-  refusedWith: Refusal = 0;
+  refusedWith: OwnRefusal = 0;
   readonly awaiting = new Set<Session>();
   noSpace = false;
   leader: ClientAddress | null = null;
@@ -77,7 +77,7 @@ class FakeLeader implements SessionHost {
   statusText(): string {
     throw new Error("Nothing of this server is asked for here");
   }
-  refusal(): Refusal {
+  refusal(): OwnRefusal {
     return this.refusedWith;
   }
   writeRefusal(bytes: Uint8Array, at: number): ClientError | 0 {

@@ -19,6 +19,8 @@ export interface BuildOptions {
   readonly clusterVersionMax?: number;
   readonly holds?: boolean;
   readonly scripts?: NodeOptions["scripts"];
+  /** It has a forward port. */
+  readonly forwards?: boolean;
 }
 
 /** Three nodes on one clock, each woken when it asked for that, and links that carry all at once. */
@@ -47,6 +49,7 @@ export class Three {
       hostname: "a",
       clientPort: 10 * id,
       logPort: 10 * id + 1,
+      ...(builds[id - 1]?.forwards === true && { forwardPort: 10 * id + 2 }),
     }));
     this.nodes = servers.map(({ id }, at) => {
       const random = new Random(id);
@@ -86,16 +89,31 @@ export class Three {
         checkInvariants: true,
       });
     });
+    this.#wire();
+  }
+
+  /** A wire for each link that the nodes have now. */
+  #wire(): void {
     for (const [at, node] of this.nodes.entries()) {
+      const gone = this.wires.filter(({ from, link }) =>
+        from === at && !node.outboundLinks.includes(link)
+      );
+      for (const wire of gone) {
+        this.wires.splice(this.wires.indexOf(wire), 1);
+        wire.inbound.disconnected();
+        wire.link.disconnected("the link is over");
+      }
       for (const link of node.outboundLinks) {
+        if (this.wires.some((wire) => wire.link === link)) continue;
         const inbound = this.nodes[link.peerId - 1]!.openInboundLink(`${at + 1}`);
         link.connected();
-        this.#wires.push({ from: at, to: link.peerId - 1, link, inbound });
+        this.wires.push({ from: at, to: link.peerId - 1, link, inbound });
       }
     }
   }
 
-  readonly #wires: {
+  /** In the order in which they came: those for forwarded commands behind the others. */
+  readonly wires: {
     from: number;
     to: number;
     link: Node["outboundLinks"][number];
@@ -147,7 +165,8 @@ export class Three {
         this.nodes[at]!.turn();
         this.disks[at]!.completeAll();
       }
-      for (const wire of this.#wires) {
+      this.#wire();
+      for (const wire of this.wires) {
         if (this.#stopped.has(wire.from) || this.#stopped.has(wire.to)) continue;
         move(wire.link, wire.inbound);
         move(wire.inbound, wire.link);

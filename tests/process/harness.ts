@@ -25,6 +25,8 @@ export interface ClusterOptions {
   /** Further keys of the cluster file. */
   readonly file?: Readonly<Record<string, unknown>>;
   readonly tls?: object;
+  /** Each server has a forward port. */
+  readonly forwards?: boolean;
   /** Where the data goes, if not into the cluster's own directory. */
   readonly path?: string;
   /** What outside software leaves behind, and why that can't be ended here: leaks are not looked for. */
@@ -54,6 +56,10 @@ export class Server {
   /** Where it is from its next start on. */
   clientPort: number;
   logPort: number;
+  /** Where commands are sent on to the leader, where the cluster file says so. */
+  readonly forwardPort: number;
+  /** The cluster file of the next start, where it has one of its own. */
+  configFile: string | undefined = undefined;
   /** The build that the next start runs: where its sources are; undefined for this one. */
   checkout: string | undefined = undefined;
   /** What the next start is given besides its id and the cluster file. */
@@ -62,7 +68,14 @@ export class Server {
   #process: ServerProcess | null = null;
   #frozen = false;
 
-  constructor(cluster: Cluster, id: number, clientPort: number, logPort: number) {
+  constructor(
+    cluster: Cluster,
+    id: number,
+    clientPort: number,
+    logPort: number,
+    forwardPort = 0,
+  ) {
+    this.forwardPort = forwardPort;
     this.#cluster = cluster;
     this.id = id;
     this.clientPort = clientPort;
@@ -101,7 +114,13 @@ export class Server {
     this.#frozen = false;
     note(`server ${this.id} is started`);
     this.#process = new ServerProcess({
-      args: ["--id", `${this.id}`, "--config", this.#cluster.configFile, ...this.flags],
+      args: [
+        "--id",
+        `${this.id}`,
+        "--config",
+        this.configFile ?? this.#cluster.configFile,
+        ...this.flags,
+      ],
       directory: this.#cluster.directory,
       ...(this.checkout !== undefined && { checkout: this.checkout }),
       environment,
@@ -175,10 +194,10 @@ export class Cluster {
     this.directory = Deno.makeTempDirSync({ prefix: "raftkv-test-" });
     this.dataPath = options.path ?? `${this.directory}/data`;
     this.configFile = `${this.directory}/cluster.json`;
-    const ports = freePorts(2 * size);
+    const ports = freePorts(3 * size);
     this.servers = Array.from(
       { length: size },
-      (_, i) => new Server(this, i + 1, ports[2 * i]!, ports[2 * i + 1]!),
+      (_, i) => new Server(this, i + 1, ports[2 * i]!, ports[2 * i + 1]!, ports[2 * size + i]),
     );
     this.#founders = [...this.servers];
     this.writeConfig(options);
@@ -201,14 +220,25 @@ export class Cluster {
 
   /** Writes the cluster file anew; servers read it when they start. */
   writeConfig(options: ClusterOptions): void {
+    this.writeConfigTo(this.configFile, options);
+  }
+
+  /** Writes a cluster file for some of its servers. */
+  writeConfigTo(path: string, options: ClusterOptions): void {
     const { servers = {}, timing, limits = {}, storage = {}, backup, tls, file } = options;
+    const { forwards = false } = options;
     Deno.writeTextFileSync(
-      this.configFile,
+      path,
       JSON.stringify({
         path: this.dataPath,
-        servers: this.#founders.map(({ id, clientPort, logPort }) => (
-          { id, hostname: "127.0.0.1", clientPort, logPort, ...servers }
-        )),
+        servers: this.#founders.map(({ id, clientPort, logPort, forwardPort }) => ({
+          id,
+          hostname: "127.0.0.1",
+          clientPort,
+          logPort,
+          ...(forwards && { forwardPort }),
+          ...servers,
+        })),
         timing: { ...TIMING, ...timing },
         limits,
         storage,

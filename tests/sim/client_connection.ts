@@ -193,7 +193,8 @@ export class ClientConnection implements Handler, Part, ClientEnd {
   }
 
   #open(): void {
-    const session = this.server.node!.openSession(this.#remote);
+    const isForwarding = this.server.isToForward(this.id);
+    const session = this.server.node!.openSession(this.#remote, undefined, isForwarding);
     if (session === null) {
       this.#serverDone = true;
       this.#fabric.world.counters.add("connections refused");

@@ -315,6 +315,7 @@ function closedProbe(): ServerProbe {
     waitingEntries: () => 0,
     hasDueKeys: () => false,
     heldCommands: () => 0,
+    forwarded: () => null,
     leftover: () => null,
   };
 }

@@ -20,6 +20,8 @@ export function leftoverOf(node: Node, options: SimOptions): string | null {
     ["read rounds whose clients wait", waitingRounds],
     ["commands that wait for a leader", load.heldCommands],
     ["watches", load.watches],
+    ["clients of other servers", load.forwardedClients],
+    ["bytes of commands that are forwarded", load.forwarded.waitingBytes],
   ];
   const state = node.raft?.state;
   if (state !== undefined) {

@@ -61,7 +61,10 @@ function makeServer(environment: ServerEnvironment): BuiltServer {
     makeIncarnation: () => hex() + hex(),
     ...options.storage,
   });
-  const servers = [...places].sort(([a], [b]) => a - b).map(([id, place]) => ({ id, ...place }));
+  const servers = [...places].sort(([a], [b]) => a - b).map(([id, place]) => {
+    // Which port a connection came to, the simulator says itself.
+    return { id, ...place, ...(options.forwarding !== undefined && { forwardPort: 1 }) };
+  });
   const { timing, limits } = options;
   const node = new Node({
     config: { servers, timing, limits, storage: options.storage },

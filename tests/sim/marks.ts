@@ -45,6 +45,7 @@ class Before {
   figureEightTerm = 0;
   /** Commands that waited for a leader. */
   held = 0;
+  forwarded = { sent: 0, notDone: 0, lost: 0, refused: 0 };
 }
 
 const BEHIND = 100;
@@ -114,6 +115,7 @@ export class Marks {
     }
     this.#watchRound(state, before);
     if (kind === Kind.turn) this.#watchHeld(server.probe!.heldCommands(), state, before);
+    if (kind === Kind.turn) this.#watchForwarded(server.probe!.forwarded(), before);
     if (state.removed && !before.removed) this.hit("a server is told that it was removed");
     before.removed = state.removed;
     before.suspect = state.suspect;
@@ -132,6 +134,17 @@ export class Marks {
       else this.hit("commands waited for a leader in vain");
     }
     before.held = held;
+  }
+
+  #watchForwarded(forwarded: ReturnType<ServerProbe["forwarded"]>, before: Before): void {
+    if (forwarded === null) return;
+    const { sent, notDone, lost, refused } = forwarded;
+    const last = before.forwarded;
+    if (sent > last.sent) this.hit("a command is forwarded to the leader");
+    if (notDone > last.notDone) this.hit("a forwarded command is not done, and tried again");
+    if (lost > last.lost) this.hit("forwarded commands are lost with their connection");
+    if (refused > last.refused) this.hit("forwarded commands found no leader in time");
+    before.forwarded = { sent, notDone, lost, refused };
   }
 
   #began(server: WatchedServer, state: RaftState, before: Before): void {

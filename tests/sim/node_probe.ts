@@ -6,6 +6,7 @@
  * makes one. Code compiled for the closures of one start is thrown away at the next.
  */
 import type { Store } from "../../lib/kv/store.ts";
+import type { ForwardMeters } from "../../lib/node/session/forwarding.ts";
 import type { Node } from "../../lib/node/node.ts";
 import { neededByEntries } from "../../lib/node/peers/peer_version.ts";
 import { NO_TERM, type RaftLog } from "../../lib/raft/log.ts";
@@ -157,6 +158,10 @@ export class NodeProbe implements ServerProbe {
 
   heldCommands(): number {
     return this.#node.clientLoad.heldCommands;
+  }
+
+  forwarded(): ForwardMeters | null {
+    return this.#options.forwarding === undefined ? null : this.#node.clientLoad.forwarded;
   }
 
   leftover(): string | null {

@@ -147,6 +147,8 @@ export interface SimOptions {
   readonly scripts?: ScriptsOptions | null;
   /** Clients that watch; null where there are none, as in runs kept before there were any. */
   readonly watches?: WatchOptions | null;
+  /** The share of connections that come to a forward port; absent where no server has one. */
+  readonly forwarding?: number;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
   /** Exactly these faults, in the place of drawn ones: a shrunk schedule. */
   readonly schedule: readonly Strike[] | null;
@@ -244,7 +246,7 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   const users = others ? null : drawUsers(seed, room);
   const bounded = { ...changing, ...drawBounds(seed, changing.limits, users !== null) };
   const sessions = users === null ? drawSessions(seed, room - redisClients(redis)) : null;
-  const workloads = { redis, secret, users, sessions };
+  const workloads = { redis, secret, users, sessions, ...drawForwarding(seed) };
   const asked = { ...bounded, clients: { ...changing.clients, split }, ...workloads };
   const { exactClients, looseClients } = sessions ?? { exactClients: 0, looseClients: 0 };
   const roomLeft = room - redisClients(redis) - exactClients - looseClients;
@@ -268,6 +270,13 @@ function withWatches(drawn: SimOptions, room: number): SimOptions {
     timing: { ...timing, watchMarkMs },
     limits: { ...limits, historyBytes },
   };
+}
+
+/** In half of the seeds, by a stream of its own. */
+function drawForwarding(seed: number): { readonly forwarding?: number } {
+  const random = new Random(seed ^ 0xf0a4d);
+  const forwarding = random.pick([0.3, 0.7, 1]);
+  return random.chance(0.5) ? { forwarding } : {};
 }
 
 function redisClients(redis: RedisOptions | null): number {

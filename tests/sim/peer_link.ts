@@ -62,6 +62,8 @@ export class PeerLink implements Handler, Part {
   #reason = "";
   #isFirstFrame = true;
   #isFirstAnswer = true;
+  /** It is one for forwarded commands. */
+  #hasStreams = false;
   #rest: Uint8Array = EMPTY;
 
   #lastArrivalUs = 0;
@@ -223,6 +225,7 @@ export class PeerLink implements Handler, Part {
     this.#state = "up";
     this.#isFirstFrame = true;
     this.#isFirstAnswer = true;
+    this.#hasStreams = false;
     this.#rest = EMPTY;
 
     this.#lastArrivalUs = 0;
@@ -270,8 +273,10 @@ export class PeerLink implements Handler, Part {
     const fabric = this.#fabric;
     const type = frame[LENGTH_BYTES];
     // Where the sender is: said once a connection, as the hello and the proof are.
+    // A stream, once begun, has no gaps: where a frame of one is lost, the connection is.
+    if (isOfStream(type)) this.#hasStreams = true;
     const isHandshake = this.#isFirstFrame || type === FrameType.addresses ||
-      type === FrameType.proof;
+      type === FrameType.proof || isOfStream(type);
     this.#isFirstFrame = false;
     const counters = fabric.world.counters;
     fabric.onFrame?.(this.#from.id, this.toId, frame);
@@ -313,7 +318,7 @@ export class PeerLink implements Handler, Part {
       const isHandshake = this.#isFirstAnswer;
       this.#isFirstAnswer = false;
       const isCut = fabric.isCut(this.toId, this.#from.id);
-      if (isHandshake && (isCut || fabric.isLost())) {
+      if ((isHandshake || this.#hasStreams) && (isCut || fabric.isLost())) {
         return this.#break("the handshake's answer was lost");
       }
       if (isCut) {
@@ -370,6 +375,11 @@ export class PeerLink implements Handler, Part {
     const isHello = event.kind === Kind.frame && (event.a & HANDSHAKE) !== 0;
     return `${this.#from.id} -> ${this.toId}${isHello ? " hello" : ""}`;
   }
+}
+
+function isOfStream(type: number | undefined): boolean {
+  return type === FrameType.forward || type === FrameType.forwardTaken ||
+    type === FrameType.forwardEnd;
 }
 
 function join(rest: Uint8Array, more: Uint8Array): Uint8Array {

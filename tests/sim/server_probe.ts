@@ -50,6 +50,8 @@ export interface ServerProbe {
   hasDueKeys(): boolean;
   /** Commands of its clients that wait until a leader is known. */
   heldCommands(): number;
+  /** What it has sent on to leaders; null where a server of this kind sends nothing. */
+  forwarded(): Readonly<Record<"sent" | "notDone" | "lost" | "refused", number>> | null;
   /** What it still holds, where nothing is under way any more; null where that is nothing. */
   leftover(): string | null;
 }

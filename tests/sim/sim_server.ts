@@ -8,7 +8,7 @@ import type { ServerNode } from "../../lib/node/api.ts";
 import type { ClusterSecret } from "../../lib/node/peers/cluster_secret.ts";
 import type { Incarnation } from "../../lib/raft/types.ts";
 import { assert } from "../../lib/util/assert.ts";
-import type { Random } from "../../lib/util/random.ts";
+import { Random } from "../../lib/util/random.ts";
 import type { SimAddress } from "./address_book.ts";
 import { Build } from "./build.ts";
 import { ReadBuffer } from "./byte_pieces.ts";
@@ -204,6 +204,13 @@ export class SimServer implements Handler, Part {
     this.condition.started(this.incarnation === incarnation);
     this.incarnation = incarnation;
     this.#setting.lives.set(incarnation, this);
+  }
+
+  /** The connection of this number comes to its forward port. By a stream of its own. */
+  isToForward(connection: number): boolean {
+    const { seed, forwarding } = this.#setting.options;
+    if (forwarding === undefined) return false;
+    return new Random(seed ^ 0xf0a4d ^ Math.imul(connection, 0x9e37)).chance(forwarding);
   }
 
   /** Its machine is switched off, for good or until `turnOn`. */

@@ -209,6 +209,7 @@ Deno.test("audit: a command whose client has left, or was given up, has an unkno
     readError: ClientError.noLeader,
     confirmedToo: true,
     askedToo: true,
+    forwardedToo: true,
   });
   assertEquals(trail.take(), ["- set 1=c: unknown ERR"]);
 });

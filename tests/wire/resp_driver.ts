@@ -7,7 +7,7 @@ import { Result } from "../../lib/kv/commands/result.ts";
 import { commandLength } from "../../lib/kv/commands/command.ts";
 import { commandsProblem } from "../../lib/kv/commands/command_check.ts";
 import { Store } from "../../lib/kv/store.ts";
-import type { Refusal, SessionHost } from "../../lib/node/session/session_host.ts";
+import type { OwnRefusal, SessionHost } from "../../lib/node/session/session_host.ts";
 import { MemoryBudget } from "../../lib/node/session/memory_budget.ts";
 import { Session } from "../../lib/node/session/session.ts";
 import { checkSession } from "../../lib/node/session/session_invariants.ts";
@@ -56,7 +56,7 @@ export class OneServer implements SessionHost {
   hasOthers = false;
   leadership = "1 1";
   readonly pubsub: PubSub;
-  refusedWith: Refusal = 0;
+  refusedWith: OwnRefusal = 0;
   readonly awaiting = new Set<Session>();
   /** All that were opened. */
   readonly sessions: Session[] = [];
@@ -94,7 +94,7 @@ export class OneServer implements SessionHost {
   aheadOfWallMs = 0;
   readonly leaderTime = { nowMs: () => this.nowMs, aheadOfWallMs: () => this.aheadOfWallMs };
   readonly followerTime = { nowMs: () => this.store.clockMs, aheadOfWallMs: () => 0 };
-  refusal(): Refusal {
+  refusal(): OwnRefusal {
     return this.refusedWith;
   }
   writeRefusal(): ClientError | 0 {

@@ -136,6 +136,9 @@ Deno.test("features: frames that came later belong to one, the others to none", 
     "addresses",
     "proof",
     "publish",
+    "forward",
+    "forwardTaken",
+    "forwardEnd",
   ]);
   assertEquals(featureOfFrame(FrameType.status), Feature.status);
   assertEquals(featureOfFrame(99), null);

@@ -10,6 +10,9 @@ import {
   encodeDigest,
   encodeFacts,
   encodeFormation,
+  encodeForward,
+  encodeForwardEnd,
+  encodeForwardTaken,
   encodeHello,
   encodeMessage,
   encodePing,
@@ -347,5 +350,17 @@ export const SAMPLES: readonly Sample[] = [
   {
     bytes: frameBytes((out) => encodePublish(out, MAC.slice(0, 5), MAC)),
     frame: { type: "publish", notice: { channel: MAC.slice(0, 5), message: MAC } },
+  },
+  {
+    bytes: frameBytes((out) => encodeForward(out, LARGE, MAC, 1, 9)),
+    frame: { type: "forward", stream: LARGE, bytes: MAC.slice(1, 9) },
+  },
+  {
+    bytes: frameBytes((out) => encodeForwardTaken(out, 3, 0xffff_ffff)),
+    frame: { type: "forwardTaken", stream: 3, count: 0xffff_ffff },
+  },
+  {
+    bytes: frameBytes((out) => encodeForwardEnd(out, 4, true)),
+    frame: { type: "forwardEnd", stream: 4, isOrderly: true },
   },
 ];

@@ -90,6 +90,9 @@ Deno.test("rpc: type numbers are fixed", () => {
     addresses: 64,
     proof: 65,
     publish: 80,
+    forward: 96,
+    forwardTaken: 97,
+    forwardEnd: 98,
   });
 });
 

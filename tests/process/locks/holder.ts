@@ -1,7 +1,6 @@
 /**
  * A program that takes a lock again and again, and writes to the resource while it holds it:
- * `holder SERVERS RESOURCE NAME`. As programs do, it asks whether it holds the lock, works, and then writes. Where
- * the resource refuses a write, it is told how long that came after the asking.
+ * `holder SERVERS RESOURCE NAME`. As programs are, it asks whether it holds the lock, works, and then writes.
  */
 import { type Lock, open } from "../../../client/mod.ts";
 import { TTL_MS } from "./rounds.ts";
@@ -17,22 +16,18 @@ async function main(): Promise<void> {
   const answers = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
   const encoder = new TextEncoder();
 
-  /** Whether the resource took it. `words`: a token, then what it says of itself. */
-  const write = async (...words: readonly (string | number)[]): Promise<boolean> => {
-    await connection.write(encoder.encode(`${[name, ...words].join(" ")}\n`));
+  /** Whether the resource took it. */
+  const write = async (token: number): Promise<boolean> => {
+    await connection.write(encoder.encode(`${name} ${token}\n`));
     const { value = "" } = await answers.read();
     if (value === "") Deno.exit(0);
     return value === "ok\n";
   };
   const work = async (lock: Lock): Promise<void> => {
     const endMs = performance.now() + HELD_MS;
-    for (;;) {
-      const askedMs = performance.now();
-      if (askedMs >= endMs || !lock.isHeld) return;
+    while (performance.now() < endMs && lock.isHeld) {
       await new Promise((resolve) => setTimeout(resolve, WORK_MS));
-      if (await write(lock.token)) continue;
-      await write(lock.token, "refused", Math.round(performance.now() - askedMs));
-      return;
+      if (!await write(lock.token)) return;
     }
   };
   for (;;) {
