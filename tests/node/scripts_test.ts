@@ -228,6 +228,18 @@ Deno.test("scripts: one that writes asks for no read round, one that comes to wr
   assertEquals(rounds(), before + 1);
 });
 
+Deno.test("scripts: one that wrote nothing the last time waits for no entry", () => {
+  const [server, [script, other]] = withClients(2) as [OneServer, [ClientSession, ClientSession]];
+  ask(server, other, "SET", "lock", "token");
+  assertEquals(ask(server, script, "EVAL", RELEASE, "1", "lock", "x"), ":0\r\n");
+  // In the log, and not durable.
+  server.send(other, request("SET", "x", "1"));
+  server.send(script, request("EVAL", RELEASE, "1", "lock", "x"));
+  for (let i = 0; i < 3; i++) server.node.turn();
+  assertEquals([replies(script), replies(other)], [":0\r\n", ""]);
+  assertEquals(ask(server, script, "EVAL", RELEASE, "1", "lock", "token"), ":1\r\n");
+});
+
 Deno.test("scripts: one that is stopped takes nothing along of those that share its keys", () => {
   const [server, sessions] = withClients(4);
   const endless = "redis.call('set', KEYS[1], 'x') while true do end";

@@ -1,7 +1,8 @@
 /** What scripts ask of their node. */
 import type { ClientError } from "../../wire/command_batch.ts";
-import type { ScriptEngine, ScriptEngines } from "../../wire/scripts.ts";
+import type { ScriptEngine, ScriptEngines, ScriptRequest } from "../../wire/scripts.ts";
 import type { ClientPace } from "../session/client_pace.ts";
+import type { NodeSession } from "../session/session_host.ts";
 import type { ScriptBatch } from "./script_batch.ts";
 import type { GroupEvents, RunEffects, ScriptGroup } from "./script_group.ts";
 import type { ScriptRun } from "./script_run.ts";
@@ -49,4 +50,12 @@ export interface ScriptHost {
   noteReady(count: number): void;
   hasWorkLeft(): boolean;
   scheduleTurn(): void;
+}
+
+/** Something about scripts, as it waits for the engine. */
+export interface EngineQuestion {
+  readonly session: NodeSession;
+  readonly position: number;
+  readonly command: number;
+  readonly request: ScriptRequest;
 }

@@ -12,20 +12,14 @@ import type { NodeSession } from "../session/session_host.ts";
 import { engineReply, keyDenial, replyOf } from "./script_answers.ts";
 import type { ScriptBatch } from "./script_batch.ts";
 import type { Ending, GroupEvents, ScriptGroup } from "./script_group.ts";
-import type { ScriptHost } from "./script_host.ts";
+import type { EngineQuestion, ScriptHost } from "./script_host.ts";
 import { ScriptRun } from "./script_run.ts";
 
 /** A script that lost so often is given up. */
 const LOSSES_MAX = 8;
 /** One step of the engine, in ns: what reads are counted in. */
 const STEP_NS = 50;
-
-interface EngineQuestion {
-  readonly session: NodeSession;
-  readonly position: number;
-  readonly command: number;
-  readonly request: ScriptRequest;
-}
+const READERS_MAX = 1_000;
 
 const NOBODY_HOLDS = () => false;
 
@@ -43,6 +37,8 @@ export class ScriptQueue implements GroupEvents {
   #unconfirmed: { readonly run: ScriptRun; readonly round: number }[] = [];
   /** Those whose round is confirmed: they wait for no entry. */
   #confirmed: ScriptRun[] = [];
+  /** Those that wrote nothing when they were run last: they are likely to need a round, and no entry. */
+  readonly #readers = new Set<string>();
   /** By key that is written by what is in the log, and not applied: by which transaction. */
   readonly #holders = new Map<string, ScriptGroup>();
   #ended: (readonly [ScriptGroup, readonly Ending[]])[] = [];
@@ -181,7 +177,8 @@ export class ScriptQueue implements GroupEvents {
     this.#runs.add(run);
     this.#host.arrived(session.pace);
     if (!request.isReadOnly) {
-      this.#makeReady(run);
+      if (this.#readers.has(script)) this.#awaitRound(run);
+      else this.#makeReady(run);
       return null;
     }
     const answer = this.#runReadOnly(run);
@@ -227,14 +224,21 @@ export class ScriptQueue implements GroupEvents {
     const hasSeenOthers = batch.writersOf(effects.touched.keys()).length > 0;
     if (!isDecided && !hasSeenOthers) {
       if (run.isConfirmed) return replyOf(reply);
-      this.#unconfirmed.push({ run, round: this.#host.expectRound(this) });
-      return null;
+      if (this.#readers.size >= READERS_MAX) this.#readers.clear();
+      this.#readers.add(run.asked.script);
+      return this.#awaitRound(run);
     }
+    this.#readers.delete(run.asked.script);
     run.reply = reply;
     const blocker = batch.join(run, effects);
     if (blocker === null) return null;
     if (effects.writeCount > 0) batch.isSpoiled = true;
     return this.#wait(run, blocker);
+  }
+
+  #awaitRound(run: ScriptRun): null {
+    this.#unconfirmed.push({ run, round: this.#host.expectRound(this) });
+    return null;
   }
 
   #wait(run: ScriptRun, group: ScriptGroup): null {
