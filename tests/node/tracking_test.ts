@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Store } from "../../lib/kv/store.ts";
 import { latin1Bytes } from "../../lib/kv/users/user.ts";
+import { ConnectionTracking } from "../../lib/node/pubsub/client_tracking.ts";
 import { Random } from "../../lib/util/random.ts";
 import { encodeRequest, type Reply } from "../process/redis_socket.ts";
 import { OneClient, OneServer } from "../wire/resp_driver.ts";
@@ -247,4 +248,35 @@ Deno.test("CLIENT LIST shows who tracks and who subscribes", () => {
   assertEquals(ofType("pubsub").trim().split("\n").length, 1);
   assert(!ofType("normal").includes("flags=P"));
   assertEquals(latin1Bytes(ofType("master")).length, 0);
+});
+
+Deno.test("more prefixes than a connection may have are refused before they are compared", () => {
+  const server = new OneServer();
+  const tracking = new ConnectionTracking(server.pubsub, {
+    clientId: 1,
+    isResp3: true,
+    userId: 0,
+    has: () => false,
+    mayRead: () => true,
+    push: () => {},
+    onTracking: () => {},
+  });
+  const mode = { isNoLoop: false, redirect: 0 };
+  const prefixes = Array.from({ length: 5_000 }, (_, i) => `${i + 10_000}:`);
+  const max = server.pubsub.limits.subscriptionsPerConnectionMax;
+  assertEquals(tracking.turnOn({ ...mode, prefixes: prefixes.slice(0, max) }), null);
+  let looks = 0;
+  const { startsWith } = String.prototype;
+  String.prototype.startsWith = function (...given) {
+    looks++;
+    return startsWith.apply(this, given);
+  };
+  try {
+    assertEquals(tracking.turnOn({ ...mode, prefixes }), "tooMany");
+    assertEquals(looks, 0);
+    // What it has already is no more than it had.
+    assertEquals(tracking.turnOn({ ...mode, prefixes: prefixes.slice(0, max) }), null);
+  } finally {
+    String.prototype.startsWith = startsWith;
+  }
 });

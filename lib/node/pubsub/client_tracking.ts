@@ -90,12 +90,17 @@ export class ConnectionTracking implements ClientTracking {
       return "otherMode";
     }
     const before = mode?.prefixes ?? [];
-    const added = (wanted.prefixes ?? []).filter((prefix) => !before.includes(prefix));
+    const known = new Set(before);
+    const added = (wanted.prefixes ?? []).filter((prefix) => !known.has(prefix));
+    const prefixes = wanted.prefixes === null ? null : [...before, ...new Set(added)];
+    // Before they are compared, each with each: one command has room for tens of thousands.
+    const countMax = this.#all.limits.subscriptionsPerConnectionMax;
+    if (prefixes !== null && (prefixes.length > countMax || added.length > countMax)) {
+      return "tooMany";
+    }
     // That of all keys overlaps with any, as in Redis.
     const overlap = added.join() === "" ? null : overlapIn(before, added);
     if (overlap !== null) return overlap;
-    const prefixes = wanted.prefixes === null ? null : [...before, ...new Set(added)];
-    if ((prefixes ?? []).length > this.#all.limits.subscriptionsPerConnectionMax) return "tooMany";
     const next = { ...wanted, prefixes };
     // What it has read before stays noted.
     if (this.#tracked !== null) this.#tracked.mode = next;
