@@ -64,7 +64,7 @@ export interface NumericLimits {
   /** Watches of all connections, and of one. */
   readonly watchesMax: number;
   readonly watchesPerConnectionMax: number;
-  /** Channels and patterns that all connections subscribe to, and that one does. */
+  /** Channels and patterns that all connections subscribe to, and that one does; so for tracked prefixes. */
   readonly subscriptionsMax: number;
   readonly subscriptionsPerConnectionMax: number;
   /** Different patterns of channels: each message is compared with all of them. */

@@ -25,6 +25,7 @@ export type TrackingRefusal =
   | "otherUser"
   | "otherMode"
   | "tooMany"
+  | "tooManyInAll"
   /** `isGiven`: the other one came with it. */
   | { readonly prefix: string; readonly overlaps: string; readonly isGiven: boolean };
 

@@ -3,6 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { Store } from "../../lib/kv/store.ts";
 import { latin1Bytes } from "../../lib/kv/users/user.ts";
 import { ConnectionTracking } from "../../lib/node/pubsub/client_tracking.ts";
+import type { Tracked } from "../../lib/node/pubsub/tracked.ts";
+import { TrackedPrefixes } from "../../lib/node/pubsub/tracked_prefixes.ts";
 import { Random } from "../../lib/util/random.ts";
 import { encodeRequest, type Reply } from "../process/redis_socket.ts";
 import { OneClient, OneServer } from "../wire/resp_driver.ts";
@@ -279,4 +281,65 @@ Deno.test("more prefixes than a connection may have are refused before they are 
   } finally {
     String.prototype.startsWith = startsWith;
   }
+});
+
+Deno.test("prefixes of all connections together are bounded as subscriptions are", () => {
+  const server = new OneServer({ subscriptionsMax: 3 });
+  const one = client(server, "HELLO 3", "CLIENT TRACKING ON BCAST PREFIX a PREFIX b");
+  const other = client(server, "HELLO 3");
+  const refused = other.ask(words("CLIENT TRACKING ON BCAST PREFIX a PREFIX c"))[0] as Error;
+  assert(refused.message.includes("limits.subscriptionsMax"));
+  assertEquals(other.ask(words("CLIENT TRACKING ON BCAST PREFIX c")), ["OK"]);
+  assertEquals(one.ask(words("CLIENT TRACKING ON BCAST PREFIX a")), ["OK"]);
+  one.session.disconnected();
+  assertEquals(other.ask(words("CLIENT TRACKING ON BCAST PREFIX a PREFIX b")), ["OK"]);
+});
+
+Deno.test("whoever is told of a key by its prefix is found, and nobody else", () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const random = new Random(seed);
+    const text = () =>
+      Array.from({ length: random.between(0, 5) }, () => random.pick(["a", "b", "\xff"])).join("");
+    const all = Array.from({ length: 4 }, (): Tracked => ({
+      isNoLoop: false,
+      invalidate: () => {},
+      mayRead: () => true,
+    }));
+    const prefixes = new TrackedPrefixes();
+    const has = new Map<string, Set<Tracked>>();
+    for (let i = 0; i < 200; i++) {
+      const [prefix, one] = [text(), random.pick(all)];
+      const tracked = has.get(prefix) ?? new Set();
+      has.set(prefix, tracked);
+      if (random.chance(0.6)) {
+        tracked.add(one);
+        prefixes.add(prefix, one);
+      } else {
+        tracked.delete(one);
+        prefixes.remove(prefix, one);
+      }
+      const key = text();
+      const wanted = [...has].filter(([prefix]) => key.startsWith(prefix))
+        .sort(([a], [b]) => a.length - b.length).flatMap(([, tracked]) => [...tracked]);
+      assertEquals(prefixes.trackedOf(key), wanted, `seed ${seed}, step ${i}: ${key}`);
+      assertEquals(prefixes.count, [...has.values()].reduce((sum, { size }) => sum + size, 0));
+    }
+  }
+});
+
+Deno.test("what a change of a key costs does not grow with its length times that of prefixes", () => {
+  const server = new OneServer();
+  const { tracking } = server.pubsub;
+  const one: Tracked = { isNoLoop: false, invalidate: () => {}, mayRead: () => true };
+  tracking.add(one, Array.from({ length: 1_000 }, (_, i) => "b".repeat(i) + "c"));
+  const key = latin1Bytes("a".repeat(1_000));
+  let bytes = 0;
+  const subarray = Uint8Array.prototype.subarray;
+  key.subarray = function (start, end) {
+    const part = subarray.call(this, start, end);
+    bytes += part.length;
+    return part as Uint8Array<ArrayBuffer>;
+  };
+  tracking.changed(key, 0, key.length);
+  assertEquals(bytes, key.length);
 });

@@ -94,9 +94,12 @@ export class ConnectionTracking implements ClientTracking {
     const added = (wanted.prefixes ?? []).filter((prefix) => !known.has(prefix));
     const prefixes = wanted.prefixes === null ? null : [...before, ...new Set(added)];
     // Before they are compared, each with each: one command has room for tens of thousands.
-    const countMax = this.#all.limits.subscriptionsPerConnectionMax;
-    if (prefixes !== null && (prefixes.length > countMax || added.length > countMax)) {
-      return "tooMany";
+    if (prefixes !== null) {
+      const { limits, tracking } = this.#all;
+      const countMax = limits.subscriptionsPerConnectionMax;
+      if (prefixes.length > countMax || added.length > countMax) return "tooMany";
+      const count = tracking.prefixes.count - before.length + prefixes.length;
+      if (added.length > 0 && count > limits.subscriptionsMax) return "tooManyInAll";
     }
     // That of all keys overlaps with any, as in Redis.
     const overlap = added.join() === "" ? null : overlapIn(before, added);

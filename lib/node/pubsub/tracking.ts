@@ -7,15 +7,14 @@
  */
 import { latin1 } from "../../kv/users/user.ts";
 import type { Tracked } from "./tracked.ts";
+import { TrackedPrefixes } from "./tracked_prefixes.ts";
 import { TrackingTable } from "./tracking_table.ts";
 
 export class Tracking {
   readonly table = new TrackingTable();
   /** Connections that track. */
   readonly #tracked = new Set<Tracked>();
-  readonly #byPrefix = new Map<string, Set<Tracked>>();
-  /** The lengths that prefixes have. */
-  #lengths: number[] = [];
+  readonly prefixes = new TrackedPrefixes();
   readonly #bytesMax: number;
   /** Whose write is applied now, where that matters to it. */
   writer: Tracked | null = null;
@@ -33,22 +32,13 @@ export class Tracking {
 
   add(one: Tracked, prefixes: readonly string[]): void {
     this.#tracked.add(one);
-    for (const prefix of prefixes) {
-      const tracked = this.#byPrefix.get(prefix) ?? new Set();
-      this.#byPrefix.set(prefix, tracked.add(one));
-    }
-    this.#sortLengths();
+    for (const prefix of prefixes) this.prefixes.add(prefix, one);
   }
 
   remove(one: Tracked, prefixes: readonly string[]): void {
     this.#tracked.delete(one);
-    for (const prefix of prefixes) {
-      const tracked = this.#byPrefix.get(prefix)!;
-      tracked.delete(one);
-      if (tracked.size === 0) this.#byPrefix.delete(prefix);
-    }
+    for (const prefix of prefixes) this.prefixes.remove(prefix, one);
     if (this.count === 0) this.table.clear();
-    this.#sortLengths();
   }
 
   /** The connection is shown these keys as they are now. */
@@ -63,16 +53,12 @@ export class Tracking {
 
   /** The key `bytes[start, start + length)` changes now. */
   changed(bytes: Uint8Array, start: number, length: number): void {
-    if (this.table.size > 0) this.#tellReaders(latin1(bytes.subarray(start, start + length)));
-    for (const prefixBytes of this.#lengths) {
-      if (prefixBytes > length) return;
-      const tracked = this.#byPrefix.get(latin1(bytes.subarray(start, start + prefixBytes)));
-      if (tracked === undefined) continue;
-      const key = latin1(bytes.subarray(start, start + length));
-      for (const one of tracked) {
-        if (this.#isLoop(one) || !one.mayRead(bytes, start, length)) continue;
-        this.#tell(one, key);
-      }
+    if (this.table.size === 0 && this.prefixes.isEmpty) return;
+    const key = latin1(bytes.subarray(start, start + length));
+    this.#tellReaders(key);
+    if (this.prefixes.isEmpty) return;
+    for (const one of this.prefixes.trackedOf(key)) {
+      if (!this.#isLoop(one) && one.mayRead(bytes, start, length)) this.#tell(one, key);
     }
   }
 
@@ -97,10 +83,5 @@ export class Tracking {
   #tell(one: Tracked, key: string): void {
     this.invalidated++;
     one.invalidate(key);
-  }
-
-  #sortLengths(): void {
-    const lengths = new Set([...this.#byPrefix.keys()].map(({ length }) => length));
-    this.#lengths = [...lengths].sort((a, b) => a - b);
   }
 }

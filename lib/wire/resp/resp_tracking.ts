@@ -108,6 +108,8 @@ function wordsOf(refusal: TrackingRefusal): string {
         "and then re-enabling it with a different mode.";
     case "tooMany":
       return "ERR there are as many as limits.subscriptionsPerConnectionMax lets there be";
+    case "tooManyInAll":
+      return "ERR there are as many as limits.subscriptionsMax lets there be";
     default: {
       const [prefix, other] = [refusal.prefix, refusal.overlaps]
         .map((text) => text.replace(/[^\x20-\x7e]/g, " "));
