@@ -339,3 +339,21 @@ Deno.test("channels of shards are refused, and it is said what to use", () => {
     );
   }
 });
+
+Deno.test("a long pattern counts for as many short ones as it costs", () => {
+  const server = new OneServer({ patternsMax: 40 });
+  const one = client(server);
+  const long = (end: string) => "?".repeat(1_023) + end;
+  assertEquals(one.ask(["PSUBSCRIBE", long("a")]).length, 1);
+  // Of the other ones that have it, it costs nothing more.
+  const other = client(server);
+  assertEquals(other.ask(["PSUBSCRIBE", long("a")]).length, 1);
+  const refused = other.ask(["PSUBSCRIBE", long("b")])[0] as Error;
+  assertEquals(refused.message, "ERR there are as many as limits.patternsMax lets there be");
+  const short = Array.from({ length: 7 }, (_, i) => `${i}*`);
+  assertEquals(other.ask(["PSUBSCRIBE", ...short]).length, 7);
+  assert(other.ask(["PSUBSCRIBE", "x*"])[0] instanceof Error);
+  one.session.disconnected();
+  other.ask(["PUNSUBSCRIBE", long("a")]);
+  assertEquals(other.ask(["PSUBSCRIBE", long("b")]).length, 1);
+});

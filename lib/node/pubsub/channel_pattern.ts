@@ -7,6 +7,14 @@ const STAR = 0x2a;
 /** What is more than a byte that stands for itself. */
 const SPECIAL: ReadonlySet<number> = new Set([STAR, 0x3f, 0x5b, 0x5c]);
 
+/** A byte of a channel costs a word of work for so many bytes of a pattern, see glob.ts. */
+const WORD_BYTES = 32;
+
+/** How many short patterns a pattern costs as much as. */
+export function patternWeight({ length }: string): number {
+  return 1 + Math.floor(length / WORD_BYTES);
+}
+
 export class ChannelPattern {
   readonly name: string;
   readonly bytes: Uint8Array;

@@ -7,7 +7,7 @@ import {
   KEYEVENT_PREFIX,
   KEYSPACE_PREFIX,
 } from "../../wire/subscribing.ts";
-import { ChannelPattern } from "./channel_pattern.ts";
+import { ChannelPattern, patternWeight } from "./channel_pattern.ts";
 import { Message } from "./message.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -32,6 +32,8 @@ export class Channels {
   keyeventNames = 0;
   /** Channels and patterns of all connections, each for every connection. */
   count = 0;
+  /** What comparing with all patterns costs, in short ones. */
+  patternsWeight = 0;
 
   get patternCount(): number {
     return this.#patterns.size;
@@ -74,6 +76,7 @@ export class Channels {
     if (pattern === undefined) {
       pattern = new ChannelPattern(name);
       this.#patterns.set(name, pattern);
+      this.patternsWeight += patternWeight(name);
       this.#sortPatterns();
     }
     pattern.subscribers.add(subscriber);
@@ -87,6 +90,7 @@ export class Channels {
     if (subscribers.size > 0) return;
     if (isPattern) {
       this.#patterns.delete(name);
+      this.patternsWeight -= patternWeight(name);
       this.#sortPatterns();
     } else {
       this.#byName.delete(name);

@@ -15,6 +15,7 @@ import {
   type SubscribeRefusal,
   writePushed,
 } from "../../wire/subscribing.ts";
+import { patternWeight } from "./channel_pattern.ts";
 import { isOfKeys } from "./channels.ts";
 import { ConnectionTracking } from "./client_tracking.ts";
 import { type Message, MessageQueue } from "./message.ts";
@@ -105,8 +106,9 @@ export class Subscriptions implements ClientSubscriptions, Subscriber {
     }
     if (channels.count + fresh.size > limits.subscriptionsMax) return "subscriptionsMax";
     if (!isPattern) return null;
-    const patterns = [...fresh].filter((name) => !channels.hasPattern(name));
-    return channels.patternCount + patterns.length > limits.patternsMax ? "patternsMax" : null;
+    let weight = channels.patternsWeight;
+    for (const name of fresh) if (!channels.hasPattern(name)) weight += patternWeight(name);
+    return weight > limits.patternsMax ? "patternsMax" : null;
   }
 
   add(isPattern: boolean, name: string): void {
