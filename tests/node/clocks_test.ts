@@ -364,3 +364,26 @@ Deno.test("clocks: what was heard of a leader before a standstill tells its time
   clocks.beginTerm(NOW - HOUR, 2);
   assertEquals(clocks.leader.nowMs(), NOW - HOUR + 30_002);
 });
+
+Deno.test("clocks: who led, stood still and comes to lead again continues its own time, whatever the wall says", () => {
+  const clock = { mono: 100_000, wall: NOW };
+  const asks = { monotonicMs: () => clock.mono, wallMs: () => clock.wall };
+  const clocks = new Clocks(asks, { log: () => {} });
+  const pass = (ms: number) => {
+    clock.mono += ms;
+    clock.wall += ms;
+  };
+  // A log that is two seconds behind the wall, as the leader before told.
+  clocks.elapse(clock.mono, 2, false, null);
+  clocks.elapse(clock.mono, 2, false, { logTimeMs: NOW - 2 * SECOND, receivedMs: clock.mono });
+  clocks.beginTerm(NOW - HOUR, 2);
+  clocks.elapse(clock.mono, 3, true, null);
+  pass(50);
+  clocks.elapse(clock.mono, 3, true, null);
+  pass(1_500);
+  clocks.noteStandstill(clock.mono, 1_500);
+  clocks.elapse(clock.mono, 3, false, null);
+  pass(300);
+  clocks.beginTerm(NOW - HOUR, 3);
+  assertEquals(clocks.leader.nowMs(), clock.wall - 2 * SECOND);
+});

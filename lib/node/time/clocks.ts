@@ -82,7 +82,7 @@ export class Clocks {
     if (leads) {
       // Should another lead for a while and say nothing of its time, it continues by this.
       const receivedMs = this.#clock.monotonicMs();
-      this.follower.heard({ logTimeMs: this.leader.nowMs(), receivedMs }, term);
+      this.follower.made({ logTimeMs: this.leader.nowMs(), receivedMs }, term);
       this.#watch.look(nowMs, this.leader.aheadOfWallMs());
     } else if (
       report !== null && report.logTimeMs !== 0 && report.receivedMs >= this.#termSinceMs

@@ -30,6 +30,8 @@ export class FollowerTime implements LogTime {
   #reportTerm = 0;
   /** For so long, at most, it may have waited for this process before it was read. */
   #lateMs = 0;
+  /** This server made it, as it led then: it has waited for nobody. */
+  #isOwn = false;
 
   /** `machine`: compared with its wall clock, what `clock` shows may be from a moment ago. */
   constructor(clock: Clock, machine = clock) {
@@ -64,13 +66,21 @@ export class FollowerTime implements LogTime {
     if (report.receivedMs === this.#report?.receivedMs || (lateMs > 0 && isKnownLeader)) return;
     this.#report = report;
     this.#lateMs = lateMs;
+    this.#isOwn = false;
     this.#logMs = report.logTimeMs;
     this.#monotonicMs = report.receivedMs;
   }
 
+  /** As `heard`, of this server's own leadership. */
+  made(report: TimeReport, term: number): void {
+    this.heard(report, term);
+    this.#lateMs = 0;
+    this.#isOwn = true;
+  }
+
   /** What was heard last may have waited to be read: for so long at most. */
   distrust(lateMs: number): void {
-    this.#lateMs = Math.max(this.#lateMs, lateMs);
+    if (!this.#isOwn) this.#lateMs = Math.max(this.#lateMs, lateMs);
   }
 
   /**
