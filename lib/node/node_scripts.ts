@@ -57,6 +57,7 @@ export function scriptQueueOf(
     expectRound(waiter) {
       const round = host.readRound();
       state.readWaiters.expect(round, waiter);
+      scheduleTurn(state);
       return round;
     },
     arrived: (pace) => state.appender.arrived(pace),
