@@ -134,9 +134,9 @@ test("client locks: where no answer comes it is lost before the cluster would en
     await lock[Symbol.asyncDispose]();
   }));
 
-test("client locks: it is kept beyond its time, and lost where its session is over", () =>
+test("client locks: it is extended by itself, and lost where its session is over", () =>
   withLocks(async (locks, [client]) => {
-    const lock = await client!.lock("jobs", { ttlMs: TTL_MS });
+    const lock = await client!.lock("jobs", { ttlMs: 2 * TTL_MS });
     await until("it to be extended", () => locks.count("PERSIST") >= 1);
     const before = lock.leftMs;
     await until("it to be extended again", () => locks.count("PERSIST") >= 2);

@@ -24,6 +24,7 @@ export const SAME_ANYWHERE: Readonly<Record<string, string>> = {
   "client_page_test.ts": OTHERS,
   "clients/cut_test.ts": OTHERS,
   "clients/kill_test.ts": OTHERS,
+  "clients/locks_test.ts": OTHERS,
   "clients/scripts_test.ts": OTHERS,
   "clients/users_test.ts": OTHERS,
   "cluster_file_test.ts": AGREEMENT,

@@ -1,4 +1,5 @@
 /** Limits of rates by scripts, as their users have them. */
+import TypedBottleneck from "npm:bottleneck@2.19.5";
 import { RateLimiterRedis as TypedLimiter } from "npm:rate-limiter-flexible@11.4.0";
 import { RedisStore as TypedStore } from "npm:rate-limit-redis@6.0.1";
 
@@ -13,5 +14,12 @@ type StoreMaker = new (
   increment(key: string): Promise<{ readonly totalHits: number }>;
 };
 
+/** Its scripts are of hashes and sorted sets. */
+interface BottleneckMaker {
+  new (options: Readonly<Record<string, unknown>>): { ready(): Promise<unknown> };
+  readonly IORedisConnection: new (options: { readonly client: unknown }) => object;
+}
+
+export const Bottleneck: BottleneckMaker = TypedBottleneck as unknown as BottleneckMaker;
 export const RateLimiterRedis: LimiterMaker = TypedLimiter as unknown as LimiterMaker;
 export const RedisStore: StoreMaker = TypedStore as unknown as StoreMaker;

@@ -10,77 +10,20 @@ import { Mutex } from "redis-semaphore";
 import type { Cluster } from "../harness.ts";
 import { sleep } from "../patience.ts";
 import { needsProgram } from "../requirements.ts";
+import {
+  allowScripts,
+  connect,
+  contend,
+  DEADLINE_MS,
+  LOCK_MS,
+  TAKEN_AFTER,
+  TAKEN_BEFORE,
+} from "./contend.ts";
 import { heal } from "./over_kill.ts";
 import { libraryTest } from "./register.ts";
 
-/** Contenders for one lock, and how often it is taken in all, before the kill and after it. */
-const CONTENDERS = 3;
-const TAKEN_BEFORE = 10;
-const TAKEN_AFTER = 10;
-/** Far longer than anybody holds it, so that a lock that ends by itself has no holder any more. */
-const LOCK_MS = 3_000;
-const HELD_MS = 5;
-const DEADLINE_MS = 60_000;
 const LIMIT = 40;
 const WINDOW_S = 600;
-
-/** One contender: takes the lock, or rejects; `free` gives it back. */
-interface Locker {
-  take(): Promise<() => Promise<unknown>>;
-}
-
-function connect(cluster: Cluster): IoRedisCluster {
-  const nodes = cluster.servers.map(({ clientPort: port }) => ({ host: "127.0.0.1", port }));
-  const client = new IoRedisCluster(nodes, { clusterRetryStrategy: () => 50 });
-  client.on("error", () => {});
-  return client;
-}
-
-async function allowScripts(cluster: Cluster): Promise<void> {
-  for (const { process } of cluster.servers) await process.logged("The cluster version is raised:");
-}
-
-/** Contenders take turns, and the leader is killed once they have. */
-async function contend(cluster: Cluster, lockerOf: (client: IoRedisCluster) => Locker) {
-  await heal(cluster);
-  await allowScripts(cluster);
-  const clients = Array.from({ length: CONTENDERS }, () => connect(cluster));
-  let [holders, most, taken, wanted] = [0, 0, 0, TAKEN_BEFORE];
-  let isOver = false;
-  const contender = async ({ take }: Locker): Promise<void> => {
-    while (!isOver) {
-      const free = await take().catch(() => null);
-      if (free === null) {
-        await sleep(20);
-        continue;
-      }
-      most = Math.max(most, ++holders);
-      await sleep(HELD_MS);
-      holders--;
-      taken++;
-      await free().catch(() => {});
-    }
-  };
-  const untilTaken = async (): Promise<void> => {
-    const startMs = performance.now();
-    while (taken < wanted) {
-      assert(performance.now() - startMs < DEADLINE_MS, `taken ${taken} times of ${wanted}`);
-      await sleep(10);
-    }
-  };
-  const running = clients.map((client) => contender(lockerOf(client)));
-  try {
-    await untilTaken();
-    await (await cluster.waitForLeader()).kill();
-    wanted = taken + TAKEN_AFTER;
-    await untilTaken();
-  } finally {
-    isOver = true;
-    await Promise.all(running);
-    for (const client of clients) client.disconnect();
-  }
-  assertEquals(most, 1, "holders at one time");
-}
 
 const RETRY = { retryCount: 30, retryDelay: 30, retryJitter: 20 };
 

@@ -1,6 +1,7 @@
 /**
  * A program that takes a lock again and again, and writes to the resource while it holds it:
- * `holder SERVERS RESOURCE NAME`. As programs are, it asks whether it holds the lock, works, and then writes.
+ * `holder SERVERS RESOURCE NAME`. As programs do, it asks whether it holds the lock, works, and then writes. Where
+ * the resource refuses a write, it is told how long that came after the asking.
  */
 import { type Lock, open } from "../../../client/mod.ts";
 import { TTL_MS } from "./rounds.ts";
@@ -16,18 +17,22 @@ async function main(): Promise<void> {
   const answers = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
   const encoder = new TextEncoder();
 
-  /** Whether the resource took it. */
-  const write = async (token: number): Promise<boolean> => {
-    await connection.write(encoder.encode(`${name} ${token}\n`));
+  /** Whether the resource took it. `words`: a token, then what it says of itself. */
+  const write = async (...words: readonly (string | number)[]): Promise<boolean> => {
+    await connection.write(encoder.encode(`${[name, ...words].join(" ")}\n`));
     const { value = "" } = await answers.read();
     if (value === "") Deno.exit(0);
     return value === "ok\n";
   };
   const work = async (lock: Lock): Promise<void> => {
     const endMs = performance.now() + HELD_MS;
-    while (performance.now() < endMs && lock.isHeld) {
+    for (;;) {
+      const askedMs = performance.now();
+      if (askedMs >= endMs || !lock.isHeld) return;
       await new Promise((resolve) => setTimeout(resolve, WORK_MS));
-      if (!await write(lock.token)) return;
+      if (await write(lock.token)) continue;
+      await write(lock.token, "refused", Math.round(performance.now() - askedMs));
+      return;
     }
   };
   for (;;) {

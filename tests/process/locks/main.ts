@@ -8,7 +8,8 @@ const HELP = `deno task locks [flags]
 
 Three servers, three holders of one lock, and what it protects, which refuses old tokens. In each round
 somebody is killed or stopped, or clocks jump. Fails where a token has two owners, where a write is taken
-after one with a greater token, or where somebody who was not stopped is refused: there were two holders.
+after one with a greater token, or where a write is refused so soon after its holder had asked whether it
+holds the lock that it surely did: there were two.
   --rounds N     how many (200)
   --seed N       which fault comes when (1)`;
 
@@ -23,14 +24,14 @@ await withCluster({ deadlineMs: 60_000 * rounds }, async (cluster) => {
   const told = await lockRounds(cluster, rounds, seed, (round, fault, so) => {
     counts.set(fault, counts.get(fault)! + 1);
     const seconds = Math.round((performance.now() - startMs) / 1_000);
-    const { takings, taken, refused, refusedUnstopped } = so;
+    const { takings, taken, refused, refusedInTime } = so;
     console.log(
       `${seconds}s round ${round + 1}: ${fault}: ${takings} takings, ${taken} writes, ` +
-        `${refused} refused, ${refusedUnstopped} of them of who was not stopped`,
+        `${refused} refused, ${refusedInTime} of them of who surely held it`,
     );
   });
   for (const [fault, count] of counts) console.log(`${count} × ${fault}`);
   console.log(JSON.stringify(told));
-  if (told.faults.length > 0 || told.refusedUnstopped > 0) Deno.exit(1);
+  if (told.faults.length > 0 || told.refusedInTime > 0) Deno.exit(1);
 });
 Deno.exit(0);

@@ -72,7 +72,8 @@ export async function lockRounds(
 class Play {
   readonly #cluster: Cluster;
   readonly #random: () => number;
-  readonly #resource = new Resource();
+  // What Held.isHeld counts less than the cluster: a tenth.
+  readonly #resource = new Resource(TTL_MS / 10);
   readonly #walls: FakeWall[];
   #holders: Holder[] = [];
   #made = 0;
@@ -194,9 +195,6 @@ class Play {
     const holder = await this.#current();
     note(`${holder.name} is stopped for ${ms} ms`);
     holder.child.kill("SIGSTOP");
-    // What it had sent before is taken by now: the token is the one that it holds, or held just before.
-    await sleep(50);
-    this.#resource.noteStopped();
     this.#stops++;
     await sleep(ms);
     holder.child.kill("SIGCONT");
