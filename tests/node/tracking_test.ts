@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Store } from "../../lib/kv/store.ts";
 import { latin1Bytes } from "../../lib/kv/users/user.ts";
-import { ConnectionTracking } from "../../lib/node/pubsub/client_tracking.ts";
+import { ConnectionTracking, overlapIn } from "../../lib/node/pubsub/client_tracking.ts";
 import type { Tracked } from "../../lib/node/pubsub/tracked.ts";
 import { TrackedPrefixes } from "../../lib/node/pubsub/tracked_prefixes.ts";
 import { Random } from "../../lib/util/random.ts";
@@ -342,4 +342,42 @@ Deno.test("what a change of a key costs does not grow with its length times that
   };
   tracking.changed(key, 0, key.length);
   assertEquals(bytes, key.length);
+});
+
+Deno.test("prefixes that overlap are found as by comparing each with each, without doing so", () => {
+  let refused = 0;
+  for (let seed = 0; seed < 300; seed++) {
+    const random = new Random(seed);
+    const text = () =>
+      Array.from({ length: random.between(1, 5) }, () => random.pick(["a", "b", "c"])).join("");
+    const before = Array.from({ length: random.between(0, 2) }, text);
+    const added = Array.from({ length: random.between(0, 4) }, text)
+      .filter((one) => !before.includes(one));
+    const pairs = added.flatMap((prefix, i) =>
+      [...before, ...added.slice(i + 1)].map((overlaps, at) => {
+        return { prefix, overlaps, isGiven: at >= before.length };
+      })
+    );
+    const wanted = pairs.find(({ prefix, overlaps }) =>
+      prefix !== overlaps && (prefix.startsWith(overlaps) || overlaps.startsWith(prefix))
+    );
+    if (wanted !== undefined) refused++;
+    // What overlaps already is not looked at again: no connection has such.
+    const isSound = overlapIn([], before) === null;
+    if (isSound) assertEquals(overlapIn(before, added), wanted ?? null, `seed ${seed}`);
+  }
+  assert(refused > 50 && refused < 250, `${refused} refused`);
+  const many = Array.from({ length: 1_000 }, (_, i) => `${i + 1_000}`);
+  const { startsWith } = String.prototype;
+  let looks = 0;
+  String.prototype.startsWith = function (...given) {
+    looks++;
+    return startsWith.apply(this, given);
+  };
+  try {
+    assertEquals(overlapIn(many, [...many.map((one) => `x${one}`), "10"]) !== null, true);
+  } finally {
+    String.prototype.startsWith = startsWith;
+  }
+  assert(looks < 20_000, `${looks} comparisons`);
 });

@@ -132,16 +132,31 @@ export class ConnectionTracking implements ClientTracking {
   }
 }
 
-/** Two prefixes of which one begins the other; `added` come one after the other. */
-function overlapIn(
+/** Two prefixes of which one begins the other: the first of `added`, and of those before and after it. */
+export function overlapIn(
   before: readonly string[],
   added: readonly string[],
 ): TrackingRefusal | null {
-  for (const [i, prefix] of added.entries()) {
-    for (const [at, other] of [...before, ...added.slice(i + 1)].entries()) {
-      if (other === prefix || !(other.startsWith(prefix) || prefix.startsWith(other))) continue;
-      return { prefix, overlaps: other, isGiven: at >= before.length };
-    }
+  const overlapping = overlappingOf([...before, ...added]);
+  const first = added.findIndex((prefix) => overlapping.has(prefix));
+  const prefix = added[first];
+  if (prefix === undefined) return null;
+  for (const [at, other] of [...before, ...added.slice(first + 1)].entries()) {
+    if (other === prefix || !(other.startsWith(prefix) || prefix.startsWith(other))) continue;
+    return { prefix, overlaps: other, isGiven: at >= before.length };
   }
   return null;
+}
+
+/** Those that begin another one, or begin with one: whatever begins with one comes just after it in order. */
+function overlappingOf(prefixes: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  const chain: string[] = [];
+  for (const one of [...new Set(prefixes)].sort()) {
+    while (chain.length > 0 && !one.startsWith(chain.at(-1)!)) chain.pop();
+    const shorter = chain.at(-1);
+    if (shorter !== undefined) found.add(shorter).add(one);
+    chain.push(one);
+  }
+  return found;
 }
