@@ -128,7 +128,7 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
         "members",
       ],
       // The second executable, which reads no files: of the first one's words those for locks alone.
-      wrap: ["connect/lock_flags.ts", "connect/failures.ts", "output/units.ts"],
+      wrap: ["texts.ts", "connect/lock_flags.ts", "connect/failures.ts", "output/units.ts"],
     },
   },
   node: {

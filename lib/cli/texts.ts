@@ -80,7 +80,8 @@ export function texts(line: CommandLine): ApplicationText {
   };
 }
 
-function argumentFault(error: unknown): string | null {
+/** What is wrong with an argument, in words; null where the parser's own have to do. */
+export function argumentFault(error: unknown): string | null {
   if (error instanceof ArgumentParseError) {
     const name: string = error.externalFlagNameOrPlaceholder;
     const place = /^[a-z]/.test(name) ? `--${name}` : name;

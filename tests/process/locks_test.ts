@@ -158,7 +158,17 @@ clusterTest("locks: raftkv-run holds a lock while its command runs", {
   await using directory = run(cluster, "jobs", "--", "/tmp");
   assertEquals((await directory.ended()).code, 126);
   await using wrong = run(cluster, "jobs");
-  assertEquals((await wrong.ended()).code, 125);
+  const incomplete = await wrong.ended();
+  assertEquals(incomplete.code, 125);
+  assertEquals(
+    incomplete.error,
+    "raftkv-run: it takes a lock's name and a command: NAME -- COMMAND. Try raftkv-run --help\n",
+  );
+  await using brief = run(cluster, "jobs", "--ttl", "1s", "--", "true");
+  assertEquals(
+    (await brief.ended()).error,
+    'raftkv-run: --ttl: "1s" is too short or too long: from 3s to 1d. Try raftkv-run --help\n',
+  );
   assertEquals(await ask(cluster, "EXISTS", "jobs"), 0);
 });
 

@@ -165,6 +165,7 @@ const CONVERSATIONS: readonly (readonly [replies: number, line: string][])[] = [
     [1, "PUBLISH a b c"],
     [1, "PUBLISH nobody x"],
     [1, "PUBSUB"],
+    [1, "PUBSUB CHANNELS a b"],
     [1, "PUBSUB none"],
     [1, "PUBSUB CHANNELS"],
     [1, "PUBSUB NUMPAT x"],

@@ -2,7 +2,14 @@
  * The command line of `raftkv-run`: holds a lock while a command runs. It may use the network and start
  * programs, and nothing else: it reads no file and no environment variable, so all it is told are flags.
  */
-import { buildApplication, buildCommand, ExitCode, run, text_en } from "@stricli/core";
+import {
+  buildApplication,
+  buildCommand,
+  ExitCode,
+  run,
+  text_en,
+  UnsatisfiedPositionalError,
+} from "@stricli/core";
 import metadata from "../../../deno.json" with { type: "json" };
 import type { StartChild } from "../../host/child.ts";
 import type { HostProcess } from "../../host/process.ts";
@@ -10,6 +17,7 @@ import { escapeUnseen } from "../../util/unseen.ts";
 import { parseServers } from "../client_ports.ts";
 import { LOCK_FLAGS } from "../connect/lock_flags.ts";
 import { parseTimerMs } from "../output/units.ts";
+import { argumentFault } from "../texts.ts";
 import { holdAndRun, RUN_EXIT, type RunFlags, type Surroundings } from "./hold_and_run.ts";
 
 const HELP = [
@@ -118,8 +126,13 @@ export async function runWrapper(
         exceptionWhileRunningCommand: said,
         commandErrorResult: said,
         exceptionWhileParsingArguments(error, ansiColor) {
-          const what = text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
-          return `raftkv-run: ${escapeUnseen(what)}. Try raftkv-run --help`;
+          const what = error instanceof UnsatisfiedPositionalError
+            ? "it takes a lock's name and a command: NAME -- COMMAND"
+            : argumentFault(error) ??
+              text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
+          return `raftkv-run: ${escapeUnseen(what)}${
+            /[?.]$/.test(what) ? "" : "."
+          } Try raftkv-run --help`;
         },
       },
     },

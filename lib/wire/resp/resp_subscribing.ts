@@ -109,7 +109,12 @@ export function pubsub(r: RespRequest): void {
   for (const [name, count] of [["channels", -2], ["numsub", -2], ["numpat", 2]] as const) {
     if (!r.is(1, name)) continue;
     if (!arity(r, count, name)) return;
-    if (name === "channels" && r.count > 3) return r.error(unknownSubcommand(r));
+    if (name === "channels" && r.count > 3) {
+      const what = r.text(1).slice(0, 128);
+      return r.error(
+        `ERR unknown subcommand or wrong number of arguments for '${what}'. Try PUBSUB HELP.`,
+      );
+    }
     const words: string[] = [name];
     for (let i = 2; i < r.count; i++) {
       if (!isName(r, i, name === "channels")) return;
