@@ -35,6 +35,8 @@ export const LOCK_OPTIONS: ReadonlySet<string> = optionNames<LockOptions>({
   value: true,
 });
 const PERMITS_MAX = 1_000;
+/** The longest key of a server, 1,024 bytes unless configured, less what a queue puts behind a name. */
+const NAME_BYTES_MAX = 990;
 const TTL_MS = 10_000;
 /** As servers take them (docs/sessions.md). */
 const TTL_MS_MIN = 3_000;
@@ -55,12 +57,18 @@ export function checkLockOptions(
   };
 }
 
-/** What a lock's, a semaphore's or an election's keys begin with. @throws {TypeError} where it is no key. */
+/**
+ * What a lock's, a semaphore's or an election's keys begin with.
+ * @throws {TypeError | RangeError} where it is no key, or too long for the keys of those who wait.
+ */
 export function nameBytes(name: Key): Uint8Array {
   const own = kept("a name", name);
   const bytes = typeof own === "string" ? new TextEncoder().encode(own) : own;
   if (bytes.length === 0) throw new TypeError("a name has at least one byte");
-  return bytes;
+  if (bytes.length <= NAME_BYTES_MAX) return bytes;
+  throw new RangeError(
+    `a name has at most ${NAME_BYTES_MAX} bytes, and this one has ${bytes.length}`,
+  );
 }
 
 /** @throws {TypeError | RangeError} where a semaphore can't have so many. */

@@ -5,7 +5,13 @@ import { visible, visibleText } from "../../lib/cli/output/escape.ts";
 import { Progress, progressLine } from "../../lib/cli/output/progress.ts";
 import { type KeyRecord, parseRecord, recordLine } from "../../lib/cli/output/records.ts";
 import { clip, table, widthOf } from "../../lib/cli/output/table.ts";
-import { bytesText, countText, msText, secondsText } from "../../lib/cli/output/units.ts";
+import {
+  bytesText,
+  countText,
+  msText,
+  secondsText,
+  watchPosition,
+} from "../../lib/cli/output/units.ts";
 import { parseDurationMs } from "../../lib/util/duration.ts";
 
 const encoder = new TextEncoder();
@@ -160,5 +166,16 @@ Deno.test("progress: nothing is written where there is no terminal, and no more 
     progress.clear();
     assertEquals(text.split("\r").length - 1, isShown ? 11 : 0);
     for (const line of text.split("\r\x1b[K")) assert(widthOf(line) < 40, line);
+  }
+});
+
+Deno.test("a watch's position is a revision, or what an event shows", () => {
+  for (const text of ["0", "17", `17@${"0a".repeat(16)}`]) assertEquals(watchPosition(text), text);
+  for (const text of ["", "x", "-1", "17@", "17@abc", "1.5"]) {
+    assertThrows(
+      () => watchPosition(text),
+      Error,
+      "no position as events show it, and no revision",
+    );
   }
 });

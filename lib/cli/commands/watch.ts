@@ -2,7 +2,7 @@
 import { buildCommand } from "@stricli/core";
 import { CLIENT_FLAGS, OUTPUT_FLAG, SERVERS_HELP } from "../connect/flags.ts";
 import type { CliContext } from "../context.ts";
-import { wholeNumberIn } from "../output/units.ts";
+import { watchPosition, wholeNumberIn } from "../output/units.ts";
 import type { WatchFlags } from "../run/watch.ts";
 
 export const watchCommand = buildCommand<WatchFlags, [string], CliContext>({
@@ -13,7 +13,7 @@ export const watchCommand = buildCommand<WatchFlags, [string], CliContext>({
       ...OUTPUT_FLAG,
       after: {
         kind: "parsed",
-        parse: String,
+        parse: watchPosition,
         brief: "What came after this position, as an event shows it, or after a revision",
         placeholder: "POSITION",
         optional: true,

@@ -52,6 +52,12 @@ export function parseTimerMs(text: string): number {
   throw new Error(`${JSON.stringify(text)} is too long: at most ${TIMER_DAYS_MAX}d`);
 }
 
+/** A watch's position as it is shown, or a revision. @throws {Error} where it is neither. */
+export function watchPosition(text: string): string {
+  if (/^\d{1,16}(@[0-9a-f]{32})?$/.test(text)) return text;
+  throw new Error(`${JSON.stringify(text)} is no position as events show it, and no revision`);
+}
+
 /** A whole number from `low` to `high`. @throws {Error} where it is none. */
 export function wholeNumberIn(low: number, high: number): (text: string) => number {
   return (text) => {

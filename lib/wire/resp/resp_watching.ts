@@ -55,8 +55,9 @@ export function watchingProblem(
   }
   if (isSubscribed || watches === null || watches.count === 0) return null;
   if (WHILE_WATCHING.has(name)) return null;
-  return `ERR Can't execute '${name}': only RAFTKV.WATCH / RAFTKV.UNWATCH / PING / QUIT / RESET ` +
-    "are allowed while a connection of version 2 of the protocol watches";
+  return `ERR Can't execute '${name}': only RAFTKV.WATCH / RAFTKV.UNWATCH / (P|S)SUBSCRIBE / ` +
+    "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed while a connection of version 2 of the " +
+    "protocol watches";
 }
 
 /** RAFTKV.WATCH key|prefix* [AFTER position] [NOVALUE] */
