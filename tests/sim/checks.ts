@@ -93,6 +93,8 @@ export class StateChecks {
   onMembersCut: (() => void) | null = null;
   /** An entry is committed that was not before; and a server has applied its log up to `index`. */
   onCommitted: ((data: Uint8Array) => void) | null = null;
+  /** A server's log was opened, as recovery has left it. */
+  onOpened: ((probe: ServerProbe) => void) | null = null;
   onApplied: ((id: number, probe: ServerProbe, index: number) => void) | null = null;
   digestsCompared = 0;
 
@@ -277,6 +279,7 @@ export class StateChecks {
     record.term = 0;
     record.votedFor = 0;
     this.#checkLog(id, probe, record);
+    this.onOpened?.(probe);
     // What was damaged may be lost, as long as this server knows that it may have lost something.
     if (server.mayForget) {
       record.hasForgotten = true;

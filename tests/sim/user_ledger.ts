@@ -35,6 +35,16 @@ interface Then {
   readonly users: UsersThen;
 }
 
+/** Whether an entry, as its bytes are in the log, changes users: a command of its own, or a user's. */
+export function changesUsers(data: Uint8Array): boolean {
+  if (data[0] !== EntryKind.commands) return false;
+  for (let at = ENVELOPE_BYTES; at < data.length; at += readU32(data, at)) {
+    const op = data[at + 4] === BY_USER ? data[at + 14 + 4] : data[at + 4];
+    if (op === CHANGE_USER || op === DELETE_USER) return true;
+  }
+  return false;
+}
+
 export class UserLedger {
   #users = new Map<number, { name: string; user: ModelUser }>();
   #madeUsers = 0;

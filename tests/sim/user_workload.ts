@@ -16,7 +16,14 @@ import { fromBytes, toBytes } from "../process/socket.ts";
 import { ADMINISTRATOR, type ClientSetting, passwordOf } from "./client.ts";
 import type { UsersOptions } from "./users_options.ts";
 import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
-import { mayIn, OWNED_KEYS, UserLedger, type UsersThen, valuesText } from "./user_ledger.ts";
+import {
+  changesUsers,
+  mayIn,
+  OWNED_KEYS,
+  UserLedger,
+  type UsersThen,
+  valuesText,
+} from "./user_ledger.ts";
 import type { StateChecks } from "./checks.ts";
 import { CheckFailure } from "./world.ts";
 
@@ -35,6 +42,11 @@ class Shared {
   values = 0;
   answered = 0;
   denied = 0;
+  /**
+   * A server began with a change of users in its log that it had not applied: until it knows what became of it,
+   * which may be nothing, it asks for authentication.
+   */
+  hasAwaitedUsers = false;
 
   constructor(ledger: UserLedger, committedIndex: () => number) {
     this.ledger = ledger;
@@ -228,7 +240,9 @@ class OwnerTask extends UserTask {
     this.shared.denied++;
     const name = isIn ? this.name : null;
     const always = this.shared.since(0).every((users) => isPossible(users, name, args, need, keys));
-    if (always) fail(`${name ?? "nobody"} was refused ${args.join(" ")}: ${text}`);
+    if (always && !(name === null && this.shared.hasAwaitedUsers)) {
+      fail(`${name ?? "nobody"} was refused ${args.join(" ")}: ${text}`);
+    }
     return true;
   }
 
@@ -285,6 +299,11 @@ export class UserWorkload {
     this.#random = new Random(setting.options.seed ^ 0x05e4);
     this.#shared = new Shared(this.#ledger, () => checks.committedIndex);
     checks.onCommitted = (data) => this.#ledger.add(data);
+    checks.onOpened = (probe) => {
+      for (let index = probe.appliedIndex() + 1; index <= probe.lastIndex(); index++) {
+        if (changesUsers(probe.dataAt(index))) this.#shared.hasAwaitedUsers = true;
+      }
+    };
     checks.onApplied = (id, probe, index) => {
       const store = probe.store();
       if (store !== null) this.#applied(id, store, index);
