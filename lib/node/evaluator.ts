@@ -21,7 +21,7 @@ import { scriptQueueOf } from "./node_scripts.ts";
 import { NodeUsers } from "./node_users.ts";
 import { isTooMuchToJudge } from "./log/rewrite_limit.ts";
 import { proposeTimeEntry } from "./passing_time.ts";
-import { isLoading } from "./replica.ts";
+import { isLoading, tooEarly } from "./replica.ts";
 import type { ScriptQueue } from "./scripts/script_queue.ts";
 import { serverView } from "./server_view.ts";
 import { SessionKeeper } from "./session_keeper.ts";
@@ -164,7 +164,7 @@ export class Evaluator implements SessionHost, WorkBudget {
     if (replica === null) return 0; // refused by `refusal()`
     const { clusterVersion } = replica.store;
     if (clusterVersion < CLUSTER_VERSION_MAX && neededVersion(bytes, at) > clusterVersion) {
-      return ClientError.clusterVersion;
+      return tooEarly(replica);
     }
     const hasRoom = replica.log.hasRoom();
     if (needsSpace(bytes, innerOf(bytes, at))) {

@@ -10,6 +10,7 @@ import { ScriptCommands } from "../wire/resp/resp_script_calls.ts";
 import { writeRespResult } from "../wire/resp/resp_replies.ts";
 import type { ScriptCalls, ScriptEngine } from "../wire/scripts.ts";
 import type { LogEvent } from "./api.ts";
+import { tooEarly } from "./replica.ts";
 import { LogPace } from "./reports/log_pace.ts";
 import { ScriptBatch } from "./scripts/script_batch.ts";
 import type { GroupEvents } from "./scripts/script_group.ts";
@@ -36,6 +37,7 @@ export function scriptQueueOf(
     commandTimeoutMs: timing.commandTimeoutMs,
     monotonicMs: () => state.clock.monotonicMs(),
     clusterVersion: () => state.replica?.store.clusterVersion ?? 0,
+    tooEarly: () => tooEarly(state.replica),
     ledTerm: () =>
       state.replica?.raft.state.role.kind === "leader" ? state.replica.raft.state.term : 0,
     refusal() {

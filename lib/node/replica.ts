@@ -2,6 +2,7 @@
  * What a formed server runs: the core, the store that it feeds, and the log below it. Opened once the
  * cluster is formed, from what the data directory holds.
  */
+import { ClientError } from "../wire/command_batch.ts";
 import type { Clock, Rng } from "../host/ports.ts";
 import { SnapshotReader } from "../kv/snapshot_reader.ts";
 import { Store, type StoreOptions } from "../kv/store.ts";
@@ -281,4 +282,16 @@ function logRecovered(
       tookMs: Math.round(tookMs),
     },
   });
+}
+
+/**
+ * Why a command is refused that the cluster's version does not allow, as far as this leader has applied it:
+ * that may be less than its log has, and than a server has applied that forwards to it, before an entry of
+ * its own term is applied. Until then it is no leader yet.
+ */
+export function tooEarly(replica: Replica | null): ClientError {
+  if (replica === null) return ClientError.noLeader;
+  const { raft: { state }, store } = replica;
+  const isAllApplied = state.log.termAt(store.appliedIndex) === state.term;
+  return isAllApplied ? ClientError.clusterVersion : ClientError.noLeader;
 }

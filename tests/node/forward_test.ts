@@ -363,6 +363,47 @@ Deno.test("forward: a server that comes to lead answers by itself, after what it
   assertEquals(meters(three, follower).sent, before);
 });
 
+Deno.test("forward: what was not done before a write that may be is refused, and not sent again", () => {
+  const { three, leader, follower } = formed();
+  const client = new Connection(three, follower);
+  assertEquals(ask(three, client, resp("INCR", "n")), ":1\r\n");
+  // The leader can confirm no read and commit nothing, and says so over the connection that is left.
+  three.stop(3 - leader - follower);
+  for (const [at, other] of [[leader, follower], [follower, leader]] as const) {
+    for (const link of three.nodes[at]!.links.outbound) {
+      if (link.peerId === other + 1) three.held.add(link);
+    }
+  }
+  client.send(resp("GET", "n") + resp("INCR", "n") + resp("GET", "n"));
+  three.pass(3 * electionTimeoutMs);
+  assertEquals(three.role(leader) === "leader", false);
+  three.continue(3 - leader - follower);
+  three.held.clear();
+  const said = ask(three, client, "", 3_000).split("\r\n");
+  assertStringIncludes(said[0]!, "-CLUSTERDOWN");
+  assertStringIncludes(said[1]!, "-ERR outcome unknown");
+  assert(["1", "2"].includes(said[3]!), said.join());
+});
+
+Deno.test("forward: who comes to lead with answers outstanding does nothing before they are settled", () => {
+  const { three, leader, follower } = formed();
+  const client = new Connection(three, follower);
+  assertEquals(ask(three, client, resp("INCR", "n")), ":1\r\n");
+  three.stop(leader);
+  client.send(resp("INCR", "n"));
+  const third = 3 - leader - follower;
+  for (let i = 0; i < 3_000 && three.role(follower) !== "leader"; i++) {
+    three.pass(1);
+    if (three.role(third) === "leader") three.nodes[third]!.raft!.transferLeadership(follower + 1);
+  }
+  assertEquals(three.role(follower), "leader");
+  assertEquals(meters(three, follower).waitingBytes > 0, true, "it is settled already");
+  client.send(resp("INCR", "n"));
+  const said = ask(three, client, "", 4_000).split("\r\n");
+  assertStringIncludes(said[0]!, "-ERR outcome unknown");
+  assert([":2", ":3"].includes(said[1]!), said.join());
+});
+
 Deno.test("forward: a peer that breaks the rules of a stream loses its connection, and nothing else", () => {
   const cases: readonly ((out: ByteWriter) => void)[] = [
     (out) => encodeForwardTaken(out, 1, 1_000_000),

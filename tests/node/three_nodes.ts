@@ -112,6 +112,8 @@ export class Three {
     }
   }
 
+  /** Links over which nothing moves, in either direction, and no end of a connection is heard of. */
+  readonly held = new Set<Node["outboundLinks"][number]>();
   /** In the order in which they came: those for forwarded commands behind the others. */
   readonly wires: {
     from: number;
@@ -168,6 +170,7 @@ export class Three {
       this.#wire();
       for (const wire of this.wires) {
         if (this.#stopped.has(wire.from) || this.#stopped.has(wire.to)) continue;
+        if (this.held.has(wire.link)) continue;
         move(wire.link, wire.inbound);
         move(wire.inbound, wire.link);
         const reason = wire.link.closing ?? wire.inbound.closing;

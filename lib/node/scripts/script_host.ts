@@ -27,6 +27,8 @@ export interface ScriptHost {
   readonly commandTimeoutMs: number;
   monotonicMs(): number;
   clusterVersion(): number;
+  /** Why what the cluster's version does not allow is refused: it may only be not applied yet. */
+  tooEarly(): ClientError;
   /** The term that this server leads; 0: none. */
   ledTerm(): number;
   /** Why no command is taken now; 0 where they are. */

@@ -59,7 +59,7 @@ export class ScriptQueue implements GroupEvents {
     request: ScriptRequest,
   ): Answer | ClientError | null {
     if (this.#host.ledTerm() === 0) return ClientError.redirect;
-    if (this.#host.clusterVersion() < NEEDED_VERSION.scripts) return ClientError.clusterVersion;
+    if (this.#host.clusterVersion() < NEEDED_VERSION.scripts) return this.#host.tooEarly();
     const denial = request.kind === "eval" ? keyDenial(session, request) : 0;
     if (denial !== 0) return denial;
     this.#noteTerm();
