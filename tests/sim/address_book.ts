@@ -11,6 +11,8 @@ export interface SimAddress {
 /** Whoever listens somewhere. */
 export interface Listener {
   readonly address: SimAddress;
+  /** `next`: where it will listen once it has started again, which is where it is unless it moves. */
+  readonly place: { readonly next: SimAddress };
 }
 
 /** The place that a founder has at first. */
@@ -47,6 +49,15 @@ export class AddressBook<Server extends Listener> {
   /** The server that has a client port now; null where none does. */
   atClientPort(clientPort: number): Server | null {
     return this.#servers.find(({ address }) => address.clientPort === clientPort) ?? null;
+  }
+
+  /** Somebody listens there, or is about to. */
+  isTaken({ hostname, logPort }: SimAddress): boolean {
+    const isThere = this.atLog(hostname, logPort) !== null;
+    return isThere ||
+      this.#servers.some(({ place: { next } }) =>
+        next.logPort === logPort && next.hostname === hostname
+      );
   }
 
   /** The server whose log port is there now. */

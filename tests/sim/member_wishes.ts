@@ -154,8 +154,7 @@ export class MemberWishes {
     const formed = servers.find(({ clusterId }) => clusterId !== null);
     if (everyServer.size + 1 >= SERVERS_MAX || formed === undefined) return null;
     // Somebody else may be there by now.
-    const isFree = addresses.atLog(address.hostname, address.logPort) === null;
-    const place = isFree ? address : addresses.next();
+    const place = addresses.isTaken(address) ? addresses.next() : address;
     const server = addServer({ serverId, address: place, joins: formed.clusterId });
     fabric.world.counters.add("newcomers");
     server.restartIn(startUs);

@@ -154,8 +154,7 @@ export class Operator implements Handler {
     const away = [...everyServer.values()].filter(({ isAway, isOut }) => isAway && !isOut);
     if (away.length === 0) return;
     const server = random.pick(away);
-    const { hostname, logPort } = server.address;
-    if (addresses.atLog(hostname, logPort) !== null) {
+    if (addresses.isTaken(server.address)) {
       server.place.moveTo(addresses.next(), this.#wishes.places);
     }
     server.turnOn(random.between(1_000, RESTART_MAX_US));
