@@ -32,26 +32,28 @@ usage() {
 
 # --- the cluster file -----------------------------------------------------------------------------
 
-# Sets ids, hosts, client_ports, log_ports from the cluster file $1; from the defaults where it is "".
+# Sets ids, hosts, client_ports, log_ports, admin_ports from the cluster file $1; from the defaults
+# where it is "".
 read_servers() {
-  ids=() hosts=() client_ports=() log_ports=()
+  ids=() hosts=() client_ports=() log_ports=() admin_ports=()
   local text id
   if [[ -z $1 ]]; then
     for id in 1 2 3; do
-      add_server "$id" 127.0.0.1 $((8998 + 2 * id)) $((8999 + 2 * id))
+      add_server "$id" 127.0.0.1 $((8998 + 2 * id)) $((8999 + 2 * id)) ""
     done
     return
   fi
   [[ -r $1 ]] || fail "cannot read the cluster file $1"
   while IFS= read -r text; do
     add_server "$(number id "$text")" "$(word hostname "$text")" \
-      "$(number clientPort "$text")" "$(number logPort "$text")"
+      "$(number clientPort "$text")" "$(number logPort "$text")" "$(number adminPort "$text")"
   done < <(tr -d '\n\r' <"$1" | grep -oE '\{[^{}]*"clientPort"[^{}]*\}' || true)
   [[ ${#ids[@]} -gt 0 ]] || fail "$1 lists no servers"
 }
 
 add_server() {
   ids+=("$1") hosts+=("$2") client_ports+=("$3") log_ports+=("$4")
+  admin_ports+=("${5:-$(($3 + 100))}")
 }
 
 # The number, or the string, that stands behind the key $1 in the text $2.
@@ -173,7 +175,8 @@ ask() {
 }
 
 # leads, follows, waits (no leader is known), starts (it does not listen yet), frozen (it stands still:
-# stopped by a signal, or it listens and says nothing), down
+# stopped by a signal, or it listens and says nothing), users (it tells that to users alone, and has no
+# admin port that tells it to everybody), down
 role() {
   local at=$1 pid
   pid=$(running_pid "${ids[at]}") || { echo down; return; }
@@ -181,9 +184,23 @@ role() {
   case $(ask "${hosts[at]}" "${client_ports[at]}") in
     ERR_NOT_FOUND | VALUE*) echo leads ;;
     ERR_REDIRECT*) echo follows ;;
+    ERR_AUTH*) admin_role "${admin_ports[at]}" ;;
     '') silent_role "${hosts[at]}" "${client_ports[at]}" ;;
     *) echo waits ;;
   esac
+}
+
+# What probes are answered on the admin port $1.
+admin_role() {
+  local path head="HTTP/1.1\r\nHost: 127.0.0.1:$1\r\nConnection: close\r\n\r\n"
+  for path in leader replica; do
+    case $(ask 127.0.0.1 "$1" "GET /$path $head") in
+      HTTP/1.1\ 200*) [[ $path == leader ]] && echo leads || echo follows; return ;;
+      HTTP/1.1\ 503*) ;;
+      *) echo users; return ;;
+    esac
+  done
+  echo waits
 }
 
 # A read waits for a leader as long as the cluster file says; PING never does.
@@ -207,6 +224,10 @@ wait_for_leader() {
     sleep 0.1
   done
   status
+  for at in "${!ids[@]}"; do
+    [[ $(role "$at") != users ]] ||
+      fail "who leads is told to users alone: ask \"raftkv status\" as one"
+  done
   fail "no leader within $start_seconds s: see $data/server-*.log"
 }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { freePorts } from "../../bench/free_ports.ts";
+import { eventually } from "../process/patience.ts";
 
 const SCRIPT = new URL("../../scripts/cluster.sh", import.meta.url).pathname;
 
@@ -59,6 +60,37 @@ function workbenchTest(name: string, servers: number, run: (bench: Workbench) =>
     }
   });
 }
+
+workbenchTest(
+  "cluster.sh: once there are users it finds the leader all the same",
+  3,
+  async (bench) => {
+    const started = await bench.run("start");
+    assertEquals(started.code, 0, started.error);
+    const [, hostname, port] = /clients go to (\S+) port (\d+)/.exec(started.out)!;
+    using socket = await Deno.connect({ hostname: hostname!, port: Number(port) });
+    const words = ["ACL", "SETUSER", "root", "on", ">password", "~*", "&*", "+@all"];
+    const request = words.map((word) => `$${word.length}\r\n${word}\r\n`).join("");
+    // Not before all have said that they know of users.
+    await eventually("the first user to be made", async () => {
+      await socket.write(new TextEncoder().encode(`*${words.length}\r\n${request}`));
+      const answer = new Uint8Array(256);
+      const count = await socket.read(answer);
+      return new TextDecoder().decode(answer.subarray(0, count ?? 0)) === "+OK\r\n";
+    });
+
+    assertEquals(await bench.run("leader"), { code: 0, out: `${hostname} ${port}\n`, error: "" });
+    assertEquals((await bench.roles()).map((role) => role.slice(2)).sort(), [
+      "follows",
+      "follows",
+      "leads",
+    ]);
+    assertEquals((await bench.run("stop")).code, 0);
+    const again = await bench.run("start");
+    assertEquals(again.code, 0, again.error);
+    assertMatch(again.out, /^Server [123] leads: clients go to 127\.0\.0\.1 port \d+/);
+  },
+);
 
 workbenchTest("cluster.sh: start, status, kill, restart, stop and clean", 3, async (bench) => {
   const started = await bench.run("start");
