@@ -63,6 +63,7 @@ async function serve(connection: WatchedConnection, session: ClientSession): Pro
   activity.onSet = () => {
     if (session.isKilled) connection.close(session.closing ?? "killed");
   };
+  connection.listens = () => session.listens === true;
   let reason = "";
   try {
     const batches = clientListener(connection, session, activity);

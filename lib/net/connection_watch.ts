@@ -11,7 +11,7 @@ const SWEEPS = 16;
 const SWEEP_INTERVAL_MIN_MS = 250;
 
 export interface WatchLimits {
-  /** No byte moved in either direction for this long; 0 is no limit. */
+  /** No byte moved in either direction for this long, of one that does not listen; 0 is no limit. */
   readonly idleTimeoutMs: number;
   /** Of a write that waits, not a byte was taken for this long. */
   readonly writeTimeoutMs: number;
@@ -65,7 +65,10 @@ export class ConnectionWatch implements ConnectionOwner {
     for (const watched of this.#open) {
       if (watched.writingSinceMs >= 0 && nowMs - watched.writingSinceMs >= writeTimeoutMs) {
         watched.close(`it took no bytes for ${writeTimeoutMs} ms`);
-      } else if (idleTimeoutMs > 0 && nowMs - watched.lastTrafficMs >= idleTimeoutMs) {
+      } else if (
+        idleTimeoutMs > 0 && nowMs - watched.lastTrafficMs >= idleTimeoutMs &&
+        watched.listens?.() !== true
+      ) {
         watched.close(`it was idle for ${idleTimeoutMs} ms`);
       }
     }
@@ -100,6 +103,8 @@ export class WatchedConnection implements Connection {
   writingSinceMs = -1;
   /** Why this side closed it; null while it is open. */
   closedBecause: string | null = null;
+  /** Whether its client waits to be told something: silence is no sign then that it is gone. */
+  listens: (() => boolean) | null = null;
   readonly #connection: Connection;
   readonly #owner: ConnectionOwner;
   #tellClosed: (() => void) | null = null;

@@ -40,6 +40,8 @@ export interface ClientSession extends ByteSource {
   submit(batch: CommandBatch): void;
   /** Close the connection at once, whatever waits to be written; `closing` says why. */
   readonly isKilled?: boolean;
+  /** It watches or subscribes, so it may be told nothing for long, and say nothing itself. */
+  readonly listens?: boolean;
   /** The client sends no more: replies that are due still go out, then the connection closes. */
   inputEnded(): void;
   /** The connection is gone. */

@@ -35,3 +35,18 @@ Deno.test("work on a connection that is closed already may fail: nobody waits, a
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(connection.closedBecause, "it was idle");
 });
+
+Deno.test("who waits to be told something may be silent for long, and whoever does not is closed", () => {
+  const time = { nowMs: 0 };
+  const machine = { monotonicMs: () => time.nowMs, wallMs: () => 0 };
+  const watch = new ConnectionWatch(machine, { idleTimeoutMs: 1_000, writeTimeoutMs: 1_000 });
+  const [told, other] = [watch.open(new FakeConnection()), watch.open(new FakeConnection())];
+  let listens = true;
+  told.listens = () => listens;
+  time.nowMs = 1_000;
+  watch.sweep();
+  assertEquals([told.closedBecause, other.closedBecause], [null, "it was idle for 1000 ms"]);
+  listens = false;
+  watch.sweep();
+  assertEquals(told.closedBecause, "it was idle for 1000 ms");
+});

@@ -357,3 +357,16 @@ Deno.test("a long pattern counts for as many short ones as it costs", () => {
   other.ask(["PUNSUBSCRIBE", long("a")]);
   assertEquals(other.ask(["PSUBSCRIBE", long("b")]).length, 1);
 });
+
+Deno.test("a connection listens from its first watch or subscription to its last", () => {
+  const server = new OneServer();
+  const one = client(server, "PING");
+  const listens = () => server.sessions.at(-1)!.listens;
+  const seen = [listens()];
+  const steps = ["SUBSCRIBE a", "UNSUBSCRIBE a", "PSUBSCRIBE a*", "PUNSUBSCRIBE"];
+  for (const line of [...steps, "RAFTKV.WATCH k", "RAFTKV.UNWATCH"]) {
+    one.ask(words(line));
+    seen.push(listens());
+  }
+  assertEquals(seen, [false, true, false, true, false, true, false]);
+});

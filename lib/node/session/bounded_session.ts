@@ -71,6 +71,10 @@ export class BoundedSession implements ClientSession, WaitingClient, UserGate {
     return this.#session.isKilled;
   }
 
+  get listens(): boolean {
+    return this.#session.listens;
+  }
+
   inputSpace(): Uint8Array {
     return this.#session.inputSpace();
   }

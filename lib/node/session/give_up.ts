@@ -17,6 +17,12 @@ export interface GiveUp {
   readonly forwardedToo: boolean;
 }
 
+/** All that waited for this server as the leader that it is no more: reads get `readError`. */
+export function allWithoutLeader(readError: ClientError): GiveUp {
+  const others = { confirmedToo: true, askedToo: false, forwardedToo: false };
+  return { cutoffMs: Infinity, readError, ...others };
+}
+
 /** What was submitted at `cutoffMs` or earlier has waited for too long, in a leadership that lasts. */
 export function overdueUntil(cutoffMs: number): GiveUp {
   return {

@@ -21,7 +21,7 @@ import {
 } from "./session_host.ts";
 import { ForwardedCommands } from "./forwarded_commands.ts";
 import type { ForwardRoute } from "./forwarding.ts";
-import { type GiveUp, giveUpUntil, overdueUntil } from "./give_up.ts";
+import { allWithoutLeader, type GiveUp, giveUpUntil, overdueUntil } from "./give_up.ts";
 import type { HoldingSession } from "./held_commands.ts";
 import { BudgetShare } from "./memory_budget.ts";
 import { PendingCommands } from "./pending_commands.ts";
@@ -151,6 +151,10 @@ export class Session implements ClientSession, HoldingSession {
     this.#share.giveBack();
   }
 
+  get listens(): boolean {
+    return this.#watching.listens;
+  }
+
   takeOutput(): Uint8Array | null {
     return this.isKilled ? null : this.#watching.take(this.#replies);
   }
@@ -241,13 +245,7 @@ export class Session implements ClientSession, HoldingSession {
   leadershipLost(readError: ClientError): void {
     if (this.isGone) return;
     if (this.mayHoldAgain) this.#submission.holdReadsAgain();
-    this.giveUp({
-      cutoffMs: Infinity,
-      readError,
-      confirmedToo: true,
-      askedToo: false,
-      forwardedToo: false,
-    });
+    this.giveUp(allWithoutLeader(readError));
     this.#confirmedRound = 0;
   }
 

@@ -76,6 +76,12 @@ export class WatchOutput implements ClientWatches {
     return { channels, patterns, tracksTo: tracking?.mode?.redirect ?? -1 };
   }
 
+  /** It watches, or subscribes to something. */
+  get listens(): boolean {
+    const { channels, patterns } = this.#subscriptions ?? NOTHING;
+    return this.count + channels + patterns > 0;
+  }
+
   /** It is to be told when what it reads changes. */
   get tracksReads(): boolean {
     return this.#subscriptions !== null && this.#subscriptions.tracking.isOfReads;
