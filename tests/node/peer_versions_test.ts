@@ -8,6 +8,7 @@ import {
   encodePong,
   encodeRefusal,
   encodeStatus,
+  encodeWelcome,
   Feature,
   FrameDecoder,
   RefusalReason,
@@ -201,4 +202,30 @@ Deno.test("versions: who speaks the later version here is not taken for an older
   const fromSecond = wires.find((wire) => wire.outbound === linkOf(second!, 1))!;
   fromSecond.disconnect();
   assertEquals(refuse(), 1);
+});
+
+Deno.test("versions: who is refused in the first version is said hello in the latest one next time", () => {
+  const { servers } = mixed([2, 1, 2]);
+  const link = linkOf(servers[0]!, 2);
+  const helloVersion = () => {
+    link.disconnected("reset");
+    link.connected();
+    const decoder = new FrameDecoder(1_000);
+    decoder.push(link.takeOutput()!.slice());
+    link.outputWritten();
+    const hello = decoder.next();
+    return hello?.type === "hello" ? hello.hello.protocolVersion : 0;
+  };
+  assertEquals(helloVersion(), 1, "as the build before is spoken to");
+  const welcome = new ByteWriter();
+  const of = servers[1]!.links.hello(1, 1);
+  // Another life of this server, of which nobody has heard which version it speaks.
+  encodeWelcome(welcome, {
+    ...of,
+    protocolVersion: 1,
+    incarnation: servers[2]!.links.hello(1, 1).incarnation,
+  });
+  link.receive(welcome.copy());
+  assert(link.closing !== null || !link.isUp, "that life is refused");
+  assertEquals(helloVersion(), 2);
 });

@@ -25,7 +25,7 @@ export type HandshakeOwner = Pick<LinkOwner, "secret" | "protocolVersionMax" | "
 export class OutboundHandshake {
   /** The welcome of the other end; null until it is found good. */
   welcome: Hello | null = null;
-  /** The version of the next hello: the latest, until the peer refuses it. */
+  /** The version of the next hello: the latest, unless the peer refuses it and is let in by an earlier one. */
   protocolVersion: number;
   readonly #links: HandshakeOwner;
   /** Of the present connection. */
@@ -81,7 +81,12 @@ export class OutboundHandshake {
       return unproven;
     }
     const refused = this.#links.check(welcome) ?? lifeRefusal(target, welcome);
-    if (refused !== null) return refused;
+    if (refused !== null) {
+      // Another process may answer next time: one that was upgraded, or a new life on another machine, which
+      // can't be heard to speak a later version before it knows where this server is.
+      this.protocolVersion = this.#links.protocolVersionMax;
+      return refused;
+    }
     this.welcome = welcome;
     const proof = this.#proof.answer(welcome);
     if (proof !== null) encodeProof(out, proof);
