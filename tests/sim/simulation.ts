@@ -198,7 +198,9 @@ export class Simulation {
    * stand in the way. Nothing else fails meanwhile. Drawn apart, and no part of the run's hash.
    */
   changeAtLast(): void {
-    if (this.operator !== null) return;
+    // The fake node has no core, and so no members that could change.
+    const hasCore = this.servers.some(({ probe }) => (probe?.raft() ?? null) !== null);
+    if (this.operator !== null || !hasCore) return;
     this.#hash = this.world.trace.hash.hex();
     const random = new Random(this.options.seed ^ 0x1a57);
     const operator = this.#newOperator(drawMembers(random));
