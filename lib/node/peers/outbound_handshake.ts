@@ -25,7 +25,7 @@ export type HandshakeOwner = Pick<LinkOwner, "secret" | "protocolVersionMax" | "
 export class OutboundHandshake {
   /** The welcome of the other end; null until it is found good. */
   welcome: Hello | null = null;
-  /** The version of the next hello: the latest, unless the peer refuses it and is let in by an earlier one. */
+  /** The version of the next hello: the latest, unless the peer refuses it and is let in by another. */
   protocolVersion: number;
   readonly #links: HandshakeOwner;
   /** Of the present connection. */
