@@ -1,24 +1,27 @@
 /**
  * The client beside ioredis and node-redis: the same calls to the same leader, from one process, in
  * turns. What is compared are the turns of one round, so that whatever else the machine does meets all
- * three.
+ * of them. The client is there twice: as it is by default, with client sessions, and without them, as
+ * the other two work, which can't tell whether a write whose reply was lost was done.
  */
 import { cpuUsage } from "node:process";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { connect } from "../client/mod.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, type ClusterServer } from "./cluster.ts";
 import { findLeader } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
 import { formatAddress } from "./line_client.ts";
 import { median } from "./median.ts";
+import { cpuOf, usedUs } from "./process_cpu.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:client [flags]
 
-The client, ioredis and node-redis, in turns on the same server: SET and GET with 100 calls at a
-time and with one. Rates are medians; a share is the median over the rounds of the client's rate as
-part of the other's in the same round.
+The client with client sessions (its default) and without, ioredis and node-redis, in turns on the
+same server: SET and GET with 100 calls at a time and with one. Rates are medians; a share is the
+median over the rounds of the client's rate as part of the other's in the same round. Processor
+times are of this process, of the leader, and of the followers together.
   --rounds R           (7)
   --seconds S          how long each turn takes (1)
   --value-bytes N      (256)
@@ -46,22 +49,31 @@ interface Subject {
   close(): void;
 }
 
-/** The first one is the client. */
+/** The client, as what is compared with the others. */
+const CLIENTS = [
+  { name: "raftkv/client", sessions: true },
+  { name: "raftkv/client, sessions: false", sessions: false },
+] as const;
+
+/** Those of `CLIENTS` first, in their order. */
 async function connectAll(hostname: string, port: number): Promise<Subject[]> {
-  const client = await connect({ servers: [formatAddress({ hostname, port })] });
   const ioredis = new Redis({ host: hostname, port });
   const nodeRedis = createClient({ url: `redis://${hostname}:${port}` });
   nodeRedis.on("error", (error) => {
     throw error;
   });
   await nodeRedis.connect();
-  return [
-    {
-      name: "raftkv/client",
+  const clients = CLIENTS.map(async ({ name, sessions }): Promise<Subject> => {
+    const client = await connect({ servers: [formatAddress({ hostname, port })], sessions });
+    return {
+      name,
       set: (key, value) => client.text.set(key, value),
       get: (key) => client.text.get(key),
       close: () => client.close(),
-    },
+    };
+  });
+  return [
+    ...await Promise.all(clients),
     {
       name: "ioredis",
       set: (key, value) => ioredis.set(key, value),
@@ -77,29 +89,44 @@ async function connectAll(hostname: string, port: number): Promise<Subject[]> {
   ];
 }
 
-/** One turn: calls a second, and this process's processor time for each. */
+/** Processes whose use of processors is measured. */
+interface Servers {
+  readonly leader: number;
+  readonly followers: readonly number[];
+}
+
+/** Calls a second; and for each call the processor time of this process and of the servers. */
 interface Turn {
   readonly perSecond: number;
   readonly cpuUs: number;
+  readonly leaderUs: number;
+  readonly followersUs: number;
 }
 
 async function takeTurn(
   call: (key: string) => Promise<unknown>,
-  calls: number,
-  seconds: number,
+  { calls, seconds }: { calls: number; seconds: number },
+  { leader, followers }: Servers,
 ): Promise<Turn> {
+  const usedBy = (pids: readonly number[]) =>
+    pids.reduce((total, pid) => total + usedUs(cpuOf(pid)), 0);
+  const before = { own: cpuUsage(), leader: usedBy([leader]), followers: usedBy(followers) };
   let done = 0;
   const beganMs = performance.now();
   const endMs = beganMs + 1_000 * seconds;
-  const before = cpuUsage();
   await Promise.all(
     Array.from({ length: calls }, async () => {
       while (performance.now() < endMs) await call(`key:${++done % KEYS}`);
     }),
   );
-  const { user, system } = cpuUsage(before);
   const perSecond = 1_000 * done / (performance.now() - beganMs);
-  return { perSecond, cpuUs: (user + system) / done };
+  const { user, system } = cpuUsage(before.own);
+  return {
+    perSecond,
+    cpuUs: (user + system) / done,
+    leaderUs: (usedBy([leader]) - before.leader) / done,
+    followersUs: (usedBy(followers) - before.followers) / done,
+  };
 }
 
 type Load = typeof LOADS[number];
@@ -109,6 +136,7 @@ async function measure(
   subjects: readonly Subject[],
   { kind, calls }: Load,
   { rounds, seconds, valueBytes }: { rounds: number; seconds: number; valueBytes: number },
+  servers: Servers,
 ): Promise<Turn[][]> {
   const value = "x".repeat(valueBytes);
   const turns: Turn[][] = subjects.map(() => []);
@@ -120,45 +148,61 @@ async function measure(
       const call = kind === "set"
         ? (key: string) => subject.set(key, value)
         : (key: string) => subject.get(key);
-      const turn = await takeTurn(call, calls, seconds);
+      const turn = await takeTurn(call, { calls, seconds }, servers);
       if (round >= 0) turns[at]!.push(turn);
     }
   }
   return turns;
 }
 
-interface Row {
+interface Row extends Turn {
   readonly load: string;
   readonly name: string;
-  readonly perSecond: number;
-  readonly cpuUs: number;
-  /** The client's rate as part of this one's. */
-  readonly share: number;
+  /** Of each of `CLIENTS`, its rate as part of this one's; none of themselves. */
+  readonly shares: readonly number[];
 }
 
 function rowsOf({ kind, calls }: Load, subjects: readonly Subject[], turns: Turn[][]): Row[] {
-  const rates = turns.map((all) => all.map(({ perSecond }) => perSecond));
-  return subjects.map(({ name }, at) => ({
-    load: `${kind}, ${calls} at a time`,
-    name,
-    perSecond: median(rates[at]!),
-    cpuUs: median(turns[at]!.map(({ cpuUs }) => cpuUs)),
-    share: median(rates[0]!.map((own, round) => own / rates[at]![round]!)),
-  }));
+  return subjects.map(({ name }, at) => {
+    const middle = (of: (turn: Turn) => number) => median(turns[at]!.map(of));
+    const shareOf = (_client: unknown, which: number) =>
+      median(turns[which]!.map((own, round) => own.perSecond / turns[at]![round]!.perSecond));
+    return {
+      load: `${kind}, ${calls} at a time`,
+      name,
+      perSecond: middle(({ perSecond }) => perSecond),
+      cpuUs: middle(({ cpuUs }) => cpuUs),
+      leaderUs: middle(({ leaderUs }) => leaderUs),
+      followersUs: middle(({ followersUs }) => followersUs),
+      shares: at < CLIENTS.length ? [] : CLIENTS.map(shareOf),
+    };
+  });
 }
 
 function print(rows: readonly Row[]): void {
-  const head = ["load", "", "calls/s", "own processor, µs a call", "the client's share"];
+  const head = ["load", "", "calls/s", "own µs a call", "leader's µs", "followers' µs"]
+    .concat("the client's share", "without sessions");
   console.log(formatTable(
     head,
-    rows.map(({ load, name, perSecond, cpuUs, share }) => [
+    rows.map(({ load, name, perSecond, cpuUs, leaderUs, followersUs, shares }) => [
       load,
       name,
       formatCount(perSecond),
-      cpuUs.toFixed(1),
-      name === "raftkv/client" ? "" : share.toFixed(2),
+      ...[cpuUs, leaderUs, followersUs].map((us) => us.toFixed(1)),
+      ...shares.map((share) => share.toFixed(2)),
     ]),
   ));
+}
+
+/** What is below the goal, a sentence each. */
+function shortfalls(rows: readonly Row[]): string[] {
+  return rows.flatMap(({ load, name, shares }) =>
+    shares.flatMap((share, which) =>
+      share >= SHARE_MIN ? [] : [
+        `${load}: ${CLIENTS[which]!.name} does ${share.toFixed(2)} of ${name}: below ${SHARE_MIN}`,
+      ]
+    )
+  );
 }
 
 async function main(): Promise<void> {
@@ -181,8 +225,13 @@ async function main(): Promise<void> {
   try {
     const { hostname, port } = await findLeader(cluster.addresses, FIND_TIMEOUT_MS);
     const subjects = await connectAll(hostname, port);
+    const leads = (server: ClusterServer) => server.client.port === port;
+    const servers = {
+      leader: cluster.pid(cluster.servers.find(leads)!.id),
+      followers: cluster.servers.filter((one) => !leads(one)).map(({ id }) => cluster.pid(id)),
+    };
     for (const load of LOADS) {
-      rows.push(...rowsOf(load, subjects, await measure(subjects, load, plan)));
+      rows.push(...rowsOf(load, subjects, await measure(subjects, load, plan, servers)));
     }
     for (const subject of subjects) subject.close();
   } finally {
@@ -190,10 +239,10 @@ async function main(): Promise<void> {
   }
   print(rows);
   writeJson(flags.json || undefined, "client", { plan, rows });
-  if (rows.some(({ share }) => share < SHARE_MIN)) {
-    console.log(`\nA share is below ${SHARE_MIN}`);
-    Deno.exit(1);
-  }
+  const short = shortfalls(rows);
+  const verdict = `All shares are ${SHARE_MIN} or more, with client sessions and without`;
+  console.log(`\n${short.length === 0 ? verdict : short.join("\n")}`);
+  if (short.length > 0) Deno.exit(1);
 }
 
 if (import.meta.main) await main();
