@@ -168,8 +168,8 @@ export class Evaluator implements SessionHost, WorkBudget {
     }
     const hasRoom = replica.log.hasRoom();
     if (needsSpace(bytes, innerOf(bytes, at))) {
-      const takesSets = space.takesSets(hasRoom) && replica.store.bytes < this.#dataBytesMax;
-      if (!takesSets) return ClientError.noSpace;
+      const isWithinQuota = replica.store.bytes < this.#dataBytesMax;
+      if (!isWithinQuota || !space.takesSets(replica, hasRoom, appender.gatheredBytes)) return ClientError.noSpace;
     }
     // The rest of the reserve is for votes: a snapshot makes room, or a server with room comes to lead.
     const isShort = !hasRoom || !space.isMajorityOpen;

@@ -22,6 +22,8 @@ const KEPT_SHARE = 4;
 const KEPT_BYTES_MAX = 65_536;
 /** Of what is kept, this part is for nothing else. */
 const LAST_SHARE = 8;
+/** Sets that come before a leader has looked, once it has no room, leave this part of its reserve. */
+const LEFT_SHARE = 0.75;
 /** What an entry takes in the log besides its data, in a batch of its own. */
 const ENTRY_OVERHEAD_BYTES = 256;
 /** How often a leader without room looks whether another one has some. */
@@ -48,8 +50,8 @@ export class Space {
   readonly #silentHeartbeatsMax: number;
   /** Whether sets are taken while this server itself has room, and while it has none. */
   #takesSets = { withRoom: true, without: false };
-  /** False while no majority takes entries: what is appended here would only wait. */
-  isMajorityOpen = true;
+  /** Whether a majority takes entries where this server itself does, and where it does not. */
+  #isOpen = { withThis: true, without: true };
   #handedOverMs = -HANDOVER_PAUSE_MS;
   #elapsedMs = 0;
   /** What this server's own log had at the last look. */
@@ -71,19 +73,36 @@ export class Space {
     this.#silentHeartbeatsMax = Math.ceil(silentMs / timing.heartbeatIntervalMs);
   }
 
-  /** Whether sets are taken here, where this server leads. */
-  takesSets(hasRoom: boolean): boolean {
-    // The next look tells whether it hands over: nobody is refused just before that.
-    return hasRoom || this.#hadRoom ? this.#takesSets.withRoom : this.#takesSets.without;
+  /** Whether sets are taken here, where this server leads; `gatheredBytes` wait for the log already. */
+  takesSets({ raft, log }: Replica, hasRoom: boolean, gatheredBytes = 0): boolean {
+    const { withRoom, without } = this.#takesSets;
+    if (hasRoom) return withRoom;
+    if (!this.#hadRoom) return without;
+    // The next look tells whether it hands over: nobody is refused just before that, as long as the
+    // reserve is there for what may come after.
+    const leftBytes = log.roomBytes() - waitingBytes(raft.state) - gatheredBytes;
+    return withRoom && leftBytes >= LEFT_SHARE * this.#options.storage.reserveBytes;
+  }
+
+  /**
+   * False while no majority takes entries, if this server does: what is appended here would only wait.
+   * Of the others by the last look; of this server `takesEntries` tells, which may change with each entry.
+   */
+  get isMajorityOpen(): boolean {
+    return this.#isOpen.withThis;
   }
 
   /**
    * Whether entries of `bytes` more fit, after all that already waits for the disk, without using the
    * room that is kept for the hard state.
    */
-  fits({ raft, log }: Replica, bytes: number): boolean {
-    if (raft.state.role.kind === "leader" && !this.isMajorityOpen) return false;
-    return this.#fitsHere(raft.state, log, bytes);
+  fits(replica: Replica, bytes: number): boolean {
+    const { raft: { state }, log } = replica;
+    if (state.role.kind === "leader") {
+      const { withThis, without } = this.#isOpen;
+      if (!(this.takesEntries(replica) ? withThis : without)) return false;
+    }
+    return this.#fitsHere(state, log, bytes);
   }
 
   /** Whether this server takes entries at all; the others are told. */
@@ -149,7 +168,7 @@ export class Space {
       voters.some((id) => this.#options.statuses.of(id)?.hasRoom === false);
     if (!isFull) {
       this.#takesSets = { withRoom: true, without: true };
-      this.isMajorityOpen = true;
+      this.#isOpen = { withThis: true, without: true };
       return false;
     }
     const { role } = state;
@@ -162,9 +181,10 @@ export class Space {
       without: target !== null && withoutThis && log.roomBytes() > 2 * this.#keptBytes,
     };
     const isOpen = (id: ServerId) => this.#options.statuses.of(id)?.canWrite !== false;
-    this.isMajorityOpen = this.takesEntries(replica)
-      ? hasQuorumWith(configuration, state.id, isOpen)
-      : hasQuorum(configuration, (id) => id !== state.id && isOpen(id));
+    this.#isOpen = {
+      withThis: hasQuorumWith(configuration, state.id, isOpen),
+      without: hasQuorum(configuration, (id) => id !== state.id && isOpen(id)),
+    };
     const mayHandOver = nowMs - this.#handedOverMs >= HANDOVER_PAUSE_MS;
     if (!log.hasRoom() && target !== null && mayHandOver && state.role.transfer === null) {
       if (raft.transferLeadership(target)) {

@@ -59,20 +59,27 @@ Deno.test("a leader refuses all writes while no majority takes entries", () => {
   assertEquals(space.fits(replica, 100), true);
   disk.isStuck = true;
   space.elapse(2_000, replica);
-  assertEquals([space.fits(replica, 100), space.takesSets(replica.log.hasRoom())], [false, false]);
+  assertEquals([space.fits(replica, 100), space.takesSets(replica, false)], [false, false]);
+  // Its own part in that is asked anew each time: nobody is refused until the next look.
   disk.isStuck = false;
-  space.elapse(3_000, replica);
   assertEquals(space.fits(replica, 100), true);
 });
 
 Deno.test("a leader refuses no set for want of room before it has looked, which it does soon", () => {
   const { raft } = new OneServer().node;
   const { disk, replica, space } = fullServer(raft!.state);
-  disk.roomBytes = 10 * KEPT_BYTES;
+  const { reserveBytes } = DEFAULT_STORAGE_LIMITS;
+  disk.roomBytes = reserveBytes;
   assertEquals(space.nextDeadlineMs(replica) <= 10, true);
-  assertEquals(space.takesSets(false), true);
+  assertEquals(space.takesSets(replica, false), true);
+  // Sets that come until then are no reason to have no reserve left for deletes.
+  assertEquals(space.takesSets(replica, false, reserveBytes / 4), true);
+  assertEquals(space.takesSets(replica, false, reserveBytes / 4 + 1), false);
+  disk.roomBytes = 0.75 * reserveBytes - 1;
+  assertEquals(space.takesSets(replica, false), false);
+  disk.roomBytes = reserveBytes;
   space.elapse(1_000, replica);
-  assertEquals(space.takesSets(false), false);
+  assertEquals(space.takesSets(replica, false), false);
   assertEquals(space.nextDeadlineMs(replica), 1_010);
 });
 
@@ -100,7 +107,7 @@ Deno.test("in a joint configuration the old half needs room as well", () => {
   });
   const withRoom = { ...replica, log: { ...replica.log, hasRoom: () => true } } as Replica;
   space.elapse(1_000, withRoom);
-  assertEquals([space.takesSets(true), space.isMajorityOpen], [false, false]);
+  assertEquals([space.takesSets(withRoom, true), space.isMajorityOpen], [false, false]);
 });
 
 Deno.test("what a change of members rests on: this server's own disk, and the others' last reports", () => {

@@ -102,6 +102,30 @@ Deno.test("a new reserve is not written into the file that is just becoming the 
   assertEquals(openFormed(disk, SIZES).recovered.entries.length, index);
 });
 
+Deno.test("what becomes the log's next segment counts as room all the while, but for one head", () => {
+  const disk = new SimDisk();
+  const { log } = openFormed(disk, SIZES);
+  persist(disk, log, batch(vote(1, 1), entry(1, 1)));
+  fill(disk);
+  const data = "d".repeat(200);
+  let index = 1;
+  while (log.hasRoom()) persist(disk, log, batch(null, entry(++index, 1, data)));
+  // From the first file of the reserve on to the second.
+  let steps = 0;
+  let beforeBytes = log.roomBytes();
+  for (const { reserveBytes } = SIZES; beforeBytes > reserveBytes / 2 - 1_000;) {
+    let done = false;
+    log.persist(batch(null, entry(++index, 1, data)), (error) => done = error === null);
+    for (; !done; steps++) {
+      assert(log.roomBytes() > beforeBytes - 1_000, `${beforeBytes}, then ${log.roomBytes()}`);
+      assert(disk.completeNext(), "nothing is under way");
+    }
+    beforeBytes = log.roomBytes();
+  }
+  assert(!disk.exists("1/reserve.2"), "the log did not come to the second file");
+  assert(steps > index, `${steps} steps for ${index} entries`);
+});
+
 Deno.test("wherever the log ends when the disk fills up, startup and the end of a segment find room", () => {
   let reserves = 0;
   for (let bytes = 0; bytes < 6_000; bytes += 37) {

@@ -114,7 +114,7 @@ function aboutData({ options: { config, directory }, replica, space }: NodeState
     diskBytes: log.bytes() + directory.snapshots.bytes(),
     isDiskShort: !hasRoom,
     reservedLogBytes: Number.isFinite(roomBytes) ? roomBytes : null,
-    refusesSets: !isWithinQuota || !space.takesSets(hasRoom),
+    refusesSets: !isWithinQuota || !space.takesSets(replica, hasRoom),
   };
 }
 

@@ -37,6 +37,8 @@ export class Room {
   readonly spares: SpareSegments;
   readonly #options: RoomOptions;
   readonly #trial: string;
+  /** What a file that is becoming the log's next segment has room for; makeNextSegment() says so. */
+  comingBytes = 0;
   #isFull = false;
   /** Whether the batch under way has had a piece of the snapshots' reserves. */
   #hasGivenPiece = false;

@@ -39,11 +39,14 @@ export function makeNextSegment(
     const error = new DiskFullError(`No space left on the disk for a new segment in ${directory}`);
     return disk.defer(() => done(error, wanted.head));
   }
+  // Neither the spares nor the reserve have it any more, and the log does not have it yet.
+  room.comingBytes = over === null ? 0 : over.length - segmentLengthMin(0);
   const length = over?.length ?? wanted.head.length;
   const head = { ...wanted.head, length, recycled: over !== null };
   makeSegmentLater(disk, directory, owner, head, over?.path ?? null, onSync, (error) => {
     const isReserve = over !== null && spare === null;
     if (isReserve && error === null) reserve.left(over);
+    if (error !== null) room.comingBytes = 0;
     if (!(error instanceof DiskFullError)) return done(error, head);
     if (isReserve) reserve.putBack(over);
     if (over === null) {

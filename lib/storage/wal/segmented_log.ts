@@ -139,7 +139,9 @@ export class SegmentedLog implements LogStorage {
   }
 
   roomBytes(): number {
-    return this.#room.isThere ? Infinity : this.#openSegment.roomBytes + this.#room.bytes;
+    if (this.#room.isThere) return Infinity;
+    // Once another segment is on its way nothing more goes into this one.
+    return (this.#room.comingBytes || this.#openSegment.roomBytes) + this.#room.bytes;
   }
 
   bytes(): number {
@@ -313,6 +315,7 @@ export class SegmentedLog implements LogStorage {
    */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
+    this.#room.comingBytes = 0;
     removeSegment(this.#place, head, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null || !head.recycled) return this.#end(failure ?? error, done);
@@ -344,6 +347,7 @@ export class SegmentedLog implements LogStorage {
   /** Takes the new, empty segment into use. */
   #continueIn(head: SegmentHead): void {
     this.#openSegment.continueIn(head);
+    this.#room.comingBytes = 0;
     this.#lastIndex = head.firstIndex - 1;
   }
 }
