@@ -169,7 +169,9 @@ export class Evaluator implements SessionHost, WorkBudget {
     const hasRoom = replica.log.hasRoom();
     if (needsSpace(bytes, innerOf(bytes, at))) {
       const isWithinQuota = replica.store.bytes < this.#dataBytesMax;
-      if (!isWithinQuota || !space.takesSets(replica, hasRoom, appender.gatheredBytes)) return ClientError.noSpace;
+      if (!isWithinQuota || !space.takesSets(replica, hasRoom, appender.gatheredBytes)) {
+        return ClientError.noSpace;
+      }
     }
     // The rest of the reserve is for votes: a snapshot makes room, or a server with room comes to lead.
     const isShort = !hasRoom || !space.isMajorityOpen;
