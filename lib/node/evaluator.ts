@@ -167,17 +167,15 @@ export class Evaluator implements SessionHost, WorkBudget {
       return tooEarly(replica);
     }
     const hasRoom = replica.log.hasRoom();
+    const { gatheredBytes } = appender;
     if (needsSpace(bytes, innerOf(bytes, at))) {
       const isWithinQuota = replica.store.bytes < this.#dataBytesMax;
-      if (!isWithinQuota || !space.takesSets(replica, hasRoom, appender.gatheredBytes)) {
-        return ClientError.noSpace;
-      }
+      const takesSets = isWithinQuota && space.takesSets(replica, hasRoom, gatheredBytes);
+      if (!takesSets) return ClientError.noSpace;
     }
     // The rest of the reserve is for votes: a snapshot makes room, or a server with room comes to lead.
     const isShort = !hasRoom || !space.isMajorityOpen;
-    if (isShort && !space.fits(replica, appender.gatheredBytes + COMMAND_BYTES)) {
-      return ClientError.busy;
-    }
+    if (isShort && !space.fits(replica, gatheredBytes + COMMAND_BYTES)) return ClientError.busy;
     return appender.rewrites.refusal(replica.store, bytes, at);
   }
 

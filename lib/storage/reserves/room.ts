@@ -37,7 +37,7 @@ export class Room {
   readonly spares: SpareSegments;
   readonly #options: RoomOptions;
   readonly #trial: string;
-  /** What a file that is becoming the log's next segment has room for; makeNextSegment() says so. */
+  /** What a file that is becoming the log's next segment has room for; 0 once it is that. */
   comingBytes = 0;
   #isFull = false;
   /** Whether the batch under way has had a piece of the snapshots' reserves. */
@@ -64,9 +64,12 @@ export class Room {
     return !this.#isFull;
   }
 
-  /** What the log has room for in spare segments and the reserve. */
-  get bytes(): number {
-    return this.spares.bytes + this.reserve.roomBytes(segmentLengthMin(0));
+  /** What the log has room for beside the disk's; `openBytes` of it in the segment that it is in. */
+  bytesBeside(openBytes: number): number {
+    if (this.isThere) return Infinity;
+    // Once another segment is on its way nothing more goes into this one.
+    const logBytes = this.comingBytes || openBytes;
+    return logBytes + this.spares.bytes + this.reserve.roomBytes(segmentLengthMin(0));
   }
 
   /**

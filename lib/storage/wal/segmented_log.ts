@@ -139,9 +139,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   roomBytes(): number {
-    if (this.#room.isThere) return Infinity;
-    // Once another segment is on its way nothing more goes into this one.
-    return (this.#room.comingBytes || this.#openSegment.roomBytes) + this.#room.bytes;
+    return this.#room.bytesBeside(this.#openSegment.roomBytes);
   }
 
   bytes(): number {
@@ -238,6 +236,7 @@ export class SegmentedLog implements LogStorage {
   /** What ran off the event loop has ended. */
   #end(error: Error | null, done: Done): void {
     if (this.#state === "closed") return;
+    this.#room.comingBytes = 0;
     this.#state = error === null || error instanceof DiskFullError ? "idle" : "failed";
     done(error);
   }
@@ -315,7 +314,6 @@ export class SegmentedLog implements LogStorage {
    */
   #rotateAgain(head: SegmentHead, batchBytes: number, error: Error, done: Done): void {
     if (!(error instanceof DiskFullError)) return this.#end(error, done);
-    this.#room.comingBytes = 0;
     removeSegment(this.#place, head, (failure) => {
       if (this.#state === "closed") return;
       if (failure !== null || !head.recycled) return this.#end(failure ?? error, done);
@@ -347,7 +345,6 @@ export class SegmentedLog implements LogStorage {
   /** Takes the new, empty segment into use. */
   #continueIn(head: SegmentHead): void {
     this.#openSegment.continueIn(head);
-    this.#room.comingBytes = 0;
     this.#lastIndex = head.firstIndex - 1;
   }
 }
