@@ -13,6 +13,7 @@ export interface OwnEntryFlags {
   readonly clientPort?: number;
   readonly logPort?: number;
   readonly adminPort?: number;
+  readonly forwardPort?: number;
   readonly clientListen?: string;
   readonly logListen?: string;
 }
@@ -66,6 +67,7 @@ const VARIABLES: Readonly<Record<keyof OwnEntryFlags, Variable>> = {
   clientPort: { name: "RAFTKV_CLIENT_PORT", parse: parsePort },
   logPort: { name: "RAFTKV_LOG_PORT", parse: parsePort },
   adminPort: { name: "RAFTKV_ADMIN_PORT", parse: parseAdminPort },
+  forwardPort: { name: "RAFTKV_FORWARD_PORT", parse: parsePort },
   clientListen: { name: "RAFTKV_CLIENT_LISTEN", parse: parseHostname },
   logListen: { name: "RAFTKV_LOG_LISTEN", parse: parseHostname },
 };

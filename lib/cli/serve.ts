@@ -67,6 +67,14 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
         placeholder: "PORT",
         optional: true,
       },
+      forwardPort: {
+        kind: "parsed",
+        parse: parsePort,
+        brief: "With --join: commands that come here go on to the leader; none " +
+          "[RAFTKV_FORWARD_PORT]",
+        placeholder: "PORT",
+        optional: true,
+      },
       clientListen: {
         kind: "parsed",
         parse: parseHostname,

@@ -193,11 +193,12 @@ Deno.test("settings: with --join a server needs no file, and says by itself wher
     RAFTKV_CLIENT_PORT: "7000",
     RAFTKV_LOG_PORT: "7005",
     RAFTKV_ADMIN_PORT: "0",
+    RAFTKV_FORWARD_PORT: "7007",
     RAFTKV_CLIENT_LISTEN: "0.0.0.0",
     RAFTKV_LOG_LISTEN: "::",
     RAFTKV_INSECURE: "client,log",
   };
-  const ports = { clientPort: 7_000, logPort: 7_005, adminPort: 0 };
+  const ports = { clientPort: 7_000, logPort: 7_005, adminPort: 0, forwardPort: 7_007 };
   const listen = { clientListen: "0.0.0.0", logListen: "::" };
   assertEquals(settings({ hostname: "flag" }, variables).config.servers, [
     { id: 4, hostname: "flag", ...ports, ...listen },
@@ -249,6 +250,12 @@ Deno.test("cli: where a server is that joins is refused in one sentence where it
     [[...join, "--client-port", "0"], 2, '--client-port: "0" is no port (1 to 65535)'],
     [[...join, "--log-port", "70000"], 2, '--log-port: "70000" is no port (1 to 65535)'],
     [[...join, "--admin-port", "x"], 2, '--admin-port: "x" is no port, or 0 for none'],
+    [[...join, "--forward-port", "0"], 2, '--forward-port: "0" is no port (1 to 65535)'],
+    [
+      [...join, "--forward-port", "9000"],
+      1,
+      "Where server 4 is: forwardPort: 9000 on 127.0.0.1 is already clientPort",
+    ],
     [
       [...join, "--log-port", "9000"],
       1,

@@ -10,6 +10,7 @@ import { cli, type CliEnded } from "./cli_process.ts";
 import { type Cluster, clusterTest, type Server } from "./harness.ts";
 import { assertHolds, Load } from "./load.ts";
 import { eventually } from "./patience.ts";
+import { RawSocket } from "./socket.ts";
 import { BARE_ENVIRONMENT, programCommand } from "./server_process.ts";
 
 const WRITES = 200;
@@ -254,6 +255,23 @@ clusterTest("members: a server that can't have its ports does not ask to be take
     const { waiting } = JSON.parse((await member(cluster, "list --output json")).out);
     assertEquals(waiting, [], `nobody is left to be taken in by mistake: ${key}`);
   }
+});
+
+clusterTest("members: one that joins with a forward port takes writes there", {
+  size: 1,
+}, async (cluster) => {
+  await startChangeable(cluster);
+  const second = cluster.newcomer(2);
+  const [forwardPort] = freePorts(1);
+  second.flags = [...second.flags, "--forward-port", `${forwardPort}`];
+  second.start();
+  await second.process.logged("raftkv member add 2");
+  const added = await member(cluster, "add 2 --learner");
+  assertEquals(added.out, "server 2 is a learner\n", added.error);
+  using socket = await RawSocket.connect(forwardPort!);
+  assertEquals(await socket.ask("set k 0 1\r\nx\r\n"), "OK 1");
+  using own = await second.connect();
+  assertMatch(await own.ask("set k 0 1\r\ny\r\n"), /^ERR_REDIRECT 127\.0\.0\.1 \d+$/);
 });
 
 clusterTest("members: a server that waits says for what, and ends in order", {
