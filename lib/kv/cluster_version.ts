@@ -7,14 +7,8 @@
  *
  *   0  u16  the cluster version from this entry on
  */
-import {
-  commandLength,
-  innerOf,
-  Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
-} from "./commands/command.ts";
-import { ByteWriter, readU32 } from "../util/bytes.ts";
+import { afterWatches, commandLength, innerOf, Op } from "./commands/command.ts";
+import { ByteWriter } from "../util/bytes.ts";
 
 /** Of a cluster whose version was never raised: what the builds before have in their logs. */
 export const CLUSTER_VERSION_FIRST = 1;
@@ -88,13 +82,8 @@ export function neededVersion(bytes: Uint8Array, at: number): number {
 /** What the commands of the transaction at `bytes[at]` need, `least` at the least. */
 function neededInside(bytes: Uint8Array, at: number, least: number): number {
   const end = at + commandLength(bytes, at);
-  const watches = readU32(bytes, at + 8);
-  let one = at + TRANSACTION_WATCHES_OFFSET;
-  for (let i = 0; i < watches; i++) {
-    one += WATCH_HEAD_BYTES + ((bytes[one + 8]! << 8) | bytes[one + 9]!);
-  }
   let needed = least;
-  for (; one < end; one += 1 + commandLength(bytes, one + 1)) {
+  for (let one = afterWatches(bytes, at); one < end; one += 1 + commandLength(bytes, one + 1)) {
     needed = Math.max(needed, neededVersion(bytes, one + 1));
   }
   return needed;

@@ -1,14 +1,12 @@
 /** How the keys of encoded commands begin: enough to see whose they are, not enough to know them. */
-import { readU32 } from "../util/bytes.ts";
 import {
+  afterWatches,
   commandLength,
   GROUP_COMMANDS_OFFSET,
   innerOf,
   keyLength,
   keyOffset,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "../kv/commands/command.ts";
 import { deletedNames } from "../kv/users/operations.ts";
 import { latin1 } from "../kv/users/user.ts";
@@ -52,16 +50,10 @@ export function keysOf(bytes: Uint8Array, offset: number): TouchedKeys {
 /** Of each command in the transaction at `bytes[offset]`, in their order. */
 export function queuedIn(bytes: Uint8Array, offset: number): TouchedKeys[] {
   const at = innerOf(bytes, offset);
-  let next = at + TRANSACTION_WATCHES_OFFSET;
-  for (let left = readU32(bytes, at + 8); left > 0; left--) {
-    const key = next + WATCH_HEAD_BYTES;
-    next = key + ((bytes[key - 2]! << 8) | bytes[key - 1]!);
-  }
   const all: TouchedKeys[] = [];
-  for (let left = readU32(bytes, at + 12); left > 0; left--) {
-    const one = next + 1;
-    all.push(keysOf(bytes, one));
-    next = one + commandLength(bytes, one);
+  const end = at + commandLength(bytes, at);
+  for (let tag = afterWatches(bytes, at); tag < end; tag += 1 + commandLength(bytes, tag + 1)) {
+    all.push(keysOf(bytes, tag + 1));
   }
   return all;
 }

@@ -1,16 +1,14 @@
 /** Which keys an encoded command shows to its client: for those that remember what they have read. */
 import {
+  afterWatches,
   commandLength,
   GROUP_COMMANDS_OFFSET,
   innerOf,
   keyLength,
   keyOffset,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "../kv/commands/command.ts";
 import { latin1 } from "../kv/users/user.ts";
-import { readU32 } from "../util/bytes.ts";
 
 const READS: ReadonlySet<number> = new Set([Op.get, Op.getm, Op.getRange, Op.digest]);
 
@@ -37,15 +35,10 @@ function keysOfGroup(bytes: Uint8Array, at: number): string[] {
 }
 
 function keysOfTransaction(bytes: Uint8Array, at: number): string[] {
-  let next = at + TRANSACTION_WATCHES_OFFSET;
-  for (let left = readU32(bytes, at + 8); left > 0; left--) {
-    const key = next + WATCH_HEAD_BYTES;
-    next = key + ((bytes[key - 2]! << 8) | bytes[key - 1]!);
-  }
   const keys: string[] = [];
-  for (let left = readU32(bytes, at + 12); left > 0; left--) {
-    keys.push(...keysRead(bytes, next + 1));
-    next += 1 + commandLength(bytes, next + 1);
+  const end = at + commandLength(bytes, at);
+  for (let tag = afterWatches(bytes, at); tag < end; tag += 1 + commandLength(bytes, tag + 1)) {
+    keys.push(...keysRead(bytes, tag + 1));
   }
   return keys;
 }

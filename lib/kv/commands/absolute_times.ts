@@ -3,16 +3,15 @@
  * compares them with the log's own time; the leader moves them from one to the other when it appends
  * (node/log/append.ts), so that the log and all servers know one time only.
  */
-import { readU32, readU64, writeU64 } from "../../util/bytes.ts";
+import { readU64, writeU64 } from "../../util/bytes.ts";
 import {
+  afterWatches,
   BY_USER_BYTES,
   commandLength,
   ExpiryKind,
   GROUP_COMMANDS_OFFSET,
   IN_SESSION_BYTES,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "./command.ts";
 
 /** Where a command's expiry stands: u8 kind, u64 ms. */
@@ -63,15 +62,9 @@ function findInside(bytes: Uint8Array, at: number, base: number, places: number[
     findAbsoluteTimes(bytes, at + headBytes, end, base + headBytes, places);
     return;
   }
-  const isGroup = op !== Op.transaction;
-  let inner = at + (isGroup ? GROUP_COMMANDS_OFFSET : TRANSACTION_WATCHES_OFFSET);
-  if (!isGroup) {
-    for (let watches = readU32(bytes, at + 8); watches > 0; watches--) {
-      inner += WATCH_HEAD_BYTES + ((bytes[inner + 8]! << 8) | bytes[inner + 9]!);
-    }
-  }
   // In a transaction a tag stands before each command.
-  const tagBytes = isGroup ? 0 : 1;
+  const tagBytes = op === Op.transaction ? 1 : 0;
+  let inner = tagBytes === 1 ? afterWatches(bytes, at) : at + GROUP_COMMANDS_OFFSET;
   for (; inner < end; inner += tagBytes + commandLength(bytes, inner + tagBytes)) {
     const from = inner + tagBytes;
     findAbsoluteTimes(bytes, from, from + commandLength(bytes, from), base + from - at, places);

@@ -215,6 +215,19 @@ export function groupCount(bytes: Uint8Array, offset: number): number {
   return readU32(bytes, offset + COMMAND_HEAD_BYTES + 1);
 }
 
+/**
+ * Where the first command of the transaction at `offset` has its tag: after the watched keys. Beyond the
+ * end of `bytes` where those are damaged.
+ */
+export function afterWatches(bytes: Uint8Array, offset: number): number {
+  let at = offset + TRANSACTION_WATCHES_OFFSET;
+  const watches = readU32(bytes, offset + COMMAND_HEAD_BYTES);
+  for (let left = watches; left > 0 && at < bytes.length; left--) {
+    at += WATCH_HEAD_BYTES + ((bytes[at + 8]! << 8) | bytes[at + 9]!);
+  }
+  return at;
+}
+
 /** Where the key of the command at `offset` begins; if it has none, what comes after its fields. */
 export function keyOffset(bytes: Uint8Array, offset: number): number {
   return offset + KEY_OFFSETS[bytes[offset + 4]!]!;

@@ -5,6 +5,7 @@
  */
 import { readU32 } from "../../util/bytes.ts";
 import {
+  afterWatches,
   commandLength,
   GROUP_COMMANDS_OFFSET,
   innerOf,
@@ -12,8 +13,6 @@ import {
   keyLength,
   keyOffset,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "./command.ts";
 
 /** The length of a value in the store, 0 where there is none; with the hash of its key. */
@@ -67,15 +66,9 @@ export class Rewriting {
     const isOne = op !== Op.transaction && op !== Op.group && op !== Op.setAll;
     if (isOne) return this.#one(store, bytes, at, op);
     const end = at + commandLength(bytes, at);
-    let inner = at + GROUP_COMMANDS_OFFSET;
-    let tagBytes = 0;
-    if (op === Op.transaction) {
-      inner = at + TRANSACTION_WATCHES_OFFSET;
-      tagBytes = 1;
-      for (let watches = readU32(bytes, at + 8); watches > 0; watches--) {
-        inner += WATCH_HEAD_BYTES + ((bytes[inner + 8]! << 8) | bytes[inner + 9]!);
-      }
-    }
+    // In a transaction a tag stands before each command.
+    const tagBytes = op === Op.transaction ? 1 : 0;
+    let inner = tagBytes === 1 ? afterWatches(bytes, at) : at + GROUP_COMMANDS_OFFSET;
     let total = 0;
     for (; inner < end; inner += tagBytes + commandLength(bytes, inner + tagBytes)) {
       total += this.bytesOf(store, bytes, inner + tagBytes);

@@ -8,16 +8,15 @@
  * would deny what was done.
  */
 import { assert } from "../../util/assert.ts";
-import { ByteReader, ByteWriter, readU32 } from "../../util/bytes.ts";
+import { ByteReader, ByteWriter } from "../../util/bytes.ts";
 import {
+  afterWatches,
   commandLength,
   IN_SESSION_BYTES,
   innerOf,
   keyLength,
   keyOffset,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "../commands/command.ts";
 import type { Keyspace } from "../commands/keyspace.ts";
 import { type Result, Status } from "../commands/result.ts";
@@ -189,10 +188,7 @@ export class SessionCommands {
 function retag(bytes: Uint8Array, at: number, result: Result): void {
   if (bytes[at + 4] !== Op.transaction || result.status !== Status.list) return;
   const end = at + commandLength(bytes, at);
-  let one = at + TRANSACTION_WATCHES_OFFSET;
-  for (let watches = readU32(bytes, at + 8); watches > 0; watches--) {
-    one += WATCH_HEAD_BYTES + ((bytes[one + 8]! << 8) | bytes[one + 9]!);
-  }
+  let one = afterWatches(bytes, at);
   for (let i = 0; one < end && i < result.listLength; i++) {
     result.list[i]!.tag = bytes[one]!;
     one += 1 + commandLength(bytes, one + 1);

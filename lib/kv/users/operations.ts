@@ -19,6 +19,7 @@ import {
   writeU32,
 } from "../../util/bytes.ts";
 import {
+  afterWatches,
   commandLength,
   encodeCommand,
   endCommand,
@@ -26,8 +27,6 @@ import {
   keyLength,
   keyOffset,
   Op,
-  TRANSACTION_WATCHES_OFFSET,
-  WATCH_HEAD_BYTES,
 } from "../commands/command.ts";
 import { type Result, Status } from "../commands/result.ts";
 import { commandNumbered } from "./command_numbers.ts";
@@ -165,11 +164,7 @@ export function changesUsers(bytes: Uint8Array, start: number): boolean {
 
 function transactionChangesUsers(bytes: Uint8Array, offset: number): boolean {
   const end = Math.min(bytes.length, offset + commandLength(bytes, offset));
-  let at = offset + TRANSACTION_WATCHES_OFFSET;
-  for (let watches = readU32(bytes, offset + 8); watches > 0 && at < end; watches--) {
-    at += WATCH_HEAD_BYTES + ((bytes[at + 8]! << 8) | bytes[at + 9]!);
-  }
-  for (; at < end; at += 1 + commandLength(bytes, at + 1)) {
+  for (let at = afterWatches(bytes, offset); at < end; at += 1 + commandLength(bytes, at + 1)) {
     if (bytes[innerOf(bytes, at + 1) + 4] === Op.changeUser) return true;
   }
   return false;
