@@ -12,7 +12,7 @@ import {
 import { addressText } from "../../util/address.ts";
 import type { Connection, Listener } from "../ports.ts";
 import { contextOf, type Credentials } from "./credentials.ts";
-import { sortByFirstBytes } from "./first_bytes.ts";
+import { readFirstBytes } from "./first_bytes.ts";
 import { HalfOpen } from "./half_open.ts";
 import { Hearing } from "./hearing.ts";
 import { peerOf } from "./peer_certificate.ts";
@@ -49,21 +49,23 @@ export interface TlsListenerOptions {
 }
 
 const BACKLOG = 511;
+/**
+ * `HalfOpen` sees to the time. The runtime's own timer holds a socket until it is due, also one that has ended
+ * (Deno 2.9.6): thousands of them, under a flood. None is set below zero; at zero it is two minutes.
+ */
+const NO_TIMER = -1;
 
-/** What shakes hands, and what listens: the same, unless plain connections are taken as well. */
+/** What shakes hands, and what listens. */
 interface Servers {
   readonly secure: Server;
   readonly listening: PlainServer;
 }
 
-function serversOf(credentials: Credentials, takesPlain: boolean): Servers {
-  const secure = createServer({
-    ...contextOf(credentials),
-    allowHalfOpen: true,
-    // What was ended during its handshake is held until then, two minutes unless it is said.
-    handshakeTimeout: HANDSHAKE_MAX_MS,
-  });
-  return { secure, listening: takesPlain ? createPlainServer({ allowHalfOpen: true }) : secure };
+function serversOf(credentials: Credentials): Servers {
+  return {
+    secure: createServer({ ...contextOf(credentials), handshakeTimeout: NO_TIMER }),
+    listening: createPlainServer({ allowHalfOpen: true }),
+  };
 }
 
 export class TlsListener implements Listener {
@@ -110,11 +112,15 @@ export class TlsListener implements Listener {
   }
 
   #serve({ secure, listening }: Servers): void {
-    const plain = this.#plain;
     listening.on("connection", (socket: Socket) => {
-      this.#accepted(socket);
-      if (plain === null) return;
-      sortByFirstBytes(socket, secure, (one, first) => this.#plainCame(one, first, plain));
+      const remote = remoteOf(socket);
+      this.#accepted(socket, remote);
+      const shakeHands = () => secure.emit("connection", socket);
+      readFirstBytes(socket, {
+        onTls: shakeHands,
+        onPlain: (first) => this.#plainCame(socket, first, shakeHands),
+        onLeft: () => this.#left(socket, remote),
+      });
     });
     secure.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
     secure.on("tlsClientError", (error: Error, socket: TLSSocket) => this.#failed(error, socket));
@@ -124,7 +130,7 @@ export class TlsListener implements Listener {
   #listenAnew(): void {
     this.#onDeaf(this.address);
     this.#servers.listening.close();
-    this.#servers = serversOf(this.#credentials, this.#plain !== null);
+    this.#servers = serversOf(this.#credentials);
     this.#serve(this.#servers);
     const { listening } = this.#servers;
     // What goes wrong now is seen at the next look, and tried again.
@@ -134,8 +140,8 @@ export class TlsListener implements Listener {
 
   /** @throws {Error} of node:net where the port can't be had. */
   static open(options: TlsListenerOptions): Promise<TlsListener> {
-    const { hostname, port, credentials, plain } = options;
-    const servers = serversOf(credentials, plain !== null);
+    const { hostname, port, credentials } = options;
+    const servers = serversOf(credentials);
     const server = servers.listening;
     return new Promise((resolve, reject) => {
       server.once("error", reject);
@@ -174,14 +180,13 @@ export class TlsListener implements Listener {
     this.#wake();
   }
 
-  #accepted(socket: Socket): void {
+  #accepted(socket: Socket, remote: string): void {
     this.#hearing.heard();
     // Handshakes must not take what files need: then two give way to each that comes, so there are fewer
     // and fewer of them, and whoever serves this one says why it is turned away.
     if (!this.hasRoom()) {
       for (let i = 0; i < 2 && this.#halfOpen.size > 0; i++) this.#halfOpen.evict();
     }
-    const remote = remoteOf(socket);
     this.#raw.set(remote, socket);
     if (remote === this.#expected) this.#tried(remote);
     socket.once("close", () => this.#forget(remote, socket));
@@ -227,12 +232,24 @@ export class TlsListener implements Listener {
     this.#wake();
   }
 
-  #plainCame(socket: Socket, first: Uint8Array, plain: PlainLinks): void {
+  #plainCame(socket: Socket, first: Uint8Array, shakeHands: () => void): void {
+    const plain = this.#plain;
+    if (plain === null) {
+      // TLS has the words for it.
+      socket.unshift(first);
+      return shakeHands();
+    }
     const remote = remoteOf(socket);
     this.#forget(remote, socket);
     if (this.#closed || this.#ready.length >= READY_MAX) return void socket.destroy();
     this.#ready.push(plain.counted(new SocketConnection(socket, remote, undefined, first)));
     this.#wake();
+  }
+
+  /** It has said too little to be known for TLS or not. */
+  #left(socket: Socket, remote: string): void {
+    if (this.#plain !== null || this.#trials.has(socket)) return;
+    this.#refuse(remote, refusalWords(new Error("ECONNRESET")));
   }
 
   #failed(error: Error, socket: TLSSocket): void {
