@@ -627,6 +627,64 @@ tlsTest(
   },
 );
 
+tlsTest("a ClientHello may come in small pieces; TLS itself refuses what is none", async (b) => {
+  const transport = b.transport(b.make("one"));
+  const [listener, accepted] = await listenOn(transport);
+  const relay = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const relaying = (async () => {
+    const near = await relay.accept();
+    const far = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    far.setNoDelay(true);
+    const back = far.readable.pipeTo(near.writable).catch(() => {});
+    const into = new Uint8Array(4_096);
+    const count = (await near.read(into))!;
+    for (let at = 0; at < count; at += 7) {
+      await far.write(into.subarray(at, Math.min(at + 7, count)));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await near.readable.pipeTo(far.writable).catch(() => {});
+    await back;
+  })();
+  const near = await transport.connect("127.0.0.1", relay.addr.port, 5_000);
+  await near.write(new TextEncoder().encode("hello"));
+  await eventually("the connection to be accepted", () => accepted.length === 1);
+  assertEquals(await readAll(accepted[0]!, 5), "hello");
+  for (const one of [near, ...accepted]) one.close();
+  await relaying;
+  relay.close();
+  assertEquals(b.failures, []);
+
+  const begin = async (...bytes: number[]) => {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    if (bytes.length > 0) await conn.write(new Uint8Array(bytes));
+    return conn;
+  };
+  // Announced larger than a record may be: nothing more is waited for.
+  const startedMs = performance.now();
+  const large = await begin(0x16, 3, 1, 0xff, 0xff);
+  await eventually("a failure", () => b.failures.length === 1);
+  assert(performance.now() - startedMs < 4_000, "at once, not once its time is up");
+  large.close();
+  b.failures.length = 0;
+  // Who leaves before its ClientHello is whole, or begun, counts as well.
+  for (const bytes of [[], [0x16], [0x16, 3, 1, 2, 0, 1]]) (await begin(...bytes)).close();
+  await eventually("their failures", () => b.failures.length === 3);
+  assertEquals(b.failures, Array(3).fill("it left during the handshake"));
+  listener.close();
+});
+
+tlsTest("a handshake that has ended is held by nothing", async ({ directory }) => {
+  const script = new URL("ended_handshakes.ts", import.meta.url).pathname;
+  const flags = ["--allow-all", "--no-check", "--quiet", "--v8-flags=--expose-gc"];
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", ...flags, script, directory, "1000"],
+  }).output();
+  assert(success, decoder.decode(stderr));
+  // Each takes 6 KB of the heap while it is held.
+  const left = Number(decoder.decode(stdout));
+  assert(left < 500, `${left} bytes are left of each`);
+});
+
 Deno.test("tls: handshakes that are too many or too old give way, those of the busiest address first", () => {
   const ended: string[] = [];
   const socket = (name: string, remoteAddress: string) => {
