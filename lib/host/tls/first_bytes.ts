@@ -1,6 +1,6 @@
 /**
- * What a connection begins with, read before TLS has it: one that stands still costs a socket then, and no TLS,
- * which is ten times as much; and those without TLS are told apart.
+ * What a connection begins with, read before TLS has it: one that stands still costs a socket then, and no
+ * TLS, which is far more; and those without TLS are told apart.
  */
 import type { Socket } from "node:net";
 
@@ -41,8 +41,8 @@ export interface FirstBytes {
 }
 
 /**
- * Reads what a connection that was just accepted begins with. One that says nothing, or not all of it, is held
- * until whoever listens ends it.
+ * Reads what a connection that was just accepted begins with. One that says nothing, or not all of it, is
+ * held until whoever listens ends it.
  */
 export function readFirstBytes(socket: Socket, { onTls, onPlain, onLeft }: FirstBytes): void {
   let first = new Uint8Array(0);

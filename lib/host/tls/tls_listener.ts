@@ -50,8 +50,8 @@ export interface TlsListenerOptions {
 
 const BACKLOG = 511;
 /**
- * `HalfOpen` sees to the time. The runtime's own timer holds a socket until it is due, also one that has ended
- * (Deno 2.9.6): thousands of them, under a flood. None is set below zero; at zero it is two minutes.
+ * `HalfOpen` sees to the time. The runtime's own timer holds a socket until it is due, also one that has
+ * ended (Deno 2.9.6): thousands of them, under a flood. None is set below zero; at zero it is two minutes.
  */
 const NO_TIMER = -1;
 
