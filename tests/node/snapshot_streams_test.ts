@@ -21,9 +21,11 @@ function isShorter(
     matchIndex = 100,
     lastIndex = 800,
     mayServe = true,
+    fromIndex = 100,
   },
 ): boolean {
-  const progress = { ...makeProgress(2, 101), mode, matchIndex };
+  const request = { ...REQUEST, fromIndex };
+  const progress = { ...makeProgress(2, fromIndex + 1), mode, matchIndex };
   const options = {
     raft: {
       leader: { progress: new Map([[2, progress]]) },
@@ -41,11 +43,11 @@ function isShorter(
     takesPieces: () => false,
   };
   const streams = new SnapshotStreams(options as unknown as SnapshotStreamsOptions);
-  const prefers = streams.prefersSnapshot(REQUEST, 0);
-  assertEquals(streams.prefersSnapshot(REQUEST, 0), false, "once");
+  const prefers = streams.prefersSnapshot(request, 0);
+  assertEquals(streams.prefersSnapshot(request, 0), false, "once");
   if (!prefers) return false;
   streams.leadershipLost();
-  return streams.prefersSnapshot(REQUEST, 0);
+  return streams.prefersSnapshot(request, 0);
 }
 
 Deno.test("a follower gets a snapshot in place of entries that are there, where these are far longer", () => {
@@ -66,6 +68,11 @@ Deno.test("one that has next to nothing gets a snapshot that is longer than its 
 Deno.test("a follower that is being sent entries, or whose log is not known yet, gets more of them", () => {
   assertEquals(isShorter({ matchIndex: 90 }), false);
   assertEquals(isShorter({ mode: "probe" }), false);
+  assertEquals(isShorter({ mode: "probe", matchIndex: 0 }), false);
+});
+
+Deno.test("a follower that turns out to have no entries is not sent some of them first", () => {
+  assertEquals(isShorter({ mode: "probe", matchIndex: 0, fromIndex: 0 }), true);
 });
 
 Deno.test("a follower that was given up a moment ago gets entries, where they are there", () => {

@@ -78,14 +78,16 @@ export class SnapshotStreams {
 
   /**
    * True where that follower is level sooner by a snapshot than by the entries that the core asks for. Only
-   * where all that it was sent is acknowledged: else it would go on with that; and only once, since it may
-   * have room for entries alone.
+   * where all that it was sent is acknowledged: else it would go on with that. One that is looked for still
+   * has acknowledged nothing, and may have more than it is asked for, unless that is all there is. And only
+   * once, since it may have room for entries alone.
    */
   prefersSnapshot({ follower, fromIndex }: EntriesRequest, nowMs: number): boolean {
     const { raft, pace } = this.#options;
     if (this.#preferring.has(follower) || !pace.mayServe(follower, nowMs)) return false;
     const progress = raft.leader?.progress.get(follower);
-    if (progress?.mode !== "replicate" || progress.matchIndex !== fromIndex) return false;
+    if (progress === undefined || progress.matchIndex !== fromIndex) return false;
+    if (progress.mode !== "replicate" && fromIndex > 0) return false;
     const newest = this.#newest();
     const way = this.#shorterWay(follower, fromIndex, newest);
     if (way === "entries") return false;

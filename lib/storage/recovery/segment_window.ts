@@ -6,6 +6,7 @@
 import { DiskError, type DiskFile } from "../../host/ports.ts";
 import { readU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
+import { areZeroes } from "../../util/zeroes.ts";
 import {
   checkRecord,
   findMarker,
@@ -81,6 +82,10 @@ export class SegmentWindow {
       const start = Math.max(from, end - this.#buffer.length);
       this.#start = this.#end = 0;
       const bytes = this.view(start, end - start);
+      if (areZeroes(bytes)) {
+        end = start;
+        continue;
+      }
       let used = end - start;
       while (used % 4 !== 0 && bytes[used - 1] === 0) used--;
       if (used % 4 === 0) {
