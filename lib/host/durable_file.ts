@@ -10,7 +10,13 @@ import { SystemRng } from "./system_rng.ts";
  * So many bytes are synced together while it is written, and as many more may wait: where a server's log is
  * on the same disk, its own syncs would stand behind a longer one.
  */
-const SYNC_BYTES = 1_048_576;
+const SYNC_BYTES = 4_194_304;
+/**
+ * Fewer where so long has passed since the last sync: what comes slowly comes from a server whose clients
+ * write, and a sync of less is over sooner. Each costs as much as writing a MiB, or more.
+ */
+const SLOW_SYNC_BYTES = 1_048_576;
+const SLOW_MS = 20;
 /** What its name ends in until it is whole. */
 export const UNFINISHED_SUFFIX = ".part";
 
@@ -45,6 +51,7 @@ class NewDurableFile implements DurableFile {
   readonly #syncer: Deno.FsFile;
   #isOpen = true;
   #unsyncedBytes = 0;
+  #syncedMs = 0;
   #syncing: Promise<void> | null = null;
   #syncFailure: unknown = null;
 
@@ -96,7 +103,8 @@ class NewDurableFile implements DurableFile {
 
   /** Syncs while more comes, so that little is left for the end; waits for the sync before. */
   async #syncSome(): Promise<void> {
-    if (this.#unsyncedBytes < SYNC_BYTES) return;
+    const isSlow = performance.now() - this.#syncedMs >= SLOW_MS;
+    if (this.#unsyncedBytes < (isSlow ? SLOW_SYNC_BYTES : SYNC_BYTES)) return;
     await this.#syncing;
     if (this.#syncFailure !== null) throw this.#syncFailure;
     if (!this.#isOpen) return;
@@ -104,6 +112,7 @@ class NewDurableFile implements DurableFile {
     const ended = (error: unknown) => {
       this.#syncFailure ??= error;
       this.#syncing = null;
+      this.#syncedMs = performance.now();
     };
     this.#syncing = this.#syncer.syncData().then(() => ended(null), ended);
   }

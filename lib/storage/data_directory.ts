@@ -51,6 +51,12 @@ import {
 
 export { DataDirectoryError } from "./errors.ts";
 
+/**
+ * The first segment of a server that joins: all of it is looked through before the leader is answered, and a
+ * snapshot takes its place as a rule.
+ */
+const JOINED_SEGMENT_BYTES = 1_048_576;
+
 export interface DataDirectoryOptions {
   /** Relative to the disk's root, such as "1". */
   readonly path: string;
@@ -124,7 +130,7 @@ export class DataDirectory {
     const { path, serverId } = this.#options;
     if (record.stage === this.#formation?.stage) return;
     // The log comes before the word that it exists: `formed` without a log is a lost log.
-    if (record.stage === "formed") this.#makeLog(record.clusterId);
+    if (record.stage === "formed") this.#makeLog(record);
     writeFormation(this.#disk, path, serverId, record);
     this.#formation = record;
   }
@@ -281,9 +287,12 @@ export class DataDirectory {
   }
 
   /** Makes the log's first segment; one that is there was left by a crash on the way to `formed`. */
-  #makeLog(clusterId: ClusterId): void {
+  #makeLog({ clusterId, joined }: FormationRecord): void {
     const disk = this.#disk;
-    const { path, segmentBytesMax } = this.#options;
+    const { path } = this.#options;
+    const segmentBytesMax = joined === true
+      ? Math.min(this.#options.segmentBytesMax, JOINED_SEGMENT_BYTES)
+      : this.#options.segmentBytesMax;
     const directory = `${path}/${LOG_DIRECTORY}`;
     if (!disk.exists(directory)) disk.makeDirectory(directory);
     disk.syncDirectory(path);

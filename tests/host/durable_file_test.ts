@@ -22,13 +22,13 @@ Deno.test("a durable file has its name once it is finished, and all that was wri
     const file = createDurableFile(path);
     // Longer than what is synced at a time, in odd pieces.
     const piece = new Uint8Array(300_001).fill(7);
-    for (let i = 0; i < 12; i++) await file.write(piece);
+    for (let i = 0; i < 30; i++) await file.write(piece);
     assert(!namesIn(directory).includes("a"), "not before it is whole");
     await file.finish();
     file.close();
     assertEquals(namesIn(directory), ["a"]);
     const found = Deno.readFileSync(path);
-    assert(found.length === 12 * piece.length && found.every((byte) => byte === 7));
+    assert(found.length === 30 * piece.length && found.every((byte) => byte === 7));
     assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
   });
 });

@@ -198,6 +198,21 @@ Deno.test("the record of a server that was added later lists the founders, and n
   }
 });
 
+Deno.test("the first segment of a server that joins is short: it is looked through before anybody is answered", () => {
+  const founders = [2, 3].map((serverId) => ({ serverId, incarnation: "f".repeat(16) }));
+  const lengthOf = (record: Parameters<DataDirectory["saveFormation"]>[0], segmentMib: number) => {
+    const disk = new SimDisk();
+    const segmentBytesMax = segmentMib * 1_048_576;
+    const directory = DataDirectory.open(disk, options({ segmentBytesMax }));
+    directory.saveFormation(record);
+    directory.close();
+    const [name] = disk.list("1/wal");
+    return disk.contents(`1/wal/${name}`).length / 1_048_576;
+  };
+  const joined = { ...FORMED, members: founders, joined: true } as const;
+  assertEquals([lengthOf(joined, 4), lengthOf(FORMED, 4), lengthOf(joined, 0.5)], [1, 4, 0.5]);
+});
+
 Deno.test("a founder's record is none of a server that was added, nor the other way round", () => {
   const directory = DataDirectory.open(new SimDisk(), options());
   const others = [1, 2].map((serverId) => ({ serverId, incarnation: "f".repeat(16) }));

@@ -14,6 +14,7 @@ const EQUALS = 0x3d;
 const CR = 0x0d;
 const LF = 0x0a;
 const MINUS = 0x2d;
+const LINE_END_BYTES = 2;
 
 export function writeInteger(out: ByteWriter, value: number): void {
   out.reserve(24);
@@ -39,8 +40,11 @@ export function writeBulk(
   length: number,
 ): void {
   writeHead(out, DOLLAR, length);
-  if (length > 48) out.slice(source, start, start + length);
-  else {
+  if (length > 48) {
+    // With its line end: a buffer that a long one fills would be copied for that, to one twice as long.
+    out.reserve(length + LINE_END_BYTES);
+    out.slice(source, start, start + length);
+  } else {
     out.reserve(length);
     const into = out.bytes;
     let at = out.length;
@@ -86,7 +90,7 @@ function writeHead(out: ByteWriter, type: number, length: number): void {
 }
 
 export function lineEnd(out: ByteWriter): void {
-  out.reserve(2);
+  out.reserve(LINE_END_BYTES);
   out.bytes[out.length++] = CR;
   out.bytes[out.length++] = LF;
 }
