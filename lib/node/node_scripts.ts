@@ -25,6 +25,8 @@ const LEVELS: readonly LogEvent["level"][] = ["debug", "debug", "info", "warning
 const LOGGED_LETTERS_MAX = 512;
 /** What a script that is to be run counts as, where it is asked how long writes wait for others. */
 const SCRIPT_BYTES = 128;
+/** A buffer that one script made larger than this is given back. */
+const KEPT_BYTES = 65_536;
 
 export function scriptQueueOf(
   state: NodeState,
@@ -51,9 +53,9 @@ export function scriptQueueOf(
     attempt(engine, run, batch, isHeld) {
       return attempts!.attempt(engine, run, batch, isHeld, (steps, ns) => queue.took(steps, ns));
     },
-    append(group, bytes) {
+    append(group, bytes, end) {
       const error = host.writeRefusal(bytes, 0);
-      if (error === 0) host.append(group, 0, bytes, 0, bytes.length, 1);
+      if (error === 0) host.append(group, 0, bytes, 0, end, 1);
       return error;
     },
     expectRound(waiter) {
@@ -72,13 +74,19 @@ export function scriptQueueOf(
   return queue;
 }
 
-/** Runs scripts against what is applied. Made with the first one. */
-class Attempts {
+/** Runs scripts against what is applied, and does what the one calls that runs. Made with the first one. */
+class Attempts implements ScriptCalls {
   readonly #state: NodeState;
   readonly #commands: ScriptCommands;
   readonly #commandBytesMax: number;
   readonly #pace = new LogPace();
   #scratch: Store;
+  #writes = new ByteWriter();
+  readonly #store = new ScriptStore();
+  /** A reply on its way to the script. */
+  #reply = new ByteWriter();
+  /** What it is for the run that is under way. */
+  #time: LogTime = { nowMs: () => 0, aheadOfWallMs: () => 0 };
   /** The last batch on that store: it is over. */
   #last: ScriptBatch | null = null;
 
@@ -107,12 +115,13 @@ class Attempts {
     const time: LogTime = { nowMs: () => nowMs, aheadOfWallMs: () => aheadMs };
     // Within another one: of a script that reads alone.
     if (this.#last?.isOver === false) {
-      return new ScriptBatch(replica.store, this.#newScratch(), time, events);
+      return new ScriptBatch(replica.store, this.#newScratch(), new ByteWriter(), time, events);
     }
+    if (this.#writes.bytes.length > KEPT_BYTES) this.#writes = new ByteWriter();
     // The store's clock never goes back, and another leader's may have been behind this one's.
     const isOld = this.#last?.isSpoiled === true || this.#scratch.clockMs > nowMs;
     if (isOld) this.#scratch = this.#newScratch();
-    this.#last = new ScriptBatch(replica.store, this.#scratch, time, events);
+    this.#last = new ScriptBatch(replica.store, this.#scratch, this.#writes, time, events);
     return this.#last;
   }
 
@@ -123,22 +132,26 @@ class Attempts {
     isHeld: (key: string) => boolean,
     took: (steps: number, ns: number) => void,
   ): Attempt {
-    const store = new ScriptStore(batch, isHeld);
+    const store = this.#store;
+    store.begin(batch, isHeld);
+    this.#time = batch.time;
     const before = engine.compileSteps;
     let steps = 0;
     try {
-      const { script, request: { keys, args, isResp3 } } = run.asked;
-      const calls = this.#calls(run, store, batch.time, engine.writesNothing(script));
-      const outcome = engine.run({ script, keys, args, isResp3 }, calls);
+      const { script, session: { access }, request } = run.asked;
+      const { keys, args, isResp3 } = request;
+      this.#commands.begin(access, request.isReadOnly || engine.writesNothing(script));
+      const outcome = engine.run({ script, keys, args, isResp3 }, this);
       steps = outcome.steps;
       const { reply, isKept } = outcome;
       // It may have been stopped anywhere within a command, if its calls were too deep.
       if (!isKept) return this.#stopped(batch, reply);
-      const effects = store.effects();
-      if (effects.writes.length > this.#commandBytesMax) return this.#stopped(batch, TOO_LARGE);
-      return { kind: "ended", reply, effects, isDecided: store.hasWritten || store.hasSeenDue };
+      if (store.writtenBytes > this.#commandBytesMax) return this.#stopped(batch, TOO_LARGE);
+      const isDecided = store.hasWritten || store.hasSeenDue;
+      return { kind: "ended", reply, effects: store.effects(), isDecided };
     } catch (error) {
       if (!(error instanceof ScriptStop)) throw error;
+      store.drop();
       if (store.hasWritten) batch.isSpoiled = true;
       if (error.reply !== null) return { kind: "stopped", reply: error.reply };
       return { kind: "wait", key: error.key };
@@ -149,29 +162,27 @@ class Attempts {
 
   #stopped(batch: ScriptBatch, reply: string): Attempt {
     batch.isSpoiled = true;
+    this.#store.drop();
     return { kind: "stopped", reply };
   }
 
-  #calls(run: ScriptRun, store: ScriptStore, time: LogTime, writesNothing: boolean): ScriptCalls {
-    const { session: { access }, request } = run.asked;
-    const isReadOnly = request.isReadOnly || writesNothing;
-    const caller = this.#commands.caller(access, isReadOnly);
-    const out = new ByteWriter(64);
-    const wallMs = time.nowMs() - time.aheadOfWallMs();
-    return {
-      call(words) {
-        const operation = caller.parse(words);
-        if (typeof operation === "string") return operation;
-        out.clear();
-        writeRespResult(out, operation.replyMode, store.run(operation), time);
-        return latin1(out.view());
-      },
-      time: () => [Math.floor(wallMs / 1000), Math.floor(wallMs % 1000 * 1000)],
-      log: (level, text) => this.#note(level, text),
-    };
+  call(words: readonly string[]): string {
+    const operation = this.#commands.parse(words);
+    if (typeof operation === "string") return operation;
+    const result = this.#store.run(operation);
+    if (this.#reply.bytes.length > KEPT_BYTES) this.#reply = new ByteWriter();
+    const out = this.#reply;
+    out.clear();
+    writeRespResult(out, operation.replyMode, result, this.#time);
+    return latin1(out.bytes, 0, out.length);
   }
 
-  #note(level: number, text: string): void {
+  time(): [number, number] {
+    const wallMs = this.#time.nowMs() - this.#time.aheadOfWallMs();
+    return [Math.floor(wallMs / 1000), Math.floor(wallMs % 1000 * 1000)];
+  }
+
+  log(level: number, text: string): void {
     const said = text.slice(0, LOGGED_LETTERS_MAX).replace(/[^\x20-\x7e]/g, " ");
     const message = "A script has logged";
     const omitted = this.#pace.ask(message, this.#state.clock.monotonicMs());

@@ -117,6 +117,15 @@ export class ByteWriter {
     this.length += count;
   }
 
+  /** Appends a text, a byte for each letter. */
+  latin1(text: string): void {
+    const count = text.length;
+    this.reserve(count);
+    const { bytes, length } = this;
+    for (let i = 0; i < count; i++) bytes[length + i] = text.charCodeAt(i);
+    this.length += count;
+  }
+
   /** The bytes written so far, aliasing this buffer: gone with the next write or `clear()`. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);

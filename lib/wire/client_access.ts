@@ -6,6 +6,7 @@
 import { Result, Status } from "../kv/commands/result.ts";
 import { Access, commandNumbered } from "../kv/users/command_numbers.ts";
 import { Permissions } from "../kv/users/permissions.ts";
+import { latin1Bytes } from "../kv/users/user.ts";
 import type { Users } from "../kv/users/users.ts";
 import { ClientError } from "./command_batch.ts";
 
@@ -73,6 +74,13 @@ export class ClientAccess {
     if (users === null) return !this.#server.awaitsUsers;
     const user = users.byId(this.userId);
     return user !== undefined && (user.mayAll || user.allowsKey(access, bytes, start, length));
+  }
+
+  /** The same for a key as a text, a letter for each byte. */
+  mayTouchText(access: Access, key: string): boolean {
+    const { users } = this;
+    if (users === null) return !this.#server.awaitsUsers;
+    return users.byId(this.userId)?.mayAll === true || this.mayTouch(access, latin1Bytes(key));
   }
 
   /** Why the command of this number may not be answered now; 0 where it may, or none is asked about. */

@@ -3,29 +3,36 @@
  * as the node knows it. Texts have a letter for each byte.
  */
 import { COMMAND_HEAD_BYTES, commandLength } from "../kv/commands/command.ts";
-import { latin1, latin1Bytes } from "../kv/users/user.ts";
-import { ByteWriter, readU32 } from "../util/bytes.ts";
+import { latin1 } from "../kv/users/user.ts";
+import { type ByteWriter, readU32 } from "../util/bytes.ts";
+
+export interface EvalRequest {
+  readonly kind: "eval";
+  /** The script, or its SHA-1 where `isByHash`. */
+  readonly script: string;
+  readonly isByHash: boolean;
+  /** Writes are refused. */
+  readonly isReadOnly: boolean;
+  readonly isResp3: boolean;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
 
 export type ScriptRequest =
-  | {
-    readonly kind: "eval";
-    /** The script, or its SHA-1 where `isByHash`. */
-    readonly script: string;
-    readonly isByHash: boolean;
-    /** Writes are refused. */
-    readonly isReadOnly: boolean;
-    readonly isResp3: boolean;
-    readonly keys: readonly string[];
-    readonly args: readonly string[];
-  }
+  | EvalRequest
   | { readonly kind: "loadScript"; readonly script: string }
   | { readonly kind: "scriptsExist"; readonly hashes: readonly string[] }
   | { readonly kind: "flushScripts" };
 
-/** The reply as bytes of the Redis protocol. */
+/** The reply in the Redis protocol: its bytes, or a text with a letter for each of them. */
 export interface ScriptAnswer {
   readonly kind: "script";
-  readonly reply: Uint8Array;
+  readonly reply: Uint8Array | string;
+}
+
+export function putReply(out: ByteWriter, { reply }: ScriptAnswer): void {
+  if (typeof reply === "string") out.latin1(reply);
+  else out.raw(reply);
 }
 
 /** What a script may ask of the server while it runs. */
@@ -79,31 +86,59 @@ const BY_HASH = 1;
 const READ_ONLY = 2;
 const RESP3 = 4;
 
-/** The question as it waits for its turn, within this process: a 1, which no question in JSON begins with. */
-export function encodeScriptRequest(request: ScriptRequest): Uint8Array {
-  const out = new ByteWriter();
+/** The words of a request: the i-th is `bytes[starts[i], ends[i])`. */
+export interface Words {
+  readonly bytes: Uint8Array;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly count: number;
+}
+
+/**
+ * Appends the question as it waits for its turn, within this process: a 1, which no question in JSON begins
+ * with. The words are those of an EVAL, which its name and the number of its keys are among.
+ */
+export function encodeEval(
+  out: ByteWriter,
+  words: Words,
+  keyCount: number,
+  { isByHash, isReadOnly, isResp3 }: Pick<EvalRequest, "isByHash" | "isReadOnly" | "isResp3">,
+): void {
+  out.u8(IS_SCRIPT);
+  out.u8(KINDS.indexOf("eval"));
+  out.u8((isByHash ? BY_HASH : 0) | (isReadOnly ? READ_ONLY : 0) | (isResp3 ? RESP3 : 0));
+  const firstArgument = 3 + keyCount;
+  putWords(out, words, 1, 2);
+  putWords(out, words, 3, firstArgument);
+  putWords(out, words, firstArgument, words.count);
+}
+
+function putWords(out: ByteWriter, words: Words, from: number, to: number): void {
+  out.u32(to - from);
+  for (let i = from; i < to; i++) {
+    const [start, end] = [words.starts[i]!, words.ends[i]!];
+    out.u32(end - start);
+    out.slice(words.bytes, start, end);
+  }
+}
+
+/** The same for all others. */
+export function encodeScriptRequest(
+  out: ByteWriter,
+  request: Exclude<ScriptRequest, EvalRequest>,
+): void {
   out.u8(IS_SCRIPT);
   out.u8(KINDS.indexOf(request.kind));
   switch (request.kind) {
-    case "eval":
-      out.u8(
-        (request.isByHash ? BY_HASH : 0) | (request.isReadOnly ? READ_ONLY : 0) |
-          (request.isResp3 ? RESP3 : 0),
-      );
-      putTexts(out, [request.script]);
-      putTexts(out, request.keys);
-      putTexts(out, request.args);
-      break;
     case "loadScript":
       putTexts(out, [request.script]);
       break;
     case "scriptsExist":
       putTexts(out, request.hashes);
   }
-  return out.copy();
 }
 
-/** True where the constant command at `bytes[offset]` has what `encodeScriptRequest` gave. */
+/** True where the constant command at `bytes[offset]` has what `encodeEval` or `encodeScriptRequest` gave. */
 export function isScriptRequest(bytes: Uint8Array, offset: number): boolean {
   return commandLength(bytes, offset) > COMMAND_HEAD_BYTES &&
     bytes[offset + COMMAND_HEAD_BYTES] === IS_SCRIPT;
@@ -115,7 +150,7 @@ export function mayWrite(bytes: Uint8Array, offset: number): boolean {
   return KINDS[bytes[at]!] === "eval" && (bytes[at + 1]! & READ_ONLY) === 0;
 }
 
-/** What `encodeScriptRequest` put into the constant command at `bytes[offset]`. */
+/** What `encodeEval` or `encodeScriptRequest` put into the constant command at `bytes[offset]`. */
 export function takeScriptRequest(bytes: Uint8Array, offset: number): ScriptRequest {
   let at = offset + COMMAND_HEAD_BYTES + 1;
   const kind = KINDS[bytes[at++]!]!;
@@ -125,7 +160,7 @@ export function takeScriptRequest(bytes: Uint8Array, offset: number): ScriptRequ
     const found: string[] = [];
     for (let i = 0; i < count; i++) {
       const length = readU32(bytes, at);
-      found.push(latin1(bytes.subarray(at + 4, at + 4 + length)));
+      found.push(latin1(bytes, at + 4, at + 4 + length));
       at += 4 + length;
     }
     return found;
@@ -153,6 +188,6 @@ function putTexts(out: ByteWriter, texts: readonly string[]): void {
   out.u32(texts.length);
   for (const text of texts) {
     out.u32(text.length);
-    out.raw(latin1Bytes(text));
+    out.latin1(text);
   }
 }

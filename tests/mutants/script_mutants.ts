@@ -24,8 +24,8 @@ export const SCRIPTS: readonly TestedMutant[] = [
     SERIAL,
   ], [
     "node/scripts/script_group.ts",
-    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
-    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
+    "    const touched = this.#touched();\n",
+    "    const touched = this.#touched().slice(0, 0);\n",
   ]),
   tested([
     "script-store-kept",
@@ -73,8 +73,8 @@ export const SCRIPTS: readonly TestedMutant[] = [
 export const SIMULATED_SCRIPTS: readonly Mutant[] = [
   mutant("script-blind", "What a script has read may change before its writes are applied", [
     "node/scripts/script_group.ts",
-    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);\n",
-    "    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, 0);\n    this.touched.clear();\n",
+    "    const touched = this.#touched();\n",
+    "    const touched = this.#touched().slice(0, 0);\n",
   ]),
   mutant("script-unconfirmed", "A leader that may be none answers a script that wrote nothing", [
     "node/scripts/script_queue.ts",

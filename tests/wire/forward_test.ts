@@ -24,7 +24,7 @@ import {
 import { encodeForwarded, forwardedProblem } from "../../lib/wire/forward/forwarded_commands.ts";
 import { questionProblem } from "../../lib/wire/forward/forwarded_questions.ts";
 import { ProtocolError } from "../../lib/wire/rpc/rpc.ts";
-import { encodeScriptRequest } from "../../lib/wire/scripts.ts";
+import { encodeEval, encodeScriptRequest, takeScriptRequest } from "../../lib/wire/scripts.ts";
 
 const encoder = new TextEncoder();
 const TIME = { nowMs: () => 1_234.5, aheadOfWallMs: () => -3 };
@@ -47,6 +47,23 @@ function deleteOf(key: string): Uint8Array {
 
 function questionOf(value: Uint8Array): Uint8Array {
   return bytesOf((out) => void encodeCommand(out, Op.constant, value, 0, 0, 0, value.length));
+}
+
+/** An EVAL with two keys, of a client that speaks version 3. */
+function evalQuestion(...words: string[]): Uint8Array {
+  const ends = words.map((_, i) => words.slice(0, i + 1).join("").length);
+  const request = {
+    bytes: encoder.encode(words.join("")),
+    starts: new Int32Array(ends.map((end, i) => end - words[i]!.length)),
+    ends: new Int32Array(ends),
+    count: words.length,
+  };
+  const flags = { isByHash: false, isReadOnly: false, isResp3: true };
+  return bytesOf((out) => encodeEval(out, request, 2, flags));
+}
+
+function scriptQuestion(request: Parameters<typeof encodeScriptRequest>[1]): Uint8Array {
+  return bytesOf((out) => encodeScriptRequest(out, request));
 }
 
 function forwarded(action: Action, command: Uint8Array, userId = 0): Uint8Array {
@@ -255,28 +272,21 @@ Deno.test("forward: questions are checked, and one that counts on loopback alone
 });
 
 Deno.test("forward: a script's question is taken whole, and nothing that is cut or bent", () => {
-  const request = {
-    kind: "eval",
-    script: "return 1",
-    isByHash: false,
-    isReadOnly: false,
-    isResp3: true,
-    keys: ["a", "b"],
-    args: [""],
-  } as const;
+  const bytes = evalQuestion("eval", "return 1", "2", "a", "b", "");
   const others = [
     { kind: "loadScript", script: "x" },
     { kind: "scriptsExist", hashes: ["a", "b"] },
     { kind: "flushScripts" },
   ] as const;
-  for (const one of [request, ...others]) {
-    const bytes = encodeScriptRequest(one);
-    assertEquals(questionProblem(bytes, 0, bytes.length), null);
-    for (let end = 0; end < bytes.length; end++) {
-      assert(questionProblem(bytes, 0, end) !== null, `${one.kind} cut at ${end}`);
+  for (const one of [bytes, ...others.map(scriptQuestion)]) {
+    assertEquals(questionProblem(one, 0, one.length), null);
+    for (let end = 0; end < one.length; end++) {
+      assert(questionProblem(one, 0, end) !== null, `kind ${one[1]} cut at ${end}`);
     }
   }
-  const bytes = encodeScriptRequest(request);
+  const taken = takeScriptRequest(questionOf(bytes), 0);
+  const request = { script: "return 1", isByHash: false, isReadOnly: false, isResp3: true };
+  assertEquals(taken, { kind: "eval", ...request, keys: ["a", "b"], args: [""] });
   for (let at = 1; at < bytes.length; at++) {
     for (const value of [0, 1, 127, 255]) {
       const bent = bytes.slice();
@@ -314,7 +324,7 @@ Deno.test("forward: any bytes as commands are a problem at worst", () => {
   const good = new Uint8Array([
     ...forwarded(Action.write, deleteOf("k")),
     ...forwarded(Action.read, getOf("key")),
-    ...forwarded(Action.ask, questionOf(encodeScriptRequest({ kind: "flushScripts" })), 5),
+    ...forwarded(Action.ask, questionOf(scriptQuestion({ kind: "flushScripts" })), 5),
   ]);
   const parse = (bytes: Uint8Array) => {
     const codec = new ForwardCodec(new ClientAccess(), 1_000);

@@ -1,14 +1,13 @@
 /** What is answered to questions about scripts before, or without, running one. */
 import { Access } from "../../kv/users/command_numbers.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
 import { ClientError } from "../../wire/command_batch.ts";
-import type { ScriptAnswer, ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
+import type { EvalRequest, ScriptAnswer, ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
 
 /** What SCRIPT asks of the engine alone: the reply, as lines of the Redis protocol. */
 export function engineReply(
   engine: ScriptEngine,
-  request: Exclude<ScriptRequest, { readonly kind: "eval" }>,
+  request: Exclude<ScriptRequest, EvalRequest>,
 ): string {
   switch (request.kind) {
     case "loadScript": {
@@ -29,14 +28,14 @@ export function engineReply(
 /** Why a client may not run a script on the keys that it declares; 0 where it may. */
 export function keyDenial(
   { access }: NodeSession,
-  request: ScriptRequest & { readonly kind: "eval" },
+  request: EvalRequest,
 ): ClientError | 0 {
   const needed = request.isReadOnly ? Access.read : Access.both;
-  const areOpen = request.keys.every((key) => access.mayTouch(needed, latin1Bytes(key)));
+  const areOpen = request.keys.every((key) => access.mayTouchText(needed, key));
   return areOpen ? 0 : ClientError.notPermittedKey;
 }
 
 /** A line of the Redis protocol, or several. */
 export function replyOf(reply: string): ScriptAnswer {
-  return { kind: "script", reply: latin1Bytes(reply) };
+  return { kind: "script", reply };
 }

@@ -6,22 +6,11 @@
 import { encodeKeyOnly, Op } from "../../kv/commands/command.ts";
 import { Result } from "../../kv/commands/result.ts";
 import type { Store } from "../../kv/store.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import type { LogTime } from "../../wire/codec.ts";
+import { KeyUse } from "./key_use.ts";
 import { type GroupEvents, mayShareAll, type RunEffects, ScriptGroup } from "./script_group.ts";
 import type { ScriptRun } from "./script_run.ts";
-
-/** A key that is in the batch's own store, or known to be absent. */
-export interface KeyUse {
-  /** The version that is applied; 0: absent. */
-  readonly version: number;
-  /** Its time has come on this leader, and that is not applied yet. */
-  readonly isDue: boolean;
-  /** Who has read it, and who has written it, or both. */
-  readonly readers: Set<ScriptGroup>;
-  writer: ScriptGroup | null;
-}
 
 export class ScriptBatch {
   readonly real: Store;
@@ -29,19 +18,34 @@ export class ScriptBatch {
   /** What it is for all of the batch. */
   readonly time: LogTime;
   readonly groups = new Set<ScriptGroup>();
+  /** What the scripts write, encoded, one after the other. */
+  readonly writes: ByteWriter;
   /** The store holds what a script wrote that is not to be done: nothing more can be run on it. */
   isSpoiled = false;
   isOver = false;
+  #runs = 0;
   readonly #uses = new Map<string, KeyUse>();
   readonly #events: GroupEvents;
 
-  /** `scratch` holds nothing; it does again after `end`, unless the batch was spoiled. */
-  constructor(real: Store, scratch: Store, time: LogTime, events: GroupEvents) {
+  /** `scratch` holds nothing; it does again after `end`, unless the batch was spoiled. So does `writes`. */
+  constructor(
+    real: Store,
+    scratch: Store,
+    writes: ByteWriter,
+    time: LogTime,
+    events: GroupEvents,
+  ) {
     this.real = real;
     this.scratch = scratch;
+    this.writes = writes;
     this.time = time;
     this.#events = events;
     scratch.beginEntry(scratch.appliedIndex + 1, time.nowMs());
+  }
+
+  /** The number of the next run, from 1. */
+  beginRun(): number {
+    return ++this.#runs;
   }
 
   use(key: string): KeyUse | undefined {
@@ -49,19 +53,9 @@ export class ScriptBatch {
   }
 
   noteCopied(key: string, version: number, isDue: boolean): KeyUse {
-    const use = { version, isDue, readers: new Set<ScriptGroup>(), writer: null };
+    const use = new KeyUse(key, version, isDue);
     this.#uses.set(key, use);
     return use;
-  }
-
-  /** Whoever has written one of these keys. */
-  writersOf(keys: Iterable<string>): ScriptGroup[] {
-    const writers = new Set<ScriptGroup>();
-    for (const key of keys) {
-      const writer = this.#uses.get(key)?.writer ?? null;
-      if (writer !== null) writers.add(writer);
-    }
-    return [...writers];
   }
 
   /**
@@ -69,43 +63,62 @@ export class ScriptBatch {
    * that it can't share one with and has to wait for.
    */
   join(run: ScriptRun, effects: RunEffects): ScriptGroup | null {
-    const others = new Set(this.writersOf(effects.touched.keys()));
-    for (const key of effects.written) {
-      for (const reader of this.#uses.get(key)!.readers) others.add(reader);
+    const { touched, written } = effects;
+    const others = dependsOn(effects);
+    let group: ScriptGroup | null = null;
+    if (others !== null) {
+      const [first, ...rest] = others;
+      if (!mayShareAll(run, effects, others)) return first!;
+      group = first!;
+      for (const other of rest) this.#merge(other, group);
     }
-    const [first, ...rest] = others;
-    if (first !== undefined && !mayShareAll(run, effects, others)) return first;
-    const group = first ?? new ScriptGroup(this.#events);
-    for (const other of rest) this.#merge(other, group);
+    group ??= new ScriptGroup(this.#events);
     group.add(run, effects);
     this.groups.add(group);
-    for (const key of effects.touched.keys()) this.#uses.get(key)!.readers.add(group);
-    for (const key of effects.written) this.#uses.get(key)!.writer = group;
+    for (let i = 0; i < touched.length; i++) touched[i]!.addReader(group);
+    for (let i = 0; i < written.length; i++) written[i]!.writer = group;
     return null;
   }
 
   #merge(other: ScriptGroup, into: ScriptGroup): void {
     this.groups.delete(other);
-    for (const key of other.touched.keys()) {
-      const use = this.#uses.get(key)!;
-      use.readers.delete(other);
-      use.readers.add(into);
-      if (use.writer === other) use.writer = into;
-    }
+    for (const { touched } of other.effects) for (const use of touched) use.moveTo(into, other);
     into.takeOver(other);
   }
 
   /** Empties the store again. */
   end(): void {
     this.isOver = true;
+    this.writes.clear();
     if (this.isSpoiled) return;
-    const one = new ByteWriter(64);
+    const [keys, one] = [new ByteWriter(64), new ByteWriter(64)];
     const result = new Result();
     for (const key of this.#uses.keys()) {
+      keys.clear();
+      keys.latin1(key);
       one.clear();
-      encodeKeyOnly(one, Op.delete, latin1Bytes(key), 0, key.length);
+      encodeKeyOnly(one, Op.delete, keys.bytes, 0, keys.length);
       this.scratch.applyCommand(one.bytes, 0, result);
     }
     this.scratch.endEntry();
   }
+}
+
+/** True where one of these keys was written by a script before. */
+export function areWritten(uses: readonly KeyUse[]): boolean {
+  for (let i = 0; i < uses.length; i++) if (uses[i]!.writer !== null) return true;
+  return false;
+}
+
+/** Whoever has written what the run has touched, or touched what it has written; null: nobody. */
+function dependsOn({ touched, written }: RunEffects): Set<ScriptGroup> | null {
+  let others: Set<ScriptGroup> | null = null;
+  for (let i = 0; i < touched.length; i++) {
+    const { writer } = touched[i]!;
+    if (writer !== null) (others ??= new Set()).add(writer);
+  }
+  for (let i = 0; i < written.length; i++) {
+    if (written[i]!.isRead) written[i]!.addReadersTo(others ??= new Set());
+  }
+  return others;
 }

@@ -2,16 +2,18 @@
  * The scripts whose writes go into the log as one transaction: each of them has seen what those before it
  * wrote, so all are done, or none is. It depends on the versions of all keys that they have touched.
  */
-import { COMMAND_HEAD_BYTES, endCommand, Op } from "../../kv/commands/command.ts";
+import { COMMAND_HEAD_BYTES, encodeCommand, endCommand, Op } from "../../kv/commands/command.ts";
 import { type Result, Status } from "../../kv/commands/result.ts";
 import { encodeByUser } from "../../kv/users/operations.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
-import { ByteWriter, writeU32 } from "../../util/bytes.ts";
+import { type ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { denialOf } from "../../wire/client_access.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { ClientPace } from "../session/client_pace.ts";
 import type { Proposer } from "../session/session_host.ts";
+import type { KeyUse } from "./key_use.ts";
 import type { ScriptRun } from "./script_run.ts";
+
+const NO_BYTES = new Uint8Array(0);
 
 /** What became of a script's writes. */
 export type Ending =
@@ -31,11 +33,12 @@ export interface GroupEvents {
 
 /** What one run has touched and written. */
 export interface RunEffects {
-  /** Each key with the version that is applied; 0: absent. */
-  readonly touched: ReadonlyMap<string, number>;
-  readonly written: ReadonlySet<string>;
-  /** Its writes, encoded, each after the tag of its result. */
-  readonly writes: Uint8Array;
+  /** Each key once. */
+  readonly touched: readonly KeyUse[];
+  readonly written: readonly KeyUse[];
+  /** Its writes, encoded, each after the tag of its result: this part of those of its batch. */
+  readonly writesStart: number;
+  readonly writesEnd: number;
   readonly writeCount: number;
 }
 
@@ -45,11 +48,10 @@ const SHARED_BYTES_MAX = 262_144;
 export class ScriptGroup implements Proposer {
   /** In the order in which they were run. */
   readonly runs: ScriptRun[] = [];
-  readonly touched = new Map<string, number>();
-  readonly written = new Set<string>();
   /** Scripts that go on when this is over. */
   readonly waiters: ScriptRun[] = [];
-  readonly #effects: RunEffects[] = [];
+  /** Of these runs. */
+  readonly effects: RunEffects[] = [];
   readonly #events: GroupEvents;
   /** Of its writes. */
   bytes = 0;
@@ -69,43 +71,52 @@ export class ScriptGroup implements Proposer {
 
   add(run: ScriptRun, effects: RunEffects): void {
     this.runs.push(run);
-    this.#effects.push(effects);
-    this.bytes += effects.writes.length;
-    for (const [key, version] of effects.touched) this.touched.set(key, version);
-    for (const key of effects.written) this.written.add(key);
+    this.effects.push(effects);
+    this.bytes += effects.writesEnd - effects.writesStart;
   }
 
   /** Takes over all runs of `other`, each in its place. */
   takeOver(other: ScriptGroup): void {
     const all = [this, other].flatMap((group) =>
-      group.runs.map((run, at) => ({ run, effects: group.#effects[at]! }))
+      group.runs.map((run, at) => ({ run, effects: group.effects[at]! }))
     );
     all.sort((a, b) => a.run.asked.order - b.run.asked.order);
-    this.runs.length = this.#effects.length = this.bytes = 0;
+    this.runs.length = this.effects.length = this.bytes = 0;
     for (const { run, effects } of all) this.add(run, effects);
     this.waiters.push(...other.waiters);
   }
 
-  /** The transaction. */
-  encode(): Uint8Array {
-    const { userId, asked: { command } } = this.runs[0]!;
-    const out = new ByteWriter(this.bytes + 64);
+  /** Puts the transaction into `out`, which is empty; `writes` are those of its batch. */
+  encode(out: ByteWriter, writes: ByteWriter): void {
+    const { effects, runs } = this;
+    const { userId, asked: { command } } = runs[0]!;
     if (userId !== 0) encodeByUser(out, userId, command);
-    const at = out.length;
-    out.raw(new Uint8Array(COMMAND_HEAD_BYTES + 8));
-    out.bytes[at + 4] = Op.transaction;
-    const writeCount = this.#effects.reduce((sum, effects) => sum + effects.writeCount, 0);
-    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, this.touched.size);
+    const at = encodeCommand(out, Op.transaction, NO_BYTES, 0, 0, 0, 0);
+    let writeCount = 0;
+    for (let i = 0; i < effects.length; i++) writeCount += effects[i]!.writeCount;
+    const touched = this.#touched();
+    writeU32(out.bytes, at + COMMAND_HEAD_BYTES, touched.length);
     writeU32(out.bytes, at + COMMAND_HEAD_BYTES + 4, writeCount);
-    for (const [key, version] of this.touched) {
+    for (let i = 0; i < touched.length; i++) {
+      const { key, version } = touched[i]!;
       out.u64(version);
       out.u16(key.length);
-      out.raw(latin1Bytes(key));
+      out.latin1(key);
     }
-    for (const { writes } of this.#effects) out.raw(writes);
+    for (let i = 0; i < effects.length; i++) {
+      out.slice(writes.bytes, effects[i]!.writesStart, effects[i]!.writesEnd);
+    }
     endCommand(out, at);
     if (userId !== 0) endCommand(out, 0);
-    return out.copy();
+  }
+
+  /** All keys that its runs have touched, each once. */
+  #touched(): readonly KeyUse[] {
+    const { effects } = this;
+    if (effects.length === 1) return effects[0]!.touched;
+    const all = new Set<KeyUse>();
+    for (const { touched } of effects) for (const use of touched) all.add(use);
+    return [...all];
   }
 
   beforeApply(): void {}
@@ -130,17 +141,17 @@ export class ScriptGroup implements Proposer {
   }
 
   #end(endingOf: (effects: RunEffects) => Ending): void {
-    this.#events.ended(this, this.#effects.map(endingOf));
+    this.#events.ended(this, this.effects.map(endingOf));
   }
 }
 
 /** True where `run` and those of all these groups may share one transaction. */
 export function mayShareAll(
   run: ScriptRun,
-  { writes }: RunEffects,
+  { writesStart, writesEnd }: RunEffects,
   groups: ReadonlySet<ScriptGroup>,
 ): boolean {
-  let bytes = writes.length;
+  let bytes = writesEnd - writesStart;
   for (const group of groups) {
     if (!group.runs.every((other) => mayShare(run, other))) return false;
     bytes += group.bytes;

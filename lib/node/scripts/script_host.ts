@@ -42,8 +42,8 @@ export interface ScriptHost {
     batch: ScriptBatch,
     isHeld: (key: string) => boolean,
   ): Attempt;
-  /** Puts a transaction into the log's next entry; or why not. */
-  append(group: ScriptGroup, bytes: Uint8Array): ClientError | 0;
+  /** Puts the transaction `bytes[0, end)` into the log's next entry; or why not. */
+  append(group: ScriptGroup, bytes: Uint8Array, end: number): ClientError | 0;
   /** Calls `confirmed` with the number that it returns, or a later one, once such a read round is. */
   expectRound(waiter: { confirmed(round: number): void }): number;
   /** A client's script came in, or was answered; so many are to be run with the next entry. */

@@ -5,12 +5,13 @@
  * that were in the log, and not applied, when they were run.
  */
 import { NEEDED_VERSION } from "../../kv/cluster_version.ts";
+import { ByteWriter } from "../../util/bytes.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import type { Answer } from "../../wire/questions.ts";
 import type { ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
 import { engineReply, keyDenial, replyOf } from "./script_answers.ts";
-import type { ScriptBatch } from "./script_batch.ts";
+import { areWritten, type ScriptBatch } from "./script_batch.ts";
 import type { Ending, GroupEvents, ScriptGroup } from "./script_group.ts";
 import type { EngineQuestion, ScriptHost } from "./script_host.ts";
 import { ScriptRun } from "./script_run.ts";
@@ -20,6 +21,8 @@ const LOSSES_MAX = 8;
 /** One step of the engine, in ns: what reads are counted in. */
 const STEP_NS = 50;
 const READERS_MAX = 1_000;
+/** A buffer that one transaction made larger than this is given back. */
+const KEPT_BYTES = 65_536;
 
 const NOBODY_HOLDS = () => false;
 
@@ -41,6 +44,9 @@ export class ScriptQueue implements GroupEvents {
   readonly #readers = new Set<string>();
   /** By key that is written by what is in the log, and not applied: by which transaction. */
   readonly #holders = new Map<string, ScriptGroup>();
+  readonly #isHeld = (key: string): boolean => this.#holders.has(key);
+  /** A transaction on its way to the log. */
+  #encoded = new ByteWriter();
   #ended: (readonly [ScriptGroup, readonly Ending[]])[] = [];
   #term = 0;
   #order = 0;
@@ -209,7 +215,7 @@ export class ScriptQueue implements GroupEvents {
       const holder = this.#holders.get(key);
       if (holder !== undefined) return this.#wait(run, holder);
     }
-    return this.#attempt(batch, run, (key) => this.#holders.has(key));
+    return this.#attempt(batch, run, this.#isHeld);
   }
 
   #attempt(
@@ -221,7 +227,7 @@ export class ScriptQueue implements GroupEvents {
     if (attempt.kind === "stopped") return replyOf(attempt.reply);
     if (attempt.kind === "wait") return this.#wait(run, this.#holders.get(attempt.key)!);
     const { effects, reply, isDecided } = attempt;
-    const hasSeenOthers = batch.writersOf(effects.touched.keys()).length > 0;
+    const hasSeenOthers = areWritten(effects.touched);
     if (!isDecided && !hasSeenOthers) {
       if (run.isConfirmed) return replyOf(reply);
       if (this.#readers.size >= READERS_MAX) this.#readers.clear();
@@ -248,15 +254,21 @@ export class ScriptQueue implements GroupEvents {
 
   /** Puts the batch's transactions into the log. */
   #close(batch: ScriptBatch): void {
+    const out = this.#encoded;
     for (const group of batch.groups) {
-      const error = this.#host.append(group, group.encode());
+      out.clear();
+      group.encode(out, batch.writes);
+      const error = this.#host.append(group, out.bytes, out.length);
       if (error !== 0) this.#notAppended(group, error);
       else {
         for (const run of group.runs) run.isUnderWay = true;
         // What only reads may have written nothing, on keys that others hold.
-        for (const key of group.written) this.#holders.set(key, group);
+        for (const { written } of group.effects) {
+          for (let i = 0; i < written.length; i++) this.#holders.set(written[i]!.key, group);
+        }
       }
     }
+    if (out.bytes.length > KEPT_BYTES) this.#encoded = new ByteWriter();
     batch.end();
   }
 
@@ -273,10 +285,14 @@ export class ScriptQueue implements GroupEvents {
   }
 
   #conclude(group: ScriptGroup, endings: readonly Ending[]): void {
-    for (const key of group.written) {
-      if (this.#holders.get(key) === group) this.#holders.delete(key);
+    for (const { written } of group.effects) {
+      for (let i = 0; i < written.length; i++) {
+        const { key } = written[i]!;
+        if (this.#holders.get(key) === group) this.#holders.delete(key);
+      }
     }
-    for (const [at, run] of group.runs.entries()) {
+    for (let at = 0; at < group.runs.length; at++) {
+      const run = group.runs[at]!;
       // Of a leadership that is over, it was answered already.
       if (!this.#runs.has(run)) continue;
       run.isUnderWay = false;

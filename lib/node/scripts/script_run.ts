@@ -1,8 +1,6 @@
 /** One script on its way: from its question to its reply, however often it has to be run for that. */
-import type { ScriptRequest } from "../../wire/scripts.ts";
+import type { EvalRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
-
-export type EvalRequest = ScriptRequest & { readonly kind: "eval" };
 
 /** What it takes to ask for a script. */
 export interface AskedScript {

@@ -15,10 +15,11 @@ import {
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
 import { Result, Status } from "../../kv/commands/result.ts";
 import { Rewriting } from "../../kv/commands/rewriting.ts";
-import { latin1, latin1Bytes } from "../../kv/users/user.ts";
+import { latin1 } from "../../kv/users/user.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import type { CalledOperation } from "../../wire/resp/resp_script_calls.ts";
-import type { KeyUse, ScriptBatch } from "./script_batch.ts";
+import type { KeyUse } from "./key_use.ts";
+import type { ScriptBatch } from "./script_batch.ts";
 import type { RunEffects } from "./script_group.ts";
 
 const GROUPS: ReadonlySet<number> = new Set([
@@ -38,6 +39,8 @@ const READ_NS_MAX = 10_000_000;
 /** What copying a byte takes, in ns. */
 const NS_A_BYTE = 2;
 const COPY_NS = 1_000;
+/** A buffer that one value made larger than this is given back. */
+const KEPT_BYTES = 65_536;
 
 /** What ends a run from within one of its commands: nothing of it is done. */
 export class ScriptStop {
@@ -51,14 +54,18 @@ export class ScriptStop {
   }
 }
 
+/** One for all scripts, as one runs at a time. */
 export class ScriptStore {
-  readonly #batch: ScriptBatch;
-  readonly #isHeld: (key: string) => boolean;
+  #batch!: ScriptBatch;
+  #isHeld!: (key: string) => boolean;
   readonly #result = new Result();
-  /** The keys that were touched, each with the version that is applied; 0: absent. */
-  readonly touched = new Map<string, number>();
-  readonly #written = new Set<string>();
-  readonly #writes = new ByteWriter();
+  /** The run's number in its batch. */
+  #run = 0;
+  /** The keys that were touched, and those of them that were written. */
+  #touched: KeyUse[] = [];
+  #written: KeyUse[] = [];
+  /** Of those of the batch. */
+  #writesStart = 0;
   #writeCount = 0;
   #copiedBytes = 0;
   readonly #rewriting = new Rewriting();
@@ -68,11 +75,26 @@ export class ScriptStore {
   work = 0;
   /** A key's time has come on this leader, and that is not applied yet. */
   hasSeenDue = false;
+  readonly #places: number[] = [];
+  /** What is copied: its key and value, and the command that sets them. */
+  #source = new ByteWriter();
+  #set = new ByteWriter();
 
   /** `isHeld`: somebody's writes to the key are in the log, and not applied. */
-  constructor(batch: ScriptBatch, isHeld: (key: string) => boolean) {
+  begin(batch: ScriptBatch, isHeld: (key: string) => boolean): void {
     this.#batch = batch;
     this.#isHeld = isHeld;
+    this.#run = batch.beginRun();
+    this.#touched = [];
+    this.#written = [];
+    this.#writesStart = batch.writes.length;
+    this.#writeCount = 0;
+    this.#copiedBytes = 0;
+    this.#rewriting.clear();
+    this.#rewrittenBytes = 0;
+    this.#readNs = 0;
+    this.work = 0;
+    this.hasSeenDue = false;
   }
 
   get hasWritten(): boolean {
@@ -81,17 +103,20 @@ export class ScriptStore {
 
   /** Does an operation of the script. @throws {ScriptStop} */
   run({ bytes, start, end, isWrite, replyMode }: CalledOperation): Result {
-    this.#touchAll(bytes, innerOf(bytes, start), isWrite);
-    if (!isWrite) return this.#read(bytes, innerOf(bytes, start));
+    const inner = innerOf(bytes, start);
+    this.#touchAll(bytes, inner, isWrite);
+    if (!isWrite) return this.#read(bytes, inner);
     this.#countRewriting(bytes, start);
-    this.#writes.u8(replyMode);
-    this.#writes.slice(bytes, start, end);
+    const { writes, time, scratch } = this.#batch;
+    writes.u8(replyMode);
+    writes.slice(bytes, start, end);
     this.#writeCount++;
-    const own = bytes.slice(innerOf(bytes, start), end);
-    const places: number[] = [];
-    findAbsoluteTimes(own, 0, own.length, 0, places);
-    moveAbsoluteTimes(own, places, this.#batch.time.aheadOfWallMs());
-    this.#batch.scratch.applyCommand(own, 0, this.#result);
+    // In place: what goes into the log is copied, and has its times moved when it gets there.
+    const places = this.#places;
+    places.length = 0;
+    findAbsoluteTimes(bytes, inner, end, inner, places);
+    if (places.length > 0) moveAbsoluteTimes(bytes, places, time.aheadOfWallMs());
+    scratch.applyCommand(bytes, inner, this.#result);
     return this.#result;
   }
 
@@ -117,10 +142,24 @@ export class ScriptStore {
     }
   }
 
+  /** Of what it has written so far. */
+  get writtenBytes(): number {
+    return this.#batch.writes.length - this.#writesStart;
+  }
+
   effects(): RunEffects {
-    const { touched } = this;
-    const writes = this.#writes.copy();
-    return { touched, written: this.#written, writes, writeCount: this.#writeCount };
+    return {
+      touched: this.#touched,
+      written: this.#written,
+      writesStart: this.#writesStart,
+      writesEnd: this.#batch.writes.length,
+      writeCount: this.#writeCount,
+    };
+  }
+
+  /** What it has written goes nowhere. */
+  drop(): void {
+    this.#batch.writes.length = this.#writesStart;
   }
 
   #touchAll(bytes: Uint8Array, at: number, isWrite: boolean): void {
@@ -134,14 +173,28 @@ export class ScriptStore {
     const length = keyLength(bytes, at);
     if (length === 0) return;
     const start = keyOffset(bytes, at);
-    const key = latin1(bytes.subarray(start, start + length));
-    if (isWrite) this.#written.add(key);
-    if (this.touched.has(key)) return;
-    if (this.#isHeld(key)) throw new ScriptStop(null, key);
-    this.work += COPY_NS;
-    const use = this.#batch.use(key) ?? this.#copyKey(key, bytes, start, length);
-    if (use.isDue) this.hasSeenDue = true;
-    this.touched.set(key, use.version);
+    const last = this.#touched.at(-1);
+    if (last !== undefined && isText(last.key, bytes, start, length)) {
+      if (isWrite) this.#write(last);
+      return;
+    }
+    const key = latin1(bytes, start, start + length);
+    let use = this.#batch.use(key);
+    if (use?.touchedIn !== this.#run) {
+      if (this.#isHeld(key)) throw new ScriptStop(null, key);
+      this.work += COPY_NS;
+      use ??= this.#copyKey(key, bytes, start, length);
+      if (use.isDue) this.hasSeenDue = true;
+      use.touchedIn = this.#run;
+      this.#touched.push(use);
+    }
+    if (isWrite) this.#write(use);
+  }
+
+  #write(use: KeyUse): void {
+    if (use.writtenIn === this.#run) return;
+    use.writtenIn = this.#run;
+    this.#written.push(use);
   }
 
   #copyKey(key: string, bytes: Uint8Array, start: number, length: number): KeyUse {
@@ -155,19 +208,32 @@ export class ScriptStore {
     if (this.#copiedBytes > COPIED_BYTES_MAX) {
       throw stopped("it touched more than 16 MiB of keys and values");
     }
-    this.#copy(latin1Bytes(key), result, deadlineMs);
+    const source = this.#source;
+    source.clear();
+    source.slice(bytes, start, start + length);
+    source.slice(result.bytes, result.offset, result.offset + result.length);
+    this.#copy(length, deadlineMs);
     return batch.noteCopied(key, version, false);
   }
 
-  #copy(key: Uint8Array, { bytes, offset, length }: Result, deadlineMs: number): void {
-    const source = new Uint8Array(key.length + length);
-    source.set(key);
-    source.set(bytes.subarray(offset, offset + length), key.length);
-    const out = new ByteWriter(source.length + 32);
+  /** Sets the key and the value that were put together, the key's length first. */
+  #copy(keyLength: number, deadlineMs: number): void {
+    const [source, out] = [this.#source, this.#set];
     const kind = deadlineMs === 0 ? ExpiryKind.never : ExpiryKind.absolute;
-    encodeSet(out, kind, deadlineMs, source, 0, key.length, key.length, source.length);
+    out.clear();
+    encodeSet(out, kind, deadlineMs, source.bytes, 0, keyLength, keyLength, source.length);
     this.#batch.scratch.applyCommand(out.bytes, 0, this.#result);
+    if (out.bytes.length <= KEPT_BYTES) return;
+    this.#source = new ByteWriter();
+    this.#set = new ByteWriter();
   }
+}
+
+/** True where `text` has just the letters `bytes[start, start + length)`. */
+function isText(text: string, bytes: Uint8Array, start: number, length: number): boolean {
+  if (text.length !== length) return false;
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  return true;
 }
 
 function stopped(why: string): ScriptStop {

@@ -20,6 +20,7 @@ import {
   encodeUsersAnswer,
   endReplyAnswer,
 } from "./forwarded_answers.ts";
+import { putReply } from "../scripts.ts";
 import { FORWARDED_HEAD_BYTES, forwardedLength, forwardedProblem } from "./forwarded_commands.ts";
 
 const FACTS: ClientFacts = {
@@ -146,7 +147,7 @@ export class ForwardCodec implements Codec {
     const at = beginReplyAnswer(out);
     switch (answer.kind) {
       case "script":
-        out.raw(answer.reply);
+        putReply(out, answer);
         break;
       case "wrongRule":
         writeLine(out, answer.why);

@@ -15,6 +15,7 @@ import {
   ReplyMode,
 } from "../command_batch.ts";
 import type { Answer } from "../questions.ts";
+import { putReply } from "../scripts.ts";
 import type { ClientWatches } from "../watching.ts";
 import { writeAclReply, writeAclResult, writeDeleted } from "./resp_acl_replies.ts";
 import { resetConnection } from "./resp_connection.ts";
@@ -190,7 +191,7 @@ export class RespCodec implements Codec {
       case "users":
         return writeAclReply(out, r, (replyMode & RESP3) !== 0);
       case "script":
-        return out.raw(answer.reply);
+        return putReply(out, answer);
       case "wrongRule":
         return writeLine(out, answer.why);
       case "write":

@@ -54,7 +54,8 @@ const DEFAULT_NAME = encoder.encode("default");
 export class RespRequest {
   readonly limits: RespLimits;
   readonly identity: RespIdentity;
-  readonly access: ClientAccess;
+  /** Of a connection always the same; scripts of all clients share one request. */
+  access: ClientAccess;
   // The connection.
   version: 2 | 3 = 2;
   name = "";
@@ -111,7 +112,7 @@ export class RespRequest {
 
   /** Argument `i`, a letter for each byte. */
   latin1(i: number): string {
-    return latin1(this.bytes.subarray(this.starts[i]!, this.ends[i]!));
+    return latin1(this.bytes, this.starts[i]!, this.ends[i]!);
   }
 
   length(i: number): number {

@@ -3,8 +3,9 @@
  * operation of the store. Errors have the words of Redis 7.0 where it has them.
  */
 import { COMMAND_HEAD_BYTES, commandLength } from "../../kv/commands/command.ts";
-import { latin1, latin1Bytes } from "../../kv/users/user.ts";
-import type { ClientAccess } from "../client_access.ts";
+import { latin1 } from "../../kv/users/user.ts";
+import { ByteWriter } from "../../util/bytes.ts";
+import { ClientAccess } from "../client_access.ts";
 import { Action, ClientError, CommandBatch } from "../command_batch.ts";
 import { ERROR_LINES } from "./resp_error_lines.ts";
 import { type RespLimits, RespRequest } from "./resp_request.ts";
@@ -26,32 +27,24 @@ export interface CalledOperation {
   readonly isWrite: boolean;
 }
 
+/** More of a call's words, or of their bytes, are given back after it. */
+const KEPT_WORDS = 64;
+const KEPT_BYTES = 65_536;
+
+/** One for all scripts, as one runs at a time: nothing that a command of the store does lasts in its request. */
 export class ScriptCommands {
-  readonly #limits: RespLimits;
-  readonly #batch = new CommandBatch();
+  readonly #request: RespRequest;
+  #words = new ByteWriter();
+  #isReadOnly = false;
 
   constructor(limits: RespLimits) {
-    this.#limits = limits;
+    this.#request = new RespRequest(limits, { clientId: 0, remote: "" }, new ClientAccess());
+    this.#request.batch = new CommandBatch();
   }
 
-  /** What one run of a script calls, for the client that has this access. */
-  caller(access: ClientAccess, isReadOnly: boolean): ScriptCaller {
-    return new ScriptCaller(this.#limits, this.#batch, access, isReadOnly);
-  }
-}
-
-class ScriptCaller {
-  readonly #request: RespRequest;
-  readonly #isReadOnly: boolean;
-
-  constructor(
-    limits: RespLimits,
-    batch: CommandBatch,
-    access: ClientAccess,
-    isReadOnly: boolean,
-  ) {
-    this.#request = new RespRequest(limits, { clientId: 0, remote: "" }, access);
-    this.#request.batch = batch;
+  /** What is parsed from now on is called by a script of the client that has this access. */
+  begin(access: ClientAccess, isReadOnly: boolean): void {
+    this.#request.access = access;
     this.#isReadOnly = isReadOnly;
   }
 
@@ -71,17 +64,21 @@ class ScriptCaller {
 
   #put(words: readonly string[]): void {
     const r = this.#request;
-    const text = words.join("");
-    r.bytes = latin1Bytes(text);
-    r.count = words.length;
-    r.starts = new Int32Array(words.length);
-    r.ends = new Int32Array(words.length);
-    let at = 0;
-    for (const [i, word] of words.entries()) {
-      r.starts[i] = at;
-      at += word.length;
-      r.ends[i] = at;
+    const count = words.length;
+    if (this.#words.bytes.length > KEPT_BYTES) this.#words = new ByteWriter();
+    if (r.starts.length < count || r.starts.length > KEPT_WORDS) {
+      r.starts = new Int32Array(Math.max(count, KEPT_WORDS));
+      r.ends = new Int32Array(Math.max(count, KEPT_WORDS));
     }
+    const out = this.#words;
+    out.clear();
+    for (let i = 0; i < count; i++) {
+      r.starts[i] = out.length;
+      out.latin1(words[i]!);
+      r.ends[i] = out.length;
+    }
+    r.bytes = out.bytes;
+    r.count = count;
   }
 
   #problem({ name, arity, flags, number, isJudgedLater }: RespCommand): string | null {
@@ -109,17 +106,12 @@ class ScriptCaller {
   /** What the handler has put into the batch. */
   #made(): CalledOperation | string {
     const { batch, access } = this.#request;
-    const [action, replyMode, start, end] = [
-      batch.actions[0],
-      batch.replies[0]!,
-      batch.starts[0]!,
-      batch.ends[0]!,
-    ];
+    const action = batch.actions[0];
+    const replyMode = batch.replies[0]!;
+    const start = batch.starts[0]!;
     const { bytes } = batch.bytes;
     if (action === Action.local) {
-      return latin1(
-        bytes.subarray(start + COMMAND_HEAD_BYTES, start + commandLength(bytes, start)),
-      );
+      return latin1(bytes, start + COMMAND_HEAD_BYTES, start + commandLength(bytes, start));
     }
     if (action !== Action.write && action !== Action.read) {
       return latin1(ERROR_LINES.get(replyMode) ?? ERROR_LINES.get(ClientError.command)!);
@@ -128,7 +120,7 @@ class ScriptCaller {
     if (denial !== 0) {
       return `-${denial === ClientError.notPermittedKey ? CANT_TOUCH : CANT_RUN}\r\n`;
     }
-    return { bytes, start, end, replyMode, isWrite: action === Action.write };
+    return { bytes, start, end: batch.ends[0]!, replyMode, isWrite: action === Action.write };
   }
 }
 

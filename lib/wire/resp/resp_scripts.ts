@@ -1,7 +1,12 @@
 /** EVAL and its kin, and SCRIPT: docs/scripts.md. They are questions, which the node answers. */
-import { Op } from "../../kv/commands/command.ts";
+import { endCommand, Op } from "../../kv/commands/command.ts";
 import { Action } from "../command_batch.ts";
-import { encodeScriptRequest, type ScriptRequest } from "../scripts.ts";
+import {
+  encodeEval,
+  encodeScriptRequest,
+  type EvalRequest,
+  type ScriptRequest,
+} from "../scripts.ts";
 import { arity } from "./resp_connection.ts";
 import { help } from "./resp_help.ts";
 import { RespMode } from "./resp_replies.ts";
@@ -38,18 +43,18 @@ export function evaluateReadOnlyByHash(r: RespRequest): void {
 
 export function script(r: RespRequest): void {
   if (r.is(1, "load")) {
-    if (arity(r, 3, "load")) ask(r, { kind: "loadScript", script: r.latin1(2) }, 0);
+    if (arity(r, 3, "load")) ask(r, { kind: "loadScript", script: r.latin1(2) });
     return;
   }
   if (r.is(1, "exists")) {
     if (!arity(r, -3, "exists")) return;
     const hashes: string[] = [];
     for (let i = 2; i < r.count; i++) hashes.push(r.shortText(i, 64));
-    return ask(r, { kind: "scriptsExist", hashes }, 0);
+    return ask(r, { kind: "scriptsExist", hashes });
   }
   if (r.is(1, "flush")) {
     const isWhole = r.count === 2 || (r.count === 3 && (r.is(2, "async") || r.is(2, "sync")));
-    if (isWhole) return ask(r, { kind: "flushScripts" }, 0);
+    if (isWhole) return ask(r, { kind: "flushScripts" });
     return r.refuse("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
   }
   if (r.is(1, "kill")) {
@@ -71,17 +76,23 @@ function run(r: RespRequest, isByHash: boolean, isReadOnly: boolean): void {
     return r.error("ERR Number of keys can't be greater than number of args");
   }
   for (let i = 3; i < 3 + keyCount; i++) if (!r.key(i)) return;
-  const [keys, args]: [string[], string[]] = [[], []];
-  for (let i = 3; i < r.count; i++) (i < 3 + keyCount ? keys : args).push(r.latin1(i));
-  const isResp3 = r.version === 3;
-  const script = r.latin1(1);
-  const key = keyCount > 0 ? 3 : 0;
-  ask(r, { kind: "eval", script, isByHash, isReadOnly, isResp3, keys, args }, key);
-}
-
-function ask(r: RespRequest, request: ScriptRequest, key: number): void {
   if (r.queue !== null) return r.refuse(IN_TRANSACTION);
   const { batch } = r;
-  const at = r.encodeKeyless(batch.bytes, Op.constant, encodeScriptRequest(request));
-  batch.add(Action.ask, RespMode.script, at, r.slot(key), r.command);
+  const at = r.encodeKeyless(batch.bytes, Op.constant);
+  encodeEval(batch.bytes, r, keyCount, { isByHash, isReadOnly, isResp3: r.version === 3 });
+  added(r, at, keyCount > 0 ? 3 : 0);
+}
+
+function ask(r: RespRequest, request: Exclude<ScriptRequest, EvalRequest>): void {
+  if (r.queue !== null) return r.refuse(IN_TRANSACTION);
+  const { batch } = r;
+  const at = r.encodeKeyless(batch.bytes, Op.constant);
+  encodeScriptRequest(batch.bytes, request);
+  added(r, at, 0);
+}
+
+/** The question is all that was encoded since `at`; `key` is its first key, or 0. */
+function added(r: RespRequest, at: number, key: number): void {
+  endCommand(r.batch.bytes, at);
+  r.batch.add(Action.ask, RespMode.script, at, r.slot(key), r.command);
 }
