@@ -9,6 +9,7 @@ const LEAST = -(2 ** 63);
 
 /** What `redis.call` gives for a reply (version 2). An error becomes a table with `err`. */
 export function replyToValue(machine: Machine, reply: string): Value {
+  if (reply === "+OK\r\n") return fieldTable(machine, "ok", "OK");
   return new ReplyReader(machine, reply).value();
 }
 
@@ -59,6 +60,12 @@ export function fieldTable(machine: Machine, name: string, text: string): LuaTab
 
 /** The reply for what a script returns. */
 export function valueToReply(machine: Machine, value: Value, isResp3: boolean): string {
+  if (typeof value === "number") {
+    machine.meter.step(1);
+    const text = `:${wholeText(value)}\r\n`;
+    machine.meter.make(text.length);
+    return text;
+  }
   const parts: string[] = [];
   const nothing = isResp3 ? "_\r\n" : "$-1\r\n";
   let bytes = 0;

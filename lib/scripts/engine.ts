@@ -36,6 +36,8 @@ export class LuaEngine implements ScriptEngine {
   readonly #byHash = new Map<string, Script>();
   readonly #bySource = new Map<string, Script>();
   #bytes = 0;
+  /** The one that was used last. */
+  #latest: Script | null = null;
   #calls: ScriptCalls | null = null;
   #seed = 1;
   compileSteps = 0;
@@ -58,7 +60,7 @@ export class LuaEngine implements ScriptEngine {
   }
 
   find(hash: string): string | null {
-    return this.#byHash.get(hash.toLowerCase())?.source ?? null;
+    return (this.#byHash.get(hash) ?? this.#byHash.get(hash.toLowerCase()))?.source ?? null;
   }
 
   writesNothing(source: string): boolean {
@@ -70,6 +72,7 @@ export class LuaEngine implements ScriptEngine {
     this.#byHash.clear();
     this.#bySource.clear();
     this.#bytes = 0;
+    this.#latest = null;
   }
 
   run({ script: source, keys, args, isResp3 }: ScriptRun, calls: ScriptCalls): ScriptOutcome {
@@ -81,27 +84,30 @@ export class LuaEngine implements ScriptEngine {
     this.#calls = calls;
     machine.globals.set("KEYS", listOf(keys));
     machine.globals.set("ARGV", listOf(args));
-    const ended = (reply: string, isKept: boolean): ScriptOutcome => {
-      this.#calls = null;
-      return { reply, isKept, steps: machine.meter.steps };
-    };
     try {
       const value = machine.call(script.fn, [], 0, "")[0];
-      return ended(valueToReply(machine, value, isResp3), true);
+      return this.#ended(valueToReply(machine, value, isResp3), true);
     } catch (error) {
-      if (error instanceof LuaError) return ended(errorReply(error, script.hash), true);
+      if (error instanceof LuaError) return this.#ended(errorReply(error, script.hash), true);
       if (!(error instanceof LimitError) && !isStackOverflow(error)) throw error;
       const why = error instanceof LimitError ? error.why : "its calls are too deep";
-      return ended(`-ERR the script was stopped: ${why}, nothing was done\r\n`, false);
+      return this.#ended(`-ERR the script was stopped: ${why}, nothing was done\r\n`, false);
     }
+  }
+
+  #ended(reply: string, isKept: boolean): ScriptOutcome {
+    this.#calls = null;
+    return { reply, isKept, steps: this.#machine.meter.steps };
   }
 
   /** The script, compiled; or its error as a line. */
   #find(source: string): Script | { readonly problem: string } {
+    if (this.#latest?.source === source) return this.#latest;
     const known = this.#bySource.get(source);
     if (known !== undefined) {
       this.#bySource.delete(source);
       this.#bySource.set(source, known);
+      this.#latest = known;
       return known;
     }
     if (source.length > SOURCE_BYTES_MAX) {
@@ -130,6 +136,7 @@ export class LuaEngine implements ScriptEngine {
     this.#bySource.set(script.source, script);
     this.#byHash.set(script.hash, script);
     this.#bytes += script.source.length;
+    this.#latest = script;
     for (const oldest of this.#bySource.values()) {
       if (this.#bySource.size <= SCRIPTS_MAX && this.#bytes <= SCRIPT_BYTES_MAX) return;
       this.#bySource.delete(oldest.source);
@@ -164,7 +171,7 @@ function isStackOverflow(error: unknown): boolean {
 
 function listOf(texts: readonly string[]): LuaTable {
   const table = new LuaTable();
-  for (const [i, text] of texts.entries()) table.set(i + 1, text);
+  for (let i = 0; i < texts.length; i++) table.items.push(texts[i]);
   return table;
 }
 

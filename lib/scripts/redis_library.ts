@@ -100,15 +100,26 @@ function wordsOf(machine: Machine, args: Arguments): string[] {
   if (args.count === 0) {
     raise(machine, "Please specify at least one argument for this redis lib call");
   }
-  const words = args.values.map((value) => {
-    if (typeof value === "string") return value;
-    if (typeof value === "number") return generalText(value, 17, false);
-    raise(machine, "Lua redis lib command arguments must be strings or integers");
-  });
+  const words: string[] = [];
+  let bytes = 0;
+  for (let i = 0; i < args.count; i++) {
+    const word = wordOf(machine, args.values[i]);
+    bytes += word.length;
+    words.push(word);
+  }
   // They are copied for the command, and again if it is put into the log.
   machine.meter.step(words.length);
-  machine.meter.make(words.reduce((sum, word) => sum + word.length, 0));
+  machine.meter.make(bytes);
   return words;
+}
+
+function wordOf(machine: Machine, value: Value): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "number") {
+    const isPlain = Number.isSafeInteger(value) && !Object.is(value, -0);
+    return isPlain ? String(value) : generalText(value, 17, false);
+  }
+  raise(machine, "Lua redis lib command arguments must be strings or integers");
 }
 
 /** An error of Redis's, as a script catches it. */

@@ -41,6 +41,10 @@ export class LuaError {
   }
 }
 
+/** Up to so many keys, looking at each takes less than a map of them does. */
+const SEARCHED_KEYS_MAX = 8;
+const ABSENT = -1;
+
 /**
  * A table: what has the keys 1 to n lies in `items`, everything else in the order in which it came. What is
  * removed leaves its key, so that a walk over the table may remove as it goes.
@@ -50,9 +54,10 @@ export class LuaTable {
   /** Of the libraries and of the globals: scripts share them. */
   isReadOnly = false;
   readonly items: Value[] = [];
-  #places: Map<Value, number> | null = null;
   #keys: Value[] = [];
   #values: Value[] = [];
+  /** Where each key is in `#keys`; null of a few, which are looked for one after the other. */
+  #places: Map<Value, number> | null = null;
   #removed = 0;
 
   get(key: Value): Value {
@@ -60,8 +65,8 @@ export class LuaTable {
       const item = this.items[key - 1];
       if (item !== undefined || Number.isInteger(key)) return item;
     }
-    const place = this.#places?.get(key);
-    return place === undefined ? undefined : this.#values[place];
+    const place = this.#placeOf(key);
+    return place === ABSENT ? undefined : this.#values[place];
   }
 
   /** `key` is neither nil nor NaN. Returns true where the table grew. */
@@ -74,7 +79,7 @@ export class LuaTable {
         return false;
       }
       if (key === items.length + 1 && value !== undefined) {
-        if (this.#places !== null && this.#places.has(key)) this.#setKeyed(key, undefined);
+        if (this.#placeOf(key) !== ABSENT) this.#setKeyed(key, undefined);
         items.push(value);
         this.#pullItems();
         return true;
@@ -95,9 +100,9 @@ export class LuaTable {
       const isItem = typeof key === "number" && Number.isInteger(key) && key > 0 &&
         key <= this.items.length;
       if (!isItem) {
-        const place = this.#places?.get(key);
+        const place = this.#placeOf(key);
         // It may have been the last item, and was removed on the way.
-        if (place === undefined) return typeof key === "number" ? this.#keyFrom(0) : null;
+        if (place === ABSENT) return typeof key === "number" ? this.#keyFrom(0) : null;
         return this.#keyFrom(place + 1);
       }
       at = key;
@@ -113,10 +118,17 @@ export class LuaTable {
     return undefined;
   }
 
+  /** Where it is in `#keys`, which has a removed one still; or ABSENT. */
+  #placeOf(key: Value): number {
+    if (this.#places !== null) return this.#places.get(key) ?? ABSENT;
+    const keys = this.#keys;
+    for (let at = 0; at < keys.length; at++) if (keys[at] === key) return at;
+    return ABSENT;
+  }
+
   #setKeyed(key: Value, value: Value): boolean {
-    const places = this.#places ??= new Map();
-    const place = places.get(key);
-    if (place !== undefined) {
+    const place = this.#placeOf(key);
+    if (place !== ABSENT) {
       const before = this.#values[place];
       if (before !== undefined && value === undefined) this.#removed++;
       if (before === undefined && value !== undefined) this.#removed--;
@@ -125,19 +137,28 @@ export class LuaTable {
     }
     if (value === undefined) return false;
     if (this.#removed > 8 && this.#removed > this.#keys.length / 2) this.#compact();
-    this.#places!.set(key, this.#keys.length);
-    this.#keys.push(key);
-    this.#values.push(value);
+    this.#add(key, value);
     return true;
+  }
+
+  /** Adds a key that is not there. */
+  #add(key: Value, value: Value): void {
+    const keys = this.#keys;
+    this.#places?.set(key, keys.length);
+    keys.push(key);
+    this.#values.push(value);
+    if (this.#places !== null || keys.length <= SEARCHED_KEYS_MAX) return;
+    const places = this.#places = new Map<Value, number>();
+    for (let at = 0; at < keys.length; at++) places.set(keys[at], at);
   }
 
   /** Moves what follows the last item over to the items. */
   #pullItems(): void {
-    if (this.#places === null) return;
+    if (this.#keys.length === 0) return;
     for (;;) {
       const key = this.items.length + 1;
-      const place = this.#places.get(key);
-      if (place === undefined || this.#values[place] === undefined) return;
+      const place = this.#placeOf(key);
+      if (place === ABSENT || this.#values[place] === undefined) return;
       this.items.push(this.#values[place]);
       this.#values[place] = undefined;
       this.#removed++;
@@ -146,15 +167,12 @@ export class LuaTable {
 
   #compact(): void {
     const [keys, values] = [this.#keys, this.#values];
-    this.#places = new Map();
+    this.#places = null;
     this.#keys = [];
     this.#values = [];
     this.#removed = 0;
     for (let at = 0; at < keys.length; at++) {
-      if (values[at] === undefined) continue;
-      this.#places.set(keys[at], this.#keys.length);
-      this.#keys.push(keys[at]);
-      this.#values.push(values[at]);
+      if (values[at] !== undefined) this.#add(keys[at], values[at]);
     }
   }
 }
