@@ -1,6 +1,6 @@
 /** `ScriptQueue` over the parts of a node. */
 import { Store } from "../kv/store.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 import { assert } from "../util/assert.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { clientCommandBytesMax } from "../wire/client_codec.ts";
@@ -12,7 +12,7 @@ import type { ScriptCalls, ScriptEngine } from "../wire/scripts.ts";
 import type { LogEvent } from "./api.ts";
 import { tooEarly } from "./replica.ts";
 import { LogPace } from "./reports/log_pace.ts";
-import { ScriptBatch } from "./scripts/script_batch.ts";
+import { BatchBuffers, ScriptBatch } from "./scripts/script_batch.ts";
 import type { GroupEvents } from "./scripts/script_group.ts";
 import type { Attempt } from "./scripts/script_host.ts";
 import { ScriptQueue } from "./scripts/script_queue.ts";
@@ -81,7 +81,7 @@ class Attempts implements ScriptCalls {
   readonly #commandBytesMax: number;
   readonly #pace = new LogPace();
   #scratch: Store;
-  #writes = new ByteWriter();
+  readonly #buffers = new BatchBuffers();
   readonly #store = new ScriptStore();
   /** A reply on its way to the script. */
   #reply = new ByteWriter();
@@ -115,13 +115,12 @@ class Attempts implements ScriptCalls {
     const time: LogTime = { nowMs: () => nowMs, aheadOfWallMs: () => aheadMs };
     // Within another one: of a script that reads alone.
     if (this.#last?.isOver === false) {
-      return new ScriptBatch(replica.store, this.#newScratch(), new ByteWriter(), time, events);
+      return new ScriptBatch(replica.store, this.#newScratch(), new BatchBuffers(), time, events);
     }
-    if (this.#writes.bytes.length > KEPT_BYTES) this.#writes = new ByteWriter();
     // The store's clock never goes back, and another leader's may have been behind this one's.
     const isOld = this.#last?.isSpoiled === true || this.#scratch.clockMs > nowMs;
     if (isOld) this.#scratch = this.#newScratch();
-    this.#last = new ScriptBatch(replica.store, this.#scratch, this.#writes, time, events);
+    this.#last = new ScriptBatch(replica.store, this.#scratch, this.#buffers, time, events);
     return this.#last;
   }
 

@@ -1,6 +1,6 @@
 /** Who clients are and who there is: what the codecs put to the node about users, and what it answers. */
 import { COMMAND_HEAD_BYTES, commandLength, encodeCommand, Op } from "../kv/commands/command.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 import { type ByteWriter, readU32, writeU32 } from "../util/bytes.ts";
 
 /** The longest password. */

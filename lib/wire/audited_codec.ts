@@ -5,7 +5,7 @@
 import { COMMAND_HEAD_BYTES, commandLength } from "../kv/commands/command.ts";
 import { type Result, Status } from "../kv/commands/result.ts";
 import { commandNumbered } from "../kv/users/command_numbers.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 import { type ByteWriter, readU32 } from "../util/bytes.ts";
 import type { AuditEntry, AuditTrail } from "./audit.ts";
 import { deletedUsers, keysOf, queuedIn, type TouchedKeys } from "./audited_keys.ts";

@@ -9,7 +9,7 @@ import {
   Op,
 } from "../kv/commands/command.ts";
 import { deletedNames } from "../kv/users/operations.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 
 export interface TouchedKeys {
   readonly keys: number;

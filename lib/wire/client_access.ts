@@ -6,7 +6,7 @@
 import { Result, Status } from "../kv/commands/result.ts";
 import { Access, commandNumbered } from "../kv/users/command_numbers.ts";
 import { Permissions } from "../kv/users/permissions.ts";
-import { latin1Bytes } from "../kv/users/user.ts";
+import { latin1Bytes } from "../util/latin1.ts";
 import type { Users } from "../kv/users/users.ts";
 import { ClientError } from "./command_batch.ts";
 

@@ -8,7 +8,7 @@ import {
   keyOffset,
   Op,
 } from "../kv/commands/command.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 
 const READS: ReadonlySet<number> = new Set([Op.get, Op.getm, Op.getRange, Op.digest]);
 

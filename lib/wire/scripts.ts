@@ -3,7 +3,7 @@
  * as the node knows it. Texts have a letter for each byte.
  */
 import { COMMAND_HEAD_BYTES, commandLength } from "../kv/commands/command.ts";
-import { latin1 } from "../kv/users/user.ts";
+import { latin1 } from "../util/latin1.ts";
 import { type ByteWriter, readU32 } from "../util/bytes.ts";
 
 export interface EvalRequest {

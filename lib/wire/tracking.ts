@@ -2,7 +2,7 @@
  * CLIENT TRACKING, between a codec and its session: a connection that keeps what it has read is told when
  * that is not so any more. docs/watches.md says what it may rely on.
  */
-import { latin1Bytes } from "../kv/users/user.ts";
+import { latin1Bytes } from "../util/latin1.ts";
 import { ByteWriter } from "../util/bytes.ts";
 import { writeArray, writeBulk, writeInteger, writeNull, writeText } from "./resp/resp_bytes.ts";
 

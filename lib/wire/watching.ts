@@ -5,7 +5,8 @@
 import { COMMAND_HEAD_BYTES, commandLength, encodeCommand, Op } from "../kv/commands/command.ts";
 import { Access } from "../kv/users/command_numbers.ts";
 import { opensPrefix } from "../kv/users/key_rules.ts";
-import { latin1, latin1Bytes, type User } from "../kv/users/user.ts";
+import type { User } from "../kv/users/user.ts";
+import { latin1, latin1Bytes } from "../util/latin1.ts";
 import { type ByteWriter, readU64, writeU64 } from "../util/bytes.ts";
 import type { ClientError } from "./command_batch.ts";
 import { readDecimal } from "./decimal.ts";

@@ -1,6 +1,6 @@
 /** Channels on one server, by whole connections: who is told what, in which order, and who no more. */
 import { assert, assertEquals } from "@std/assert";
-import { latin1Bytes } from "../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../lib/util/latin1.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { Random } from "../../lib/util/random.ts";
 import type { Reply } from "../process/redis_socket.ts";

@@ -1,7 +1,7 @@
 /** CLIENT TRACKING on one server, by whole connections: what a client keeps is never stale for good. */
 import { assert, assertEquals } from "@std/assert";
 import { Store } from "../../lib/kv/store.ts";
-import { latin1Bytes } from "../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../lib/util/latin1.ts";
 import { ConnectionTracking, overlapIn } from "../../lib/node/pubsub/client_tracking.ts";
 import type { Tracked } from "../../lib/node/pubsub/tracked.ts";
 import { TrackedPrefixes } from "../../lib/node/pubsub/tracked_prefixes.ts";

@@ -7,7 +7,7 @@ import {
   commandNamed,
 } from "../../lib/kv/users/command_numbers.ts";
 import { parseRule } from "../../lib/kv/users/rules.ts";
-import { latin1Bytes } from "../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../lib/util/latin1.ts";
 import { type Modification, UserProblem } from "../../lib/kv/users/user_changes.ts";
 import { mayUseChannel } from "../../lib/kv/users/channel_rules.ts";
 import { Users } from "../../lib/kv/users/users.ts";

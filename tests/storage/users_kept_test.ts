@@ -5,7 +5,7 @@ import { RaisedRecords } from "../../lib/kv/raised_records.ts";
 import { Result } from "../../lib/kv/commands/result.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { encodeChangeUser } from "../../lib/kv/users/operations.ts";
-import { latin1Bytes } from "../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../lib/util/latin1.ts";
 import type { Modification } from "../../lib/kv/users/user_changes.ts";
 import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
 import { Users } from "../../lib/kv/users/users.ts";

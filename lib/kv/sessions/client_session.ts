@@ -11,7 +11,7 @@
 import { ByteFormatError, ByteReader, type ByteWriter } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { Result } from "../commands/result.ts";
-import { latin1, latin1Bytes } from "../users/user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import { decodeReply, REPLY_BYTES_MAX } from "./kept_reply.ts";
 import { SESSION_TTL_MS_MAX, SESSION_TTL_MS_MIN } from "./operations.ts";
 

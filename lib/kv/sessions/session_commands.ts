@@ -21,7 +21,8 @@ import {
 import type { Keyspace } from "../commands/keyspace.ts";
 import { type Result, Status } from "../commands/result.ts";
 import { userIdOf } from "../users/operations.ts";
-import { latin1, latin1Bytes, type User } from "../users/user.ts";
+import type { User } from "../users/user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import type { ClientSession } from "./client_session.ts";
 import { type ClientSessions, SHORT_REPLY_BYTES } from "./client_sessions.ts";
 import { decodeReply, encodeReply } from "./kept_reply.ts";

@@ -1,6 +1,7 @@
 /** Which channels a user may use: by its patterns, as Redis 7.0 has it (ACLCheckChannelAgainstList). */
 import { matchesPattern } from "./match_pattern.ts";
-import { latin1Bytes, type User } from "./user.ts";
+import type { User } from "./user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 
 /**
  * Whether the user may subscribe to the channel or publish in it; to a pattern it may subscribe where one of

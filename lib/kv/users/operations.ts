@@ -31,7 +31,7 @@ import {
 import { type Result, Status } from "../commands/result.ts";
 import { commandNumbered } from "./command_numbers.ts";
 import { isUserName } from "./rules.ts";
-import { latin1, latin1Bytes } from "./user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import {
   decodeModifications,
   encodeModifications,

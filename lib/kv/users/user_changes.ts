@@ -16,8 +16,6 @@ import { isRule } from "./rules.ts";
 import {
   decodePassword,
   encodePassword,
-  latin1,
-  latin1Bytes,
   type Password,
   ruleBytes,
   samePassword,
@@ -26,6 +24,7 @@ import {
   USER_RULES_MAX,
   type UserFields,
 } from "./user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 
 export type Modification =
   /** As `parseRule` gives it. */

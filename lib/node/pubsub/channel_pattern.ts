@@ -1,6 +1,6 @@
 /** A pattern of channels that somebody subscribes to, compiled once. */
 import { Glob } from "../../kv/commands/glob.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 const STAR = 0x2a;

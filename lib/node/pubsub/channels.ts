@@ -1,5 +1,5 @@
 /** What all connections of a server subscribe to, and who is told what comes to a channel. */
-import { latin1Bytes } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import type { Users } from "../../kv/users/users.ts";
 import {
   encodeChannelMessage,

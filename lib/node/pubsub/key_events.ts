@@ -3,7 +3,7 @@
  * notify-keyspace-events KEA): each change is told in the channel of its key and in that of its event.
  */
 import { ChangeKind, SetCause } from "../../kv/commands/changes.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import type { Users } from "../../kv/users/users.ts";
 import { KEYEVENT_PREFIX, KEYSPACE_PREFIX } from "../../wire/subscribing.ts";
 import type { Channels } from "./channels.ts";

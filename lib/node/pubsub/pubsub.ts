@@ -5,7 +5,7 @@
  */
 import type { ChangeKind, ChangeSink, SetCause } from "../../kv/commands/changes.ts";
 import type { Store } from "../../kv/store.ts";
-import { latin1, latin1Bytes } from "../../kv/users/user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import { Users } from "../../kv/users/users.ts";
 import type { NumericLimits } from "../limits.ts";
 import { Channels } from "./channels.ts";

@@ -5,7 +5,7 @@
  * Where this server can't know of changes, or some may have been missed, all is to be forgotten: when its
  * leadership ends, or it knows another leader, or none; when a snapshot takes the store's place.
  */
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import type { Tracked } from "./tracked.ts";
 import { TrackedPrefixes } from "./tracked_prefixes.ts";
 import { TrackingTable } from "./tracking_table.ts";

@@ -1,7 +1,6 @@
-/** A key that scripts of one batch have touched, and by which of them. */
-import type { ScriptGroup } from "./script_group.ts";
+/** A key that scripts of one batch have touched, and by which of their groups. */
 
-export class KeyUse {
+export class KeyUse<Group> {
   readonly key: string;
   /** The version that is applied; 0: absent. */
   readonly version: number;
@@ -10,10 +9,10 @@ export class KeyUse {
   /** The last run that has touched it, and the last that has written it, by their numbers in the batch. */
   touchedIn = 0;
   writtenIn = 0;
-  writer: ScriptGroup | null = null;
+  writer: Group | null = null;
   /** Mostly one: a set costs more than all else of a key. */
-  #reader: ScriptGroup | null = null;
-  #others: Set<ScriptGroup> | null = null;
+  #reader: Group | null = null;
+  #others: Set<Group> | null = null;
 
   constructor(key: string, version: number, isDue: boolean) {
     this.key = key;
@@ -22,7 +21,7 @@ export class KeyUse {
   }
 
   /** `group` has read it, or written it. */
-  addReader(group: ScriptGroup): void {
+  addReader(group: Group): void {
     if (this.#reader === group) return;
     if (this.#reader === null) this.#reader = group;
     else (this.#others ??= new Set()).add(group);
@@ -32,13 +31,13 @@ export class KeyUse {
     return this.#reader !== null;
   }
 
-  addReadersTo(groups: Set<ScriptGroup>): void {
+  addReadersTo(groups: Set<Group>): void {
     if (this.#reader !== null) groups.add(this.#reader);
     if (this.#others !== null) { for (const one of this.#others) groups.add(one); }
   }
 
   /** What `other` has done with it is `group`'s from now on. */
-  moveTo(group: ScriptGroup, other: ScriptGroup): void {
+  moveTo(group: Group, other: Group): void {
     this.#others?.delete(other);
     if (this.#reader === other) this.#reader = null;
     if (this.writer === other) this.writer = group;

@@ -9,8 +9,29 @@ import type { Store } from "../../kv/store.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import type { LogTime } from "../../wire/codec.ts";
 import { KeyUse } from "./key_use.ts";
-import { type GroupEvents, mayShareAll, type RunEffects, ScriptGroup } from "./script_group.ts";
+import {
+  type GroupEvents,
+  mayShareAll,
+  type RunEffects,
+  ScriptGroup,
+  type ScriptKey,
+} from "./script_group.ts";
 import type { ScriptRun } from "./script_run.ts";
+
+/** A buffer larger than this is given back. */
+const KEPT_BYTES = 65_536;
+
+/** Buffers that batch after batch uses; empty between them. */
+export class BatchBuffers {
+  writes = new ByteWriter();
+  transaction = new ByteWriter();
+
+  /** Gives back what one batch has made large. */
+  shrink(): void {
+    if (this.writes.bytes.length > KEPT_BYTES) this.writes = new ByteWriter();
+    if (this.transaction.bytes.length > KEPT_BYTES) this.transaction = new ByteWriter();
+  }
+}
 
 export class ScriptBatch {
   readonly real: Store;
@@ -18,29 +39,41 @@ export class ScriptBatch {
   /** What it is for all of the batch. */
   readonly time: LogTime;
   readonly groups = new Set<ScriptGroup>();
-  /** What the scripts write, encoded, one after the other. */
-  readonly writes: ByteWriter;
+  readonly #buffers: BatchBuffers;
   /** The store holds what a script wrote that is not to be done: nothing more can be run on it. */
   isSpoiled = false;
   isOver = false;
   #runs = 0;
-  readonly #uses = new Map<string, KeyUse>();
+  readonly #uses = new Map<string, ScriptKey>();
   readonly #events: GroupEvents;
 
-  /** `scratch` holds nothing; it does again after `end`, unless the batch was spoiled. So does `writes`. */
+  /** `scratch` holds nothing; it does again after `end`, unless the batch was spoiled. */
   constructor(
     real: Store,
     scratch: Store,
-    writes: ByteWriter,
+    buffers: BatchBuffers,
     time: LogTime,
     events: GroupEvents,
   ) {
     this.real = real;
     this.scratch = scratch;
-    this.writes = writes;
+    this.#buffers = buffers;
     this.time = time;
     this.#events = events;
     scratch.beginEntry(scratch.appliedIndex + 1, time.nowMs());
+  }
+
+  /** What the scripts write, encoded, one after the other. */
+  get writes(): ByteWriter {
+    return this.#buffers.writes;
+  }
+
+  /** The transaction of `group`; valid until the next call. */
+  encode(group: ScriptGroup): ByteWriter {
+    const { transaction } = this.#buffers;
+    transaction.clear();
+    group.encode(transaction, this.writes);
+    return transaction;
   }
 
   /** The number of the next run, from 1. */
@@ -48,12 +81,12 @@ export class ScriptBatch {
     return ++this.#runs;
   }
 
-  use(key: string): KeyUse | undefined {
+  use(key: string): ScriptKey | undefined {
     return this.#uses.get(key);
   }
 
-  noteCopied(key: string, version: number, isDue: boolean): KeyUse {
-    const use = new KeyUse(key, version, isDue);
+  noteCopied(key: string, version: number, isDue: boolean): ScriptKey {
+    const use = new KeyUse<ScriptGroup>(key, version, isDue);
     this.#uses.set(key, use);
     return use;
   }
@@ -90,6 +123,7 @@ export class ScriptBatch {
   end(): void {
     this.isOver = true;
     this.writes.clear();
+    this.#buffers.shrink();
     if (this.isSpoiled) return;
     const [keys, one] = [new ByteWriter(64), new ByteWriter(64)];
     const result = new Result();
@@ -105,7 +139,7 @@ export class ScriptBatch {
 }
 
 /** True where one of these keys was written by a script before. */
-export function areWritten(uses: readonly KeyUse[]): boolean {
+export function areWritten(uses: readonly ScriptKey[]): boolean {
   for (let i = 0; i < uses.length; i++) if (uses[i]!.writer !== null) return true;
   return false;
 }

@@ -13,6 +13,9 @@ import type { Proposer } from "../session/session_host.ts";
 import type { KeyUse } from "./key_use.ts";
 import type { ScriptRun } from "./script_run.ts";
 
+/** A key, as groups have touched it. */
+export type ScriptKey = KeyUse<ScriptGroup>;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** What became of a script's writes. */
@@ -34,8 +37,8 @@ export interface GroupEvents {
 /** What one run has touched and written. */
 export interface RunEffects {
   /** Each key once. */
-  readonly touched: readonly KeyUse[];
-  readonly written: readonly KeyUse[];
+  readonly touched: readonly ScriptKey[];
+  readonly written: readonly ScriptKey[];
   /** Its writes, encoded, each after the tag of its result: this part of those of its batch. */
   readonly writesStart: number;
   readonly writesEnd: number;
@@ -111,10 +114,10 @@ export class ScriptGroup implements Proposer {
   }
 
   /** All keys that its runs have touched, each once. */
-  #touched(): readonly KeyUse[] {
+  #touched(): readonly ScriptKey[] {
     const { effects } = this;
     if (effects.length === 1) return effects[0]!.touched;
-    const all = new Set<KeyUse>();
+    const all = new Set<ScriptKey>();
     for (const { touched } of effects) for (const use of touched) all.add(use);
     return [...all];
   }

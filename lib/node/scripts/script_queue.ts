@@ -5,11 +5,11 @@
  * that were in the log, and not applied, when they were run.
  */
 import { NEEDED_VERSION } from "../../kv/cluster_version.ts";
-import { ByteWriter } from "../../util/bytes.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import type { Answer } from "../../wire/questions.ts";
 import type { ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
+import { KeyHolders } from "./key_holders.ts";
 import { engineReply, keyDenial, replyOf } from "./script_answers.ts";
 import { areWritten, type ScriptBatch } from "./script_batch.ts";
 import type { Ending, GroupEvents, ScriptGroup } from "./script_group.ts";
@@ -21,8 +21,6 @@ const LOSSES_MAX = 8;
 /** One step of the engine, in ns: what reads are counted in. */
 const STEP_NS = 50;
 const READERS_MAX = 1_000;
-/** A buffer that one transaction made larger than this is given back. */
-const KEPT_BYTES = 65_536;
 
 const NOBODY_HOLDS = () => false;
 
@@ -42,11 +40,7 @@ export class ScriptQueue implements GroupEvents {
   #confirmed: ScriptRun[] = [];
   /** Those that wrote nothing when they were run last: they are likely to need a round, and no entry. */
   readonly #readers = new Set<string>();
-  /** By key that is written by what is in the log, and not applied: by which transaction. */
-  readonly #holders = new Map<string, ScriptGroup>();
-  readonly #isHeld = (key: string): boolean => this.#holders.has(key);
-  /** A transaction on its way to the log. */
-  #encoded = new ByteWriter();
+  readonly #holders = new KeyHolders();
   #ended: (readonly [ScriptGroup, readonly Ending[]])[] = [];
   #term = 0;
   #order = 0;
@@ -211,11 +205,9 @@ export class ScriptQueue implements GroupEvents {
     const refusal = this.#tooLate(run) ? ClientError.noLeader : this.#host.refusal();
     if (refusal !== 0) return refusal;
     if (run.asked.request.isReadOnly) return this.#runReadOnly(run);
-    for (const key of run.asked.request.keys) {
-      const holder = this.#holders.get(key);
-      if (holder !== undefined) return this.#wait(run, holder);
-    }
-    return this.#attempt(batch, run, this.#isHeld);
+    const holder = this.#holders.ofAny(run.asked.request.keys);
+    if (holder !== undefined) return this.#wait(run, holder);
+    return this.#attempt(batch, run, this.#holders.isHeld);
   }
 
   #attempt(
@@ -225,7 +217,7 @@ export class ScriptQueue implements GroupEvents {
   ): Answer | ClientError | null {
     const attempt = this.#host.attempt(this.#engine!, run, batch, isHeld);
     if (attempt.kind === "stopped") return replyOf(attempt.reply);
-    if (attempt.kind === "wait") return this.#wait(run, this.#holders.get(attempt.key)!);
+    if (attempt.kind === "wait") return this.#wait(run, this.#holders.of(attempt.key)!);
     const { effects, reply, isDecided } = attempt;
     const hasSeenOthers = areWritten(effects.touched);
     if (!isDecided && !hasSeenOthers) {
@@ -254,21 +246,15 @@ export class ScriptQueue implements GroupEvents {
 
   /** Puts the batch's transactions into the log. */
   #close(batch: ScriptBatch): void {
-    const out = this.#encoded;
     for (const group of batch.groups) {
-      out.clear();
-      group.encode(out, batch.writes);
-      const error = this.#host.append(group, out.bytes, out.length);
+      const { bytes, length } = batch.encode(group);
+      const error = this.#host.append(group, bytes, length);
       if (error !== 0) this.#notAppended(group, error);
       else {
         for (const run of group.runs) run.isUnderWay = true;
-        // What only reads may have written nothing, on keys that others hold.
-        for (const { written } of group.effects) {
-          for (let i = 0; i < written.length; i++) this.#holders.set(written[i]!.key, group);
-        }
+        this.#holders.hold(group);
       }
     }
-    if (out.bytes.length > KEPT_BYTES) this.#encoded = new ByteWriter();
     batch.end();
   }
 
@@ -285,12 +271,7 @@ export class ScriptQueue implements GroupEvents {
   }
 
   #conclude(group: ScriptGroup, endings: readonly Ending[]): void {
-    for (const { written } of group.effects) {
-      for (let i = 0; i < written.length; i++) {
-        const { key } = written[i]!;
-        if (this.#holders.get(key) === group) this.#holders.delete(key);
-      }
-    }
+    this.#holders.letGo(group);
     for (let at = 0; at < group.runs.length; at++) {
       const run = group.runs[at]!;
       // Of a leadership that is over, it was answered already.

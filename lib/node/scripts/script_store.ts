@@ -15,12 +15,11 @@ import {
 import { findAbsoluteTimes, moveAbsoluteTimes } from "../../kv/commands/absolute_times.ts";
 import { Result, Status } from "../../kv/commands/result.ts";
 import { Rewriting } from "../../kv/commands/rewriting.ts";
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import type { CalledOperation } from "../../wire/resp/resp_script_calls.ts";
-import type { KeyUse } from "./key_use.ts";
 import type { ScriptBatch } from "./script_batch.ts";
-import type { RunEffects } from "./script_group.ts";
+import type { RunEffects, ScriptKey } from "./script_group.ts";
 
 const GROUPS: ReadonlySet<number> = new Set([
   Op.group,
@@ -62,8 +61,8 @@ export class ScriptStore {
   /** The run's number in its batch. */
   #run = 0;
   /** The keys that were touched, and those of them that were written. */
-  #touched: KeyUse[] = [];
-  #written: KeyUse[] = [];
+  #touched: ScriptKey[] = [];
+  #written: ScriptKey[] = [];
   /** Of those of the batch. */
   #writesStart = 0;
   #writeCount = 0;
@@ -191,13 +190,13 @@ export class ScriptStore {
     if (isWrite) this.#write(use);
   }
 
-  #write(use: KeyUse): void {
+  #write(use: ScriptKey): void {
     if (use.writtenIn === this.#run) return;
     use.writtenIn = this.#run;
     this.#written.push(use);
   }
 
-  #copyKey(key: string, bytes: Uint8Array, start: number, length: number): KeyUse {
+  #copyKey(key: string, bytes: Uint8Array, start: number, length: number): ScriptKey {
     const batch = this.#batch;
     const result = this.#result;
     if (!batch.real.look(bytes, start, length, result)) return batch.noteCopied(key, 0, false);

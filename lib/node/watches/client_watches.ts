@@ -4,7 +4,7 @@
  */
 import { commandNamed } from "../../kv/users/command_numbers.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import type { ClientAccess } from "../../wire/client_access.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import { writeEnd, writeGroup } from "../../wire/watch_events.ts";

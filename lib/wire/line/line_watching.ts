@@ -4,7 +4,7 @@
  */
 import { encodeCommand, Op } from "../../kv/commands/command.ts";
 import { commandNamed } from "../../kv/users/command_numbers.ts";
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { Action, ClientError, type CommandBatch } from "../command_batch.ts";
 import {

@@ -1,7 +1,8 @@
 /** What ACL shows of users, and what it says of a change. No hash of a password is ever shown. */
 import type { Result } from "../../kv/commands/result.ts";
 import { Status } from "../../kv/commands/result.ts";
-import { latin1Bytes, type User } from "../../kv/users/user.ts";
+import type { User } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import { UserProblem } from "../../kv/users/user_changes.ts";
 import { parseRule } from "../../kv/users/rules.ts";
 import type { ByteWriter } from "../../util/bytes.ts";

@@ -2,7 +2,8 @@
 import { mayRead, readWatched } from "../watching.ts";
 import { Access, commandNumbered } from "../../kv/users/command_numbers.ts";
 import { mayUseChannel } from "../../kv/users/channel_rules.ts";
-import { latin1Bytes, type User } from "../../kv/users/user.ts";
+import type { User } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { showsContents } from "./resp_backup.ts";
 import { isComparison } from "./resp_comparison.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../kv/commands/command.ts";
 import { encodeInSession, type SessionPlace } from "../../kv/sessions/operations.ts";
 import { encodeByUser } from "../../kv/users/operations.ts";
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import { ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { Int64 } from "../../util/int64.ts";
 import { encodeCredentials } from "../acl.ts";
@@ -54,7 +54,6 @@ const DEFAULT_NAME = encoder.encode("default");
 export class RespRequest {
   readonly limits: RespLimits;
   readonly identity: RespIdentity;
-  /** Of a connection always the same; scripts of all clients share one request. */
   access: ClientAccess;
   // The connection.
   version: 2 | 3 = 2;

@@ -3,7 +3,7 @@
  * operation of the store. Errors have the words of Redis 7.0 where it has them.
  */
 import { COMMAND_HEAD_BYTES, commandLength } from "../../kv/commands/command.ts";
-import { latin1 } from "../../kv/users/user.ts";
+import { latin1 } from "../../util/latin1.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import { ClientAccess } from "../client_access.ts";
 import { Action, ClientError, CommandBatch } from "../command_batch.ts";
@@ -31,7 +31,10 @@ export interface CalledOperation {
 const KEPT_WORDS = 64;
 const KEPT_BYTES = 65_536;
 
-/** One for all scripts, as one runs at a time: nothing that a command of the store does lasts in its request. */
+/**
+ * One for all scripts, as one runs at a time. They share a request, whose access is that of the script that
+ * runs: nothing that a command of the store does lasts in it.
+ */
 export class ScriptCommands {
   readonly #request: RespRequest;
   #words = new ByteWriter();

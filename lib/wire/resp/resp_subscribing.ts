@@ -1,7 +1,7 @@
 /** SUBSCRIBE and its kin, PUBLISH and PUBSUB: channels, as Redis has them (docs/watches.md). */
 import { COMMAND_HEAD_BYTES, commandLength, encodeCommand, Op } from "../../kv/commands/command.ts";
 import { Glob } from "../../kv/commands/glob.ts";
-import { latin1, latin1Bytes } from "../../kv/users/user.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import { ByteWriter, readU32 } from "../../util/bytes.ts";
 import { Action, ClientError } from "../command_batch.ts";
 import {

@@ -1,6 +1,6 @@
 /** CLIENT TRACKING and what belongs to it: a client that keeps what it reads is told what to forget. */
 import { type Result, Status } from "../../kv/commands/result.ts";
-import { latin1Bytes } from "../../kv/users/user.ts";
+import { latin1Bytes } from "../../util/latin1.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { Action } from "../command_batch.ts";
 import { keysRead } from "../read_keys.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../../lib/kv/sessions/operations.ts";
 import { SnapshotReader } from "../../../lib/kv/snapshot_reader.ts";
 import { Store } from "../../../lib/kv/store.ts";
-import { latin1Bytes } from "../../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../../lib/util/latin1.ts";
 import { ByteWriter } from "../../../lib/util/bytes.ts";
 import { writeI64 } from "../../../lib/util/int64.ts";
 import { Int64 } from "../../../lib/util/int64.ts";

@@ -23,7 +23,7 @@ import {
   encodeChangeUser,
   encodeDeleteUser,
 } from "../../../lib/kv/users/operations.ts";
-import { latin1Bytes } from "../../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../../lib/util/latin1.ts";
 import { type Modification, UserProblem } from "../../../lib/kv/users/user_changes.ts";
 import { ByteFormatError, ByteWriter, writeU32, writeU64 } from "../../../lib/util/bytes.ts";
 import { byUser as by } from "./by_user.ts";

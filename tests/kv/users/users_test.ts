@@ -6,7 +6,8 @@ import { Store } from "../../../lib/kv/store.ts";
 import { Access, CATEGORIES, COMMAND_NUMBERS } from "../../../lib/kv/users/command_numbers.ts";
 import { matchesPattern } from "../../../lib/kv/users/match_pattern.ts";
 import { isRule, isUserName, parseRule } from "../../../lib/kv/users/rules.ts";
-import { latin1Bytes, newUserFields, type Password } from "../../../lib/kv/users/user.ts";
+import { newUserFields, type Password } from "../../../lib/kv/users/user.ts";
+import { latin1Bytes } from "../../../lib/util/latin1.ts";
 import {
   decodeModifications,
   encodeModifications,
