@@ -36,6 +36,8 @@ export interface CallSettings {
 export interface SessionPlace {
   readonly id: number;
   readonly sequence: number;
+  /** All writes of the session below this one were settled when it was sent last; never above `sequence`. */
+  lowest: number;
 }
 
 /** By these a server refuses before anything is decided: what was sent before may be done all the same. */
@@ -60,12 +62,11 @@ export class Call {
   delay: string | null = null;
   /** The first error among the replies before the last. */
   problem: ReplyError | null = null;
-  /** Given once it is first sent in a client session; and what stands before its last request then. */
+  /** Given once it is first sent in a client session: that stands before its last request then. */
   place: SessionPlace | null = null;
-  prefix: readonly string[] | null = null;
   /** It was sent, is not answered, and may be sent again: what comes of that says what it came to. */
   mayBeDone = false;
-  onSettled: (() => void) | null = null;
+  onSettled: ((call: Call) => void) | null = null;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
@@ -193,7 +194,7 @@ export class Call {
   #settle(): boolean {
     if (this.isSettled) return false;
     this.state = CallState.settled;
-    this.onSettled?.();
+    this.onSettled?.(this);
     if (this.#onAbort !== null) this.#signal!.removeEventListener("abort", this.#onAbort);
     return true;
   }

@@ -68,8 +68,9 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     if (call.isSettled) return;
     if (this.closing.signal.aborted) return call.giveUp("closed", "the client is closed", "queue");
     const { callsWaitingMax, bytesWaitingMax, silenceMs } = this.#settings;
-    this.#alarm.by(Math.min(call.deadlineMs, performance.now() + silenceMs));
-    if (this.#mayGoNow(call)) return this.#send(this.#connection!, call);
+    const nowMs = performance.now();
+    this.#alarm.by(Math.min(call.deadlineMs, nowMs + silenceMs));
+    if (this.#mayGoNow(call, nowMs)) return this.#send(this.#connection!, call, nowMs);
     const { length, bytes } = this.#waiting;
     if (length >= callsWaitingMax || (length > 0 && bytes + call.bytes > bytesWaitingMax)) {
       return call.giveUp("busy", `${length} calls of this client wait already`, "queue");
@@ -193,11 +194,11 @@ export class Cluster implements ConnectionEvents, SearchEvents {
     }
   }
 
-  #mayGoNow(call: Call): boolean {
+  #mayGoNow(call: Call, nowMs: number): boolean {
     const connection = this.#connection;
     return connection !== null && this.#waiting.length === 0 && this.#returned.length === 0 &&
       !this.#isPaused && this.#hasRoom(connection, call) &&
-      !this.#ledger.awaits(call, performance.now());
+      !this.#ledger.awaits(call, nowMs);
   }
 
   #hasRoom(connection: Connection, call: Call): boolean {
@@ -220,13 +221,13 @@ export class Cluster implements ConnectionEvents, SearchEvents {
         if (!this.#hasRoom(connection, call)) return;
         if (this.#ledger.awaits(call, performance.now())) return this.#openSession(connection);
         queue.shift();
-        this.#send(connection, call);
+        this.#send(connection, call, performance.now());
       }
     }
   }
 
-  #send(connection: Connection, call: Call): void {
-    this.#ledger.stamp(call, performance.now());
+  #send(connection: Connection, call: Call, nowMs: number): void {
+    this.#ledger.stamp(call, nowMs);
     connection.send(call);
   }
 

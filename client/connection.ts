@@ -123,10 +123,12 @@ export class Connection {
   send(call: Call): void {
     if (this.callsUnderWay === 0) this.heardMs = performance.now();
     call.sentTo(this.server);
-    const { requests, prefix } = call;
+    const { requests, place } = call;
     const last = requests.length - 1;
     for (let i = 0; i < last; i++) this.#writer.request(requests[i]!);
-    this.#writer.request(prefix === null ? requests[last]! : [...prefix, ...requests[last]!]);
+    const request = requests[last]!;
+    if (place === null) this.#writer.request(request);
+    else this.#writer.requestInSession(place.id, place.sequence, place.lowest, request);
     this.#calls.push(call);
     this.bytesUnderWay += call.bytes;
     if (this.#isFlushing) return;

@@ -4,6 +4,10 @@
 export type Argument = string | Uint8Array;
 
 const encoder = new TextEncoder();
+/** What every write of a client session begins with, after the head. */
+const RUN = encoder.encode("$14\r\nRAFTKV.SESSION\r\n$3\r\nRUN\r\n");
+/** So many arguments stand before the command then. */
+const RUN_ARGUMENTS = 5;
 const CR = 0x0d;
 const LF = 0x0a;
 const STAR = 0x2a;
@@ -11,6 +15,8 @@ const DOLLAR = 0x24;
 /** Longer texts are encoded by the runtime, shorter ones by a loop: that is faster here. */
 const LOOP_LENGTH_MAX = 48;
 const BYTES_KEPT = 65_536;
+/** Of a whole number that is exact. */
+const DIGITS_MAX = 16;
 
 export class RequestWriter {
   #bytes = new Uint8Array(4096);
@@ -23,10 +29,27 @@ export class RequestWriter {
   /** Appends a request. */
   request(args: readonly Argument[]): void {
     this.#head(STAR, args.length);
-    for (const one of args) {
-      if (typeof one === "string") this.#text(one);
-      else this.#bulk(one);
-    }
+    this.#arguments(args);
+  }
+
+  /**
+   * Appends a request that is write `sequence` of client session `id`, of which all below `lowest` are
+   * answered: RAFTKV.SESSION RUN, without strings for what stands before each.
+   */
+  requestInSession(
+    id: number,
+    sequence: number,
+    lowest: number,
+    args: readonly Argument[],
+  ): void {
+    this.#head(STAR, RUN_ARGUMENTS + args.length);
+    this.#reserve(RUN.length);
+    this.#bytes.set(RUN, this.#length);
+    this.#length += RUN.length;
+    this.#number(id);
+    this.#number(sequence);
+    this.#number(lowest);
+    this.#arguments(args);
   }
 
   /** All that was appended, in a buffer of its own; begins anew. */
@@ -39,6 +62,20 @@ export class RequestWriter {
 
   clear(): void {
     this.#length = 0;
+  }
+
+  #arguments(args: readonly Argument[]): void {
+    for (const one of args) {
+      if (typeof one === "string") this.#text(one);
+      else this.#bulk(one);
+    }
+  }
+
+  #number(value: number): void {
+    this.#head(DOLLAR, digitsOf(value));
+    this.#reserve(DIGITS_MAX + 2);
+    this.#digits(value);
+    this.#lineEnd();
   }
 
   #bulk(bytes: Uint8Array): void {
@@ -70,20 +107,26 @@ export class RequestWriter {
   }
 
   #head(type: number, value: number): void {
-    this.#reserve(16);
-    const bytes = this.#bytes;
-    bytes[this.#length++] = type;
-    if (value < 10) bytes[this.#length++] = 0x30 + value;
-    else {
-      const digits = digitsOf(value);
-      let rest = value;
-      for (let at = this.#length + digits - 1; at >= this.#length; at--) {
-        bytes[at] = 0x30 + rest % 10;
-        rest = Math.floor(rest / 10);
-      }
-      this.#length += digits;
-    }
+    this.#reserve(DIGITS_MAX + 3);
+    this.#bytes[this.#length++] = type;
+    this.#digits(value);
     this.#lineEnd();
+  }
+
+  #digits(value: number): void {
+    const bytes = this.#bytes;
+    if (value < 10) {
+      bytes[this.#length++] = 0x30 + value;
+      return;
+    }
+    const digits = digitsOf(value);
+    let rest = value;
+    for (let at = this.#length + digits - 1; at >= this.#length; at--) {
+      const tenth = Math.floor(rest / 10);
+      bytes[at] = rest - 10 * tenth + 0x30;
+      rest = tenth;
+    }
+    this.#length += digits;
   }
 
   #lineEnd(): void {

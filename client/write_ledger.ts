@@ -22,12 +22,15 @@ export class WriteLedger {
   readonly #isOff: boolean;
   #id = 0;
   #next = 1;
-  /** Sequences that are given and not settled, in their order. */
+  /** Sequences that are given and not settled; and the lowest of them, `#next` where there is none. */
   readonly #open = new Set<number>();
+  #lowest = 1;
   #usedMs = 0;
   #refusedUntilMs = 0;
   /** A session is asked for. */
   #isOpening = false;
+  /** One for all calls. */
+  readonly #onSettled = (call: Call): void => this.#settled(call);
 
   constructor(isOff: boolean) {
     this.#isOff = isOff;
@@ -52,6 +55,7 @@ export class WriteLedger {
       this.#isOpening = false;
       this.#id = id;
       this.#next = 1;
+      this.#lowest = 1;
       this.#open.clear();
       this.#usedMs = performance.now();
       this.#refusedUntilMs = refusedUntilMs;
@@ -78,13 +82,13 @@ export class WriteLedger {
     if (call.place!.id === this.#id) {
       this.#id = 0;
       this.#open.clear();
+      this.#lowest = this.#next;
     }
     if (call.mayBeDone) {
       const why = text === "" ? "its client session is over" : `${call.server} says: ${text}`;
       return call.giveUp("session", why, "reply");
     }
     call.place = null;
-    call.prefix = null;
   }
 
   /** The call is about to be sent, again perhaps: says which write of the session it is. */
@@ -92,13 +96,14 @@ export class WriteLedger {
     if (!this.#isFor(call) || this.#id === 0) return;
     if (call.place === null) {
       if (this.#isIdle(nowMs)) return;
-      const place = { id: this.#id, sequence: this.#next++ };
-      this.#open.add(place.sequence);
-      call.place = place;
-      call.onSettled = () => this.#settled(place.id, place.sequence);
+      const sequence = this.#next++;
+      this.#open.add(sequence);
+      call.place = { id: this.#id, sequence, lowest: sequence };
+      call.onSettled = this.#onSettled;
     }
-    if (call.place.id === this.#id) this.#usedMs = nowMs;
-    call.prefix = this.#prefix(call.place.id, call.place.sequence);
+    if (call.place.id !== this.#id) return;
+    this.#usedMs = nowMs;
+    call.place.lowest = Math.min(this.#lowest, call.place.sequence);
   }
 
   /** It is known under its sequence, so that it may be sent again though it may have been done. */
@@ -114,12 +119,10 @@ export class WriteLedger {
     return this.#open.size === 0 && nowMs - this.#usedMs > IDLE_MS_MAX;
   }
 
-  #prefix(id: number, sequence: number): readonly string[] {
-    const [lowest = sequence] = this.#open;
-    return ["RAFTKV.SESSION", "RUN", `${id}`, `${sequence}`, `${Math.min(lowest, sequence)}`];
-  }
-
-  #settled(id: number, sequence: number): void {
-    if (id === this.#id) this.#open.delete(sequence);
+  #settled({ place }: Call): void {
+    if (place === null || place.id !== this.#id) return;
+    this.#open.delete(place.sequence);
+    // Each sequence is passed once.
+    while (this.#lowest < this.#next && !this.#open.has(this.#lowest)) this.#lowest++;
   }
 }

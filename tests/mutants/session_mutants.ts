@@ -23,8 +23,8 @@ export const SESSIONS: readonly Mutant[] = [
   ),
   mutant("session-by-entry", "A server that applies another's entries keeps no replies", [
     "kv/sessions/session_commands.ts",
-    "    sessions.keepReply(session, sequence, this.#encode(result));",
-    "    if (this.#keys.index % 2 === 0) sessions.keepReply(session, sequence, this.#encode(result));",
+    "    sessions.keepReply(session, sequence, this.#kept(result));",
+    "    if (this.#keys.index % 2 === 0) sessions.keepReply(session, sequence, this.#kept(result));",
   ]),
   mutant("session-ends-early", "A session ends after its time whether it is used or not", [
     "kv/sessions/client_sessions.ts",

@@ -12,7 +12,7 @@ import { ByteFormatError, ByteReader, type ByteWriter } from "../../util/bytes.t
 import { checksum } from "../../util/checksum.ts";
 import { Result } from "../commands/result.ts";
 import { latin1, latin1Bytes } from "../../util/latin1.ts";
-import { decodeReply, REPLY_BYTES_MAX } from "./kept_reply.ts";
+import { decodeReply, KeptReply, REPLY_BYTES_MAX } from "./kept_reply.ts";
 import { SESSION_TTL_MS_MAX, SESSION_TTL_MS_MIN } from "./operations.ts";
 
 /** The most replies that one session has open, and keys that are bound to it. */
@@ -32,12 +32,14 @@ export class ClientSession {
   deadlineMs: number;
   /** All of its writes below this one are answered, and acknowledged. */
   lowest = 1;
-  /** Of writes that were done and are not acknowledged, by sequence: what `encodeReply` has made. */
-  readonly replies: Map<number, Uint8Array> = new Map();
+  /** Of writes that were done and are not acknowledged, by sequence. */
+  readonly replies: Map<number, KeptReply> = new Map();
   /** Bound keys, a letter a byte, with the version that each had when it was bound. */
   readonly keys: Map<string, number> = new Map();
   /** What replies and keys count. */
   bytes = 0;
+  /** Its own fields are no part of the sum over all sessions now: see `ClientSessions.touch`. */
+  isTouched = false;
 
   constructor(id: number, userId: number, ttlMs: number, deadlineMs: number) {
     this.id = id;
@@ -61,7 +63,7 @@ export class ClientSession {
       const reply = this.replies.get(sequence)!;
       out.u64(sequence);
       out.u32(reply.length);
-      out.raw(reply);
+      reply.encode(out);
     }
     out.u32(this.keys.size);
     for (const [key, version] of this.keys) {
@@ -99,7 +101,7 @@ function decodeReplies(reader: ByteReader, session: ClientSession): void {
     const whole = new ByteReader(reply);
     decodeReply(whole, new Result());
     whole.finish();
-    session.replies.set(sequence, reply);
+    session.replies.set(sequence, KeptReply.of(reply));
     session.bytes += length + ITEM_BYTES;
   }
 }
@@ -148,11 +150,11 @@ export class SessionSum {
   }
 
   /** Becomes the hash of one of its replies. */
-  ofReply(session: ClientSession, sequence: number, reply: Uint8Array): this {
+  ofReply(session: ClientSession, sequence: number, reply: KeptReply): this {
     this.#begin(2);
     this.#word(session.id);
     this.#word(sequence);
-    this.#word(checksum(reply));
+    this.#word(reply.checksum);
     this.#word(reply.length);
     return this;
   }

@@ -6,7 +6,7 @@
  */
 import { ByteFormatError, ByteReader, ByteWriter, readU32 } from "../../util/bytes.ts";
 import { ClientSession, decodeClientSession, ITEM_BYTES, SessionSum } from "./client_session.ts";
-import { REPLY_BYTES_MAX } from "./kept_reply.ts";
+import { type KeptReply, REPLY_BYTES_MAX } from "./kept_reply.ts";
 
 export const CLIENT_SESSIONS_MAX = 10_000;
 /** Of one user, where there are users: nobody takes all of them. */
@@ -39,6 +39,8 @@ export class ClientSessions {
   readonly #byId = new Map<number, ClientSession>();
   readonly #sum = new SessionSum();
   readonly #one = new SessionSum();
+  /** Whose own fields are no part of the sum: they change with each write of an entry. */
+  #touched: ClientSession[] = [];
   readonly #ofUser = new Map<number, number>();
   #lastId = 0;
   #bytes = 0;
@@ -61,10 +63,12 @@ export class ClientSessions {
 
   /** Both halves of a sum over all sessions, as signed 32-bit numbers; 0 while none was ever opened. */
   get digestLow(): number {
+    this.#sumTouched();
     return (this.#sum.low + Math.imul(this.#lastId, 0x9e3779b1)) | 0;
   }
 
   get digestHigh(): number {
+    this.#sumTouched();
     return (this.#sum.high + Math.imul(this.#lastId, 0x85ebca77)) | 0;
   }
 
@@ -108,6 +112,7 @@ export class ClientSessions {
   }
 
   end(session: ClientSession): void {
+    this.#sumTouched();
     this.#byId.delete(session.id);
     this.#countOfUser(session.userId, -1);
     this.#bytes -= session.bytes;
@@ -122,11 +127,14 @@ export class ClientSessions {
 
   /** It is alive at `clockMs`, and all its writes below `lowest` are acknowledged. */
   touch(session: ClientSession, clockMs: number, lowest = session.lowest): void {
-    this.#sum.subtract(this.#one.ofFields(session));
+    if (!session.isTouched) {
+      this.#sum.subtract(this.#one.ofFields(session));
+      session.isTouched = true;
+      this.#touched.push(session);
+    }
     const first = session.lowest;
     session.deadlineMs = clockMs + session.ttlMs;
     session.lowest = Math.max(first, lowest);
-    this.#sum.add(this.#one.ofFields(session));
     if (session.lowest === first || session.replies.size === 0) return;
     if (session.lowest - first > session.replies.size) {
       for (const sequence of session.replies.keys()) this.#acknowledge(session, sequence);
@@ -145,7 +153,7 @@ export class ClientSessions {
   }
 
   /** Keeps what the write of that sequence came to. */
-  keepReply(session: ClientSession, sequence: number, reply: Uint8Array): void {
+  keepReply(session: ClientSession, sequence: number, reply: KeptReply): void {
     session.replies.set(sequence, reply);
     this.#count(session, reply.length + ITEM_BYTES);
     this.#sum.add(this.#one.ofReply(session, sequence, reply));
@@ -229,6 +237,16 @@ export class ClientSessions {
     for (const [key, version] of session.keys) {
       this.#sum.add(this.#one.ofKey(session, key, version));
     }
+  }
+
+  /** Makes the sum one of all sessions as they are. */
+  #sumTouched(): void {
+    if (this.#touched.length === 0) return;
+    for (const session of this.#touched) {
+      session.isTouched = false;
+      this.#sum.add(this.#one.ofFields(session));
+    }
+    this.#touched = [];
   }
 
   #acknowledge(session: ClientSession, sequence: number): void {

@@ -14,7 +14,14 @@
  * A list's deadline, and that of a key that was shown without its version, is that of the next key to expire,
  * whichever it is: it is there for reads alone, and servers need not agree on it.
  */
-import { ByteFormatError, ByteReader, type ByteWriter } from "../../util/bytes.ts";
+import {
+  ByteFormatError,
+  ByteReader,
+  type ByteWriter,
+  readU64,
+  writeU64,
+} from "../../util/bytes.ts";
+import { checksum } from "../../util/checksum.ts";
 import { type Result, Status } from "../commands/result.ts";
 
 /** A longer reply is not kept: whoever asks again is told that it was done, and no more. */
@@ -22,6 +29,58 @@ export const REPLY_BYTES_MAX = 65_536;
 /** Lists within a transaction's list hold values. */
 const DEPTH_MAX = 3;
 const STATUS_MAX = Math.max(...Object.values(Status));
+/** What a `stored` takes. */
+const STORED_BYTES = 10;
+const storedBytes = new Uint8Array(STORED_BYTES);
+
+/** A reply while it is kept. Most say a version and no more: such a one needs no bytes of its own. */
+export class KeptReply {
+  /** Of it as bytes; and their checksum. */
+  readonly length: number;
+  readonly checksum: number;
+  readonly #tag: number;
+  readonly #version: number;
+  /** Null of a `stored`. */
+  readonly #bytes: Uint8Array | null;
+
+  private constructor(bytes: Uint8Array, isStored: boolean) {
+    this.length = bytes.length;
+    this.checksum = checksum(bytes);
+    this.#tag = bytes[1]!;
+    this.#version = isStored ? readU64(bytes, 2) : 0;
+    this.#bytes = isStored ? null : bytes;
+  }
+
+  /** Of what `encodeReply` has made, which must not change later. */
+  static of(bytes: Uint8Array): KeptReply {
+    return new KeptReply(bytes, bytes.length === STORED_BYTES && bytes[0] === Status.stored);
+  }
+
+  /** Of a result whose status is `stored`. */
+  static ofStored({ tag, version }: Result): KeptReply {
+    storedBytes[0] = Status.stored;
+    storedBytes[1] = tag;
+    writeU64(storedBytes, 2, version);
+    return new KeptReply(storedBytes, true);
+  }
+
+  /** Appends it as bytes. */
+  encode(out: ByteWriter): void {
+    if (this.#bytes !== null) return out.raw(this.#bytes);
+    out.u8(Status.stored);
+    out.u8(this.#tag);
+    out.u64(this.#version);
+  }
+
+  /** Gives it as a result; of one with bytes its value is a range of these. */
+  decode(result: Result): void {
+    if (this.#bytes !== null) return decodeReply(new ByteReader(this.#bytes), result);
+    result.status = Status.stored;
+    result.tag = this.#tag;
+    result.version = this.#version;
+    result.deadlineMs = 0;
+  }
+}
 
 /**
  * Appends the result; false where it would be longer than `REPLY_BYTES_MAX`, or has lists within lists as no

@@ -8,7 +8,7 @@
  * would deny what was done.
  */
 import { assert } from "../../util/assert.ts";
-import { ByteReader, ByteWriter } from "../../util/bytes.ts";
+import { ByteWriter } from "../../util/bytes.ts";
 import {
   afterWatches,
   commandLength,
@@ -25,7 +25,7 @@ import type { User } from "../users/user.ts";
 import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import type { ClientSession } from "./client_session.ts";
 import { type ClientSessions, SHORT_REPLY_BYTES } from "./client_sessions.ts";
-import { decodeReply, encodeReply } from "./kept_reply.ts";
+import { encodeReply, KeptReply } from "./kept_reply.ts";
 import { binds, firstNumberOf, lowestOf, sequenceOf, visitKept } from "./operations.ts";
 
 /** One entry ends sessions until so many bound keys have gone, or so many sessions. */
@@ -99,7 +99,7 @@ export class SessionCommands {
     sessions.touch(session, this.#keys.clockMs, lowestOf(bytes, offset));
     const reply = session.replies.get(sequence);
     if (reply !== undefined) {
-      decodeReply(new ByteReader(reply), result);
+      reply.decode(result);
       retag(bytes, innerOf(bytes, offset), result);
       return;
     }
@@ -113,7 +113,7 @@ export class SessionCommands {
     result.deadlineMs = 0;
     if (isBound) this.#runAndBind(session, bytes, at, result);
     else this.#run(bytes, at, result);
-    sessions.keepReply(session, sequence, this.#encode(result));
+    sessions.keepReply(session, sequence, this.#kept(result));
   }
 
   /** How long the session at `bytes[at]` of a pingSession has left, in ms. */
@@ -170,7 +170,8 @@ export class SessionCommands {
     this.#sessions.bind(session, key, keys.head.version);
   }
 
-  #encode(result: Result): Uint8Array {
+  #kept(result: Result): KeptReply {
+    if (result.status === Status.stored) return KeptReply.ofStored(result);
     const out = this.#scratch;
     out.clear();
     const isWhole = encodeReply(out, result);
@@ -179,7 +180,7 @@ export class SessionCommands {
       out.u8(Status.notKept);
       out.u8(0);
     }
-    const reply = out.copy();
+    const reply = KeptReply.of(out.copy());
     if (out.bytes.length > SCRATCH_BYTES_KEPT) this.#scratch = new ByteWriter(0);
     return reply;
   }

@@ -32,7 +32,8 @@ export function dryRun(out: ByteWriter, words: readonly string[], user: User): v
   if (arity > 0 ? words.length !== arity : words.length < -arity) {
     return writeLine(out, `-ERR wrong number of arguments for '${name}' command`);
   }
-  const number = subcommands?.get((words[1] ?? "").toLowerCase()) ?? command.number;
+  const subcommand = (words[1] ?? "").toLowerCase();
+  const number = subcommands?.find((one) => one.name === subcommand)?.number ?? command.number;
   if (!user.allowsCommand(number)) {
     const shown = commandNumbered(number)!.name;
     return writeWords(out, `This user has no permissions to run the '${shown}' command`);

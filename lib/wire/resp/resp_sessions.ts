@@ -89,7 +89,9 @@ function run(r: RespRequest): void {
 
 function placeOf(r: RespRequest): SessionPlace | null {
   const most = Number.MAX_SAFE_INTEGER;
-  const [id, sequence, lowest] = [number(r, 2, most), number(r, 3, most), number(r, 4, most)];
+  const id = number(r, 2, most);
+  const sequence = number(r, 3, most);
+  const lowest = number(r, 4, most);
   const flags = r.is(RUN_HEAD, "bind") ? InSessionFlag.bind : 0;
   const isWhole = r.count > (flags === 0 ? RUN_HEAD : RUN_HEAD + 1);
   if (!isWhole || id < 1 || lowest < 1 || lowest > sequence) return null;

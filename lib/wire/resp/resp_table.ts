@@ -21,6 +21,12 @@ import * as watching from "./resp_watching.ts";
 
 export type RespHandler = (request: RespRequest) => void;
 
+export interface Subcommand {
+  /** In lower case. */
+  readonly name: string;
+  readonly number: number;
+}
+
 export interface RespCommand {
   readonly name: string;
   /** Arguments in all, the name included; at least that many where negative. */
@@ -36,9 +42,9 @@ export interface RespCommand {
   readonly run: RespHandler;
   /** Done at once within a transaction, not queued. */
   readonly isImmediate: boolean;
-  /** Its number where permissions are asked, and those of its subcommands by their names. */
+  /** Its number where permissions are asked, and those of its subcommands. */
   readonly number: number;
-  readonly subcommands: ReadonlyMap<string, number> | null;
+  readonly subcommands: readonly Subcommand[] | null;
   /** Everybody may run it, also who is not authenticated: one gets in by it, or out. */
   readonly isFree: boolean;
   /** So may who is not authenticated and connects from the leader's machine: it takes another proof. */
@@ -267,10 +273,10 @@ function toCommand(group: string, row: Row): RespCommand {
   return { name, arity, flags: flagList, run, isImmediate, ...keys, ...about, ...judged };
 }
 
-function subcommandsOf(container: number): ReadonlyMap<string, number> | null {
+function subcommandsOf(container: number): readonly Subcommand[] | null {
   const found = COMMAND_NUMBERS.filter((one) => one.container === container);
   if (found.length === 0) return null;
-  return new Map(found.map(({ name, number }) => [name.slice(name.indexOf("|") + 1), number]));
+  return found.map(({ name, number }) => ({ name: name.slice(name.indexOf("|") + 1), number }));
 }
 
 export const COMMANDS: readonly RespCommand[] = [
@@ -307,7 +313,9 @@ export function findCommand(r: RespRequest): RespCommand | null {
 /** The number of a request's command: that of the subcommand, where it names one that has its own. */
 export function commandNumber({ number, subcommands }: RespCommand, r: RespRequest): number {
   if (subcommands === null || r.count < 2) return number;
-  return subcommands.get(r.shortText(1, NAME_BYTES_MAX).toLowerCase()) ?? number;
+  // Compared as bytes: no string is made for each write of a client session.
+  for (const one of subcommands) if (r.is(1, one.name)) return one.number;
+  return number;
 }
 
 /** FNV-1a over the letters in lower case; bit 5 of other bytes does not matter to a hash. */

@@ -71,6 +71,39 @@ Deno.test("client sessions: a write that is sent again is not done again, and ge
   assertEquals([later!.integer.toNumber(), sooner!.integer.toNumber()], [3, 4]);
 });
 
+Deno.test("client sessions: the digest is that of what is there, however much an entry changes it", () => {
+  const driver = new SessionDriver();
+  const [first, second, third] = [driver.open(), driver.open(), driver.open()];
+  const same = () => assertEquals(driver.restored().store.digest(), driver.store.digest());
+  same();
+  driver.entry(
+    1,
+    inSession(first, 1, 1, set("a", "1")),
+    inSession(second, 1, 1, set("b", "1")),
+    inSession(first, 2, 2, incr("n")),
+    inSession(first, 3, 2, set("a", "2")),
+    inSession(first, 3, 2, set("a", "2")),
+    keep(first, third),
+  );
+  same();
+  const before = driver.store.digest();
+  // Between the commands of an entry, too; and one that is used and ended within it.
+  const between: string[] = [];
+  driver.between = () => between.push(driver.store.digest());
+  driver.entry(
+    1,
+    inSession(second, 2, 2, set("b", "2")),
+    inSession(second, 3, 3, set("b", "3")),
+    close(second),
+    inSession(first, 4, 4, set("a", "4")),
+  );
+  same();
+  assertEquals(new Set([before, ...between]).size, 5);
+  driver.entry(2 * TTL_MS);
+  assertEquals(driver.store.clientSessions.count, 0);
+  same();
+});
+
 Deno.test("client sessions: below what is acknowledged, and without the session, nothing is done", () => {
   const driver = new SessionDriver();
   const id = driver.open();

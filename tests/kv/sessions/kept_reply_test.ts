@@ -2,7 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Result, Status } from "../../../lib/kv/commands/result.ts";
-import { decodeReply, encodeReply, REPLY_BYTES_MAX } from "../../../lib/kv/sessions/kept_reply.ts";
+import {
+  decodeReply,
+  encodeReply,
+  KeptReply,
+  REPLY_BYTES_MAX,
+} from "../../../lib/kv/sessions/kept_reply.ts";
+import { checksum } from "../../../lib/util/checksum.ts";
 import { ByteFormatError, ByteReader, ByteWriter } from "../../../lib/util/bytes.ts";
 
 /** What of a result has a meaning, by its status. */
@@ -107,6 +113,30 @@ Deno.test("kept replies: a result comes back with all that its status gives a me
     assertEquals(toPlain(back), one);
     // Whatever was left over in it makes no difference to the bytes.
     assertEquals(encoded(back), bytes);
+  }));
+});
+
+Deno.test("kept replies: with bytes of its own or without, one is the same bytes and the same result", () => {
+  const same = (kept: KeptReply, bytes: Uint8Array, one: Plain) => {
+    const out = new ByteWriter();
+    kept.encode(out);
+    assertEquals(out.copy(), bytes);
+    assertEquals([kept.length, kept.checksum], [bytes.length, checksum(bytes)]);
+    const back = toResult({ status: Status.list, tag: 3, cursor: 4, list: [] });
+    kept.decode(back);
+    assertEquals(toPlain(back), one);
+    if (one.status === Status.stored) assertEquals(back.deadlineMs, 0);
+  };
+  fc.assert(fc.property(plain, fc.nat(255), u53, (drawn, tag, version) => {
+    const stored: Plain = { status: Status.stored, tag, version };
+    for (const one of [drawn, stored]) {
+      const bytes = encoded(toResult(one))!;
+      same(KeptReply.of(bytes), bytes, one);
+    }
+    // Kept after others that were made in the same place.
+    const kept = KeptReply.ofStored(toResult(stored));
+    KeptReply.ofStored(toResult({ status: Status.stored, tag: 1, version: 2 }));
+    same(kept, encoded(toResult(stored))!, stored);
   }));
 });
 
