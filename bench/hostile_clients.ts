@@ -3,8 +3,17 @@
  * `on` once they are at it; at the end of its input they leave, and it says how much they did.
  */
 import { connect, type Socket } from "node:net";
+import { clientHello } from "./client_hello.ts";
 
-export const KINDS = ["resets", "halves", "deaf", "idle", "guesses", "handshakes"] as const;
+export const KINDS = [
+  "resets",
+  "halves",
+  "deaf",
+  "idle",
+  "guesses",
+  "handshakes",
+  "hellos",
+] as const;
 export type Kind = typeof KINDS[number];
 
 const TICK_MS = 10;
@@ -85,9 +94,9 @@ class Hostile {
 }
 
 /** Begins a handshake, which is never continued. */
-function shakeHalf(socket: Socket): void {
+function shakeHalf(socket: Socket, first: Uint8Array): void {
   socket.resume();
-  socket.write(HELLO_HEAD);
+  socket.write(first);
 }
 
 /** What a kind does; gives what it does `perSecond` times a second. */
@@ -136,14 +145,16 @@ async function begin(kind: Kind, hostile: Hostile): Promise<() => void> {
         socket.write(`auth ${GUESSED_USER} ${guess.length}\r\n${guess}\r\n`);
       };
     }
-    case "handshakes": {
-      for (const socket of await hostile.opened(HANDSHAKES)) shakeHalf(socket);
+    case "handshakes":
+    case "hellos": {
+      const first = kind === "hellos" ? await clientHello() : HELLO_HEAD;
+      for (const socket of await hostile.opened(HANDSHAKES)) shakeHalf(socket, first);
       // A server ends them sooner or later: then there are new ones.
       return () => {
         if (hostile.openCount >= HANDSHAKES) return;
         hostile.count++;
         const socket = hostile.connect();
-        socket.on("connect", () => shakeHalf(socket));
+        socket.on("connect", () => shakeHalf(socket, first));
       };
     }
   }

@@ -7,8 +7,14 @@ const RATIO_MAX = 1.5;
 /** The buffers that they may fill are far smaller: outputBytesMax each, and one reply more. */
 const GROWTH_BYTES_MAX = 128 * 1024 ** 2;
 
+/** What two stretches without them differ by at most, as a multiple: beyond that nothing is told. */
+const NOISE_MAX = RATIO_MAX;
+
+/** One stretch with them, between two without. */
 export interface Round {
   readonly withoutP99Ms: number;
+  /** Of the other stretch without them: by how much p99 differs by itself. */
+  readonly againP99Ms: number;
   readonly withP99Ms: number;
   readonly grownBytes: number;
   /** How much the hostile ones did. */
@@ -18,8 +24,11 @@ export interface Round {
 export interface Result {
   readonly kind: string;
   readonly withoutP99Ms: number;
+  readonly againP99Ms: number;
   readonly withP99Ms: number;
-  /** Of these two. */
+  /** Of `againP99Ms` to `withoutP99Ms`: of nothing to nothing. */
+  readonly noise: number;
+  /** Of `withP99Ms` to the mean of the two without. */
   readonly ratio: number;
   /** Of each round, the smallest first: how far they lie apart. */
   readonly ratios: readonly number[];
@@ -29,23 +38,29 @@ export interface Result {
   readonly isKept: boolean;
 }
 
+function ratioOf({ withoutP99Ms, againP99Ms, withP99Ms }: Omit<Round, "grownBytes" | "count">) {
+  return withP99Ms / ((withoutP99Ms + againP99Ms) / 2);
+}
+
 /**
- * Medians of the rounds, and the ratio of those two. A median of the rounds' own ratios may come from
- * another round than either, and tell less than what was felt: one stall in a stretch without hostile
- * clients makes that round's ratio small. So does the smaller one of two middle values: the number of
- * rounds is odd.
+ * Medians of the rounds, and the ratio of those. A median of the rounds' own ratios may come from another
+ * round than either, and tell less than what was felt: one stall in a stretch without hostile clients makes
+ * that round's ratio small. So does the smaller one of two middle values: the number of rounds is odd.
  * @throws {Error} where it is even.
  */
 export function summarize(kind: string, rounds: readonly Round[], isKept: boolean): Result {
   checkRounds(rounds.length);
-  const withoutP99Ms = median(rounds.map((round) => round.withoutP99Ms));
-  const withP99Ms = median(rounds.map((round) => round.withP99Ms));
+  const p99 = {
+    withoutP99Ms: median(rounds.map((round) => round.withoutP99Ms)),
+    againP99Ms: median(rounds.map((round) => round.againP99Ms)),
+    withP99Ms: median(rounds.map((round) => round.withP99Ms)),
+  };
   return {
     kind,
-    withoutP99Ms,
-    withP99Ms,
-    ratio: withP99Ms / withoutP99Ms,
-    ratios: rounds.map((round) => round.withP99Ms / round.withoutP99Ms).sort((a, b) => a - b),
+    ...p99,
+    noise: p99.againP99Ms / p99.withoutP99Ms,
+    ratio: ratioOf(p99),
+    ratios: rounds.map(ratioOf).sort((a, b) => a - b),
     grownBytes: Math.max(...rounds.map(({ grownBytes }) => grownBytes)),
     count: median(rounds.map(({ count }) => count)),
     isKept,
@@ -58,22 +73,43 @@ export function checkRounds(count: number): void {
   throw new Error(`--rounds: ${count} is even, and a median needs a round in the middle`);
 }
 
-export function isWell({ ratio, grownBytes, isKept }: Result): boolean {
-  return isKept && ratio <= RATIO_MAX && grownBytes <= GROWTH_BYTES_MAX;
+/** What is against it: nothing where it is well. */
+export function faultsOf({ ratio, noise, grownBytes, isKept }: Result): string[] {
+  const faults: string[] = [];
+  if (!isKept) faults.push("leader");
+  if (grownBytes > GROWTH_BYTES_MAX) faults.push("memory");
+  if (ratio > RATIO_MAX) faults.push("p99");
+  if (Math.max(noise, 1 / noise) > NOISE_MAX) faults.push("noise");
+  return faults;
 }
 
 export function formatResults(results: readonly Result[]): string {
   return formatTable(
-    ["hostile", "done", "p99 without", "p99 with", "ratio", "rounds", "memory grew by", "leader"],
+    [
+      "hostile",
+      "done",
+      "p99 without",
+      "again",
+      "with",
+      "again / without",
+      "with / both",
+      "rounds",
+      "memory grew by",
+      "leader",
+      "missed",
+    ],
     results.map((one) => [
       one.kind,
       `${one.count}`,
       formatMs(one.withoutP99Ms),
+      formatMs(one.againP99Ms),
       formatMs(one.withP99Ms),
+      one.noise.toFixed(2),
       one.ratio.toFixed(2),
       `${one.ratios[0]!.toFixed(2)} to ${one.ratios.at(-1)!.toFixed(2)}`,
       `${(one.grownBytes / 1024 ** 2).toFixed(0)} MiB`,
       one.isKept ? "kept" : "LOST",
+      faultsOf(one).join(", ") || "-",
     ]),
   );
 }

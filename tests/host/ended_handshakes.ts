@@ -6,7 +6,7 @@ import { TestCa } from "../../bench/test_ca.ts";
 import { TcpTransport } from "../../lib/host/tcp.ts";
 import { readCredentials } from "../../lib/host/tls/credentials.ts";
 import { TlsTransport } from "../../lib/host/tls/tls_transport.ts";
-import { clientHello } from "./client_hello.ts";
+import { clientHello } from "../../bench/client_hello.ts";
 
 /** From so many on each that comes ends another. */
 const WARM = 300;

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { memoryOf } from "../../bench/process_memory.ts";
 import { TestCa } from "../../bench/test_ca.ts";
 import { type Client, connect, type TlsOptions } from "../../client/mod.ts";
-import { clientHello } from "../host/client_hello.ts";
+import { clientHello } from "../../bench/client_hello.ts";
 import { clusterTest, type Server } from "./harness.ts";
 import { needsTls } from "./needs_tls.ts";
 import { needsProgram, unmet } from "./requirements.ts";

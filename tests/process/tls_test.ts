@@ -16,9 +16,12 @@ const FILES = { cert: "server-{id}.pem", key: "server-{id}.key", ca: "ca.pem" };
 
 const notRun = unmet(needsTls(), needsProgram("openssl", "version"));
 /** How long certificates are exchanged under load; a minute now and then, by hand. */
-const EXCHANGES = Number(Deno.env.get("RAFTKV_TLS_EXCHANGES") ?? 5);
+const EXCHANGES = Number(Deno.env.get("RAFTKV_TLS_EXCHANGES") || 5);
 const ROUNDS = 40;
 const ROUND_DEADLINE_MS = 30_000;
+
+/** Whom the clients are that follow the leader. */
+const USER = { user: "app", password: "app-password" };
 
 interface Secured {
   readonly cluster: Cluster;
@@ -49,19 +52,46 @@ function tlsTest(
   });
 }
 
-async function connected({ cluster, tls }: Secured): Promise<Client> {
+async function connected(
+  { cluster, tls }: Secured,
+  as: Partial<typeof USER> = {},
+): Promise<Client> {
   for (const server of cluster.servers) if (!server.isRunning) server.start();
   const servers = cluster.servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
-  return await connect({ servers, tls, timeoutMs: ROUND_DEADLINE_MS });
+  return await connect({ servers, tls, ...as, timeoutMs: ROUND_DEADLINE_MS });
 }
 
-/** Whom a client's calls go to. */
-async function leaderOf(cluster: Cluster, tls: TlsOptions): Promise<Server> {
+/** Makes USER, and waits until every server knows it. */
+async function makeUser({ cluster, tls }: Secured): Promise<void> {
+  const rules = ["on", `>${USER.password}`, "~*", "&*", "+@all"];
+  const said = async (server: Server, words: string[], as: Partial<typeof USER> = {}) =>
+    textOf(
+      await ask(`127.0.0.1:${server.clientPort}`, words, { tls, ...as }).catch((error) => error),
+    );
+  await eventually("the user to be made", async () => {
+    const leader = await leaderOf(cluster, tls);
+    return await said(leader, ["ACL", "SETUSER", USER.user, ...rules]) === "OK";
+  }, ROUND_DEADLINE_MS);
+  for (const server of cluster.servers) {
+    await eventually("every server to know the user", async () => {
+      return await said(server, ["PING"], USER) === "PONG" &&
+        (await said(server, ["PING"])).includes("NOAUTH");
+    }, ROUND_DEADLINE_MS);
+  }
+}
+
+/** Whom a client's calls go to; `as`: a user, where there are some. */
+async function leaderOf(
+  cluster: Cluster,
+  tls: TlsOptions,
+  as: Partial<typeof USER> = {},
+): Promise<Server> {
   let leader: Server | undefined;
   await eventually("a leader", async () => {
     for (const server of cluster.servers) {
       if (!server.isRunning) continue;
-      const role = await ask(`127.0.0.1:${server.clientPort}`, ["ROLE"], { tls }).catch(() => null);
+      const role = await ask(`127.0.0.1:${server.clientPort}`, ["ROLE"], { tls, ...as })
+        .catch(() => null);
       if (Array.isArray(role) && String(textOf(role[0])) === "master") leader = server;
     }
     return leader !== undefined;
@@ -180,7 +210,7 @@ async function overKill(
       await increment().then(() => acknowledged++, () => sleep(50));
     }
   }
-  const leader = await leaderOf(cluster, tls);
+  const leader = await leaderOf(cluster, tls, USER);
   const killing = leader.kill();
   using patience = new Patience(ROUND_DEADLINE_MS);
   while (acknowledged < 2 * ROUNDS) {
@@ -192,26 +222,30 @@ async function overKill(
   return acknowledged;
 }
 
-tlsTest("Redis's clients follow the leader over a kill", FILES, async (one) => {
+tlsTest("Redis's clients, as users, follow the leader over a kill", FILES, async (one) => {
   const { cluster, ca, tls } = one;
-  const client = await connected(one);
+  for (const server of cluster.servers) server.start();
+  await makeUser(one);
+  const client = await connected(one, USER);
+  const login = { username: USER.user, password: USER.password };
   const ports = cluster.servers.map(({ clientPort }) => clientPort);
   const secure = { ca: tls.ca! };
   const ioredis = new IoRedisCluster(ports.map((port) => ({ host: "127.0.0.1", port })), {
-    redisOptions: { tls: secure },
+    redisOptions: { tls: secure, ...login },
     clusterRetryStrategy: () => 100,
   });
   ioredis.on("error", () => {});
   const nodeRedis = createCluster({
     rootNodes: ports.map((port) => ({ url: `rediss://127.0.0.1:${port}` })),
-    defaults: { socket: { tls: true, ...secure } },
+    defaults: { socket: { tls: true, ...secure }, ...login },
   });
   nodeRedis.on("error", () => {});
   nodeRedis.on("node-error", () => {});
   await nodeRedis.connect();
   const cliOf = (port: number, ...args: string[]) => {
-    const options = ["-p", `${port}`, "-c", "--tls", "--cacert", ca.ca];
-    return new Deno.Command("redis-cli", { args: [...options, ...args] }).output();
+    const options = ["-p", `${port}`, "-c", "--tls", "--cacert", ca.ca, "--user", USER.user];
+    const env = { REDISCLI_AUTH: USER.password };
+    return new Deno.Command("redis-cli", { args: [...options, ...args], env }).output();
   };
   const redisCli = async () => {
     for (const { clientPort } of cluster.servers.filter(({ isRunning }) => isRunning)) {
@@ -225,7 +259,7 @@ tlsTest("Redis's clients follow the leader over a kill", FILES, async (one) => {
     "node-redis": () => nodeRedis.incr("node-redis"),
   };
   if (needsProgram("redis-cli", "--version") === null) libraries["redis-cli"] = redisCli;
-  const python = redisPy(true, { ssl: true, ssl_ca_certs: ca.ca }, true);
+  const python = redisPy(true, { ssl: true, ssl_ca_certs: ca.ca, ...login }, true);
   const py = python.notRun === null ? await python.connect(ports) : null;
   if (py !== null) {
     libraries["redis-py"] = async () => {
