@@ -35,7 +35,7 @@ export function acceptForwarded(
   });
 }
 
-/** Once a turn: where commands are sent on to. */
+/** Once a turn, where any are sent on: to whom. */
 export function noteForwards({ forwards, replica }: NodeState): void {
   const raft = replica?.raft.state;
   forwards.note(raft?.leaderId ?? NOBODY, raft?.role.kind === "leader");

@@ -262,12 +262,12 @@ export class Node implements ServerNode, PeerEvents, PersistEvents {
     meters.rotate(nowMs);
     sessions.turnBegins();
     if (replica !== null && !this.#isOver) this.#turnReplica(replica, nowMs);
-    noteForwards(this.#state);
+    if (forwards.isUsed) noteForwards(this.#state);
     watches.wake();
     pubsub.wake();
     sessions.wake();
     links.wake();
-    forwards.wake();
+    if (forwards.isUsed) forwards.wake();
   }
 
   #turnReplica(replica: Replica, nowMs: number): void {

@@ -28,7 +28,7 @@ interface Retired {
 export class Forwards implements ForwardRoute {
   readonly meters = new ForwardMeters();
   readonly windowBytes = WINDOW_BYTES;
-  /** This server has a forward port. */
+  /** This server has a forward port. No link is ever made where it has none, and no turn asks for one. */
   readonly isUsed: boolean;
   readonly #links: PeerLinks;
   readonly #retiredMs: number;
@@ -67,9 +67,11 @@ export class Forwards implements ForwardRoute {
     return this.#link?.open(owner) ?? null;
   }
 
-  /** Once a turn: who leads now, as far as this server knows; itself, or nobody, is none to send to. */
+  /**
+   * Once a turn, where it is used: who leads now, as far as this server knows; itself, or nobody, is none to
+   * send to.
+   */
   note(leaderId: ServerId, isSelf: boolean): void {
-    if (!this.isUsed) return;
     const nowMs = this.#links.time.nowMs();
     // Whoever led last may lead again, before any other is known.
     if (leaderId !== NOBODY) this.#leaderId = isSelf ? NOBODY : leaderId;

@@ -20,7 +20,7 @@ export function releaseReplies(
     stream.release(pending.replyEnd(pending.head));
     const submittedMs = pending.submittedMs(pending.head);
     if (kind !== runKind || submittedMs !== runMs) {
-      meters.answered(runKind, runMs, count);
+      if (count > 0) meters.answered(runKind, runMs, count);
       runKind = kind;
       runMs = submittedMs;
       count = 0;
@@ -28,5 +28,5 @@ export function releaseReplies(
     count++;
     pending.head++;
   }
-  meters.answered(runKind, runMs, count);
+  if (count > 0) meters.answered(runKind, runMs, count);
 }

@@ -41,9 +41,8 @@ export class RequestMeters {
     this.#nowMs = nowMs;
   }
 
-  /** `count` commands of this kind, submitted then, are answered. */
+  /** `count` commands of this kind, submitted then, are answered; at least one. */
   answered(kind: PendingKind, submittedMs: number, count: number): void {
-    if (count === 0) return;
     const histogram = this.#histograms[kind];
     if (histogram === null || histogram === undefined) return;
     const tookMs = Math.max(0, this.#nowMs - submittedMs);

@@ -105,7 +105,8 @@ export class WatchOutput implements ClientWatches {
 
   /** What may leave now (ReplyStream.take), with as many groups of events as the client may have. */
   take(replies: ReplyComposer): Uint8Array | null {
-    this.#fill(replies);
+    // Most connections are told nothing but replies.
+    if (this.#watches !== null || this.#subscriptions !== null) this.#fill(replies);
     return replies.stream.take();
   }
 

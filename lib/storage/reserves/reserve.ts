@@ -4,7 +4,7 @@
  */
 import { type Disk, DiskFullError } from "../../host/ports.ts";
 import type { FileOwner } from "../files/file_head.ts";
-import { ReserveFile } from "./reserve_file.ts";
+import { type LackingFiles, ReserveFile } from "./reserve_file.ts";
 import type { Spare } from "../segments/spare_segments.ts";
 import type { Done } from "../types.ts";
 
@@ -13,6 +13,7 @@ const NAMES = [RESERVE_FILE, `${RESERVE_FILE}.2`];
 
 export class Reserve {
   readonly #files: readonly ReserveFile[];
+  readonly #lacking: LackingFiles = { count: 0 };
   /** Of each file. */
   readonly fileBytesMin: number;
 
@@ -20,14 +21,14 @@ export class Reserve {
   constructor(disk: Disk, directory: string, owner: FileOwner, reserveBytes: number) {
     const bytes = Math.ceil(reserveBytes / NAMES.length);
     this.fileBytesMin = bytes;
-    this.#files = NAMES.map((name) => new ReserveFile(disk, directory, name, owner, bytes));
+    this.#files = NAMES.map((name) =>
+      new ReserveFile(disk, directory, name, owner, bytes, this.#lacking)
+    );
   }
 
   /** True while the reserve is there in full. */
   get held(): boolean {
-    // Asked with every write: no closure.
-    for (let i = 0; i < this.#files.length; i++) if (!this.#files[i]!.held) return false;
-    return true;
+    return this.#lacking.count === 0; // asked with every write
   }
 
   /** On the disk. */

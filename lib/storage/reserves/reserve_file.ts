@@ -36,28 +36,50 @@ const SEQUENCE_END = 48;
  */
 type State = "absent" | "part" | "pieces" | "making" | "held" | "taken";
 
+/** How many files of a reserve are not whole. Each counts itself: a write need not ask all of them. */
+export interface LackingFiles {
+  count: number;
+}
+
 export class ReserveFile {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #path: string;
   readonly #head = new Uint8Array(FILE_HEAD_BYTES);
   readonly #bytesMin: number;
+  readonly #lacking: LackingFiles;
+  /** Set by `#become` alone, which counts. */
   #state: State = "absent";
   /** Of the file. */
   #length = 0;
 
   /** `bytes` of 0 keeps none. Does nothing on the disk yet. */
-  constructor(disk: Disk, directory: string, name: string, owner: FileOwner, bytes: number) {
+  constructor(
+    disk: Disk,
+    directory: string,
+    name: string,
+    owner: FileOwner,
+    bytes: number,
+    lacking: LackingFiles,
+  ) {
     this.#disk = disk;
     this.#directory = directory;
     this.#path = `${directory}/${name}`;
     this.#bytesMin = bytes === 0 ? 0 : Math.max(bytes, FILE_HEAD_BYTES);
     writeFileHead(this.#head, "RE", owner);
+    this.#lacking = lacking;
+    if (!this.held) lacking.count++;
   }
 
   /** True while the reserve is there in full. */
   get held(): boolean {
     return this.#state === "held" || this.#bytesMin === 0;
+  }
+
+  #become(state: State): void {
+    const wasHeld = this.held;
+    this.#state = state;
+    if (wasHeld !== this.held) this.#lacking.count += wasHeld ? 1 : -1;
   }
 
   get path(): string {
@@ -92,10 +114,10 @@ export class ReserveFile {
         file.close();
       }
       this.#disk.syncDirectory(this.#directory);
-      this.#state = "held";
+      this.#become("held");
     } catch (error) {
       if (!(error instanceof DiskFullError)) throw error;
-      this.#state = this.#length > 0 ? "part" : "absent";
+      this.#become(this.#length > 0 ? "part" : "absent");
     }
   }
 
@@ -116,19 +138,19 @@ export class ReserveFile {
   take(lengthMin: number): Spare | null {
     if (!this.hasOf(lengthMin)) return null;
     const length = this.#length;
-    this.#state = "taken";
+    this.#become("taken");
     this.#length = 0;
     return { path: this.#path, length };
   }
 
   /** What `take` gave has another name. */
   left(): void {
-    this.#state = "absent";
+    this.#become("absent");
   }
 
   /** Overwriting what `take` gave found no room: it is still here, of use only piece by piece. */
   putBack({ length }: Spare): void {
-    this.#state = "pieces";
+    this.#become("pieces");
     this.#length = length;
   }
 
@@ -146,7 +168,7 @@ export class ReserveFile {
 
   /** From now on it is of use only piece by piece. */
   breakUp(): void {
-    if (this.#state === "held") this.#state = "pieces";
+    if (this.#state === "held") this.#become("pieces");
   }
 
   /**
@@ -157,7 +179,7 @@ export class ReserveFile {
   makeLater(spare: Spare | null, done: Done): void {
     const isIdle = this.#state === "part" || this.#state === "pieces" || this.#state === "absent";
     assert(isIdle, `The reserve is ${this.#state}`);
-    this.#state = "making";
+    this.#become("making");
     if (spare === null) return this.#fillLater(this.#length, this.#bytesMin, done);
     const disk = this.#disk;
     disk.renameLater(spare.path, this.#path, (error) => {
@@ -193,11 +215,11 @@ export class ReserveFile {
   }
 
   #made(error: Error | null, done: Done): void {
-    if (error === null) this.#state = "held";
+    if (error === null) this.#become("held");
     else {
       // A part of a piece may be there.
       this.#length = this.#disk.exists(this.#path) ? sizeOf(this.#disk, this.#path) : 0;
-      this.#state = this.#length > 0 ? "part" : "absent";
+      this.#become(this.#length > 0 ? "part" : "absent");
     }
     done(error);
   }
@@ -241,12 +263,12 @@ export class ReserveFile {
     }
     const isWhole = count === begin.length && length >= this.#bytesMin && length > 0 &&
       this.#head.every((byte, i) => begin[i] === byte);
-    if (isWhole) this.#state = "held";
+    if (isWhole) this.#become("held");
     else if (count === begin.length && this.#isInUse(begin, logDirectory)) {
       // A crash left the old name of what is the log's by now.
       this.#remove();
       return 0;
-    } else this.#state = "part";
+    } else this.#become("part");
     return length;
   }
 
@@ -260,7 +282,7 @@ export class ReserveFile {
   }
 
   #remove(): void {
-    this.#state = "absent";
+    this.#become("absent");
     this.#length = 0;
     if (!this.#disk.exists(this.#path)) return;
     this.#disk.remove(this.#path);
