@@ -84,6 +84,8 @@ Deno.test("scripts: what is made for each match, word or argument counts before 
     "a long pattern": `local p = ${x} .. '.' while true do n() string.find('a', p) end`,
     "a template without the match":
       `local s = ${x} while true do n() string.gsub('aaaaaaaa', 'a', s) end`,
+    "texts that are compared without metatables":
+      `local a, b = ${x} .. 'y', ${x} .. 'z' while true do n() rawequal(a, b) end`,
   };
   for (const [about, script] of Object.entries({ ...copies, ...looks })) {
     const most = about in copies ? 250 : 10;

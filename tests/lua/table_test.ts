@@ -39,3 +39,35 @@ Deno.test("tables: they hold what was set and not removed, few keys or many", ()
     assertEquals(sorted(walked(table)), sorted(model), `seed ${seed}`);
   }
 });
+
+/** Runs `run` and counts how often a map was asked for `key` meanwhile. */
+function lookupsInMaps(key: string, run: () => void): number {
+  const { get } = Map.prototype;
+  let count = 0;
+  Map.prototype.get = function (asked) {
+    if (asked === key) count++;
+    return get.call(this, asked);
+  };
+  try {
+    run();
+  } finally {
+    Map.prototype.get = get;
+  }
+  return count;
+}
+
+Deno.test("tables: a long key is never compared with each of the others, however few they are", () => {
+  const long = (last: string) => "x".repeat(100) + last;
+  const table = new LuaTable();
+  table.set("short", 1);
+  assertEquals(lookupsInMaps("short", () => assertEquals(table.get("short"), 1)), 0);
+  for (let i = 0; i < 4; i++) table.set(long(`${i}`), i);
+  for (let i = 0; i < 4; i++) {
+    assertEquals(lookupsInMaps(long(`${i}`), () => assertEquals(table.get(long(`${i}`)), i)), 1);
+  }
+  // Nor after those that were removed have left it.
+  for (let i = 0; i < 20; i++) table.set(`k${i}`, i);
+  for (let i = 0; i < 20; i++) table.set(`k${i}`, undefined);
+  table.set("another", 1);
+  assertEquals(lookupsInMaps(long("3"), () => assertEquals(table.get(long("3")), 3)), 1);
+});

@@ -92,9 +92,8 @@ function addTableAccess(machine: Machine): void {
   addAll(machine, globals, {
     next,
     rawequal: (args) => {
-      args.any(0);
-      args.any(1);
-      return [args.values[0] === args.values[1]];
+      const [a, b] = [args.any(0), args.any(1)];
+      return [machine.rawEquals(a, b)];
     },
     rawget: (args) => [args.table(0).get(args.any(1))],
     rawset: (args) => {

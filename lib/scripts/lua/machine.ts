@@ -173,12 +173,15 @@ export class Machine {
     this.fail(`attempt to get length of ${described(what, value)}`, line);
   }
 
+  /** Without metatables. */
+  rawEquals(a: Value, b: Value): boolean {
+    const areTexts = typeof a === "string" && typeof b === "string";
+    if (areTexts && a.length === b.length) this.meter.step(a.length / LETTERS_A_STEP);
+    return a === b;
+  }
+
   equals(a: Value, b: Value, line: number): boolean {
-    if (typeof a === "string" && typeof b === "string") {
-      if (a.length === b.length) this.meter.step(a.length / LETTERS_A_STEP);
-      return a === b;
-    }
-    if (a === b) return true;
+    if (this.rawEquals(a, b)) return true;
     if (!(a instanceof LuaTable) || !(b instanceof LuaTable)) return false;
     const handler = a.meta?.get("__eq");
     if (handler === undefined || handler !== b.meta?.get("__eq")) return false;

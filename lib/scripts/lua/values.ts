@@ -43,6 +43,8 @@ export class LuaError {
 
 /** Up to so many keys, looking at each takes less than a map of them does. */
 const SEARCHED_KEYS_MAX = 8;
+/** Longer ones are in a map: texts of one length that differ at their ends take long to compare. */
+const SEARCHED_LETTERS_MAX = 64;
 const ABSENT = -1;
 
 /**
@@ -56,7 +58,7 @@ export class LuaTable {
   readonly items: Value[] = [];
   #keys: Value[] = [];
   #values: Value[] = [];
-  /** Where each key is in `#keys`; null of a few, which are looked for one after the other. */
+  /** Where each key is in `#keys`; null of a few short ones, which are looked for one after the other. */
   #places: Map<Value, number> | null = null;
   #removed = 0;
 
@@ -147,7 +149,8 @@ export class LuaTable {
     this.#places?.set(key, keys.length);
     keys.push(key);
     this.#values.push(value);
-    if (this.#places !== null || keys.length <= SEARCHED_KEYS_MAX) return;
+    const isLong = typeof key === "string" && key.length > SEARCHED_LETTERS_MAX;
+    if (this.#places !== null || (keys.length <= SEARCHED_KEYS_MAX && !isLong)) return;
     const places = this.#places = new Map<Value, number>();
     for (let at = 0; at < keys.length; at++) places.set(keys[at], at);
   }
