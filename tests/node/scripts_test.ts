@@ -305,6 +305,57 @@ Deno.test("scripts: a time that passes while one waits for its entry has passed 
   assertEquals(ask(server, other, "GET", "k"), "$1\r\n1\r\n");
 });
 
+Deno.test("scripts: absolute times are the wall clock's, in the script and in the log", () => {
+  const server = scriptServer();
+  const session = server.node.openSession("client")!;
+  server.pass(1_000);
+  // The log's time does not go back with it.
+  server.wallStartMs -= 600_000;
+  server.pass(20_000);
+  const source = "redis.call('set', KEYS[1], 'x', 'pxat', ARGV[1]) " +
+    "redis.call('set', KEYS[1], 'x', 'pxat', ARGV[1]) " +
+    "redis.call('set', KEYS[2], 'y') redis.call('pexpireat', KEYS[2], ARGV[1]) " +
+    "return {redis.call('pttl', KEYS[1]), redis.call('pttl', KEYS[2])}";
+  const atMs = `${server.wallMs + 50_000}`;
+  const within = [...ask(server, session, "EVAL", source, "2", "a", "b", atMs).matchAll(/:(\d+)/g)];
+  const after = ["a", "b"].map((key) => ask(server, session, "PTTL", key));
+  const found = [...within.map((one) => one[1]!), ...after.map((one) => one.slice(1))].map(Number);
+  assertEquals(found.length, 4);
+  for (const ms of found) assert(ms > 49_000 && ms <= 50_000, `${found}`);
+});
+
+Deno.test("scripts: those with long values, one after the other in one entry, each keep their own", () => {
+  const [server, [first, second, third]] = withClients(3) as [
+    OneServer,
+    [ClientSession, ClientSession, ClientSession],
+  ];
+  const source = "local v = string.rep(ARGV[1], 50000) redis.call('set', KEYS[1], v) " +
+    "return #redis.call('get', KEYS[1]) + #(redis.call('get', 'shared') or '')";
+  for (let round = 0; round < 2; round++) {
+    askTogether([
+      [first, ["EVAL", source, "1", "a", "aa"]],
+      [second, [
+        "EVAL",
+        "redis.call('set', KEYS[1], string.rep('s', 70000)) return 1",
+        "1",
+        "shared",
+      ]],
+      [third, ["EVAL", source, "1", "b", "b"]],
+    ]);
+    server.pass(100);
+    const seen = round === 0
+      ? [":100000\r\n", ":1\r\n", ":120000\r\n"]
+      : [":170000\r\n", ":1\r\n", ":120000\r\n"];
+    assertEquals([first, second, third].map(replies), seen);
+    const lengths = ["a", "b", "shared"].map((key) => ask(server, first, "STRLEN", key));
+    assertEquals(lengths, [":100000\r\n", ":50000\r\n", ":70000\r\n"]);
+    for (const [key, letter, count] of [["a", "aa", 50_000], ["b", "b", 50_000]] as const) {
+      const value = letter.repeat(count);
+      assertEquals(ask(server, first, "GET", key) === `$${value.length}\r\n${value}\r\n`, true);
+    }
+  }
+});
+
 Deno.test("scripts: one that lost to another client's write is run again, and given up at the eighth time", () => {
   const server = scriptServer();
   const [script, other] = [0, 1].map(() => server.node.openSession("client")!) as [
