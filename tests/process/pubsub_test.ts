@@ -2,13 +2,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { BuildBefore, needsBuildBefore } from "./build_before.ts";
 import { clusterTest, type Server } from "./harness.ts";
+import { untilLoaded } from "./loaded.ts";
 import { eventually } from "./patience.ts";
 import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 import { needsProgram, unmet } from "./requirements.ts";
 
 async function subscribed(server: Server, ...words: string[]): Promise<RedisSocket> {
   const socket = await RedisSocket.connect(server.clientPort);
-  await socket.ask(...words);
+  const reply = await socket.ask(...words);
+  assert(!(reply instanceof Error), `${words.join(" ")}: ${reply}`);
   return socket;
 }
 
@@ -29,7 +31,7 @@ clusterTest(
   {},
   async (cluster) => {
     await cluster.startAll();
-    await cluster.waitForLeader();
+    await untilLoaded(cluster.servers);
     const subscribers: RedisSocket[] = [];
     try {
       for (const server of cluster.servers) {
@@ -72,6 +74,7 @@ clusterTest(
     await cluster.startAll();
     const leader = await cluster.waitForLeader();
     const followers = cluster.others(leader);
+    await untilLoaded(followers);
     using one = await subscribed(followers[0]!, "PSUBSCRIBE", "__keyspace@0__:seq:*");
     using two = await subscribed(followers[1]!, "SUBSCRIBE", "__keyevent@0__:set");
     using client = cluster.client();
@@ -134,7 +137,7 @@ clusterTest(
     old!.checkout = before.checkout;
     first!.flags = second!.flags = ["--hold-cluster-version"];
     await cluster.startAll();
-    await cluster.waitForLeader();
+    await untilLoaded([second!]);
     using one = await subscribed(second!, "SUBSCRIBE", "news");
     await untilHeard(first!, one, "news");
     using publisher = await RedisSocket.connect(first!.clientPort);

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Cluster as IoRedisCluster, Redis as IoRedis } from "ioredis";
 import { createClient } from "redis";
 import type { Server } from "../harness.ts";
+import { untilLoaded } from "../loaded.ts";
 import { eventually } from "../patience.ts";
 import { RedisSocket } from "../redis_socket.ts";
 import { needsProgram } from "../requirements.ts";
@@ -75,6 +76,8 @@ libraryTest(
   async (cluster) => {
     await cluster.startAll();
     const leader = await cluster.waitForLeader();
+    // It subscribes on whichever it likes.
+    await untilLoaded(cluster.servers);
     const nodes = cluster.servers.map(({ clientPort: port }) => ({ host: "127.0.0.1", port }));
     const subscriber = new IoRedisCluster(nodes, { clusterRetryStrategy: () => 50 });
     const publisher = new IoRedisCluster(nodes, { clusterRetryStrategy: () => 50 });
