@@ -25,16 +25,11 @@ export interface LinkPort {
   open(accepted: Connection): AcceptedLink;
 }
 
-/** A connection and its link; the first one in a set of these was accepted first. */
-interface Accepted {
-  readonly connection: WatchedConnection;
-  readonly link: AcceptedLink;
-}
-
 /**
- * Serves every connection that comes, until the listener closes. Where there are too many, the oldest that
- * is not known gives way: whoever connects and says nothing keeps nobody out. Whatever goes wrong on one
- * ends that one alone; only a broken invariant is passed on, as a rejection that nobody catches.
+ * Serves every connection that comes, until the listener closes. `watch` holds those of all listeners of the
+ * port: where there are too many, the oldest that is not known gives way, by whichever it came. So whoever
+ * connects and says nothing keeps nobody out. Whatever goes wrong on one ends that one alone; only a broken
+ * invariant is passed on, as a rejection that nobody catches.
  */
 export async function acceptLinks(
   listener: Listener,
@@ -42,39 +37,30 @@ export async function acceptLinks(
   watch: ConnectionWatch,
   log: (event: LogEvent) => void,
 ): Promise<void> {
-  const served = new Set<Accepted>();
   for await (const accepted of listener) {
-    // The bound is that of all listeners of the port.
     const isFull = watch.size >= CONNECTIONS_MAX;
     const hasRoom = listener.hasRoom?.() ?? true;
-    const gaveWay = (isFull || !hasRoom) && evictStranger(served, port.evictedBecause);
+    const gaveWay = (isFull || !hasRoom) && watch.evict(port.evictedBecause);
     // A connection that is closed frees its descriptor a moment later: that is for the next one.
     if ((isFull && !gaveWay) || !hasRoom) {
       accepted.close();
       continue;
     }
-    const one = { link: port.open(accepted), connection: watch.open(accepted) };
-    served.add(one);
-    serve(one, port.readBufferBytes).then((reason) => {
-      served.delete(one);
+    const link = port.open(accepted);
+    const connection = watch.open(accepted);
+    connection.givesWay = () => link.isKnown !== true;
+    serve(connection, link, port.readBufferBytes).then((reason) => {
       const fields = { remote: accepted.remote, reason };
       log({ level: "debug", message: `A connection on the ${port.name} ended`, fields });
     });
   }
 }
 
-/** Closes the oldest connection that is not known; false where there is none. */
-function evictStranger(served: Set<Accepted>, reason: string): boolean {
-  for (const one of served) {
-    if (one.link.isKnown === true) continue;
-    served.delete(one);
-    one.connection.close(reason);
-    return true;
-  }
-  return false;
-}
-
-async function serve({ connection, link }: Accepted, readBufferBytes?: number): Promise<string> {
+async function serve(
+  connection: WatchedConnection,
+  link: AcceptedLink,
+  readBufferBytes?: number,
+): Promise<string> {
   try {
     return await pumpLink(connection, link, activityOf(link), undefined, readBufferBytes);
   } catch (error) {

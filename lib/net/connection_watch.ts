@@ -20,7 +20,7 @@ export interface WatchLimits {
 /** Writes go out in pieces of this size at most: taking any of one is a sign of life. */
 const PIECE_BYTES = 262_144;
 
-/** The open connections of one listener, or one link. */
+/** The open connections of all listeners of one port, or of the links to others. */
 export class ConnectionWatch implements ConnectionOwner {
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
@@ -74,6 +74,16 @@ export class ConnectionWatch implements ConnectionOwner {
     }
   }
 
+  /** Closes the oldest one that gives way; false where none does. */
+  evict(reason: string): boolean {
+    for (const watched of this.#open) {
+      if (watched.givesWay?.() !== true) continue;
+      watched.close(reason);
+      return true;
+    }
+    return false;
+  }
+
   closeAll(reason: string): void {
     for (const watched of this.#open) watched.close(reason);
   }
@@ -105,6 +115,8 @@ export class WatchedConnection implements Connection {
   closedBecause: string | null = null;
   /** Whether its client waits to be told something: silence is no sign then that it is gone. */
   listens: (() => boolean) | null = null;
+  /** Whether it is closed where there are too many; null: never. */
+  givesWay: (() => boolean) | null = null;
   readonly #connection: Connection;
   readonly #owner: ConnectionOwner;
   #tellClosed: (() => void) | null = null;

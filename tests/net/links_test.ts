@@ -433,3 +433,22 @@ Deno.test("acceptRpc: strangers give way to who comes, the oldest first; servers
   watch.closeAll("the server stops");
   assertEquals(watch.size, 0);
 });
+
+Deno.test("acceptRpc: strangers on one address keep nobody out on another one of the port", async () => {
+  const listeners = [new FakeListener(), new FakeListener()] as const;
+  const watch = new ConnectionWatch(new FakeClock(), LIMITS);
+  const node = { openInboundLink: () => new FakeLink() };
+  const done = listeners.map((listener) => acceptRpc(listener, node, watch, () => {}));
+  const strangers = Array.from({ length: 128 }, () => new FakeConnection());
+  for (const one of strangers) listeners[0].arrive(one);
+  await settle();
+  const server = new FakeConnection();
+  listeners[1].arrive(server);
+  await settle();
+  assertEquals([server, ...strangers.slice(0, 2)].map((one) => one.isClosed), [false, true, false]);
+  assertEquals(watch.size, 128);
+  for (const listener of listeners) listener.close();
+  await Promise.all(done);
+  watch.closeAll("the server stops");
+  await settle();
+});
