@@ -98,10 +98,14 @@ function winsTie(state: RaftState, request: VoteRequest): boolean {
     request.lastIndex === state.log.lastIndex && request.lastTerm === state.log.lastTerm;
 }
 
-/** Would this server vote so? Neither term, vote nor timer change. */
+/**
+ * Would this server vote so? Neither term, vote nor timer change. Not where the sender has its vote for that
+ * term already: it was in the term durably before it asked for the vote, so it has forgotten that, and may
+ * have led it. The refusal names the term, and it campaigns for the next one.
+ */
 function canGrantPreVote(state: RaftState, request: VoteRequest): boolean {
   if (winsTie(state, request)) return false;
-  const free = request.term > state.term || state.votedFor === request.from ||
+  const free = request.term > state.term ||
     (state.votedFor === NOBODY && state.leaderId === NOBODY);
   return free && !isOtherLifeMeant(state) &&
     state.log.isUpToDate(request.lastIndex, request.lastTerm);

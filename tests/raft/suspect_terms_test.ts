@@ -236,3 +236,32 @@ function askForVoteAgain(cluster: Cluster): string {
   cluster.process(2);
   return cluster.takeSent().map(describeMessage).join().replace(/ t\d+$/, "");
 }
+
+Deno.test("who has a vote for a term already, and asks for a pre-vote for it, has forgotten that it may have led", () => {
+  const bench = new Bench([1], { hardState: { term: 3, votedFor: 2, suspect: false } });
+  const last = { lastIndex: 1, lastTerm: 1 };
+  const asked = (sketch: { preVote: boolean; term: number }) =>
+    bench.step({ kind: "voteRequest", ...last, ...sketch }).map(describeMessage);
+  assertEquals(asked({ preVote: true, term: 3 }), ["1→2 pre-vote refused t3"]);
+  assertEquals(
+    asked({ preVote: false, term: 3 }),
+    ["1→2 vote granted t3"],
+    "a copy of its request",
+  );
+  assertEquals(asked({ preVote: true, term: 4 }), ["1→2 pre-vote granted t4"]);
+});
+
+Deno.test("a server that has forgotten that it led a term does not lead it a second time", () => {
+  // Server 2 led term 3 by the vote of 1. Its own entry of that term and all that it knew of it are lost.
+  const voted = { ...disk([1, 1]), hardState: { term: 3, votedFor: 2, suspect: false } };
+  const disks = new Map([[1, voted], [2, disk([1, 1], 2, true)], [3, disk([1, 1])]]);
+  const cluster = new Cluster({ disks });
+  const { raft } = cluster.at(2);
+  setElapsed(raft.state, 2 * TICKS);
+  tick(raft);
+  cluster.settle();
+  assertEquals([raft.state.role.kind, raft.state.term], ["follower", 3]);
+  cluster.runUntil(() => cluster.leaders().length > 0);
+  const led = cluster.raft(cluster.leaders()[0]!).state.term;
+  assert(led > 3, `term ${led} has a leader`);
+});
