@@ -31,7 +31,8 @@ export function adminAddress(config: Config, serverId: number): AdminAddress | N
     [clientPort, logPort, adminPort, probePort, forwardPort].includes(port)
   );
   if (other !== undefined) {
-    return { absentBecause: `${what}, which the cluster file gives to server ${other.id}` };
+    const whose = other === server ? "another port of this server" : `server ${other.id}`;
+    return { absentBecause: `${what}, which is taken by ${whose}` };
   }
   return { hostname: adminListen, port, isDefault: true };
 }

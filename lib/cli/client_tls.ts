@@ -50,6 +50,10 @@ export const TLS_FLAGS = {
 /** In the place of a file: the CAs that the runtime trusts. */
 const SYSTEM = "system";
 
+/** What a PEM file has to hold (RFC 7468; what is before these words names the kind). */
+const CERTIFICATE = "CERTIFICATE";
+const PRIVATE_KEY = "PRIVATE KEY";
+
 /** Whether a flag among these was given: as they are typed. */
 export function typedTlsFlags({ tlsCa, tlsCert, tlsKey, tlsServerName }: TlsFlags): string[] {
   const given = { "--tls-ca": tlsCa, "--tls-cert": tlsCert, "--tls-key": tlsKey };
@@ -86,8 +90,9 @@ export function clientTls(
   }
   const trusted = ca ?? (port?.ca === undefined ? undefined : caHere(port.ca, serverIds, host));
   return {
-    ...(trusted !== undefined && trusted !== SYSTEM && { ca: pemIn(trusted, host) }),
-    ...(cert !== undefined && { cert: pemIn(cert, host), key: pemIn(key!, host) }),
+    ...(trusted !== undefined && trusted !== SYSTEM && { ca: pemIn(trusted, CERTIFICATE, host) }),
+    ...(cert !== undefined &&
+      { cert: pemIn(cert, CERTIFICATE, host), key: pemIn(key!, PRIVATE_KEY, host) }),
     ...(serverName !== undefined && { serverName }),
   };
 }
@@ -107,8 +112,9 @@ function isThere(file: string, host: HostProcess): boolean {
   }
 }
 
-function pemIn(file: string, host: HostProcess): string {
-  if (isContents(file)) {
+/** @throws {CliError} where there is none, or no `wanted` in it: others would be found wrong by the servers. */
+function pemIn(file: string, wanted: string, host: HostProcess): string {
+  if (file === "" || isContents(file)) {
     throw new UsageError("--tls-ca, --tls-cert and --tls-key, and their variables, name files");
   }
   try {
@@ -116,6 +122,9 @@ function pemIn(file: string, host: HostProcess): string {
     if (text === null) throw new Error("there is no such file");
     if (!text.includes("-----BEGIN ")) {
       throw new Error("it is no file in PEM: it has no -----BEGIN");
+    }
+    if (!text.includes(`${wanted}-----`)) {
+      throw new Error(`it has no ${wanted.toLowerCase()} in it`);
     }
     return text;
   } catch (error) {

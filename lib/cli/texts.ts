@@ -73,22 +73,25 @@ export function texts(line: CommandLine): ApplicationText {
       unknownCommand(line.args[0] ?? "", input, nearest(input, corrections.map(asWord))),
     exceptionWhileParsingArguments(error, ansiColor) {
       if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
-      const what = argumentFault(error) ??
+      const what = argumentFault(error, line.args) ??
         text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
       return `raftkv: ${escapeUnseen(what)}${/[?.]$/.test(what) ? "" : "."} Try ${helpOf(line)}`;
     },
   };
 }
 
-/** What is wrong with an argument, in words; null where the parser's own have to do. */
-export function argumentFault(error: unknown): string | null {
+/** What is wrong with one of `args`, in words; null where the parser's own have to do. */
+export function argumentFault(error: unknown, args: readonly string[]): string | null {
   if (error instanceof ArgumentParseError) {
     const name: string = error.externalFlagNameOrPlaceholder;
     const place = /^[a-z]/.test(name) ? `--${name}` : name;
     return `${place}: ${messageOf(error.exception)}`;
   }
   if (error instanceof UnsatisfiedPositionalError) return `${error.placeholder} is missing`;
-  if (error instanceof UnsatisfiedFlagError) return `--${error.externalFlagName} needs a value`;
+  if (error instanceof UnsatisfiedFlagError) {
+    const flag = `--${error.externalFlagName}`;
+    return args.includes(flag) ? `${flag} needs a value` : `${flag} is missing`;
+  }
   if (error instanceof EnumValidationError) {
     const { externalFlagName, input, values } = error;
     return `--${externalFlagName}: ${JSON.stringify(input)} is none of ${values.join(", ")}`;

@@ -135,7 +135,7 @@ Deno.test("config check: a server that would be without its admin port is told",
   const note = (id: number, port: string) =>
     `c.json: note: Server ${id}: There is no admin port: its default, clientPort + 100, would be ` +
     `${port}; give it an adminPort, or 0 if it is to have none`;
-  const taken = "9101, which the cluster file gives to server 2";
+  const taken = "9101, which is taken by server 2";
   assertEquals(await notes([server(1), server(2, { logPort: 9_101 })]), [note(1, taken)]);
   const tooHigh = "65600, and ports end at 65535";
   assertEquals(await notes([server(1, { clientPort: 65_500 })]), [note(1, tooHigh)]);

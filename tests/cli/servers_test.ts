@@ -1,7 +1,7 @@
 /** Which servers a command talks to: a flag before a variable, both before the file. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseServers, serverText } from "../../lib/cli/client_ports.ts";
-import { chooseServers } from "../../lib/cli/connect/servers.ts";
+import { chooseServers, type ServerFlags } from "../../lib/cli/connect/servers.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
 
 Deno.test("servers: HOST:PORT, IPv6 in brackets, port 9000 where it is left out, each once", () => {
@@ -60,4 +60,23 @@ Deno.test("servers: {id} in the file's name of a CA is that of the server whose 
   assertEquals((await chooseServers({}, host)).tls, { ca: files["ca-8.pem"]! });
   delete files["ca-8.pem"];
   await assertRejects(() => chooseServers({}, host), Error, "ca-7.pem: there is no such file");
+});
+
+Deno.test("servers: files that don't hold what a flag of TLS names are refused at once, by their names", async () => {
+  const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+  const key = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n";
+  const files: Record<string, string> = { "c.pem": certificate, "c.key": key };
+  const host = {
+    environment: () => undefined,
+    readTextFile: (path: string) => files[path] ?? null,
+  } as unknown as HostProcess;
+  const refused = async (flags: ServerFlags, words: string) => {
+    await assertRejects(() => chooseServers(flags, host), Error, words);
+  };
+  await refused({ tlsCa: "c.key" }, "c.key: it has no certificate in it");
+  await refused({ tlsCert: "c.key", tlsKey: "c.key" }, "c.key: it has no certificate in it");
+  await refused({ tlsCert: "c.pem", tlsKey: "c.pem" }, "c.pem: it has no private key in it");
+  await refused({ tlsCa: "" }, "--tls-ca, --tls-cert and --tls-key");
+  const { tls } = await chooseServers({ tlsCa: "c.pem", tlsCert: "c.pem", tlsKey: "c.key" }, host);
+  assertEquals(tls, { ca: certificate, cert: certificate, key });
 });

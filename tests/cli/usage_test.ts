@@ -88,6 +88,7 @@ Deno.test("usage: what is wrong is said in one sentence, with what was meant; ex
     "gte a": "unknown command gte: did you mean get? try raftkv --help",
     "get a --bogus": "there is no flag --bogus. Try raftkv get --help",
     "get a --servers": "--servers needs a value. Try raftkv get --help",
+    "restore b.bak --data d": "--id is missing. Try raftkv restore --help",
     "get a --output xml": '--output: "xml" is none of table, json, raw. Try raftkv get --help',
     "get a --servers h:0":
       '--servers: "h:0" is no server: HOST:PORT, such as 127.0.0.1:9000. Try raftkv get --help',
@@ -242,13 +243,14 @@ Deno.test("usage: what is secret is no argument, and what should name a file is 
     assertEquals(/hunter2/.test(error), false, error);
   }
   const pem = "-----BEGIN PRIVATE KEY-----\nMIGH\n";
+  const certificate = "-----BEGIN CERTIFICATE-----\n";
   const variables = {
     RAFTKV_TLS_CA: { RAFTKV_TLS_CA: pem },
     RAFTKV_TLS_KEY: { RAFTKV_TLS_CERT: "c", RAFTKV_TLS_KEY: pem },
     RAFTKV_PASSWORD_FILE: { RAFTKV_USER: "bob", RAFTKV_PASSWORD_FILE: "hunter2\n" },
   };
   for (const [name, environment] of Object.entries(variables)) {
-    const { code, error } = await command(["get", "k"], { environment, files: { c: pem } });
+    const { code, error } = await command(["get", "k"], { environment, files: { c: certificate } });
     assertEquals([code, /names? (a file|files)/.test(error)], [2, true], `${name}: ${error}`);
     assertEquals(/MIGH|hunter2/.test(error), false, error);
   }

@@ -128,7 +128,7 @@ export async function runWrapper(
         exceptionWhileParsingArguments(error, ansiColor) {
           const what = error instanceof UnsatisfiedPositionalError
             ? "it takes a lock's name and a command: NAME -- COMMAND"
-            : argumentFault(error) ??
+            : argumentFault(error, host.args) ??
               text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
           return `raftkv-run: ${escapeUnseen(what)}${
             /[?.]$/.test(what) ? "" : "."
