@@ -51,8 +51,9 @@ export interface ClientSetting {
   /**
    * Hurried: progress is demanded now, and no client may sit and think while the time for it runs out.
    * Resting: nobody begins anything, so that even a narrow window to a server has room for what that lacks.
+   * Yielding: the clients of lines rest alone.
    */
-  pace: "free" | "hurried" | "resting";
+  pace: "free" | "hurried" | "resting" | "yielding";
 }
 
 export class Client implements Handler, ConnectionOwner {
@@ -132,7 +133,8 @@ export class Client implements Handler, ConnectionOwner {
     if (this.isStopped || this.#waiting.length > 0 || this.hasReadAll) return;
     if (this.#connection === null) return this.#connect();
     if (!this.#isOpen) return;
-    if (this.#setting.pace === "resting") this.#think();
+    const { pace } = this.#setting;
+    if (pace === "resting" || pace === "yielding") this.#think();
     else this.#sendBurst(this.#connection);
   }
 

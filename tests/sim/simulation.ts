@@ -223,7 +223,7 @@ export class Simulation {
   }
 
   #demandProgress(check: string): void {
-    const { timing } = this.options;
+    const { timing, clientHosts = 0, limits: { perAddress } } = this.options;
     const { setting, clients, redis } = this.workloads;
     const members = this.cluster.members();
     setting.asked = members.length > 0 ? members : this.servers;
@@ -232,6 +232,8 @@ export class Simulation {
     const writesBefore = this.history.acknowledgedWrites;
     const before = this.history.acknowledged;
     const redisBefore = redis?.history.acknowledged ?? -1;
+    const isRedisHeard = () => (redis?.history.acknowledged ?? 0) > redisBefore;
+    const sharesRate = redis !== null && clientHosts > 0 && perAddress.commandsPerSecond > 0;
     const seconds = 15 + timing.electionTimeoutMs * 20 / 1000 +
       patienceMs(this.options) * 2 / 1000 +
       this.options.restartMaxMs / 1000;
@@ -239,8 +241,13 @@ export class Simulation {
       this.#builds.upgradeRefused();
       return this.history.acknowledged >= before + 10 &&
         this.history.acknowledgedWrites > writesBefore &&
-        (redis?.history.acknowledged ?? 0) > redisBefore;
+        (sharesRate || isRedisHeard());
     });
+    if (!sharesRate) return;
+    // A transaction fails with any of its commands, and the others of its address take what the rate has.
+    setting.pace = "yielding";
+    this.demand(check, seconds, isRedisHeard);
+    setting.pace = "hurried";
   }
 
   /** Every server gets this build, one after the other; then the cluster version has to be raised. */
