@@ -112,7 +112,7 @@ function isThere(file: string, host: HostProcess): boolean {
   }
 }
 
-/** @throws {CliError} where there is none, or no `wanted` in it: the servers would be blamed for that later. */
+/** @throws {CliError} where there is none, or no `wanted` in it: the servers would be blamed for that. */
 function pemIn(file: string, wanted: string, host: HostProcess): string {
   if (file === "" || isContents(file)) {
     throw new UsageError("--tls-ca, --tls-cert and --tls-key, and their variables, name files");
