@@ -5,6 +5,7 @@ import { needsReconfiguring, syncCatchUps } from "./membership.ts";
 import { clearSuspect } from "./output.ts";
 import {
   becomePausedProbe,
+  dropAhead,
   forgetMatch,
   makeProgress,
   noteAccepted,
@@ -254,6 +255,10 @@ function checkQuorum(state: RaftState, leader: LeaderRole): boolean {
     state.id,
     (id) => leader.progress.get(id)?.recentlyActive === true,
   );
-  for (const progress of leader.progress.values()) progress.recentlyActive = false;
+  for (const progress of leader.progress.values()) {
+    // What was read from files for a follower that is silent is read again once it answers.
+    if (!progress.recentlyActive) dropAhead(progress);
+    progress.recentlyActive = false;
+  }
   return heard;
 }
