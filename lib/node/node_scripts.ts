@@ -12,7 +12,7 @@ import type { ScriptCalls, ScriptEngine } from "../wire/scripts.ts";
 import type { LogEvent } from "./api.ts";
 import { tooEarly } from "./replica.ts";
 import { LogPace } from "./reports/log_pace.ts";
-import { BatchBuffers, ScriptBatch } from "./scripts/script_batch.ts";
+import { BatchBuffers, KEPT_BYTES, ScriptBatch } from "./scripts/script_batch.ts";
 import type { GroupEvents } from "./scripts/script_group.ts";
 import type { Attempt } from "./scripts/script_host.ts";
 import { ScriptQueue } from "./scripts/script_queue.ts";
@@ -25,8 +25,6 @@ const LEVELS: readonly LogEvent["level"][] = ["debug", "debug", "info", "warning
 const LOGGED_LETTERS_MAX = 512;
 /** What a script that is to be run counts as, where it is asked how long writes wait for others. */
 const SCRIPT_BYTES = 128;
-/** A buffer that one script made larger than this is given back. */
-const KEPT_BYTES = 65_536;
 
 export function scriptQueueOf(
   state: NodeState,

@@ -1,4 +1,4 @@
-/** Bytes as texts with a letter for each of them: any bytes come back as they were. */
+/** Texts with a letter for each byte, and back: nothing is lost, whatever the bytes are. */
 
 /** The bytes of a latin-1 text. */
 export function latin1Bytes(text: string): Uint8Array {

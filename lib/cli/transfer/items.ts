@@ -6,6 +6,7 @@ import type { Argument } from "../../../client/mod.ts";
 import { exactText, visibleText } from "../output/escape.ts";
 import { parseRecord } from "../output/records.ts";
 import type { ByteSource } from "./byte_source.ts";
+import { latin1 } from "../../util/latin1.ts";
 
 /** One request that a line or command stands for. */
 export interface Item {
@@ -83,14 +84,7 @@ function lineItem(number: number, line: Uint8Array): Item | null {
   const { key, value, ttlMs } = parseRecord(text);
   const expiry = ttlMs === null ? [] : ["PX", `${ttlMs}`];
   const args = ["SET", key, value, ...expiry];
-  return { number, args, bytes: key.length + value.length, key: keyName(key) };
-}
-
-/** One string for each key, whatever its bytes. */
-function keyName(key: Uint8Array): string {
-  let name = "";
-  for (const byte of key) name += String.fromCharCode(byte);
-  return name;
+  return { number, args, bytes: key.length + value.length, key: latin1(key) };
 }
 
 /** Commands that write the key of their first argument and nothing else. */
@@ -157,7 +151,7 @@ function commandItem(number: number, args: readonly Uint8Array[]): Item | null {
   if (name === "PING" || name === "") return null;
   if (name === "SELECT" && second !== undefined && exactText(second) === "0") return null;
   if (OF_ONE_KEY.has(name) && second !== undefined) {
-    return { number, args, bytes, key: keyName(second) };
+    return { number, args, bytes, key: latin1(second) };
   }
   if (OF_MANY_KEYS.has(name)) return { number, args, bytes, key: null };
   throw new Error(

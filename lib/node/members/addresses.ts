@@ -14,6 +14,7 @@ import { hasHostnameLetters } from "../../util/address.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, ByteReader, ByteWriter } from "../../util/bytes.ts";
 import type { PeerAddress } from "../api.ts";
+import { latin1 } from "../../util/latin1.ts";
 
 /** The name or address that others and clients are told, and its ports. */
 export interface Addresses {
@@ -50,7 +51,7 @@ export function decodeAddresses(bytes: Uint8Array): Addresses | null {
   if (version !== VERSION) throw new ByteFormatError(`addresses of form ${version} are unknown`);
   const clientPort = reader.u16();
   const logPort = reader.u16();
-  const hostname = String.fromCharCode(...reader.view(reader.u8()));
+  const hostname = latin1(reader.view(reader.u8()));
   if (clientPort === 0 || logPort === 0) throw new ByteFormatError("a port is 0");
   if (!hasHostnameLetters(hostname)) throw new ByteFormatError("its host name is none");
   return { hostname, clientPort, logPort };

@@ -1,5 +1,5 @@
 /** What all connections of a server subscribe to, and who is told what comes to a channel. */
-import { latin1Bytes } from "../../util/latin1.ts";
+import { latin1, latin1Bytes } from "../../util/latin1.ts";
 import type { Users } from "../../kv/users/users.ts";
 import {
   encodeChannelMessage,
@@ -112,7 +112,7 @@ export class Channels {
     users: Users,
     key: ToldKey,
   ): void {
-    const name = this.keyspaceNames > 0 ? textOf(channel, length) : null;
+    const name = this.keyspaceNames > 0 ? latin1(channel, 0, length) : null;
     this.#tell(name, channel, length, message, this.keyspacePatterns, users, key);
   }
 
@@ -185,10 +185,4 @@ function tellAll(
 
 function keyOf({ bytes, start, length }: ToldKey): Uint8Array {
   return bytes.subarray(start, start + length);
-}
-
-function textOf(bytes: Uint8Array, length: number): string {
-  let text = "";
-  for (let i = 0; i < length; i++) text += String.fromCharCode(bytes[i]!);
-  return text;
 }

@@ -19,7 +19,7 @@ import {
 import type { ScriptRun } from "./script_run.ts";
 
 /** A buffer larger than this is given back. */
-const KEPT_BYTES = 65_536;
+export const KEPT_BYTES = 65_536;
 
 /** Buffers that batch after batch uses; empty between them. */
 export class BatchBuffers {

@@ -79,8 +79,9 @@ export class SnapshotStreams {
   /**
    * True where that follower is level sooner by a snapshot than by the entries that the core asks for. Only
    * where all that it was sent is acknowledged: else it would go on with that. One that is looked for still
-   * has acknowledged nothing, and may have more than it is asked for, unless that is all there is. And only
-   * once, since it may have room for entries alone.
+   * has acknowledged nothing, and may have more than it is asked for, unless it is looked for at the very
+   * beginning: there it has nothing, or so little in common that all is to be sent. And only once, since it
+   * may have room for entries alone.
    */
   prefersSnapshot({ follower, fromIndex }: EntriesRequest, nowMs: number): boolean {
     const { raft, pace } = this.#options;

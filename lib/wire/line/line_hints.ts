@@ -4,6 +4,7 @@
  */
 import { encodeCommand, Op } from "../../kv/commands/command.ts";
 import { Action, ClientError, type CommandBatch } from "../command_batch.ts";
+import { latin1 } from "../../util/latin1.ts";
 
 /** Commands of Redis and memcached, and words for "how does this work" and "let me out". */
 const WORDS = new Set(
@@ -82,7 +83,5 @@ export function addHelp(batch: CommandBatch): void {
 }
 
 function lowerCase(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]!);
-  return text.toLowerCase();
+  return latin1(bytes, start, end).toLowerCase();
 }
