@@ -14,6 +14,8 @@ const FORM_TIMEOUT_MS = 60_000;
 const WHOLE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 50;
+/** Another address of this machine, with the same ports. */
+const BEHIND = "127.0.0.2";
 /**
  * Both streams go to a file of the server's own; the shell's pid becomes the server's, which gets as
  * many descriptors as it may have.
@@ -35,10 +37,10 @@ export interface ClusterOptions {
   /** Where the cluster's directory is made; the system's temporary directory unless given. */
   readonly parent?: string | undefined;
   /**
-   * The address by which server `from` reaches server `to`, where that is not `to` itself: a proxy
-   * of somebody who wants to cut the link.
+   * Puts something, a proxy say, where a server's log port is said to be, in the cluster file and so in
+   * the log: the server itself listens at `behind`.
    */
-  readonly route?: (from: number, to: ClusterServer) => number;
+  readonly front?: ((server: ClusterServer, behind: Address) => void) | undefined;
   /** More keys of each server in the cluster file. */
   readonly perServer?: Readonly<Record<string, number>> | undefined;
   /** The section `storage` of the cluster file. */
@@ -110,6 +112,9 @@ export class Cluster {
     const cluster = new Cluster(directory, options);
     running.add(cluster);
     try {
+      for (const server of cluster.servers) {
+        options.front?.(server, { hostname: BEHIND, port: server.logPort });
+      }
       for (const server of cluster.servers) cluster.startServer(server.id);
       await findLeader(cluster.addresses, FORM_TIMEOUT_MS);
       await cluster.untilWhole();
@@ -276,12 +281,13 @@ export class Cluster {
   }
 
   #configOf(id: number): string {
-    const route = this.#options.route ?? ((_from: number, to: ClusterServer) => to.logPort);
+    const { front } = this.#options;
     const servers = this.servers.map((server) => ({
       id: server.id,
       hostname: server.client.hostname,
       clientPort: server.client.port,
-      logPort: server.id === id ? server.logPort : route(id, server),
+      logPort: server.logPort,
+      ...(front === undefined ? {} : { logListen: BEHIND }),
       ...this.#options.perServer,
     }));
     const { storage = {}, timing = {}, limits = {}, tls = [] } = this.#options;

@@ -86,6 +86,17 @@ export class ContinuousWriter {
     return found;
   }
 
+  /** The first write that was sent after `ms` and that `server` acknowledged. */
+  firstBy(server: number, ms: number): AcknowledgedWrite | null {
+    let found: AcknowledgedWrite | null = null;
+    for (let i = this.acknowledged.length - 1; i >= 0; i--) {
+      const write = this.acknowledged[i]!;
+      if (write.sentMs <= ms) break;
+      if (write.server === server) found = write;
+    }
+    return found;
+  }
+
   /** The longest time between two acknowledgements, of those that ended after `fromMs`. */
   longestGapMs(fromMs: number): number {
     let longest = 0;

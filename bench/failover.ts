@@ -59,18 +59,34 @@ async function round(
   subject.fault(leader);
   let first = writer.firstAfter(faultMs, leader);
   while (first === null) {
+    expectSilence(writer, leader, faultMs);
     if (performance.now() - faultMs > RECOVERY_TIMEOUT_MS) {
       throw new Error(`No write was acknowledged within ${RECOVERY_TIMEOUT_MS} ms of the fault`);
     }
     await pauseMs(POLL_MS);
     first = writer.firstAfter(faultMs, leader);
   }
+  expectSilence(writer, leader, faultMs);
   await subject.heal(leader);
   await subject.untilWhole();
   return {
     withoutWritesMs: first.acknowledgedMs - faultMs,
     longestGapMs: writer.longestGapMs(faultMs),
   };
+}
+
+/**
+ * Whoever failed commits nothing any more. @throws {Error} where it does: it goes on being heard by the
+ * others, and nothing is measured.
+ */
+export function expectSilence(writer: ContinuousWriter, leader: number, faultMs: number): void {
+  const write = writer.firstBy(leader, faultMs);
+  if (write === null) return;
+  const lateMs = (write.sentMs - faultMs).toFixed(0);
+  throw new Error(
+    `Server ${leader} acknowledged a write that was sent ${lateMs} ms after its fault: the others hear ` +
+      "it all the same",
+  );
 }
 
 async function measure(

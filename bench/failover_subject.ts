@@ -1,8 +1,8 @@
 /** What a failover is measured on: a cluster, a way to break its leader, and a way to mend it. */
-import { Cluster } from "./cluster.ts";
+import { Cluster, type ClusterOptions, type ClusterServer } from "./cluster.ts";
 import type { WriteOutcome, WriteTarget } from "./continuous_writer.ts";
-import { LineClient, parseRedirect } from "./line_client.ts";
-import { LinkProxy } from "./link_proxy.ts";
+import { type Address, LineClient, parseRedirect } from "./line_client.ts";
+import { Link, LinkProxy } from "./link_proxy.ts";
 
 const READ_TIMEOUT_MS = 5_000;
 
@@ -37,27 +37,61 @@ export const FAULT_TITLES: Readonly<Record<Fault, string>> = {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The proxies of all directed links between servers: `from` to `to`. */
+/** All directed links between servers, through a proxy in front of each server. */
 class Links {
-  readonly #proxies: { readonly from: number; readonly to: number; readonly proxy: LinkProxy }[] =
-    [];
+  readonly #links: { readonly from: number; readonly to: number; readonly link: Link }[] = [];
+  readonly #proxies: LinkProxy[] = [];
+  /** Whose links are cut, those too that are made meanwhile; and what had come through by then. */
+  readonly #cutAtBytes = new Map<number, number>();
 
-  /** The port by which server `from` reaches server `to`. */
-  port(from: number, to: { readonly id: number; readonly logPort: number }): number {
-    const known = this.#proxies.find((link) => link.from === from && link.to === to.id);
-    if (known !== undefined) return known.proxy.port;
-    const proxy = new LinkProxy({ target: { hostname: "127.0.0.1", port: to.logPort } });
-    this.#proxies.push({ from, to: to.id, proxy });
-    return proxy.port;
+  front(server: ClusterServer, target: Address): void {
+    const { id: to, logPort: port } = server;
+    const link = (from: number) => this.#linkOf(from, to);
+    this.#proxies.push(new LinkProxy({ port, target, link }));
   }
 
-  of(id: number): LinkProxy[] {
-    return this.#proxies.filter(({ from, to }) => from === id || to === id)
-      .map(({ proxy }) => proxy);
+  /** @throws {Error} where nothing has come through to or from the server: it is reached otherwise. */
+  cut(id: number): void {
+    const passedBytes = this.#passedBytes(id);
+    if (passedBytes === 0) {
+      throw new Error(
+        `Server ${id} talks with the others around the proxies: nothing can be dropped`,
+      );
+    }
+    this.#cutAtBytes.set(id, passedBytes);
+    for (const link of this.#of(id)) link.cut();
+  }
+
+  /** @throws {Error} where something came through meanwhile. */
+  heal(id: number): void {
+    const passedBytes = this.#passedBytes(id) - this.#cutAtBytes.get(id)!;
+    this.#cutAtBytes.delete(id);
+    for (const link of this.#of(id)) link.heal();
+    if (passedBytes === 0) return;
+    throw new Error(
+      `${passedBytes} bytes to or from server ${id} came through while it was cut off`,
+    );
   }
 
   close(): void {
-    for (const { proxy } of this.#proxies) proxy.close();
+    for (const proxy of this.#proxies) proxy.close();
+  }
+
+  #of(id: number): Link[] {
+    return this.#links.filter(({ from, to }) => from === id || to === id).map(({ link }) => link);
+  }
+
+  #passedBytes(id: number): number {
+    return this.#of(id).reduce((sum, link) => sum + link.passedBytes, 0);
+  }
+
+  #linkOf(from: number, to: number): Link {
+    const known = this.#links.find((link) => link.from === from && link.to === to);
+    if (known !== undefined) return known.link;
+    const link = new Link();
+    if (this.#cutAtBytes.has(from) || this.#cutAtBytes.has(to)) link.cut();
+    this.#links.push({ from, to, link });
+    return link;
   }
 }
 
@@ -84,10 +118,10 @@ export class RaftkvSubject implements FailoverSubject {
   static async start(fault: Fault, options: RaftkvSubjectOptions): Promise<RaftkvSubject> {
     const links = new Links();
     // Only where links are cut there are proxies; clients reach the servers directly in any case.
-    const route = fault === "drop"
-      ? { route: (from: number, to: { id: number; logPort: number }) => links.port(from, to) }
-      : {};
-    const cluster = await Cluster.start({ ...options, ...route, timing: TIMING });
+    const front: ClusterOptions["front"] = fault === "drop"
+      ? (server, target) => links.front(server, target)
+      : undefined;
+    const cluster = await Cluster.start({ ...options, front, timing: TIMING });
     return new RaftkvSubject(cluster, fault, links);
   }
 
@@ -96,7 +130,7 @@ export class RaftkvSubject implements FailoverSubject {
   }
 
   fault(id: number): void {
-    if (this.#fault === "drop") { for (const proxy of this.#links.of(id)) proxy.cut(); }
+    if (this.#fault === "drop") this.#links.cut(id);
     else this.#cluster.signal(id, this.#fault === "kill" ? "SIGKILL" : "SIGSTOP");
   }
 
@@ -108,7 +142,7 @@ export class RaftkvSubject implements FailoverSubject {
       case "stop":
         return this.#cluster.signal(id, "SIGCONT");
       case "drop":
-        for (const proxy of this.#links.of(id)) proxy.heal();
+        return this.#links.heal(id);
     }
   }
 

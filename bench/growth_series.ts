@@ -2,7 +2,7 @@
 import { Cluster, type ClusterOptions } from "./cluster.ts";
 import { fill } from "./fill.ts";
 import { pauseMs } from "./find_leader.ts";
-import { LinkProxy } from "./link_proxy.ts";
+import { Link, LinkProxy } from "./link_proxy.ts";
 import { requestsFor, runRedisBenchmark } from "./redis_benchmark.ts";
 import { isTakingSnapshot } from "./snapshot_watch.ts";
 import { loadOnce } from "./writes.ts";
@@ -188,20 +188,15 @@ const KEYS: Series = {
     }),
 };
 
-/** A proxy for each link to and from one server. */
-function slowLinks(delayMs: number): { proxies: LinkProxy[]; route: ClusterOptions["route"] } {
+/** Has every link to and from one server be slow. */
+function slowLinks(delayMs: number): { proxies: LinkProxy[]; front: ClusterOptions["front"] } {
   const proxies: LinkProxy[] = [];
-  const known = new Map<string, LinkProxy>();
-  const route: ClusterOptions["route"] = (from, to) => {
-    if (from !== SLOW_FOLLOWER && to.id !== SLOW_FOLLOWER) return to.logPort;
-    const key = `${from} ${to.id}`;
-    const target = { hostname: "127.0.0.1", port: to.logPort };
-    const proxy = known.get(key) ?? new LinkProxy({ target, delayMs });
-    if (!known.has(key)) proxies.push(proxy);
-    known.set(key, proxy);
-    return proxy.port;
+  const front: ClusterOptions["front"] = (to, target) => {
+    const isSlow = (from: number) => from === SLOW_FOLLOWER || to.id === SLOW_FOLLOWER;
+    const link = (from: number) => new Link(isSlow(from) ? delayMs : 0);
+    proxies.push(new LinkProxy({ port: to.logPort, target, link }));
   };
-  return { proxies, route };
+  return { proxies, front };
 }
 
 /** Makes sure that another server leads than `id`. */
@@ -250,9 +245,9 @@ const CONDITIONS: Series = {
       await pauseMs(1_000);
       onPoint(await measure(cluster, "a follower down", USUAL, options.seconds));
     });
-    const { proxies, route } = slowLinks(SLOW_MS);
+    const { proxies, front } = slowLinks(SLOW_MS);
     try {
-      await withCluster(options, { route: route! }, async (cluster) => {
+      await withCluster(options, { front }, async (cluster) => {
         await leadElsewhere(cluster, SLOW_FOLLOWER);
         await fillCluster(cluster, USUAL);
         const place = `a follower ${2 * SLOW_MS} ms away`;

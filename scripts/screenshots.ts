@@ -16,7 +16,7 @@ CHROMIUM names the browser where it is not /usr/bin/chromium.
   --help               this text
 `;
 
-const BROWSER = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
+const BROWSER = Deno.env.get("CHROMIUM") || "/usr/bin/chromium";
 const PICTURES = new URL("../docs/pictures/", import.meta.url).pathname;
 /** The charts show something after this. */
 const WATCH_MS = 40_000;

@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { expectSilence } from "../../bench/failover.ts";
 import { ContinuousWriter, type WriteOutcome } from "../../bench/continuous_writer.ts";
 
 const OPTIONS = { intervalMs: 0, attemptTimeoutMs: 100, retryMs: 0, prefix: "k" };
@@ -86,4 +87,19 @@ Deno.test("gaps are measured between acknowledgements, and from a fault to anoth
   assertEquals([first?.server, first?.acknowledgedMs], [2, 405]);
   assertEquals(writer.longestGapMs(0), 301);
   assertEquals(writer.longestGapMs(410), 10);
+});
+
+Deno.test("a round of faults fails where whoever failed acknowledges a later write", () => {
+  const attempt = () => Promise.resolve(unanswered);
+  const writer = new ContinuousWriter({ serverIds: [], attempt }, OPTIONS);
+  const add = (server: number, sentMs: number) =>
+    writer.acknowledged.push({ key: "k", server, sentMs, acknowledgedMs: sentMs + 200 });
+  add(1, 90);
+  expectSilence(writer, 1, 100);
+  add(2, 150);
+  expectSilence(writer, 1, 100);
+  add(1, 160);
+  add(1, 170);
+  assertThrows(() => expectSilence(writer, 1, 100), Error, "sent 60 ms after its fault");
+  expectSilence(writer, 1, 170);
 });

@@ -266,6 +266,15 @@ export const MEMBERSHIP: readonly Mutant[] = [
       "  return hasHeardAll(state) ? readRound : 0;",
     ],
   ),
+  mutant(
+    "pre-vote-forgotten",
+    "Who has a vote for a term and forgot it gets a pre-vote for that term",
+    [
+      "raft/votes.ts",
+      "  const free = request.term > state.term ||\n",
+      "  const free = request.term > state.term || state.votedFor === request.from ||\n",
+    ],
+  ),
   mutant("rounds-unfinished", "A read round waits for servers that are members no more", [
     "raft/reconfigure.ts",
     "  confirmRound(state, leader);\n",

@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import type { Server } from "./harness.ts";
 import { needsProgram } from "./requirements.ts";
 
-const CHROMIUM = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
+const CHROMIUM = Deno.env.get("CHROMIUM") || "/usr/bin/chromium";
 /** A machine that is busy may take that long to start one. */
 const START_DEADLINE_MS = 60_000;
 const LOAD_DEADLINE_MS = 30_000;

@@ -9,7 +9,7 @@ import { eventually } from "./patience.ts";
 import { RedisSocket } from "./redis_socket.ts";
 import { segmentSequence } from "../../lib/storage/segments/segment_head.ts";
 
-const WRITES = Number(Deno.env.get("RAFTKV_CATCH_UP_WRITES") ?? 1_000_000);
+const WRITES = Number(Deno.env.get("RAFTKV_CATCH_UP_WRITES") || 1_000_000);
 const WRITERS = 4;
 /** Commands of one writer that wait for their replies together. */
 const PIPELINE = 256;
