@@ -140,7 +140,7 @@ export class Cluster {
   startServer(id: number): void {
     if (this.#processes.has(id)) throw new Error(`Server ${id} is running already`);
     const config = `${this.directory}/cluster-${id}.json`;
-    Deno.writeTextFileSync(config, this.#configOf(id));
+    Deno.writeTextFileSync(config, this.#config());
     this.#run(id, ["--id", String(id), "--config", config]);
   }
 
@@ -280,7 +280,7 @@ export class Cluster {
     return `${this.directory}/server-${id}.log`;
   }
 
-  #configOf(id: number): string {
+  #config(): string {
     const { front } = this.#options;
     const servers = this.servers.map((server) => ({
       id: server.id,

@@ -84,8 +84,8 @@ export function expectSilence(writer: ContinuousWriter, leader: number, faultMs:
   if (write === null) return;
   const lateMs = (write.sentMs - faultMs).toFixed(0);
   throw new Error(
-    `Server ${leader} acknowledged a write that was sent ${lateMs} ms after its fault: the others hear ` +
-      "it all the same",
+    `Server ${leader} acknowledged a write that was sent ${lateMs} ms after its fault: ` +
+      "the others hear it all the same",
   );
 }
 
