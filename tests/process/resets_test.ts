@@ -1,10 +1,13 @@
 /** Connections that are reset before the server accepts them: nobody after them waits for it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { freePorts } from "../../bench/free_ports.ts";
+import { ask } from "./admin_client.ts";
 import { clusterTest, type Server } from "./harness.ts";
 import { eventually, Patience, sleep } from "./patience.ts";
 import { unmet } from "./requirements.ts";
 import { connectAndReset, HastyClient, needsResets, PING } from "./resets.ts";
 import { OF_THE_MACHINE } from "./server_process.ts";
+import { RawSocket } from "./socket.ts";
 
 const notRun = unmet(needsResets());
 
@@ -39,6 +42,29 @@ clusterTest(
       level === "warning" && !OF_THE_MACHINE.test(message)
     );
     assertEquals(warnings.map((line) => line.message), [], "nothing is wrong with the server");
+  },
+);
+
+clusterTest(
+  "process: after 100 resets each, the admin port, the probe port and the forward port answer at once",
+  { size: 1, forwards: true, notRun },
+  async (cluster) => {
+    const [probePort] = freePorts(1) as [number];
+    const server = cluster.server(1);
+    cluster.writeConfig({ forwards: true, servers: { probePort } });
+    await cluster.startAll();
+    server.freeze();
+    for (const port of [server.adminPort, probePort, server.forwardPort]) {
+      for (let i = 0; i < 100; i++) await connectAndReset(port);
+    }
+    server.thaw();
+    for (const adminPort of [server.adminPort, probePort]) {
+      // A tenth of a second for each of them was 10 s.
+      assertEquals((await ask({ adminPort }, "/livez", {}, 3_000)).status, 200);
+    }
+    using patience = new Patience(3_000);
+    using socket = await RawSocket.connect(server.forwardPort);
+    assertEquals(await patience.race("the answer", socket.ask(PING)), "+PONG");
   },
 );
 

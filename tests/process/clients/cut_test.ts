@@ -2,7 +2,7 @@
  * A connection breaks after an INCR was done and before its reply has arrived: which library sends it
  * again, which one tells its user, and which option changes that. As docs/clients.md says it.
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { assert } from "../../../lib/util/assert.ts";
 import type { Cluster } from "../harness.ts";
 import { eventually } from "../patience.ts";
@@ -94,6 +94,22 @@ cutIsSentAgain(redisRb(false));
 cutIsTold(redisRb(false, { reconnect_attempts: 0 }), /^Redis::ConnectionError: /);
 cutIsSentAgain(redisRb(true));
 cutIsTold(redisRb(true, { reconnect_attempts: 0 }), /^Redis::ConnectionError: /);
+
+const untried = redisPy(true, { cluster_error_retry_attempts: 0 });
+libraryTest(
+  `${untried.name} {${untried.options}}: no client can be made, with nothing wrong`,
+  { size: 1, notRun: untried.notRun },
+  async (cluster) => {
+    await cluster.startAll();
+    const made = untried.connect([cluster.servers[0]!.clientPort]);
+    // It asks for the commands as it is made, and that is tried zero times, too.
+    await assertRejects(() => made, Error, "TypeError: exceptions must derive from BaseException");
+    const tryingOnce = redisPy(true, { cluster_error_retry_attempts: 1 });
+    const client = await tryingOnce.connect([cluster.servers[0]!.clientPort]);
+    assertEquals(await client.incr("n"), { value: "1" });
+    await client.close();
+  },
+);
 
 const unsettled = ioredis({ autoResendUnfulfilledCommands: false });
 libraryTest(

@@ -2,7 +2,7 @@
  * What the user of a library is told when the leader is killed, while its client is idle and while a
  * command is in flight: by counts, and with nothing lost or done twice. As docs/clients.md says it.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { assert } from "../../../lib/util/assert.ts";
 import type { ClusterOptions, Server } from "../harness.ts";
 import { eventually, sleep } from "../patience.ts";
@@ -95,6 +95,38 @@ function killTest(library: Library, { isSilent = false }: Expected = {}): void {
   });
 }
 
+/** Commands that each have to fail, once another server leads. */
+const LOST_COMMANDS = 5;
+
+/** What docs/clients.md calls "every command": kept as it was made, the client never asks a living server. */
+function lostTest(library: Library, error: RegExp): void {
+  const name =
+    `${library.name} {${library.options}}: kept after a kill, it fails while another leads`;
+  libraryTest(name, { notRun: library.notRun }, async (cluster) => {
+    await heal(cluster);
+    const client = await connectTo(cluster, library);
+    const tally = new Tally();
+    try {
+      const answer = await tally.incr(client, "n");
+      assert("value" in answer, JSON.stringify(answer));
+      const leader = await cluster.waitForLeader();
+      await leader.kill();
+      await cluster.waitForLeader(cluster.others(leader));
+      for (let i = 0; i < LOST_COMMANDS; i++) {
+        const lost = await tally.incr(client, "n");
+        assert("error" in lost, `It was answered: ${JSON.stringify(lost)}`);
+        // The first one finds that the connection broke, in words of its own.
+        if (i > 0) assertMatch(lost.error, error);
+      }
+    } finally {
+      await client.close();
+    }
+    await tally.check(cluster, "n");
+  });
+}
+
+lostTest(redisPy(true), /^RedisClusterException: .*cannot pickle/);
+lostTest(phpredis(true), /^RedisClusterException: /);
 killTest(ioredisCluster(), { isSilent: true });
 killTest(ioredisCluster({ retryDelayOnFailover: 0 }));
 killTest(redisPy(true, {}, true));
