@@ -325,6 +325,8 @@ const CLIENTS: readonly Family<Counts>[] = [
   gauge("raftkv_store_client_session_bytes", "Kept replies and bound keys of sessions.", (c) => {
     return c.clientSessionBytes;
   }),
+  gauge("raftkv_store_scripts", "Scripts that were loaded.", (c) => c.loadedScripts),
+  gauge("raftkv_store_script_bytes", "What they take.", (c) => c.loadedScriptBytes),
 ];
 
 /** In the order of the page. */

@@ -61,7 +61,8 @@ function snapshotLines({ snapshots }: DirectoryReport): string[] {
         ? ""
         : `, ${head.keys} keys, digest ${head.digest}, cluster version ${head.clusterVersion}` +
           (head.users === 0 ? "" : `, ${head.users} users`) +
-          (head.clientSessions === 0 ? "" : `, ${head.clientSessions} client sessions`);
+          (head.clientSessions === 0 ? "" : `, ${head.clientSessions} client sessions`) +
+          (head.loadedScripts === 0 ? "" : `, ${head.loadedScripts} scripts`);
       const voters = configuration === null ? "" : `, ${describeConfiguration(configuration)}`;
       return `${path}  ${at}${keys}${voters}${problem === null ? "" : ", DAMAGED"}`;
     }),

@@ -13,7 +13,7 @@ import { ByteWriter } from "../util/bytes.ts";
 /** Of a cluster whose version was never raised: what the builds before have in their logs. */
 export const CLUSTER_VERSION_FIRST = 1;
 /** The highest that this build can read. */
-export const CLUSTER_VERSION_MAX = 4;
+export const CLUSTER_VERSION_MAX = 5;
 
 /** What came after the first version, and the cluster version that lets it into the log. */
 export const NEEDED_VERSION = {
@@ -30,6 +30,8 @@ export const NEEDED_VERSION = {
   ranges: 4,
   /** EVAL and its kin: replicas judge their writes by these commands' numbers. */
   scripts: 4,
+  /** SCRIPT LOAD and FLUSH go through the log (kv/scripts/operations.ts). */
+  loadedScripts: 5,
 } as const;
 
 /** The same by operation; 0: any. */
@@ -43,6 +45,7 @@ for (const op of [Op.setIf, Op.deleteIf, Op.setAll, Op.digest]) {
   NEEDED_BY_OP[op] = NEEDED_VERSION.conditions;
 }
 NEEDED_BY_OP[Op.range] = NEEDED_VERSION.ranges;
+for (const op of [Op.loadScript, Op.flushScripts]) NEEDED_BY_OP[op] = NEEDED_VERSION.loadedScripts;
 
 const PAYLOAD_BYTES = 2;
 

@@ -8,6 +8,7 @@
  * A digest rests on the cluster's hash seed and on the versions, so it is added up anew.
  */
 import { ByteReader, writeU64 } from "../util/bytes.ts";
+import type { LoadedScripts } from "./scripts/loaded_scripts.ts";
 import type { ClientSessions } from "./sessions/client_sessions.ts";
 import type { Users } from "./users/users.ts";
 import { readRecord, RecordDigest, type RecordFields } from "./record_check.ts";
@@ -32,9 +33,9 @@ export class RaisedRecords {
     return this.#digest.keys;
   }
 
-  /** The digest of all records so far, with these users and client sessions: 16 hexadecimal digits. */
-  digestWith(users: Users, sessions: ClientSessions): string {
-    return this.#digest.textWith(users, sessions);
+  /** The digest of all records so far, with these users, client sessions and scripts: 16 hexadecimal digits. */
+  digestWith(users: Users, sessions: ClientSessions, scripts: LoadedScripts): string {
+    return this.#digest.textWith(users, sessions, scripts);
   }
 
   /**

@@ -8,6 +8,7 @@ import type { WriteFields } from "./memory/contents.ts";
 import { Digest } from "./memory/digest.ts";
 import { hashBytes, HashKey } from "./memory/hash.ts";
 import { RecordHead } from "./memory/record.ts";
+import { LoadedScripts } from "./scripts/loaded_scripts.ts";
 import { ClientSessions } from "./sessions/client_sessions.ts";
 import type { SnapshotHead } from "./snapshot.ts";
 import { Users } from "./users/users.ts";
@@ -61,10 +62,10 @@ export class RecordDigest {
     this.keys++;
   }
 
-  /** With these users and client sessions, 16 hexadecimal digits. */
-  textWith(users: Users, sessions: ClientSessions): string {
+  /** With these users, client sessions and scripts, 16 hexadecimal digits. */
+  textWith(users: Users, sessions: ClientSessions, scripts: LoadedScripts): string {
     const sum = new Digest();
-    sum.setSum(this.#digest, users, sessions);
+    sum.setSum(this.#digest, users, sessions, scripts);
     return sum.toString();
   }
 }
@@ -91,17 +92,18 @@ export class RecordCheck {
   }
 
   /**
-   * Throws `ByteFormatError` where records, users or client sessions are missing or differ from what the head
-   * names.
+   * Throws `ByteFormatError` where records, users, client sessions or scripts are missing or differ from what
+   * the head names.
    */
   finish(): void {
     const { keys, digest, index } = this.#head;
     const users = Users.decode(this.#head.users, index);
     const sessions = ClientSessions.decode(this.#head.clientSessions);
+    const scripts = LoadedScripts.decode(this.#head.loadedScripts, index);
     if (this.#digest.keys !== keys) {
       throw new ByteFormatError(`it has ${this.#digest.keys} keys, and its head names ${keys}`);
     }
-    if (this.#digest.textWith(users, sessions) !== digest) {
+    if (this.#digest.textWith(users, sessions, scripts) !== digest) {
       throw new ByteFormatError("its records don't have the digest that its head names");
     }
   }

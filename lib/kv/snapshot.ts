@@ -44,6 +44,8 @@ export interface SnapshotHead {
   readonly users: Uint8Array | null;
   /** As sessions/client_sessions.ts encodes them; null while none was ever opened. */
   readonly clientSessions: Uint8Array | null;
+  /** As scripts/loaded_scripts.ts encodes them; null while none was ever loaded or flushed. */
+  readonly loadedScripts: Uint8Array | null;
 }
 
 export class Snapshot implements ChangeWatcher {

@@ -21,7 +21,7 @@ import {
 import { readU64 } from "../util/bytes.ts";
 import { CLUSTER_VERSION_FIRST } from "./cluster_version.ts";
 import { Contents } from "./memory/contents.ts";
-import { Digest, DigestHistory } from "./memory/digest.ts";
+import { type Digest, DigestHistory } from "./memory/digest.ts";
 import { causeOfSet, type ChangeSink, withoutSink, withSink } from "./commands/changes.ts";
 import { Writes } from "./commands/writes.ts";
 import { deadlineOf } from "./commands/expiry_time.ts";
@@ -33,6 +33,8 @@ import { type Result, Status } from "./commands/result.ts";
 import { LARGE_VALUE_BYTES } from "./commands/rewriting.ts";
 import { type KeyVisitor, scanKeys } from "./commands/scan.ts";
 import { type MemoryFigures, memoryFigures } from "./memory/memory_figures.ts";
+import { LoadedScripts } from "./scripts/loaded_scripts.ts";
+import { applyToScripts } from "./scripts/operations.ts";
 import { ClientSessions } from "./sessions/client_sessions.ts";
 import { SessionCommands } from "./sessions/session_commands.ts";
 import { Snapshot, type SnapshotHead } from "./snapshot.ts";
@@ -50,10 +52,9 @@ export class Store {
   readonly users: Users;
   /** Which writes of which client were done, so that none is done twice. */
   readonly clientSessions: ClientSessions;
+  readonly loadedScripts: LoadedScripts;
   readonly #sessionCommands: SessionCommands;
   readonly #permissions: Permissions;
-  /** The sum of all digests, where there are users or client sessions. */
-  readonly #digest = new Digest();
   readonly #hashSeed: number;
   readonly #keys: Keyspace;
   readonly #writes: Writes;
@@ -69,13 +70,13 @@ export class Store {
   constructor(options: StoreOptions, restored?: RestoredState) {
     this.users = restored?.users ?? new Users();
     this.clientSessions = restored?.clientSessions ?? new ClientSessions();
+    this.loadedScripts = restored?.loadedScripts ?? new LoadedScripts();
     this.#permissions = new Permissions(this.users);
     this.#sweepKeysMax = options.sweepKeysMax ?? SWEEP_KEYS_MAX_DEFAULT;
     this.#hashSeed = options.hashSeed;
     const contents = restored?.contents ??
       new Contents(options.hashSeed, options.capacityHint ?? 0);
-    const keys = new Keyspace(contents);
-    this.#keys = keys;
+    const keys = this.#keys = new Keyspace(contents);
     this.#writes = new Writes(keys);
     const run = (bytes: Uint8Array, at: number, result: Result) =>
       this.#apply(bytes, at, innerOf(bytes, at), result);
@@ -125,9 +126,10 @@ export class Store {
     return this.#keys.contents.expiry.length;
   }
 
-  /** Bytes of the keys, values, users and replies held. */
+  /** Bytes of the keys, values, users, replies and scripts held. */
   get bytes(): number {
-    return this.#keys.contents.bytes + this.users.bytes + this.clientSessions.bytes;
+    const { users, clientSessions, loadedScripts } = this;
+    return this.#keys.contents.bytes + users.bytes + clientSessions.bytes + loadedScripts.bytes;
   }
 
   /** Has `sink` told of every change from now on, besides those that are told already. */
@@ -212,10 +214,10 @@ export class Store {
   read(bytes: Uint8Array, offset: number, result: Result): void {
     result.deadlineMs = 0;
     if (!this.#permissions.allowRead(bytes, offset, result)) return;
-    const { user } = this.#permissions;
     const at = innerOf(bytes, offset);
-    if (bytes[at + 4] !== Op.pingSession) this.#reads.read(bytes, at, result, user);
-    else this.#sessionCommands.ping(bytes, at, user, result);
+    if (bytes[at + 4] !== Op.pingSession) {
+      this.#reads.read(bytes, at, result, this.#permissions.user);
+    } else this.#sessionCommands.ping(bytes, at, this.#permissions.user, result);
   }
 
   /** What reads have taken so far, in steps of about a nanosecond: the difference of two counts. */
@@ -239,7 +241,7 @@ export class Store {
     return this.clientSessions.earliestMs <= this.#keys.clockMs || this.#keys.hasDue;
   }
 
-  /** The digest of the contents, users and client sessions: 16 hexadecimal digits. */
+  /** The digest of the contents, users, client sessions and scripts: 16 hexadecimal digits. */
   digest(): string {
     return this.#digestNow().toString();
   }
@@ -266,6 +268,7 @@ export class Store {
       clusterVersion: this.#clusterVersion,
       users: this.users.encode(),
       clientSessions: this.clientSessions.encode(),
+      loadedScripts: this.loadedScripts.encode(),
     };
     return new Snapshot(this.#keys.contents, head);
   }
@@ -294,28 +297,26 @@ export class Store {
       case Op.flush:
         return this.#flush(result);
       case Op.changeUser:
-      case Op.deleteUser:
-        return this.#changeUsers(bytes, offset, result);
+      case Op.deleteUser: {
+        const isByUser = this.#permissions.user !== null;
+        return applyToUsers(this.users, this.#keys.index, bytes, offset, isByUser, result);
+      }
       case Op.openSession:
       case Op.closeSession:
       case Op.keepSessions:
         return this.#sessionCommands.apply(bytes, offset, this.#permissions.user, result);
+      case Op.loadScript:
+      case Op.flushScripts:
+        return applyToScripts(this.loadedScripts, this.#keys.index, bytes, offset, result);
       default:
         if (bytes[offset + 4]! < FIRST_READ_OP) return this.#writes.apply(bytes, offset, result);
         this.#reads.read(bytes, offset, result, this.#permissions.user);
     }
   }
 
-  #changeUsers(bytes: Uint8Array, offset: number, result: Result): void {
-    const isByUser = this.#permissions.user !== null;
-    applyToUsers(this.users, this.#keys.index, bytes, offset, isByUser, result);
-  }
-
   #digestNow(): Digest {
-    const { digest } = this.#keys.contents;
-    if (this.users.count === 0 && this.clientSessions.areUnused) return digest;
-    this.#digest.setSum(digest, this.users, this.clientSessions);
-    return this.#digest;
+    const { users, clientSessions, loadedScripts } = this;
+    return this.#digests.sum(this.#keys.contents.digest, users, clientSessions, loadedScripts);
   }
 
   /** A set, or a cas: they differ in what has to be there before. */

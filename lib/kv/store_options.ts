@@ -1,5 +1,6 @@
 /** What a store is made of, or from. */
 import type { Contents } from "./memory/contents.ts";
+import type { LoadedScripts } from "./scripts/loaded_scripts.ts";
 import type { ClientSessions } from "./sessions/client_sessions.ts";
 import type { SnapshotHead } from "./snapshot.ts";
 import type { Users } from "./users/users.ts";
@@ -18,5 +19,6 @@ export interface RestoredState {
   readonly contents: Contents;
   readonly users: Users;
   readonly clientSessions: ClientSessions;
+  readonly loadedScripts: LoadedScripts;
   readonly head: SnapshotHead;
 }

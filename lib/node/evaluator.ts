@@ -50,6 +50,7 @@ for (
     Op.deleteIf,
     Op.deleteUser,
     Op.closeSession,
+    Op.flushScripts,
   ]
 ) {
   NEEDS_NO_SPACE[op] = 1;

@@ -1,4 +1,5 @@
 /** `ScriptQueue` over the parts of a node. */
+import { LoadedScripts } from "../kv/scripts/loaded_scripts.ts";
 import { Store } from "../kv/store.ts";
 import { latin1 } from "../util/latin1.ts";
 import { assert } from "../util/assert.ts";
@@ -10,7 +11,7 @@ import { ScriptCommands } from "../wire/resp/resp_script_calls.ts";
 import { writeRespResult } from "../wire/resp/resp_replies.ts";
 import type { ScriptCalls, ScriptEngine } from "../wire/scripts.ts";
 import type { LogEvent } from "./api.ts";
-import { tooEarly } from "./replica.ts";
+import { isAllApplied, tooEarly } from "./replica.ts";
 import { LogPace } from "./reports/log_pace.ts";
 import { BatchBuffers, KEPT_BYTES, ScriptBatch } from "./scripts/script_batch.ts";
 import type { GroupEvents } from "./scripts/script_group.ts";
@@ -22,6 +23,7 @@ import { AWAIT_LEADER, type SessionHost } from "./session/session_host.ts";
 import { type NodeState, scheduleTurn } from "./state.ts";
 
 const LEVELS: readonly LogEvent["level"][] = ["debug", "debug", "info", "warning"];
+const NO_SCRIPTS = new LoadedScripts();
 const LOGGED_LETTERS_MAX = 512;
 /** What a script that is to be run counts as, where it is asked how long writes wait for others. */
 const SCRIPT_BYTES = 128;
@@ -38,6 +40,8 @@ export function scriptQueueOf(
     monotonicMs: () => state.clock.monotonicMs(),
     clusterVersion: () => state.replica?.store.clusterVersion ?? 0,
     tooEarly: () => tooEarly(state.replica),
+    loadedScripts: () => state.replica?.store.loadedScripts ?? NO_SCRIPTS,
+    isAllApplied: () => state.replica !== null && isAllApplied(state.replica),
     ledTerm: () =>
       state.replica?.raft.state.role.kind === "leader" ? state.replica.raft.state.term : 0,
     refusal() {

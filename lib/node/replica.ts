@@ -291,7 +291,10 @@ function logRecovered(
  */
 export function tooEarly(replica: Replica | null): ClientError {
   if (replica === null) return ClientError.noLeader;
-  const { raft: { state }, store } = replica;
-  const isAllApplied = state.log.termAt(store.appliedIndex) === state.term;
-  return isAllApplied ? ClientError.clusterVersion : ClientError.noLeader;
+  return isAllApplied(replica) ? ClientError.clusterVersion : ClientError.noLeader;
+}
+
+/** As a leader it has applied an entry of its own term, and so all that was committed before. */
+export function isAllApplied({ raft: { state }, store }: Replica): boolean {
+  return state.log.termAt(store.appliedIndex) === state.term;
 }

@@ -20,11 +20,16 @@ export type UserRequest =
     readonly rules: readonly string[];
   };
 
+/** It is to go into the log: this command, encoded. */
+export interface WriteAnswer {
+  readonly kind: "write";
+  readonly bytes: Uint8Array;
+}
+
 export type UserAnswer =
   /** They are: the codec looks itself. */
   | { readonly kind: "users" }
-  /** It is to go into the log: this command, encoded. */
-  | { readonly kind: "write"; readonly bytes: Uint8Array }
+  | WriteAnswer
   /** A rule can't be followed, or a secret is not good: the reply, a line of the Redis protocol. */
   | { readonly kind: "wrongRule"; readonly why: string }
   /** Name and password are those of this user. */

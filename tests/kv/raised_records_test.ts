@@ -37,10 +37,11 @@ function raisedStore(old: Store): Store {
     clockMs: old.clockMs,
     floor: old.floor + GAP,
     keys: raised.keys,
-    digest: raised.digestWith(old.users, old.clientSessions),
+    digest: raised.digestWith(old.users, old.clientSessions, old.loadedScripts),
     clusterVersion: old.clusterVersion,
     users: old.users.encode(),
     clientSessions: old.clientSessions.encode(),
+    loadedScripts: old.loadedScripts.encode(),
   };
   const reader = new SnapshotReader({ hashSeed: 5 }, head);
   reader.add(bytes);

@@ -137,6 +137,7 @@ function bodyAt(position: SnapshotPosition): Uint8Array {
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   };
   section(SectionTag.store, encodeStoreHead(store));
   const endBytes = SECTION_HEAD_BYTES + 16;

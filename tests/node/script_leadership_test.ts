@@ -1,5 +1,6 @@
 /** Scripts of a leadership that ends while they wait for their engine. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { CLUSTER_VERSION_MAX } from "../../lib/kv/cluster_version.ts";
 import { LuaEngine } from "../../lib/scripts/engine.ts";
 import type { ScriptEngine } from "../../lib/wire/scripts.ts";
 import { replies } from "./one_server.ts";
@@ -10,7 +11,11 @@ Deno.test("scripts: who waits for the engine while leadership is lost is answere
   const scripts = { load: (done: (engine: ScriptEngine | null) => void) => void loads.push(done) };
   const three = new Three([{ scripts }, { scripts }, { scripts }]);
   three.form();
-  for (let i = 0; i < 1_000 && three.nodes[three.leader]!.store!.clusterVersion < 4; i++) {
+  for (
+    let i = 0;
+    i < 1_000 && three.nodes[three.leader]!.store!.clusterVersion < CLUSTER_VERSION_MAX;
+    i++
+  ) {
     three.pass(10);
   }
   const leader = three.leader;

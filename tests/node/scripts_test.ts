@@ -1,5 +1,6 @@
 /** Scripts on a server that leads: what they see, when they wait, and what becomes of them. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { CLUSTER_VERSION_MAX } from "../../lib/kv/cluster_version.ts";
 import type { ClientSession } from "../../lib/node/api.ts";
 import { DEFAULT_LIMITS } from "../../lib/node/limits.ts";
 import { leaderOf } from "../../lib/raft/state.ts";
@@ -24,7 +25,9 @@ function scriptServer(engine: ScriptEngine | null = new LuaEngine()): OneServer 
     false,
     { scripts },
   );
-  for (let i = 0; i < 500 && server.node.store!.clusterVersion < 4; i++) server.pass(10);
+  for (let i = 0; i < 500 && server.node.store!.clusterVersion < CLUSTER_VERSION_MAX; i++) {
+    server.pass(10);
+  }
   return server;
 }
 

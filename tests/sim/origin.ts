@@ -46,6 +46,7 @@ export function preparedDisk(options: SimOptions, serverId: number): SimDisk {
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   });
   writer.finish(settle);
   disk.completeAll();

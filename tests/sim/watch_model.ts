@@ -5,6 +5,7 @@
 import { ChangeKind, type ChangeSink } from "../../lib/kv/commands/changes.ts";
 import { Result } from "../../lib/kv/commands/result.ts";
 import { Contents } from "../../lib/kv/memory/contents.ts";
+import { LoadedScripts } from "../../lib/kv/scripts/loaded_scripts.ts";
 import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
 import { Store } from "../../lib/kv/store.ts";
 import { Users } from "../../lib/kv/users/users.ts";
@@ -57,11 +58,13 @@ export class WatchModel implements ChangeSink {
       clusterVersion: 1,
       users: null,
       clientSessions: null,
+      loadedScripts: null,
     };
     this.#store = new Store({ hashSeed: HASH_SEED }, {
       contents: new Contents(HASH_SEED, 0),
       users: new Users(),
       clientSessions: new ClientSessions(),
+      loadedScripts: new LoadedScripts(),
       head,
     });
     this.#store.tellChanges(this);

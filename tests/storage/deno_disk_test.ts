@@ -184,6 +184,7 @@ Deno.test("the lock is given back once all that the log has begun is over", asyn
       clusterVersion: 1,
       users: null,
       clientSessions: null,
+      loadedScripts: null,
     });
     await new Promise<void>((resolve, reject) =>
       writer.finish((error) => error === null ? resolve() : reject(error))

@@ -57,6 +57,7 @@ function live(snapshotBytes: number, logBytes: number, batchesDuring: number) {
       clusterVersion: 1,
       users: null,
       clientSessions: null,
+      loadedScripts: null,
     });
     for (let i = 0; i < batchesDuring; i++) {
       writer.records(new Uint8Array(snapshotBytes / batchesDuring));

@@ -120,6 +120,7 @@ class Life {
         clusterVersion: 1,
         users: null,
         clientSessions: null,
+        loadedScripts: null,
       });
       for (let at = 0; at < text.length; at += 150) {
         writer.records(new TextEncoder().encode(text.slice(at, at + 150)));

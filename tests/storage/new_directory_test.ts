@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { encodeClusterVersion } from "../../lib/kv/cluster_version.ts";
 import { RaisedRecords } from "../../lib/kv/raised_records.ts";
+import { LoadedScripts } from "../../lib/kv/scripts/loaded_scripts.ts";
 import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
 import { Users } from "../../lib/kv/users/users.ts";
 import { SNAPSHOT_RECORD_HEAD_BYTES } from "../../lib/kv/snapshot.ts";
@@ -22,6 +23,7 @@ import { livesThrough, remainsOf } from "./crashes.ts";
 import { batch, openFormed, options, persist, refusal, setEntry, vote } from "./helpers.ts";
 
 const NO_SESSIONS = new ClientSessions();
+const NO_SCRIPTS = new LoadedScripts();
 
 const GAP = 1_000;
 const IDENTITY = { serverId: 4, incarnation: "4444444444444444" };
@@ -64,14 +66,23 @@ function found(disk: SimDisk): void {
   });
   const { clockMs, clusterVersion, keys, users } = contents;
   const floor = contents.floor + GAP;
-  directory.head({ index, clockMs, floor, keys, clusterVersion, users, clientSessions: null });
+  directory.head({
+    index,
+    clockMs,
+    floor,
+    keys,
+    clusterVersion,
+    users,
+    clientSessions: null,
+    loadedScripts: null,
+  });
   const records = new RaisedRecords(hashSeed, GAP);
   for (const piece of contents.walk()) {
     records.raise(piece);
     // Each a section of its own: the head's digest, which comes last, changes the checksums of all.
     for (const record of recordsOf(piece)) directory.records(record);
   }
-  directory.finish(records.digestWith(Users.decode(users, index), NO_SESSIONS));
+  directory.finish(records.digestWith(Users.decode(users, index), NO_SESSIONS, NO_SCRIPTS));
 }
 
 /** Opens the new directory as a server does; returns its keys and the index where its log begins. */
@@ -198,6 +209,7 @@ Deno.test("founding: a full disk, and what reads back wrong, leave nothing of th
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   };
   directory.head({ index: KEYS + GAP, ...head });
   for (const piece of contents.walk()) directory.records(piece);

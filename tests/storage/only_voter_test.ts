@@ -163,6 +163,7 @@ function withSnapshot(configuration: Configuration, at: (bytes: Uint8Array) => n
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   };
   writer.head(counts);
   writer.records(new TextEncoder().encode("hello"));

@@ -64,6 +64,7 @@ export function takeSnapshot(
     clusterVersion,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   });
   for (let at = 0; at < text.length; at += sectionLetters) {
     writer.records(new TextEncoder().encode(text.slice(at, at + sectionLetters)));

@@ -87,6 +87,7 @@ Deno.test("a snapshot comes back with its position, configuration, head and cont
       clusterVersion: 1,
       users: null,
       clientSessions: null,
+      loadedScripts: null,
     },
   });
   assertEntriesBehind(recovered.entries, entries, 7);
@@ -252,6 +253,7 @@ Deno.test("a full disk or an abort at any moment leaves nothing of a snapshot, a
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   });
   let called = 0;
   writer.finish(() => called++);
@@ -324,13 +326,13 @@ Deno.test("a snapshot of another server or version stops the start, and is not s
   disk.kill();
   const path = `1/snapshot/${disk.list("1/snapshot")[0]}`;
   disk.corrupt(path, (bytes) => {
-    bytes[8] = 5;
+    bytes[8] = 6;
     writeU32(bytes, 36, checksum(bytes.subarray(0, 36)));
     return bytes;
   });
   const said = refusal(() => reopen(disk));
   assert(
-    said?.includes("format version 5, and this build knows versions 1 to 4"),
+    said?.includes("format version 6, and this build knows versions 1 to 5"),
     said ?? "it started",
   );
   assert(disk.exists(path));
@@ -375,10 +377,10 @@ Deno.test("a received snapshot of a raised cluster version gets the head that bu
 Deno.test("a snapshot of a later cluster version stops the start in words, and is not set aside", () => {
   const { disk, directory, entries } = withEntries(5);
   const at = { index: 5, term: 1 };
-  takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, 5);
+  takeSnapshot(disk, directory, at, contentsOf(entries, 5), 60, 6);
   disk.kill();
   const said = refusal(() => reopen(disk));
-  assert(said?.includes("the cluster version is 5, and this build knows 1 to 4"), said ?? "");
+  assert(said?.includes("the cluster version is 6, and this build knows 1 to 5"), said ?? "");
   assert(disk.exists(`1/snapshot/${snapshotName(at)}`));
 });
 
@@ -391,6 +393,7 @@ const HEAD_OF_300 = {
   clusterVersion: 1,
   users: null,
   clientSessions: null,
+  loadedScripts: null,
 };
 
 Deno.test("a snapshot on its way to its name can't be opened as one that is written, and is listed soon", () => {

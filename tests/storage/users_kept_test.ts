@@ -7,6 +7,7 @@ import { Store } from "../../lib/kv/store.ts";
 import { encodeChangeUser } from "../../lib/kv/users/operations.ts";
 import { latin1Bytes } from "../../lib/util/latin1.ts";
 import type { Modification } from "../../lib/kv/users/user_changes.ts";
+import { LoadedScripts } from "../../lib/kv/scripts/loaded_scripts.ts";
 import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
 import { Users } from "../../lib/kv/users/users.ts";
 import { backupContents, type Contents, readContents } from "../../lib/cli/founding/contents.ts";
@@ -28,6 +29,7 @@ import { batch, openFormed, options, persist, PREPARED, setEntry, vote } from ".
 import { bodyOf, CONFIGURATION, receiveSnapshot, settled } from "./snapshot_helpers.ts";
 
 const NO_SESSIONS = new ClientSessions();
+const NO_SCRIPTS = new LoadedScripts();
 
 const KEYS = 5;
 const USERS = 40;
@@ -96,13 +98,13 @@ function found(disk: SimDisk, contents: Contents): Store {
     segmentBytesMax: 4096,
   });
   const inHead = { clockMs, floor: contents.floor + GAP, keys, clusterVersion, users };
-  directory.head({ index, ...inHead, clientSessions: null });
+  directory.head({ index, ...inHead, clientSessions: null, loadedScripts: null });
   const records = new RaisedRecords(hashSeed, GAP);
   for (const piece of contents.walk()) {
     records.raise(piece);
     directory.records(piece);
   }
-  directory.finish(records.digestWith(Users.decode(users, index), NO_SESSIONS));
+  directory.finish(records.digestWith(Users.decode(users, index), NO_SESSIONS, NO_SCRIPTS));
   let store: Store | null = null;
   const opened = DataDirectory.open(disk, options({ path: "new/4", serverId: 4 }));
   opened.openLog({ load: (file) => store = loadStore({ hashSeed }, file) });

@@ -37,6 +37,8 @@ export interface Contents {
   readonly users: Uint8Array | null;
   /** As kv/sessions/client_sessions.ts encodes them; null where there was never one. */
   readonly clientSessions: Uint8Array | null;
+  /** As kv/scripts/loaded_scripts.ts encodes them; null where none was ever loaded. */
+  readonly loadedScripts: Uint8Array | null;
   /**
    * All records (kv/snapshot.ts), whole ones in each piece. A piece may be changed, and is gone with the
    * next.
@@ -78,6 +80,7 @@ export function readContents(held: HeldDirectory): CopyContents {
       clusterVersion: filled.clusterVersion,
       users: filled.users.encode(),
       clientSessions: filled.clientSessions.encode(),
+      loadedScripts: filled.loadedScripts.encode(),
       walk: () => recordsOf(filled),
     },
   };
@@ -119,7 +122,7 @@ export function backupContents(disk: Disk, path: string): BackupContents {
   const backup = openBackup(disk, path);
   backup.close();
   const { about, position, head } = backup;
-  const { clockMs, floor, keys, clusterVersion, users, clientSessions } = head;
+  const { clockMs, floor, keys, clusterVersion, users, clientSessions, loadedScripts } = head;
   const unknown = clusterVersion === CLUSTER_VERSION_FIRST ? null : unknownVersion(clusterVersion);
   if (unknown !== null) {
     throw new CliError(
@@ -138,6 +141,7 @@ export function backupContents(disk: Disk, path: string): BackupContents {
       clusterVersion,
       users,
       clientSessions,
+      loadedScripts,
       walk: () => sectionsOf(disk, path),
     },
   };

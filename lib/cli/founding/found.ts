@@ -12,6 +12,7 @@
  */
 import type { Disk } from "../../host/ports.ts";
 import { RaisedRecords } from "../../kv/raised_records.ts";
+import { LoadedScripts } from "../../kv/scripts/loaded_scripts.ts";
 import { ClientSessions } from "../../kv/sessions/client_sessions.ts";
 import { Users } from "../../kv/users/users.ts";
 import { clusterIdOf, hashSeedOf } from "../../node/peers/cluster_id.ts";
@@ -84,7 +85,7 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   refuseTaken(disk, path);
   const { position, floor } = foundingPosition(contents, gap);
   const hashSeed = hashSeedOf(members);
-  const { clockMs, clusterVersion, keys, users } = contents;
+  const { clockMs, clusterVersion, keys, users, loadedScripts } = contents;
   const { segmentBytesMax } = DEFAULT_STORAGE_LIMITS;
   const place = { path, identity, clusterId, members, position, isSuspect, segmentBytesMax };
   await options.prepareLock(NewDirectory.lockFile(path));
@@ -93,7 +94,7 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
   try {
     const sessions = ClientSessions.decode(contents.clientSessions);
     if (!sessions.areUnused) sessions.raise(gap);
-    const inHead = { clockMs, floor, keys, clusterVersion, users };
+    const inHead = { clockMs, floor, keys, clusterVersion, users, loadedScripts };
     directory.head({ index: position.index, ...inHead, clientSessions: sessions.encode() });
     const records = new RaisedRecords(hashSeed, gap, RAISED_MAX);
     let bytesInTurn = 0;
@@ -115,7 +116,8 @@ export async function foundServer(options: FoundingOptions, contents: Contents):
       );
     }
     await syncing;
-    directory.finish(records.digestWith(Users.decode(users, position.index), sessions));
+    const scripts = LoadedScripts.decode(loadedScripts, position.index);
+    directory.finish(records.digestWith(Users.decode(users, position.index), sessions, scripts));
   } finally {
     await syncing.catch(() => {});
     directory.abort();

@@ -29,6 +29,7 @@
  *   deleteIfEqual 8 key, value: what it has to have; from cluster version 2 on (kv/cluster_version.ts)
  *   changeUser, deleteUser, byUser: from cluster version 3 on (kv/users/operations.ts)
  *   openSession, closeSession, inSession, keepSessions: from cluster version 4 on (kv/sessions/operations.ts)
+ *   loadScript, flushScripts: from cluster version 5 on (kv/scripts/operations.ts)
  *
  * From cluster version 4 on; what the old value is compared with is a value, or a digest of 8 bytes (0 bytes:
  * one that no value has):
@@ -82,6 +83,8 @@ export const Op = {
   setIf: 26,
   deleteIf: 27,
   setAll: 28,
+  loadScript: 29,
+  flushScripts: 30,
   get: 64,
   getm: 65,
   getRange: 66,
@@ -269,6 +272,8 @@ for (
     [Op.setIf, SET_IF_KEY_OFFSET],
     [Op.deleteIf, DELETE_IF_KEY_OFFSET],
     [Op.setAll, GROUP_COMMANDS_OFFSET],
+    [Op.loadScript, 28],
+    [Op.flushScripts, COMMAND_HEAD_BYTES],
     [Op.get, COMMAND_HEAD_BYTES],
     [Op.getm, COMMAND_HEAD_BYTES],
     [Op.getRange, 24],

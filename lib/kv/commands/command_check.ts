@@ -3,6 +3,7 @@
  * operations, flags, numbers, and what may stand in what.
  */
 import { readU32, readU64 } from "../../util/bytes.ts";
+import { isOfScripts, loadScriptProblem } from "../scripts/operations.ts";
 import { isOfSessions, sessionOperationProblem } from "../sessions/operations.ts";
 import { userOperationProblem } from "../users/operations.ts";
 import { DIGEST_BYTES } from "./conditions.ts";
@@ -36,6 +37,8 @@ const KEYLESS = new Set<number>([
   Op.inSession,
   Op.keepSessions,
   Op.pingSession,
+  Op.loadScript,
+  Op.flushScripts,
   Op.flush,
   Op.group,
   Op.deleteGroup,
@@ -57,6 +60,7 @@ const WITH_VALUE = new Set<number>([
   Op.byUser,
   Op.inSession,
   Op.keepSessions,
+  Op.loadScript,
   Op.set,
   Op.cas,
   Op.setWith,
@@ -173,6 +177,8 @@ function bodyProblem(bytes: Uint8Array, offset: number): string | null {
     case Op.keepSessions:
     case Op.pingSession:
       return sessionOperationProblem(bytes, offset);
+    case Op.loadScript:
+      return loadScriptProblem(bytes, offset);
     case Op.inSession:
       return sessionOperationProblem(bytes, offset) ?? inSessionProblem(bytes, offset);
     default:
@@ -232,6 +238,7 @@ function byUserProblem(bytes: Uint8Array, offset: number): string | null {
 function inSessionProblem(bytes: Uint8Array, offset: number): string | null {
   const op = bytes[innerOf(bytes, offset) + 4];
   if (op !== undefined && isOfSessions(op)) return "a session lies within a session";
+  if (op !== undefined && isOfScripts(op)) return "a change of scripts lies within a session";
   return wrappedProblem(bytes, offset, offset + IN_SESSION_BYTES);
 }
 
@@ -283,6 +290,7 @@ function transactionProblem(bytes: Uint8Array, offset: number): string | null {
     if (bytes[at + 5] === Op.inSession || (op !== undefined && isOfSessions(op))) {
       return "a session lies within a transaction";
     }
+    if (op !== undefined && isOfScripts(op)) return "a change of scripts lies within a transaction";
     const inside = bodyProblem(bytes, at + 1);
     if (inside !== null) return inside;
     at += 1 + readU32(bytes, at + 1);

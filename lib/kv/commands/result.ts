@@ -47,6 +47,9 @@ export const Status = {
   sessionsFull: 22,
   /** It was done, once; its reply was too long to be kept for whoever asks again. */
   notKept: 23,
+  /** As many scripts are loaded as there may be, or bytes of their sources: nothing was done. */
+  tooManyScripts: 24,
+  tooManyScriptBytes: 25,
 } as const;
 export type Status = typeof Status[keyof typeof Status];
 

@@ -42,10 +42,10 @@ export class Digest {
     this.high = (this.high - mixedHigh - borrow) | 0;
   }
 
-  /** Becomes the digest of contents together with users and client sessions. */
-  setSum(contents: Digest, users: DigestPart, sessions: DigestPart): void {
-    this.low = (contents.low + users.digestLow + sessions.digestLow) | 0;
-    this.high = (contents.high + users.digestHigh + sessions.digestHigh) | 0;
+  /** Becomes the digest of contents together with users, client sessions and loaded scripts. */
+  setSum(contents: Digest, users: DigestPart, sessions: DigestPart, scripts: DigestPart): void {
+    this.low = (contents.low + users.digestLow + sessions.digestLow + scripts.digestLow) | 0;
+    this.high = (contents.high + users.digestHigh + sessions.digestHigh + scripts.digestHigh) | 0;
   }
 
   /** 16 hexadecimal digits. */
@@ -56,6 +56,7 @@ export class Digest {
 
 /** The digests after the last entries, by index. */
 export class DigestHistory {
+  readonly #sum = new Digest();
   readonly #indexes = new Float64Array(DIGESTS_REMEMBERED).fill(-1);
   readonly #lows = new Int32Array(DIGESTS_REMEMBERED);
   readonly #highs = new Int32Array(DIGESTS_REMEMBERED);
@@ -65,6 +66,18 @@ export class DigestHistory {
     this.#indexes[at] = index;
     this.#lows[at] = digest.low;
     this.#highs[at] = digest.high;
+  }
+
+  /** The digest of contents with the rest, where that was ever used. Valid until the next call. */
+  sum(
+    contents: Digest,
+    users: DigestPart & { readonly count: number },
+    sessions: DigestPart & { readonly areUnused: boolean },
+    scripts: DigestPart & { readonly areUnused: boolean },
+  ): Digest {
+    if (users.count === 0 && sessions.areUnused && scripts.areUnused) return contents;
+    this.#sum.setSum(contents, users, sessions, scripts);
+    return this.#sum;
   }
 
   /** The digest after entry `index`, or null where that is too long ago or not applied yet. */

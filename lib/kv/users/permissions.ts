@@ -134,6 +134,8 @@ function isOpen(user: User, access: Access, bytes: Uint8Array, at: number): bool
     case Op.openSession:
     case Op.closeSession:
     case Op.pingSession:
+    case Op.loadScript:
+    case Op.flushScripts:
       return true;
     // Whether they are done tells of the value that was there.
     case Op.setIf:

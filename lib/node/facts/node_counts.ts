@@ -39,6 +39,8 @@ function nodeCounts(state: NodeState): NodeCounts {
     watches: state.watches.figures(),
     clientSessions: replica?.store.clientSessions.count ?? 0,
     clientSessionBytes: replica?.store.clientSessions.bytes ?? 0,
+    loadedScripts: replica?.store.loadedScripts.count ?? 0,
+    loadedScriptBytes: replica?.store.loadedScripts.bytes ?? 0,
     pubsub: state.pubsub.figures(),
     forwarded: state.forwards.meters,
     forwardedClients: sessions.forwardedCount,

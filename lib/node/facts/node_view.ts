@@ -75,6 +75,9 @@ export interface NodeCounts {
   /** Client sessions in the store, and what their kept replies and bound keys count. */
   readonly clientSessions: number;
   readonly clientSessionBytes: number;
+  /** Scripts that the log has, and what they take. */
+  readonly loadedScripts: number;
+  readonly loadedScriptBytes: number;
   readonly pubsub: PubSubFigures;
   /** See NodeHealth. */
   readonly syncingMs: number;

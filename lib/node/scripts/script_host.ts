@@ -1,4 +1,5 @@
 /** What scripts ask of their node. */
+import type { LoadedScripts } from "../../kv/scripts/loaded_scripts.ts";
 import type { ClientError } from "../../wire/command_batch.ts";
 import type { ScriptEngine, ScriptEngines, ScriptRequest } from "../../wire/scripts.ts";
 import type { ClientPace } from "../session/client_pace.ts";
@@ -29,6 +30,10 @@ export interface ScriptHost {
   clusterVersion(): number;
   /** Why what the cluster's version does not allow is refused: it may only be not applied yet. */
   tooEarly(): ClientError;
+  /** Those that the log has, as far as it is applied here. */
+  loadedScripts(): LoadedScripts;
+  /** This leader has applied all that was committed before its term. */
+  isAllApplied(): boolean;
   /** The term that this server leads; 0: none. */
   ledTerm(): number;
   /** Why no command is taken now; 0 where they are. */
@@ -60,4 +65,6 @@ export interface EngineQuestion {
   readonly position: number;
   readonly command: number;
   readonly request: ScriptRequest;
+  /** A read round is confirmed that began after it had come: what is not known now is known nowhere. */
+  readonly isConfirmed: boolean;
 }

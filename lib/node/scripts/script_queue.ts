@@ -10,7 +10,8 @@ import type { Answer } from "../../wire/questions.ts";
 import type { ScriptEngine, ScriptRequest } from "../../wire/scripts.ts";
 import type { NodeSession } from "../session/session_host.ts";
 import { KeyHolders } from "./key_holders.ts";
-import { engineReply, keyDenial, replyOf } from "./script_answers.ts";
+import { KnownScripts } from "./known_scripts.ts";
+import { keyDenial, replyOf } from "./script_answers.ts";
 import { areWritten, type ScriptBatch } from "./script_batch.ts";
 import type { Ending, GroupEvents, ScriptGroup } from "./script_group.ts";
 import type { EngineQuestion, ScriptHost } from "./script_host.ts";
@@ -30,6 +31,7 @@ export class ScriptQueue implements GroupEvents {
   #isLoading = false;
   /** What waits for the engine. */
   #asking: EngineQuestion[] = [];
+  readonly #known: KnownScripts;
   /** Scripts that are not answered. */
   readonly #runs = new Set<ScriptRun>();
   /** Those that can be run with the next entry. */
@@ -49,6 +51,7 @@ export class ScriptQueue implements GroupEvents {
 
   constructor(host: ScriptHost) {
     this.#host = host;
+    this.#known = new KnownScripts(host);
   }
 
   /** The answer; or null: it comes by `session.answered(position, …)`. */
@@ -63,7 +66,7 @@ export class ScriptQueue implements GroupEvents {
     const denial = request.kind === "eval" ? keyDenial(session, request) : 0;
     if (denial !== 0) return denial;
     this.#noteTerm();
-    const question = { session, position, command, request };
+    const question = { session, position, command, request, isConfirmed: false };
     if (this.#engine !== null) return this.#askEngine(this.#engine, question);
     const { engines } = this.#host;
     if (engines === undefined) return replyOf("-ERR this server runs no scripts\r\n");
@@ -139,6 +142,7 @@ export class ScriptQueue implements GroupEvents {
       one.run.isConfirmed = true;
       this.#confirmed.push(one.run);
     }
+    this.#asking.push(...this.#known.confirmed(round));
     this.#host.scheduleTurn();
   }
 
@@ -159,17 +163,16 @@ export class ScriptQueue implements GroupEvents {
   }
 
   /** Asks the engine, and counts what it compiles. */
-  #askEngine(
-    engine: ScriptEngine,
-    { session, position, command, request }: EngineQuestion,
-  ): Answer | ClientError | null {
+  #askEngine(engine: ScriptEngine, question: EngineQuestion): Answer | ClientError | null {
+    const { session, position, command, request } = question;
     if (request.kind !== "eval") {
       const before = engine.compileSteps;
-      const reply = engineReply(engine, request);
+      const answer = this.#known.answer(engine, question, request);
       this.took(engine.compileSteps - before, 0);
-      return replyOf(reply);
+      return answer;
     }
-    const script = request.isByHash ? engine.find(request.script) : request.script;
+    const script = this.#known.sourceOf(engine, request);
+    if (this.#known.waitsForRound(question, request, script, this)) return null;
     if (script === null) return replyOf("-NOSCRIPT No matching script. Please use EVAL.\r\n");
     const startedMs = this.#host.monotonicMs();
     const order = this.#order++;
@@ -314,7 +317,8 @@ export class ScriptQueue implements GroupEvents {
     const term = this.#host.ledTerm();
     if (term === this.#term) return;
     this.#term = term;
-    const [ended, runs, asking] = [this.#ended, [...this.#runs], this.#asking];
+    const [ended, runs] = [this.#ended, [...this.#runs]];
+    const asking = [...this.#asking, ...this.#known.givenUp()];
     this.#ended = [];
     this.#ready = [];
     this.#unconfirmed = [];

@@ -37,7 +37,7 @@ const KIND_NAMES: Record<FileKind, string> = {
 };
 
 /** The highest version of each kind that this build knows. */
-const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 2, WA: 2, RE: 1, SN: 4, RP: 1, BK: 1 };
+const VERSIONS_MAX: Record<FileKind, number> = { ID: 1, FO: 2, WA: 2, RE: 1, SN: 5, RP: 1, BK: 1 };
 
 /** The server and cluster that a file belongs to. */
 export interface FileOwner {

@@ -4,6 +4,7 @@ import type { SnapshotHead } from "../../kv/snapshot.ts";
 import { type Disk, DiskError } from "../../host/ports.ts";
 import { DataDirectoryError, SnapshotDamageError } from "../errors.ts";
 import type { FileOwner } from "../files/file_head.ts";
+import { encodedScriptCount } from "../../kv/scripts/loaded_scripts.ts";
 import { encodedSessionCount } from "../../kv/sessions/client_sessions.ts";
 import { encodedUserCount } from "../../kv/users/users.ts";
 import { SnapshotFileReader } from "../snapshots/snapshot_file.ts";
@@ -18,13 +19,19 @@ export interface Problem {
 }
 
 /**
- * Of users and client sessions no more than how many there are: passwords' hashes and values in replies are
- * for nobody to see.
+ * Of users, client sessions and scripts no more than how many there are: passwords' hashes and values in
+ * replies are for nobody to see.
  */
-export type SnapshotReportHead = Omit<SnapshotHead, "users" | "clientSessions"> & {
-  readonly users: number;
-  readonly clientSessions: number;
-};
+export type SnapshotReportHead =
+  & Omit<
+    SnapshotHead,
+    "users" | "clientSessions" | "loadedScripts"
+  >
+  & {
+    readonly users: number;
+    readonly clientSessions: number;
+    readonly loadedScripts: number;
+  };
 
 export interface SnapshotReport {
   readonly path: string;
@@ -67,10 +74,11 @@ export function inspectSnapshot(
 }
 
 function reportHead(head: SnapshotHead): SnapshotReportHead {
-  const { users, clientSessions } = head;
+  const { users, clientSessions, loadedScripts } = head;
   return {
     ...head,
     users: users === null ? 0 : encodedUserCount(users),
     clientSessions: clientSessions === null ? 0 : encodedSessionCount(clientSessions),
+    loadedScripts: loadedScripts === null ? 0 : encodedScriptCount(loadedScripts),
   };
 }

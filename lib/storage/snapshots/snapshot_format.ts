@@ -19,22 +19,24 @@
  *   2 configuration  as raft/configuration.ts encodes it
  *   3 store          index u64, clock in ms u64, floor u64, keys u64, digest (length u16, text); from
  *                    file version 2 on: cluster version u16, which is 2 or more; in a file of version 3:
- *                    the users, up to the end, as kv/users/users.ts encodes them; in one of version 4,
- *                    whose cluster version is 4 or more, in place of that parts up to the end, each
+ *                    the users, up to the end, as kv/users/users.ts encodes them; in one of version 4 or
+ *                    5, whose cluster version is 4 or more, in place of that parts up to the end, each
  *                    u8 tag, u32 length, content, in the order of their tags and each at most once:
- *                    1 the users, 2 the client sessions (kv/sessions/client_sessions.ts)
+ *                    1 the users, 2 the client sessions (kv/sessions/client_sessions.ts), in one of
+ *                    version 5 also 3 the scripts that were loaded (kv/scripts/loaded_scripts.ts)
  *   4 records        whole records of kv/snapshot.ts; any number of these sections
  *  15 end            how many sections came before u64, how many bytes they have u64
  *
  * The file's version is 1 as long as the cluster's is: builds that know no other read it. A later one
- * makes it 2, users make it 3, and cluster version 4 makes it 4. It must: to a build that does not know a
+ * makes it 2, users make it 3, and cluster versions 4 and 5 make it 4 and 5. It must: to a build that does not know a
  * section, or what stands at its end, a snapshot of version 1 is damaged, and it would go back to an older
  * one and repair what is whole.
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration_codec.ts";
-import { CLUSTER_VERSION_FIRST } from "../../kv/cluster_version.ts";
+import { CLUSTER_VERSION_FIRST, NEEDED_VERSION } from "../../kv/cluster_version.ts";
 import type { SnapshotHead } from "../../kv/snapshot.ts";
+import { LOADED_SCRIPTS_ENCODED_BYTES_MAX } from "../../kv/scripts/loaded_scripts.ts";
 import { CLIENT_SESSIONS_ENCODED_BYTES_MAX } from "../../kv/sessions/client_sessions.ts";
 import { USERS_ENCODED_BYTES_MAX } from "../../kv/users/users.ts";
 import { assert } from "../../util/assert.ts";
@@ -48,13 +50,13 @@ export const SECTION_HEAD_BYTES = 12;
 export const SECTION_BYTES_MAX = 0x1000_0000;
 /** The most that any other section than one of records holds. */
 const SMALL_SECTION_BYTES_MAX = 65_536;
-/** The most that the store's section holds: with its users and client sessions. */
+/** The most that the store's section holds: with its users, client sessions and scripts. */
 export const STORE_SECTION_BYTES_MAX = SMALL_SECTION_BYTES_MAX + USERS_ENCODED_BYTES_MAX +
-  CLIENT_SESSIONS_ENCODED_BYTES_MAX;
+  CLIENT_SESSIONS_ENCODED_BYTES_MAX + LOADED_SCRIPTS_ENCODED_BYTES_MAX;
 const DIGEST_LETTERS_MAX = 128;
 
-/** What stands at the end of the store's section in a file of version 4. */
-const PartTag = { users: 1, clientSessions: 2 } as const;
+/** What stands at the end of the store's section in a file of version 4 or 5; the last in 5 alone. */
+const PartTag = { users: 1, clientSessions: 2, loadedScripts: 3 } as const;
 /** From this cluster version on there may be parts: none is written before. */
 const PARTS_FROM_VERSION = 4;
 
@@ -185,6 +187,8 @@ export function encodeStoreHead(head: SnapshotHead): Uint8Array {
   out.u16(digest.length);
   out.raw(digest);
   if (head.clusterVersion > CLUSTER_VERSION_FIRST) out.u16(head.clusterVersion);
+  const mayHaveScripts = head.clusterVersion >= NEEDED_VERSION.loadedScripts;
+  assert(mayHaveScripts || head.loadedScripts === null, "Scripts before their cluster version");
   if (head.clusterVersion < PARTS_FROM_VERSION) {
     assert(head.clientSessions === null, "There are client sessions before their cluster version");
     if (head.users !== null) out.raw(head.users);
@@ -192,6 +196,7 @@ export function encodeStoreHead(head: SnapshotHead): Uint8Array {
   }
   if (head.users !== null) encodePart(out, PartTag.users, head.users);
   if (head.clientSessions !== null) encodePart(out, PartTag.clientSessions, head.clientSessions);
+  if (head.loadedScripts !== null) encodePart(out, PartTag.loadedScripts, head.loadedScripts);
   return out.copy();
 }
 
@@ -206,6 +211,7 @@ export type VersionedHead = Pick<SnapshotHead, "clusterVersion" | "users">;
 
 /** The version of the file that a snapshot is in. */
 export function snapshotFileVersion({ clusterVersion, users }: VersionedHead): number {
+  if (clusterVersion >= NEEDED_VERSION.loadedScripts) return 5;
   if (clusterVersion >= PARTS_FROM_VERSION) return 4;
   if (users !== null) return 3;
   return clusterVersion > CLUSTER_VERSION_FIRST ? 2 : 1;
@@ -227,14 +233,17 @@ function decodeStoreHead(reader: ByteReader): SnapshotHead {
 function decodeParts(
   reader: ByteReader,
   clusterVersion: number,
-): Pick<SnapshotHead, "users" | "clientSessions"> {
+): Pick<SnapshotHead, "users" | "clientSessions" | "loadedScripts"> {
   const parts = new Map<number, Uint8Array>();
   if (clusterVersion < PARTS_FROM_VERSION) {
     if (reader.remaining > 0) parts.set(PartTag.users, reader.copy(reader.remaining));
   } else {
     for (let before = 0; reader.remaining > 0;) {
       const tag = reader.u8();
-      if (tag <= before || !Object.values<number>(PartTag).includes(tag)) {
+      const tagMax = clusterVersion >= NEEDED_VERSION.loadedScripts
+        ? PartTag.loadedScripts
+        : PartTag.clientSessions;
+      if (tag <= before || tag > tagMax) {
         throw new ByteFormatError(`a part of its store head has tag ${tag} after ${before}`);
       }
       before = tag;
@@ -244,5 +253,6 @@ function decodeParts(
   return {
     users: parts.get(PartTag.users) ?? null,
     clientSessions: parts.get(PartTag.clientSessions) ?? null,
+    loadedScripts: parts.get(PartTag.loadedScripts) ?? null,
   };
 }

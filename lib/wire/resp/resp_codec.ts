@@ -138,6 +138,7 @@ export class RespCodec implements Codec {
       this.#isAsking = false;
       return writeAclResult(out, this.#request, result);
     }
+    if (mode === RespMode.script) this.#isAsking = false;
     if (mode === RespMode.transaction) this.#transactions.answered(this.#request, result);
     if (mode === RespMode.deleteUsers) writeDeleted(out, result);
     else writeRespResult(out, replyMode, result, time);

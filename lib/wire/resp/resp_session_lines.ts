@@ -1,4 +1,8 @@
-/** What a client of the Redis protocol reads where a write of its client session was not done, or shown. */
+/**
+ * What a client of the Redis protocol reads where a write of its client session was not done, or shown, or a
+ * script was not loaded.
+ */
+import { LOADED_SCRIPTS_BYTES_MAX, LOADED_SCRIPTS_MAX } from "../../kv/scripts/loaded_scripts.ts";
 import { Status } from "../../kv/commands/result.ts";
 
 const LINES: readonly (readonly [Status, string])[] = [
@@ -12,6 +16,16 @@ const LINES: readonly (readonly [Status, string])[] = [
     "nothing was done",
   ],
   [Status.notKept, "-ERR this was done, and its reply was too long to be kept"],
+  [
+    Status.tooManyScripts,
+    `-ERR ${LOADED_SCRIPTS_MAX} scripts are loaded, as many as there may be: SCRIPT FLUSH forgets ` +
+    "them, nothing was done",
+  ],
+  [
+    Status.tooManyScriptBytes,
+    `-ERR the scripts that are loaded would have more than ${LOADED_SCRIPTS_BYTES_MAX} bytes: ` +
+    "SCRIPT FLUSH forgets them, nothing was done",
+  ],
 ];
 const encoder = new TextEncoder();
 

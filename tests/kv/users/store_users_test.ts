@@ -150,7 +150,7 @@ Deno.test("users in the store: before there are any, nothing is different, to th
   while (walk.next(out, 100));
   raised.raise(out.view());
   assertEquals(
-    raised.digestWith(driver.store.users, driver.store.clientSessions),
+    raised.digestWith(driver.store.users, driver.store.clientSessions, driver.store.loadedScripts),
     driver.store.digest(),
   );
 });
