@@ -160,6 +160,7 @@ export const MARKS = [
   "a script is given up",
   "scripts share a transaction",
   "a leader does not know a script by its hash",
+  "a leader finds a script in the log that it has not run",
 ] as const;
 export type Mark = typeof MARKS[number];
 

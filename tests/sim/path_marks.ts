@@ -3,11 +3,13 @@
  * wrapped once; while no world runs, nothing is noted.
  */
 import { WritePace } from "../../lib/node/log/write_pace.ts";
+import { KnownScripts } from "../../lib/node/scripts/known_scripts.ts";
 import { ScriptGroup } from "../../lib/node/scripts/script_group.ts";
 import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
 import { Raft } from "../../lib/raft/raft.ts";
 import { type Result, Status } from "../../lib/kv/commands/result.ts";
 import type { EntriesRequest, Entry } from "../../lib/raft/types.ts";
+import type { EvalRequest, ScriptEngine } from "../../lib/wire/scripts.ts";
 import type { Mark } from "./mark_names.ts";
 
 let hit: ((mark: Mark) => void) | null = null;
@@ -61,4 +63,14 @@ ScriptGroup.prototype.applied = function (position: number, result: Result): voi
   if (result.status === Status.aborted) hit?.("a script loses to another command");
   else if (this.runs.length > 1) hit?.("scripts share a transaction");
   applied.call(this, position, result);
+};
+
+const { sourceOf } = KnownScripts.prototype;
+
+KnownScripts.prototype.sourceOf = function (engine: ScriptEngine, request: EvalRequest) {
+  const source = sourceOf.call(this, engine, request);
+  if (request.isByHash && source !== null && engine.find(request.script) === null) {
+    hit?.("a leader finds a script in the log that it has not run");
+  }
+  return source;
 };

@@ -47,6 +47,38 @@ export function checkTransfers(
   return null;
 }
 
+/** A SCRIPT LOAD that was acknowledged, of a script with this SHA-1. */
+export interface ScriptLoad {
+  readonly hash: string;
+  readonly beganAt: number;
+  readonly endedAt: number;
+}
+
+/** A SCRIPT FLUSH; `endedAt`: Infinity where its outcome is unknown. */
+export interface ScriptFlush {
+  readonly beganAt: number;
+  endedAt: number;
+}
+
+/**
+ * What is wrong with a script that was denied to who asked for it from `beganAt` to `endedAt`, or null: once a
+ * load is acknowledged everybody knows it, whoever leads, unless it may have been flushed since.
+ */
+export function checkDenial(
+  hash: string,
+  beganAt: number,
+  endedAt: number,
+  loads: readonly ScriptLoad[],
+  flushes: readonly ScriptFlush[],
+): string | null {
+  const load = loads.find((one) =>
+    one.hash === hash && one.endedAt <= beganAt &&
+    !flushes.some((flush) => flush.endedAt >= one.beganAt && flush.beganAt <= endedAt)
+  );
+  if (load === undefined) return null;
+  return `${hash} was denied at ${endedAt}, and its load was acknowledged at ${load.endedAt}`;
+}
+
 /** From the acknowledgement that a lock was taken until its holder asked to give it back. */
 export interface Hold {
   readonly lock: string;

@@ -1,7 +1,7 @@
 /** What the checks of scripts find wrong, and what they do not. */
 import { assertEquals, assertMatch } from "@std/assert";
 import type { CounterOperation } from "./redis_checks.ts";
-import { checkHolds, checkTransfers, type ScriptTransfer } from "./script_checks.ts";
+import { checkDenial, checkHolds, checkTransfers, type ScriptTransfer } from "./script_checks.ts";
 
 function transfer(
   count: number | null,
@@ -56,4 +56,22 @@ Deno.test("script checks: nobody holds a lock while another does", () => {
     checkHolds([hold("a", 1, 20), hold("b", 21, 22), hold("c", 2, 3)])!,
     /c had it at 2, which a/,
   );
+});
+
+Deno.test("script checks: a script is denied to nobody once its load is acknowledged, until a flush", () => {
+  const loads = [{ hash: "a", beganAt: 10, endedAt: 20 }];
+  assertMatch(checkDenial("a", 20, 30, loads, [])!, /a was denied at 30, .* acknowledged at 20/);
+  assertEquals(checkDenial("a", 19, 30, loads, []), null);
+  assertEquals(checkDenial("b", 20, 30, loads, []), null);
+  const denied = (beganAt: number, endedAt: number) =>
+    checkDenial("a", 20, 30, loads, [{ beganAt, endedAt }]) !== null;
+  assertEquals([denied(1, 9), denied(31, 40)], [true, true]);
+  assertEquals([denied(1, 10), denied(15, 16), denied(30, 40), denied(21, Infinity)], [
+    false,
+    false,
+    false,
+    false,
+  ]);
+  // One that nothing was done of is none.
+  assertEquals(denied(21, -Infinity), true);
 });

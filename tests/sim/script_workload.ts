@@ -4,12 +4,21 @@
  * scripts. Keys are declared or not, scripts come whole or by their hash.
  */
 import { createHash } from "node:crypto";
+import { NEEDED_VERSION } from "../../lib/kv/cluster_version.ts";
 import { Random } from "../../lib/util/random.ts";
 import type { Reply } from "../process/redis_socket.ts";
 import type { ClientSetting } from "./client.ts";
 import { checkCounter, checkSum, type CounterOperation, type SumRead } from "./redis_checks.ts";
 import { type Ask, RedisClient, type RedisTask } from "./redis_client.ts";
-import { checkHolds, checkTransfers, type Hold, type ScriptTransfer } from "./script_checks.ts";
+import {
+  checkDenial,
+  checkHolds,
+  checkTransfers,
+  type Hold,
+  type ScriptFlush,
+  type ScriptLoad,
+  type ScriptTransfer,
+} from "./script_checks.ts";
 import type { ScriptsOptions } from "./scripts_options.ts";
 import { CheckFailure } from "./world.ts";
 
@@ -47,6 +56,9 @@ class ScriptHistory {
   readonly transfers: ScriptTransfer[] = [];
   readonly sums: SumRead[] = [];
   readonly holds: Hold[] = [];
+  /** Those that went through the log. */
+  readonly loads: ScriptLoad[] = [];
+  readonly flushes: ScriptFlush[] = [];
   openedAt = Infinity;
   openings = 0;
   acknowledged = 0;
@@ -54,9 +66,12 @@ class ScriptHistory {
   lock = 1;
   #tokens = 0;
   readonly now: () => number;
+  /** Some server has applied that scripts are in the log: whoever leads does as well before it answers. */
+  readonly areLogged: () => boolean;
 
-  constructor(now: () => number) {
+  constructor(now: () => number, areLogged: () => boolean) {
     this.now = now;
+    this.areLogged = areLogged;
   }
 
   nextToken(): string {
@@ -109,6 +124,10 @@ function odd(args: readonly string[], reply: unknown): never {
   throw new CheckFailure("redis replies", text);
 }
 
+function sha1(source: string): string {
+  return createHash("sha1").update(source).digest("hex");
+}
+
 /** Whole numbers, or null for what is not there; null altogether where it is no such list. */
 function numbersOf(reply: unknown): (number | null)[] | null {
   if (!Array.isArray(reply)) return null;
@@ -134,6 +153,8 @@ class ScriptTask implements RedisTask {
   readonly #random: Random;
   /** Sources that some leader has run for this client. */
   readonly #known = new Set<string>();
+  /** All that this client has run, or tried to. */
+  readonly #sources = new Set<string>();
   readonly #lock: LockSteps;
   #hasOpened = false;
 
@@ -155,6 +176,9 @@ class ScriptTask implements RedisTask {
   next(connection: number): readonly Ask[] {
     const random = this.#random;
     if (!this.#hasOpened) return [this.#open()];
+    const { loads = 0, flushes = 0 } = this.#options;
+    if (loads > 0 && random.chance(loads)) return [this.#load()];
+    if (flushes > 0 && random.chance(flushes)) return [this.#flush()];
     const roll = random.unit();
     if (roll < 0.5) {
       const count = random.between(1, this.#options.burstMax);
@@ -180,6 +204,7 @@ class ScriptTask implements RedisTask {
     const words = isDeclared ? [`${keys.length}`, ...keys, ...args] : ["0", ...args, ...keys];
     const suffix = name === "readAll" && this.#random.chance(0.5) ? "_RO" : "";
     const known = this.#known;
+    this.#sources.add(source);
     if (!known.has(source) || this.#random.chance(0.1)) {
       return {
         args: [`EVAL${suffix}`, source, ...words],
@@ -190,14 +215,43 @@ class ScriptTask implements RedisTask {
         refused,
       };
     }
-    const hash = createHash("sha1").update(source).digest("hex");
+    const hash = sha1(source);
+    const history = this.#history;
+    const beganAt = history.now();
     const failed = (text: string): boolean => {
       if (!text.startsWith("NOSCRIPT")) return false;
+      const why = checkDenial(hash, beganAt, history.now(), history.loads, history.flushes);
+      if (why !== null) throw new CheckFailure("script loads", why);
       known.delete(source);
       refused();
       return true;
     };
     return { args: [`EVALSHA${suffix}`, hash, ...words], took, refused, failed };
+  }
+
+  /** One that was run before, by its own source. */
+  #load(): Ask {
+    const [history, source] = [this.#history, this.#random.pick([...this.#sources])];
+    const [hash, beganAt, isLogged] = [sha1(source), history.now(), history.areLogged()];
+    const args = ["SCRIPT", "LOAD", source];
+    const took = (reply: Answer) => {
+      if (reply !== hash) odd(args, reply);
+      this.#known.add(source);
+      if (isLogged) history.loads.push({ hash, beganAt, endedAt: history.now() });
+    };
+    return { args, took };
+  }
+
+  #flush(): Ask {
+    const history = this.#history;
+    const flush: ScriptFlush = { beganAt: history.now(), endedAt: Infinity };
+    history.flushes.push(flush);
+    const args = ["SCRIPT", "FLUSH"];
+    const took = (reply: Answer) => {
+      if (reply !== "OK") odd(args, reply);
+      flush.endedAt = history.now();
+    };
+    return { args, took, refused: () => flush.endedAt = -Infinity };
   }
 
   #open(): Ask {
@@ -403,7 +457,13 @@ export class ScriptWorkload {
     this.#setting = setting;
     this.#options = options;
     this.#random = new Random(setting.options.seed ^ 0x5c818);
-    this.history = new ScriptHistory(() => setting.fabric.world.now);
+    this.history = new ScriptHistory(
+      () => setting.fabric.world.now,
+      () =>
+        setting.servers.some(({ probe }) =>
+          probe?.isOpen() === true && probe.clusterVersion() >= NEEDED_VERSION.loadedScripts
+        ),
+    );
     this.#accounts = Array.from({ length: options.accounts }, (_, at) => `script:account${at + 1}`);
   }
 

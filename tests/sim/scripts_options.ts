@@ -14,6 +14,9 @@ export interface ScriptsOptions {
   readonly plain: number;
   /** Chance that a script does not declare its keys. */
   readonly undeclared: number;
+  /** Chances that a client loads a script that it has run, and that it has all scripts forgotten. */
+  readonly loads?: number;
+  readonly flushes?: number;
 }
 
 /** In a third of the seeds that have no users, by a stream of its own. `roomFor`: connections left over. */
@@ -29,6 +32,8 @@ export function drawScripts(seed: number, roomFor: number): ScriptsOptions | nul
     burstMax: random.pick([1, 4, 16]),
     plain: random.pick([0.1, 0.5, 0.8]),
     undeclared: random.pick([0, 0.3]),
+    loads: random.pick([0.05, 0.3]),
+    flushes: random.pick([0, 0, 0.02]),
   };
   return isOn && roomFor >= drawn.clients + drawn.plainClients ? drawn : null;
 }
