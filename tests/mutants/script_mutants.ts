@@ -86,4 +86,19 @@ export const SIMULATED_SCRIPTS: readonly Mutant[] = [
     "    if (!isDecided && !hasSeenOthers) {\n",
     "    if (hasSeenOthers && !isDecided) return replyOf(reply);\n    if (!isDecided && !hasSeenOthers) {\n",
   ]),
+  mutant("script-denied", "A leader denies a script before it knows that it has applied all", [
+    "node/scripts/known_scripts.ts",
+    "    if (!request.isByHash || request.isReadOnly || question.isConfirmed) return false;\n",
+    '    if (!request.isByHash || request.script !== "") return false;\n',
+  ]),
+  mutant("script-unkept", "A server that begins with a snapshot has no scripts", [
+    "kv/store.ts",
+    "    this.loadedScripts = restored?.loadedScripts ?? new LoadedScripts();",
+    "    this.loadedScripts = new LoadedScripts();",
+  ]),
+  mutant("script-local", "What is loaded is known to the server alone that was asked", [
+    "node/scripts/known_scripts.ts",
+    "    if (areLogged) return loadedAnswer(",
+    "    if (areLogged && userId > 1e9) return loadedAnswer(",
+  ]),
 ];

@@ -15,11 +15,11 @@ import type { RespRequest } from "./resp_request.ts";
 const SCRIPT_HELP = [
   "SCRIPT <subcommand> [<arg> ...]. Subcommands are:",
   "EXISTS <sha1> [<sha1> ...]",
-  "    Which of these scripts this server knows.",
+  "    Which of these scripts are loaded.",
   "FLUSH [ASYNC|SYNC]",
-  "    This server forgets all scripts.",
+  "    All scripts are forgotten.",
   "LOAD <script>",
-  "    This server knows the script from now on, without running it.",
+  "    The script is known from now on, without being run.",
   "HELP",
   "    Prints this help.",
 ];
