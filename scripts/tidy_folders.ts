@@ -67,7 +67,9 @@ const SUB_FOLDERS: Readonly<Record<string, SubFolders>> = {
         "commands/result.ts",
         "commands/keyspace.ts",
       ],
-      commands: ["memory", "users", "sessions/operations.ts"],
+      // A script is a text: nothing runs it here.
+      scripts: ["memory", "commands/command.ts", "commands/result.ts"],
+      commands: ["memory", "users", "scripts/operations.ts", "sessions/operations.ts"],
     },
   },
   wire: {

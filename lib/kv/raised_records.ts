@@ -33,7 +33,7 @@ export class RaisedRecords {
     return this.#digest.keys;
   }
 
-  /** The digest of all records so far, with these users, client sessions and scripts: 16 hexadecimal digits. */
+  /** The digest of all records so far, with these users, sessions and scripts: 16 hexadecimal digits. */
   digestWith(users: Users, sessions: ClientSessions, scripts: LoadedScripts): string {
     return this.#digest.textWith(users, sessions, scripts);
   }

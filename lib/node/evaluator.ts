@@ -41,20 +41,9 @@ import { type NodeState, scheduleTurn } from "./state.ts";
 /** Writes that take nothing but what the reserve has room for. */
 const NEEDS_NO_SPACE = new Uint8Array(256);
 for (
-  const op of [
-    Op.delete,
-    Op.deleteGroup,
-    Op.getDelete,
-    Op.flush,
-    Op.deleteIfEqual,
-    Op.deleteIf,
-    Op.deleteUser,
-    Op.closeSession,
-    Op.flushScripts,
-  ]
-) {
-  NEEDS_NO_SPACE[op] = 1;
-}
+  const op of [Op.delete, Op.deleteGroup, Op.getDelete, Op.flush, Op.deleteIfEqual, Op.deleteIf]
+) NEEDS_NO_SPACE[op] = 1;
+for (const op of [Op.deleteUser, Op.closeSession, Op.flushScripts]) NEEDS_NO_SPACE[op] = 1;
 
 /**
  * How much work on reads is done in a span of time, in steps of about a nanosecond (`readWork`): a client

@@ -67,6 +67,16 @@ export const SCRIPTS: readonly TestedMutant[] = [
     '    const denial = request.kind === "eval" ? keyDenial(session, request) : 0;\n',
     '    const denial = request.kind === "eval" && keyDenial(session, request) < 0 ? 1 : 0;\n',
   ]),
+  tested([
+    "script-denied",
+    "A leader denies a script before it knows that it has applied all",
+    "node/loaded_scripts_test.ts",
+    "loaded scripts: a leader that is cut off denies no script, and promises none",
+  ], [
+    "node/scripts/known_scripts.ts",
+    "    if (!request.isByHash || request.isReadOnly || question.isConfirmed) return false;\n",
+    '    if (!request.isByHash || request.script !== "") return false;\n',
+  ]),
 ];
 
 /** More, which the simulator has to find: about a third of the seeds run scripts. */
@@ -85,11 +95,6 @@ export const SIMULATED_SCRIPTS: readonly Mutant[] = [
     "node/scripts/script_queue.ts",
     "    if (!isDecided && !hasSeenOthers) {\n",
     "    if (hasSeenOthers && !isDecided) return replyOf(reply);\n    if (!isDecided && !hasSeenOthers) {\n",
-  ]),
-  mutant("script-denied", "A leader denies a script before it knows that it has applied all", [
-    "node/scripts/known_scripts.ts",
-    "    if (!request.isByHash || request.isReadOnly || question.isConfirmed) return false;\n",
-    '    if (!request.isByHash || request.script !== "") return false;\n',
   ]),
   mutant("script-unkept", "A server that begins with a snapshot has no scripts", [
     "kv/store.ts",

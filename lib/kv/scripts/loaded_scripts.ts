@@ -1,10 +1,10 @@
 /**
- * The scripts that SCRIPT LOAD has put into the replicated state, from cluster version 5 on: changed by entries
- * of the log alone, so that whoever comes to lead knows them. None gives way to another. The store runs none:
- * to it a script is a text under a name.
+ * The scripts that SCRIPT LOAD has put into the replicated state, from cluster version 5 on: changed by
+ * entries of the log alone, so that whoever comes to lead knows them. None gives way to another. The store
+ * runs none: to it a script is a text under a name.
  *
- * As they stand in snapshots: u64 the index of the last flush, 0 for none, u32 how many, then each in the order
- * in which they came: 20 bytes of its SHA-1, u32 length, source.
+ * As they stand in snapshots: u64 the index of the last flush, 0 for none, u32 how many, then each in the
+ * order in which they came: 20 bytes of its SHA-1, u32 length, source.
  */
 import { ByteFormatError, ByteReader, ByteWriter, readU32 } from "../../util/bytes.ts";
 import { latin1 } from "../../util/latin1.ts";

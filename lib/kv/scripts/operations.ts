@@ -10,8 +10,7 @@
  */
 import { commandLength, encodeCommand, endCommand, Op } from "../commands/command.ts";
 import { type Result, Status } from "../commands/result.ts";
-import { readU32 } from "../../util/bytes.ts";
-import type { ByteWriter } from "../../util/bytes.ts";
+import { type ByteWriter, readU32 } from "../../util/bytes.ts";
 import { latin1Bytes } from "../../util/latin1.ts";
 import {
   LOADED_SCRIPT_BYTES_MAX,
@@ -21,10 +20,10 @@ import {
 } from "./loaded_scripts.ts";
 
 const NAME_OFFSET = 8;
-export const LOADED_SOURCE_OFFSET: number = NAME_OFFSET + SHA1_BYTES;
+const LOADED_SOURCE_OFFSET: number = NAME_OFFSET + SHA1_BYTES;
 const NO_BYTES = new Uint8Array(0);
 
-/** Appends a loadScript; `hash`: 40 hexadecimal digits; `source`: a letter a byte. Returns where it begins. */
+/** Appends a loadScript; `hash`: 40 digits; `source`: a letter a byte. Returns where it begins. */
 export function encodeLoadScript(out: ByteWriter, hash: string, source: string): number {
   const at = encodeCommand(out, Op.loadScript, NO_BYTES, 0, 0, 0, 0);
   for (let i = 0; i < SHA1_BYTES; i++) {

@@ -28,9 +28,9 @@
  *  15 end            how many sections came before u64, how many bytes they have u64
  *
  * The file's version is 1 as long as the cluster's is: builds that know no other read it. A later one
- * makes it 2, users make it 3, and cluster versions 4 and 5 make it 4 and 5. It must: to a build that does not know a
- * section, or what stands at its end, a snapshot of version 1 is damaged, and it would go back to an older
- * one and repair what is whole.
+ * makes it 2, users make it 3, and cluster versions 4 and 5 make it 4 and 5. It must: to a build that does
+ * not know a section, or what stands at its end, a snapshot of version 1 is damaged, and it would go back to
+ * an older one and repair what is whole.
  */
 import type { Configuration, SnapshotPosition } from "../../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration_codec.ts";

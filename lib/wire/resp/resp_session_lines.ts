@@ -18,8 +18,8 @@ const LINES: readonly (readonly [Status, string])[] = [
   [Status.notKept, "-ERR this was done, and its reply was too long to be kept"],
   [
     Status.tooManyScripts,
-    `-ERR ${LOADED_SCRIPTS_MAX} scripts are loaded, as many as there may be: SCRIPT FLUSH forgets ` +
-    "them, nothing was done",
+    `-ERR ${LOADED_SCRIPTS_MAX} scripts are loaded, as many as there may be: SCRIPT FLUSH ` +
+    "forgets them, nothing was done",
   ],
   [
     Status.tooManyScriptBytes,
