@@ -90,7 +90,12 @@ clusterTest(
     assertMatch(`${refused}`, /not before the cluster version is raised/);
     const unopened = await askLeader(cluster, "RAFTKV.SESSION", "OPEN").catch(String);
     assertMatch(`${unopened}`, /not before the cluster version is raised/);
-    for (const words of [["SET", "lock", "x", "IFEQ", "mine"], ["MSETEX", "1", "lock", "x"]]) {
+    const earlyWords = [
+      ["SET", "lock", "x", "IFEQ", "mine"],
+      ["MSETEX", "1", "lock", "x"],
+      ["SCRIPT", "LOAD", "return 1"],
+    ];
+    for (const words of earlyWords) {
       const early = await askLeader(cluster, ...words).catch(String);
       assertMatch(`${early}`, /not before the cluster version is raised/);
     }
@@ -121,6 +126,8 @@ clusterTest(
     const digest = `${await askLeader(cluster, "DIGEST", "lock")}`;
     assertEquals(await askLeader(cluster, "SET", "lock", "x", "IFDNE", digest), null);
     assertEquals(await askLeader(cluster, "DELEX", "lock", "IFDEQ", digest), 1);
+    const hash = `${await askLeader(cluster, "SCRIPT", "LOAD", "return 1")}`;
+    assertEquals(await askLeader(cluster, "SCRIPT", "EXISTS", hash), [1]);
     await assertWell(cluster, load);
     await load.end();
     await assertHolds(await cluster.waitForLeader(), load.acknowledged);
