@@ -1,39 +1,42 @@
 /**
- * The client beside ioredis and node-redis: the same calls to the same leader, from one process, in
- * turns. What is compared are the turns of one round, so that whatever else the machine does meets all
- * of them. The client is there twice: as it is by default, with client sessions, and without them, as
- * the other two work, which can't tell whether a write whose reply was lost was done.
+ * The client beside ioredis and node-redis: the same calls to the same leader, in turns, each client in a
+ * process of its own (client_caller.ts says why). A round takes all of them in their order and then back, so that what the machine does besides, slowly
+ * more or less of it, meets all alike; what is compared are the rates of one round. The client is there
+ * twice: as it is by default, with client sessions, and without them, as the other two work, which can't
+ * tell whether a write whose reply was lost was done.
  */
-import { cpuUsage } from "node:process";
-import { Redis } from "ioredis";
-import { createClient } from "redis";
-import { connect } from "../client/mod.ts";
+import { CALLER_NAMES, ClientCaller, type Turn } from "./client_caller.ts";
 import { Cluster, type ClusterServer } from "./cluster.ts";
 import { findLeader } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
-import { formatAddress } from "./line_client.ts";
-import { median } from "./median.ts";
+import { describeMachine, machineText } from "./machine.ts";
+import { median, quartiles } from "./median.ts";
 import { cpuOf, usedUs } from "./process_cpu.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:client [flags]
 
-The client with client sessions (its default) and without, ioredis and node-redis, in turns on the
-same server: SET and GET with 100 calls at a time and with one. Rates are medians; a share is the
-median over the rounds of the client's rate as part of the other's in the same round. Processor
-times are of this process, of the leader, and of the followers together.
-  --rounds R           (7)
-  --seconds S          how long each turn takes (1)
+The client with client sessions (its default) and without, ioredis and node-redis, each in a process
+of its own, in turns on the same server: SET and GET with 100 calls at a time and with one. Rates are
+medians; a share is the median over the rounds of the client's rate as part of the other's in the same
+round, with its quartiles. Processor times are of the client's process, of the leader, and of the
+followers together. Left over is what a client's process has to do after its turn, and does before its
+next one: no rate has that in it. With the defaults it takes five minutes.
+  --rounds R           (7) of each load, after one that does not count
+  --seconds S          how long each turn takes; a round has two of each client (1)
   --value-bytes N      (256)
   --executable FILE    run this instead of main.ts
   --directory DIR      where the servers keep their data (the system's temporary directory)
   --json FILE          writes the results there, too
   --quick              two rounds of 0.3 s
+
+Exit code 1 where a share is below 0.9.
 `;
 
 /** The goal: exit code 1 where a share is below it. */
 const SHARE_MIN = 0.9;
-const KEYS = 1_000;
+/** The client, as what is compared with the others: so many of the callers, the first. */
+const OWN = 2;
 const FIND_TIMEOUT_MS = 30_000;
 const LOADS = [
   { kind: "set", calls: 100 },
@@ -41,53 +44,7 @@ const LOADS = [
   { kind: "set", calls: 1 },
   { kind: "get", calls: 1 },
 ] as const;
-
-interface Subject {
-  readonly name: string;
-  set(key: string, value: string): Promise<unknown>;
-  get(key: string): Promise<unknown>;
-  close(): void;
-}
-
-/** The client, as what is compared with the others. */
-const CLIENTS = [
-  { name: "raftkv/client", sessions: true },
-  { name: "raftkv/client, sessions: false", sessions: false },
-] as const;
-
-/** Those of `CLIENTS` first, in their order. */
-async function connectAll(hostname: string, port: number): Promise<Subject[]> {
-  const ioredis = new Redis({ host: hostname, port });
-  const nodeRedis = createClient({ url: `redis://${hostname}:${port}` });
-  nodeRedis.on("error", (error) => {
-    throw error;
-  });
-  await nodeRedis.connect();
-  const clients = CLIENTS.map(async ({ name, sessions }): Promise<Subject> => {
-    const client = await connect({ servers: [formatAddress({ hostname, port })], sessions });
-    return {
-      name,
-      set: (key, value) => client.text.set(key, value),
-      get: (key) => client.text.get(key),
-      close: () => client.close(),
-    };
-  });
-  return [
-    ...await Promise.all(clients),
-    {
-      name: "ioredis",
-      set: (key, value) => ioredis.set(key, value),
-      get: (key) => ioredis.get(key),
-      close: () => ioredis.disconnect(),
-    },
-    {
-      name: "node-redis",
-      set: (key, value) => nodeRedis.set(key, value),
-      get: (key) => nodeRedis.get(key),
-      close: () => nodeRedis.destroy(),
-    },
-  ];
-}
+type Load = typeof LOADS[number];
 
 /** Processes whose use of processors is measured. */
 interface Servers {
@@ -95,101 +52,113 @@ interface Servers {
   readonly followers: readonly number[];
 }
 
-/** Calls a second; and for each call the processor time of this process and of the servers. */
-interface Turn {
+/** Calls a second; and for each call the processor time of its process and of the servers. */
+interface Speed {
   readonly perSecond: number;
   readonly cpuUs: number;
+  readonly leftOverUs: number;
   readonly leaderUs: number;
   readonly followersUs: number;
 }
 
 async function takeTurn(
-  call: (key: string) => Promise<unknown>,
-  { calls, seconds }: { calls: number; seconds: number },
+  caller: ClientCaller,
+  turn: Turn,
   { leader, followers }: Servers,
-): Promise<Turn> {
-  const usedBy = (pids: readonly number[]) =>
-    pids.reduce((total, pid) => total + usedUs(cpuOf(pid)), 0);
-  const before = { own: cpuUsage(), leader: usedBy([leader]), followers: usedBy(followers) };
-  let done = 0;
-  const beganMs = performance.now();
-  const endMs = beganMs + 1_000 * seconds;
-  await Promise.all(
-    Array.from({ length: calls }, async () => {
-      while (performance.now() < endMs) await call(`key:${++done % KEYS}`);
-    }),
-  );
-  const perSecond = 1_000 * done / (performance.now() - beganMs);
-  const { user, system } = cpuUsage(before.own);
+): Promise<Speed> {
+  const processes = [[caller.pid], [leader], followers];
+  const usedByEach = () =>
+    processes.map((pids) => pids.reduce((total, pid) => total + usedUs(cpuOf(pid)), 0));
+  const leftOverUs = await caller.wake();
+  const before = usedByEach();
+  const { done, elapsedMs } = await caller.take(turn);
+  const [cpuUs, leaderUs, followersUs] = usedByEach().map((us, i) => (us - before[i]!) / done);
+  caller.rest();
   return {
-    perSecond,
-    cpuUs: (user + system) / done,
-    leaderUs: (usedBy([leader]) - before.leader) / done,
-    followersUs: (usedBy(followers) - before.followers) / done,
+    perSecond: 1_000 * done / elapsedMs,
+    cpuUs: cpuUs!,
+    leftOverUs: leftOverUs / done,
+    leaderUs: leaderUs!,
+    followersUs: followersUs!,
   };
 }
 
-type Load = typeof LOADS[number];
+/** Of two turns of the same length. */
+function mean(one: Speed, other: Speed): Speed {
+  const calls = one.perSecond + other.perSecond;
+  const each = (of: (speed: Speed) => number) =>
+    (of(one) * one.perSecond + of(other) * other.perSecond) / calls;
+  return {
+    perSecond: calls / 2,
+    cpuUs: each(({ cpuUs }) => cpuUs),
+    leftOverUs: each(({ leftOverUs }) => leftOverUs),
+    leaderUs: each(({ leaderUs }) => leaderUs),
+    followersUs: each(({ followersUs }) => followersUs),
+  };
+}
 
-/** By subject, the turns of all rounds; whoever begins changes from round to round. */
+/** By caller, its speed in each round. */
 async function measure(
-  subjects: readonly Subject[],
+  callers: readonly ClientCaller[],
   { kind, calls }: Load,
   { rounds, seconds, valueBytes }: { rounds: number; seconds: number; valueBytes: number },
   servers: Servers,
-): Promise<Turn[][]> {
-  const value = "x".repeat(valueBytes);
-  const turns: Turn[][] = subjects.map(() => []);
-  // A round before the first, for the compiler and the keys.
+): Promise<Speed[][]> {
+  const turn = { kind, calls, seconds, valueBytes };
+  const speeds: Speed[][] = callers.map(() => []);
+  // A round before the first, for the compilers and the keys.
   for (let round = -1; round < rounds; round++) {
-    for (let i = 0; i < subjects.length; i++) {
-      const at = (i + round + 1) % subjects.length;
-      const subject = subjects[at]!;
-      const call = kind === "set"
-        ? (key: string) => subject.set(key, value)
-        : (key: string) => subject.get(key);
-      const turn = await takeTurn(call, { calls, seconds }, servers);
-      if (round >= 0) turns[at]!.push(turn);
+    const there: Speed[] = [];
+    for (const caller of callers) there.push(await takeTurn(caller, turn, servers));
+    for (let at = callers.length - 1; at >= 0; at--) {
+      const back = await takeTurn(callers[at]!, turn, servers);
+      if (round >= 0) speeds[at]!.push(mean(there[at]!, back));
     }
   }
-  return turns;
+  return speeds;
 }
 
-interface Row extends Turn {
+/** A share over the rounds: lower quartile, median, upper quartile. */
+type Share = readonly [number, number, number];
+
+interface Row extends Speed {
   readonly load: string;
   readonly name: string;
-  /** Of each of `CLIENTS`, its rate as part of this one's; none of themselves. */
-  readonly shares: readonly number[];
+  /** Of the client with sessions and without, its rate as part of this one's; none of themselves. */
+  readonly shares: readonly Share[];
 }
 
-function rowsOf({ kind, calls }: Load, subjects: readonly Subject[], turns: Turn[][]): Row[] {
-  return subjects.map(({ name }, at) => {
-    const middle = (of: (turn: Turn) => number) => median(turns[at]!.map(of));
-    const shareOf = (_client: unknown, which: number) =>
-      median(turns[which]!.map((own, round) => own.perSecond / turns[at]![round]!.perSecond));
+function rowsOf({ kind, calls }: Load, speeds: readonly Speed[][]): Row[] {
+  return CALLER_NAMES.map((name, at) => {
+    const middle = (of: (speed: Speed) => number) => median(speeds[at]!.map(of));
+    const shareOf = (own: readonly Speed[]): Share =>
+      quartiles(own.map(({ perSecond }, round) => perSecond / speeds[at]![round]!.perSecond));
     return {
       load: `${kind}, ${calls} at a time`,
       name,
       perSecond: middle(({ perSecond }) => perSecond),
       cpuUs: middle(({ cpuUs }) => cpuUs),
+      leftOverUs: middle(({ leftOverUs }) => leftOverUs),
       leaderUs: middle(({ leaderUs }) => leaderUs),
       followersUs: middle(({ followersUs }) => followersUs),
-      shares: at < CLIENTS.length ? [] : CLIENTS.map(shareOf),
+      shares: at < OWN ? [] : speeds.slice(0, OWN).map(shareOf),
     };
   });
 }
 
 function print(rows: readonly Row[]): void {
-  const head = ["load", "", "calls/s", "own µs a call", "leader's µs", "followers' µs"]
+  const head = ["load", "", "calls/s", "own µs a call", "left over", "leader's µs", "followers' µs"]
     .concat("the client's share", "without sessions");
   console.log(formatTable(
     head,
-    rows.map(({ load, name, perSecond, cpuUs, leaderUs, followersUs, shares }) => [
+    rows.map(({ load, name, perSecond, cpuUs, leftOverUs, leaderUs, followersUs, shares }) => [
       load,
       name,
       formatCount(perSecond),
-      ...[cpuUs, leaderUs, followersUs].map((us) => us.toFixed(1)),
-      ...shares.map((share) => share.toFixed(2)),
+      ...[cpuUs, leftOverUs, leaderUs, followersUs].map((us) => us.toFixed(1)),
+      ...shares.map(([low, middle, high]) =>
+        `${middle.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`
+      ),
     ]),
   ));
 }
@@ -197,9 +166,9 @@ function print(rows: readonly Row[]): void {
 /** What is below the goal, a sentence each. */
 function shortfalls(rows: readonly Row[]): string[] {
   return rows.flatMap(({ load, name, shares }) =>
-    shares.flatMap((share, which) =>
+    shares.flatMap(([, share], which) =>
       share >= SHARE_MIN ? [] : [
-        `${load}: ${CLIENTS[which]!.name} does ${share.toFixed(2)} of ${name}: below ${SHARE_MIN}`,
+        `${load}: ${CALLER_NAMES[which]} does ${share.toFixed(2)} of ${name}: below ${SHARE_MIN}`,
       ]
     )
   );
@@ -216,29 +185,33 @@ async function main(): Promise<void> {
     quick: false,
   });
   const plan = flags.quick ? { ...flags, rounds: 2, seconds: 0.3 } : flags;
+  const parent = flags.directory || undefined;
+  const machine = await describeMachine(parent ?? "/tmp");
   const cluster = await Cluster.start({
     servers: 3,
     executable: flags.executable || undefined,
-    parent: flags.directory || undefined,
+    parent,
   });
+  const callers: ClientCaller[] = [];
   const rows: Row[] = [];
   try {
     const { hostname, port } = await findLeader(cluster.addresses, FIND_TIMEOUT_MS);
-    const subjects = await connectAll(hostname, port);
+    for (const name of CALLER_NAMES) callers.push(await ClientCaller.start(name, hostname, port));
     const leads = (server: ClusterServer) => server.client.port === port;
     const servers = {
       leader: cluster.pid(cluster.servers.find(leads)!.id),
       followers: cluster.servers.filter((one) => !leads(one)).map(({ id }) => cluster.pid(id)),
     };
     for (const load of LOADS) {
-      rows.push(...rowsOf(load, subjects, await measure(subjects, load, plan, servers)));
+      rows.push(...rowsOf(load, await measure(callers, load, plan, servers)));
     }
-    for (const subject of subjects) subject.close();
   } finally {
+    await Promise.all(callers.map((caller) => caller.close()));
     await cluster.stop();
   }
+  console.log(machineText(machine));
   print(rows);
-  writeJson(flags.json || undefined, "client", { plan, rows });
+  writeJson(flags.json || undefined, "client", { machine, plan, rows });
   const short = shortfalls(rows);
   const verdict = `All shares are ${SHARE_MIN} or more, with client sessions and without`;
   console.log(`\n${short.length === 0 ? verdict : short.join("\n")}`);
