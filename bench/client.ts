@@ -1,9 +1,9 @@
 /**
  * The client beside ioredis and node-redis: the same calls to the same leader, in turns, each client in a
- * process of its own (client_caller.ts says why). A round takes all of them in their order and then back, so that what the machine does besides, slowly
- * more or less of it, meets all alike; what is compared are the rates of one round. The client is there
- * twice: as it is by default, with client sessions, and without them, as the other two work, which can't
- * tell whether a write whose reply was lost was done.
+ * process of its own (client_caller.ts says why). A round takes all of them in their order and then back,
+ * so that what the machine does besides, slowly more or less of it, meets all alike; what is compared are
+ * the rates of one round. The client is there twice: as it is by default, with client sessions, and
+ * without them, as the other two work, which can't tell whether a write whose reply was lost was done.
  */
 import { CALLER_NAMES, ClientCaller, type Turn } from "./client_caller.ts";
 import { Cluster, type ClusterServer } from "./cluster.ts";
@@ -16,12 +16,12 @@ import { formatCount, formatTable, writeJson } from "./table.ts";
 
 const HELP = `deno task bench:client [flags]
 
-The client with client sessions (its default) and without, ioredis and node-redis, each in a process
-of its own, in turns on the same server: SET and GET with 100 calls at a time and with one. Rates are
-medians; a share is the median over the rounds of the client's rate as part of the other's in the same
-round, with its quartiles. Processor times are of the client's process, of the leader, and of the
-followers together. Left over is what a client's process has to do after its turn, and does before its
-next one: no rate has that in it. With the defaults it takes five minutes.
+The client with client sessions (its default) and without, ioredis and node-redis, each in a
+process of its own, in turns on the same server: SET and GET with 100 calls at a time and with one.
+Rates are medians; a share is the median over the rounds of the client's rate as part of the other's
+in the same round, with its quartiles. Processor times are of the client's process, of the leader,
+and of the followers together. Left over is what a client's process has to do after its turn, and
+does before its next one: no rate has that in it. With the defaults it takes five minutes.
   --rounds R           (7) of each load, after one that does not count
   --seconds S          how long each turn takes; a round has two of each client (1)
   --value-bytes N      (256)

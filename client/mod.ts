@@ -8,6 +8,7 @@ import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { type ConnectOptions, toSettings } from "./settings.ts";
 import { submit } from "./submit.ts";
+import { checkPair } from "./tls.ts";
 
 export { ask } from "./ask.ts";
 export type {
@@ -63,6 +64,7 @@ export function open(options: ConnectOptions): Client {
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const settings = toSettings(options);
+  await checkPair(settings.tls);
   const cluster = new Cluster(settings);
   try {
     await submit(cluster, {

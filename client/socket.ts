@@ -5,6 +5,7 @@
 import { connect, type Socket as NetSocket } from "node:net";
 import { type Address, parseAddress } from "./address.ts";
 import type { TlsOptions } from "./calls.ts";
+import { checkPair } from "./tls.ts";
 
 export interface SocketEvents {
   connected(): void;
@@ -54,6 +55,7 @@ export class Socket {
   async #connectByTls({ hostname, port }: Address, tls: TlsOptions): Promise<void> {
     try {
       const node = await import("node:tls");
+      await checkPair(tls);
       if (this.#hasEnded) return;
       const { serverName: servername, ...files } = tls;
       const named = servername === undefined ? {} : { servername };

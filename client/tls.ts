@@ -33,6 +33,32 @@ export function checkTls(given: TlsOptions | boolean | undefined): TlsOptions | 
   return { ca, cert, key, serverName };
 }
 
+/** Those that were looked at, and found to be a pair. */
+const PAIRS = new WeakSet<TlsOptions>();
+
+/**
+ * That a certificate is another key's is told by no runtime before a server refuses it, and then in words
+ * about something else.
+ * @throws {TypeError} where `cert` and `key` do not belong together.
+ */
+export async function checkPair(tls: TlsOptions | undefined): Promise<void> {
+  if (tls?.cert === undefined || tls.key === undefined || PAIRS.has(tls)) return;
+  const { createPrivateKey, X509Certificate } = await import("node:crypto");
+  if (!isPair(() => new X509Certificate(tls.cert!).checkPrivateKey(createPrivateKey(tls.key!)))) {
+    throw new TypeError("the certificate is not this key's: tls.cert and tls.key are no pair");
+  }
+  PAIRS.add(tls);
+}
+
+/** What can't be read here, an encrypted key or a kind that this runtime does not know, is not judged. */
+function isPair(check: () => boolean): boolean {
+  try {
+    return check();
+  } catch {
+    return true;
+  }
+}
+
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [
     /CertificateRequired|certificate[ _]required|alert number 116/i,

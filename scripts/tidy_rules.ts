@@ -168,12 +168,12 @@ function* checkImports(path: string, text: string): Generator<Finding> {
   }
 }
 
-/** The client is a package of its own: it needs nothing but sockets, and no server needs it. */
+/** The client is a package of its own: it needs nothing but sockets and keys, and no server needs it. */
 function clientFault(path: string, specifier: string): string | null {
   const target = specifier.startsWith(".") ? resolve(path, specifier) : specifier;
   if (path.startsWith("client/")) {
-    if (target.startsWith("client/") || /^node:(net|tls)$/.test(target)) return null;
-    return `client must not import ${target}: it may import itself, node:net and node:tls`;
+    if (target.startsWith("client/") || /^node:(net|tls|crypto)$/.test(target)) return null;
+    return `client must not import ${target}: it may import itself and node:net, tls and crypto`;
   }
   if (!target.startsWith("client/") || path.startsWith("tests/")) return null;
   if (path.startsWith("lib/") && !path.startsWith("lib/cli/")) {

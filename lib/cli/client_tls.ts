@@ -97,6 +97,32 @@ export function clientTls(
   };
 }
 
+/**
+ * A runtime takes a certificate and another one's key, and then fails each handshake in words about something
+ * else.
+ * @throws {CliError} where these are no pair.
+ */
+export async function checkPair(
+  tls: TlsOptions | undefined,
+  { tlsCert, tlsKey }: TlsFlags,
+  host: HostProcess,
+): Promise<void> {
+  const { cert, key } = tls ?? {};
+  if (cert === undefined || key === undefined) return;
+  const { createPrivateKey, X509Certificate } = await import("node:crypto");
+  try {
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
+  } catch {
+    // What can't be read here is not judged here.
+    return;
+  }
+  const [certFile, keyFile] = [
+    tlsCert ?? host.environment("RAFTKV_TLS_CERT"),
+    tlsKey ?? host.environment("RAFTKV_TLS_KEY"),
+  ];
+  throw new CliError(EXIT.file, `${keyFile} is not the key of the certificate in ${certFile}`);
+}
+
 /** Of the names that `{id}` stands for, the first that is here: a machine has its own server's files. */
 function caHere(name: string, serverIds: readonly number[], host: HostProcess): string {
   const names = serverIds.map((id) => name.replaceAll("{id}", `${id}`));

@@ -1,4 +1,4 @@
-/** What the command line says where it is wrong: one sentence, with what was probably meant. Pure. */
+/** What the command line says where it is wrong: one sentence, with what was probably meant. */
 import {
   AliasNotFoundError,
   type ApplicationText,
@@ -64,6 +64,8 @@ function sentence(error: unknown): string {
 }
 
 export function texts(line: CommandLine): ApplicationText {
+  // The parser says each fault by itself: the first is the sentence, help has the rest.
+  let hasSaid = false;
   return {
     ...text_en,
     formatException: messageOf,
@@ -72,6 +74,8 @@ export function texts(line: CommandLine): ApplicationText {
     noCommandRegisteredForInput: ({ input, corrections }) =>
       unknownCommand(line.args[0] ?? "", input, nearest(input, corrections.map(asWord))),
     exceptionWhileParsingArguments(error, ansiColor) {
+      if (hasSaid) return "";
+      hasSaid = true;
       if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
       const what = argumentFault(error, line.args) ??
         text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);

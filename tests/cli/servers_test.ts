@@ -3,6 +3,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseServers, serverText } from "../../lib/cli/client_ports.ts";
 import { chooseServers, type ServerFlags } from "../../lib/cli/connect/servers.ts";
 import type { HostProcess } from "../../lib/host/process.ts";
+import { CERTIFICATE, OTHER_KEY, OWN_KEY } from "../client/key_pairs.ts";
 
 Deno.test("servers: HOST:PORT, IPv6 in brackets, port 9000 where it is left out, each once", () => {
   const texts = (text: string) => parseServers(text).map(serverText);
@@ -79,4 +80,27 @@ Deno.test("servers: files that don't hold what a flag of TLS names are refused a
   await refused({ tlsCa: "" }, "--tls-ca, --tls-cert and --tls-key");
   const { tls } = await chooseServers({ tlsCa: "c.pem", tlsCert: "c.pem", tlsKey: "c.key" }, host);
   assertEquals(tls, { ca: certificate, cert: certificate, key });
+});
+
+Deno.test("servers: a key that is not the certificate's is refused by the names of both files", async () => {
+  const files: Record<string, string> = {
+    "c.pem": CERTIFICATE,
+    "own.key": OWN_KEY,
+    "other.key": OTHER_KEY,
+  };
+  const environment: Record<string, string> = {};
+  const host = {
+    environment: (name: string) => environment[name],
+    readTextFile: (path: string) => files[path] ?? null,
+  } as unknown as HostProcess;
+  const wrong = "other.key is not the key of the certificate in c.pem";
+  await assertRejects(
+    () => chooseServers({ tlsCert: "c.pem", tlsKey: "other.key" }, host),
+    Error,
+    wrong,
+  );
+  environment.RAFTKV_TLS_KEY = "other.key";
+  await assertRejects(() => chooseServers({ tlsCert: "c.pem" }, host), Error, wrong);
+  const { tls } = await chooseServers({ tlsCert: "c.pem", tlsKey: "own.key" }, host);
+  assertEquals(tls, { cert: CERTIFICATE, key: OWN_KEY });
 });

@@ -89,6 +89,7 @@ Deno.test("usage: what is wrong is said in one sentence, with what was meant; ex
     "get a --bogus": "there is no flag --bogus. Try raftkv get --help",
     "get a --servers": "--servers needs a value. Try raftkv get --help",
     "restore b.bak --data d": "--id is missing. Try raftkv restore --help",
+    "restore b.bak": "--data is missing. Try raftkv restore --help",
     "get a --output xml": '--output: "xml" is none of table, json, raw. Try raftkv get --help',
     "get a --servers h:0":
       '--servers: "h:0" is no server: HOST:PORT, such as 127.0.0.1:9000. Try raftkv get --help',

@@ -1,6 +1,7 @@
-import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
-import { ask, type Client, connect, open } from "../../client/mod.ts";
+import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
+import { ask, type Client, connect, NotDone, open } from "../../client/mod.ts";
 import { withServers } from "./fake_server.ts";
+import { CERTIFICATE, OTHER_KEY, OWN_KEY } from "./key_pairs.ts";
 import { errorOf, test } from "./runtime.ts";
 
 const ADDRESS = "127.0.0.1:9";
@@ -171,6 +172,16 @@ test("client: what is wrong in tls is refused by its name, by connect, open and 
   ) {
     open({ servers: [ADDRESS], tls }).close();
   }
+});
+
+test("client: a certificate and another one's key are told at once", async () => {
+  const tls = { cert: CERTIFICATE, key: OTHER_KEY };
+  const error = type("the certificate is not this key's: tls.cert and tls.key are no pair");
+  await rejects(connect({ servers: [ADDRESS], tls }), error);
+  const { message } = await errorOf(NotDone, ask(ADDRESS, ["PING"], { tls, timeoutMs: 60_000 }));
+  match(message, /the certificate is not this key's/);
+  const own = { servers: [ADDRESS], tls: { cert: CERTIFICATE, key: OWN_KEY }, timeoutMs: 100 };
+  await rejects(connect(own), NotDone);
 });
 
 test("client: servers that are none are refused, by connect, open and ask", async () => {

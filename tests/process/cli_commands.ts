@@ -22,7 +22,7 @@ export const LOOKING_COMMANDS: readonly (readonly string[])[] = [["status"], ["c
   "--interval",
   "100ms",
 ]];
-/** Wide: the benchmark of the page says 1.5 s. A frozen server that is waited for takes for ever. */
+/** Wide: `bench:status` has the figure, 1.5 s. A frozen server that is waited for takes for ever. */
 const LOOKING_MS = 15_000;
 
 export function writeLines(cluster: Cluster): void {

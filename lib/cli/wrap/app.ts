@@ -115,6 +115,8 @@ export async function runWrapper(
     const message = error instanceof Error ? error.message : String(error);
     return `raftkv-run: ${escapeUnseen(message)}`;
   };
+  // The parser says each fault by itself: the first is the sentence, help has the rest.
+  let hasSaid = false;
   const application = buildApplication<Surroundings>(command, {
     name: "raftkv-run",
     versionInfo: { currentVersion: metadata.version },
@@ -126,6 +128,8 @@ export async function runWrapper(
         exceptionWhileRunningCommand: said,
         commandErrorResult: said,
         exceptionWhileParsingArguments(error, ansiColor) {
+          if (hasSaid) return "";
+          hasSaid = true;
           const what = error instanceof UnsatisfiedPositionalError
             ? "it takes a lock's name and a command: NAME -- COMMAND"
             : argumentFault(error, host.args) ??
