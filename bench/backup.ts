@@ -1,13 +1,15 @@
 /**
  * How long a backup of a million keys takes, and a restore of it, beside `etcdctl snapshot save` and
  * `restore` of the same contents in the same run, each as its users run it: from the start of the command
- * to what is durable. And what the clients feel while backups are taken one after another.
+ * to what is durable. And what the clients feel while backups are taken one after another: in rounds, as
+ * the slowest set of a thousand is often one stall of the machine.
  */
 import type { LatencySummary } from "../lib/util/histogram.ts";
 import { Cluster } from "./cluster.ts";
 import { findLeader, pauseMs } from "./find_leader.ts";
 import { COMMON_OPTIONS, parseOptions } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
+import type { Address } from "./line_client.ts";
 import { median } from "./median.ts";
 import { EtcdMemory, fillCluster } from "./memory_subjects.ts";
 import { OpenLoop } from "./open_loop.ts";
@@ -20,15 +22,18 @@ const HELP = `deno task bench:backup [flags]
   --value-bytes N      (256)
   --runs N             backups of each, of which the median counts (3)
   --rate R             sets a second meanwhile (2000)
-  --seconds S          seconds of load, without backups and with them (15)
+  --seconds S          seconds of load, without backups and with them, in each round (15)
+  --rounds R           of both, one after another; the median ratio counts (3)
   --executable FILE    run this instead of main.ts
   --directory DIR      where the servers keep their data (the system's temporary directory)
   --json FILE          writes the results there, too
-  --quick              30,000 keys
+  --quick              30,000 keys, one round
 `;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CONNECTIONS = 16;
+/** For the compiler. */
+const WARM_UP_MS = 1_000;
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 
 interface BackupOptions {
@@ -37,6 +42,7 @@ interface BackupOptions {
   readonly runs: number;
   readonly perSecond: number;
   readonly seconds: number;
+  readonly rounds: number;
   readonly executable: string | undefined;
   readonly directory: string | undefined;
   readonly json: string | undefined;
@@ -49,12 +55,16 @@ interface Saved {
   readonly bytes: number;
 }
 
+interface Round {
+  readonly without: LatencySummary;
+  readonly meanwhile: LatencySummary;
+  readonly backups: number;
+}
+
 interface BackupResult {
   readonly raftkv: Saved;
   readonly etcd: Saved;
-  readonly without: LatencySummary;
-  readonly meanwhile: LatencySummary;
-  readonly backupsMeanwhile: number;
+  readonly rounds: readonly Round[];
 }
 
 /** @throws {Error} with what the program said, where it fails. */
@@ -127,7 +137,7 @@ async function runEtcd(options: BackupOptions, directory: string): Promise<Saved
 }
 
 async function run(options: BackupOptions, directory: string): Promise<BackupResult> {
-  const { keys, valueBytes, runs, perSecond, seconds, executable } = options;
+  const { keys, valueBytes, runs, executable } = options;
   const etcd = await runEtcd(options, directory);
   const cluster = await Cluster.start({ servers: 3, executable, parent: options.directory });
   try {
@@ -144,34 +154,42 @@ async function run(options: BackupOptions, directory: string): Promise<BackupRes
     });
     // What the restores freed is given back, and the servers' own snapshots of all these keys are taken.
     await pauseMs(options.seconds * 1_000);
-    const loop = await OpenLoop.start({
-      leader,
-      connections: CONNECTIONS,
-      perSecond,
-      keys,
-      valueBytes,
-    });
-    const startMs = performance.now();
-    await pauseMs(seconds * 1_000);
-    const withMs = performance.now();
-    let backupsMeanwhile = 0;
-    // None is removed yet: freeing so many blocks at once keeps the file system, and with it every sync.
-    while (performance.now() < withMs + seconds * 1_000) {
-      await save(`${directory}/meanwhile-${backupsMeanwhile++}`);
-      loop.check();
-    }
-    const endMs = performance.now();
-    await loop.stop();
-    return {
-      raftkv,
-      etcd,
-      without: loop.samples.summary((dueMs) => dueMs > startMs + 1_000 && dueMs < withMs),
-      meanwhile: loop.samples.summary((dueMs) => dueMs >= withMs && dueMs < endMs),
-      backupsMeanwhile,
-    };
+    return { raftkv, etcd, rounds: await runRounds(options, leader, save, directory) };
   } finally {
     await cluster.stop();
   }
+}
+
+/** Sets at a fixed rate, in turns without backups and with one after another. */
+async function runRounds(
+  options: BackupOptions,
+  leader: Address,
+  save: (file: string) => Promise<number>,
+  directory: string,
+): Promise<Round[]> {
+  const { keys, valueBytes, perSecond, seconds, rounds } = options;
+  const connections = CONNECTIONS;
+  const loop = await OpenLoop.start({ leader, connections, perSecond, keys, valueBytes });
+  await pauseMs(WARM_UP_MS);
+  const stretches: { startMs: number; withMs: number; endMs: number; backups: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const startMs = performance.now();
+    await pauseMs(seconds * 1_000);
+    const withMs = performance.now();
+    let backups = 0;
+    // None is removed yet: freeing so many blocks at once keeps the file system, and with it every sync.
+    while (performance.now() < withMs + seconds * 1_000) {
+      await save(`${directory}/meanwhile-${round}-${backups++}`);
+      loop.check();
+    }
+    stretches.push({ startMs, withMs, endMs: performance.now(), backups });
+  }
+  await loop.stop();
+  return stretches.map(({ startMs, withMs, endMs, backups }) => ({
+    without: loop.samples.summary((dueMs) => dueMs >= startMs && dueMs < withMs),
+    meanwhile: loop.samples.summary((dueMs) => dueMs >= withMs && dueMs < endMs),
+    backups,
+  }));
 }
 
 function report(options: BackupOptions, result: BackupResult): void {
@@ -194,13 +212,14 @@ function report(options: BackupOptions, result: BackupResult): void {
     (median(etcd) / median(own)).toFixed(2);
   console.log(`\nraftkv is ${times(result.etcd.tookMs, result.raftkv.tookMs)} times as fast in`);
   console.log(`backups, ${times(result.etcd.restoredMs, result.raftkv.restoredMs)} in restores.\n`);
-  console.log(
-    `${formatCount(perSecond)} sets/s, ${result.backupsMeanwhile} backups; latency in ms:\n`,
-  );
-  console.log(formatLatencies([
-    ["without", result.without],
-    ["while backups are taken", result.meanwhile],
-  ]));
+  console.log(`${formatCount(perSecond)} sets/s; latency in ms:\n`);
+  console.log(formatLatencies(result.rounds.flatMap(({ without, meanwhile, backups }, round) => [
+    [`${round + 1}: without`, without],
+    [`${round + 1}: ${backups} backups`, meanwhile],
+  ])));
+  const ratios = result.rounds.map(({ without, meanwhile }) => meanwhile.p999Ms / without.p999Ms);
+  const all = ratios.map((ratio) => ratio.toFixed(2)).join(", ");
+  console.log(`\np99.9 with backups is ${median(ratios).toFixed(2)} times that without (${all}).`);
 }
 
 async function main(): Promise<number> {
@@ -210,6 +229,7 @@ async function main(): Promise<number> {
     runs: { type: "string", default: "3" },
     rate: { type: "string", default: "2000" },
     seconds: { type: "string" },
+    rounds: { type: "string" },
     ...COMMON_OPTIONS,
   });
   const options: BackupOptions = {
@@ -218,6 +238,7 @@ async function main(): Promise<number> {
     runs: Number(flags.runs),
     perSecond: Number(flags.rate),
     seconds: Number(flags.seconds ?? (flags.quick ? 4 : 15)),
+    rounds: Number(flags.rounds ?? (flags.quick ? 1 : 3)),
     executable: flags.executable,
     directory: flags.directory,
     json: flags.json,
