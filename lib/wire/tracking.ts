@@ -9,12 +9,17 @@ import { writeArray, writeBulk, writeInteger, writeNull, writeText } from "./res
 /** Where those of version 2 hear what a connection that redirects to them is to forget. */
 export const INVALIDATE_CHANNEL = "__redis__:invalidate";
 
+/** Both: that is refused, once other reasons are not there. */
+export type TrackingOption = "optin" | "optout" | "both" | null;
+
 /** How a connection wants to be told. Keys and prefixes are latin-1: a character is a byte. */
 export interface TrackingMode {
   /** Of all changes of keys that begin so, whether it has read them or not; null: of what it has read. */
   readonly prefixes: readonly string[] | null;
   /** Not of what it writes itself. */
   readonly isNoLoop: boolean;
+  /** What it reads is noted only after a CLIENT CACHING YES, or but for what comes after a NO. */
+  readonly option: TrackingOption;
   /** Another connection is told in its place; 0: none. */
   readonly redirect: number;
 }
@@ -24,6 +29,9 @@ export type TrackingRefusal =
   | "noRedirect"
   | "otherUser"
   | "otherMode"
+  | "optionWithPrefixes"
+  | "bothOptions"
+  | "otherOption"
   | "tooMany"
   | "tooManyInAll"
   /** `isGiven`: the other one came with it. */
@@ -34,8 +42,12 @@ export interface ClientTracking {
   readonly mode: TrackingMode | null;
   /** The connection that it redirects to is gone. */
   readonly isBroken: boolean;
+  /** A CLIENT CACHING was given, for what comes next. */
+  readonly isCaching: boolean;
   turnOn(mode: TrackingMode): TrackingRefusal | null;
   turnOff(): void;
+  /** The next command, or transaction, is noted where others are not, or the other way round. */
+  cache(): void;
   /** It is shown these keys as they are now. */
   read(keys: readonly string[]): void;
 }

@@ -263,7 +263,7 @@ Deno.test("more prefixes than a connection may have are refused before they are 
     push: () => {},
     onTracking: () => {},
   });
-  const mode = { isNoLoop: false, redirect: 0 };
+  const mode = { isNoLoop: false, option: null, redirect: 0 };
   const prefixes = Array.from({ length: 5_000 }, (_, i) => `${i + 10_000}:`);
   const max = server.pubsub.limits.subscriptionsPerConnectionMax;
   assertEquals(tracking.turnOn({ ...mode, prefixes: prefixes.slice(0, max) }), null);
@@ -380,4 +380,42 @@ Deno.test("prefixes that overlap are found as by comparing each with each, witho
     String.prototype.startsWith = startsWith;
   }
   assert(looks < 20_000, `${looks} comparisons`);
+});
+
+Deno.test("OPTIN notes the command after CLIENT CACHING YES alone, OPTOUT all but the one after a NO", () => {
+  const server = new OneServer();
+  const other = client(server);
+  const change = () => other.ask(...["a", "b", "c"].map((key) => words(`SET ${key} x`)));
+  const inside = client(server, "HELLO 3", "CLIENT TRACKING ON OPTIN");
+  const outside = client(server, "HELLO 3", "CLIENT TRACKING ON OPTOUT");
+  // All in one write: what is said is for what comes next, not for when it is read.
+  const reads = (word: string) => [`CLIENT CACHING ${word}`, "GET a", "GET b"].map(words);
+  assertEquals(inside.ask(...reads("YES")), ["OK", null, null]);
+  assertEquals(outside.ask(...reads("NO")), ["OK", null, null]);
+  change();
+  assertEquals([told(inside), told(outside)], [FORGET("a"), FORGET("b")]);
+  // Any command but CLIENT ends it, whether it reads or not, is done or refused.
+  for (
+    const between of ["PING", "SET d 1", "NONSENSE", "GET", "EVAL x", "EXEC", "CLIENT NONSENSE"]
+  ) {
+    inside.ask(words("CLIENT CACHING YES"), words(between), words("GET a"));
+    outside.ask(words("CLIENT CACHING NO"), words(between), words("GET a"));
+    change();
+    assertEquals([told(inside), told(outside)], [[], FORGET("a")], between);
+  }
+  inside.ask(words("CLIENT CACHING YES"), words("CLIENT SETNAME"), words("GET a"));
+  change();
+  assertEquals(told(inside), FORGET("a"));
+  // It is for the whole of a transaction, and for nothing after it.
+  const transaction = ["MULTI", "GET a", "GET b", "EXEC", "GET c"].map(words);
+  inside.ask(words("CLIENT CACHING YES"), ...transaction);
+  outside.ask(words("CLIENT CACHING NO"), ...transaction);
+  change();
+  assertEquals([told(inside), told(outside)], [FORGET("a", "b"), FORGET("c")]);
+  for (const end of ["DISCARD", "RESET"]) {
+    outside.ask(...["CLIENT CACHING NO", "MULTI", "GET a", end].map(words));
+    outside.ask(words("HELLO 3"), words("CLIENT TRACKING ON OPTOUT"), words("GET a"));
+    change();
+    assertEquals(told(outside), FORGET("a"), end);
+  }
 });

@@ -1,4 +1,5 @@
 /** Tracking of one connection: how it wants to be told, and that it is. */
+import { commandNamed, commandNumbered } from "../../kv/users/command_numbers.ts";
 import type { ClientTracking, TrackingMode, TrackingRefusal } from "../../wire/tracking.ts";
 import {
   encodeBrokenRedirect,
@@ -10,6 +11,10 @@ import { Message } from "./message.ts";
 import type { PubSub } from "./pubsub.ts";
 import type { TrackingConnection } from "./subscriber.ts";
 import type { Tracked } from "./tracked.ts";
+
+const CLIENT = commandNamed("client")!.number;
+/** What ends a transaction. */
+const ENDS: ReadonlySet<string> = new Set(["exec", "discard", "reset"]);
 
 /** Stands in the table of keys. May outlive its connection there: by then it tells nobody. */
 class TrackedConnection implements Tracked {
@@ -59,6 +64,9 @@ export class ConnectionTracking implements ClientTracking {
   readonly #all: PubSub;
   readonly #connection: TrackingConnection;
   #tracked: TrackedConnection | null = null;
+  isCaching = false;
+  /** A transaction began after that, which is for all of it. */
+  #isInTransaction = false;
 
   constructor(all: PubSub, connection: TrackingConnection) {
     this.#all = all;
@@ -89,6 +97,10 @@ export class ConnectionTracking implements ClientTracking {
     if (mode !== null && (mode.prefixes === null) !== (wanted.prefixes === null)) {
       return "otherMode";
     }
+    if (wanted.option !== null && wanted.prefixes !== null) return "optionWithPrefixes";
+    if (wanted.option === "both") return "bothOptions";
+    const option = mode?.option ?? null;
+    if (option !== null && wanted.option !== null && option !== wanted.option) return "otherOption";
     const before = mode?.prefixes ?? [];
     const known = new Set(before);
     const added = (wanted.prefixes ?? []).filter((prefix) => !known.has(prefix));
@@ -118,11 +130,29 @@ export class ConnectionTracking implements ClientTracking {
     this.#all.tracking.remove(this.#tracked, this.#tracked.mode.prefixes ?? []);
     this.#tracked.end();
     this.#tracked = null;
+    this.isCaching = this.#isInTransaction = false;
     this.#connection.onTracking();
   }
 
   read(keys: readonly string[]): void {
-    if (this.isOfReads) this.#all.tracking.read(keys, this.#tracked!);
+    const { mode } = this;
+    if (mode === null || mode.prefixes !== null) return;
+    const isNoted = mode.option === null || (mode.option === "optin") === this.isCaching;
+    if (isNoted) this.#all.tracking.read(keys, this.#tracked!);
+  }
+
+  cache(): void {
+    this.isCaching = true;
+    this.#isInTransaction = false;
+  }
+
+  /** The command with this number is answered: as in Redis, any but those of CLIENT ends what CLIENT CACHING said. */
+  passed(command: number): void {
+    const one = commandNumbered(command);
+    if (one?.container === CLIENT) return;
+    if (one?.name === "multi") this.#isInTransaction = true;
+    if (this.#isInTransaction && !ENDS.has(one?.name ?? "")) return;
+    this.isCaching = this.#isInTransaction = false;
   }
 
   /** A write of this connection is applied; or that is over. */

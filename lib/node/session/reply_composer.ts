@@ -25,6 +25,9 @@ export interface ReplyParts {
 export interface ReadingWatches extends ClientWatches {
   readonly tracksReads: boolean;
   noteRead(bytes: Uint8Array, at: number): void;
+  /** While this is so it is told of each command that is answered. */
+  readonly isCaching: boolean;
+  passed(command: number): void;
 }
 
 export class ReplyComposer {
@@ -120,7 +123,7 @@ export class ReplyComposer {
       pending.refuse(position, denial);
       return this.composeRefusal();
     }
-    pending.passEvaluated(this.stream.composed);
+    this.#pass();
   }
 
   /** Composes the reply to the next command, a read, from what this server has applied. */
@@ -141,13 +144,13 @@ export class ReplyComposer {
     }
     const replyMode = pending.replyMode(pending.evaluated);
     this.#codec.writeAnswer(this.stream.writer, replyMode, answer, this.#host);
-    pending.passEvaluated(this.stream.composed);
+    this.#pass();
   }
 
   composeRefusal(): void {
     this.#codec.noteRefused(this.#pending.replyMode(this.#pending.evaluated), false);
     this.#writeError(this.stream.writer, this.#pending.evaluated);
-    this.#pending.passEvaluated(this.stream.composed);
+    this.#pass();
   }
 
   /**
@@ -191,6 +194,13 @@ export class ReplyComposer {
     this.#watches.noteRead(this.#pending.readBytes.bytes, start);
   }
 
+  /** The next command is answered. */
+  #pass(): void {
+    const pending = this.#pending;
+    if (this.#watches.isCaching) this.#watches.passed(pending.command(pending.evaluated));
+    pending.passEvaluated(this.stream.composed);
+  }
+
   #compose(result: Result, time: LogTime): void {
     const denial = denialOf(result.status);
     if (denial !== 0) {
@@ -199,7 +209,7 @@ export class ReplyComposer {
     }
     const replyMode = this.#pending.replyMode(this.#pending.evaluated);
     this.#codec.writeResult(this.stream.writer, replyMode, result, time);
-    this.#pending.passEvaluated(this.stream.composed);
+    this.#pass();
   }
 
   #writeError(out: ByteWriter, position: number): void {

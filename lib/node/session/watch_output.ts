@@ -87,6 +87,15 @@ export class WatchOutput implements ClientWatches {
     return this.#subscriptions !== null && this.#subscriptions.tracking.isOfReads;
   }
 
+  /** It has sent a CLIENT CACHING, which is for the next command. */
+  get isCaching(): boolean {
+    return this.#subscriptions !== null && this.#subscriptions.tracking.isCaching;
+  }
+
+  passed(command: number): void {
+    this.#subscriptions!.tracking.passed(command);
+  }
+
   /** The command at `bytes[at]` is answered, from the store as it is now. */
   noteRead(bytes: Uint8Array, at: number): void {
     this.#subscriptions!.tracking.read(keysRead(bytes, at));

@@ -5,7 +5,7 @@ import type { ByteWriter } from "../../util/bytes.ts";
 import { Action } from "../command_batch.ts";
 import { keysRead } from "../read_keys.ts";
 import type { ClientSubscriptions } from "../subscribing.ts";
-import type { ClientTracking, TrackingMode, TrackingRefusal } from "../tracking.ts";
+import type { ClientTracking, TrackingMode, TrackingOption, TrackingRefusal } from "../tracking.ts";
 import {
   writeArray,
   writeBulk,
@@ -19,16 +19,14 @@ import type { RespRequest } from "./resp_request.ts";
 
 const TILDE = 0x7e;
 
-const OPTIONS_PROBLEM =
-  "ERR OPTIN and OPTOUT are not supported: all that is read is tracked, without BCAST";
-
-/** CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix]… [BCAST] [NOLOOP] */
+/** CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix]… [BCAST] [OPTIN] [OPTOUT] [NOLOOP] */
 export function track(r: RespRequest): void {
   const isOn = r.is(2, "on");
   // What the leader reads for a client, this server does not see.
   if (isOn && r.identity.isForwarding === true) return r.error(NOT_FORWARDED);
   const prefixes: string[] = [];
   let [isBroadcast, isNoLoop, redirect] = [false, false, 0];
+  const options = new Set<TrackingOption>();
   for (let i = 3; i < r.count; i++) {
     const hasMore = i + 1 < r.count;
     if (r.is(i, "redirect") && hasMore) {
@@ -43,7 +41,8 @@ export function track(r: RespRequest): void {
       prefixes.push(r.latin1(i));
     } else if (r.is(i, "bcast")) isBroadcast = true;
     else if (r.is(i, "noloop")) isNoLoop = true;
-    else if (r.is(i, "optin") || r.is(i, "optout")) return r.error(OPTIONS_PROBLEM);
+    else if (r.is(i, "optin")) options.add("optin");
+    else if (r.is(i, "optout")) options.add("optout");
     else return r.error("ERR syntax error");
   }
   if (!isOn && !r.is(2, "off")) return r.error("ERR syntax error");
@@ -51,7 +50,9 @@ export function track(r: RespRequest): void {
     return r.error("ERR PREFIX option requires BCAST mode to be enabled");
   }
   const given = prefixes.length === 0 ? [""] : prefixes;
-  const mode: TrackingMode = { prefixes: isBroadcast ? given : null, isNoLoop, redirect };
+  const [first = null] = options;
+  const option = options.size > 1 ? "both" : first;
+  const mode: TrackingMode = { prefixes: isBroadcast ? given : null, isNoLoop, option, redirect };
   r.local(RespMode.tracking, JSON.stringify(isOn ? mode : null));
 }
 
@@ -66,20 +67,31 @@ export function trackingInfo(r: RespRequest): void {
   r.local(RespMode.trackingInfo, "all");
 }
 
-/** Always an error: there is neither of the modes that it is for. */
 export function caching(r: RespRequest): void {
   if (r.is(2, "yes")) r.local(RespMode.trackingInfo, "YES OPTIN");
   else if (r.is(2, "no")) r.local(RespMode.trackingInfo, "NO OPTOUT");
-  else r.error("ERR syntax error");
+  else r.local(RespMode.trackingInfo, "?");
 }
 
-function cachingProblem(argument: string, isTracking: boolean): string {
-  const [word, option] = argument.split(" ");
-  return isTracking
-    ? `ERR CLIENT CACHING ${word} is only valid when tracking is enabled in ${option} mode.`
-    : "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or " +
-      "OPTOUT mode enabled";
+/** Appends the reply to a CLIENT CACHING; `argument`: what `caching` has made of it. */
+function writeCaching(out: ByteWriter, argument: string, tracking: ClientTracking): void {
+  const { mode } = tracking;
+  const [word, option = ""] = argument.split(" ");
+  if (mode === null) writeLine(out, NO_CACHING);
+  else if (option === "") writeLine(out, "-ERR syntax error");
+  else if (mode.option !== option.toLowerCase()) {
+    writeLine(
+      out,
+      `-ERR CLIENT CACHING ${word} is only valid when tracking is enabled in ${option} mode.`,
+    );
+  } else {
+    tracking.cache();
+    writeLine(out, "+OK");
+  }
 }
+
+const NO_CACHING = "-ERR CLIENT CACHING can be called only when the client is in tracking mode " +
+  "with OPTIN or OPTOUT mode enabled";
 
 /** Appends the reply to a CLIENT TRACKING; `argument`: what `track` has made of it. */
 export function writeTracking(
@@ -106,6 +118,13 @@ function wordsOf(refusal: TrackingRefusal): string {
     case "otherMode":
       return "ERR You can't switch BCAST mode on/off before disabling tracking for this client, " +
         "and then re-enabling it with a different mode.";
+    case "optionWithPrefixes":
+      return "ERR OPTIN and OPTOUT are not compatible with BCAST";
+    case "bothOptions":
+      return "ERR You can't specify both OPTIN mode and OPTOUT mode";
+    case "otherOption":
+      return "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, " +
+        "and then re-enabling it with a different mode.";
     case "tooMany":
       return "ERR there are as many as limits.subscriptionsPerConnectionMax lets there be";
     case "tooManyInAll":
@@ -125,13 +144,18 @@ export function writeTrackingInfo(
   out: ByteWriter,
   isResp3: boolean,
   argument: string,
-  { mode, isBroken }: ClientTracking,
+  tracking: ClientTracking,
 ): void {
+  const { mode, isBroken, isCaching } = tracking;
   const redirect = mode === null ? -1 : mode.redirect;
   if (argument === "redirect") return writeInteger(out, redirect);
-  if (argument !== "all") return writeLine(out, `-${cachingProblem(argument, mode !== null)}`);
+  if (argument !== "all") return writeCaching(out, argument, tracking);
   const flags = [mode === null ? "off" : "on"];
   if (mode !== null && mode.prefixes !== null) flags.push("bcast");
+  if (mode !== null && mode.option !== null) {
+    flags.push(mode.option);
+    if (isCaching) flags.push(mode.option === "optin" ? "caching-yes" : "caching-no");
+  }
   if (mode?.isNoLoop === true) flags.push("noloop");
   if (isBroken) flags.push("broken_redirect");
   writeMap(out, 3, isResp3);
