@@ -146,7 +146,7 @@ export class ConnectionTracking implements ClientTracking {
     this.#isInTransaction = false;
   }
 
-  /** The command with this number is answered: as in Redis, any but those of CLIENT ends what CLIENT CACHING said. */
+  /** The command with this number is answered: any but those of CLIENT ends what CLIENT CACHING said. */
   passed(command: number): void {
     const one = commandNumbered(command);
     if (one?.container === CLIENT) return;
