@@ -6,6 +6,7 @@ import { SIMULATED_SCRIPTS } from "./script_mutants.ts";
 import { SESSIONS } from "./session_mutants.ts";
 import { USERS } from "./user_mutants.ts";
 import { FORWARDS } from "./forward_mutants.ts";
+import { SUBSCRIBERS } from "./pubsub_mutants.ts";
 import { WATCHES } from "./watch_mutants.ts";
 
 /** The list of reliability.md §3.5; 14 to 16 are in membership_mutants.ts. */
@@ -509,6 +510,7 @@ export const EXTRA: readonly Mutant[] = [
   ...SESSIONS,
   ...SIMULATED_SCRIPTS,
   ...CONDITIONS,
+  ...SUBSCRIBERS,
   ...WATCHES,
   ...FORWARDS,
   ...BOUNDS,

@@ -1,4 +1,8 @@
-/** Bugs of channels and tracking (lib/node/pubsub/), and the test that is meant to find each. */
+/**
+ * Bugs of channels and tracking (lib/node/pubsub/): those for which a test is named, and those that seeds have
+ * to find, by clients that publish and subscribe.
+ */
+import { type Mutant, mutant } from "./mutant.ts";
 import { tested, type TestedMutant } from "./security_mutants.ts";
 
 const CHANNELS = "node/pubsub_test.ts";
@@ -96,4 +100,65 @@ export const PUBSUB: readonly TestedMutant[] = [
     "    if (leadership === this.#leadership) return;\n    this.#leadership = leadership;\n",
     '    this.#leadership = leadership;\n    if (leadership !== "") return;\n',
   ]),
+];
+
+export const SUBSCRIBERS: readonly Mutant[] = [
+  mutant(
+    "subscriber-over-snapshot",
+    "A snapshot replaces the store, and who is told of keys stays",
+    [
+      "node/pubsub/pubsub.ts",
+      "      if (one.isOfKeys) one.disconnect(",
+      "      if (one.queuedBytes < 0) one.disconnect(",
+    ],
+  ),
+  mutant("subscriber-late-message", "What was told before UNSUBSCRIBE comes after its reply", [
+    "wire/resp/resp_subscribing.ts",
+    "  // What was told before comes before, and nothing after.\n  subscriptions.flush(out);\n",
+    "",
+  ]),
+  mutant("subscriber-told-twice", "What is published is handed on twice", [
+    "node/peers/published.ts",
+    "    else link.sendOf(Feature.publish, (out) => encodePublish(out, channel, message));\n",
+    "    else {\n" +
+    "      link.sendOf(Feature.publish, (out) => encodePublish(out, channel, message));\n" +
+    "      link.sendOf(Feature.publish, (out) => encodePublish(out, channel, message));\n" +
+    "    }\n",
+  ]),
+  mutant("subscriber-newest-first", "Of what waits to be told the newest comes first", [
+    "node/pubsub/message.ts",
+    "    this.#messages.push(message);\n",
+    "    this.#messages.splice(this.#first, 0, message);\n",
+  ]),
+  mutant("subscriber-left-out", "Who takes slowly is left out, and not disconnected", [
+    "node/pubsub/channels.ts",
+    "    if (!one.isAllowed(users)) continue;\n",
+    "    if (!one.isAllowed(users) || one.queuedBytes > 500) continue;\n",
+  ]),
+  mutant(
+    "subscriber-told-refused",
+    "Of a message that is refused the server's own clients are told",
+    [
+      "node/pubsub/pubsub.ts",
+      "      if (!this.#pace.take(bytes, this.#server.nowMs())) return null;\n",
+      "      if (!this.#pace.take(bytes, this.#server.nowMs())) {\n" +
+      "        this.channels.publish(channel, message, this.#users());\n" +
+      "        return null;\n" +
+      "      }\n",
+    ],
+  ),
+  mutant("subscriber-here-alone", "What is published is told to clients of its own server alone", [
+    "node/peers/published.ts",
+    "  for (const link of links) {\n",
+    "  for (const link of links.slice(0, 0)) {\n",
+  ]),
+  mutant(
+    "subscriber-expiry-first",
+    "That a key has a time to live is told before that it was set",
+    [
+      "node/pubsub/key_events.ts",
+      "  [SetCause.setForTime]: [...SET, EXPIRE],\n",
+      "  [SetCause.setForTime]: [EXPIRE, ...SET],\n",
+    ],
+  ),
 ];

@@ -34,6 +34,7 @@ export function optionsOf({ seed, options }: Case): SimOptions {
     sessions: options.sessions ?? null,
     watches: options.watches ?? null,
     scripts: options.scripts ?? null,
+    subscribers: options.subscribers ?? null,
     secret: options.secret ?? "none",
     clientHosts: options.clientHosts ?? 0,
     timing: { ...timing, ...options.timing },

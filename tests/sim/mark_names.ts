@@ -151,6 +151,14 @@ export const MARKS = [
   "a watch asks for what is not kept",
   "a watch asks for what is not applied yet",
   "digests are compared by a leader",
+  // Subscribers.
+  "a message is heard on another server",
+  "a message does not reach another server",
+  "a message comes before the answer to UNSUBSCRIBE",
+  "a message is refused, as too much is published",
+  "a follower tells of a key's change",
+  "a subscriber takes too slowly",
+  "a snapshot comes to a server that tells of keys",
   // Client sessions.
   "a write is sent again under its client session",
   "a client session ends with writes that are not answered",

@@ -19,6 +19,7 @@ import { drawSecret, type SecretOption } from "./secrets.ts";
 import { drawRedis, type RedisOptions } from "./redis_options.ts";
 import { drawScripts, type ScriptsOptions } from "./scripts_options.ts";
 import { drawSessions, type SessionsOptions } from "./sessions_options.ts";
+import { drawSubscribers, type SubscriberOptions } from "./subscriber_options.ts";
 import { drawUsers, type UsersOptions } from "./users_options.ts";
 import { drawWatches, type WatchOptions } from "./watch_options.ts";
 
@@ -147,6 +148,8 @@ export interface SimOptions {
   readonly scripts?: ScriptsOptions | null;
   /** Clients that watch; null where there are none, as in runs kept before there were any. */
   readonly watches?: WatchOptions | null;
+  /** Clients that publish and subscribe; null where there are none, as in runs kept before there were any. */
+  readonly subscribers?: SubscriberOptions | null;
   /** The share of connections that come to a forward port; absent where no server has one. */
   readonly forwarding?: number;
   readonly faults: Partial<Record<FaultName, FaultOptions>>;
@@ -254,14 +257,33 @@ export function drawOptions(seed: number, overrides: Partial<SimOptions> = {}): 
   // Who watches may have left a connection open that it lost.
   const roomForScripts = roomLeft - 2 * (watching.watches?.clients ?? 0);
   const scripts = users === null ? drawScripts(seed, roomForScripts) : null;
-  return { ...withRules({ ...watching, scripts }), ...overrides };
+  const scriptClients = (scripts?.clients ?? 0) + (scripts?.plainClients ?? 0);
+  const subscribing = withSubscribers({ ...watching, scripts }, roomForScripts - scriptClients);
+  return { ...withRules(subscribing), ...overrides };
+}
+
+/** Not where there are bounds that they would use up for others. */
+function withSubscribers(drawn: SimOptions, room: number): SimOptions {
+  const { seed, redis, limits } = drawn;
+  if (redis === null || isBounded(drawn)) return drawn;
+  const subscribers = drawSubscribers(seed, room);
+  if (subscribers === null) return drawn;
+  const { subscriberBytesMax, publishBytesPerSecond } = subscribers;
+  return {
+    ...drawn,
+    subscribers,
+    limits: { ...limits, subscriberBytesMax, publishBytesPerSecond },
+  };
+}
+
+function isBounded({ limits: { perAddress } }: SimOptions): boolean {
+  return perAddress.commandsPerSecond + perAddress.bytesPerSecond > 0;
 }
 
 /** Not where there are users, which a watch would have to be, or bounds that it would use up for others. */
 function withWatches(drawn: SimOptions, room: number): SimOptions {
-  const { limits: { perAddress }, timing, limits } = drawn;
-  const isBounded = perAddress.commandsPerSecond + perAddress.bytesPerSecond > 0;
-  const watches = isBounded || drawn.users !== null ? null : drawWatches(drawn.seed, room);
+  const { timing, limits } = drawn;
+  const watches = isBounded(drawn) || drawn.users !== null ? null : drawWatches(drawn.seed, room);
   if (watches === null) return { ...drawn, watches };
   const { historyBytes, markMs: watchMarkMs } = watches;
   return {

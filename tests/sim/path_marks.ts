@@ -4,6 +4,7 @@
  */
 import { WritePace } from "../../lib/node/log/write_pace.ts";
 import { KnownScripts } from "../../lib/node/scripts/known_scripts.ts";
+import { Subscriptions } from "../../lib/node/pubsub/subscriptions.ts";
 import { ScriptGroup } from "../../lib/node/scripts/script_group.ts";
 import { ReplyComposer } from "../../lib/node/session/reply_composer.ts";
 import { Raft } from "../../lib/raft/raft.ts";
@@ -73,4 +74,12 @@ KnownScripts.prototype.sourceOf = function (engine: ScriptEngine, request: EvalR
     hit?.("a leader finds a script in the log that it has not run");
   }
   return source;
+};
+
+const { disconnect } = Subscriptions.prototype;
+
+Subscriptions.prototype.disconnect = function (reason: string): void {
+  if (reason.includes("too slowly")) hit?.("a subscriber takes too slowly");
+  if (reason.includes("snapshot")) hit?.("a snapshot comes to a server that tells of keys");
+  disconnect.call(this, reason);
 };

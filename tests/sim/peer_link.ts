@@ -287,17 +287,20 @@ export class PeerLink implements Handler, Part {
     }
     let at = fabric.arrivalUs(this.#from.id, this.toId);
     const { reorder, duplicate } = fabric.options;
-    const overtakes = !isHandshake && reorder > 0 && fabric.random.chance(reorder);
+    // What is published comes once and in order, as by TCP, or not at all: nothing tells two apart.
+    const isPublished = type === FrameType.publish;
+    const keepsOrder = isHandshake || isPublished;
+    const overtakes = !keepsOrder && reorder > 0 && fabric.random.chance(reorder);
     at = Math.max(at, overtakes ? this.#handshakeArrivalUs : this.#lastArrivalUs);
     // A frame that is very late holds up nobody: it is overtaken.
-    const lateness = isHandshake ? 0 : fabric.latenessUs();
+    const lateness = keepsOrder ? 0 : fabric.latenessUs();
     if (isHandshake) this.#handshakeArrivalUs = at;
     if (at > this.#lastArrivalUs) this.#lastArrivalUs = at;
     else if (at < this.#lastArrivalUs) counters.add("frames overtaking");
     const sent = fabric.damageSome(frame);
     const flags = (isHandshake ? HANDSHAKE : 0) | (sent === frame ? 0 : DAMAGED);
     this.#schedule(Kind.frame, at + lateness - fabric.world.now, sent, flags);
-    if (!isHandshake && duplicate > 0 && fabric.random.chance(duplicate)) {
+    if (!keepsOrder && duplicate > 0 && fabric.random.chance(duplicate)) {
       counters.add("frames doubled");
       const again = Math.max(
         fabric.arrivalUs(this.#from.id, this.toId),

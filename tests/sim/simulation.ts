@@ -286,6 +286,9 @@ export class Simulation {
     workloads.watches?.settle();
     const behind = () => workloads.watches?.behind() ?? "";
     this.demand("a watch is not told all", seconds + 60, () => behind() === "", behind);
+    workloads.subscribers?.settle();
+    const lacks = () => workloads.subscribers?.lacks() ?? "";
+    this.demand("a subscriber is not told all", seconds + 60, () => lacks() === "", lacks);
     const loud = () => loudRemoved(cluster);
     const names = () => loud().map(({ name }) => name).join(", ");
     this.demand("no quiet of removed servers", seconds, () => loud().length === 0, names);

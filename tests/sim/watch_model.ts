@@ -42,12 +42,33 @@ function digestOf(bytes: Uint8Array): string {
   return `${bytes.length}:${checksum(bytes)}`;
 }
 
+/** A store in which nothing is, before the first entry of a world. */
+export function emptyStore({ index, version }: Origin): Store {
+  const head = {
+    index,
+    clockMs: 0,
+    floor: version,
+    keys: 0,
+    digest: "",
+    clusterVersion: 1,
+    users: null,
+    clientSessions: null,
+  };
+  return new Store({ hashSeed: HASH_SEED }, {
+    contents: new Contents(HASH_SEED, 0),
+    users: new Users(),
+    clientSessions: new ClientSessions(),
+    head,
+  });
+}
+
 export class WatchModel implements ChangeSink {
   /** By entry, for those that changed anything; in their order. */
   readonly groups: { readonly revision: number; readonly events: ModelEvent[] }[] = [];
   readonly #store: Store;
   readonly #result = new Result();
 
+<<<<<<< HEAD
   constructor({ index, version }: Origin) {
     const head = {
       index,
@@ -67,6 +88,10 @@ export class WatchModel implements ChangeSink {
       loadedScripts: new LoadedScripts(),
       head,
     });
+=======
+  constructor(origin: Origin) {
+    this.#store = emptyStore(origin);
+>>>>>>> 0bfe92e (Simulator: clients that publish and subscribe, on all servers; eight mutants)
     this.#store.tellChanges(this);
   }
 

@@ -9,6 +9,7 @@ import { History } from "./history.ts";
 import { RedisWorkload } from "./redis_workload.ts";
 import { ScriptWorkload } from "./script_workload.ts";
 import { SessionWorkload } from "./session_workload.ts";
+import { SubscriberWorkload } from "./subscriber_workload.ts";
 import { UserWorkload } from "./user_workload.ts";
 import { WatchWorkload } from "./watch_workload.ts";
 import { CheckFailure } from "./world.ts";
@@ -25,6 +26,7 @@ export class Workloads {
   readonly sessions: SessionWorkload | null;
   readonly watches: WatchWorkload | null;
   readonly scripts: ScriptWorkload | null;
+  readonly subscribers: SubscriberWorkload | null;
   /** Whether all of the history was searched, as far as it was judged. */
   searched = true;
 
@@ -43,11 +45,15 @@ export class Workloads {
       pace: "free",
     };
     const { redis, users = null, sessions = null, watches = null, scripts = null } = options;
+    const { subscribers = null } = options;
     this.redis = redis === null ? null : new RedisWorkload(setting, redis);
     this.users = users === null ? null : new UserWorkload(setting, users, checks);
     this.sessions = sessions === null ? null : new SessionWorkload(setting, sessions);
     this.watches = watches === null ? null : new WatchWorkload(setting, watches, checks, marks);
     this.scripts = scripts === null ? null : new ScriptWorkload(setting, scripts);
+    this.subscribers = subscribers === null
+      ? null
+      : new SubscriberWorkload(setting, subscribers, checks, marks);
   }
 
   begin(random: Random): void {
@@ -59,6 +65,7 @@ export class Workloads {
     this.sessions?.begin();
     this.watches?.begin();
     this.scripts?.begin();
+    this.subscribers?.begin();
   }
 
   stop(): void {
@@ -82,6 +89,7 @@ export class Workloads {
     for (const other of this.clients) other.leave();
     this.users?.leave();
     this.watches?.leave();
+    this.subscribers?.leave();
     const hasReadRedis = this.redis?.readBack() ?? (() => true);
     const hasReadSessions = this.sessions?.readBack() ?? (() => true);
     const hasReadScripts = this.scripts?.readBack() ?? (() => true);
@@ -103,5 +111,6 @@ export class Workloads {
     this.users?.count();
     this.sessions?.judge();
     this.scripts?.judge();
+    this.subscribers?.judge();
   }
 }
