@@ -11,6 +11,7 @@ import { PUBSUB } from "./pubsub_mutants.ts";
 import { RANGES } from "./range_mutants.ts";
 import { SCRIPTS } from "./script_mutants.ts";
 import { SECURITY } from "./security_mutants.ts";
+import { SNAPSHOTS } from "./snapshot_mutants.ts";
 import { type List, type Outcome, readResults, writeResults } from "./results.ts";
 import { TEST, tryCoreTests, tryOwnTests } from "./test_runs.ts";
 import { NO_RUN, plant, type Run, type RunOrder, runSeeds } from "./trees.ts";
@@ -264,9 +265,8 @@ async function main(): Promise<number> {
     return await tryOtherTests(own, order.records) > 0 ? 1 : 0;
   }
   if (flags.security || flags.ranges) {
-    const wanted = (flags.ranges ? RANGES : [...SECURITY, ...SCRIPTS, ...PUBSUB]).filter((
-      { name },
-    ) => order.only === null || order.only.includes(name));
+    const lists = flags.ranges ? RANGES : [...SECURITY, ...SCRIPTS, ...PUBSUB, ...SNAPSHOTS];
+    const wanted = lists.filter(({ name }) => order.only === null || order.only.includes(name));
     return await tryOwnTests(wanted) > 0 ? 1 : 0;
   }
   if (flags.core) {

@@ -259,11 +259,6 @@ export const OWN: readonly Mutant[] = [
     "    const last = Math.min(appliedIndex, log.durableIndex);",
     "    const last = appliedIndex;",
   ]),
-  mutant("snapshot-gap", "A snapshot is streamed though the log behind it is gone", [
-    "node/snapshots/snapshot_streams.ts",
-    "    return index >= raft.state.log.firstIndex - 1 || reader.reaches(index);",
-    "    return index >= 0;",
-  ]),
   mutant("read-unchecked", "What is read of the log for a follower is sent as it comes", [
     "storage/wal/log_reader.ts",
     "      const end = checkRecord(bytes, at, chain);",

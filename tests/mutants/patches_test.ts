@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { MEMBERSHIP } from "./membership_mutants.ts";
 import { EXTRA, GIVEN, OWN } from "./mutants.ts";
 import { PUBSUB } from "./pubsub_mutants.ts";
+import { SNAPSHOTS } from "./snapshot_mutants.ts";
 import { RANGES } from "./range_mutants.ts";
 import { SCRIPTS } from "./script_mutants.ts";
 import { SECURITY } from "./security_mutants.ts";
@@ -21,6 +22,7 @@ Deno.test("mutants: each patch matches exactly once and changes its files", () =
       ...RANGES,
       ...SCRIPTS,
       ...PUBSUB,
+      ...SNAPSHOTS,
     ]
   ) {
     try {
