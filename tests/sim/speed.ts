@@ -28,6 +28,8 @@ export function loadedOptions(seed: number, hasFaults: boolean): SimOptions {
     timing: { ...timing, heartbeatIntervalMs: 50, electionTimeoutMs: 300 },
     clients: { ...clients, count: 5, thinkMeanMs: 100, burstMax: 4, split: false },
     damageable: [],
+    // They came after the figures that these are compared with, and bring events of their own.
+    subscribers: null,
     ...(hasFaults ? {} : calm),
   });
 }
