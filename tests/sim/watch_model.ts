@@ -53,11 +53,13 @@ export function emptyStore({ index, version }: Origin): Store {
     clusterVersion: 1,
     users: null,
     clientSessions: null,
+    loadedScripts: null,
   };
   return new Store({ hashSeed: HASH_SEED }, {
     contents: new Contents(HASH_SEED, 0),
     users: new Users(),
     clientSessions: new ClientSessions(),
+    loadedScripts: new LoadedScripts(),
     head,
   });
 }
@@ -68,30 +70,8 @@ export class WatchModel implements ChangeSink {
   readonly #store: Store;
   readonly #result = new Result();
 
-<<<<<<< HEAD
-  constructor({ index, version }: Origin) {
-    const head = {
-      index,
-      clockMs: 0,
-      floor: version,
-      keys: 0,
-      digest: "",
-      clusterVersion: 1,
-      users: null,
-      clientSessions: null,
-      loadedScripts: null,
-    };
-    this.#store = new Store({ hashSeed: HASH_SEED }, {
-      contents: new Contents(HASH_SEED, 0),
-      users: new Users(),
-      clientSessions: new ClientSessions(),
-      loadedScripts: new LoadedScripts(),
-      head,
-    });
-=======
   constructor(origin: Origin) {
     this.#store = emptyStore(origin);
->>>>>>> 0bfe92e (Simulator: clients that publish and subscribe, on all servers; eight mutants)
     this.#store.tellChanges(this);
   }
 
