@@ -30,7 +30,10 @@ clusterTest(
 
     const nobody = await raftkv(["set", "k", "v"]);
     assertEquals(nobody.code, 1);
-    assertMatch(nobody.error, /NOAUTH/);
+    const sayWho =
+      /^raftkv: refused by \S+ \(NOAUTH\): the cluster has users, so say who asks: --user/;
+    assertMatch(nobody.error, sayWho);
+    assertMatch((await raftkv(["lock", "k"])).error, sayWho);
     const added = await raftkv(["user", "add", "shop", "~cart:*", "+@read", "+@write"], {
       ...asAdmin,
       input: "shop-password\n",

@@ -78,7 +78,12 @@ clusterTest(
     // Longer than it would last by itself.
     await sleep(11_000);
     await using late = lock(cluster, "jobs", "--wait", "300ms");
-    assertEquals([await late.line(), (await late.ended()).code], ["waiting", 1]);
+    assertEquals(await late.line(), "waiting");
+    const { code, error } = await late.ended();
+    assertEquals([code, error], [
+      1,
+      "raftkv: lock failed: jobs is held by others, and was all of 300 ms; nothing is held\n",
+    ]);
     await first.endInput();
     assertEquals(await first.line(), "released");
     assertEquals((await first.ended()).code, 0);

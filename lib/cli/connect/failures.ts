@@ -24,11 +24,19 @@ export function failureOf(error: unknown): unknown {
   );
   if (error instanceof Unknown) return new CliError(EXIT.unknown, said, { cause: error });
   if (error instanceof Refused) {
-    return new CliError(EXIT.refused, unknownThere(said, error) ?? said, { cause: error });
+    const meant = askedByNobody(error) ?? unknownThere(said, error) ?? said;
+    return new CliError(EXIT.refused, meant, { cause: error });
   }
   const isResolving = error.phase === "connect" && allUnknownNames(said);
   const where = isResolving ? "resolving names" : PHASES[error.phase](error.server);
   return new CliError(EXIT.connection, `gave up while ${where}: ${said}`, { cause: error });
+}
+
+/** The server's own words are about HELLO, which nobody has typed. */
+function askedByNobody({ code, server }: Refused): string | null {
+  if (code !== "NOAUTH") return null;
+  return `refused by ${server ?? "the leader"} (NOAUTH): the cluster has users, so say who asks: ` +
+    "--user, and its password (--help)";
 }
 
 /** During an upgrade an earlier build may lead, which does not know what this command line sends. */

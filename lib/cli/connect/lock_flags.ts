@@ -73,16 +73,14 @@ export async function takeLock(
   waiting: () => Promise<void> | void,
 ): Promise<Lock> {
   const options = { ttlMs: ttl, value, timeoutMs, signal };
-  const startMs = performance.now();
   try {
     return await client.lock(name, { ...options, waitMs: 0 });
   } catch (error) {
     if (!isHeld(error) || wait === 0) throw error;
   }
   await waiting();
-  const leftMs = (wait ?? Infinity) - (performance.now() - startMs);
-  const waitMs = leftMs === Infinity ? undefined : Math.max(1, leftMs);
-  return await client.lock(name, { ...options, waitMs });
+  // Others are waited for from here on: where it is in vain, the time that was said is told.
+  return await client.lock(name, { ...options, ...(wait !== undefined && { waitMs: wait }) });
 }
 
 /** Others have it: no fault of anybody's. */
