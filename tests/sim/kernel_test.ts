@@ -16,7 +16,14 @@ import { World } from "./world.ts";
 const NOBODY: Handler = { handle: () => {} };
 
 /** The fake node speaks lines alone, and knows no sessions, watches or scripts. */
-const LINES = { redis: null, members: null, sessions: null, watches: null, scripts: null };
+const LINES = {
+  redis: null,
+  members: null,
+  sessions: null,
+  watches: null,
+  scripts: null,
+  subscribers: null,
+};
 const lineOptions = (seed: number) => drawOptions(seed, LINES);
 
 Deno.test("events come in the order of time, and of making where times are equal", () => {

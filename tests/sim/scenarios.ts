@@ -45,6 +45,7 @@ export function calm(seed: number, overrides: Partial<SimOptions> = {}): SimOpti
       split: false,
     },
     redis: null,
+    subscribers: null,
     faults: {},
     members: null,
     newLeaderFault: 0,
