@@ -178,6 +178,10 @@ class Attempts implements ScriptCalls {
     return latin1(out.bytes, 0, out.length);
   }
 
+  mayRun(words: readonly string[]): boolean | null {
+    return this.#commands.mayRun(words);
+  }
+
   time(): [number, number] {
     const wallMs = this.#time.nowMs() - this.#time.aheadOfWallMs();
     return [Math.floor(wallMs / 1000), Math.floor(wallMs % 1000 * 1000)];

@@ -11,6 +11,14 @@ const CALL_STEPS = 50;
 /** What a SHA-1 takes: 1.3 µs, and 2.3 ns a letter. */
 const HASH_STEPS = 30;
 const HASHED_LETTERS_A_STEP = 16;
+/** Of what a script's writes would go to: here they go to all servers, whatever it says. */
+const REPLICATION = { REPL_NONE: 0, REPL_AOF: 1, REPL_SLAVE: 2, REPL_REPLICA: 2, REPL_ALL: 3 };
+/** The version whose scripts these are. */
+const [MAJOR, MINOR, PATCH] = [7, 0, 15];
+const VERSION = {
+  REDIS_VERSION: `${MAJOR}.${MINOR}.${PATCH}`,
+  REDIS_VERSION_NUM: (MAJOR << 16) | (MINOR << 8) | PATCH,
+};
 const LEVELS = { LOG_DEBUG: 0, LOG_VERBOSE: 1, LOG_NOTICE: 2, LOG_WARNING: 3 } as const;
 
 /**
@@ -32,7 +40,7 @@ export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
       for (const [i, part] of calls().time().entries()) table.set(i + 1, String(part));
       return table;
     }
-    return replyToValue(machine, calls().call(words));
+    return replyToValue(machine, calls().call(words), machine.isResp3);
   };
   const safely = (args: Arguments): Value => {
     try {
@@ -62,7 +70,9 @@ export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
     log: (args) => log(machine, args, calls),
     setresp: (args) => {
       if (args.count !== 1) raise(machine, "redis.setresp() requires one argument.");
-      if (args.number(0) !== 2) raise(machine, "RESP version must be 2 here.");
+      const version = Math.trunc(Number(args.values[0]));
+      if (version !== 2 && version !== 3) raise(machine, "RESP version must be 2 or 3.");
+      machine.isResp3 = version === 3;
       return [];
     },
     sha1hex: (args) => {
@@ -78,16 +88,37 @@ export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
       }
       return [fieldTable(machine, "ok", text)];
     },
-    ...replication(),
+    acl_check_cmd: (args) => {
+      const words = wordsOf(machine, args);
+      machine.meter.step(CALL_STEPS);
+      const mayRun = calls().mayRun(words);
+      if (mayRun === null) raise(machine, "Invalid command passed to redis.acl_check_cmd()");
+      return [mayRun];
+    },
+    ...replication(machine),
+    // Nobody debugs a script here.
+    breakpoint: () => [false],
+    debug: () => [],
   });
-  for (const [name, level] of Object.entries(LEVELS)) library.set(name, level);
+  for (const [name, value] of Object.entries({ ...LEVELS, ...REPLICATION, ...VERSION })) {
+    library.set(name, value);
+  }
   library.isReadOnly = true;
   machine.globals.set("redis", library);
 }
 
 /** What scripts for older versions say about replication, which has no such choices here. */
-function replication(): Readonly<Record<string, Native>> {
-  return { replicate_commands: () => [true], set_repl: () => [] };
+function replication(machine: Machine): Readonly<Record<string, Native>> {
+  return {
+    replicate_commands: () => [true],
+    set_repl: (args) => {
+      if (args.count !== 1) raise(machine, "redis.set_repl() requires two arguments.");
+      const flags = Math.trunc(Number(args.values[0])) || 0;
+      if ((flags & ~REPLICATION.REPL_ALL) === 0) return [];
+      const known = "REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE";
+      raise(machine, `Invalid replication flags. Use ${known}.`);
+    },
+  };
 }
 
 /** An error's first word is its code; ERR where it is one word in all. */

@@ -39,6 +39,8 @@ export function putReply(out: ByteWriter, { reply }: ScriptAnswer): void {
 export interface ScriptCalls {
   /** Does a command for the script; its reply in version 2 of the Redis protocol. */
   call(words: readonly string[]): string;
+  /** Whether its user may do that command; null where there is none like it. */
+  mayRun(words: readonly string[]): boolean | null;
   /** Seconds, and microseconds within that: the same for all of a run. */
   time(): readonly [number, number];
   /** `level`: 0 debug, 1 verbose, 2 notice, 3 warning. */

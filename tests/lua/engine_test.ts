@@ -4,6 +4,7 @@ import { LuaEngine } from "../../lib/scripts/engine.ts";
 import type { ScriptCalls, ScriptOutcome } from "../../lib/wire/scripts.ts";
 
 const CALLS: ScriptCalls = {
+  mayRun: () => true,
   call: (words) => `$${words.join(" ").length}\r\n${words.join(" ")}\r\n`,
   time: () => [1_700_000_000, 5],
   log: () => {},

@@ -472,6 +472,18 @@ Deno.test("scripts: users run what they may, on keys that they may touch", () =>
     ask(server, app, "EVAL", "return redis.call('del', KEYS[1])", "1", "app:a"),
     /^-ERR The user executing the script can't run this command/,
   );
+  const check = "return redis.acl_check_cmd(unpack(ARGV))";
+  const mayRun = (words: string) => ask(server, app, "EVAL", check, "0", ...words.split(" "));
+  for (const words of ["set app:a v", "SET", "get app:a", "set app:a v get", "eval x 0"]) {
+    assertEquals(mayRun(words), ":1\r\n", words);
+  }
+  for (
+    const words of ["set other v", "set app:a v get", "del app:a", "eval x 1 other", "acl list"]
+  ) {
+    const expected = words === "set app:a v get" ? ":1\r\n" : "$-1\r\n";
+    assertEquals(mayRun(words), expected, words);
+  }
+  assertMatch(mayRun("acl nonsense"), /^-ERR Invalid command passed to redis.acl_check_cmd/);
   assertMatch(ask(server, app, "EVAL_RO", "return 1", "0"), /^-NOPERM .* 'eval_ro'/);
   const other = server.node.openSession("client")!;
   login(other, "none");

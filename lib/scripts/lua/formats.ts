@@ -2,7 +2,9 @@
 import type { Arguments } from "./arguments.ts";
 import { exponential, exponentText, fixed, generalText } from "./values.ts";
 
-const DIRECTIVE = /^([-+ #0]*)(\d{0,2})(?:\.(\d{0,2}))?([a-zA-Z])/;
+const DIRECTIVE = /^([-+ #0]*)(\d{0,2})(?:\.(\d{0,2}))?/;
+/** More letters than there are flags: one is twice, says Lua. */
+const FLAGS_MAX = 5;
 
 interface Directive {
   readonly flags: string;
@@ -33,24 +35,28 @@ export function format(args: Arguments): string {
       at = percent + 2;
       continue;
     }
-    const found = DIRECTIVE.exec(template.slice(percent + 1, percent + 32));
-    if (found === null) invalid(args, template.slice(percent, percent + 2));
-    const [text, flags, width, precision, kind] = found;
+    if (++used >= args.count) args.fail(used, "no value");
+    const [text, flags, width, precision] = DIRECTIVE.exec(
+      template.slice(percent + 1, percent + 32),
+    )!;
+    const kind = template[percent + 1 + text.length] ?? "\0";
+    if (flags!.length > FLAGS_MAX) args.machine.failHere("invalid format (repeated flags)");
+    if (/\d/.test(kind)) args.machine.failHere("invalid format (width or precision too long)");
     const directive = {
       flags: flags!,
       width: Number(width),
       precision: precision === undefined ? -1 : Number(precision),
     };
-    if (++used >= args.count) args.fail(used, "no value");
-    add(one(args, used, kind!, directive));
-    at = percent + 1 + text.length;
+    add(one(args, used, kind, directive));
+    at = percent + 2 + text.length;
   }
   args.machine.meter.string(made);
   return parts.join("");
 }
 
-function invalid(args: Arguments, shown: string): never {
-  args.machine.failHere(`invalid option '${shown}' to 'format'`);
+function invalid(args: Arguments, kind: string): never {
+  // C ends the text where it ends.
+  args.machine.failHere(`invalid option '%${kind === "\0" ? "" : kind}' to 'format'`);
 }
 
 function one(args: Arguments, i: number, kind: string, directive: Directive): string {
@@ -91,7 +97,7 @@ function one(args: Arguments, i: number, kind: string, directive: Directive): st
       return padded(precision < 0 ? text : text.slice(0, precision), directive);
     }
     default:
-      invalid(args, `%${kind}`);
+      invalid(args, kind);
   }
 }
 

@@ -30,11 +30,14 @@ export class Machine {
   readonly strings = new LuaTable();
   /** Where in the script the functions are called that run now, the innermost last. */
   lines: number[] = [];
+  /** The run has asked for replies of that version. */
+  isResp3 = false;
 
   /** Before a run: nothing of the last one is left. */
   reset(): void {
     this.meter.reset();
     this.lines = [];
+    this.isResp3 = false;
   }
 
   /** @throws {LuaError} always, with the place before the text. `line`: 0 within a library's function. */

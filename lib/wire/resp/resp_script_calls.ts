@@ -7,9 +7,10 @@ import { latin1 } from "../../util/latin1.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import { ClientAccess } from "../client_access.ts";
 import { Action, ClientError, CommandBatch } from "../command_batch.ts";
+import { dryRun } from "./resp_dry_run.ts";
 import { ERROR_LINES } from "./resp_error_lines.ts";
 import { type RespLimits, RespRequest } from "./resp_request.ts";
-import { findCommand, type RespCommand } from "./resp_table.ts";
+import { COMMANDS, findCommand, type RespCommand } from "./resp_table.ts";
 
 /** Whose keys nobody can know before they run, and what walks over all of them. */
 const OF_ALL_KEYS = new Set(["keys", "scan", "dbsize", "randomkey", "flushall", "flushdb"]);
@@ -63,6 +64,25 @@ export class ScriptCommands {
     r.batch.clear();
     command.run(r);
     return this.#made();
+  }
+
+  /** Whether the script's user may do what the words say, as ACL DRYRUN has it; null: it is no command. */
+  mayRun(words: readonly string[]): boolean | null {
+    const name = words[0]!.toLowerCase();
+    const command = COMMANDS.find((one) => one.name === name);
+    const subcommand = words[1]?.toLowerCase();
+    const subcommands = command?.subcommands ?? [];
+    const one = subcommands.find(({ name }) => name === subcommand);
+    const isUnknown = subcommands.length > 0 && subcommand !== undefined && one === undefined;
+    if (command === undefined || isUnknown) return null;
+    const { access } = this.#request;
+    const user = access.users?.byId(access.userId);
+    if (!access.mayRun((one ?? command).number)) return false;
+    if (user === undefined) return true;
+    const said = new ByteWriter();
+    dryRun(said, words, user);
+    // One that is not whole has no keys yet.
+    return /^(\+OK|-ERR wrong number)/.test(latin1(said.bytes, 0, said.length));
   }
 
   #put(words: readonly string[]): void {
