@@ -88,13 +88,7 @@ export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
       }
       return [fieldTable(machine, "ok", text)];
     },
-    acl_check_cmd: (args) => {
-      const words = wordsOf(machine, args);
-      machine.meter.step(CALL_STEPS);
-      const mayRun = calls().mayRun(words);
-      if (mayRun === null) raise(machine, "Invalid command passed to redis.acl_check_cmd()");
-      return [mayRun];
-    },
+    acl_check_cmd: (args) => checkPermission(machine, args, calls),
     ...replication(machine),
     // Nobody debugs a script here.
     breakpoint: () => [false],
@@ -105,6 +99,15 @@ export function addRedis(machine: Machine, calls: () => ScriptCalls): void {
   }
   library.isReadOnly = true;
   machine.globals.set("redis", library);
+}
+
+/** Whether the script's user may do what is given. */
+function checkPermission(machine: Machine, args: Arguments, calls: () => ScriptCalls): Value[] {
+  const words = wordsOf(machine, args);
+  machine.meter.step(CALL_STEPS);
+  const mayRun = calls().mayRun(words);
+  if (mayRun === null) raise(machine, "Invalid command passed to redis.acl_check_cmd()");
+  return [mayRun];
 }
 
 /** What scripts for older versions say about replication, which has no such choices here. */
