@@ -41,11 +41,22 @@ export function isLoopbackRemote(remote: string): boolean {
  */
 export function addressKey(remote: string): string {
   const host = hostOf(remote);
-  if (!host.includes(":")) return host;
+  return host.includes(":") ? `${groupsOf(host).slice(0, 4).join(":")}::/64` : host;
+}
+
+/** Which clients may be one who has a network of its own: 24 bits of an IPv4 address, 48 of an IPv6 one. */
+export function networkKey(remote: string): string {
+  const host = hostOf(remote);
+  return host.includes(":")
+    ? `${groupsOf(host).slice(0, 3).join(":")}::/48`
+    : `${host.split(".").slice(0, 3).join(".")}.0/24`;
+}
+
+/** The eight groups of an IPv6 address. */
+function groupsOf(host: string): string[] {
   const [before, after] = host.split("::").map((part) => part === "" ? [] : part.split(":"));
   const zeros = after === undefined ? 0 : 8 - before!.length - after.length;
-  const groups = [...before!, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after ?? []];
-  return `${groups.slice(0, 4).join(":")}::/64`;
+  return [...before!, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after ?? []];
 }
 
 /** The address alone; of IPv4 where a socket for both families has put it in one of IPv6. */

@@ -308,11 +308,43 @@ export const SECURITY: readonly TestedMutant[] = [
     "wrong-at-full-speed",
     "Wrong passwords are hashed one after the other, without a pause",
     AUTHENTICATOR,
-    "wrong passwords take a fifth of a processor, however many are tried",
+    "wrong passwords from ever new networks take a fifth of a processor, however many are tried",
   ], [
     "node/security/hash_queue.ts",
-    "    this.#restsUntilMs = this.#monotonicMs() + REST_FACTOR * this.#tookMs;",
-    "    this.#restsUntilMs = this.#monotonicMs();",
+    "    else this.#restsUntilMs = nowMs + REST_FACTOR * this.#tookMs;",
+    "    else this.#restsUntilMs = nowMs;",
+  ]),
+  tested([
+    "guesses-in-the-larger-budget",
+    "However often a network failed, its passwords are hashed as those of others",
+    AUTHENTICATOR,
+    "wrong passwords of a network that failed often take three per cent of a processor, from however many " +
+    "of its addresses",
+  ], [
+    "node/security/standings.ts",
+    "      isSuspect: this.#byNetwork.count(network, nowMs) >= FAILURES_MANY,",
+    "      isSuspect: false,",
+  ]),
+  tested([
+    "one-budget",
+    "Who has not failed waits for the pauses of those who guess",
+    AUTHENTICATOR,
+    "in a flood a user from another network is let in by the next hash or the one after, also whose name " +
+    "it is for",
+  ], [
+    "node/security/hash_queue.ts",
+    "      nowMs >= (isSuspect ? this.#suspectsRestUntilMs : this.#restsUntilMs)",
+    "      nowMs >= Math.max(this.#suspectsRestUntilMs, this.#restsUntilMs) || isSuspect",
+  ]),
+  tested([
+    "standing-as-it-came",
+    "Passwords that came before their address failed are hashed as if it had not",
+    AUTHENTICATOR,
+    "of many that one address sends at once, those after eight failures are of the smaller budget",
+  ], [
+    "node/security/hash_queue.ts",
+    "    if (nowMs < this.#dueMs()) return;\n    this.reorder();",
+    "    if (nowMs < this.#dueMs()) return;",
   ]),
   tested([
     "guesses-keep-users-out",
@@ -321,7 +353,7 @@ export const SECURITY: readonly TestedMutant[] = [
     "whose address failed least is looked at first, and takes another's place where all are taken",
   ], [
     "node/security/hash_queue.ts",
-    "    while (at > 0 && this.#waiting[at - 1]!.failures > job.failures) at--;",
-    "    while (at > 64) at--;",
+    "  return a.failures - b.failures;",
+    "  return 0;",
   ]),
 ];

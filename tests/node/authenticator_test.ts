@@ -7,7 +7,11 @@ import {
   SCRYPT,
 } from "../../lib/node/security/authenticator.ts";
 import { NameFailures } from "../../lib/node/security/failures.ts";
-import { HASHES_WAITING_MAX, HashQueue } from "../../lib/node/security/hash_queue.ts";
+import {
+  HASH_WAIT_MS_MAX,
+  HASHES_WAITING_MAX,
+  HashQueue,
+} from "../../lib/node/security/hash_queue.ts";
 import type { LogEvent } from "../../lib/node/api.ts";
 import type { Modification } from "../../lib/kv/users/user_changes.ts";
 import { Users } from "../../lib/kv/users/users.ts";
@@ -315,7 +319,7 @@ function begin(door: Door, name: string, password: string, remote: string): Trie
   return tried;
 }
 
-Deno.test("wrong passwords take a fifth of a processor, however many are tried", () => {
+Deno.test("wrong passwords from ever new networks take a fifth of a processor, however many are tried", () => {
   const door = new Door();
   door.make("alice", "secret");
   door.hashMs = 50;
@@ -327,6 +331,178 @@ Deno.test("wrong passwords take a fifth of a processor, however many are tried",
   }
   const share = door.passwords.hashes * door.hashMs / (door.nowMs - startedMs);
   assert(share > 0.19 && share <= 0.205, `${share}`);
+});
+
+/** Wrong passwords, 500 a second, by 200 connections from addresses of one network. */
+class Flood {
+  readonly #door: Door;
+  readonly #name: string;
+  readonly #addresses: number;
+  readonly #random = new Random(20);
+  readonly #open: (Tried | null)[] = Array.from({ length: 200 }, () => null);
+  #count = 0;
+
+  constructor(door: Door, name: string, addresses = 50) {
+    this.#door = door;
+    this.#name = name;
+    this.#addresses = addresses;
+  }
+
+  /** One of its connections tries the next one, if it was answered. */
+  #try(): void {
+    const at = this.#random.between(0, this.#open.length - 1);
+    const tried = this.#open[at]!;
+    if (tried !== null && tried.outcome === null) return;
+    const remote = `10.0.0.${at % this.#addresses}:${at + 1}`;
+    this.#open[at] = begin(this.#door, this.#name, `no ${this.#count++}`, remote);
+  }
+
+  /** So much time passes, a millisecond at a time. */
+  pass(ms: number): void {
+    for (const untilMs = this.#door.nowMs + ms; this.#door.nowMs < untilMs;) {
+      if (this.#random.chance(0.5)) this.#try();
+      this.#door.settle();
+      this.#door.pass(1);
+    }
+  }
+
+  /** How long it takes to get in, and how many hashes. A client that is told busy tries again. */
+  enter(name: string, remote: string): { tookMs: number; hashes: number } {
+    const door = this.#door;
+    const [sinceMs, before] = [door.nowMs, door.passwords.hashes];
+    let tried = begin(door, name, "secret", remote);
+    while (typeof tried.outcome !== "object" || tried.outcome === null) {
+      assert(tried.outcome === null || tried.outcome === ClientError.busy, `${tried.outcome}`);
+      assert(door.nowMs - sinceMs < 600_000, "it is kept out");
+      const wasBusy = tried.outcome === ClientError.busy;
+      this.pass(wasBusy ? this.#random.between(50, 150) : 1);
+      if (wasBusy) tried = begin(door, name, "secret", remote);
+    }
+    return { tookMs: door.nowMs - sinceMs, hashes: door.passwords.hashes - before };
+  }
+}
+
+/** A door with many users whose password is the same, and a flood for the first of them, or for `name`. */
+function flooded(addresses = 50, name = "user0"): { door: Door; flood: Flood; names: string[] } {
+  const door = new Door();
+  door.hashMs = 50;
+  const names = Array.from({ length: 40 }, (_, i) => `user${i}`);
+  for (const one of names) door.make(one, "secret");
+  const flood = new Flood(door, name, addresses);
+  flood.pass(10_000);
+  return { door, flood, names };
+}
+
+Deno.test("wrong passwords of a network that failed often take three per cent of a processor, from however many of its addresses", () => {
+  const { door, flood } = flooded();
+  const [startedMs, before] = [door.nowMs, door.passwords.hashes];
+  flood.pass(66_000);
+  const share = (door.passwords.hashes - before) * door.hashMs / (door.nowMs - startedMs);
+  assert(share > 0.028 && share < 0.0315, `${share}`);
+});
+
+Deno.test("in a flood a user from another network is let in by the next hash or the one after, also whose name it is for", () => {
+  for (const at of Array.from({ length: 20 }, (_, i) => i)) {
+    const { flood, names } = flooded();
+    // At whatever moment of its pauses.
+    flood.pass(89 * at);
+    const { hashes, tookMs } = flood.enter(names[at % 2]!, "10.9.9.9:1");
+    assert(hashes <= 2 && tookMs <= 101, `${at}: ${hashes} hashes, ${tookMs} ms`);
+  }
+});
+
+Deno.test("in a flood from its own network a user whose address did not fail waits for one pause", () => {
+  const { flood, names } = flooded(4);
+  for (const [i, name] of names.entries()) {
+    flood.pass(17 * i);
+    const { hashes, tookMs } = flood.enter(name, `10.0.0.${100 + i}:1`);
+    assert(hashes <= 2 && tookMs <= 1_750, `${name}: ${hashes} hashes, ${tookMs} ms`);
+  }
+});
+
+Deno.test("in a flood from its very address a user whose name it is not for comes after two of the flood", () => {
+  const { flood, names } = flooded(1);
+  for (const name of names.slice(1)) {
+    const { hashes } = flood.enter(name, "10.0.0.0:9999");
+    assert(hashes <= 4, `${name}: ${hashes} hashes`);
+  }
+});
+
+Deno.test("in a flood from its very address for its name a user is let in by trying again, and then at once", () => {
+  const { door, flood, names } = flooded(1);
+  const { hashes, tookMs } = flood.enter(names[0]!, "10.0.0.0:9999");
+  assert(hashes <= 100 && tookMs <= 180_000, `${hashes} hashes, ${tookMs} ms`);
+  const before = door.passwords.hashes;
+  assertEquals(begin(door, names[0]!, "secret", "10.0.0.0:9999").outcome, { userId: 1 });
+  assertEquals(door.passwords.hashes, before);
+});
+
+Deno.test("of many that one address sends at once, those after eight failures are of the smaller budget", () => {
+  const door = new Door();
+  door.make("alice", "secret");
+  door.hashMs = 50;
+  const startedMs = door.nowMs;
+  const tries = Array.from(
+    { length: 30 },
+    (_, i) => begin(door, "alice", `no ${i}`, `10.0.0.1:${i}`),
+  );
+  while (door.nowMs - startedMs < 9_000) {
+    door.settle();
+    door.pass(1);
+  }
+  // Eight in two seconds, and the rest one in 1.65 s.
+  assertEquals(door.passwords.hashes, 8 + 5);
+  const user = begin(door, "alice", "secret", "10.9.9.9:1");
+  door.settle();
+  assertEquals(user.outcome, { userId: 1 });
+  assertEquals(tries.filter(({ outcome }) => outcome === ClientError.busy).length, 0);
+});
+
+Deno.test("who has waited for ten seconds is told busy, which is no failure", () => {
+  const { door } = flooded(4);
+  door.settle();
+  const under = begin(door, "alice", "no", "10.9.9.9:1");
+  const tried = begin(door, "alice", "no more", "10.9.9.9:2");
+  // The first one's hash takes that long.
+  door.pass(HASH_WAIT_MS_MAX - 1);
+  assertEquals([under.outcome, tried.outcome], [null, null]);
+  door.pass(1);
+  assertEquals([under.outcome, tried.outcome], [null, ClientError.busy]);
+  door.settle();
+  door.pass(49);
+  assertEquals(under.outcome, null);
+  door.pass(1);
+  assertEquals(
+    under.outcome,
+    ClientError.wrongPassword,
+    "the first failure of its address and name",
+  );
+});
+
+Deno.test("a right password that somebody else sent before, of whom it has to wait, is hashed for who may be sooner", () => {
+  const { door, names } = flooded(4);
+  door.settle();
+  const late = begin(door, names[5]!, "secret", "10.0.0.7:99");
+  const user = begin(door, names[5]!, "secret", "10.9.9.9:1");
+  const before = door.passwords.hashes;
+  door.settle();
+  door.pass(1);
+  door.settle();
+  assertEquals([late.outcome, user.outcome], [{ userId: 6 }, { userId: 6 }]);
+  assert(door.passwords.hashes - before <= 1);
+});
+
+Deno.test("a name that nobody has waits in a flood as one that somebody has, in the same queue", () => {
+  const waits = ["user0", "nobody"].map((name) => {
+    const { door, flood } = flooded(4, name);
+    return ["10.9.9.9:1", "10.0.0.99:1", "10.0.0.3:1"].map((remote) => {
+      const tried = begin(door, name, "wrong", remote);
+      const [sinceMs, before] = [door.nowMs, door.passwords.hashes];
+      while (tried.outcome === null) flood.pass(1);
+      return [tried.outcome, door.nowMs - sinceMs, door.passwords.hashes - before];
+    });
+  });
+  assertEquals(waits[0], waits[1]);
 });
 
 Deno.test("after a hash that came to nothing the next waits four times as long, and after a right one not at all", () => {

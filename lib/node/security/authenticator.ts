@@ -5,18 +5,18 @@
  * same words and wait as long, so nobody learns which names there are. What went well once is remembered by
  * a keyed digest and costs no hash again, until the password is taken from the user. Failures delay the
  * answers to failures, never those to who has the password. An address that failed often has few passwords
- * under way at a time, and fewer for one name: so nobody can lock a user out from elsewhere, and from the
- * user's own address only until the user has been let in once.
+ * under way at a time, and fewer for one name; a network that did has a small budget of hashes. What counts
+ * there is who fails, never for whom: so nobody can lock a user out from elsewhere, and from the user's own
+ * address only until the user has been let in once.
  */
 import type { Passwords, Rng, ScryptParameters } from "../../host/ports.ts";
 import type { User } from "../../kv/users/user.ts";
 import type { Users } from "../../kv/users/users.ts";
 import { ClientError } from "../../wire/command_batch.ts";
-import { addressKey } from "../../util/address.ts";
 import type { LogEvent } from "../api.ts";
 import { PacedLog } from "../reports/paced_log.ts";
-import { Failures, NameFailures } from "./failures.ts";
-import type { HashQueue } from "./hash_queue.ts";
+import { compareStandings, type HashQueue, type Standing } from "./hash_queue.ts";
+import { Standings, type Tester } from "./standings.ts";
 
 /** Of passwords set from now on: some 16 MiB and 50 ms each. */
 export const SCRYPT = { logN: 14, r: 8, p: 1 };
@@ -24,10 +24,6 @@ const SALT_BYTES = 16;
 
 /** Passwords that went well, remembered at a time. */
 const KNOWN_MAX = 4_096;
-/** From so many failures on, an address has so many passwords under way, for one name and in all. */
-const FAILURES_MANY = 8;
-const UNDER_WAY_NAME_MAX = 2;
-const UNDER_WAY_MAX = 16;
 /** How often it is looked whether this server knows its users by now. */
 const LOOK_MS = 10;
 
@@ -51,10 +47,15 @@ export interface AuthenticatorHost {
   log(event: LogEvent): void;
 }
 
+interface Try extends Attempt {
+  readonly tester: Tester;
+}
+
 /** A password that is being hashed, for everybody who sent the same one for the same name. */
 interface Job {
   readonly digest: string;
-  readonly attempts: Attempt[];
+  /** The first of them stands best. */
+  readonly attempts: Try[];
 }
 
 interface Salt {
@@ -77,10 +78,7 @@ export class Authenticator {
   #dummySalt: Uint8Array | null = null;
   /** How long an attempt waits for this server to know its users. */
   readonly #patienceMs: number;
-  readonly #byAddress = new Failures();
-  readonly #byUser = new NameFailures();
-  /** Passwords that are hashed, or wait for their answer: by address, and by address and name. */
-  readonly #underWay = new Map<string, number>();
+  readonly #standings: Standings;
   /** The most hashes that a wrong password for one of the users takes, and the users of which that is so. */
   #hashesMax = 1;
   #hashesRevision = -1;
@@ -88,7 +86,7 @@ export class Authenticator {
   /** By the digest of name and password; the one used last is last. */
   readonly #known = new Map<string, Known>();
   #awaiting: { readonly attempt: Attempt; readonly sinceMs: number }[] = [];
-  #delayed: { readonly attempt: Attempt; readonly dueMs: number }[] = [];
+  #delayed: { readonly attempt: Try; readonly dueMs: number }[] = [];
   /** The first of them. */
   #nextDueMs = Infinity;
   #lookedMs = -Infinity;
@@ -104,6 +102,7 @@ export class Authenticator {
   ) {
     this.#host = host;
     this.#passwords = parts.passwords;
+    this.#standings = new Standings(parts.passwords);
     this.#queue = parts.queue;
     this.#paced = new PacedLog(host);
     this.#rng = parts.rng;
@@ -140,7 +139,7 @@ export class Authenticator {
     this.#delayed = this.#delayed.filter(({ dueMs }) => dueMs > nowMs);
     this.#nextDueMs = this.#delayed.reduce((ms, { dueMs }) => Math.min(ms, dueMs), Infinity);
     for (const { attempt } of due) {
-      this.#leave(attempt);
+      this.#standings.leave(attempt.tester);
       attempt.done(ClientError.wrongPassword);
     }
   }
@@ -159,31 +158,36 @@ export class Authenticator {
     if (user !== undefined && this.#isKnown(user, digest)) {
       return attempt.done({ userId: user.id });
     }
+    const tester = this.#standings.testerOf(attempt.remote, attempt.name);
+    this.#hashFor({ ...attempt, tester }, user, digest);
+  }
+
+  #hashFor(attempt: Try, user: User | undefined, digest: string): void {
     const same = this.#jobs.get(digest);
-    const failures = this.#failuresOf(attempt);
-    const isTooMany = failures >= FAILURES_MANY && this.#hasTooMany(attempt);
-    if (isTooMany || (same === undefined && !this.#queue.makeRoom(failures))) {
+    const standing = this.#standingOf(attempt);
+    const isTooMany = this.#standings.hasTooMany(attempt.tester, this.#host.monotonicMs());
+    if (isTooMany || (same === undefined && !this.#queue.makeRoom(standing))) {
       return attempt.done(ClientError.busy);
     }
-    for (const key of underWayKeys(attempt)) {
-      this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);
-    }
-    if (same !== undefined) {
-      same.attempts.push(attempt);
-      return;
-    }
+    this.#standings.enter(attempt.tester);
+    if (same !== undefined) return this.#join(same, attempt, standing);
     const job: Job = { digest, attempts: [attempt] };
     this.#jobs.set(digest, job);
     this.#hash(job, this.#saltsOf(user), 0);
   }
 
-  #failuresOf({ remote }: Attempt): number {
-    return this.#byAddress.count(addressKey(remote), this.#host.monotonicMs());
+  /** It is hashed for both, and as soon as for whoever of them stands better. */
+  #join({ attempts }: Job, attempt: Try, standing: Standing): void {
+    if (compareStandings(standing, this.#standingOf(attempts[0]!)) >= 0) {
+      attempts.push(attempt);
+      return;
+    }
+    attempts.unshift(attempt);
+    this.#queue.reorder();
   }
 
-  #hasTooMany(attempt: Attempt): boolean {
-    const [all, one] = underWayKeys(attempt).map((key) => this.#underWay.get(key) ?? 0);
-    return all! >= UNDER_WAY_MAX || one! >= UNDER_WAY_NAME_MAX;
+  #standingOf({ tester }: Try): Standing {
+    return this.#standings.of(tester, this.#host.monotonicMs());
   }
 
   /**
@@ -228,7 +232,7 @@ export class Authenticator {
       password,
       salt,
       parameters,
-      failures: this.#failuresOf(job.attempts[0]!),
+      standing: () => this.#standingOf(job.attempts[0]!),
       done: (hash) => {
         if (hash === null) return this.#giveUp(job);
         const userId = this.#match(job, hash);
@@ -238,7 +242,7 @@ export class Authenticator {
         for (const attempt of job.attempts) {
           if (userId === 0) this.#fail(attempt);
           else {
-            this.#leave(attempt);
+            this.#standings.leave(attempt.tester);
             attempt.done({ userId });
           }
         }
@@ -250,7 +254,7 @@ export class Authenticator {
   #giveUp({ digest, attempts }: Job): void {
     this.#jobs.delete(digest);
     for (const attempt of attempts) {
-      this.#leave(attempt);
+      this.#standings.leave(attempt.tester);
       attempt.done(ClientError.busy);
     }
   }
@@ -281,27 +285,17 @@ export class Authenticator {
   }
 
   /** It is told so after a while, that nobody can try many. */
-  #fail(attempt: Attempt): void {
+  #fail(attempt: Try): void {
     const nowMs = this.#host.monotonicMs();
     const { remote, name } = attempt;
     const isUser = this.#host.users().idOf(name) !== 0;
-    const digest = this.#passwords.keyedDigest(new TextEncoder().encode(name));
-    const byUserMs = this.#byUser.note(digest, nowMs);
-    const delayMs = Math.max(byUserMs, this.#byAddress.note(addressKey(remote), nowMs));
+    const delayMs = this.#standings.fail(attempt.tester, nowMs);
     this.#delayed.push({ attempt, dueMs: nowMs + delayMs });
     this.#nextDueMs = Math.min(this.#nextDueMs, nowMs + delayMs);
     const message = "A client failed to authenticate";
     // What was typed may be a password in the wrong place: it is named where it is a name.
     const fields: LogEvent["fields"] = isUser ? { remote, user: name } : { remote };
     this.#paced.log("authentication", { level: "warning", message, fields }, nowMs);
-  }
-
-  #leave(attempt: Attempt): void {
-    for (const key of underWayKeys(attempt)) {
-      const left = (this.#underWay.get(key) ?? 1) - 1;
-      if (left === 0) this.#underWay.delete(key);
-      else this.#underWay.set(key, left);
-    }
   }
 
   #digestOf({ name, password }: Attempt): string {
@@ -341,10 +335,4 @@ function dropOldest(known: Map<string, Known>, countMax: number): void {
     known.delete(oldest);
     return;
   }
-}
-
-/** What an attempt counts for: its address, and its name from there. No address has a zero byte in it. */
-function underWayKeys({ remote, name }: Attempt): [string, string] {
-  const address = addressKey(remote);
-  return [address, `${address}\0${name}`];
 }
