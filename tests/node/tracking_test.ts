@@ -190,6 +190,24 @@ Deno.test("a user is told of no keys that it may not read, and nothing once it i
   assert(one.session.isKilled && reader.session.isKilled);
 });
 
+Deno.test("with REDIRECT a connection that is another user's by then is told of no key", () => {
+  const server = new OneServer();
+  const root = client(server, "ACL SETUSER root on >root +@all ~* &*", "AUTH root root");
+  root.ask(words("ACL SETUSER u on >u +@all ~* &*"), words("ACL SETUSER v on >v +@all ~v:* &*"));
+  const id = server.sessions.length + 1;
+  const ear = client(server, "HELLO 3 AUTH u u", "SUBSCRIBE __redis__:invalidate");
+  const one = client(server, "HELLO 3 AUTH u u");
+  one.ask(words(`CLIENT TRACKING ON REDIRECT ${id}`), words("GET a"));
+  root.ask(words("SET a 1"));
+  assertEquals(told(ear), FORGET("a"));
+  one.ask(words("GET a"));
+  ear.ask(words("AUTH v v"));
+  root.ask(words("SET a 2"));
+  assertEquals(told(ear), []);
+  const info = one.ask(words("CLIENT TRACKINGINFO"))[0] as Reply[];
+  assertEquals(info[1], ["on", "broken_redirect"]);
+});
+
 Deno.test("a client that keeps what it reads never keeps what is stale, whatever is sent when", () => {
   const keys = ["a", "b", "c"];
   for (let seed = 0; seed < 150; seed++) {

@@ -45,7 +45,7 @@ class TrackedConnection implements Tracked {
     const connection = this.#connection;
     if (connection === null) return;
     const { redirect } = this.mode;
-    const told = redirect === 0 ? connection : this.#all.connectionOf(redirect);
+    const told = redirect === 0 ? connection : redirectedTo(this.#all, connection, redirect);
     if (told === undefined) return this.#tellBroken(connection);
     if (told.isResp3) told.push(new Message(encodeInvalidation(key)));
     else if (redirect !== 0 && told.has(INVALIDATE_CHANNEL)) {
@@ -58,6 +58,16 @@ class TrackedConnection implements Tracked {
     this.#isToldBroken = true;
     if (connection.isResp3) connection.push(new Message(encodeBrokenRedirect(this.mode.redirect)));
   }
+}
+
+/** Nobody where that connection is gone, or another user's by now: it is told of no key of this one's. */
+function redirectedTo(
+  all: PubSub,
+  { userId }: TrackingConnection,
+  redirect: number,
+): TrackingConnection | undefined {
+  const told = all.connectionOf(redirect);
+  return told?.userId === userId ? told : undefined;
 }
 
 export class ConnectionTracking implements ClientTracking {
@@ -79,7 +89,7 @@ export class ConnectionTracking implements ClientTracking {
 
   get isBroken(): boolean {
     const redirect = this.mode?.redirect ?? 0;
-    return redirect !== 0 && this.#all.connectionOf(redirect) === undefined;
+    return redirect !== 0 && redirectedTo(this.#all, this.#connection, redirect) === undefined;
   }
 
   /** It remembers what it reads. */
