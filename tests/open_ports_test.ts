@@ -61,6 +61,15 @@ Deno.test("open ports: each that leaves loopback is named by the key that opens 
   assertEquals(faultsOf({ adminListen: "0.0.0.0", adminPort: 0 }), [], "there is none");
 });
 
+Deno.test("open ports: the probe port may leave loopback, and takes no other port with it", () => {
+  for (const probeListen of ["0.0.0.0", "::", "10.0.0.5", "db1.example"]) {
+    assertEquals(openIn({ probePort: 4, probeListen }), { faults: [], insecure: [] });
+    assertEquals(faultsOf({ probePort: 4, probeListen, adminListen: "::" }), ["adminListen admin"]);
+  }
+  // Where it listens with the client port, that one is named.
+  assertEquals(faultsOf({ probePort: 4, clientListen: "::" }), ["clientListen client"]);
+});
+
 Deno.test("open ports: the secret protects the log port, and no other", () => {
   const every = { hostname: "db1", adminListen: "0.0.0.0" };
   assertEquals(faultsOf(every, {}, true), ["hostname client", "adminListen admin"]);

@@ -1,5 +1,6 @@
 /** A server whose ports are open to the network and protected: who is answered there, and who is not. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { freePorts } from "../../bench/free_ports.ts";
 import { TestCa } from "../../bench/test_ca.ts";
 import { ask, type Reply, type TlsOptions } from "../../client/mod.ts";
 import { cli } from "./cli_process.ts";
@@ -26,6 +27,12 @@ async function greeting(hostname: string, port: number, ca: string): Promise<str
   }
 }
 
+/** Status and body of a plain request from elsewhere. */
+async function probed(port: number, path: string): Promise<[number, string]> {
+  const response = await fetch(`http://${own}:${port}${path}`);
+  return [response.status, await response.text()];
+}
+
 clusterTest(
   "open network: by TLS, and then by users and a token, whoever else is elsewhere is refused",
   {
@@ -43,8 +50,14 @@ clusterTest(
     const files = { cert: "server-1.pem", key: "server-1.key", ca: "ca.pem" };
     Deno.writeTextFileSync(`${cluster.directory}/token`, `${TOKEN}\n`, { mode: 0o600 });
     const server = cluster.server(1);
+    const probePort = freePorts(1)[0]!;
     cluster.writeConfig({
-      servers: { clientListen: "0.0.0.0", adminListen: "0.0.0.0", adminPort: server.adminPort },
+      servers: {
+        clientListen: "0.0.0.0",
+        adminListen: "0.0.0.0",
+        adminPort: server.adminPort,
+        probePort,
+      },
       file: { tls: files, adminTokenFile: "token" },
     });
     server.start();
@@ -92,6 +105,12 @@ clusterTest(
       await server.process.logged("Serving", 30_000);
       assertEquals(await get({ Authorization: `Bearer ${TOKEN}-2` }), 401);
       assertEquals(await get({ Authorization: `Bearer ${TOKEN}-3` }), 200);
+      // Beside it the probe port: plain, without the token, and it shows nothing else.
+      assertEquals(await probed(probePort, "/livez"), [200, "ok\n"]);
+      assertEquals(await probed(probePort, "/readyz"), [200, "ok\n"]);
+      for (const path of ["/", "/metrics", "/status", "/events", "/config"]) {
+        assertEquals((await probed(probePort, path))[0], 404, path);
+      }
     } finally {
       http.close();
     }
