@@ -6,6 +6,7 @@ import {
   parametersOf,
   SCRYPT,
 } from "../../lib/node/security/authenticator.ts";
+import { UserCommands } from "../../lib/node/security/user_commands.ts";
 import { NameFailures } from "../../lib/node/security/failures.ts";
 import {
   HASH_WAIT_MS_MAX,
@@ -16,6 +17,7 @@ import type { LogEvent } from "../../lib/node/api.ts";
 import type { Modification } from "../../lib/kv/users/user_changes.ts";
 import { Users } from "../../lib/kv/users/users.ts";
 import { Random } from "../../lib/util/random.ts";
+import type { UserAnswer } from "../../lib/wire/acl.ts";
 import { ClientError } from "../../lib/wire/command_batch.ts";
 import { assert, assertEquals } from "@std/assert";
 import { FakePasswords } from "./fake_passwords.ts";
@@ -543,6 +545,29 @@ Deno.test("whose address failed least is looked at first, and takes another's pl
   door.settle();
   assertEquals(user.outcome, { userId: 1 });
   assertEquals(guesses.filter(({ outcome }) => outcome === null).length, HASHES_WAITING_MAX);
+});
+
+Deno.test("who changes a user comes before all who are not let in yet, and takes another's place where all are taken", () => {
+  const door = new Door();
+  door.make("root", "root");
+  door.hashMs = 50;
+  const guesses = Array.from({ length: HASHES_WAITING_MAX + 1 }, (_, i) => {
+    return begin(door, "root", `no ${i}`, `10.0.${i}.1:1`);
+  });
+  const commands = new UserCommands(
+    { users: () => door.users, monotonicMs: () => door.nowMs, log: () => {} },
+    door.queue,
+    new Random(2),
+  );
+  let answer: UserAnswer | ClientError | null = null;
+  const request = { name: "alice", rules: ["on", ">secret"], byUserId: 1, reset: null };
+  assertEquals(commands.change(request, (given) => answer = given), null);
+  assertEquals(guesses.filter(({ outcome }) => outcome === ClientError.busy).length, 1);
+  door.settle();
+  assertEquals(answer, null);
+  door.pass(200);
+  door.settle();
+  assertEquals((answer as UserAnswer | null)?.kind, "write");
 });
 
 Deno.test("where the system can't hash nobody gets in and nobody has failed: busy, and the next one is hashed", () => {

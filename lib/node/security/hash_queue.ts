@@ -28,8 +28,8 @@ export interface Standing {
   readonly failures: number;
 }
 
-/** Of who has failed at nothing. */
-export const GOOD_STANDING: Standing = { isSuspect: false, failures: 0 };
+/** Of who is let in already, and changes a user: before all who are not. */
+export const LET_IN: Standing = { isSuspect: false, failures: -1 };
 
 /** What is to be hashed, and with what. */
 export interface HashJob {

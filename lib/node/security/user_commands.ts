@@ -18,7 +18,7 @@ import { LogPace } from "../reports/log_pace.ts";
 import { PASSWORD_BYTES_MAX, ruleProblem, type UserAnswer } from "../../wire/acl.ts";
 import { ClientError } from "../../wire/command_batch.ts";
 import { drawSalt, isSame, parametersOf, SCRYPT } from "./authenticator.ts";
-import { GOOD_STANDING, type HashQueue } from "./hash_queue.ts";
+import { type HashQueue, LET_IN } from "./hash_queue.ts";
 
 /** Passwords that one change adds and removes, at most: each is to be hashed. */
 const PASSWORDS_MAX = 16;
@@ -104,7 +104,7 @@ export class UserCommands {
     if (hashes > PASSWORDS_MAX) {
       return { kind: "wrongRule", why: `-ERR more than ${PASSWORDS_MAX} passwords at once` };
     }
-    if (!this.#queue.makeRoom(GOOD_STANDING)) return ClientError.busy;
+    if (!this.#queue.makeRoom(LET_IN)) return ClientError.busy;
     this.#hash(request, steps, 0, [], answer);
     return null;
   }
@@ -143,7 +143,7 @@ export class UserCommands {
       password,
       salt,
       parameters: parametersOf(SCRYPT),
-      standing: () => GOOD_STANDING,
+      standing: () => LET_IN,
       done: (hash) => {
         if (hash === null) return answer(ClientError.busy);
         next({ kind: "addPassword", password: { ...SCRYPT, salt, hash } });
@@ -165,7 +165,7 @@ export class UserCommands {
       password,
       salt: one.salt,
       parameters: parametersOf(one),
-      standing: () => GOOD_STANDING,
+      standing: () => LET_IN,
       done: (hash) => {
         if (hash === null) return answer(ClientError.busy);
         // As a rule all have the same salt, and this one hash tells of all.
