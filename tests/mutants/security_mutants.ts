@@ -96,9 +96,9 @@ export const SECURITY: readonly TestedMutant[] = [
     AUTHENTICATOR,
     "answers to failures take longer and longer; the right password is never delayed",
   ], [
-    "node/security/authenticator.ts",
-    "    const delayMs = Math.max(byUserMs, this.#byAddress.note(addressKey(remote), nowMs));",
-    "    const delayMs = Math.min(1, byUserMs, this.#byAddress.note(addressKey(remote), nowMs));",
+    "node/security/standings.ts",
+    "    return Math.max(byNameMs, this.#byAddress.note(address, nowMs));",
+    "    return Math.min(1, byNameMs, this.#byAddress.note(address, nowMs));",
   ]),
   tested([
     "failures-by-ipv6",
@@ -107,8 +107,8 @@ export const SECURITY: readonly TestedMutant[] = [
     "failures of one IPv6 network count together, those of IPv4 addresses apart",
   ], [
     "util/address.ts",
-    '  if (!host.includes(":")) return host;\n',
-    "  if (host.length > 0) return host;\n",
+    '  return host.includes(":") ? `${groupsOf(host).slice(0, 4)',
+    '  return host.includes("::0") ? `${groupsOf(host).slice(0, 4)',
   ]),
   tested([
     "queued-unjudged",
