@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { ScryptParameters } from "../../lib/host/ports.ts";
 import { SystemPasswords } from "../../lib/host/system_passwords.ts";
 import { decodePassword, encodePassword } from "../../lib/kv/users/user.ts";
-import { LET_IN, HashQueue } from "../../lib/node/security/hash_queue.ts";
+import { HashQueue, LET_IN } from "../../lib/node/security/hash_queue.ts";
 import { ByteFormatError, ByteReader, ByteWriter } from "../../lib/util/bytes.ts";
 
 const BYTES = new Uint8Array(16).fill(1);
