@@ -318,7 +318,7 @@ export const SECURITY: readonly TestedMutant[] = [
     "guesses-in-the-larger-budget",
     "However often a network failed, its passwords are hashed as those of others",
     AUTHENTICATOR,
-    "wrong passwords of a network that failed often take three per cent of a processor, from however many " +
+    "wrong passwords of a network that failed often take two per cent of a processor, from however many " +
     "of its addresses",
   ], [
     "node/security/standings.ts",

@@ -395,12 +395,12 @@ function flooded(addresses = 50, name = "user0"): { door: Door; flood: Flood; na
   return { door, flood, names };
 }
 
-Deno.test("wrong passwords of a network that failed often take three per cent of a processor, from however many of its addresses", () => {
+Deno.test("wrong passwords of a network that failed often take two per cent of a processor, from however many of its addresses", () => {
   const { door, flood } = flooded();
   const [startedMs, before] = [door.nowMs, door.passwords.hashes];
   flood.pass(66_000);
   const share = (door.passwords.hashes - before) * door.hashMs / (door.nowMs - startedMs);
-  assert(share > 0.028 && share < 0.0315, `${share}`);
+  assert(share > 0.0185 && share < 0.021, `${share}`);
 });
 
 Deno.test("in a flood a user from another network is let in by the next hash or the one after, also whose name it is for", () => {
@@ -418,7 +418,7 @@ Deno.test("in a flood from its own network a user whose address did not fail wai
   for (const [i, name] of names.entries()) {
     flood.pass(17 * i);
     const { hashes, tookMs } = flood.enter(name, `10.0.0.${100 + i}:1`);
-    assert(hashes <= 2 && tookMs <= 1_750, `${name}: ${hashes} hashes, ${tookMs} ms`);
+    assert(hashes <= 2 && tookMs <= 2_600, `${name}: ${hashes} hashes, ${tookMs} ms`);
   }
 });
 
@@ -452,8 +452,8 @@ Deno.test("of many that one address sends at once, those after eight failures ar
     door.settle();
     door.pass(1);
   }
-  // Eight in two seconds, and the rest one in 1.65 s.
-  assertEquals(door.passwords.hashes, 8 + 5);
+  // Eight in two seconds, and the rest one in 2.5 s.
+  assertEquals(door.passwords.hashes, 8 + 3);
   const user = begin(door, "alice", "secret", "10.9.9.9:1");
   door.settle();
   assertEquals(user.outcome, { userId: 1 });

@@ -1,8 +1,8 @@
 /**
  * Passwords to be hashed, one at a time: each takes 16 MiB and some tens of ms of a processor, and
  * whoever can connect may ask for it. So after one that came to nothing the next has to wait, by two budgets.
- * Those of networks that failed often lately wait 32 times as long as the last of them took: however many
- * they try, three per cent of a processor go into them. (Where there are two processors, what takes a fifth
+ * Those of networks that failed often lately wait 49 times as long as the last of them took: however many
+ * they try, two per cent of a processor go into them. (Where there are two processors, what takes a fifth
  * of the time from one of them is felt by a fifth of all commands, and so is most of their p99.) The others
  * wait four times as long as the last of theirs took: whoever guesses from ever new networks is looked at
  * in a fifth of the time. Neither budget waits for the other.
@@ -18,7 +18,7 @@ export const HASHES_WAITING_MAX = 64;
 export const HASH_WAIT_MS_MAX = 10_000;
 /** How much longer than a hash that came to nothing the pause after it is. */
 const REST_FACTOR = 4;
-const SUSPECT_REST_FACTOR = 32;
+const SUSPECT_REST_FACTOR = 49;
 
 /** How whoever asks for a hash stands with this server. */
 export interface Standing {
