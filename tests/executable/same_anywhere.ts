@@ -30,6 +30,7 @@ export const SAME_ANYWHERE: Readonly<Record<string, string>> = {
   "cluster_file_test.ts": AGREEMENT,
   "cluster_version_test.ts": AGREEMENT,
   "dropped_packets_test.ts": AGREEMENT,
+  "genpass_redis_test.ts": STORE,
   "haproxy_test.ts": OTHERS,
   "harness_test.ts": NO_SERVER,
   "history_test.ts": AGREEMENT,
