@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, Refused, Unknown } from "../../client/mod.ts";
 import { clusterTest, type Server } from "./harness.ts";
 import { eventually } from "./patience.ts";
-import { RedisSocket } from "./redis_socket.ts";
+import { encodeRequest, RedisSocket } from "./redis_socket.ts";
 
 const KEYS = 400;
 const KILLS = 2;
@@ -100,5 +100,54 @@ clusterTest(
     }
     assert(last.includes("raftkv.watch") && last.includes("COMPACTED"), last.slice(0, 200));
     assertEquals(await slow.ask("GET", "small"), "1999");
+  },
+);
+
+/** Of 10,000 watches, by docs/watches.md: their keys, themselves, and what is kept of each of their keys. */
+const WATCHES_BYTES = 10_000 * (16 + 400 + 2_048);
+const HISTORY_BYTES = 4_194_304;
+const OUTPUT_BYTES = 262_144;
+/** What a process of this kind holds more or less from one moment to another. */
+const SLACK_BYTES = 67_108_864;
+
+clusterTest(
+  "process: 10,000 watches, of which one never reads, take what they may",
+  { size: 1, deadlineMs: 240_000 },
+  async (cluster) => {
+    await cluster.startAll();
+    const leader = await cluster.waitForLeader();
+    using writer = await RedisSocket.connect(leader.clientPort);
+    const value = "v".repeat(100_000);
+    const writeMuch = async () => {
+      for (let i = 0; i < 2_000; i++) {
+        assertEquals(await writer.ask("SET", `k${i % 10}`, value), "OK");
+      }
+    };
+    await writeMuch();
+    const before = leader.process.residentBytes();
+    const sockets: RedisSocket[] = [];
+    try {
+      for (let i = 0; i < 10; i++) {
+        const socket = await RedisSocket.connect(leader.clientPort);
+        sockets.push(socket);
+        for (let n = 0; n < (i === 0 ? 999 : 1_000); n++) {
+          const name = n % 2 === 0 ? `c${i}w${n}` : `c${i}w${n}*`;
+          assert(Array.isArray(await socket.ask("RAFTKV.WATCH", name)));
+        }
+      }
+      // Of everything: it is told 200 MB, and takes none of it.
+      assert(Array.isArray(await sockets[0]!.ask("RAFTKV.WATCH", "*")));
+      await writeMuch();
+      const after = leader.process.residentBytes();
+      if (before === null || after === null) return;
+      const grown = after - before;
+      const most = WATCHES_BYTES + HISTORY_BYTES + OUTPUT_BYTES + value.length + SLACK_BYTES;
+      assert(grown < most, `memory grew by ${grown} bytes`);
+      // Another one of them is told what it is for.
+      await writer.write(encodeRequest(["SET", "c9w0", "x"]));
+      assert((await sockets[9]!.readRaw()).includes("c9w0"));
+    } finally {
+      for (const socket of sockets) socket.close();
+    }
   },
 );
