@@ -42,6 +42,8 @@ const HELP = `deno task bench [flags]
   --without LIST       of redis, etcd and lines
   --chart FILE         (docs/charts/speed.svg)
   --json FILE          (docs/charts/speed.json)
+  --large              sets of 64 KiB and 1 MiB by 10 clients instead, 100 keys, without etcd and
+                       lines; changes no file in docs
   --quick              one round of one second with fewer keys; changes no file in docs
 `;
 
@@ -52,6 +54,12 @@ const ROWS: readonly Row[] = [
   row("GET, 100 clients", "GET", 100, 1, 100, { etcd: 12, redis: 0.7 }),
   row("GET, 100 clients x 16", "GET", 100, 16, 1_000, { redis: 0.7 }),
 ];
+/** Each key is set to a value of its own length by the row that draws it. */
+const LARGE_ROWS: readonly Row[] = [
+  largeRow("SET of 64 KiB, 10 clients", 65_536),
+  largeRow("SET of 1 MiB, 10 clients", 1_048_576),
+];
+const LARGE_KEYS = 100;
 const PROJECT = new URL("../", import.meta.url).pathname;
 const ETCD_LOAD_SCRIPT = `${PROJECT}../shared/bench/etcd-load/build.sh`;
 const QUICK_KEYS = 10_000;
@@ -67,6 +75,10 @@ function row(
   wanted: Row["wanted"],
 ): Row {
   return { title, test, connections, pipeline, etcdClients, wanted };
+}
+
+function largeRow(title: string, valueBytes: number): Row {
+  return { ...row(title, "SET", 10, 1, 10, { redis: 0.6 }), valueBytes };
 }
 
 interface Options {
@@ -116,12 +128,16 @@ async function startSubjects(
   return raftkv;
 }
 
-async function measure(subjects: readonly SpeedSubject[], rounds: number): Promise<RowResult[]> {
-  const cells = ROWS.map(() =>
+async function measure(
+  subjects: readonly SpeedSubject[],
+  rows: readonly Row[],
+  rounds: number,
+): Promise<RowResult[]> {
+  const cells = rows.map(() =>
     Object.fromEntries(subjects.map(({ name }) => [name, [] as Cell[]])) as Record<string, Cell[]>
   );
   for (let round = 1; round <= rounds; round++) {
-    for (const [i, row] of ROWS.entries()) {
+    for (const [i, row] of rows.entries()) {
       const rates: string[] = [];
       // What one leaves behind, such as dirty pages, must not always meet the same one.
       for (const subject of round % 2 === 1 ? subjects : subjects.toReversed()) {
@@ -132,7 +148,7 @@ async function measure(subjects: readonly SpeedSubject[], rounds: number): Promi
       console.error(`round ${round}, ${row.title}: ${rates.join(", ")}`);
     }
   }
-  return ROWS.map((row, i) => ({ row, cells: cells[i]! }));
+  return rows.map((row, i) => ({ row, cells: cells[i]! }));
 }
 
 interface ReadBack {
@@ -150,15 +166,18 @@ async function readBack(
   raftkv: RaftkvSpeed,
   lines: RaftkvLines | null,
   keys: number,
+  valueBytesMax: number,
 ): Promise<ReadBack> {
   const deadlineMs = performance.now() + SETTLE_MS;
   const { cluster } = raftkv;
-  let servers = await Promise.all(cluster.addresses.map(readContents));
+  const readAll = () =>
+    Promise.all(cluster.addresses.map((address) => readContents(address, valueBytesMax)));
+  let servers = await readAll();
   const agree = () =>
     servers.every((one) => one.digest === servers[0]!.digest && one.keys === servers[0]!.keys);
   while (!agree() && performance.now() < deadlineMs) {
     await pauseMs(POLL_MS);
-    servers = await Promise.all(cluster.addresses.map(readContents));
+    servers = await readAll();
   }
   const versions = await sumVersions(await raftkv.leader(), keys);
   const setsLeast = raftkv.setsDone[0] + (lines?.acknowledgedSets ?? 0);
@@ -208,35 +227,42 @@ async function main(): Promise<void> {
     without: "",
     chart: "",
     json: "",
+    large: false,
     quick: false,
   });
   if (!await isInstalled("redis-benchmark")) {
     throw new Error("redis-benchmark is needed (Debian's package redis-tools)");
   }
-  const workload = flags.quick
-    ? { keys: QUICK_KEYS, valueBytes: flags.valueBytes, seconds: 1 }
-    : flags;
+  const rows = flags.large ? LARGE_ROWS : ROWS;
+  const keys = flags.large ? LARGE_KEYS : flags.quick ? QUICK_KEYS : flags.keys;
+  const workload = {
+    keys,
+    valueBytes: flags.valueBytes,
+    seconds: flags.quick ? 1 : flags.seconds,
+  };
   const rounds = flags.quick ? 1 : flags.rounds;
   const machine = await describeMachine(flags.directory);
   const scratch = Deno.makeTempDirSync({ prefix: "raftkv-bench-" });
   const subjects: SpeedSubject[] = [];
   try {
-    const without = flags.without.split(",");
+    const without = flags.without.split(",").concat(flags.large ? ["etcd", "lines"] : []);
     const options = { ...flags, executable: flags.executable || undefined, without };
     const raftkv = await startSubjects(options, workload, subjects, scratch);
     for (const subject of subjects) {
       console.error(`filling ${subject.title} ...`);
       await subject.fill();
     }
-    const results = await measure(subjects, rounds);
+    const results = await measure(subjects, rows, rounds);
     print(results, subjects, machine);
     const lines = subjects.find((subject) => subject instanceof RaftkvLines) ?? null;
-    const contents = await readBack(raftkv, lines as RaftkvLines | null, workload.keys);
+    const { valueBytes, seconds } = workload;
+    const valueBytesMax = Math.max(...rows.map((row) => row.valueBytes ?? valueBytes));
+    const contents = await readBack(raftkv, lines as RaftkvLines | null, keys, valueBytesMax);
     printReadBack(contents);
-    const { keys, valueBytes, seconds } = workload;
     const settings = { rounds, keys, valueBytes, seconds, isCompiled: flags.executable !== "" };
     const json = { benchmark: "speed", machine, settings, results, readBack: contents };
-    writeResults("speed", flags, json, speedChart(results, subjects, machine));
+    const files = { ...flags, quick: flags.quick || flags.large };
+    writeResults("speed", files, json, speedChart(results, subjects, machine));
     if (!contents.isRight) Deno.exitCode = 1;
   } finally {
     for (const subject of subjects) await subject.stop();

@@ -10,6 +10,8 @@ import { keyName } from "./writes.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const KEYS_PER_REQUEST = 1_000;
+/** Of large values, fewer keys: about so many bytes a reply. */
+const REPLY_BYTES = 4_194_304;
 const encoder = new TextEncoder();
 
 export interface Contents {
@@ -40,8 +42,15 @@ async function count(source: ByteSource, type: "*" | "$"): Promise<number> {
   throw new Error(`A server answered ${JSON.stringify(line)} where ${type} was expected`);
 }
 
-/** Reads all that one server holds; a follower is asked for what it has applied. */
-export async function readContents(address: Address): Promise<Contents> {
+/**
+ * Reads all that one server holds; a follower is asked for what it has applied. No value is longer than
+ * `valueBytesMax`.
+ */
+export async function readContents(
+  address: Address,
+  valueBytesMax = REPLY_BYTES / KEYS_PER_REQUEST,
+): Promise<Contents> {
+  const atATime = Math.max(1, Math.min(KEYS_PER_REQUEST, Math.floor(REPLY_BYTES / valueBytesMax)));
   const conn = await connectWithin(address, CONNECT_TIMEOUT_MS);
   const source = new ByteSource(conn);
   try {
@@ -58,9 +67,11 @@ export async function readContents(address: Address): Promise<Contents> {
       for (let left = await count(source, "*"); left > 0; left--) {
         found.push((await source.bytesAndLineEnd(await count(source, "$"))).slice());
       }
-      if (found.length > 0) await writeAll(conn, request("MGET", ...found));
-      const values = found.length === 0 ? 0 : await count(source, "*");
-      for (let i = 0; i < values; i++) {
+      for (let i = 0; i < found.length; i++) {
+        if (i % atATime === 0) {
+          await writeAll(conn, request("MGET", ...found.slice(i, i + atATime)));
+          await count(source, "*");
+        }
         const length = await count(source, "$");
         if (length < 0) throw new Error("A key that was listed has no value");
         const value = await source.bytesAndLineEnd(length);

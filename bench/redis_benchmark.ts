@@ -28,6 +28,9 @@ export interface RedisBenchmarkResult {
 const PROBE_REQUESTS_PER_SLOT = 50;
 const PROBE_REQUESTS_MIN = 500;
 const REQUESTS_MIN = 1_000;
+/** Of values above the first, both are as many requests as come to the second. */
+const LARGE_VALUE_BYTES = 32_768;
+const LARGE_PROBE_BYTES = 67_108_864;
 
 /** @throws {Error} where redis-benchmark fails, a server's refusal included. */
 export async function runRedisBenchmark(
@@ -50,8 +53,12 @@ export async function runRedisBenchmark(
 
 /** How many requests the short run makes. */
 export function probeRequests(
-  { connections, pipeline }: Pick<RedisBenchmarkOptions, "connections" | "pipeline">,
+  { connections, pipeline, valueBytes }: Pick<
+    RedisBenchmarkOptions,
+    "connections" | "pipeline" | "valueBytes"
+  >,
 ): number {
+  if (valueBytes >= LARGE_VALUE_BYTES) return Math.ceil(LARGE_PROBE_BYTES / valueBytes);
   return PROBE_REQUESTS_MIN + connections * pipeline * PROBE_REQUESTS_PER_SLOT;
 }
 
@@ -62,7 +69,8 @@ export async function requestsFor(
 ): Promise<number> {
   const probe = probeRequests(options);
   const { perSecond } = await runRedisBenchmark({ ...options, requests: probe });
-  return Math.max(REQUESTS_MIN, Math.round(perSecond * seconds));
+  const least = options.valueBytes >= LARGE_VALUE_BYTES ? probe : REQUESTS_MIN;
+  return Math.max(least, Math.round(perSecond * seconds));
 }
 
 /**

@@ -32,6 +32,8 @@ export interface Row {
   readonly pipeline: number;
   /** Clients of etcd, which has no pipeline. */
   readonly etcdClients: number;
+  /** Where it is not the workload's. */
+  readonly valueBytes?: number;
   /** What raftkv is to reach, as a multiple of the others. */
   readonly wanted: { readonly etcd?: number; readonly redis?: number };
 }
@@ -75,12 +77,13 @@ class RedisBenchmarkLoad {
   }
 
   async run(row: Row, port: () => Promise<number>): Promise<Cell> {
-    const { keys, valueBytes, seconds } = this.#workload;
+    const { keys, seconds } = this.#workload;
+    const { valueBytes = this.#workload.valueBytes } = row;
     for (let attempt = 1;; attempt++) {
       const load = { ...row, keys, valueBytes, port: await port() };
       try {
         const last = this.#lastPerSecond.get(row);
-        if (last === undefined) this.#count(row, probeRequests(row));
+        if (last === undefined) this.#count(row, probeRequests(load));
         const requests = last === undefined
           ? await requestsFor(seconds, load)
           : Math.round(last * seconds);
