@@ -72,6 +72,7 @@ export function elapse(state: NodeState, evaluator: Evaluator, nowMs: number): v
   evaluator.elapse(nowMs);
   state.boundedClients?.elapse(nowMs);
   state.sessions.checkDeadlines(nowMs, state.options.config.timing);
+  state.sessionLimits.batches.spares.elapse(nowMs);
   state.shutdown?.elapse(nowMs, state.replica);
 }
 

@@ -2,12 +2,15 @@
  * The bytes that a connection has received and that are not used up yet: `bytes[start, end)`.
  *
  * Memory follows what was received, not what was announced: however much is asked for, the buffer
- * never grows to more than four times what it holds (or its size when empty), so an announced
- * megabyte that never comes costs nothing. Once empty it goes back to one of two sizes: small, for
- * most connections are idle and a read is under way on each, or large enough to take many pipelined
- * commands at once, from the first read that filled it until reads have long been short.
+ * never grows to more than four times what it holds (or its size when empty), or than the largest
+ * command that came whole while the connection was busy. So an announced megabyte that never comes
+ * costs nothing, and one that follows another is read in one piece. Once empty it goes back to one of
+ * two sizes: small, for most connections are idle and a read is under way on each, or large enough to
+ * take many pipelined commands at once, from the first read that filled it until reads have long been
+ * short.
  */
 import { assert, broken } from "./assert.ts";
+import type { SpareBuffers } from "./spare_buffers.ts";
 
 /** How far ahead of the bytes that it holds the buffer may grow. */
 const GROWTH_FACTOR = 4;
@@ -18,6 +21,8 @@ const IDLE_BYTES = 2_048;
 const BUSY_FACTOR = 8;
 /** So many reads in a row that a small buffer would have taken make it small again. */
 const SHORT_READS = 64;
+/** Larger buffers are shared with other connections: they are in use only while a command arrives. */
+const SHARED_BYTES_MIN = 32_768;
 
 export class InputBuffer {
   bytes: Uint8Array;
@@ -28,14 +33,23 @@ export class InputBuffer {
   readonly #bytesMin: number;
   readonly #bytesBusy: number;
   readonly #bytesMax: number;
+  readonly #spares: SpareBuffers | null;
+  /** The buffer for what is short, while a shared one takes its place. */
+  #own: Uint8Array | null = null;
+  /** The most that was used up at once since the connection became busy. */
+  #provenBytes = 0;
   #isBusy = false;
   #shortReads = 0;
 
   /**
    * Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle, and
-   * eight times as much when busy.
+   * eight times as much when busy. Large buffers come from `spares`, where there are any.
    */
-  constructor(bytesMax: number, bytesMin: number = Math.min(IDLE_BYTES, bytesMax)) {
+  constructor(
+    bytesMax: number,
+    bytesMin: number = Math.min(IDLE_BYTES, bytesMax),
+    spares: SpareBuffers | null = null,
+  ) {
     assert(
       Number.isSafeInteger(bytesMin) && bytesMin > 0 && bytesMax >= bytesMin,
       `Cannot make an input buffer of ${bytesMin} to ${bytesMax} bytes`,
@@ -43,12 +57,18 @@ export class InputBuffer {
     this.#bytesMin = bytesMin;
     this.#bytesBusy = Math.min(bytesMin * BUSY_FACTOR, bytesMax);
     this.#bytesMax = bytesMax;
+    this.#spares = spares;
     this.bytes = new Uint8Array(bytesMin);
   }
 
   /** How many bytes wait to be consumed. */
   get length(): number {
     return this.end - this.start;
+  }
+
+  /** Bytes of memory that it takes. */
+  get heldBytes(): number {
+    return this.bytes.length + (this.#own === null ? 0 : this.#own.length);
   }
 
   /** True where not one more byte fits: something has to be consumed before the next `space()`. */
@@ -65,13 +85,11 @@ export class InputBuffer {
     if (this.full) broken(`The input buffer is full at ${this.#bytesMax} bytes: consume first`);
     const held = this.length;
     const empty = this.#bytesWhenEmpty();
-    const ahead = Math.max(empty, held * GROWTH_FACTOR);
+    const ahead = Math.max(empty, held * GROWTH_FACTOR, this.#provenBytes);
     const wanted = Math.min(Math.max(held + Math.max(minimum, 1), empty), ahead, this.#bytesMax);
     if (wanted > this.bytes.length) {
       const capacity = Math.min(Math.max(wanted, this.bytes.length * 2), ahead, this.#bytesMax);
-      const grown = new Uint8Array(capacity);
-      grown.set(this.bytes.subarray(this.start, this.end));
-      this.bytes = grown;
+      this.#growTo(capacity);
       this.#heldAtFront(held);
     } else if (this.start > 0 && this.start + wanted > this.bytes.length) {
       this.bytes.copyWithin(0, this.start, this.end);
@@ -93,6 +111,7 @@ export class InputBuffer {
     } else if (this.#isBusy) {
       this.#shortReads = count < this.#bytesMin ? this.#shortReads + 1 : 0;
       this.#isBusy = this.#shortReads < SHORT_READS;
+      if (!this.#isBusy) this.#provenBytes = 0;
     }
   }
 
@@ -102,11 +121,33 @@ export class InputBuffer {
       broken(`Cannot consume ${count} bytes: ${this.length} are there`);
     }
     this.start += count;
+    if (this.#isBusy && count > this.#provenBytes) this.#provenBytes = count;
     if (this.start < this.end) return;
     this.start = 0;
     this.end = 0;
     const bytes = this.#bytesWhenEmpty();
-    if (this.bytes.length > bytes) this.bytes = new Uint8Array(bytes);
+    if (this.bytes.length <= bytes) return;
+    const own = this.#own;
+    this.#giveBack();
+    this.bytes = own !== null && own.length === bytes ? own : new Uint8Array(bytes);
+  }
+
+  /** Continues in a larger buffer, with what it holds at the front. */
+  #growTo(capacity: number): void {
+    const spares = capacity < SHARED_BYTES_MIN ? null : this.#spares;
+    const grown = spares === null ? new Uint8Array(capacity) : spares.take(capacity);
+    grown.set(this.bytes.subarray(this.start, this.end));
+    const isOwn = this.#own === null && this.bytes.length <= this.#bytesBusy;
+    const own = isOwn && spares !== null ? this.bytes : this.#own;
+    this.#giveBack();
+    this.bytes = grown;
+    this.#own = own;
+  }
+
+  /** Gives up a shared buffer; what it holds is elsewhere by now. */
+  #giveBack(): void {
+    if (this.#own !== null) this.#spares?.give(this.bytes);
+    this.#own = null;
   }
 
   #bytesWhenEmpty(): number {

@@ -3,6 +3,7 @@
  * back, with what the session has to know of each in plain arrays. Reused from chunk to chunk.
  */
 import { ByteWriter } from "../util/bytes.ts";
+import { SpareBuffers } from "../util/spare_buffers.ts";
 
 /** What the session does with a command. */
 export const Action = {
@@ -112,9 +113,24 @@ export class CommandBatch {
   /** Its number (kv/users/command_numbers.ts), where permissions are asked later; 0 elsewhere. */
   readonly commands: Uint16Array = new Uint16Array(BATCH_COMMANDS_MAX);
 
+  readonly #ownBytes = this.bytes.bytes;
+
   clear(): void {
     this.count = 0;
     this.bytes.clear();
+  }
+
+  /** An empty batch continues in this buffer, for a large command. */
+  useBuffer(buffer: Uint8Array): void {
+    this.bytes.bytes = buffer;
+  }
+
+  /** And in its own again; returns the other one, null where it had none. */
+  giveBuffer(): Uint8Array | null {
+    const { bytes } = this.bytes;
+    if (bytes === this.#ownBytes) return null;
+    this.bytes.bytes = this.#ownBytes;
+    return bytes;
   }
 
   /** Adds what was encoded into `bytes` since `start` (or nothing, for a refusal). */
@@ -130,9 +146,9 @@ export class CommandBatch {
 }
 
 /**
- * Free batches beyond this are left to the collector, and so are those whose bytes outgrew this. In one
- * turn of the loop each connection that has sent something uses one: of fewer, the rest would be made
- * again every turn, 16 KiB each.
+ * Free batches beyond this are left to the collector; those whose bytes outgrew this give up their buffer.
+ * In one turn of the loop each connection that has sent something uses one: of fewer, the rest would be
+ * made again every turn, 16 KiB each.
  */
 const FREE_BATCHES_MAX = 256;
 const FREE_BATCH_BYTES_MAX = 32_768;
@@ -143,16 +159,24 @@ const FREE_BATCH_BYTES_MAX = 32_768;
  */
 export class BatchPool {
   readonly #free: CommandBatch[] = [];
+  /** For large commands, on their way in and encoded. */
+  readonly spares = new SpareBuffers();
 
-  /** An empty batch. */
-  take(): CommandBatch {
-    return this.#free.pop() ?? new CommandBatch();
+  /** An empty batch, for commands that came in so many bytes. */
+  take(inputBytes = 0): CommandBatch {
+    const batch = this.#free.pop() ?? new CommandBatch();
+    // Most commands get shorter where they are encoded.
+    if (inputBytes > FREE_BATCH_BYTES_MAX) batch.useBuffer(this.spares.take(inputBytes));
+    return batch;
   }
 
   /** Takes a batch back; whoever gives it must not touch it any more. */
   give(batch: CommandBatch): void {
     batch.clear();
-    if (this.#free.length === FREE_BATCHES_MAX) return;
-    if (batch.bytes.bytes.length <= FREE_BATCH_BYTES_MAX) this.#free.push(batch);
+    if (batch.bytes.bytes.length > FREE_BATCH_BYTES_MAX) {
+      const buffer = batch.giveBuffer();
+      if (buffer !== null) this.spares.give(buffer);
+    }
+    if (this.#free.length < FREE_BATCHES_MAX) this.#free.push(batch);
   }
 }

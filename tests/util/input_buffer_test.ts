@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { InputBuffer } from "../../lib/util/input_buffer.ts";
 import { Random } from "../../lib/util/random.ts";
+import { SpareBuffers } from "../../lib/util/spare_buffers.ts";
 
 function put(input: InputBuffer, count: number, minimum = 1): void {
   for (let left = count; left > 0;) {
@@ -92,4 +93,64 @@ Deno.test("input buffer: wrong counts are refused", () => {
   assertThrows(() => input.consume(1), Error, "Cannot consume 1 bytes");
   assertThrows(() => new InputBuffer(5, 10), Error, "Cannot make an input buffer");
   assertThrows(() => new InputBuffer(5, 0), Error, "Cannot make an input buffer");
+});
+
+Deno.test("input buffer: the next command as long as one before is read in one piece, in the same memory", () => {
+  const spares = new SpareBuffers();
+  const input = new InputBuffer(2_000_000, 1024, spares);
+  put(input, 1024);
+  put(input, 98_976, 98_976);
+  const { buffer } = input.bytes;
+  input.consume(100_000);
+  // On its way it was in a shorter one.
+  const shorter = 32_768;
+  assertEquals([input.bytes.length, input.heldBytes], [8192, 8192]);
+  assertEquals(spares.bytes, shorter + buffer.byteLength);
+  put(input, 2000);
+  const space = input.space(98_000);
+  assertEquals([space.length, input.bytes.buffer === buffer], [98_000, true]);
+  assertEquals([input.heldBytes, spares.bytes], [100_000 + 8192, shorter]);
+  assertEquals(input.bytes.subarray(0, 2000), new Uint8Array(2000).fill(7));
+  // No longer one than has come before.
+  assert(input.space(1_000_000).length <= 98_000);
+});
+
+Deno.test("input buffer: a connection that sends little is believed no announced length again", () => {
+  const input = new InputBuffer(2_000_000, 1024, new SpareBuffers());
+  put(input, 1024);
+  put(input, 98_976, 98_976);
+  input.consume(100_000);
+  for (let reads = 1; reads <= 64; reads++) {
+    put(input, 1023);
+    input.consume(1023);
+  }
+  put(input, 1000);
+  assert(input.space(98_000).length <= 3000);
+});
+
+Deno.test("input buffer: with shared memory, too, what goes in comes out in order", () => {
+  const spares = new SpareBuffers();
+  const inputs = [1, 2, 3].map(() => ({
+    input: new InputBuffer(400_000, 1024, spares),
+    written: 0,
+    read: 0,
+  }));
+  const random = new Random(17);
+  for (let step = 0; step < 3_000; step++) {
+    const one = inputs[random.between(0, 2)]!;
+    const { input } = one;
+    if (!input.full && random.chance(0.6)) {
+      const free = input.space(random.between(1, 150_000));
+      const count = random.between(0, Math.min(free.length, 400_000 - input.length));
+      for (let i = 0; i < count; i++) free[i] = one.written++ * 7;
+      input.commit(count);
+    } else {
+      const count = random.chance(0.5) ? input.length : random.between(0, input.length);
+      const at = [0, count >> 1, count - 1].filter((i) => i >= 0 && i < count);
+      for (const i of at) assertEquals(input.bytes[input.start + i], ((one.read + i) * 7) & 0xff);
+      one.read += count;
+      input.consume(count);
+    }
+    assertEquals(input.length, one.written - one.read);
+  }
 });

@@ -45,8 +45,10 @@ const REFUSALS = {
   notLeader: ClientError.redirect,
 } as const;
 
-/** A buffer that one huge command made larger than this is given back. */
+/** A buffer that one huge entry made larger than this is given back. */
 const KEEP_BYTES = 4_194_304;
+/** A run of at least so many bytes that nothing can share an entry with is copied into its entry at once. */
+const ALONE_BYTES = 32_768;
 
 export class Appender {
   /** Entries in the log that wait to be applied, oldest first. */
@@ -104,10 +106,12 @@ export class Appender {
     if (isFull && this.#open.length > ENVELOPE_BYTES) this.#seal();
     this.#groupCommit.arrived(session.pace);
     findAbsoluteTimes(bytes, start, end, this.#open.length, this.#absoluteTimes);
-    this.#open.slice(bytes, start, end);
+    const isAlone = isFull && end - start >= ALONE_BYTES;
+    if (!isAlone) this.#open.slice(bytes, start, end);
     this.#proposal.sessions.push(session);
     this.#proposal.firstPositions.push(firstPosition);
     this.#proposal.counts.push(count);
+    if (isAlone) this.#sealAs(entryOf(bytes, start, end));
   }
 
   /** A write of this client is to come, or was answered, which is none of those that entries carry. */
@@ -198,15 +202,26 @@ export class Appender {
 
   #seal(): void {
     const data = this.#arena.copy(this.#open.bytes, 0, this.#open.length);
+    if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
+    this.#open.length = ENVELOPE_BYTES;
+    this.#sealAs(data);
+  }
+
+  #sealAs(data: Uint8Array): void {
     this.#proposal.rewrittenBytes = this.rewrites.closeEntry();
     const absoluteTimes = this.#absoluteTimes;
     this.#sealed.push({ data, proposal: this.#proposal, absoluteTimes });
     if (absoluteTimes.length > 0) this.#absoluteTimes = [];
     this.#sealedBytes += data.length;
     this.#proposal = newProposal();
-    if (this.#open.bytes.length > KEEP_BYTES) this.#open = new ByteWriter(4096);
-    this.#open.length = ENVELOPE_BYTES;
   }
+}
+
+/** An entry's data, its envelope still to be written. */
+function entryOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const data = new Uint8Array(ENVELOPE_BYTES + end - start);
+  data.set(bytes.subarray(start, end), ENVELOPE_BYTES);
+  return data;
 }
 
 function newProposal(): Proposal {

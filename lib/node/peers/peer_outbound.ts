@@ -193,7 +193,7 @@ export class PeerOutbound implements OutboundLink, ProcessLink, FrameTaker {
       this.versionRaised(neededBy(message));
       if (this.closing !== null) return;
     }
-    encodeMessage(this.#output.writer, message);
+    encodeMessage(this.#output.writer, message, this.#output);
     this.#watch.sent(this.#links.time.nowMs());
     if (this.#output.isBusy) this.#output.noteBusy(this.#links.time.nowMs());
     this.#hasNews = true;

@@ -22,12 +22,13 @@ export class CommandInput {
   constructor(codec: Codec, batches: BatchPool, commandBytesMax: number) {
     this.#codec = codec;
     this.#batches = batches;
-    this.#buffer = new InputBuffer(sessionInputBytesMax(commandBytesMax));
+    const bytesMax = sessionInputBytesMax(commandBytesMax);
+    this.#buffer = new InputBuffer(bytesMax, undefined, batches.spares);
   }
 
   /** Bytes of memory that it takes. */
   get heldBytes(): number {
-    return this.#buffer.bytes.length + this.#codec.heldBytes();
+    return this.#buffer.heldBytes + this.#codec.heldBytes();
   }
 
   /** Bytes that came and are not parsed, and how many more there is room for. */
@@ -58,7 +59,9 @@ export class CommandInput {
     const buffer = this.#buffer;
     // As a rule, all that came was in the batch before.
     if (buffer.length === 0 && this.#codec.bytesNeeded() === 0) return null;
-    const batch = this.#batch ??= this.#batches.take();
+    // One that is known not to be whole needs no room yet, however often a part of it comes.
+    const isPart = this.#codec.bytesNeeded() > buffer.length;
+    const batch = this.#batch ??= this.#batches.take(isPart ? 0 : buffer.length);
     batch.clear();
     const room = Math.min(BATCH_COMMANDS_MAX, commandsMax);
     buffer.consume(this.#codec.parse(buffer.bytes, buffer.start, buffer.end, batch, room));

@@ -14,10 +14,14 @@ import { ENVELOPE_BYTES, envelopeProblem } from "../../raft/envelope.ts";
 import { type Entry, EntryKind } from "../../raft/types.ts";
 import { AssertionError, broken } from "../../util/assert.ts";
 import { ByteReader, type ByteWriter } from "../../util/bytes.ts";
+import type { PlacedPiece } from "./frame.ts";
 import { ProtocolError } from "./rpc_types.ts";
 
 /** What an entry takes in a frame besides its data. */
 const ENTRY_HEAD_BYTES = 12;
+
+/** Data of at least so many bytes cost more to copy than another write to the socket does. */
+const PIECE_BYTES_MIN = 131_072;
 
 /** All of an append request's frame that is not entries: length, head, counts, checksum. */
 const APPEND_FRAME_BYTES = 128;
@@ -31,11 +35,15 @@ export function appendFrameBytesMax(appendBytesMax: number, entryBytesMax: numbe
   return APPEND_FRAME_BYTES + 2 * Math.max(appendBytesMax, entryBytesMax);
 }
 
-/** Appends entries, the first of which must be entry `firstIndex`. */
+/**
+ * Appends entries, the first of which must be entry `firstIndex`. Where there is a `placed`, large data go
+ * there instead.
+ */
 export function encodeEntries(
   out: ByteWriter,
   firstIndex: number,
   entries: readonly Entry[],
+  placed: PlacedPiece[] | null = null,
 ): void {
   out.u64(firstIndex);
   out.u32(entries.length);
@@ -45,7 +53,9 @@ export function encodeEntries(
     index++;
     out.u64(entry.term);
     out.u32(entry.data.length);
-    out.raw(entry.data);
+    if (placed !== null && entry.data.length >= PIECE_BYTES_MIN) {
+      placed.push({ at: out.length, bytes: entry.data });
+    } else out.raw(entry.data);
   }
 }
 

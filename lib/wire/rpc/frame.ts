@@ -28,12 +28,24 @@ export function beginFrame(out: ByteWriter, type: FrameType): number {
   return at;
 }
 
-/** Puts length and checksum to the frame that began at `at`. */
-export function endFrame(out: ByteWriter, at: number): void {
+/** Bytes of a frame that stay where they are: they follow the first `at` bytes of the frame's writer. */
+export interface PlacedPiece {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Puts length and checksum to the frame that began at `at`; `placed`: what of it is elsewhere, in order. */
+export function endFrame(out: ByteWriter, at: number, placed: readonly PlacedPiece[] = []): void {
   const typeAt = at + LENGTH_BYTES;
-  const sum = checksum(out.bytes.subarray(typeAt, out.length));
+  let [sum, from, placedBytes] = [0, typeAt, 0];
+  for (const piece of placed) {
+    sum = checksum(piece.bytes, checksum(out.bytes.subarray(from, piece.at), sum));
+    from = piece.at;
+    placedBytes += piece.bytes.length;
+  }
+  sum = checksum(out.bytes.subarray(from, out.length), sum);
   out.u32(sum);
-  writeU32(out.bytes, at, out.length - typeAt);
+  writeU32(out.bytes, at, out.length - typeAt + placedBytes);
 }
 
 /** Appends the `count` bytes that the hexadecimal digits of an id stand for. */

@@ -22,8 +22,11 @@ import { decodePublish } from "./rpc_publish.ts";
 import { decodeStatus } from "./rpc_status.ts";
 import { type Frame, FrameType, ProtocolError } from "./rpc_types.ts";
 
-/** A gathering buffer begins with this much at the most and doubles: most frames fit at once. */
-const GATHER_BYTES_START = 1_048_576;
+/**
+ * A gathering buffer begins with this much at the most and doubles: most frames fit at once, one with the
+ * largest value of the defaults among them.
+ */
+const GATHER_BYTES_START = 1_114_112;
 
 const NO_BYTES = new Uint8Array(0);
 

@@ -19,7 +19,7 @@ export {
   encodeWelcome,
   escapeControls,
 } from "./rpc_handshake.ts";
-export { encodeMessage, snapshotChunkBytesMax } from "./rpc_messages.ts";
+export { encodeMessage, type PieceTaker, snapshotChunkBytesMax } from "./rpc_messages.ts";
 export { encodePing, encodePong } from "./rpc_ping.ts";
 export { encodeProbe, encodeProbeResponse } from "./rpc_probe.ts";
 export { encodeProof } from "./rpc_proof.ts";

@@ -3,7 +3,14 @@ import type { AppendRequest, Message, SnapshotChunk } from "../../raft/types.ts"
 import { broken, unreachable } from "../../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../../util/bytes.ts";
 import { decodeEntries, encodeEntries, type Keep } from "./entries.ts";
-import { beginFrame, CHECKSUM_BYTES, endFrame, readFlags, readServerId } from "./frame.ts";
+import {
+  beginFrame,
+  CHECKSUM_BYTES,
+  endFrame,
+  type PlacedPiece,
+  readFlags,
+  readServerId,
+} from "./frame.ts";
 import { FrameType, ProtocolError } from "./rpc_types.ts";
 
 const PRE_VOTE = 1;
@@ -20,23 +27,41 @@ interface Envelope {
   readonly term: number;
 }
 
-/** Appends a message as one frame. Entries have to follow `prevIndex` without a gap. */
-export function encodeMessage(out: ByteWriter, message: Message): void {
+/** Takes large parts of a frame that need not be copied. */
+export interface PieceTaker {
+  /** `bytes` follow the first `at` bytes of the writer, and nobody changes them before they have left. */
+  piece(at: number, bytes: Uint8Array): void;
+}
+
+/**
+ * Appends a message as one frame. Entries have to follow `prevIndex` without a gap. Large ones go to
+ * `pieces`, where there is one.
+ */
+export function encodeMessage(out: ByteWriter, message: Message, pieces?: PieceTaker): void {
   const type = isPiece(message) ? FrameType.snapshotPiece : FrameType[message.kind];
   const at = beginFrame(out, type);
   out.u64(message.from);
   out.u64(message.to);
   out.u64(message.term);
-  encodeBody(out, message);
-  endFrame(out, at);
+  if (pieces === undefined || message.kind !== "appendRequest") {
+    encodeBody(out, message, null);
+    return endFrame(out, at);
+  }
+  encodeBody(out, message, PLACED);
+  endFrame(out, at, PLACED);
+  for (const piece of PLACED) pieces.piece(piece.at, piece.bytes);
+  PLACED.length = 0;
 }
+
+/** Of the frame that is being encoded; used again, as most frames have none. */
+const PLACED: PlacedPiece[] = [];
 
 /** True for a chunk of a snapshot that is still being made: it has a frame of its own. */
 export function isPiece(message: Message): boolean {
   return message.kind === "snapshotChunk" && message.totalBytes === null;
 }
 
-function encodeBody(out: ByteWriter, message: Message): void {
+function encodeBody(out: ByteWriter, message: Message, placed: PlacedPiece[] | null): void {
   switch (message.kind) {
     case "voteRequest":
       out.u8((message.preVote ? PRE_VOTE : 0) | (message.transfer ? TRANSFER : 0));
@@ -55,7 +80,7 @@ function encodeBody(out: ByteWriter, message: Message): void {
       out.u64(message.prevTerm);
       out.u64(message.commitIndex);
       out.u64(message.readRound);
-      encodeEntries(out, message.prevIndex + 1, message.entries);
+      encodeEntries(out, message.prevIndex + 1, message.entries, placed);
       return;
     case "appendResponse":
       out.u8(message.success ? SUCCESS : 0);
