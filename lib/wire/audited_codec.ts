@@ -150,6 +150,10 @@ export class AuditedCodec implements Codec {
     return this.#codec.isMidCommand();
   }
 
+  get isPassingOver(): boolean {
+    return this.#codec.isPassingOver;
+  }
+
   get isUndecided(): boolean {
     return this.#codec.isUndecided;
   }

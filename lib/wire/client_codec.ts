@@ -107,6 +107,10 @@ export class ClientCodec implements Codec {
     return this.#isInLineEnd || this.isUndecided || this.#codec.isMidCommand();
   }
 
+  get isPassingOver(): boolean {
+    return this.#codec.isPassingOver;
+  }
+
   heldBytes(): number {
     return this.#codec.heldBytes();
   }

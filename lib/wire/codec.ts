@@ -137,6 +137,9 @@ export interface Codec {
   /** True while a command is half read: its deadline runs. */
   isMidCommand(): boolean;
 
+  /** True while what comes is the rest of a command that was refused, and counted, already. */
+  readonly isPassingOver: boolean;
+
   /** True while what came means one thing or another, depending on the next byte. */
   readonly isUndecided: boolean;
 

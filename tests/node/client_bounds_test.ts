@@ -204,6 +204,22 @@ Deno.test("bounds: half commands win nothing", () => {
   assert(done >= 100, `${done}`);
 });
 
+Deno.test("bounds: what comes after a refused command's value wins nothing, in whatever pieces it comes", () => {
+  const refused = `set k x 4\r\nbody\r\n`;
+  const halves = [refused.slice(0, -5), refused.slice(-5)];
+  for (const pieces of [[refused.repeat(20)], [refused], halves, [halves[1]! + halves[0]!]]) {
+    const server = boundedServer({ commandsPerSecond: 10 });
+    const client = new BoundedClient(server, "10.0.0.1:1");
+    if (pieces[0]!.startsWith("body")) client.send(halves[0]!);
+    let sent = 0;
+    pass(3_000, [client], () => client.send(pieces[sent++ % pieces.length]!));
+    const { [OVER]: over = 0, ...others } = client.counts();
+    const done = Object.values(others).reduce((sum, count) => sum + count, 0);
+    assert(done <= 10 + 30 + 1, `${done} of 10 at once and 30 more`);
+    assert(done >= 30 && sent > 50, `${done} of ${sent}, ${over} refused`);
+  }
+});
+
 Deno.test("bounds: commands that wait for room in the session are counted when they are taken", () => {
   const server = boundedServer({ commandsPerSecond: 20 }, { pipelineCommandsMax: 1 });
   const client = new BoundedClient(server, "10.0.0.1:1");

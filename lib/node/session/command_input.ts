@@ -40,9 +40,9 @@ export class CommandInput {
     return this.#buffer.bytes.length - this.#buffer.end;
   }
 
-  /** A command is here in part, as far as that was looked at. */
+  /** A command that was not counted yet is here in part, as far as that was looked at. */
   get isInsideCommand(): boolean {
-    return this.#codec.bytesNeeded() > 0;
+    return this.#codec.bytesNeeded() > 0 && !this.#codec.isPassingOver;
   }
 
   space(): Uint8Array {

@@ -107,6 +107,10 @@ export class ForwardCodec implements Codec {
     return false;
   }
 
+  get isPassingOver(): boolean {
+    return this.#passOver > 0;
+  }
+
   get isUndecided(): boolean {
     return false;
   }

@@ -77,6 +77,10 @@ export class LineCodec implements Codec {
     return this.#parser.isMidCommand();
   }
 
+  get isPassingOver(): boolean {
+    return this.#parser.isPassingOver;
+  }
+
   get isUndecided(): boolean {
     return false;
   }

@@ -97,7 +97,12 @@ export class LineParser {
 
   /** As `Codec.bytesNeeded`. */
   bytesNeeded(): number {
-    return this.#phase === Phase.swallow || this.#phase === Phase.drop ? 1 : this.#needed;
+    return this.isPassingOver ? 1 : this.#needed;
+  }
+
+  /** As `Codec.isPassingOver`. */
+  get isPassingOver(): boolean {
+    return this.#phase === Phase.swallow || this.#phase === Phase.drop;
   }
 
   /** As `Codec.isMidCommand`. */

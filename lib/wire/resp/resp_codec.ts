@@ -40,6 +40,7 @@ const IDLE_BYTES_MAX = 65_536;
 
 /** One connection's codec. Never throws on any input. */
 export class RespCodec implements Codec {
+  readonly isPassingOver = false; // what is too large is counted at its end
   readonly #reader: RespReader;
   readonly #request: RespRequest;
   #isClosed = false;
