@@ -68,6 +68,25 @@ Deno.test("rewrites: a value on its way counts as one that is there", () => {
   assert(refusals(extended, /^TRYAGAIN/) > 200);
 });
 
+Deno.test("rewrites: what is too long for a value, or changes nothing, counts as no rewriting", () => {
+  const client = new Client();
+  const beyond = ["SETRANGE", "large", "9223372036854775807", "x"];
+  const nothing = ["SETRANGE", "large", "9223372036854775807", ""];
+  const asked = [["MULTI"], beyond, nothing, ["SET", "done", "v"], ["EXEC"]];
+  const done = client.ask(...asked).at(-1) as Reply[];
+  assertMatch(`${done[0]}`, /string exceeds maximum allowed size/);
+  assertEquals(done.slice(1), [0, "OK"]);
+  // Nor does it make the key count as longer than it can be for those after it.
+  client.ask(["SET", "large", LARGE, "EX", "100000"]);
+  const after = client.ask(beyond, ...many(TAKEN, REWRITES.EXPIRE!));
+  assertEquals(refusals(after, /^TRYAGAIN/), 0);
+  // Each counts as the longest value, not as the sum of all that were refused before it.
+  const tooLong = many(20, () => ["APPEND", "large", "x".repeat(1_000_000)]);
+  const appended = client.ask(...tooLong, ...many(40, REWRITES.EXPIRE!));
+  assertEquals(refusals(appended, /^TRYAGAIN/), 0);
+  assertEquals(refusals(appended, /string exceeds maximum allowed size/), 20);
+});
+
 Deno.test("rewrites: a transaction of too many is refused whole, a smaller one is done", () => {
   const client = new Client();
   client.ask(["SET", "large", LARGE], ["SET", "small", "v"]);

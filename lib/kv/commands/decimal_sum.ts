@@ -45,12 +45,12 @@ export function addDecimals(
 ): DecimalProblem {
   left.digits.fill(0);
   left.isNegative = false;
-  if (a !== null) {
-    const problem = read(left, a, aStart, aEnd);
-    if (problem !== DecimalProblem.none) return problem;
-  }
-  const problem = read(right, b, bStart, bEnd);
-  if (problem !== DecimalProblem.none) return problem;
+  const there = a === null ? DecimalProblem.none : read(left, a, aStart, aEnd);
+  if (there === DecimalProblem.notNumber) return there;
+  // As in Redis: that both are numbers is looked at before what their sum is.
+  const added = read(right, b, bStart, bEnd);
+  if (added !== DecimalProblem.none) return added;
+  if (there !== DecimalProblem.none) return there;
   add(left, right);
   round(left);
   if (left.digits[0] !== 0) return DecimalProblem.infinite;

@@ -83,6 +83,8 @@ export class Rewriting {
       ? commandLength(bytes, at) - KEY_OFFSETS[op]! - keyLength(bytes, at)
       : 0;
     const extent = op === Op.setRange ? readU32(bytes, at + 12) + ownBytes : ownBytes;
+    // What goes beyond the longest value, or brings nothing, is answered and copies nothing.
+    if (op === Op.setRange && (ownBytes === 0 || extent > readU32(bytes, at + 8))) return 0;
     if (!rewrites && extent < LARGE_VALUE_BYTES) return 0;
     const start = keyOffset(bytes, at);
     const length = keyLength(bytes, at);
@@ -91,7 +93,9 @@ export class Rewriting {
       this.#coming.get(hash) ?? 0,
       rewrites ? store.lengthOf(bytes, start, length) : 0,
     );
-    const after = op === Op.append ? there + ownBytes : Math.max(there, extent);
+    const after = op === Op.append
+      ? Math.min(there + ownBytes, Math.max(there, readU32(bytes, at + 8)))
+      : Math.max(there, extent);
     if (after >= LARGE_VALUE_BYTES && after > there) {
       if (this.#coming.size >= COMING_MAX) this.#coming.clear();
       this.#coming.set(hash, after);
