@@ -286,7 +286,11 @@ export class Simulation {
     workloads.watches?.settle();
     const behind = () => workloads.watches?.behind() ?? "";
     this.demand("a watch is not told all", seconds + 60, () => behind() === "", behind);
-    workloads.subscribers?.settle();
+    if (workloads.subscribers !== null) {
+      // Some may have been removed since clients were told of them last.
+      workloads.setting.asked = cluster.members();
+      workloads.subscribers.settle();
+    }
     const lacks = () => workloads.subscribers?.lacks() ?? "";
     this.demand("a subscriber is not told all", seconds + 60, () => lacks() === "", lacks);
     const loud = () => loudRemoved(cluster);
