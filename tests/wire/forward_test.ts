@@ -346,3 +346,26 @@ Deno.test("forward: any bytes as commands are a problem at worst", () => {
   }
   fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), parse), { seed: 4, numRuns: 2_000 });
 });
+
+Deno.test("forward: nothing is taken in after a question before that one is answered", () => {
+  const question = forwarded(Action.ask, questionOf(scriptQuestion({ kind: "flushScripts" })), 5);
+  const write = forwarded(Action.write, deleteOf("k"));
+  const stream = new Uint8Array([...write, ...write, ...question, ...write]);
+  const codec = new ForwardCodec(new ClientAccess(), 1_000);
+  const batch = new CommandBatch();
+  let used = 0;
+  const parse = (): number => {
+    used += codec.parse(stream, used, stream.length, batch, 100);
+    return batch.count;
+  };
+  const [out, result] = [new ByteWriter(), new Result()];
+  const time = { nowMs: () => 0, aheadOfWallMs: () => 0 };
+  assertEquals([parse(), codec.isWaiting()], [3, true]);
+  // What came before it is answered, or refused, and that is revoked: it says nothing of the question.
+  codec.writeResult(out, 0, result, time);
+  codec.noteRefused(0, false);
+  codec.noteRefused(0, true);
+  assertEquals([parse(), codec.isWaiting()], [3, true]);
+  codec.noteRefused(0, false);
+  assertEquals([parse(), codec.isWaiting(), used], [4, false, stream.length]);
+});

@@ -44,6 +44,9 @@ export class ForwardCodec implements Codec {
   #passOver = 0;
   /** A question is not answered: what comes after it has to come after it. */
   #isAsking = false;
+  /** Commands that came, and those of them that are answered: one that came before a question answers none. */
+  #came = 0;
+  #answered = 0;
 
   /** `access`: who asks, by the word of the server that forwards. */
   constructor(access: ClientAccess, commandBytesMax: number) {
@@ -85,6 +88,7 @@ export class ForwardCodec implements Codec {
 
   /** What is none of this server's commands is not done; those of other clients are none the worse for it. */
   #refuse(batch: CommandBatch): void {
+    this.#came++;
     batch.add(Action.refuse, ClientError.command, batch.bytes.length);
   }
 
@@ -92,6 +96,7 @@ export class ForwardCodec implements Codec {
     if (forwardedProblem(bytes, at, end) !== null) return this.#refuse(batch);
     const action = bytes[at]! as Action;
     const command = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    this.#came++;
     this.#isAsking = action === Action.ask;
     if (this.#isAsking) this.#access.userId = readU64(bytes, at + 4);
     const start = batch.bytes.length;
@@ -129,8 +134,13 @@ export class ForwardCodec implements Codec {
     return this.#isAsking;
   }
 
+  /** Nothing is taken in after a question, so it is the last that came. */
+  #noteAnswered(): void {
+    if (++this.#answered === this.#came) this.#isAsking = false;
+  }
+
   writeResult(out: ByteWriter, _replyMode: number, result: Result, time: LogTime): void {
-    this.#isAsking = false;
+    this.#noteAnswered();
     encodeResultAnswer(out, result, time);
   }
 
@@ -144,7 +154,7 @@ export class ForwardCodec implements Codec {
     answer: Answer,
     source: ServerViewSource,
   ): void {
-    this.#isAsking = false;
+    this.#noteAnswered();
     if (answer.kind === "users") {
       return encodeUsersAnswer(out, source.serverView().appliedIndex);
     }
@@ -166,8 +176,9 @@ export class ForwardCodec implements Codec {
     endReplyAnswer(out, at);
   }
 
-  noteRefused(): void {
-    this.#isAsking = false;
+  noteRefused(_replyMode: number, isRevoked: boolean): void {
+    // What is revoked was answered before.
+    if (!isRevoked) this.#noteAnswered();
   }
 
   writeError(out: ByteWriter, _replyMode: number, error: ClientError): void {
