@@ -44,7 +44,7 @@ export class ForwardCodec implements Codec {
   #passOver = 0;
   /** A question is not answered: what comes after it has to come after it. */
   #isAsking = false;
-  /** Commands that came, and those of them that are answered: one that came before a question answers none. */
+  /** Commands that came, and those that are answered: one that came before a question answers none. */
   #came = 0;
   #answered = 0;
 
