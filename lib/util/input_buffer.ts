@@ -5,9 +5,9 @@
  * never grows to more than four times what it holds (or its size when empty), or than the largest
  * command that came whole while the connection was busy. So an announced megabyte that never comes
  * costs nothing, and one that follows another is read in one piece. Once empty it goes back to one of
- * two sizes: small, for most connections are idle and a read is under way on each, or large enough to
- * take many pipelined commands at once, from the first read that filled it until reads have long been
- * short.
+ * three sizes: small, for most connections are idle and a read is under way on each, or large enough to
+ * take many pipelined commands at once. The first read that fills it takes it to the second size, several
+ * more to the third, and many that one size less would have taken bring it back.
  */
 import { assert, broken } from "./assert.ts";
 import type { SpareBuffers } from "./spare_buffers.ts";
@@ -17,11 +17,16 @@ const GROWTH_FACTOR = 4;
 
 /** What an idle connection's buffer holds, unless told otherwise. */
 const IDLE_BYTES = 2_048;
-/** And a busy one's, as a multiple of that. */
-const BUSY_FACTOR = 8;
-/** So many reads in a row that a small buffer would have taken make it small again. */
+/**
+ * All sizes, as multiples of that: the largest takes what a client with a hundred calls under way sends at
+ * once, so that these share one entry of the log and its syncs.
+ */
+const SIZE_FACTORS = [1, 8, 32] as const;
+/** So many reads have to fill each size but the largest: one long command alone asks for no more. */
+const FULL_READS = [1, 16] as const;
+/** So many reads in a row that the size below would have taken make it smaller again. */
 const SHORT_READS = 64;
-/** Larger buffers are shared with other connections: they are in use only while a command arrives. */
+/** Buffers from here on are shared with other connections, while they are larger than a connection's own. */
 const SHARED_BYTES_MIN = 32_768;
 
 export class InputBuffer {
@@ -30,20 +35,22 @@ export class InputBuffer {
   start = 0;
   /** Behind the last byte received. */
   end = 0;
-  readonly #bytesMin: number;
-  readonly #bytesBusy: number;
+  /** What it holds when empty, by how busy it is. */
+  readonly #sizes: readonly number[];
   readonly #bytesMax: number;
   readonly #spares: SpareBuffers | null;
   /** The buffer for what is short, while a shared one takes its place. */
   #own: Uint8Array | null = null;
   /** The most that was used up at once since the connection became busy. */
   #provenBytes = 0;
-  #isBusy = false;
+  #size = 0;
+  /** Reads that filled this size; and those in a row that were short. */
+  #fullReads = 0;
   #shortReads = 0;
 
   /**
-   * Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle, and
-   * eight times as much when busy. Large buffers come from `spares`, where there are any.
+   * Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle, and up
+   * to 32 times as much when busy. Larger buffers come from `spares`, where there are any.
    */
   constructor(
     bytesMax: number,
@@ -54,8 +61,7 @@ export class InputBuffer {
       Number.isSafeInteger(bytesMin) && bytesMin > 0 && bytesMax >= bytesMin,
       `Cannot make an input buffer of ${bytesMin} to ${bytesMax} bytes`,
     );
-    this.#bytesMin = bytesMin;
-    this.#bytesBusy = Math.min(bytesMin * BUSY_FACTOR, bytesMax);
+    this.#sizes = SIZE_FACTORS.map((factor) => Math.min(bytesMin * factor, bytesMax));
     this.#bytesMax = bytesMax;
     this.#spares = spares;
     this.bytes = new Uint8Array(bytesMin);
@@ -106,12 +112,11 @@ export class InputBuffer {
     }
     this.end += count;
     if (this.end === this.bytes.length) {
-      this.#isBusy = true;
       this.#shortReads = 0;
-    } else if (this.#isBusy) {
-      this.#shortReads = count < this.#bytesMin ? this.#shortReads + 1 : 0;
-      this.#isBusy = this.#shortReads < SHORT_READS;
-      if (!this.#isBusy) this.#provenBytes = 0;
+      if (++this.#fullReads === FULL_READS[this.#size]) this.#become(this.#size + 1);
+    } else if (this.#size > 0) {
+      this.#shortReads = count < this.#sizes[this.#size - 1]! ? this.#shortReads + 1 : 0;
+      if (this.#shortReads === SHORT_READS) this.#become(this.#size - 1);
     }
   }
 
@@ -121,23 +126,24 @@ export class InputBuffer {
       broken(`Cannot consume ${count} bytes: ${this.length} are there`);
     }
     this.start += count;
-    if (this.#isBusy && count > this.#provenBytes) this.#provenBytes = count;
+    if (this.#size > 0 && count > this.#provenBytes) this.#provenBytes = count;
     if (this.start < this.end) return;
     this.start = 0;
     this.end = 0;
     const bytes = this.#bytesWhenEmpty();
-    if (this.bytes.length <= bytes) return;
     const own = this.#own;
+    if (own === null && this.bytes.length <= bytes) return;
     this.#giveBack();
     this.bytes = own !== null && own.length === bytes ? own : new Uint8Array(bytes);
   }
 
   /** Continues in a larger buffer, with what it holds at the front. */
   #growTo(capacity: number): void {
-    const spares = capacity < SHARED_BYTES_MIN ? null : this.#spares;
+    const isShared = capacity >= SHARED_BYTES_MIN && capacity > this.#bytesWhenEmpty();
+    const spares = isShared ? this.#spares : null;
     const grown = spares === null ? new Uint8Array(capacity) : spares.take(capacity);
     grown.set(this.bytes.subarray(this.start, this.end));
-    const isOwn = this.#own === null && this.bytes.length <= this.#bytesBusy;
+    const isOwn = this.#own === null && this.bytes.length <= this.#sizes.at(-1)!;
     const own = isOwn && spares !== null ? this.bytes : this.#own;
     this.#giveBack();
     this.bytes = grown;
@@ -150,8 +156,15 @@ export class InputBuffer {
     this.#own = null;
   }
 
+  #become(size: number): void {
+    this.#size = size;
+    this.#fullReads = 0;
+    this.#shortReads = 0;
+    if (size === 0) this.#provenBytes = 0;
+  }
+
   #bytesWhenEmpty(): number {
-    return this.#isBusy ? this.#bytesBusy : this.#bytesMin;
+    return this.#sizes[this.#size]!;
   }
 
   #heldAtFront(held: number): void {

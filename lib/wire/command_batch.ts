@@ -151,7 +151,7 @@ export class CommandBatch {
  * made again every turn, 16 KiB each.
  */
 const FREE_BATCHES_MAX = 256;
-const FREE_BATCH_BYTES_MAX = 32_768;
+const FREE_BATCH_BYTES_MAX = 65_536;
 
 /**
  * Batches that connections share: one is in use only from the parsing of its commands until they are

@@ -64,6 +64,26 @@ Deno.test("input buffer: is small until a read fills it, then has room for more"
   assertEquals([input.space().length, input.bytes.length], [8192, 8192]);
 });
 
+Deno.test("input buffer: the largest size is for who fills the middle one often, and goes in steps", () => {
+  const input = new InputBuffer(2_000_000, 1024);
+  const read = (count: number) => {
+    put(input, count);
+    input.consume(count);
+    return input.space().length;
+  };
+  assertEquals(read(1024), 8_192);
+  // One that is short between two that are full, as where a burst takes two reads.
+  for (let full = 1; full < 16; full++) assertEquals([read(8_192), read(500)], [8_192, 8_192]);
+  assertEquals(read(8_192), 32_768);
+  assertEquals(read(32_768), 32_768);
+  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 32_768);
+  assertEquals(read(8_192), 32_768);
+  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 32_768);
+  assertEquals(read(1), 8_192);
+  for (let reads = 1; reads < 64; reads++) assertEquals(read(1_023), 8_192);
+  assertEquals(read(1), 1_024);
+});
+
 Deno.test("input buffer: gives back what a long command took, and is small after short ones", () => {
   const input = new InputBuffer(2_000_000, 1024);
   put(input, 1_500_000, 1_000_000);
@@ -113,6 +133,25 @@ Deno.test("input buffer: the next command as long as one before is read in one p
   assertEquals(input.bytes.subarray(0, 2000), new Uint8Array(2000).fill(7));
   // No longer one than has come before.
   assert(input.space(1_000_000).length <= 98_000);
+});
+
+Deno.test("input buffer: what is shared goes back, also where the connection's own is as large by then", () => {
+  const spares = new SpareBuffers();
+  const input = new InputBuffer(2_000_000, 8192, spares);
+  for (let full = 0; full < 16; full++) {
+    put(input, input.space().length);
+    input.consume(input.length);
+  }
+  // The last read that this size needs is one into shared memory.
+  put(input, 40_000);
+  input.commit(input.space(100_000).length);
+  assertEquals([spares.bytes, input.heldBytes], [0, 140_000 + 65_536]);
+  input.consume(input.length);
+  assertEquals([spares.bytes, input.space().length, input.heldBytes], [147_456, 262_144, 262_144]);
+  const own = input.bytes.buffer;
+  put(input, 262_144, 262_144);
+  input.consume(262_144);
+  assertEquals([input.bytes.buffer === own, input.heldBytes], [true, 262_144]);
 });
 
 Deno.test("input buffer: a connection that sends little is believed no announced length again", () => {
