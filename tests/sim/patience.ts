@@ -116,9 +116,11 @@ function commandBytes({ valueBytesMax }: SimOptions["clients"]): number {
 }
 
 /** Commands that all clients ask for at once, on the mean. */
-function commandsAtOnce({ clients, redis }: SimOptions): number {
+function commandsAtOnce({ clients, redis, sessions }: SimOptions): number {
   const redisClients = redis === null ? 0 : redis.counterClients + redis.transferClients +
     (redis.versionClients ?? 0);
+  const sessionClients = (sessions?.exactClients ?? 0) + (sessions?.looseClients ?? 0);
   return clients.count * (1 + clients.burstMax) / 2 +
-    redisClients * (1 + (redis?.burstMax ?? 0)) / 2;
+    redisClients * (1 + (redis?.burstMax ?? 0)) / 2 +
+    sessionClients * (1 + (sessions?.burstMax ?? 0)) / 2;
 }
