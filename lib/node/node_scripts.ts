@@ -1,6 +1,7 @@
 /** `ScriptQueue` over the parts of a node. */
 import { LoadedScripts } from "../kv/scripts/loaded_scripts.ts";
 import { Store } from "../kv/store.ts";
+import { patternSteps } from "../kv/users/match_pattern.ts";
 import { latin1 } from "../util/latin1.ts";
 import { assert } from "../util/assert.ts";
 import { ByteWriter } from "../util/bytes.ts";
@@ -168,7 +169,9 @@ class Attempts implements ScriptCalls {
   }
 
   call(words: readonly string[]): string {
+    const before = patternSteps();
     const operation = this.#commands.parse(words);
+    this.#store.judged(patternSteps() - before);
     if (typeof operation === "string") return operation;
     const result = this.#store.run(operation);
     if (this.#reply.bytes.length > KEPT_BYTES) this.#reply = new ByteWriter();
@@ -179,7 +182,10 @@ class Attempts implements ScriptCalls {
   }
 
   mayRun(words: readonly string[]): boolean | null {
-    return this.#commands.mayRun(words);
+    const before = patternSteps();
+    const mayRun = this.#commands.mayRun(words);
+    this.#store.judged(patternSteps() - before);
+    return mayRun;
   }
 
   time(): [number, number] {

@@ -19,9 +19,10 @@ const GROWTH_FACTOR = 4;
 const IDLE_BYTES = 2_048;
 /**
  * All sizes, as multiples of that: the largest takes what a client with a hundred calls under way sends at
- * once, so that these share one entry of the log and its syncs.
+ * once, so that these share one entry of the log and its syncs. It leaves room for replies in what a
+ * connection may hold whatever the others do (node/session/memory_budget.ts): only reads make it smaller.
  */
-const SIZE_FACTORS = [1, 8, 32] as const;
+const SIZE_FACTORS = [1, 8, 24] as const;
 /** So many reads have to fill each size but the largest: one long command alone asks for no more. */
 const FULL_READS = [1, 16] as const;
 /** So many reads in a row that the size below would have taken make it smaller again. */
@@ -50,7 +51,7 @@ export class InputBuffer {
 
   /**
    * Grows up to `bytesMax`, which a whole largest command must fit; holds `bytesMin` when idle, and up
-   * to 32 times as much when busy. Larger buffers come from `spares`, where there are any.
+   * to 24 times as much when busy. Larger buffers come from `spares`, where there are any.
    */
   constructor(
     bytesMax: number,
@@ -74,7 +75,7 @@ export class InputBuffer {
 
   /** Bytes of memory that it takes. */
   get heldBytes(): number {
-    return this.bytes.length + (this.#own === null ? 0 : this.#own.length);
+    return this.bytes.buffer.byteLength + (this.#own === null ? 0 : this.#own.length);
   }
 
   /** True where not one more byte fits: something has to be consumed before the next `space()`. */
@@ -113,7 +114,9 @@ export class InputBuffer {
     this.end += count;
     if (this.end === this.bytes.length) {
       this.#shortReads = 0;
-      if (++this.#fullReads === FULL_READS[this.#size]) this.#become(this.#size + 1);
+      // What is shared is as long as one command: that it is full says nothing of many.
+      const isOwn = this.#own === null || this.#size === 0;
+      if (isOwn && ++this.#fullReads === FULL_READS[this.#size]) this.#become(this.#size + 1);
     } else if (this.#size > 0) {
       this.#shortReads = count < this.#sizes[this.#size - 1]! ? this.#shortReads + 1 : 0;
       if (this.#shortReads === SHORT_READS) this.#become(this.#size - 1);

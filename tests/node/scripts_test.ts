@@ -490,6 +490,32 @@ Deno.test("scripts: users run what they may, on keys that they may touch", () =>
   assertMatch(ask(server, other, "EVAL", "return 1", "0"), /^-NOPERM .* 'eval'/);
 });
 
+Deno.test("scripts: asking what a user may, by costly rules, is work that is counted and bounded", () => {
+  const server = scriptServer();
+  const admin = server.node.openSession("127.0.0.1:5000")!;
+  const login = (session: ClientSession, name: string) =>
+    ask(server, session, "AUTH", name, "pass");
+  ask(server, admin, "ACL", "SETUSER", "root", "on", ">pass", "+@all", "~*");
+  assertEquals(login(admin, "root"), "+OK\r\n");
+  const colons = ":".repeat(30);
+  ask(server, admin, "ACL", "SETUSER", "app", "on", ">pass", `~*${colons}d*`, "+eval", "+get", "+mget");
+  const app = server.node.openSession("client")!;
+  assertEquals(login(app, "app"), "+OK\r\n");
+  // What one takes is time that the next one waits.
+  const run = (body: string) => {
+    server.pass(200);
+    return ask(server, app, "EVAL", body, "0");
+  };
+  const key = "local k = string.rep(':', 1000)";
+  assertEquals(run(`${key} return redis.acl_check_cmd('get', k) and 1 or 0`), ":0\r\n");
+  const tooMuch = /^-ERR the script was stopped: its commands read more than those of one may/;
+  const often = "for i = 1, 450 do redis.acl_check_cmd('get', k) end return 1";
+  assertMatch(run(`${key} ${often}`), tooMuch);
+  const keys = "local k = {} for i = 1, 450 do k[i] = string.rep(':', 1000) .. 'd' end";
+  assertMatch(run(`${keys} return #redis.call('mget', unpack(k))`), tooMuch);
+  assertEquals(run(`return redis.call('get', '${colons}d')`), "$-1\r\n");
+});
+
 Deno.test("scripts: those of many clients on few keys come to what they come to one after the other", () => {
   for (let seed = 1; seed <= 12; seed++) {
     const random = new Random(seed);

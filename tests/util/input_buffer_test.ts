@@ -74,11 +74,11 @@ Deno.test("input buffer: the largest size is for who fills the middle one often,
   assertEquals(read(1024), 8_192);
   // One that is short between two that are full, as where a burst takes two reads.
   for (let full = 1; full < 16; full++) assertEquals([read(8_192), read(500)], [8_192, 8_192]);
-  assertEquals(read(8_192), 32_768);
-  assertEquals(read(32_768), 32_768);
-  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 32_768);
-  assertEquals(read(8_192), 32_768);
-  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 32_768);
+  assertEquals(read(8_192), 24_576);
+  assertEquals(read(24_576), 24_576);
+  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 24_576);
+  assertEquals(read(8_192), 24_576);
+  for (let reads = 1; reads < 64; reads++) assertEquals(read(8_191), 24_576);
   assertEquals(read(1), 8_192);
   for (let reads = 1; reads < 64; reads++) assertEquals(read(1_023), 8_192);
   assertEquals(read(1), 1_024);
@@ -129,29 +129,30 @@ Deno.test("input buffer: the next command as long as one before is read in one p
   put(input, 2000);
   const space = input.space(98_000);
   assertEquals([space.length, input.bytes.buffer === buffer], [98_000, true]);
-  assertEquals([input.heldBytes, spares.bytes], [100_000 + 8192, shorter]);
+  assertEquals([input.heldBytes, spares.bytes], [buffer.byteLength + 8192, shorter]);
   assertEquals(input.bytes.subarray(0, 2000), new Uint8Array(2000).fill(7));
   // No longer one than has come before.
   assert(input.space(1_000_000).length <= 98_000);
 });
 
-Deno.test("input buffer: what is shared goes back, also where the connection's own is as large by then", () => {
+Deno.test("input buffer: that a shared buffer is full says nothing of what a connection needs of its own", () => {
   const spares = new SpareBuffers();
   const input = new InputBuffer(2_000_000, 8192, spares);
-  for (let full = 0; full < 16; full++) {
-    put(input, input.space().length);
+  const fill = (held = 0) => {
+    if (held > 0) put(input, held);
+    input.commit(input.space(held === 0 ? 1 : 100_000).length);
     input.consume(input.length);
-  }
-  // The last read that this size needs is one into shared memory.
-  put(input, 40_000);
-  input.commit(input.space(100_000).length);
-  assertEquals([spares.bytes, input.heldBytes], [0, 140_000 + 65_536]);
-  input.consume(input.length);
-  assertEquals([spares.bytes, input.space().length, input.heldBytes], [147_456, 262_144, 262_144]);
+    return input.space().length;
+  };
+  assertEquals(fill(), 65_536);
+  for (let full = 1; full < 16; full++) assertEquals(fill(), 65_536);
+  for (let commands = 0; commands < 20; commands++) assertEquals(fill(40_000), 65_536);
+  assert(spares.bytes > 0);
+  assertEquals([fill(), input.heldBytes], [196_608, 196_608]);
   const own = input.bytes.buffer;
-  put(input, 262_144, 262_144);
-  input.consume(262_144);
-  assertEquals([input.bytes.buffer === own, input.heldBytes], [true, 262_144]);
+  put(input, 196_608, 196_608);
+  input.consume(196_608);
+  assertEquals([input.bytes.buffer === own, input.heldBytes], [true, 196_608]);
 });
 
 Deno.test("input buffer: a connection that sends little is believed no announced length again", () => {

@@ -157,10 +157,11 @@ export class ConnectionTracking implements ClientTracking {
   }
 
   /** The command with this number is answered: any but those of CLIENT ends what CLIENT CACHING said. */
-  passed(command: number): void {
+  passed(command: number, begins: boolean): void {
     const one = commandNumbered(command);
     if (one?.container === CLIENT) return;
-    if (one?.name === "multi") this.#isInTransaction = true;
+    // A MULTI that was refused begins nothing.
+    if (begins && one?.name === "multi") this.#isInTransaction = true;
     if (this.#isInTransaction && !ENDS.has(one?.name ?? "")) return;
     this.isCaching = this.#isInTransaction = false;
   }

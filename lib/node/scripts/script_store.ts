@@ -123,12 +123,20 @@ export class ScriptStore {
     const result = this.#result;
     const before = this.#batch.scratch.readWork;
     this.#batch.scratch.read(bytes, at, result);
-    const ns = this.#batch.scratch.readWork - before;
+    this.#countRead(this.#batch.scratch.readWork - before);
+    if (shownBytes(result) > SHOWN_BYTES_MAX) throw stopped("a command shows more than 8 MiB");
+    return result;
+  }
+
+  /** Finding out what its user may has taken so many ns, by the rules of keys. @throws {ScriptStop} */
+  judged(ns: number): void {
+    if (ns > 0) this.#countRead(ns);
+  }
+
+  #countRead(ns: number): void {
     this.work += ns;
     this.#readNs += ns;
-    if (shownBytes(result) > SHOWN_BYTES_MAX) throw stopped("a command shows more than 8 MiB");
     if (this.#readNs > READ_NS_MAX) throw stopped("its commands read more than those of one may");
-    return result;
   }
 
   /** Before a command rewrites a value, or makes a long one of a short command. */

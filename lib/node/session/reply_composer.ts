@@ -27,7 +27,8 @@ export interface ReadingWatches extends ClientWatches {
   noteRead(bytes: Uint8Array, at: number): void;
   /** While this is so it is told of each command that is answered. */
   readonly isCaching: boolean;
-  passed(command: number): void;
+  /** `begins`: it has begun a transaction. */
+  passed(command: number, begins: boolean): void;
 }
 
 export class ReplyComposer {
@@ -197,7 +198,11 @@ export class ReplyComposer {
   /** The next command is answered. */
   #pass(): void {
     const pending = this.#pending;
-    if (this.#watches.isCaching) this.#watches.passed(pending.command(pending.evaluated));
+    if (this.#watches.isCaching) {
+      const at = pending.evaluated;
+      const begins = pending.replyMode(at) === ReplyMode.beginTransaction;
+      this.#watches.passed(pending.command(at), begins);
+    }
     pending.passEvaluated(this.stream.composed);
   }
 

@@ -92,8 +92,8 @@ export class WatchOutput implements ClientWatches {
     return this.#subscriptions !== null && this.#subscriptions.tracking.isCaching;
   }
 
-  passed(command: number): void {
-    this.#subscriptions!.tracking.passed(command);
+  passed(command: number, begins: boolean): void {
+    this.#subscriptions!.tracking.passed(command, begins);
   }
 
   /** The command at `bytes[at]` is answered, from the store as it is now. */

@@ -80,7 +80,9 @@ export class ScriptCommands {
     if (!access.mayRun((one ?? command).number)) return false;
     if (user === undefined) return true;
     const said = new ByteWriter();
-    dryRun(said, words, user);
+    // No key is longer, and a command with a longer one is refused whatever the rules say.
+    const { keyBytesMax } = this.#request.limits;
+    dryRun(said, words.map((word) => word.slice(0, keyBytesMax)), user);
     // One that is not whole has no keys yet.
     return /^(\+OK|-ERR wrong number)/.test(latin1(said.bytes, 0, said.length));
   }

@@ -47,6 +47,7 @@ export function encodeMessage(out: ByteWriter, message: Message, pieces?: PieceT
     encodeBody(out, message, null);
     return endFrame(out, at);
   }
+  PLACED.length = 0; // should the encoding before have thrown
   encodeBody(out, message, PLACED);
   endFrame(out, at, PLACED);
   for (const piece of PLACED) pieces.piece(piece.at, piece.bytes);
