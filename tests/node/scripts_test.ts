@@ -498,7 +498,19 @@ Deno.test("scripts: asking what a user may, by costly rules, is work that is cou
   ask(server, admin, "ACL", "SETUSER", "root", "on", ">pass", "+@all", "~*");
   assertEquals(login(admin, "root"), "+OK\r\n");
   const colons = ":".repeat(30);
-  ask(server, admin, "ACL", "SETUSER", "app", "on", ">pass", `~*${colons}d*`, "+eval", "+get", "+mget");
+  ask(
+    server,
+    admin,
+    "ACL",
+    "SETUSER",
+    "app",
+    "on",
+    ">pass",
+    `~*${colons}d*`,
+    "+eval",
+    "+get",
+    "+mget",
+  );
   const app = server.node.openSession("client")!;
   assertEquals(login(app, "app"), "+OK\r\n");
   // What one takes is time that the next one waits.

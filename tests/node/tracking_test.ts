@@ -414,7 +414,16 @@ Deno.test("OPTIN notes the command after CLIENT CACHING YES alone, OPTOUT all bu
   assertEquals([told(inside), told(outside)], [FORGET("a"), FORGET("b")]);
   // Any command but CLIENT ends it, whether it reads or not, is done or refused.
   for (
-    const between of ["PING", "SET d 1", "NONSENSE", "GET", "EVAL x", "EXEC", "MULTI x", "CLIENT NONSENSE"]
+    const between of [
+      "PING",
+      "SET d 1",
+      "NONSENSE",
+      "GET",
+      "EVAL x",
+      "EXEC",
+      "MULTI x",
+      "CLIENT NONSENSE",
+    ]
   ) {
     inside.ask(words("CLIENT CACHING YES"), words(between), words("GET a"));
     outside.ask(words("CLIENT CACHING NO"), words(between), words("GET a"));
