@@ -175,6 +175,16 @@ clusterTest("import: a password, a database, what is no Redis, a value that is t
     const default0 = await cli(cluster, ["import", `redis://default:p%40ss%3Aword@${place}`]);
     assertEquals(default0.code, 0, default0.error);
     assertMatch(default0.error, /0 strings copied/);
+    // And where it is the cluster that wants to know who asks, the source's address is no matter.
+    using first = await RedisSocket.connect(cluster.server(1).clientPort);
+    await eventually("the cluster version that users need", async () => {
+      const made = await first.ask("ACL", "SETUSER", "root", "on", ">secret", "~*", "+@all");
+      return made === "OK";
+    });
+    const nobody = await cli(cluster, ["import", url]);
+    assertEquals(nobody.code, 1);
+    assertMatch(nobody.error, /\(NOAUTH\): the cluster has users, so say who asks: --user/);
+    assert(!nobody.error.includes("in the address"), nobody.error);
   });
   const closed = await cli(cluster, ["import", "redis://127.0.0.1:1"]);
   assertEquals(closed.code, 3);

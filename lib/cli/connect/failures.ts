@@ -13,8 +13,11 @@ const PHASES: Readonly<Record<Phase, (server: string | null) => string>> = {
   reply: (server) => `waiting for the answer of ${server ?? "the leader"}`,
 };
 
-/** The same error for the command line; what is no failure of a call is given back as it is. */
-export function failureOf(error: unknown): unknown {
+/**
+ * The same error for the command line; what is no failure of a call is given back as it is. `isCluster`: it is
+ * the cluster's, and not of something else that was asked.
+ */
+export function failureOf(error: unknown, isCluster = true): unknown {
   if (!(error instanceof RaftkvError)) return error;
   // What the call was, the person has just typed.
   const said = visibleText(
@@ -24,7 +27,7 @@ export function failureOf(error: unknown): unknown {
   );
   if (error instanceof Unknown) return new CliError(EXIT.unknown, said, { cause: error });
   if (error instanceof Refused) {
-    const meant = askedByNobody(error) ?? unknownThere(said, error) ?? said;
+    const meant = (isCluster ? askedByNobody(error) : null) ?? unknownThere(said, error) ?? said;
     return new CliError(EXIT.refused, meant, { cause: error });
   }
   const isResolving = error.phase === "connect" && allUnknownNames(said);

@@ -63,8 +63,10 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
     const startMs = performance.now();
     const progress = progressOf(tool, "key");
     const account = new Account();
+    let isLetIn = false;
     try {
       await source.begin(place);
+      isLetIn = true;
       await withClient(tool, flags, async (session) => {
         const sample = new Sample();
         await copy(source, session, progress, account, sample);
@@ -82,7 +84,8 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
       });
     } catch (error) {
       progress.clear();
-      throw withAdvice(failureOf(error), account);
+      // What the cluster refuses has been put into words already.
+      throw withAdvice(failureOf(error, false), !isLetIn, account);
     } finally {
       link.close();
     }
@@ -247,9 +250,9 @@ function judge(
 }
 
 /** What to do where the source wants to know who asks, or where it ended in the middle. */
-function withAdvice(error: unknown, { copied }: Account): unknown {
+function withAdvice(error: unknown, isBeginning: boolean, { copied }: Account): unknown {
   if (!(error instanceof CliError) || error.message === "") return error;
-  const wantsPassword = /NOAUTH|WRONGPASS|without any password/.test(error.message);
+  const wantsPassword = isBeginning && /NOAUTH|WRONGPASS|without any password/.test(error.message);
   if (!wantsPassword && copied === 0) return error;
   const advice = wantsPassword
     ? "the password stands in the address: redis://:PASSWORD@HOST, or USER:PASSWORD@HOST"
