@@ -299,8 +299,11 @@ export class StateChecks {
         );
       }
     }
-    // A snapshot that was just coming in may have replaced entries that were never committed.
-    if (record.snapshotIndex >= durableIndex) return;
+    // A snapshot that was just coming in may have replaced entries that were never committed: all that it
+    // reaches, and those behind it as well where this server had something else in its last one's place.
+    const { snapshotIndex } = record;
+    if (snapshotIndex >= durableIndex) return;
+    if (promised[snapshotIndex] !== this.ledgerChain[snapshotIndex]) return;
     if (record.lastIndex < durableIndex || record.chain[durableIndex] !== durableChain) {
       fail(
         "durability",
