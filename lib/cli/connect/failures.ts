@@ -14,8 +14,8 @@ const PHASES: Readonly<Record<Phase, (server: string | null) => string>> = {
 };
 
 /**
- * The same error for the command line; what is no failure of a call is given back as it is. `isCluster`: it is
- * the cluster's, and not of something else that was asked.
+ * The same error for the command line; what is no failure of a call is given back as it is. `isCluster`: it
+ * is the cluster's, and not of something else that was asked.
  */
 export function failureOf(error: unknown, isCluster = true): unknown {
   if (!(error instanceof RaftkvError)) return error;
