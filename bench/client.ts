@@ -21,9 +21,12 @@ process of its own, in turns on the same server: SET and GET with 100 calls at a
 Rates are medians; a share is the median over the rounds of the client's rate as part of the other's
 in the same round, with its quartiles. Processor times are of the client's process, of the leader,
 and of the followers together. Left over is what a client's process has to do after its turn, and
-does before its next one: no rate has that in it. With the defaults it takes five minutes.
+does before its next one: no rate has that in it. node-redis's timers of single commands go off five
+seconds later: turns that are longer have that work in them as well, as a program that goes on has.
+With the defaults it takes five minutes.
   --rounds R           (7) of each load, after one that does not count
   --seconds S          how long each turn takes; a round has two of each client (1)
+  --loads LIST         set or get, and how many at a time (set:100,get:100,set:1,get:1)
   --value-bytes N      (256)
   --executable FILE    run this instead of main.ts
   --directory DIR      where the servers keep their data (the system's temporary directory)
@@ -38,13 +41,21 @@ const SHARE_MIN = 0.9;
 /** The client, as what is compared with the others: so many of the callers, the first. */
 const OWN = 2;
 const FIND_TIMEOUT_MS = 30_000;
-const LOADS = [
-  { kind: "set", calls: 100 },
-  { kind: "get", calls: 100 },
-  { kind: "set", calls: 1 },
-  { kind: "get", calls: 1 },
-] as const;
-type Load = typeof LOADS[number];
+const LOADS = "set:100,get:100,set:1,get:1";
+
+interface Load {
+  readonly kind: "set" | "get";
+  readonly calls: number;
+}
+
+/** @throws {Error} where one is no such load. */
+function parseLoads(text: string): Load[] {
+  return text.split(",").map((load) => {
+    const match = /^(set|get):([1-9]\d{0,4})$/.exec(load.trim());
+    if (match === null) throw new Error(`--loads: ${JSON.stringify(load)} is no set:N or get:N`);
+    return { kind: match[1] as Load["kind"], calls: Number(match[2]) };
+  });
+}
 
 /** Processes whose use of processors is measured. */
 interface Servers {
@@ -178,12 +189,14 @@ async function main(): Promise<void> {
   const flags = parseFlags(HELP, {
     rounds: 7,
     seconds: 1,
+    loads: LOADS,
     valueBytes: 256,
     executable: "",
     directory: "",
     json: "",
     quick: false,
   });
+  const loads = parseLoads(flags.loads);
   const plan = flags.quick ? { ...flags, rounds: 2, seconds: 0.3 } : flags;
   const parent = flags.directory || undefined;
   const machine = await describeMachine(parent ?? "/tmp");
@@ -202,7 +215,7 @@ async function main(): Promise<void> {
       leader: cluster.pid(cluster.servers.find(leads)!.id),
       followers: cluster.servers.filter((one) => !leads(one)).map(({ id }) => cluster.pid(id)),
     };
-    for (const load of LOADS) {
+    for (const load of loads) {
       rows.push(...rowsOf(load, await measure(callers, load, plan, servers)));
     }
   } finally {
