@@ -10,6 +10,7 @@ import { Cluster, type ClusterServer } from "./cluster.ts";
 import { findLeader } from "./find_leader.ts";
 import { parseFlags } from "./flags.ts";
 import { describeMachine, machineText } from "./machine.ts";
+import { type Load, parseLoads } from "./loads.ts";
 import { median, quartiles } from "./median.ts";
 import { cpuOf, usedUs } from "./process_cpu.ts";
 import { formatCount, formatTable, writeJson } from "./table.ts";
@@ -26,7 +27,8 @@ seconds later: turns that are longer have that work in them as well, as a progra
 With the defaults it takes five minutes.
   --rounds R           (7) of each load, after one that does not count
   --seconds S          how long each turn takes; a round has two of each client (1)
-  --loads LIST         set or get, and how many at a time (set:100,get:100,set:1,get:1)
+  --loads LIST         of SET:1:P and GET:1:P, P calls at a time on the one connection of a client
+                       (SET:1:100,GET:1:100,SET:1:1,GET:1:1)
   --value-bytes N      (256)
   --executable FILE    run this instead of main.ts
   --directory DIR      where the servers keep their data (the system's temporary directory)
@@ -41,22 +43,6 @@ const SHARE_MIN = 0.9;
 /** The client, as what is compared with the others: so many of the callers, the first. */
 const OWN = 2;
 const FIND_TIMEOUT_MS = 30_000;
-const LOADS = "set:100,get:100,set:1,get:1";
-
-interface Load {
-  readonly kind: "set" | "get";
-  readonly calls: number;
-}
-
-/** @throws {Error} where one is no such load. */
-function parseLoads(text: string): Load[] {
-  return text.split(",").map((load) => {
-    const match = /^(set|get):([1-9]\d{0,4})$/.exec(load.trim());
-    if (match === null) throw new Error(`--loads: ${JSON.stringify(load)} is no set:N or get:N`);
-    return { kind: match[1] as Load["kind"], calls: Number(match[2]) };
-  });
-}
-
 /** Processes whose use of processors is measured. */
 interface Servers {
   readonly leader: number;
@@ -108,14 +94,19 @@ function mean(one: Speed, other: Speed): Speed {
   };
 }
 
+/** What a load asks of a caller. */
+function callsOf({ test, pipeline }: Load): Pick<Turn, "kind" | "calls"> {
+  return { kind: test === "SET" ? "set" : "get", calls: pipeline };
+}
+
 /** By caller, its speed in each round. */
 async function measure(
   callers: readonly ClientCaller[],
-  { kind, calls }: Load,
+  load: Load,
   { rounds, seconds, valueBytes }: { rounds: number; seconds: number; valueBytes: number },
   servers: Servers,
 ): Promise<Speed[][]> {
-  const turn = { kind, calls, seconds, valueBytes };
+  const turn = { ...callsOf(load), seconds, valueBytes };
   const speeds: Speed[][] = callers.map(() => []);
   // A round before the first, for the compilers and the keys.
   for (let round = -1; round < rounds; round++) {
@@ -139,7 +130,8 @@ interface Row extends Speed {
   readonly shares: readonly Share[];
 }
 
-function rowsOf({ kind, calls }: Load, speeds: readonly Speed[][]): Row[] {
+function rowsOf(load: Load, speeds: readonly Speed[][]): Row[] {
+  const { kind, calls } = callsOf(load);
   return CALLER_NAMES.map((name, at) => {
     const middle = (of: (speed: Speed) => number) => median(speeds[at]!.map(of));
     const shareOf = (own: readonly Speed[]): Share =>
@@ -189,7 +181,7 @@ async function main(): Promise<void> {
   const flags = parseFlags(HELP, {
     rounds: 7,
     seconds: 1,
-    loads: LOADS,
+    loads: "SET:1:100,GET:1:100,SET:1:1,GET:1:1",
     valueBytes: 256,
     executable: "",
     directory: "",
@@ -197,6 +189,9 @@ async function main(): Promise<void> {
     quick: false,
   });
   const loads = parseLoads(flags.loads);
+  if (loads.some(({ connections }) => connections !== 1)) {
+    throw new Error("--loads: a client has one connection, as in SET:1:100");
+  }
   const plan = flags.quick ? { ...flags, rounds: 2, seconds: 0.3 } : flags;
   const parent = flags.directory || undefined;
   const machine = await describeMachine(parent ?? "/tmp");

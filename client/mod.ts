@@ -45,6 +45,7 @@ export type { LockOptions } from "./lock_options.ts";
 export { type Reply, ReplyError } from "./reply_parser.ts";
 export type { Argument } from "./request_writer.ts";
 export type { ConnectOptions } from "./settings.ts";
+export { checkPair } from "./tls.ts";
 export type { Pending, Transaction } from "./transaction.ts";
 export { Client };
 

@@ -97,30 +97,25 @@ export function clientTls(
   };
 }
 
-/**
- * A runtime takes a certificate and another one's key, and then fails each handshake in words about something
- * else.
- * @throws {CliError} where these are no pair.
- */
-export async function checkPair(
+/** @throws {CliError} which names the files, where certificate and key are no pair. */
+export async function checkPairOfFiles(
   tls: TlsOptions | undefined,
   { tlsCert, tlsKey }: TlsFlags,
   host: HostProcess,
 ): Promise<void> {
-  const { cert, key } = tls ?? {};
-  if (cert === undefined || key === undefined) return;
-  const { createPrivateKey, X509Certificate } = await import("node:crypto");
+  if (tls === undefined) return;
+  // Loaded here alone: a server's own start has no use for the client.
+  const { checkPair } = await import("../../client/mod.ts");
   try {
-    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
-  } catch {
-    // What can't be read here is not judged here.
-    return;
+    await checkPair(tls);
+  } catch (error) {
+    const [certFile, keyFile] = [
+      tlsCert ?? host.environment("RAFTKV_TLS_CERT"),
+      tlsKey ?? host.environment("RAFTKV_TLS_KEY"),
+    ];
+    const said = `${keyFile} is not the key of the certificate in ${certFile}`;
+    throw new CliError(EXIT.file, said, { cause: error });
   }
-  const [certFile, keyFile] = [
-    tlsCert ?? host.environment("RAFTKV_TLS_CERT"),
-    tlsKey ?? host.environment("RAFTKV_TLS_KEY"),
-  ];
-  throw new CliError(EXIT.file, `${keyFile} is not the key of the certificate in ${certFile}`);
 }
 
 /** Of the names that `{id}` stands for, the first that is here: a machine has its own server's files. */

@@ -64,8 +64,7 @@ function sentence(error: unknown): string {
 }
 
 export function texts(line: CommandLine): ApplicationText {
-  // The parser says each fault by itself: the first is the sentence, help has the rest.
-  let hasSaid = false;
+  const isFirst = onlyFirst();
   return {
     ...text_en,
     formatException: messageOf,
@@ -74,14 +73,19 @@ export function texts(line: CommandLine): ApplicationText {
     noCommandRegisteredForInput: ({ input, corrections }) =>
       unknownCommand(line.args[0] ?? "", input, nearest(input, corrections.map(asWord))),
     exceptionWhileParsingArguments(error, ansiColor) {
-      if (hasSaid) return "";
-      hasSaid = true;
+      if (!isFirst()) return "";
       if (error instanceof UnexpectedPositionalError) return tooMany(line, error);
       const what = argumentFault(error, line.args) ??
         text_en.exceptionWhileParsingArguments.call(this, error, ansiColor);
       return `raftkv: ${escapeUnseen(what)}${/[?.]$/.test(what) ? "" : "."} Try ${helpOf(line)}`;
     },
   };
+}
+
+/** The parser says each fault by itself: the first is the sentence, and help has the rest. */
+export function onlyFirst(): () => boolean {
+  let hasSaid = false;
+  return () => !hasSaid && (hasSaid = true);
 }
 
 /** What is wrong with one of `args`, in words; null where the parser's own have to do. */

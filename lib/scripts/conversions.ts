@@ -9,7 +9,7 @@ const LEAST = -(2 ** 63);
 
 /**
  * What `redis.call` gives for a reply, which is of version 2. An error becomes a table with `err`; nothing is
- * `nothing`: false, or nil where the script asked for version 3.
+ * false, or nil where the script asked for version 3 (`isResp3`).
  */
 export function replyToValue(machine: Machine, reply: string, isResp3: boolean): Value {
   if (reply === "+OK\r\n") return fieldTable(machine, "ok", "OK");

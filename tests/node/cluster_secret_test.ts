@@ -5,7 +5,7 @@ import { ClusterSecret } from "../../lib/node/peers/cluster_secret.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { hmacSha256, isSameInConstantTime } from "../../lib/util/mac.ts";
 import { Random } from "../../lib/util/random.ts";
-import { bytesToHex } from "../../lib/storage/files/hex.ts";
+import { bytesToHex } from "../../lib/util/hex.ts";
 import {
   encodeFormation,
   encodeHello,

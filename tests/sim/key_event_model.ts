@@ -4,11 +4,9 @@
  * from where its server was then, for as long as its connection lasts.
  */
 import { ChangeKind, type ChangeSink, SetCause } from "../../lib/kv/commands/changes.ts";
-import { Result } from "../../lib/kv/commands/result.ts";
-import type { Store } from "../../lib/kv/store.ts";
-import { applyEntry } from "../../lib/node/log/apply.ts";
+import { latin1 } from "../../lib/util/latin1.ts";
+import { CommittedStore, countUpTo } from "./committed_store.ts";
 import type { Origin } from "./options.ts";
-import { emptyStore } from "./watch_model.ts";
 
 export const KEYSPACE = "__keyspace@0__:";
 export const KEYEVENT = "__keyevent@0__:";
@@ -34,22 +32,10 @@ export interface KeyMessage {
 export class KeyEventModel implements ChangeSink {
   /** In the order in which they are told. */
   readonly messages: KeyMessage[] = [];
-  readonly #store: Store;
-  readonly #result = new Result();
+  readonly store: CommittedStore;
 
   constructor(origin: Origin) {
-    this.#store = emptyStore(origin);
-    this.#store.tellChanges(this);
-  }
-
-  /** The last entry that is committed. */
-  get revision(): number {
-    return this.#store.appliedIndex;
-  }
-
-  /** The next entry is committed. */
-  committed(data: Uint8Array): void {
-    applyEntry(this.#store, { index: this.revision + 1, term: 0, data }, null, this.#result);
+    this.store = new CommittedStore(origin, this);
   }
 
   changed(
@@ -62,7 +48,7 @@ export class KeyEventModel implements ChangeSink {
     _end: number,
     cause: SetCause,
   ): void {
-    const key = String.fromCharCode(...bytes.subarray(keyStart, keyStart + keyLength));
+    const key = latin1(bytes, keyStart, keyStart + keyLength);
     const events = kind === ChangeKind.set
       ? EVENTS[cause]
       : [kind === ChangeKind.delete ? "del" : "expired"];
@@ -74,17 +60,6 @@ export class KeyEventModel implements ChangeSink {
 
   /** Redis tells nothing of it. */
   flushed(_revision: number): void {}
-
-  /** How many messages there are up to an entry. */
-  countUpTo(revision: number): number {
-    let [low, high] = [0, this.messages.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.messages[middle]!.revision <= revision) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
 }
 
 /**
@@ -108,7 +83,7 @@ export class KeyPlaces {
     this.#isOf = isOf;
     const places = new Set<number>();
     for (let revision = first; revision <= last; revision++) {
-      places.add(model.countUpTo(revision));
+      places.add(countUpTo(model.messages, revision));
     }
     this.#places = [...places];
   }

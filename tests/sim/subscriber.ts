@@ -204,7 +204,7 @@ export class Subscriber implements Speaker {
     const probe = server.life === connection.serverLife ? server.probe : null;
     const appliedIndex = probe?.isOpen() === true
       ? probe.appliedIndex()
-      : this.#told.keys.revision - origin.index;
+      : this.#told.keys.store.revision - origin.index;
     const range = [change.appliedIndex, appliedIndex].map((index) => index + origin.index);
     const begun = new Subscription(
       this.#told,

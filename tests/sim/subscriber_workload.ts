@@ -39,7 +39,7 @@ export class SubscriberWorkload {
     const others = checks.onCommitted;
     checks.onCommitted = (data) => {
       others?.(data);
-      keys.committed(data);
+      keys.store.committed(data);
     };
   }
 

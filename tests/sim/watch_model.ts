@@ -3,19 +3,13 @@
  * forgets nothing. What a watch is told is compared with it.
  */
 import { ChangeKind, type ChangeSink } from "../../lib/kv/commands/changes.ts";
-import { Result } from "../../lib/kv/commands/result.ts";
-import { Contents } from "../../lib/kv/memory/contents.ts";
-import { LoadedScripts } from "../../lib/kv/scripts/loaded_scripts.ts";
-import { ClientSessions } from "../../lib/kv/sessions/client_sessions.ts";
-import { Store } from "../../lib/kv/store.ts";
-import { Users } from "../../lib/kv/users/users.ts";
-import { applyEntry } from "../../lib/node/log/apply.ts";
 import { checksum } from "../../lib/util/checksum.ts";
+import { latin1 } from "../../lib/util/latin1.ts";
 import type { SeenEvent } from "../wire/watch_lines.ts";
+import { CommittedStore, countUpTo } from "./committed_store.ts";
 import type { Origin } from "./options.ts";
 import { toBytes } from "../process/socket.ts";
 
-const HASH_SEED = 1;
 const KIND_NAMES = new Map<number, string>(
   Object.entries(ChangeKind).map(([name, kind]) => [kind, name]),
 );
@@ -42,47 +36,13 @@ function digestOf(bytes: Uint8Array): string {
   return `${bytes.length}:${checksum(bytes)}`;
 }
 
-/** A store in which nothing is, before the first entry of a world. */
-export function emptyStore({ index, version }: Origin): Store {
-  const head = {
-    index,
-    clockMs: 0,
-    floor: version,
-    keys: 0,
-    digest: "",
-    clusterVersion: 1,
-    users: null,
-    clientSessions: null,
-    loadedScripts: null,
-  };
-  return new Store({ hashSeed: HASH_SEED }, {
-    contents: new Contents(HASH_SEED, 0),
-    users: new Users(),
-    clientSessions: new ClientSessions(),
-    loadedScripts: new LoadedScripts(),
-    head,
-  });
-}
-
 export class WatchModel implements ChangeSink {
   /** By entry, for those that changed anything; in their order. */
   readonly groups: { readonly revision: number; readonly events: ModelEvent[] }[] = [];
-  readonly #store: Store;
-  readonly #result = new Result();
+  readonly store: CommittedStore;
 
   constructor(origin: Origin) {
-    this.#store = emptyStore(origin);
-    this.#store.tellChanges(this);
-  }
-
-  /** The last entry that is committed. */
-  get revision(): number {
-    return this.#store.appliedIndex;
-  }
-
-  /** The next entry is committed. */
-  committed(data: Uint8Array): void {
-    applyEntry(this.#store, { index: this.revision + 1, term: 0, data }, null, this.#result);
+    this.store = new CommittedStore(origin, this);
   }
 
   changed(
@@ -95,7 +55,7 @@ export class WatchModel implements ChangeSink {
     end: number,
   ): void {
     const keyEnd = keyStart + keyLength;
-    const key = String.fromCharCode(...bytes.subarray(keyStart, keyEnd));
+    const key = latin1(bytes, keyStart, keyEnd);
     const value = kind === ChangeKind.set ? digestOf(bytes.slice(keyEnd, end)) : "";
     this.#add(revision, { kind: KIND_NAMES.get(kind)!, key, version, value });
   }
@@ -106,22 +66,12 @@ export class WatchModel implements ChangeSink {
 
   /** The first group after `revision` that a watch of `pattern` has to be told; null where there is none. */
   nextGroup(pattern: string, revision: number): ModelGroup | null {
-    for (let at = this.#firstAfter(revision); at < this.groups.length; at++) {
+    for (let at = countUpTo(this.groups, revision); at < this.groups.length; at++) {
       const group = this.groups[at]!;
       const events = group.events.filter((event) => isOf(pattern, event));
       if (events.length > 0) return { revision: group.revision, events };
     }
     return null;
-  }
-
-  #firstAfter(revision: number): number {
-    let [low, high] = [0, this.groups.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.groups[middle]!.revision <= revision) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #add(revision: number, event: ModelEvent): void {

@@ -164,7 +164,9 @@ class Watcher implements Handler, ConnectionOwner {
     const { model, marks } = this.#shared;
     const complete = this.#complete;
     if (!this.#isWatching || complete === null) this.#fail(`was told entry ${revision} unasked`);
-    if (revision > model.revision) this.#fail(`was told entry ${revision}, which is not committed`);
+    if (revision > model.store.revision) {
+      this.#fail(`was told entry ${revision}, which is not committed`);
+    }
     if (revision < complete) this.#fail(`went back from ${complete} to ${revision}`);
     const next = model.nextGroup(this.#pattern, complete);
     if (events.length === 0) {
@@ -210,7 +212,7 @@ class Watcher implements Handler, ConnectionOwner {
       const [revision, clusterId = ""] = number.split("@");
       const from = Number(revision);
       if (after !== null && from !== after) this.#fail(`begins at ${from}, and not at ${after}`);
-      if (from > this.#shared.model.revision) this.#fail(`begins at ${from}: not committed`);
+      if (from > this.#shared.model.store.revision) this.#fail(`begins at ${from}: not committed`);
       if (this.#clusterId !== "" && clusterId !== this.#clusterId) this.#fail(`hears ${line}`);
       this.#clusterId = clusterId;
       this.#complete = from;
@@ -266,7 +268,7 @@ export class WatchWorkload {
     const others = checks.onCommitted;
     checks.onCommitted = (data) => {
       others?.(data);
-      model.committed(data);
+      model.store.committed(data);
     };
   }
 

@@ -1,7 +1,7 @@
 /** Snapshots of made-up contents: the "store" is the list of the payloads of all entries. */
 import { makeConfiguration } from "../../lib/raft/configuration.ts";
 import { assert } from "@std/assert";
-import { bytesToHex } from "../../lib/storage/files/hex.ts";
+import { bytesToHex } from "../../lib/util/hex.ts";
 import type { Entry, SnapshotPosition } from "../../lib/raft/types.ts";
 import type { DataDirectory } from "../../lib/storage/data_directory.ts";
 import type { Done, OpenLogOptions, SnapshotFile } from "../../lib/storage/types.ts";

@@ -1,6 +1,6 @@
 /** The two versions of the handshake, and the features that the second one names. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { bytesToHex } from "../../lib/storage/files/hex.ts";
+import { bytesToHex } from "../../lib/util/hex.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { LENGTH_BYTES } from "../../lib/wire/rpc/frame.ts";
 import {

@@ -8,7 +8,7 @@ import { CliError } from "../exit_codes.ts";
 import { UsageError } from "../usage_error.ts";
 import { type Credentials, credentialsOf } from "./credentials.ts";
 import type { TlsOptions } from "../../../client/mod.ts";
-import { checkPair, clientTls, type TlsFlags } from "../client_tls.ts";
+import { checkPairOfFiles, clientTls, type TlsFlags } from "../client_tls.ts";
 
 export interface ServerChoice {
   readonly servers: readonly ServerAddress[];
@@ -44,7 +44,7 @@ export async function chooseServers(flags: ServerFlags, host: HostProcess): Prom
 /** The same, for who asks as nobody. */
 export async function serversOf(flags: ServerFlags, host: HostProcess): Promise<ServerChoice> {
   const choice = await choiceOf(flags, host);
-  await checkPair(choice.tls, flags, host);
+  await checkPairOfFiles(choice.tls, flags, host);
   return choice;
 }
 

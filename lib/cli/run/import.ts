@@ -9,7 +9,12 @@ import { visibleText } from "../output/escape.ts";
 import type { Progress } from "../output/progress.ts";
 import { counted, countText, secondsText } from "../output/units.ts";
 import { runTool, type Tool } from "../tool.ts";
-import { parseRedisUrl, RedisSource, type RedisString } from "../transfer/redis_source.ts";
+import {
+  parseRedisUrl,
+  type RedisPlace,
+  RedisSource,
+  type RedisString,
+} from "../transfer/redis_source.ts";
 import type { ImportFlags } from "./import_flags.ts";
 import { progressOf } from "./load.ts";
 
@@ -63,10 +68,8 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
     const startMs = performance.now();
     const progress = progressOf(tool, "key");
     const account = new Account();
-    let isLetIn = false;
     try {
-      await source.begin(place);
-      isLetIn = true;
+      await begin(source, place);
       await withClient(tool, flags, async (session) => {
         const sample = new Sample();
         await copy(source, session, progress, account, sample);
@@ -85,7 +88,7 @@ export async function runImport(this: CliContext, flags: ImportFlags, url: strin
     } catch (error) {
       progress.clear();
       // What the cluster refuses has been put into words already.
-      throw withAdvice(failureOf(error, false), !isLetIn, account);
+      throw withCount(failureOf(error, false), account);
     } finally {
       link.close();
     }
@@ -249,14 +252,25 @@ function judge(
   if (faults.length > 0) throw new CliError(EXIT.refused, faults.join("; "));
 }
 
-/** What to do where the source wants to know who asks, or where it ended in the middle. */
-function withAdvice(error: unknown, isBeginning: boolean, { copied }: Account): unknown {
-  if (!(error instanceof CliError) || error.message === "") return error;
-  const wantsPassword = isBeginning && /NOAUTH|WRONGPASS|without any password/.test(error.message);
-  if (!wantsPassword && copied === 0) return error;
-  const advice = wantsPassword
-    ? "the password stands in the address: redis://:PASSWORD@HOST, or USER:PASSWORD@HOST"
-    : `${counted(copied, "string")} copied before that; the command may be given again`;
+/** @throws {CliError} which says where a password is given, too, where the source wants to know who asks. */
+async function begin(source: RedisSource, place: RedisPlace): Promise<void> {
+  try {
+    await source.begin(place);
+  } catch (error) {
+    const failure = failureOf(error, false);
+    if (!(failure instanceof CliError)) throw failure;
+    const { exit, message } = failure;
+    if (!/NOAUTH|WRONGPASS|without any password/.test(message)) throw failure;
+    const advice =
+      "the password stands in the address: redis://:PASSWORD@HOST, or USER:PASSWORD@HOST";
+    throw new CliError(exit, `${message}; ${advice}`, { cause: error });
+  }
+}
+
+/** How far it had come where it ended in the middle. */
+function withCount(error: unknown, { copied }: Account): unknown {
+  if (!(error instanceof CliError) || error.message === "" || copied === 0) return error;
+  const advice = `${counted(copied, "string")} copied before that; the command may be given again`;
   return new CliError(error.exit, `${error.message}; ${advice}`, { cause: error });
 }
 

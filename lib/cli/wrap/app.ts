@@ -17,7 +17,7 @@ import { escapeUnseen } from "../../util/unseen.ts";
 import { parseServers } from "../client_ports.ts";
 import { LOCK_FLAGS } from "../connect/lock_flags.ts";
 import { parseTimerMs } from "../output/units.ts";
-import { argumentFault } from "../texts.ts";
+import { argumentFault, onlyFirst } from "../texts.ts";
 import { holdAndRun, RUN_EXIT, type RunFlags, type Surroundings } from "./hold_and_run.ts";
 
 const HELP = [
@@ -115,8 +115,7 @@ export async function runWrapper(
     const message = error instanceof Error ? error.message : String(error);
     return `raftkv-run: ${escapeUnseen(message)}`;
   };
-  // The parser says each fault by itself: the first is the sentence, help has the rest.
-  let hasSaid = false;
+  const isFirst = onlyFirst();
   const application = buildApplication<Surroundings>(command, {
     name: "raftkv-run",
     versionInfo: { currentVersion: metadata.version },
@@ -128,8 +127,7 @@ export async function runWrapper(
         exceptionWhileRunningCommand: said,
         commandErrorResult: said,
         exceptionWhileParsingArguments(error, ansiColor) {
-          if (hasSaid) return "";
-          hasSaid = true;
+          if (!isFirst()) return "";
           const what = error instanceof UnsatisfiedPositionalError
             ? "it takes a lock's name and a command: NAME -- COMMAND"
             : argumentFault(error, host.args) ??

@@ -7,8 +7,10 @@
  * order in which they came: 20 bytes of its SHA-1, u32 length, source.
  */
 import { ByteFormatError, ByteReader, ByteWriter, readU32 } from "../../util/bytes.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import { latin1 } from "../../util/latin1.ts";
 import { viewChecksum } from "../memory/content_checksum.ts";
+import { inOnePiece } from "../../util/pieces.ts";
 
 // Replicas decide by these: other bounds need another cluster version.
 export const LOADED_SCRIPTS_MAX = 1_000;
@@ -84,7 +86,7 @@ export class LoadedScripts {
 
   /** Takes up the script whose SHA-1 is `name`, 20 bytes; once it is there, that does nothing. */
   load(name: Uint8Array, source: Uint8Array): Loading {
-    const key = sha1Text(name);
+    const key = bytesToHex(name, 0, SHA1_BYTES);
     if (this.#byName.has(key)) return "loaded";
     if (this.#byName.size >= LOADED_SCRIPTS_MAX) return "tooMany";
     if (this.#sourceBytes + source.length > LOADED_SCRIPTS_BYTES_MAX) return "tooManyBytes";
@@ -112,7 +114,7 @@ export class LoadedScripts {
     out.u64(this.#flushedIndex);
     out.u32(this.count);
     for (const [name, { source }] of this.#byName) {
-      for (let at = 0; at < name.length; at += 2) out.u8(parseInt(name.slice(at, at + 2), 16));
+      out.raw(hexToBytes(name));
       out.u32(source.length);
       out.latin1(source);
     }
@@ -121,11 +123,7 @@ export class LoadedScripts {
 
   /** From what stands in a snapshot of `index`; none for null. Throws `ByteFormatError` for other bytes. */
   static decode(bytes: Uint8Array | null, index: number): LoadedScripts {
-    const pieces = LoadedScripts.decodeInPieces(bytes, index);
-    for (;;) {
-      const piece = pieces.next();
-      if (piece.done === true) return piece.value;
-    }
+    return inOnePiece(LoadedScripts.decodeInPieces(bytes, index));
   }
 
   /** The same a piece at a time: yields how many bytes each piece had. */
@@ -156,11 +154,4 @@ export class LoadedScripts {
     if (scripts.areUnused) throw new ByteFormatError("there are no scripts, and none were flushed");
     return scripts;
   }
-}
-
-/** 40 digits, in lower case. */
-export function sha1Text(name: Uint8Array): string {
-  let text = "";
-  for (const byte of name) text += byte.toString(16).padStart(2, "0");
-  return text;
 }

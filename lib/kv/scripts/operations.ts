@@ -11,13 +11,9 @@
 import { commandLength, encodeCommand, endCommand, Op } from "../commands/command.ts";
 import { type Result, Status } from "../commands/result.ts";
 import { type ByteWriter, readU32 } from "../../util/bytes.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import { latin1Bytes } from "../../util/latin1.ts";
-import {
-  LOADED_SCRIPT_BYTES_MAX,
-  type LoadedScripts,
-  SHA1_BYTES,
-  sha1Text,
-} from "./loaded_scripts.ts";
+import { LOADED_SCRIPT_BYTES_MAX, type LoadedScripts, SHA1_BYTES } from "./loaded_scripts.ts";
 
 const NAME_OFFSET = 8;
 const LOADED_SOURCE_OFFSET: number = NAME_OFFSET + SHA1_BYTES;
@@ -26,9 +22,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Appends a loadScript; `hash`: 40 digits; `source`: a letter a byte. Returns where it begins. */
 export function encodeLoadScript(out: ByteWriter, hash: string, source: string): number {
   const at = encodeCommand(out, Op.loadScript, NO_BYTES, 0, 0, 0, 0);
-  for (let i = 0; i < SHA1_BYTES; i++) {
-    out.bytes[at + NAME_OFFSET + i] = parseInt(hash.slice(2 * i, 2 * i + 2), 16);
-  }
+  out.bytes.set(hexToBytes(hash), at + NAME_OFFSET);
   out.latin1(source);
   endCommand(out, at);
   return at;
@@ -71,5 +65,5 @@ export function applyToScripts(
   const loading = scripts.load(name, source);
   if (loading === "tooMany") result.status = Status.tooManyScripts;
   else if (loading === "tooManyBytes") result.status = Status.tooManyScriptBytes;
-  else result.setValue(latin1Bytes(sha1Text(name)), 0, 2 * SHA1_BYTES);
+  else result.setValue(latin1Bytes(bytesToHex(name, 0, SHA1_BYTES)), 0, 2 * SHA1_BYTES);
 }

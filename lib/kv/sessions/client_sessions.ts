@@ -7,6 +7,7 @@
 import { ByteFormatError, ByteReader, ByteWriter, readU32 } from "../../util/bytes.ts";
 import { ClientSession, decodeClientSession, ITEM_BYTES, SessionSum } from "./client_session.ts";
 import { type KeptReply, REPLY_BYTES_MAX } from "./kept_reply.ts";
+import { inOnePiece } from "../../util/pieces.ts";
 
 export const CLIENT_SESSIONS_MAX = 10_000;
 /** Of one user, where there are users: nobody takes all of them. */
@@ -191,11 +192,7 @@ export class ClientSessions {
 
   /** From what stands in a snapshot; none for null. Throws `ByteFormatError` where the bytes are none. */
   static decode(bytes: Uint8Array | null): ClientSessions {
-    const pieces = ClientSessions.decodeInPieces(bytes);
-    for (;;) {
-      const piece = pieces.next();
-      if (piece.done === true) return piece.value;
-    }
+    return inOnePiece(ClientSessions.decodeInPieces(bytes));
   }
 
   /** The same a piece at a time: yields how many bytes each piece had. */

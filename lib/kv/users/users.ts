@@ -16,6 +16,7 @@ import { ByteFormatError, ByteReader, ByteWriter, readU32 } from "../../util/byt
 import { type Access, commandNamed } from "./command_numbers.ts";
 import { decodeUser, newUserFields, User } from "./user.ts";
 import { type Modification, modified, UserProblem } from "./user_changes.ts";
+import { inOnePiece } from "../../util/pieces.ts";
 
 export const USERS_MAX = 10_000;
 /** Of all users, each as it stands in snapshots. */
@@ -186,11 +187,7 @@ export class Users {
    * bytes are no users.
    */
   static decode(bytes: Uint8Array | null, index: number): Users {
-    const pieces = Users.decodeInPieces(bytes, index);
-    for (;;) {
-      const piece = pieces.next();
-      if (piece.done === true) return piece.value;
-    }
+    return inOnePiece(Users.decodeInPieces(bytes, index));
   }
 
   /** The same a piece at a time, as all of them may take a second: yields how many bytes each piece had. */

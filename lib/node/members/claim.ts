@@ -10,7 +10,7 @@
  */
 import type { RaftState } from "../../raft/state.ts";
 import type { Incarnation } from "../../raft/types.ts";
-import { bytesToHex, hexToBytes } from "../../storage/files/hex.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import { readU64, writeU64 } from "../../util/bytes.ts";
 import { Feature, type Features } from "../../wire/rpc/rpc.ts";
 

@@ -17,7 +17,7 @@
  * frames as well (docs/security.md). Against that there is TLS.
  */
 import type { Rng } from "../../host/ports.ts";
-import { hexToBytes } from "../../storage/files/hex.ts";
+import { hexToBytes } from "../../util/hex.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteWriter, writeU32 } from "../../util/bytes.ts";
 import { hmacSha256, isSameInConstantTime } from "../../util/mac.ts";

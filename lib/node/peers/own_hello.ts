@@ -1,6 +1,6 @@
 /** What this server says of itself at the start of a connection. */
 import type { Incarnation, ServerId } from "../../raft/types.ts";
-import { hexToBytes } from "../../storage/files/hex.ts";
+import { hexToBytes } from "../../util/hex.ts";
 import type { ClusterId } from "../../storage/types.ts";
 import {
   Feature,

@@ -18,7 +18,7 @@
  */
 import type { Rng } from "../../host/ports.ts";
 import type { ServerId } from "../../raft/types.ts";
-import { bytesToHex } from "../../storage/files/hex.ts";
+import { bytesToHex } from "../../util/hex.ts";
 import type { Incarnation } from "../../storage/types.ts";
 import { Feature, type Features } from "../../wire/rpc/rpc.ts";
 

@@ -23,7 +23,7 @@ import { readU32, readU64, writeU32, writeU64 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { BackupDamageError } from "../errors.ts";
 import { FILE_HEAD_BYTES, fileHeadProblem, writeFileHead } from "../files/file_head.ts";
-import { bytesToHex } from "../files/hex.ts";
+import { bytesToHex } from "../../util/hex.ts";
 import type { ClusterId } from "../types.ts";
 
 export const BACKUP_HEAD_BYTES = 128;

@@ -16,7 +16,7 @@ import type { ServerId } from "../../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../../util/bytes.ts";
 import { checksum, CHECKSUM_CRC32 } from "../../util/checksum.ts";
 import { DataDirectoryError, ForeignFileError } from "../errors.ts";
-import { bytesToHex, hexToBytes } from "./hex.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import type { ClusterId } from "../types.ts";
 
 export const FILE_HEAD_BYTES = 40;

@@ -16,7 +16,7 @@ import type { Disk } from "../../host/ports.ts";
 import { ByteFormatError, type ByteReader, ByteWriter } from "../../util/bytes.ts";
 import type { ClusterSize } from "../advice.ts";
 import { type CheckedFile, readCheckedFile, writeCheckedFile } from "./checked_file.ts";
-import { bytesToHex, hexToBytes } from "./hex.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import type { FormationRecord, FoundingMember } from "../types.ts";
 
 export const FORMATION_FILE = "formation";

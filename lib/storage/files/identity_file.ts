@@ -10,7 +10,7 @@ import type { Disk } from "../../host/ports.ts";
 import { ByteWriter } from "../../util/bytes.ts";
 import type { ClusterSize } from "../advice.ts";
 import { type CheckedFile, readCheckedFile, writeCheckedFile } from "./checked_file.ts";
-import { bytesToHex, hexToBytes } from "./hex.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import { type Identity, UNFORMED } from "../types.ts";
 
 export const IDENTITY_FILE = "identity";

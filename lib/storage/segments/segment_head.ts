@@ -26,7 +26,7 @@ import type { HardState, ServerId } from "../../raft/types.ts";
 import { readU32, readU64, writeU32, writeU64 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
 import { checkFileHead, isFileHeadIntact, writeFileHead } from "../files/file_head.ts";
-import { hexToBytes } from "../files/hex.ts";
+import { hexToBytes } from "../../util/hex.ts";
 import type { ClusterId, Incarnation } from "../types.ts";
 
 export const SEGMENT_HEAD_BYTES = 104;

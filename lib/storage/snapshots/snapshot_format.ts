@@ -42,7 +42,7 @@ import { USERS_ENCODED_BYTES_MAX } from "../../kv/users/users.ts";
 import { assert } from "../../util/assert.ts";
 import { ByteFormatError, ByteReader, ByteWriter, readU32, writeU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
-import { bytesToHex, hexToBytes } from "../files/hex.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import type { ClusterId } from "../types.ts";
 
 export const SECTION_HEAD_BYTES = 12;

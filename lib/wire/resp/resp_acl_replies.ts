@@ -7,7 +7,7 @@ import { UserProblem } from "../../kv/users/user_changes.ts";
 import { parseRule } from "../../kv/users/rules.ts";
 import type { ByteWriter } from "../../util/bytes.ts";
 import { printable, ruleProblem } from "../acl.ts";
-import { dryRun } from "./resp_dry_run.ts";
+import { writeDryRun } from "./resp_dry_run.ts";
 import {
   writeArray,
   writeBulk,
@@ -64,7 +64,7 @@ export function writeAclReply(out: ByteWriter, r: RespRequest, isResp3: boolean)
     default: {
       const user = users?.byName(name);
       if (user === undefined) return writeLine(out, `-ERR User '${printable(name)}' not found`);
-      return dryRun(out, words, user);
+      return writeDryRun(out, words, user);
     }
   }
 }

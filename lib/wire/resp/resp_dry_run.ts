@@ -1,4 +1,4 @@
-/** ACL DRYRUN: what would become of a command that a user sent, by the rules alone. */
+/** What would become of a command that a user sent, by the rules alone: for ACL DRYRUN, and for scripts. */
 import { mayRead, readWatched } from "../watching.ts";
 import { Access, commandNumbered } from "../../kv/users/command_numbers.ts";
 import { mayUseChannel } from "../../kv/users/channel_rules.ts";
@@ -21,47 +21,62 @@ const OF_ALL_KEYS: Readonly<Record<string, Access>> = {
 /** Their third word says how many keys follow. */
 const SCRIPTS: ReadonlySet<string> = new Set(["eval", "evalsha", "eval_ro", "evalsha_ro"]);
 
-/** Appends OK, or why the user could not do it; `words` are the command's, a letter for each byte. */
-export function dryRun(out: ByteWriter, words: readonly string[], user: User): void {
+/** A command that there is none of, or without all its arguments, is judged by nobody. */
+export type DryRun =
+  | { readonly kind: "allowed" }
+  | { readonly kind: "unknown" | "incomplete" | "denied"; readonly why: string };
+
+/** Appends the reply to ACL DRYRUN; `words` are the command's, a letter for each byte. */
+export function writeDryRun(out: ByteWriter, words: readonly string[], user: User): void {
+  const run = dryRun(words, user);
+  if (run.kind === "allowed") return writeLine(out, "+OK");
+  if (run.kind !== "denied") return writeLine(out, `-ERR ${run.why}`);
+  const bytes = latin1Bytes(run.why);
+  writeBulk(out, bytes, 0, bytes.length);
+}
+
+/** Whether the user could do it, and why not. */
+export function dryRun(words: readonly string[], user: User): DryRun {
   const name = words[0]!.toLowerCase();
   const command = COMMANDS.find((one) => one.name === name);
   if (command === undefined) {
-    return writeLine(out, `-ERR Command '${name.replace(/[^\x20-\x7e]/g, " ")}' not found`);
+    const why = `Command '${name.replace(/[^\x20-\x7e]/g, " ")}' not found`;
+    return { kind: "unknown", why };
   }
   const { arity, subcommands } = command;
   if (arity > 0 ? words.length !== arity : words.length < -arity) {
-    return writeLine(out, `-ERR wrong number of arguments for '${name}' command`);
+    return { kind: "incomplete", why: `wrong number of arguments for '${name}' command` };
   }
   const subcommand = (words[1] ?? "").toLowerCase();
   const number = subcommands?.find((one) => one.name === subcommand)?.number ?? command.number;
   if (!user.allowsCommand(number)) {
     const shown = commandNumbered(number)!.name;
-    return writeWords(out, `This user has no permissions to run the '${shown}' command`);
+    return denied(`run the '${shown}' command`);
   }
   const isOfContents = name === "raftkv.backup" && showsContents(words[1]!);
   const ofAll = isOfContents ? Access.read : OF_ALL_KEYS[name];
   if (ofAll !== undefined && !user.allowsAllKeys(ofAll)) {
-    return writeWords(out, "This user has no permissions to access all keys");
+    return denied("access all keys");
   }
   if (name === "raftkv.watch") {
     const pattern = latin1Bytes(words[1]!);
     if (!mayRead(user, readWatched(pattern, 0, pattern.length))) {
-      return writeWords(out, `This user has no permissions to access the '${words[1]}' key`);
+      return denied(`access the '${words[1]}' key`);
     }
   }
   const closed = closedChannel(name, words, user);
   if (closed !== undefined) {
-    return writeWords(out, `This user has no permissions to access the '${closed}' channel`);
+    return denied(`access the '${closed}' channel`);
   }
   const write = sessionWrite(words);
-  if (write.length > 0) return dryRun(out, write, user);
+  if (write.length > 0) return dryRun(write, user);
   const access = accessOf(number, words);
   for (const key of keysOf(command, words)) {
     const bytes = latin1Bytes(key);
     if (user.allowsKey(access, bytes, 0, bytes.length)) continue;
-    return writeWords(out, `This user has no permissions to access the '${key}' key`);
+    return denied(`access the '${key}' key`);
   }
-  writeLine(out, "+OK");
+  return { kind: "allowed" };
 }
 
 /** The first channel, or pattern of channels, that the user may not use; undefined where it may use all. */
@@ -106,7 +121,6 @@ function keysOf(command: RespCommand, words: readonly string[]): string[] {
   return words.filter((_, i) => i >= firstKey && i <= last && (i - firstKey) % keyStep === 0);
 }
 
-function writeWords(out: ByteWriter, text: string): void {
-  const bytes = latin1Bytes(text);
-  writeBulk(out, bytes, 0, bytes.length);
+function denied(what: string): DryRun {
+  return { kind: "denied", why: `This user has no permissions to ${what}` };
 }

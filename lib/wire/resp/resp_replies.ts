@@ -6,7 +6,7 @@ import type { Int64 } from "../../util/int64.ts";
 import type { LogTime } from "../codec.ts";
 import { lineEnd, writeArray, writeBulk, writeInteger, writeText } from "./resp_bytes.ts";
 import { msLeft, writePage, writeVersioned } from "./resp_page.ts";
-import { SESSION_LINES } from "./resp_session_lines.ts";
+import { STATUS_LINES } from "./resp_status_lines.ts";
 
 /** How the result of a command is shown. From 16 on; bit 7 set for version 3 of the protocol. */
 export const RespMode = {
@@ -168,7 +168,7 @@ export function writeRespResult(
     case Status.notPermittedKey:
       return out.raw(REVOKED_KEY);
     default: {
-      const line = SESSION_LINES.get(result.status);
+      const line = STATUS_LINES.get(result.status);
       assert(line !== undefined, `No command of the Redis protocol comes to ${result.status}`);
       out.raw(line);
     }

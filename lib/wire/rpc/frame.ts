@@ -10,6 +10,7 @@ import { assert } from "../../util/assert.ts";
 import type { ByteReader, ByteWriter } from "../../util/bytes.ts";
 import { writeU32 } from "../../util/bytes.ts";
 import { checksum } from "../../util/checksum.ts";
+import { bytesToHex, hexToBytes } from "../../util/hex.ts";
 import { type FrameType, ProtocolError } from "./rpc_types.ts";
 
 export const LENGTH_BYTES = 4;
@@ -28,6 +29,8 @@ export function beginFrame(out: ByteWriter, type: FrameType): number {
   return at;
 }
 
+const NO_PIECES: readonly PlacedPiece[] = [];
+
 /** Bytes of a frame that stay where they are: they follow the first `at` bytes of the frame's writer. */
 export interface PlacedPiece {
   readonly at: number;
@@ -35,7 +38,11 @@ export interface PlacedPiece {
 }
 
 /** Puts length and checksum to the frame that began at `at`; `placed`: what of it is elsewhere, in order. */
-export function endFrame(out: ByteWriter, at: number, placed: readonly PlacedPiece[] = []): void {
+export function endFrame(
+  out: ByteWriter,
+  at: number,
+  placed: readonly PlacedPiece[] = NO_PIECES,
+): void {
   const typeAt = at + LENGTH_BYTES;
   let [sum, from, placedBytes] = [0, typeAt, 0];
   for (const piece of placed) {
@@ -54,14 +61,12 @@ export function writeHex(out: ByteWriter, hex: string, count: number): void {
     hex.length === count * 2 && /^[0-9a-f]*$/.test(hex),
     `Cannot send the id ${JSON.stringify(hex)}: it takes ${count * 2} lower-case hex digits`,
   );
-  for (let i = 0; i < hex.length; i += 2) out.u8(parseInt(hex.slice(i, i + 2), 16));
+  out.raw(hexToBytes(hex));
 }
 
 /** The next `count` bytes as lower-case hexadecimal digits. */
 export function readHex(reader: ByteReader, count: number): string {
-  let hex = "";
-  for (let i = 0; i < count; i++) hex += reader.u8().toString(16).padStart(2, "0");
-  return hex;
+  return bytesToHex(reader.view(count), 0, count);
 }
 
 /** A server's id: a positive safe integer. */

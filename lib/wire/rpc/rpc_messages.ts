@@ -47,15 +47,11 @@ export function encodeMessage(out: ByteWriter, message: Message, pieces?: PieceT
     encodeBody(out, message, null);
     return endFrame(out, at);
   }
-  PLACED.length = 0; // should the encoding before have thrown
-  encodeBody(out, message, PLACED);
-  endFrame(out, at, PLACED);
-  for (const piece of PLACED) pieces.piece(piece.at, piece.bytes);
-  PLACED.length = 0;
+  const placed: PlacedPiece[] = [];
+  encodeBody(out, message, placed);
+  endFrame(out, at, placed);
+  for (const piece of placed) pieces.piece(piece.at, piece.bytes);
 }
-
-/** Of the frame that is being encoded; used again, as most frames have none. */
-const PLACED: PlacedPiece[] = [];
 
 /** True for a chunk of a snapshot that is still being made: it has a frame of its own. */
 export function isPiece(message: Message): boolean {

@@ -29,6 +29,6 @@ const LINES: readonly (readonly [Status, string])[] = [
 ];
 const encoder = new TextEncoder();
 
-export const SESSION_LINES: ReadonlyMap<Status, Uint8Array> = new Map(
+export const STATUS_LINES: ReadonlyMap<Status, Uint8Array> = new Map(
   LINES.map(([status, line]) => [status, encoder.encode(`${line}\r\n`)] as const),
 );

@@ -1,5 +1,5 @@
-/** Ids are kept as lower-case hexadecimal text and stored as bytes. */
-import { assert } from "../../util/assert.ts";
+/** Ids and hashes are kept as lower-case hexadecimal text, and stored and sent as bytes. */
+import { assert } from "./assert.ts";
 
 /** The bytes that `hex`, an even number of lower-case hexadecimal digits, stands for. */
 export function hexToBytes(hex: string): Uint8Array {
