@@ -1,6 +1,7 @@
 /**
  * Looks at servers from a process of its own, so that what it takes is not taken from who measures: reads
- * event streams of one server and scrapes every server once a second, until its standard input ends.
+ * event streams of one server and scrapes every server once a second, until its standard input ends. With
+ * no streams and no ports to scrape it does nothing until then.
  *
  *   deno run --allow-net bench/onlooker.ts STREAMS STREAM_PORT SCRAPED_PORT,...
  *
@@ -57,7 +58,7 @@ export class Onlooker {
 async function main([count, port, scraped]: string[]): Promise<void> {
   const streams = new Streams();
   for (let i = 0; i < Number(count); i++) await streams.add(Number(port));
-  const scraper = new Scraper(scraped!.split(",").map(Number));
+  const scraper = new Scraper(scraped ? scraped.split(",").map(Number) : []);
   console.log("ready");
   for await (const _ of Deno.stdin.readable) { /* nothing is said to it but its end */ }
   await scraper.stop();

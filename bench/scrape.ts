@@ -98,16 +98,23 @@ async function watchedLoads(
     const watchedToNot: Ratios = { speed: [], cpu: [] };
     const notToNot: Ratios = { speed: [], cpu: [] };
     const looked: Looked[] = [];
-    const watched = async () => {
-      const onlooker = await Onlooker.start(STREAMS, ports[leader - 1]!, ports);
+    // Where nobody looks there is an onlooker, too, as idle: what its start does to the machine, and the
+    // servers' rest meanwhile, are no part of what being looked at costs them.
+    const whileLookedAt = async (streams: number, scraped: readonly number[]) => {
+      const onlooker = await Onlooker.start(streams, ports[leader - 1]!, scraped);
       await pauseMs(ONLOOKER_REST_MS);
       const cell = await measure(row);
-      looked.push(await onlooker.stop());
-      return cell;
+      return { cell, looked: await onlooker.stop() };
     };
+    const watched = async () => {
+      const run = await whileLookedAt(STREAMS, ports);
+      looked.push(run.looked);
+      return run.cell;
+    };
+    const unwatched = async () => (await whileLookedAt(0, [])).cell;
     for (let round = 0; round < rounds; round++) {
       // Each kind of run comes first, in the middle and last equally often.
-      const runs = [watched, () => measure(row), () => measure(row)];
+      const runs = [watched, unwatched, unwatched];
       const cells: Cell[] = [];
       for (let i = 0; i < runs.length; i++) {
         const at = (i + round) % runs.length;
