@@ -5,6 +5,7 @@ import { DEFAULT_TIMING } from "../../lib/node/limits.ts";
 import { encodeForward, encodeForwardTaken } from "../../lib/wire/rpc/rpc.ts";
 import { ByteWriter } from "../../lib/util/bytes.ts";
 import { fromBytes, toBytes } from "../process/socket.ts";
+import { SimDisk } from "../sim/sim_disk.ts";
 import { Three } from "./three_nodes.ts";
 
 const { electionTimeoutMs, leaderWaitMs, commandTimeoutMs } = DEFAULT_TIMING;
@@ -455,4 +456,27 @@ Deno.test("forward: a command that the leader never answers is given up in its t
   client.send(resp("INCR", "n"));
   three.pass(commandTimeoutMs + 500);
   assertStringIncludes(client.take(), "-ERR outcome unknown");
+});
+
+Deno.test("forward: what was given up holds nothing back once its answer has come, however large", () => {
+  const { three, leader, follower } = formed();
+  const client = new Connection(three, follower);
+  assertEquals(ask(three, client, resp("INCR", "n")), ":1\r\n");
+  const [{ link }] = streams(three, follower) as [Three["wires"][number]];
+  // Nothing commits, as the followers' disks stand still; and the answer that says so comes late.
+  const stalled = three.disks.filter((_, at) => at !== leader);
+  for (const disk of stalled) disk.completeAll = () => {};
+  client.send(resp("INCR", "n"));
+  three.pass(commandTimeoutMs - 200);
+  three.held.add(link);
+  three.pass(500);
+  assertStringIncludes(client.take(), "-ERR outcome unknown");
+  assert(meters(three, follower).waitingBytes > 0, "it is answered already");
+  three.held.delete(link);
+  for (const disk of stalled) disk.completeAll = SimDisk.prototype.completeAll;
+  three.pass(100);
+  assertEquals([three.leader, link.closing], [leader, null]);
+  assertEquals(meters(three, follower).waitingBytes, 0);
+  const large = resp("SET", "a", "x".repeat(300_000));
+  assertEquals(ask(three, client, large, 100), "+OK\r\n");
 });

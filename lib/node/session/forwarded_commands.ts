@@ -107,6 +107,7 @@ export class ForwardedCommands implements StreamOwner, HeldForwarder {
   send(position: number): boolean {
     const [pending, route] = [this.#pending, this.#route];
     if (this.#isSettling || this.#host.monotonicMs() < this.#retryAtMs) return false;
+    this.#passGivenUp();
     const { bytes } = pending.readBytes;
     const start = pending.readStart(position);
     const end = pending.bytesEnd(position);
@@ -137,6 +138,7 @@ export class ForwardedCommands implements StreamOwner, HeldForwarder {
       throw new ProtocolError("more answers came than may come unheard");
     }
     this.#answers.push(bytes);
+    this.#passGivenUp();
     this.#session.advance();
     const { problem } = this.#answers;
     if (problem !== null) throw new ProtocolError(problem);
