@@ -2,16 +2,27 @@
 import { isContents } from "./util/file_names.ts";
 import type * as v from "valibot";
 import { isNear, nearest } from "./util/near_words.ts";
+import { repeatedKey } from "./util/repeated_key.ts";
 
 /**
  * Parses JSON.
- * @throws {Error} with half a sentence: where it ends to be JSON, and which habit may be the reason.
+ * @throws {Error} with half a sentence: where it ends to be JSON, and which habit may be the reason; or which
+ * key stands twice.
  */
 export function parseJson(text: string): unknown {
   // Editors and shells of Windows write a mark at the front, or every character in two bytes.
   if (/[\0\ufffd]/.test(text)) throw new Error("no UTF-8 text: save it as UTF-8");
   const body = text.replace(/^\ufeff/, "");
   if (body.trim() === "") throw new Error("the file is empty");
+  const json = parseBody(body);
+  const repeated = repeatedKey(body);
+  if (repeated === null) return json;
+  const { path, firstLine, line } = repeated;
+  const where = firstLine === line ? `in line ${line}` : `in lines ${firstLine} and ${line}`;
+  throw new Error(`${formatPath(path)}: this key stands twice, ${where}: leave one of them out`);
+}
+
+function parseBody(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (error) {

@@ -295,6 +295,34 @@ Deno.test("config: a file that is no JSON is refused with the habit that made it
   parseConfig("\ufeff" + JSON.stringify({ path: "d", servers: SERVERS }), "c.json");
 });
 
+Deno.test("config: a key that stands twice is refused, wherever it is", () => {
+  const servers = JSON.stringify(SERVERS);
+  const timing = '"timing": {\n "heartbeatIntervalMs": 100,\n "heartbeatIntervalMs": 50 }';
+  const refusals = [
+    [
+      `{ "path": "a",\n"servers": ${servers}, ${timing} }`,
+      "timing.heartbeatIntervalMs: this key stands twice, in lines 3 and 4: leave one of them out",
+    ],
+    [
+      `{ "path": "a", "path": "a", "servers": ${servers} }`,
+      "path: this key stands twice, in line 1: leave one of them out",
+    ],
+    // The same key, written otherwise.
+    [
+      `{ "path": "a",\n "p\\u0061th": "b" }`,
+      "path: this key stands twice, in lines 1 and 2: leave one of them out",
+    ],
+    [
+      `{ "servers": [${JSON.stringify(SERVERS[0])}, { "id": 2, "hostname": "a,]\\"}", "id": 3 }] }`,
+      "servers[1].id: this key stands twice, in line 1: leave one of them out",
+    ],
+  ] as const;
+  for (const [text, why] of refusals) {
+    assertStringIncludes(refusalOfText(text), why);
+    assertEquals(configFaults(text), [why]);
+  }
+});
+
 Deno.test("config: each port may be opened elsewhere than where others reach it", () => {
   const server = { ...SERVERS[0], clientListen: "0.0.0.0", logListen: "10.0.0.5" };
   const { servers } = parseConfig(JSON.stringify({ path: "d", servers: [server] }), "c.json");
