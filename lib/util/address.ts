@@ -23,11 +23,18 @@ export function isAddress(hostname: string): boolean {
 /** An address that stands for all of a machine's own: one can listen on it, and connect to none. */
 export const ANY_ADDRESS = /^[0:.]+$/;
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
+/** The last one: 127.0.0.0/8 as addresses of IPv6 (RFC 4291, section 2.5.5.2). */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[\da-f]{2}:[\da-f]{1,4}\])$/i;
 
-/** It leads to the machine that asks: another one comes to itself. */
+/** It leads to the machine that asks, in whichever spelling: another one comes to itself. */
 export function isLoopback(hostname: string): boolean {
-  return LOOPBACK.test(hostname);
+  return LOOPBACK.test(hostname.includes(":") ? shortestForm(hostname) : hostname);
+}
+
+/** In brackets; nothing where it is no address of IPv6. */
+function shortestForm(address: string): string {
+  const url = `http://[${address}]/`;
+  return URL.canParse(url) ? new URL(url).hostname : "";
 }
 
 /** The other end of a connection, as `Connection.remote` has it, is on this machine. */
