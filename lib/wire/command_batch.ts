@@ -33,6 +33,8 @@ export const Action = {
   ask: 12,
   /** Name and password: nothing after it is parsed before it is decided who the client is (acl.ts). */
   authenticate: 13,
+  /** As refuse, and nothing is said: the client wants no reply. It counts as a command all the same. */
+  refuseSilently: 14,
 } as const;
 export type Action = typeof Action[keyof typeof Action];
 

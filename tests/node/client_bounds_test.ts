@@ -220,6 +220,19 @@ Deno.test("bounds: what comes after a refused command's value wins nothing, in w
   }
 });
 
+Deno.test("bounds: stores that are refused without a reply go by the rate as well", () => {
+  const server = boundedServer({ commandsPerSecond: 10 });
+  const client = new BoundedClient(server, "10.0.0.1:1");
+  const refused = ["set k x 1 noreply\r\nv\r\n", "set k 0 1 noreply\r\nlong\r\n"];
+  let rounds = 0;
+  pass(3_000, [client], () => {
+    if (rounds++ === 0) { for (let i = 0; i < 30; i++) client.send(refused.join("") + GET); }
+  });
+  const { [OVER]: over = 0, [NONE]: done = 0, ...others } = client.counts();
+  assertEquals(others, {});
+  assert(3 * done <= 10 + 30 + 3 && done >= 8, `${done} of every third command, ${over} refused`);
+});
+
 Deno.test("bounds: commands that wait for room in the session are counted when they are taken", () => {
   const server = boundedServer({ commandsPerSecond: 20 }, { pipelineCommandsMax: 1 });
   const client = new BoundedClient(server, "10.0.0.1:1");

@@ -41,6 +41,7 @@ function describe(batch: CommandBatch, at: number): string {
   if (action === Action.refuse && reply === ClientError.hint) return "hint";
   assert(reply === ClientError.command, "a parser refuses for no other reason");
   if (action === Action.refuse) return "refuse";
+  if (action === Action.refuseSilently) return "refuse noreply";
   return action === Action.refuseAndClose ? "refuseAndClose" : "close";
 }
 

@@ -169,9 +169,9 @@ Deno.test("line: a length beyond the limit ends the connection; the limit itself
 Deno.test("line: noreply is carried along, and suppresses the command's own errors", () => {
   check("set k 0 1 noreply\r\nx\r\n", 'write set k never:0 "x" noreply');
   check("cas k 0 3 1 noreply\r\nx\r\n", 'write cas k never:0 v3 "x" noreply');
-  check("set k x 8 noreply\r\ndelete a\r\n");
-  check(`cas ${"k".repeat(251)} 0 1 8 noreply\r\ndelete a\r\n`);
-  check("set k 0 1 noreply\r\nxyz\r\n");
+  check("set k x 8 noreply\r\ndelete a\r\n", "refuse noreply");
+  check(`cas ${"k".repeat(251)} 0 1 8 noreply\r\ndelete a\r\n`, "refuse noreply");
+  check("set k 0 1 noreply\r\nxyz\r\n", "refuse noreply");
   checkEnd("set k 0 x noreply\r\n", "close");
   checkEnd("cas k 0 1 1001 noreply\r\n", "close");
 });

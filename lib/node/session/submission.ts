@@ -100,6 +100,14 @@ export class Submission {
         case Action.refuse:
           this.#refusePlainly(batch.replies[i] as ClientError, nowMs, batch.commands[i]!);
           break;
+        case Action.refuseSilently:
+          this.#refusePlainly(
+            batch.replies[i] as ClientError,
+            nowMs,
+            batch.commands[i]!,
+            ReplyMode.none,
+          );
+          break;
         case Action.refuseAndClose:
           this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
           return "a command that can't be skipped";
@@ -234,12 +242,14 @@ export class Submission {
     pending.refuse(pending.push(PendingKind.refused, replyMode, nowMs, slot, command), error);
   }
 
-  #refusePlainly(error: ClientError, nowMs: number, command = 0): void {
+  #refusePlainly(
+    error: ClientError,
+    nowMs: number,
+    command = 0,
+    replyMode: number = ReplyMode.plain,
+  ): void {
     const pending = this.#pending;
-    pending.refuse(
-      pending.push(PendingKind.refused, ReplyMode.plain, nowMs, 0, command),
-      error,
-    );
+    pending.refuse(pending.push(PendingKind.refused, replyMode, nowMs, 0, command), error);
   }
 }
 

@@ -55,8 +55,12 @@ function mayBeTyped(
   return verbEnd - start <= WORD_BYTES_MAX && WORDS.has(lowerCase(bytes, start, verbEnd));
 }
 
-export function refuse(batch: CommandBatch, error: ClientError = ClientError.command): void {
-  batch.add(Action.refuse, error, batch.bytes.length);
+export function refuse(
+  batch: CommandBatch,
+  error: ClientError = ClientError.command,
+  isSilent = false,
+): void {
+  batch.add(isSilent ? Action.refuseSilently : Action.refuse, error, batch.bytes.length);
 }
 
 /** Refuses a line that begins with no command; where a person may have typed it, in words that help. */

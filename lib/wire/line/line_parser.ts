@@ -257,7 +257,7 @@ export class LineParser {
     const countIsRight = count === sizeAt + 1 || silent;
     const isShut = this.#access.isShut;
     if (isShut || !countIsRight || exptime < 0 || version < 0 || !this.#keyIsLegal(bytes)) {
-      if (!silent) refuse(batch, isShut ? ClientError.notAuthenticated : ClientError.command);
+      refuse(batch, isShut ? ClientError.notAuthenticated : ClientError.command, silent);
       this.#swallowLeft = size;
       return this.#done(size > 0 ? Phase.swallow : Phase.drop, lineFeed + 1);
     }
@@ -265,7 +265,7 @@ export class LineParser {
     if (next === 0) return at;
     const valueEnd = lineFeed + 1 + size;
     if (next === valueEnd) {
-      if (!silent) refuse(batch);
+      refuse(batch, ClientError.command, silent);
       return this.#done(Phase.drop, valueEnd);
     }
     const from = commands.beginCommand(batch, this.#access, commands.storeOf(isCas), this.#place);
