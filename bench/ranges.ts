@@ -8,6 +8,7 @@ import { EtcdCluster } from "./etcd_cluster.ts";
 import { fillEtcd } from "./fill_etcd.ts";
 import { parseFlags } from "./flags.ts";
 import { findLeader } from "./find_leader.ts";
+import { buildGo, run } from "./go_program.ts";
 import { type Address, connectWithin } from "./line_client.ts";
 import { median } from "./median.ts";
 import { fillCluster } from "./memory_subjects.ts";
@@ -28,7 +29,6 @@ const WANTED = 5;
 const TIMEOUT_MS = 10_000;
 const ETCD_OPERATIONS = 1_000;
 const ETCD_FLAGS = ["--max-txn-ops", `${ETCD_OPERATIONS}`, "--quota-backend-bytes", "8000000000"];
-const GO = { GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOFLAGS: "" };
 const encoder = new TextEncoder();
 
 type Flags = ReturnType<typeof readFlags>;
@@ -94,12 +94,6 @@ async function raftkvRate(leader: Address, flags: Flags): Promise<number> {
   return pages * 1_000 / (performance.now() - startMs);
 }
 
-async function run(program: string, args: string[], env = {}): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, env }).output();
-  if (!success) throw new Error(`${program} fails: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
-}
-
 async function etcdRate(program: string, port: number, flags: Flags): Promise<number> {
   const args = ["-endpoint", `127.0.0.1:${port}`, "-clients", `${flags.clients}`]
     .concat("-keys", `${flags.keys}`, "-seconds", `${flags.seconds}`);
@@ -110,12 +104,10 @@ async function etcdRate(program: string, port: number, flags: Flags): Promise<nu
 
 async function main(flags: Flags): Promise<void> {
   const directory = Deno.makeTempDirSync({ prefix: "ranges-bench-" });
-  const program = `${directory}/etcd-ranges`;
   const cluster = await Cluster.start({ servers: flags.servers });
   const etcd = await EtcdCluster.start(flags.servers, undefined, ETCD_FLAGS);
   try {
-    const source = new URL("etcd_ranges.go", import.meta.url).pathname;
-    await run("go", ["build", "-o", program, source], GO);
+    const program = await buildGo("etcd_ranges.go", directory);
     const port = etcd.clientPort(await etcd.leader());
     const url = `http://127.0.0.1:${port}`;
     const writes = loadOnce(flags.keys, flags.valueBytes);
