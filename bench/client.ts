@@ -23,10 +23,10 @@ Rates are medians; a share is the median over the rounds of the client's rate as
 in the same round, with its quartiles. Processor times are of the client's process, of the leader,
 and of the followers together. Left over is what a client's process has to do after its turn, and
 does before its next one: no rate has that in it. node-redis's timers of single commands go off five
-seconds later: turns that are longer have that work in them as well, as a program that goes on has.
-With the defaults it takes five minutes.
-  --rounds R           (7) of each load, after one that does not count
-  --seconds S          how long each turn takes; a round has two of each client (1)
+seconds later: a turn is longer than that by default, as else this work would be in no rate, where a
+program that goes on has it. With the defaults it takes 22 minutes.
+  --rounds R           (3) of each load, after one that does not count
+  --seconds S          how long each turn takes; a round has two of each client (10)
   --loads LIST         of SET:1:P and GET:1:P, P calls at a time on the one connection of a client
                        (SET:1:100,GET:1:100,SET:1:1,GET:1:1)
   --value-bytes N      (256)
@@ -166,6 +166,10 @@ function print(rows: readonly Row[]): void {
   ));
 }
 
+function rateText({ name, perSecond }: Row): string {
+  return `${name} ${formatCount(perSecond)}/s`;
+}
+
 /** What is below the goal, a sentence each. */
 function shortfalls(rows: readonly Row[]): string[] {
   return rows.flatMap(({ load, name, shares }) =>
@@ -179,8 +183,8 @@ function shortfalls(rows: readonly Row[]): string[] {
 
 async function main(): Promise<void> {
   const flags = parseFlags(HELP, {
-    rounds: 7,
-    seconds: 1,
+    rounds: 3,
+    seconds: 10,
     loads: "SET:1:100,GET:1:100,SET:1:1,GET:1:1",
     valueBytes: 256,
     executable: "",
@@ -211,7 +215,10 @@ async function main(): Promise<void> {
       followers: cluster.servers.filter((one) => !leads(one)).map(({ id }) => cluster.pid(id)),
     };
     for (const load of loads) {
-      rows.push(...rowsOf(load, await measure(callers, load, plan, servers)));
+      const measured = rowsOf(load, await measure(callers, load, plan, servers));
+      rows.push(...measured);
+      // A load takes minutes: who looks on learns that it goes on, and has them where the next one fails.
+      console.error(`${measured[0]!.load}: ${measured.map(rateText).join(", ")}`);
     }
   } finally {
     await Promise.all(callers.map((caller) => caller.close()));

@@ -22,8 +22,8 @@ const HELP = `deno task bench:scrape [flags]
 
   --scrapes N        pages of metrics that are asked for, ten a second (100)
   --loads LIST       of SET:C:P and GET:C:P (SET:100:1,GET:100:1)
-  --rounds R         of each load with scrapes and streams, and twice without, in turns (9)
-  --seconds S        how long a load takes (2)
+  --rounds R         of each load with scrapes and streams, and twice without, in turns (30)
+  --seconds S        how long a load takes (1)
   --clusters N       of three idle servers with an admin port, and as many without, for memory (3)
   --executable FILE  run this instead of main.ts
   --directory DIR    where the servers keep their data (the system's temporary directory)
@@ -158,8 +158,8 @@ async function main(): Promise<number> {
   const flags = parseFlags(HELP, {
     scrapes: 100,
     loads: "SET:100:1,GET:100:1",
-    rounds: 9,
-    seconds: 2,
+    rounds: 30,
+    seconds: 1,
     clusters: 3,
     executable: "",
     directory: "",
