@@ -1,7 +1,8 @@
 /**
  * What judging permissions costs where commands come and are decided: sets and gets parsed and applied with
  * 200 users of 20 patterns each, every one as another of them, beside the same without users; in turns.
- * The share is that of a server's processor time for such a command with 100 clients (docs/performance.md).
+ * The share is that of a server's processor time for such a command with 100 clients
+ * (docs/performance-history.md).
  */
 import { cpuUsage } from "node:process";
 import { Result, Status } from "../lib/kv/commands/result.ts";
