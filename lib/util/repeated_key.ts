@@ -1,4 +1,4 @@
-/** Keys that stand twice in one object of a JSON text. JSON.parse takes the last of them, and tells nobody. */
+/** Keys that stand twice in one object of a JSON text: JSON.parse takes the last, and tells nobody. */
 
 /** Where a key stands that was there before; lines from 1. */
 export interface RepeatedKey {

@@ -98,19 +98,11 @@ export class Submission {
           this.#bytes(PendingKind.local, batch, i, nowMs, 0);
           return "the client, or its error, asks for the end";
         case Action.refuse:
-          this.#refusePlainly(batch.replies[i] as ClientError, nowMs, batch.commands[i]!);
-          break;
         case Action.refuseSilently:
-          this.#refusePlainly(
-            batch.replies[i] as ClientError,
-            nowMs,
-            batch.commands[i]!,
-            ReplyMode.none,
-          );
-          break;
         case Action.refuseAndClose:
-          this.#refusePlainly(batch.replies[i] as ClientError, nowMs);
-          return "a command that can't be skipped";
+          this.#refusePlainly(batch, i, nowMs);
+          if (action === Action.refuseAndClose) return "a command that can't be skipped";
+          break;
         case Action.close:
           return "this is no client of ours (HTTP?)";
         default:
@@ -242,14 +234,12 @@ export class Submission {
     pending.refuse(pending.push(PendingKind.refused, replyMode, nowMs, slot, command), error);
   }
 
-  #refusePlainly(
-    error: ClientError,
-    nowMs: number,
-    command = 0,
-    replyMode: number = ReplyMode.plain,
-  ): void {
+  #refusePlainly(batch: CommandBatch, i: number, nowMs: number): void {
     const pending = this.#pending;
-    pending.refuse(pending.push(PendingKind.refused, replyMode, nowMs, 0, command), error);
+    const isSilent = batch.actions[i] === Action.refuseSilently;
+    const replyMode = isSilent ? ReplyMode.none : ReplyMode.plain;
+    const position = pending.push(PendingKind.refused, replyMode, nowMs, 0, batch.commands[i]!);
+    pending.refuse(position, batch.replies[i] as ClientError);
   }
 }
 
