@@ -206,6 +206,16 @@ export class Cluster {
     this.#processes.delete(id);
   }
 
+  /** Stops a founder in order and starts it at other ports, of which it tells the others itself. */
+  async move(id: number): Promise<void> {
+    const server = this.server(id);
+    await this.terminate(id);
+    const [clientPort, logPort] = freePorts(2);
+    const client = { ...server.client, port: clientPort! };
+    this.servers[this.servers.indexOf(server)] = { ...server, client, logPort: logPort! };
+    this.startServer(id);
+  }
+
   /** The id of the server that leads. */
   async leader(): Promise<number> {
     const address = await findLeader(this.addresses, WHOLE_TIMEOUT_MS);

@@ -132,6 +132,18 @@ export class EtcdCluster {
     return { id: server.id, memberId: member.ID };
   }
 
+  /** Has server `by` tell the others where `id` will be, and starts that one there once it has ended. */
+  async move(id: number, memberId: string, by: number): Promise<void> {
+    const server = serverOf(id, freePorts(2));
+    const body = { ID: memberId, peerURLs: [server.peerUrl] };
+    await this.change(by, "cluster/member/update", body);
+    const child = this.#processes.get(id);
+    child?.kill("SIGTERM");
+    await child?.status;
+    this.#servers[id - 1] = server;
+    this.startServer(id);
+  }
+
   async stop(): Promise<void> {
     globalThis.removeEventListener("unload", this.#onUnload);
     const processes = [...this.#processes.values()];

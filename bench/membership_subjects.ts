@@ -15,6 +15,7 @@ const CHANGE_TIMEOUT_MS = 60_000;
 const VOTER_TIMEOUT_MS = 300_000;
 const LOOK_MS = 20;
 const RETRY_MS = 5;
+const READERS = 16;
 const ETCD_ELECTION_TIMEOUT_MS = 1_000;
 const ETCD_ATTEMPT_MS = 2_000;
 /**
@@ -38,6 +39,10 @@ export interface MembershipSubject {
   untilVoter(): Promise<void>;
   /** Resolves once the change is committed. */
   remove(id: number): Promise<void>;
+  /** Has a founder come back at other ports; resolves once all know where it is, and who leads. */
+  move(id: number): Promise<void>;
+  /** How many of these keys don't have the value that `set` gives them. */
+  countMissing(keys: readonly number[]): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -117,12 +122,30 @@ export class RaftkvMembers implements MembershipSubject {
     });
   }
 
+  async move(id: number): Promise<void> {
+    await this.#cluster.move(id);
+    const { port } = this.#cluster.server(id).client;
+    await until(`the log says where server ${id} is`, async () => {
+      const members = await this.#members();
+      return members.find((member) => member.id === id)?.clientPort === port;
+    });
+    await this.#cluster.untilWhole();
+  }
+
+  countMissing(keys: readonly number[]): Promise<number> {
+    return countWhere(keys, async (key) => {
+      const value = await this.#client.get(keyName(key));
+      return value?.length !== this.#value.length ||
+        value.some((byte, i) => byte !== this.#value[i]);
+    });
+  }
+
   async stop(): Promise<void> {
     this.#client.close();
     await this.#cluster.stop();
   }
 
-  async #members(): Promise<{ id: number; role: string; isLeader: boolean }[]> {
+  async #members(): Promise<Member[]> {
     const list = fieldsOf(
       await this.#client.command(["RAFTKV.MEMBER", "LIST"], { isWrite: false }),
     );
@@ -131,9 +154,17 @@ export class RaftkvMembers implements MembershipSubject {
     return members.map(fieldsOf).map((fields) => ({
       id: Number(fields.get("id")),
       role: textOf(fields.get("role")),
+      clientPort: Number(fields.get("clientPort")),
       isLeader: Number(fields.get("isLeader")) === 1,
     }));
   }
+}
+
+interface Member {
+  readonly id: number;
+  readonly role: string;
+  readonly clientPort: number;
+  readonly isLeader: boolean;
 }
 
 /** A map, which is a list of names and values in the older version of the protocol. */
@@ -155,6 +186,20 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
     if (performance.now() > deadlineMs) throw new Error(`${what}: not in ${VOTER_TIMEOUT_MS} ms`);
     await pauseMs(LOOK_MS);
   }
+}
+
+/** For how many of `keys` it is so, some at a time. */
+async function countWhere(
+  keys: readonly number[],
+  isSo: (key: number) => Promise<boolean>,
+): Promise<number> {
+  let next = 0;
+  let count = 0;
+  const readers = Array.from({ length: READERS }, async () => {
+    while (next < keys.length) if (await isSo(keys[next++]!)) count++;
+  });
+  await Promise.all(readers);
+  return count;
 }
 
 export class EtcdMembers implements MembershipSubject {
@@ -244,6 +289,21 @@ export class EtcdMembers implements MembershipSubject {
       );
       await response.body?.cancel();
       return response.ok;
+    });
+  }
+
+  async move(id: number): Promise<void> {
+    await this.#cluster.move(id, this.#memberIds.get(id)!, this.#next(id));
+    await this.leader();
+  }
+
+  async countMissing(keys: readonly number[]): Promise<number> {
+    const leader = await this.leader();
+    return countWhere(keys, async (key) => {
+      const body = { key: btoa(keyName(key)) };
+      const response = await this.#cluster.post(leader, "kv/range", body, CALL_TIMEOUT_MS);
+      const { kvs } = await response.json() as { kvs?: { value: string }[] };
+      return kvs?.[0]?.value !== this.#value;
     });
   }
 

@@ -20,22 +20,37 @@ export interface Seen {
   readonly pauseMs: number;
 }
 
+/** Of `keys` keys, one here and one there. */
+export function scattered(keys: number): (number: number) => number {
+  return (number) => (Math.imul(number, 0x9e37_79b1) >>> 0) % keys;
+}
+
 export class SteadySets {
   readonly #set: (key: number) => Promise<void>;
   readonly #perSecond: number;
-  readonly #keys: number;
+  readonly #keyOf: (number: number) => number;
   readonly #samples = new Samples();
   readonly #acknowledgedMs: number[] = [];
   #inFlight = 0;
+  #sent = 0;
   #isOver = false;
   #failure: Error | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  /** `set` resolves once the key is set, however often it takes. */
-  constructor(set: (key: number) => Promise<void>, perSecond: number, keys: number) {
+  /** `set` resolves once the key is set, however often it takes; `keyOf` says which the n-th one sets. */
+  constructor(
+    set: (key: number) => Promise<void>,
+    perSecond: number,
+    keyOf: (number: number) => number,
+  ) {
     this.#set = set;
     this.#perSecond = perSecond;
-    this.#keys = keys;
+    this.#keyOf = keyOf;
+  }
+
+  /** How many were given to `set`; once stopped, all of them are acknowledged. */
+  get sent(): number {
+    return this.#sent;
   }
 
   start(): void {
@@ -74,11 +89,10 @@ export class SteadySets {
   async #send(): Promise<void> {
     const stepMs = 1_000 / this.#perSecond;
     const startMs = performance.now();
-    let sent = 0;
     while (!this.#isOver && this.#failure === null) {
       await pauseMs(TICK_MS);
       const due = Math.floor((performance.now() - startMs) / stepMs);
-      for (; sent < due; sent++) this.#one(startMs + sent * stepMs, sent);
+      for (; this.#sent < due; this.#sent++) this.#one(startMs + this.#sent * stepMs, this.#sent);
     }
   }
 
@@ -87,8 +101,7 @@ export class SteadySets {
       this.#failure ??= new Error(`${IN_FLIGHT_MAX} sets wait for an answer`);
       return;
     }
-    const key = (Math.imul(number, 0x9e37_79b1) >>> 0) % this.#keys;
-    this.#set(key).then(() => {
+    this.#set(this.#keyOf(number)).then(() => {
       const nowMs = performance.now();
       this.#samples.push(dueMs, nowMs - dueMs);
       this.#acknowledgedMs.push(nowMs);
