@@ -5,11 +5,18 @@
 
 const GO = { GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOFLAGS: "" };
 
-/** Builds `source`, of this folder, into `directory`; the program's path. */
+/** Builds `source`, of this folder, into `directory`; the program's path. @throws {Error} without Go, too. */
 export async function buildGo(source: string, directory: string): Promise<string> {
   const program = `${directory}/${source.replace(/\.go$/, "")}`;
   const path = new URL(source, import.meta.url).pathname;
-  await run("go", ["build", "-o", program, path], GO);
+  try {
+    await run("go", ["build", "-o", program, path], GO);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(`${source} needs Debian's golang-go and golang-etcd-server-dev`, {
+      cause: error,
+    });
+  }
   return program;
 }
 
